@@ -1,0 +1,15 @@
+"""What every test shares: the control plane's fixtures, and how hypothesis looks for examples."""
+
+import importlib.util
+import os
+
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.testbed.fixtures"] if importlib.util.find_spec("tests.testbed.fixtures") else []
+
+# No deadline in either: speed is the benchmarks' business, never a test's.
+settings.register_profile(
+    "ci", deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
