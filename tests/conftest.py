@@ -1,11 +1,10 @@
 """What every test shares: the control plane's fixtures, and how hypothesis looks for examples."""
 
-import importlib.util
 import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.testbed.fixtures"] if importlib.util.find_spec("tests.testbed.fixtures") else []
+pytest_plugins = ["tests.testbed.fixtures"]
 
 # No deadline in either: speed is the benchmarks' business, never a test's.
 settings.register_profile(
