@@ -1,0 +1,39 @@
+"""What HTTP asks of the program behind it."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Answer(Struct, frozen=True):
+    """A finished response. `body` is JSON for `status` 200, else a plain sentence for a person.
+
+    `outcome` is one of allowed, warned, denied, not-evaluated, malformed; `mode` is one of off, audit, warn, enforce,
+    or empty where there was no saying.
+    """
+
+    status: int
+    body: bytes
+    outcome: str
+    mode: str = ""
+    dry_run: bool = False
+
+
+class Check(Struct, frozen=True):
+    """One condition of being ready. `detail` says what is missing, or what a person should know all the same."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Backend(Protocol):
+    """Reviews and readiness. Both run on the event loop and wait for nothing."""
+
+    def review(self, body: bytes, *, timeout: float | None) -> Answer:
+        """Answer one AdmissionReview. `timeout`: seconds that the caller will still wait, None where it did not say."""
+        ...
+
+    def readiness(self) -> tuple[Check, ...]:
+        """Return every condition of being ready, met or not."""
+        ...

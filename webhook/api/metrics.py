@@ -1,0 +1,74 @@
+"""What Prometheus sees. Every label's values are a fixed few, whatever arrives."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
+from prometheus_client import ProcessCollector as Process
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from webhook.api.backend import Answer
+
+PREFIX: Final = "netpol_preflight_"
+OUTCOMES: Final = frozenset({"allowed", "warned", "denied", "not-evaluated", "malformed", "error"})
+MODES: Final = frozenset({"off", "audit", "warn", "enforce", ""})
+OTHER: Final = "other"
+REFUSALS: Final = frozenset({408, 413, 415})
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_LABELS: Final = ("outcome", "mode", "dry_run")
+
+
+class Metrics:
+    """The process's own registry and the measures that HTTP takes; others may register theirs in `registry`."""
+
+    content_type: Final = CONTENT_TYPE_PLAIN_0_0_4.encode("ascii")
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        Process(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.requests = Counter(
+            PREFIX + "admission_requests", "Reviews answered, by what was said.", _LABELS, registry=self.registry
+        )
+        self.seconds = Histogram(
+            PREFIX + "admission_duration_seconds",
+            "From the request's headers to its answer, the wait for the body and for a turn included.",
+            _LABELS,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            PREFIX + "admission_in_flight", "Reviews between first byte and answer.", registry=self.registry
+        )
+        self.shed = Counter(PREFIX + "admission_shed", "Requests sent away for want of room.", registry=self.registry)
+        self.refused = Counter(
+            PREFIX + "admission_refused", "Bodies not read, by HTTP status.", ("code",), registry=self.registry
+        )
+        self.certificate_expiry = Gauge(
+            PREFIX + "certificate_expiry_timestamp_seconds",
+            "Unix time after which the serving certificate is not valid.",
+            registry=self.registry,
+        )
+        self._pairs: dict[tuple[str, str, bool], tuple[Counter, Histogram]] = {}
+
+    def answered(self, answer: Answer, seconds: float) -> None:
+        """Count one answer that took `seconds`."""
+        key = (
+            answer.outcome if answer.outcome in OUTCOMES else OTHER,
+            answer.mode if answer.mode in MODES else OTHER,
+            answer.dry_run,
+        )
+        pair = self._pairs.get(key)
+        if pair is None:
+            labels = (key[0], key[1], "true" if key[2] else "false")
+            pair = self._pairs[key] = (self.requests.labels(*labels), self.seconds.labels(*labels))
+        pair[0].inc()
+        pair[1].observe(seconds)
+
+    def refuse(self, status: int) -> None:
+        """Count one body that was not read."""
+        self.refused.labels(str(status) if status in REFUSALS else OTHER).inc()
+
+    def text(self) -> bytes:
+        """Return everything registered, in Prometheus' text format 0.0.4."""
+        return generate_latest(self.registry)

@@ -1,0 +1,69 @@
+"""`POST /validate`: from bytes to bytes."""
+
+import logging
+from time import perf_counter
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from webhook.api.backend import Answer, Backend
+from webhook.api.bodies import GoneError, RefusedError, check_headers, read_body
+from webhook.api.drain import Drain
+from webhook.api.durations import timeout_of
+from webhook.api.gate import Gate, OverloadedError
+from webhook.api.lastly import after_failure
+from webhook.api.metrics import Metrics
+from webhook.api.replies import CLOSE, JSON, TEXT, Header, reply
+
+_log: Final = logging.getLogger(__name__)
+_REQUEST_TIMEOUT: Final = 408
+
+
+class Validate:
+    """The endpoint as a bare ASGI application: request and response objects would cost more than the review."""
+
+    def __init__(self, backend: Backend, gate: Gate, metrics: Metrics, drain: Drain) -> None:
+        self._backend = backend
+        self._gate = gate
+        self._metrics = metrics
+        self._drain = drain
+        self._retry_after = (b"retry-after", b"%d" % gate.limits.retry_after)
+        metrics.in_flight.set_function(lambda: gate.inside)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request: a review, or why there is none (408, 413, 415, 503)."""
+        more: tuple[Header, ...] = (CLOSE,) if self._drain.begun else ()
+        try:
+            with self._gate:
+                answer = await self._answer(scope, receive)
+        except OverloadedError:
+            self._metrics.shed.inc()
+            await reply(send, 503, b"too many requests at once: try again\n", TEXT, self._retry_after, *more)
+        except RefusedError as refused:
+            self._metrics.refuse(refused.status)
+            if refused.status == _REQUEST_TIMEOUT:
+                more = (CLOSE,)  # the rest of the body must not be taken for a new request
+            await reply(send, refused.status, f"{refused}\n".encode(), TEXT, *more)
+        except GoneError:
+            _log.debug("client left before its body was complete")
+        else:
+            await reply(send, answer.status, answer.body, JSON if answer.status == 200 else TEXT, *more)  # noqa: PLR2004 (OK)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        started = perf_counter()
+        limits = self._gate.limits
+        check_headers(scope["headers"], limits.body_bytes)
+        timeout = timeout_of(scope["query_string"])
+        body = await read_body(receive, self._gate, limits.body_seconds)
+        await self._gate.turn()
+        left = None if timeout is None else max(0.0, timeout - (perf_counter() - started))
+        answer = self._review(body, left)
+        self._metrics.answered(answer, perf_counter() - started)
+        return answer
+
+    def _review(self, body: bytes, timeout: float | None) -> Answer:
+        try:
+            return self._backend.review(body, timeout=timeout)
+        except Exception:  # noqa: BLE001 (whatever it is, a deployment must not fail for it)
+            _log.exception("review failed")
+            return after_failure(body)

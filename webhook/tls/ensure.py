@@ -1,0 +1,136 @@
+"""A directory with a certificate that can be served: found there, or made."""
+
+import fcntl
+import os
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from msgspec import Struct
+
+from webhook.tls.files import TlsError, TlsFiles, certificate, is_pair, is_signed_by, public_part, read, write
+from webhook.tls.issue import CA_NAME, issue
+from webhook.tls.names import general_names
+
+LIFETIME: Final = timedelta(days=5 * 365)
+_RENEW_BEFORE: Final = timedelta(days=30)
+
+
+class _Found(Struct, frozen=True):
+    """What the directory holds: None where a file is missing, or is no certificate."""
+
+    ca_pem: bytes | None
+    cert_pem: bytes | None
+    key_pem: bytes | None
+    ca: x509.Certificate | None
+    cert: x509.Certificate | None
+
+
+def ensure(directory: Path, sans: Iterable[str], now: datetime, lifetime: timedelta = LIFETIME) -> TlsFiles:
+    """Return `ca.crt`, `tls.crt` and `tls.key` of `directory`, made or made again where that is needed.
+
+    What this function made is made again, CA and all, when it is damaged, lacks one of `sans`, is not valid at `now`
+    (with a time zone), or has less than 30 days, or a third of its lifetime, left. Anybody else's files are used as
+    they are, or refused. Raises TlsError, and ValueError for a name in `sans` that cannot be one.
+    """
+    names = general_names(sans)
+    usable = _usable(directory, names, now)
+    if usable is None:
+        with _locked(directory):
+            usable = _usable(directory, names, now)  # another process may have been at it
+            if usable is None:
+                usable = _files(directory)
+                write(usable, directory / "ca.crt", issue(names, now, lifetime))
+    return usable
+
+
+def expiry(path: Path) -> datetime:
+    """Return the moment after which the first certificate in `path` is not valid, in UTC. Raises TlsError."""
+    cert = certificate(read(path))
+    if cert is None:
+        raise TlsError(f"`{path}`: expected a PEM certificate")
+    return cert.not_valid_after_utc
+
+
+def _files(directory: Path, *, ca: bool = True) -> TlsFiles:
+    return TlsFiles(directory / "ca.crt" if ca else None, directory / "tls.crt", directory / "tls.key")
+
+
+def _look(directory: Path) -> _Found:
+    # In the opposite order of writing: a key is never seen without the CA that makes it ours.
+    cert, key, ca = (read(directory / name) for name in ("tls.crt", "tls.key", "ca.crt"))
+    return _Found(ca, cert, key, certificate(ca), certificate(cert))
+
+
+def _usable(directory: Path, names: Sequence[x509.GeneralName], now: datetime) -> TlsFiles | None:
+    found = _look(directory)
+    if _is_foreign(directory, found):
+        return _foreign(directory, found, now)
+    return _files(directory) if _is_good(found, names, now) else None
+
+
+def _is_foreign(directory: Path, found: _Found) -> bool:
+    """Whether somebody else put something there. What cannot be told apart is never overwritten: TlsError."""
+    issuers = {cert.issuer for cert in (found.ca, found.cert) if cert}
+    if issuers == {CA_NAME}:
+        return False
+    if issuers:
+        return True
+    for name, content in (("tls.crt", found.cert_pem), ("tls.key", found.key_pem), ("ca.crt", found.ca_pem)):
+        if content is not None:
+            raise TlsError(f"`{directory / name}`: expected a certificate `tls.crt` with its key `tls.key`, or neither")
+    return False
+
+
+def _foreign(directory: Path, found: _Found, now: datetime) -> TlsFiles:
+    cert_path, key_path = directory / "tls.crt", directory / "tls.key"
+    if found.cert is None:
+        raise TlsError(f"`{cert_path}`: expected a PEM certificate beside `ca.crt`")
+    if public_part(found.key_pem) is None:
+        raise TlsError(f"`{key_path}`: expected the unencrypted private key of `tls.crt`")
+    if not is_pair(found.cert, found.key_pem):
+        raise TlsError(f"`{key_path}`: expected the private key of `tls.crt`, found another one")
+    if now > found.cert.not_valid_after_utc:
+        ended = found.cert.not_valid_after_utc
+        raise TlsError(f"`{cert_path}`: expired on {ended:%Y-%m-%d}, and was not issued here: replace it")
+    return _files(directory, ca=found.ca is not None)
+
+
+def _is_good(found: _Found, names: Sequence[x509.GeneralName], now: datetime) -> bool:
+    if found.ca is None or found.cert is None:
+        return False
+    return (
+        all(_is_current(cert, now) for cert in (found.ca, found.cert))
+        and is_pair(found.cert, found.key_pem)
+        and is_signed_by(found.cert, found.ca)
+        and set(names) <= _names_of(found.cert)
+    )
+
+
+def _is_current(cert: x509.Certificate, now: datetime) -> bool:
+    start, end = cert.not_valid_before_utc, cert.not_valid_after_utc
+    return start <= now < end - min(_RENEW_BEFORE, (end - start) / 3)
+
+
+def _names_of(cert: x509.Certificate) -> set[x509.GeneralName]:
+    try:
+        return set(cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except (x509.ExtensionNotFound, ValueError):
+        return set()
+
+
+@contextmanager
+def _locked(directory: Path) -> Generator[None]:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise TlsError(f"`{directory}`: {error.strerror or error}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # let go when the handle is closed, also by a crash
+        yield
+    finally:
+        os.close(handle)
