@@ -1,0 +1,19 @@
+"""(view, flow) -> verdict with its evidence: the whole semantics of who may talk to whom.
+
+Rule 1: whatever changes an answer changes here. Rule 2: nothing here knows who asks, or why.
+"""
+
+from webhook.evaluate.ends import Outside, PodEnd, ends_of_pod, template_end
+from webhook.evaluate.flow import judge_group, judge_outside, judge_pair
+from webhook.evaluate.side import judge_side
+
+__all__ = [
+    "Outside",
+    "PodEnd",
+    "ends_of_pod",
+    "judge_group",
+    "judge_outside",
+    "judge_pair",
+    "judge_side",
+    "template_end",
+]

@@ -1,0 +1,52 @@
+"""The two ends of a packet, as policies see them."""
+
+from msgspec import Struct
+
+from webhook.model.addresses import Address, Block, Family
+from webhook.model.objects import Pod, Shape, Workload
+from webhook.world import View
+
+
+class PodEnd(Struct, frozen=True):
+    """A pod, running or to come. `addresses` empty: not assigned yet.
+
+    `nodes`: where a pod on the host network may run, by node address; it has no other.
+    """
+
+    shape: Shape
+    addresses: tuple[Address, ...] = ()
+
+    def address(self, family: Family) -> Address | None:
+        """Return the pod's address of one family."""
+        return next((a for a in self.addresses if a.family == family), None)
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The families that the pod has addresses of; empty: not assigned yet."""
+        return tuple(sorted({a.family for a in self.addresses}))
+
+
+class Outside(Struct, frozen=True):
+    """Addresses that belong to no pod: outside the cluster, or a node's."""
+
+    block: Block
+
+
+End = PodEnd | Outside
+
+
+def ends_of_pod(pod: Pod) -> PodEnd:
+    """Return a running pod as an end."""
+    return PodEnd(pod.shape, pod.addresses)
+
+
+def template_end(view: View, workload: Workload) -> PodEnd:
+    """Return a workload as an end: by its template, or a bare Pod by what it is.
+
+    A pod to come on the host network may run on any node.
+    """
+    if workload.ref.kind == "Pod":
+        running = view.pods_of(workload.ref)
+        if running and running[0].bare == workload:
+            return ends_of_pod(running[0])
+    return PodEnd(workload.template.shape)

@@ -1,0 +1,100 @@
+"""Both directions of a flow, for every address family and every kind of backend that a client may meet."""
+
+from collections.abc import Iterator
+
+from webhook.evaluate.coverage import judge_coverage
+from webhook.evaluate.ends import Outside, PodEnd, ends_of_pod, template_end
+from webhook.evaluate.side import HOST_NETWORK, judge_side
+from webhook.model.addresses import FAMILY_NAME, Block, Family
+from webhook.model.policy import Direction
+from webhook.model.ports import Protocol
+from webhook.model.verdict import OPEN, Side, Verdict, both, together
+from webhook.world import Group, View
+
+Pair = tuple[Verdict, Side, Side]
+
+
+def judge_pair(
+    view: View, source: PodEnd, target: PodEnd, protocol: Protocol, port: int, families: tuple[Family, ...] = ()
+) -> Pair:
+    """Judge one source and one destination pod, on every address family that both have.
+
+    `families`: those that a Service uses; empty: any.
+    """
+    if not _by_address(view, source, Direction.EGRESS) and not _by_address(view, target, Direction.INGRESS):
+        return _one(view, source, target, None, protocol, port)
+    common = common_families(view, source, target, families)
+    if not common:
+        nothing = Side(Verdict.UNKNOWN, isolated=None, reason="the two ends have no address family in common")
+        return Verdict.UNKNOWN, nothing, nothing
+    answers = {family: _one(view, source, target, family, protocol, port) for family in common}
+    if len(answers) == 1:
+        return next(iter(answers.values()))
+    verdict = together(v for v, _, _ in answers.values())
+    egress = _merged({f: a[1] for f, a in answers.items()})
+    return verdict, egress, _merged({f: a[2] for f, a in answers.items()})
+
+
+def common_families(view: View, source: PodEnd, target: PodEnd, families: tuple[Family, ...]) -> tuple[Family, ...]:
+    """Return the families on which the two may talk; a pod to come has those that the cluster has."""
+    cluster = view.families()
+    kept = [f for f in (source.families or cluster) if f in (target.families or cluster)]
+    return tuple(f for f in kept if not families or f in families)
+
+
+def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, protocol: Protocol, port: int) -> Pair:
+    egress = judge_side(view, Direction.EGRESS, source, target, family, protocol, port)
+    ingress = judge_side(view, Direction.INGRESS, target, source, family, protocol, port)
+    if source.shape.host_network and ingress.verdict is not Verdict.ALLOWED and not source.addresses:
+        ingress = Side(
+            Verdict.UNKNOWN,
+            isolated=ingress.isolated,
+            policies=ingress.policies,
+            reason="a pod on the host network reaches pods of its own node whatever the policy; its node is not known",
+        )
+    return both(egress.verdict, ingress.verdict), egress, ingress
+
+
+def _by_address(view: View, subject: PodEnd, direction: Direction) -> bool:
+    return any(isolation.by_address for isolation, _ in view.selecting(subject.shape, direction))
+
+
+def _merged(sides: dict[Family, Side]) -> Side:
+    """Join the answers of two families; where they differ, say which one fails."""
+    verdict = together(side.verdict for side in sides.values())
+    first = next(iter(sides.values()))
+    if all(side == first for side in sides.values()):
+        return first
+    worst = next((s for s in sides.values() if s.verdict is Verdict.DENIED), None) or next(
+        (s for s in sides.values() if s.verdict is not Verdict.ALLOWED), first
+    )
+    parts = ", ".join(f"{FAMILY_NAME[f]} {side.verdict}" for f, side in sides.items())
+    reason = parts if worst.reason is None else f"{parts}: {worst.reason}"
+    return Side(verdict, worst.isolated, worst.policies, first.admitted_by, reason if verdict != first.verdict else None)
+
+
+def judge_group(
+    view: View, source: PodEnd, group: Group, protocol: Protocol, port: int, families: tuple[Family, ...] = ()
+) -> Iterator[tuple[PodEnd, int, Pair]]:
+    """Judge every kind of pod of a group; yield (an example, how many pods, the answer)."""
+    if group.template is not None:
+        end = template_end(view, group.template)
+        yield end, 0, judge_pair(view, source, end, protocol, port, families)
+    seen: dict[tuple[object, Pair], list[PodEnd]] = {}
+    for pod in group.pods:
+        end = ends_of_pod(pod)
+        pair = judge_pair(view, source, end, protocol, port, families)
+        seen.setdefault((pod.shape, pair), []).append(end)
+    for (_, pair), ends in seen.items():
+        yield ends[0], len(ends), pair
+
+
+def judge_outside(view: View, source: PodEnd, block: Block, protocol: Protocol, port: int) -> Pair:
+    """Judge addresses outside the cluster: only the source's side counts, and every address of the block."""
+    if source.shape.host_network:
+        return Verdict.ALLOWED, HOST_NETWORK, OPEN
+    if block.size == 1:
+        egress = judge_side(view, Direction.EGRESS, source, Outside(block), block.family, protocol, port)
+    else:
+        egress = judge_coverage(view, source, block, protocol, port)
+    return egress.verdict, egress, OPEN

@@ -1,0 +1,98 @@
+"""IP addresses and blocks as plain integers, so that a comparison costs nothing."""
+
+import ipaddress
+from functools import lru_cache
+from typing import Literal
+
+from msgspec import Struct
+
+Family = Literal[4, 6]
+FAMILIES: tuple[Family, ...] = (4, 6)
+BITS: dict[Family, int] = {4: 32, 6: 128}
+FAMILY_NAME: dict[Family, str] = {4: "IPv4", 6: "IPv6"}
+_PARSED = 65_536  # distinct addresses remembered: a cluster repeats its pod, node and endpoint addresses
+
+
+class Address(Struct, frozen=True, order=True):
+    """One IPv4 or IPv6 address; an IPv4-mapped IPv6 address is its IPv4 address."""
+
+    family: Family
+    value: int
+
+    def __str__(self) -> str:
+        return str(ipaddress.IPv4Address(self.value) if self.family == 4 else ipaddress.IPv6Address(self.value))
+
+    @property
+    def block(self) -> "Block":
+        """The /32 or /128 that holds just this address."""
+        return Block(self.family, self.value, BITS[self.family])
+
+
+class Block(Struct, frozen=True, order=True):
+    """A CIDR block: `first` is the network address, `prefix` its length in bits."""
+
+    family: Family
+    first: int
+    prefix: int
+
+    @property
+    def last(self) -> int:
+        """The highest address of the block, as an integer."""
+        return self.first | ((1 << (BITS[self.family] - self.prefix)) - 1)
+
+    @property
+    def size(self) -> int:
+        """How many addresses the block has."""
+        return 1 << (BITS[self.family] - self.prefix)
+
+    def covers(self, other: "Block") -> bool:
+        """Say whether every address of `other` is in this block."""
+        return self.family == other.family and self.prefix <= other.prefix and self.first <= other.first <= self.last
+
+    def overlaps(self, other: "Block") -> bool:
+        """Say whether the two share an address."""
+        return self.covers(other) or other.covers(self)
+
+    def holds(self, address: Address) -> bool:
+        """Say whether `address` is in this block."""
+        return self.family == address.family and self.first <= address.value <= self.last
+
+    def __str__(self) -> str:
+        return f"{Address(self.family, self.first)}/{self.prefix}"
+
+
+@lru_cache(maxsize=_PARSED)
+def parse_address(text: str) -> Address:
+    """Read an address without a zone.
+
+    Raises ValueError for anything else, leading zeros included: they are octal to some readers and decimal to others.
+    """
+    parsed = ipaddress.ip_address(text)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.scope_id is not None:
+            message = f"`{text}` has a zone"
+            raise ValueError(message)
+        if parsed.ipv4_mapped is not None:
+            return Address(4, int(parsed.ipv4_mapped))
+        return Address(6, int(parsed))
+    return Address(4, int(parsed))
+
+
+def parse_block(text: str) -> Block:
+    """Read `address/prefix`; host bits are dropped (see `has_host_bits`). Raises ValueError for anything else."""
+    address_text, slash, prefix_text = text.partition("/")
+    if not slash or not prefix_text.isascii() or not prefix_text.isdigit() or prefix_text != str(int(prefix_text)):
+        message = f"`{text}` is not an address block: expected ADDRESS/PREFIX"
+        raise ValueError(message)
+    address = parse_address(address_text)
+    prefix = int(prefix_text) - (96 if ":" in address_text and address.family == 4 else 0)
+    if not 0 <= prefix <= BITS[address.family]:
+        message = f"`{text}` has a prefix out of range"
+        raise ValueError(message)
+    host = BITS[address.family] - prefix
+    return Block(address.family, address.value >> host << host, prefix)
+
+
+def has_host_bits(text: str) -> bool:
+    """Say whether the address of a readable block is not its network address (`10.0.0.5/24`)."""
+    return parse_address(text.partition("/")[0]).value != parse_block(text).first

@@ -1,0 +1,75 @@
+"""Findings: what is worth telling a person, as evidence. The sentences are made in `report`."""
+
+from enum import IntEnum
+from typing import Any, Final
+
+from msgspec import Struct
+
+from webhook.model.dependency import Source
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.verdict import FlowVerdict, NearMiss, Verdict
+
+Manifest = dict[str, Any]  # one Kubernetes object, ready to be written as YAML or JSON
+
+
+class Severity(IntEnum):
+    """Ordered: the worst is the highest."""
+
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+    @property
+    def word(self) -> str:
+        """The name in output: `error`, `warning`, `info`."""
+        return self.name.lower()
+
+
+DEFAULT_SEVERITY: Final = {
+    "NP101": Severity.ERROR,
+    "NP102": Severity.ERROR,
+    "NP103": Severity.ERROR,
+    "NP105": Severity.WARNING,
+    "NP106": Severity.INFO,
+    "NP107": Severity.INFO,
+    "NP201": Severity.WARNING,
+    "NP202": Severity.WARNING,
+    "NP203": Severity.INFO,
+    "NP204": Severity.WARNING,
+    "NP303": Severity.WARNING,
+}
+MAY_REJECT: Final = frozenset({"NP101", "NP102", "NP103", "NP104"})  # and 301-303 where they are raised to
+
+
+class Location(Struct, frozen=True):
+    """Where a document begins: its file (`-` for standard input) and first line, counted from 1."""
+
+    file: str
+    line: int
+
+
+class Finding(Struct, frozen=True):
+    """One finding. There is one per (workload, dependency, id).
+
+    `facts` are the words that its message is made of, by name; `flows` the flows it is about.
+    """
+
+    id: str
+    severity: Severity
+    workload: WorkloadRef | None
+    dependency: str | None = None
+    source: Source = "annotation"
+    verdict: Verdict | None = None
+    policies: tuple[PolicyRef, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
+    flows: tuple[FlowVerdict, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    fix: tuple[Manifest, ...] = ()
+    no_fix: str | None = None
+    assumptions: tuple[str, ...] = ()
+    location: Location | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What stays the same when the same thing is found again."""
+        return (self.id, str(self.workload), self.dependency or "")

@@ -1,0 +1,137 @@
+"""What policies select and dependencies point at: the projected objects of a cluster."""
+
+from msgspec import Struct
+
+from webhook.model.addresses import Address, Block, Family
+from webhook.model.labels import NO_LABELS, Labels
+from webhook.model.ports import ContainerPort, Protocol
+from webhook.model.refs import WorkloadRef
+
+
+class Namespace(Struct, frozen=True):
+    """A namespace; `synthetic`: nobody gave the object, only its `kubernetes.io/metadata.name` is known."""
+
+    name: str
+    labels: Labels = NO_LABELS
+    synthetic: bool = False
+
+
+class Shape(Struct, frozen=True):
+    """All that a policy can see of a pod but its addresses. Pods of one shape are interchangeable.
+
+    `ports` are the named ports, in the order in which Kubernetes looks a name up. `template`: labels that
+    something adds to pods later are not there yet.
+    """
+
+    namespace: str
+    labels: Labels = NO_LABELS
+    ports: tuple[ContainerPort, ...] = ()
+    host_network: bool = False
+    template: bool = False
+
+
+class Owner(Struct, frozen=True):
+    """The controlling ownerReference of an object."""
+
+    kind: str
+    name: str
+
+
+class Pod(Struct, frozen=True):
+    """A pod. `live`: neither finished nor being deleted, so that it can be a backend.
+
+    `bare`: the pod as a workload of its own, where no controller owns it.
+    """
+
+    namespace: str
+    name: str
+    shape: Shape
+    addresses: tuple[Address, ...] = ()
+    node: str = ""
+    live: bool = True
+    owner: Owner | None = None
+    declares: tuple[ContainerPort, ...] = ()
+    bare: "Workload | None" = None
+
+
+class Template(Struct, frozen=True):
+    """A workload's pod template. `declares`: every declared port, named or not."""
+
+    shape: Shape
+    declares: tuple[ContainerPort, ...] = ()
+    dns_policy: str = "ClusterFirst"
+    service_account: str = ""
+    subdomain: str = ""
+
+
+class Declaration(Struct, frozen=True):
+    """The text of a netpol-preflight annotation and where it stood (`metadata` or `template`)."""
+
+    text: str
+    place: str
+
+
+class Workload(Struct, frozen=True):
+    """A pod template in a namespace. `selector`: its own `matchLabels`; None where it has none (Job, Pod)."""
+
+    ref: WorkloadRef
+    template: Template
+    replicas: int | None = None
+    labels: Labels = NO_LABELS
+    selector: Labels | None = None
+    owner: Owner | None = None
+    connects_to: tuple[Declaration, ...] = ()
+    exempt: tuple[Declaration, ...] = ()
+    service_name: str = ""
+
+
+class ServicePort(Struct, frozen=True):
+    """One port of a Service. `target` is a number, a container port's name, or None (the same as `port`)."""
+
+    port: int
+    protocol: Protocol = "TCP"
+    name: str = ""
+    target: int | str | None = None
+
+
+class Service(Struct, frozen=True):
+    """A Service. `selector` None: its endpoints are listed by hand; `families` empty: not known."""
+
+    namespace: str
+    name: str
+    ports: tuple[ServicePort, ...] = ()
+    selector: Labels | None = None
+    labels: Labels = NO_LABELS
+    headless: bool = False
+    external_name: str | None = None
+    cluster_ips: tuple[Address, ...] = ()
+    outside_ips: tuple[Address, ...] = ()  # external and load balancer addresses
+    families: tuple[Family, ...] = ()
+    local_only: bool = False  # internalTrafficPolicy: Local
+
+
+class EndpointPort(Struct, frozen=True):
+    """One port of an EndpointSlice; `number` None: every port."""
+
+    name: str
+    protocol: Protocol
+    number: int | None
+
+
+class EndpointSlice(Struct, frozen=True):
+    """Addresses and ports behind a Service (`discovery.k8s.io/v1`)."""
+
+    namespace: str
+    name: str
+    service: str
+    addresses: tuple[Address, ...] = ()
+    ports: tuple[EndpointPort, ...] = ()
+
+
+class Node(Struct, frozen=True):
+    """A node; `pod_blocks` are its `spec.podCIDRs`."""
+
+    name: str
+    addresses: tuple[Address, ...] = ()
+    labels: Labels = NO_LABELS
+    pod_blocks: tuple[Block, ...] = ()

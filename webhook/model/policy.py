@@ -1,0 +1,81 @@
+"""Compiled policies: a family module makes these once, when an object arrives."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from webhook.model.addresses import Block
+from webhook.model.labels import EVERYTHING, Selector
+from webhook.model.ports import PortMatch
+from webhook.model.refs import PolicyRef
+
+
+class Direction(StrEnum):
+    """Which end of a connection a rule is attached to."""
+
+    EGRESS = "Egress"
+    INGRESS = "Ingress"
+
+
+class PodPeer(Struct, frozen=True):
+    """Pods by labels. `namespaces` None: the policy's own namespace (`NetworkPolicyPeer` without a namespaceSelector)."""
+
+    namespaces: Selector | None = None
+    pods: Selector = EVERYTHING
+
+
+class BlockPeer(Struct, frozen=True):
+    """Addresses of a block without those of `excepts` (`networking.k8s.io/v1` IPBlock)."""
+
+    block: Block
+    excepts: tuple[Block, ...] = ()
+
+
+class UnclearPeer(Struct, frozen=True):
+    """A peer that may match anything: what it says is not known to mean one thing."""
+
+    reason: str
+
+
+Peer = PodPeer | BlockPeer | UnclearPeer
+
+
+class Rule(Struct, frozen=True):
+    """One allow rule. `peers` None: from or to anywhere; `ports` None: every port of every protocol.
+
+    Both empty: a rule that matches nothing (all its entries are ones that the API server refuses).
+    """
+
+    index: int
+    peers: tuple[Peer, ...] | None = None
+    ports: tuple[PortMatch, ...] | None = None
+    unclear: str | None = None  # why the whole rule may match anything, or nothing
+
+
+class Section(Struct, frozen=True):
+    """The rules of one direction. Its presence isolates the pods that the policy selects."""
+
+    rules: tuple[Rule, ...] = ()
+
+
+class Policy(Struct, frozen=True):
+    """An allow-list policy (`networking.k8s.io/v1` NetworkPolicy).
+
+    `subject` None: which pods it selects cannot be read, any pod of its namespace may be.
+    `unreadable`: why nothing about its rules can be told; then both directions may be isolated, or not.
+    `idle`: rules of a direction that `policyTypes` leaves out; they have no effect, but a person may think so.
+    `problems`: parts that the API server refuses, as `path: what is wrong`; they match nothing.
+    """
+
+    ref: PolicyRef
+    namespace: str
+    subject: Selector | None
+    ingress: Section | None = None
+    egress: Section | None = None
+    idle: tuple[tuple[Direction, Section], ...] = ()
+    problems: tuple[str, ...] = ()
+    unreadable: str | None = None
+
+    def section(self, direction: Direction) -> Section | None:
+        """Return the rules of `direction`; None where it does not isolate."""
+        return self.ingress if direction is Direction.INGRESS else self.egress

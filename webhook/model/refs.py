@@ -1,0 +1,54 @@
+"""How one object names another."""
+
+from typing import Final
+
+from msgspec import Struct
+
+SHORT_KINDS: Final = {  # what kubectl calls them: `deploy/api`
+    "Deployment": "deploy",
+    "StatefulSet": "sts",
+    "DaemonSet": "ds",
+    "ReplicaSet": "rs",
+    "ReplicationController": "rc",
+    "Job": "job",
+    "CronJob": "cj",
+    "Pod": "po",
+}
+WORKLOAD_KINDS: Final = tuple(SHORT_KINDS)
+KIND_OF_WORD: Final = {
+    word: kind
+    for kind, short in SHORT_KINDS.items()
+    for word in (short, kind.lower(), kind.lower() + "s", *(("pod",) if kind == "Pod" else ()))
+}
+
+
+class WorkloadRef(Struct, frozen=True, order=True):
+    """A workload by kind, namespace and name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{SHORT_KINDS.get(self.kind, self.kind.lower())}/{self.namespace}/{self.name}"
+
+    @property
+    def short(self) -> str:
+        """`namespace/name`, as messages show it."""
+        return f"{self.namespace}/{self.name}"
+
+
+class PolicyRef(Struct, frozen=True, order=True):
+    """A policy, or with `rule` one of its rules, counted from 0 in its own list."""
+
+    namespace: str | None
+    name: str
+    kind: str = "NetworkPolicy"
+    rule: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def at(self, rule: int | None) -> "PolicyRef":
+        """Return the same policy, pointing at one of its rules."""
+        return PolicyRef(self.namespace, self.name, self.kind, rule)

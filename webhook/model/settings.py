@@ -1,0 +1,72 @@
+"""Settings are values; `config` loads them."""
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.model.labels import LabelKeys
+
+PRODUCT: Final = "netpol-preflight"
+PREFIX: Final = "netpol-preflight.io/"
+CONNECTS_TO: Final = PREFIX + "connects-to"
+EXEMPT: Final = PREFIX + "exempt"
+MODE_LABEL: Final = PREFIX + "mode"
+
+
+class Mode(StrEnum):
+    """What a finding costs the person who applies."""
+
+    OFF = "off"
+    AUDIT = "audit"
+    WARN = "warn"
+    ENFORCE = "enforce"
+
+
+PENDING_LABELS: Final = (  # added to pods after their template was written, by Kubernetes itself or a mesh
+    "pod-template-hash",
+    "controller-revision-hash",
+    "pod-template-generation",
+    "statefulset.kubernetes.io/*",
+    "apps.kubernetes.io/pod-index",
+    "batch.kubernetes.io/*",
+    "topology.kubernetes.io/*",
+    "job-name",
+    "controller-uid",
+    "security.istio.io/*",
+    "service.istio.io/*",
+    "istio.io/*",
+    "linkerd.io/*",
+    "intents.otterize.com/*",
+)
+
+
+class Dns(Struct, frozen=True):
+    """Where pods send their look-ups. Empty `service`: found by design.md's list of candidates."""
+
+    namespace: str = ""
+    service: str = ""
+
+
+class Enforcer(Struct, frozen=True):
+    """Who enforces policy. `decisive`: its semantics are known, so that a denial may reject."""
+
+    name: str = "generic"
+    decisive: bool = True
+
+
+GENERIC: Final = Enforcer()
+UNRECOGNISED: Final = Enforcer("unrecognised", decisive=False)
+
+
+class Settings(Struct, frozen=True):
+    """Everything that can be set and that changes an answer."""
+
+    mode: Mode = Mode.WARN
+    enforcer: Enforcer = GENERIC
+    pending_labels: LabelKeys = LabelKeys.of(PENDING_LABELS)
+    cluster_domain: str = "cluster.local"
+    dns: Dns = Dns()
+
+
+DEFAULTS: Final = Settings()

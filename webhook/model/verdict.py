@@ -1,0 +1,92 @@
+"""Answers, and the evidence they rest on."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from msgspec import Struct
+
+from webhook.model.addresses import Block
+from webhook.model.ports import Protocol
+from webhook.model.refs import PolicyRef, WorkloadRef
+
+
+class Verdict(StrEnum):
+    """What happens to the first packet of a connection."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    PARTIAL = "partial"
+    UNKNOWN = "unknown"
+
+
+def together(parts: Iterable[Verdict]) -> Verdict:
+    """Sum up the verdicts of backends, ports or addresses that one client meets in turn.
+
+    Some sure to pass and some sure not to: partial, whatever else is not known. None at all: unknown.
+    """
+    seen = set(parts)
+    if Verdict.PARTIAL in seen or {Verdict.ALLOWED, Verdict.DENIED} <= seen:
+        return Verdict.PARTIAL
+    return seen.pop() if len(seen) == 1 else Verdict.UNKNOWN
+
+
+def both(egress: Verdict, ingress: Verdict) -> Verdict:
+    """Join the two sides of one connection: it passes only where both let it pass."""
+    sides = {egress, ingress}
+    for worst in (Verdict.DENIED, Verdict.UNKNOWN, Verdict.PARTIAL):
+        if worst in sides:
+            return worst
+    return Verdict.ALLOWED
+
+
+class NearMiss(Struct, frozen=True, order=True):
+    """A rule, or a policy, that would have let the packet through but for one thing.
+
+    `field` is one of podLabels, namespaceLabels, namespace, cidr, port, protocol, policyTypes.
+    """
+
+    policy: PolicyRef
+    field: str
+    want: str
+    have: str
+
+
+class Side(Struct, frozen=True):
+    """One direction's answer. `isolated` None: it cannot be told. `policies`: those that isolate or deny, sorted.
+
+    `admitted_by` names the policy and the rule that let the packet through.
+    """
+
+    verdict: Verdict
+    isolated: bool | None = False
+    policies: tuple[PolicyRef, ...] = ()
+    admitted_by: PolicyRef | None = None
+    reason: str | None = None
+    near_misses: tuple[NearMiss, ...] = ()
+
+
+OPEN = Side(Verdict.ALLOWED)
+
+
+class Host(Struct, frozen=True, order=True):
+    """A name outside the cluster."""
+
+    name: str
+
+
+Destination = WorkloadRef | Block | Host
+
+
+class FlowVerdict(Struct, frozen=True):
+    """The answer for one flow: `pods` pods (0: judged by a template, or no pods at all) on one port."""
+
+    to: Destination
+    pods: int
+    protocol: Protocol
+    port: int
+    service_port: int | None
+    verdict: Verdict
+    egress: Side
+    ingress: Side
+    purpose: str = "connection"  # or "dns": the look-up that the connection needs first
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,92 @@
+"""AdmissionReview v1 bytes -> AdmissionRequest (`k8s.io/api/admission/v1`)."""
+
+import msgspec
+from msgspec import Struct
+
+from webhook.model.objects import Workload
+from webhook.wire import meta, workloads
+from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, string
+
+LONGEST_UID = 128
+_GENERATED = "(generated)"
+
+
+class AdmissionRequest(Struct, frozen=True):
+    """What the API server asks. `workload` and `old` are None where the object is none of ours."""
+
+    uid: str
+    operation: str
+    kind: str
+    subresource: str
+    namespace: str
+    name: str
+    dry_run: bool = False
+    workload: Workload | None = None
+    old: Workload | None = None
+    owned: bool = False
+    problem: str | None = None  # why the object cannot be judged, although it is one of ours
+
+
+def admission_request(body: bytes) -> AdmissionRequest:
+    """Read a review. Raises Malformed where it is none; a bad object inside a good review is a `problem`."""
+    try:
+        review = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = str(error) if isinstance(error, msgspec.DecodeError) else "expected UTF-8 JSON of reasonable depth"
+        fail("body", f"expected an AdmissionReview as JSON: {message}")
+    if not isinstance(review, dict):
+        fail("body", "expected an AdmissionReview object")
+    if (review.get("apiVersion"), review.get("kind")) != ("admission.k8s.io/v1", "AdmissionReview"):
+        fail("apiVersion, kind", "expected admission.k8s.io/v1 AdmissionReview")
+    request = mapping(review, "request", "")
+    uid = string(request, "uid", "request")
+    if not uid or len(uid) > LONGEST_UID or not uid.isprintable():
+        fail("request.uid", f"expected 1 to {LONGEST_UID} printable characters")
+    return _request(request, uid)
+
+
+def _request(request: Raw, uid: str) -> AdmissionRequest:
+    kind = mapping(request, "kind", "request")
+    group, word = string(kind, "group", "request.kind"), string(kind, "kind", "request.kind")
+    base = AdmissionRequest(
+        uid=uid,
+        operation=string(request, "operation", "request"),
+        kind=word,
+        subresource=string(request, "subResource", "request"),
+        namespace=string(request, "namespace", "request"),
+        name=string(request, "name", "request"),
+        dry_run=flag(request, "dryRun", "request"),
+    )
+    ours = word in workloads.TEMPLATE_PATHS and group in ("", "apps", "batch", "extensions")
+    if not ours or base.subresource or base.operation not in ("CREATE", "UPDATE"):
+        return base
+    return _with_objects(base, request)
+
+
+def _with_objects(base: AdmissionRequest, request: Raw) -> AdmissionRequest:
+    try:
+        new = mapping(request, "object", "request")
+        if not new:
+            return base
+        owned = meta.controller(new) is not None
+        current = workloads.workload(new, base.kind, base.namespace or "default", _name(new, base))
+    except Malformed as error:
+        return msgspec.structs.replace(base, problem=f"request.object: {error}")
+    return msgspec.structs.replace(base, workload=current, owned=owned, old=_old(request, base))
+
+
+def _old(request: Raw, base: AdmissionRequest) -> Workload | None:
+    """Read the object as it was. One that cannot be read has no findings of its own to forgive."""
+    try:
+        raw = mapping(request, "oldObject", "request")
+        return workloads.workload(raw, base.kind, base.namespace or "default", _name(raw, base)) if raw else None
+    except Malformed:
+        return None
+
+
+def _name(raw: Raw, base: AdmissionRequest) -> str:
+    metadata = mapping(raw, "metadata", "")
+    generated = string(metadata, "generateName", "metadata")
+    return string(metadata, "name", "metadata") or base.name or (generated + _GENERATED if generated else _GENERATED)
+
+

@@ -1,0 +1,51 @@
+"""`metadata` of any object."""
+
+from collections.abc import Mapping
+
+from webhook.model.labels import Labels
+from webhook.model.objects import Owner
+from webhook.wire.shapes import Raw, fail, mapping, mappings, string, string_map
+
+LONGEST_NAME = 253  # a DNS subdomain, the longest name that Kubernetes takes
+
+
+def name(raw: Raw) -> str:
+    """Return `metadata.name`."""
+    found = string(mapping(raw, "metadata", ""), "name", "metadata")
+    if not found:
+        fail("metadata.name", "expected a name")
+    if len(found) > LONGEST_NAME:
+        fail("metadata.name", f"expected at most {LONGEST_NAME} characters")
+    return found
+
+
+def namespace(raw: Raw, default: str) -> str:
+    """Return `metadata.namespace`, or `default`."""
+    found = string(mapping(raw, "metadata", ""), "namespace", "metadata") or default
+    if len(found) > LONGEST_NAME:
+        fail("metadata.namespace", f"expected at most {LONGEST_NAME} characters")
+    return found
+
+
+def labels(raw: Raw, path: str = "metadata") -> Labels:
+    """Return the labels of `raw`, which has `metadata`."""
+    return Labels(string_map(mapping(raw, "metadata", path), "labels", path))
+
+
+def annotations(raw: Raw, path: str = "metadata") -> Mapping[str, str]:
+    """Return the annotations of `raw`, which has `metadata`."""
+    return string_map(mapping(raw, "metadata", path), "annotations", path)
+
+
+def controller(raw: Raw) -> Owner | None:
+    """Return the ownerReference that has `controller: true` (`metav1.GetControllerOf`)."""
+    for entry in mappings(mapping(raw, "metadata", ""), "ownerReferences", "metadata"):
+        if entry.get("controller") is True:
+            path = "metadata.ownerReferences"
+            return Owner(string(entry, "kind", path), string(entry, "name", path))
+    return None
+
+
+def deleting(raw: Raw) -> bool:
+    """Say whether the object is being deleted."""
+    return mapping(raw, "metadata", "").get("deletionTimestamp") is not None

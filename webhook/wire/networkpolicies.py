@@ -1,0 +1,167 @@
+"""`networking.k8s.io/v1` NetworkPolicy -> Policy. Once it has a name it never fails.
+
+What cannot be read is inside the value: a part that the API server refuses matches nothing and is listed in
+`problems`; a part that may mean more than one thing is unclear; a policy whose shape is wrong is unreadable.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from webhook.model.addresses import Block, parse_block
+from webhook.model.labels import EVERYTHING, Selector
+from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Rule, Section, UnclearPeer
+from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
+from webhook.model.refs import PolicyRef
+from webhook.wire import meta
+from webhook.wire.selectors import selector
+from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string, strings
+from webhook.wire.workloads import protocol
+
+_PEER_KEYS = frozenset({"podSelector", "namespaceSelector", "ipBlock"})
+_SECTIONS = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
+Problems = list[str]
+T = TypeVar("T")
+
+
+def network_policy(raw: Raw, namespace: str) -> Policy:
+    """Read a NetworkPolicy."""
+    ref = PolicyRef(namespace, meta.name(raw))
+    try:
+        spec = mapping(raw, "spec", "")
+    except Malformed as error:
+        return Policy(ref, namespace, None, problems=(str(error),), unreadable=str(error))
+    subject, problems = _subject(spec)
+    try:
+        types = _types(spec)
+        sections = {d: _section(spec, key, peers, problems) for d, key, peers in _SECTIONS if spec.get(key) or d in types}
+    except Malformed as error:
+        return Policy(ref, namespace, subject, problems=(*problems, str(error)), unreadable=str(error))
+    return Policy(
+        ref,
+        namespace,
+        subject,
+        ingress=sections.get(Direction.INGRESS) if Direction.INGRESS in types else None,
+        egress=sections.get(Direction.EGRESS) if Direction.EGRESS in types else None,
+        idle=tuple((d, section) for d, section in sections.items() if d not in types),
+        problems=tuple(problems),
+    )
+
+
+def _subject(spec: Raw) -> tuple[Selector | None, Problems]:
+    try:
+        return selector(mapping(spec, "podSelector", "spec"), "spec.podSelector"), []
+    except Malformed as error:
+        return None, [str(error)]
+
+
+def _types(spec: Raw) -> frozenset[Direction]:
+    """Return `policyTypes`; absent: Ingress, and Egress where there are egress rules (API defaulting)."""
+    words = strings(spec, "policyTypes", "spec")
+    for index, word in enumerate(words):
+        if word not in ("Ingress", "Egress"):
+            fail(f"spec.policyTypes[{index}]", f"expected Ingress or Egress, not {shown(word)}")
+    if words:
+        return frozenset(map(Direction, words))
+    return frozenset(Direction if spec.get("egress") else (Direction.INGRESS,))
+
+
+def _section(spec: Raw, key: str, peers_key: str, problems: Problems) -> Section:
+    rules = []
+    entries = spec.get(key)
+    if entries is not None and not isinstance(entries, list):
+        fail(f"spec.{key}", "expected a list")
+    for index, entry in enumerate(entries or ()):
+        path = f"spec.{key}[{index}]"
+        try:
+            if not isinstance(entry, dict):
+                fail(path, "expected an object")
+            rules.append(_rule(entry, index, path, peers_key, problems))
+        except Malformed as error:
+            problems.append(str(error))
+            rules.append(Rule(index, unclear=str(error)))
+    return Section(tuple(rules))
+
+
+def _rule(raw: Raw, index: int, path: str, peers_key: str, problems: Problems) -> Rule:
+    strange = sorted(str(key) for key in raw if key not in (peers_key, "ports"))
+    if strange:
+        fail(path, f"expected `{peers_key}` and `ports`, not {shown(strange[0])}")
+    peers = _each(mappings(raw, peers_key, path), f"{path}.{peers_key}", _peer, problems)
+    ports = _each(mappings(raw, "ports", path), f"{path}.ports", _port, problems)
+    return Rule(index, peers, ports)
+
+
+def _each(
+    entries: Sequence[Raw], path: str, read: Callable[[Raw, str], T], problems: Problems
+) -> tuple[T, ...] | None:
+    """Read what can be read; None only for an absent or empty list, which stands for everything."""
+    found = []
+    for index, entry in enumerate(entries):
+        try:
+            found.append(read(entry, f"{path}[{index}]"))
+        except Malformed as error:
+            problems.append(str(error))
+    return tuple(found) if entries else None
+
+
+def _peer(raw: Raw, path: str) -> Peer:
+    strange = sorted(str(key) for key in raw if key not in _PEER_KEYS)
+    if strange or not raw:
+        what = shown(strange[0]) if strange else "an empty peer"
+        return UnclearPeer(f"{path}: expected podSelector, namespaceSelector or ipBlock, not {what}")
+    block = raw.get("ipBlock")
+    if block is not None and (raw.get("podSelector") is not None or raw.get("namespaceSelector") is not None):
+        fail(path, "expected ipBlock alone, or selectors")
+    if block is not None:
+        return _block(mapping(raw, "ipBlock", path), f"{path}.ipBlock")
+    namespaces = None
+    if raw.get("namespaceSelector") is not None:
+        namespaces = selector(mapping(raw, "namespaceSelector", path), f"{path}.namespaceSelector")
+    pods = selector(mapping(raw, "podSelector", path), f"{path}.podSelector") if "podSelector" in raw else EVERYTHING
+    return PodPeer(namespaces, pods)
+
+
+def _block(raw: Raw, path: str) -> Peer:
+    texts = [string(raw, "cidr", path), *strings(raw, "except", path)]
+    for text in texts:
+        if any(_leading_zero(part) for part in text.partition("/")[0].split(".")):
+            return UnclearPeer(f"{path}: {shown(text)} has leading zeros, which readers take differently")
+    block, *excepts = [_cidr(text, path) for text in texts]
+    for inner in excepts:
+        if not block.covers(inner) or inner == block:
+            fail(f"{path}.except", f"expected a block inside {block}, not {shown(str(inner))}")
+    return BlockPeer(block, tuple(excepts))
+
+
+def _leading_zero(octet: str) -> bool:
+    return octet.isdigit() and len(octet) > 1 and octet.startswith("0")
+
+
+def _cidr(text: str, path: str) -> Block:
+    try:
+        return parse_block(text)
+    except ValueError:
+        fail(path, f"expected an address block, not {shown(text)}")
+
+
+def _port(raw: Raw, path: str) -> PortMatch:
+    spoken, port, end = protocol(raw, path), raw.get("port"), integer(raw, "endPort", path)
+    if port is None:
+        if end is not None:
+            fail(f"{path}.endPort", "expected `port` beside it")
+        return PortRange(spoken)
+    if isinstance(port, str):
+        return _named(port, end, path, raw)
+    if isinstance(port, bool) or not isinstance(port, int) or not FIRST_PORT <= port <= LAST_PORT:
+        fail(f"{path}.port", f"expected a port from 1 to 65535 or a port's name, not {shown(port)}")
+    if end is not None and not port <= end <= LAST_PORT:
+        fail(f"{path}.endPort", f"expected a port from {port} to 65535, not {shown(end)}")
+    return PortRange(spoken, port, port if end is None else end)
+
+
+def _named(port: str, end: int | None, path: str, raw: Raw) -> NamedPort:
+    if end is not None:
+        fail(f"{path}.endPort", "expected a number in `port` beside it")
+    if not any(c.isascii() and c.isalpha() for c in port):
+        fail(f"{path}.port", f"expected a port's name with a letter in it, not {shown(port)}")
+    return NamedPort(protocol(raw, path), port)

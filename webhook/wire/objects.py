@@ -1,0 +1,73 @@
+"""Any Kubernetes object -> a model value, or None for a kind that no verdict depends on."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
+from webhook.model.policy import Policy
+from webhook.wire import meta, services, workloads
+from webhook.wire.networkpolicies import network_policy
+from webhook.wire.shapes import Raw, fail, mappings, string
+
+Projected = Namespace | Pod | Workload | Service | EndpointSlice | Node | Policy
+
+_GROUPS: Final = {  # the API groups that own a kind; the same word in another group is another kind
+    "Namespace": ("",),
+    "Node": ("",),
+    "Pod": ("",),
+    "Service": ("",),
+    "ReplicationController": ("",),
+    "EndpointSlice": ("discovery.k8s.io",),
+    "NetworkPolicy": ("networking.k8s.io", "extensions"),
+    "Deployment": ("apps", "extensions"),
+    "StatefulSet": ("apps",),
+    "DaemonSet": ("apps", "extensions"),
+    "ReplicaSet": ("apps", "extensions"),
+    "Job": ("batch",),
+    "CronJob": ("batch",),
+}
+_READERS: Final[dict[str, Callable[[Raw, str], Projected]]] = {
+    "Namespace": lambda raw, _: services.namespace(raw),
+    "Node": lambda raw, _: services.node(raw),
+    "Pod": workloads.pod,
+    "Service": services.service,
+    "EndpointSlice": services.endpoint_slice,
+    "NetworkPolicy": network_policy,
+}
+
+
+def kind_of(raw: Raw) -> str | None:
+    """Return the kind where `project` reads it; None for any other kind or group."""
+    kind, version = raw.get("kind"), raw.get("apiVersion")
+    if not isinstance(kind, str) or not isinstance(version, str):
+        return None
+    group = version.rpartition("/")[0]
+    return kind if group in _GROUPS.get(kind, ()) else None
+
+
+def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
+    """Read one object. None: not a kind of ours. Raises Malformed."""
+    kind = kind_of(raw)
+    if kind is None:
+        return None
+    namespace = meta.namespace(raw, default_namespace)
+    if reader := _READERS.get(kind):
+        return reader(raw, namespace)
+    return workloads.workload(raw, kind, namespace)
+
+
+def flatten(raw: Raw, path: str = "") -> Iterator[Raw]:
+    """Yield the items of a `List` (or a typed list, `PodList`), or `raw` itself. Raises Malformed."""
+    kind = string(raw, "kind", path)
+    if not kind.endswith("List") or "items" not in raw:
+        yield raw
+        return
+    for index, item in enumerate(mappings(raw, "items", path)):
+        whole = item
+        if kind != "List" and "kind" not in item:
+            whole = {"apiVersion": raw.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
+        if whole.get("kind") == "List":
+            fail(f"items[{index}]", "expected an object that is no list")
+        yield whole
+
+

@@ -1,0 +1,107 @@
+"""Services, EndpointSlices, Nodes and Namespaces."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import cast
+
+from webhook.model.addresses import Address, Family, parse_address, parse_block
+from webhook.model.labels import Labels
+from webhook.model.objects import EndpointPort, EndpointSlice, Namespace, Node, Service, ServicePort
+from webhook.model.ports import FIRST_PORT, LAST_PORT
+from webhook.wire import meta
+from webhook.wire.shapes import Raw, fail, integer, mapping, mappings, shown, string, string_map, strings
+from webhook.wire.workloads import address, protocol
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+_FAMILY = {"IPv4": 4, "IPv6": 6}
+
+
+def namespace(raw: Raw) -> Namespace:
+    """Read a Namespace. The API server owns the name label: whatever stands there, it is the name."""
+    name = meta.name(raw)
+    return Namespace(name, Labels({**meta.labels(raw).as_dict(), NAME_LABEL: name}))
+
+
+def service(raw: Raw, namespace_name: str) -> Service:
+    """Read a Service."""
+    spec = mapping(raw, "spec", "")
+    external = string(spec, "externalName", "spec") if spec.get("type") == "ExternalName" else None
+    ips = list(strings(spec, "clusterIPs", "spec")) or [string(spec, "clusterIP", "spec")]
+    return Service(
+        namespace=namespace_name,
+        name=meta.name(raw),
+        ports=tuple(_port(p, f"spec.ports[{i}]") for i, p in enumerate(mappings(spec, "ports", "spec"))),
+        selector=None if external is not None else (Labels(string_map(spec, "selector", "spec")) or None),
+        labels=meta.labels(raw),
+        headless="None" in ips,
+        external_name=external,
+        cluster_ips=tuple(address(ip, "spec.clusterIPs") for ip in ips if ip not in ("", "None")),
+        outside_ips=tuple(_outside(raw, spec)),
+        families=_families(spec),
+        local_only=spec.get("internalTrafficPolicy") == "Local",
+    )
+
+
+def _families(spec: Raw) -> tuple[Family, ...]:
+    return tuple(cast("Family", _FAMILY[word]) for word in strings(spec, "ipFamilies", "spec") if word in _FAMILY)
+
+
+def _outside(raw: Raw, spec: Raw) -> Iterator[Address]:
+    status = mapping(mapping(raw, "status", ""), "loadBalancer", "status")
+    entries = mappings(status, "ingress", "status.loadBalancer")
+    texts = [*strings(spec, "externalIPs", "spec"), *(string(e, "ip", "status.loadBalancer.ingress") for e in entries)]
+    for text in texts:
+        if text:
+            yield address(text, "spec.externalIPs")
+
+
+def _port(raw: Raw, path: str) -> ServicePort:
+    number = integer(raw, "port", path)
+    if number is None or not FIRST_PORT <= number <= LAST_PORT:
+        fail(f"{path}.port", f"expected a port from 1 to 65535, not {shown(number)}")
+    target = raw.get("targetPort")
+    if isinstance(target, bool) or not isinstance(target, int | str | None):
+        fail(f"{path}.targetPort", f"expected a port or a port's name, not {shown(target)}")
+    if isinstance(target, int) and target and not FIRST_PORT <= target <= LAST_PORT:
+        fail(f"{path}.targetPort", f"expected a port from 1 to 65535, not {shown(target)}")
+    return ServicePort(number, protocol(raw, path), string(raw, "name", path), target or None)
+
+
+def endpoint_slice(raw: Raw, namespace_name: str) -> EndpointSlice:
+    """Read an EndpointSlice; endpoints that are known not to be ready are left out."""
+    ports = tuple(
+        EndpointPort(string(p, "name", f"ports[{i}]"), protocol(p, f"ports[{i}]"), integer(p, "port", f"ports[{i}]"))
+        for i, p in enumerate(mappings(raw, "ports", ""))
+    )
+    return EndpointSlice(
+        namespace=namespace_name,
+        name=meta.name(raw),
+        service=meta.labels(raw).get("kubernetes.io/service-name") or "",
+        addresses=tuple(_endpoint_addresses(raw)),
+        ports=ports,
+    )
+
+
+def _endpoint_addresses(raw: Raw) -> Iterator[Address]:
+    if raw.get("addressType") == "FQDN":
+        return
+    for index, entry in enumerate(mappings(raw, "endpoints", "")):
+        path = f"endpoints[{index}]"
+        if mapping(entry, "conditions", path).get("ready") is not False:
+            for text in strings(entry, "addresses", path):
+                yield address(text, f"{path}.addresses")
+
+
+def node(raw: Raw) -> Node:
+    """Read a Node. Host names among its addresses and unreadable blocks tell nothing and are left out."""
+    spec, status = mapping(raw, "spec", ""), mapping(raw, "status", "")
+    addresses = []
+    for entry in mappings(status, "addresses", "status"):
+        with suppress(ValueError):
+            addresses.append(parse_address(string(entry, "address", "status.addresses")))
+    texts = list(strings(spec, "podCIDRs", "spec")) or [string(spec, "podCIDR", "spec")]
+    blocks = []
+    for text in filter(None, texts):
+        with suppress(ValueError):
+            blocks.append(parse_block(text))
+    return Node(meta.name(raw), tuple(addresses), meta.labels(raw), tuple(blocks))

@@ -1,0 +1,124 @@
+"""Checked steps into untrusted JSON: each returns a value of the asked shape or raises `Malformed`.
+
+Absent and `null` are one thing, as in Kubernetes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, cast
+
+from msgspec import Struct
+
+Raw = Mapping[str, object]
+NOTHING: Raw = {}
+SHOWN = 60  # characters of a hostile value that an error repeats
+
+
+class Problem(Struct, frozen=True):
+    """One thing that is wrong: where, and what was expected."""
+
+    path: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.expected}"
+
+
+class Malformed(ValueError):
+    """The input is not what it says it is; carries every problem that was found."""
+
+    def __init__(self, *problems: Problem) -> None:
+        """Keep `problems`, in the order in which they were met."""
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+def fail(path: str, expected: str) -> NoReturn:
+    """Raise `Malformed` for one problem."""
+    raise Malformed(Problem(path, expected))
+
+
+def shown(value: object) -> str:
+    """Return a short, printable form of a hostile value."""
+    text = repr(value)
+    return f"`{text if len(text) <= SHOWN else text[:SHOWN] + '…'}`"
+
+
+def mapping(raw: Raw, key: str, path: str) -> Raw:
+    """Return the object at `key`, empty when absent. `path` is the path of `raw`."""
+    value = raw.get(key)
+    if value is None:
+        return NOTHING
+    if not isinstance(value, dict):
+        fail(_join(path, key), "expected an object")
+    return cast("Raw", value)
+
+
+def sequence(raw: Raw, key: str, path: str) -> Sequence[object]:
+    """Return the list at `key`, empty when absent."""
+    value = raw.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        fail(_join(path, key), "expected a list")
+    return value
+
+
+def mappings(raw: Raw, key: str, path: str) -> Sequence[Raw]:
+    """Return the list of objects at `key`, empty when absent."""
+    value = sequence(raw, key, path)
+    for index, item in enumerate(value):
+        if not isinstance(item, dict):
+            fail(f"{_join(path, key)}[{index}]", "expected an object")
+    return cast("Sequence[Raw]", value)
+
+
+def string(raw: Raw, key: str, path: str, default: str = "") -> str:
+    """Return the string at `key`."""
+    value = raw.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, str):
+        fail(_join(path, key), f"expected a string, not {shown(value)}")
+    return value
+
+
+def strings(raw: Raw, key: str, path: str) -> Sequence[str]:
+    """Return the list of strings at `key`."""
+    value = sequence(raw, key, path)
+    for index, item in enumerate(value):
+        if not isinstance(item, str):
+            fail(f"{_join(path, key)}[{index}]", f"expected a string, not {shown(item)}")
+    return cast("Sequence[str]", value)
+
+
+def integer(raw: Raw, key: str, path: str) -> int | None:
+    """Return the integer at `key`; None when absent. A bool is not an integer."""
+    value = raw.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        fail(_join(path, key), f"expected an integer, not {shown(value)}")
+    return value
+
+
+def flag(raw: Raw, key: str, path: str) -> bool:
+    """Return the boolean at `key`, False when absent."""
+    value = raw.get(key)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        fail(_join(path, key), f"expected true or false, not {shown(value)}")
+    return value
+
+
+def string_map(raw: Raw, key: str, path: str) -> Mapping[str, str]:
+    """Return the map of strings at `key`, empty when absent."""
+    value = mapping(raw, key, path)
+    for name, item in value.items():
+        if not isinstance(item, str):
+            fail(f"{_join(path, key)}[{name}]", f"expected a string, not {shown(item)}")
+    return cast("Mapping[str, str]", value)
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

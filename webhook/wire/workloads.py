@@ -1,0 +1,168 @@
+"""Workloads and pods (`apps/v1`, `batch/v1`, `v1`)."""
+
+from collections.abc import Iterator, Mapping
+from webhook.model.addresses import Address, parse_address
+from webhook.model.labels import Labels
+from webhook.model.objects import Declaration, Pod, Shape, Template, Workload
+from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, ContainerPort, Protocol
+from webhook.model.refs import WorkloadRef
+from webhook.model.settings import CONNECTS_TO, EXEMPT
+from webhook.wire import meta
+from webhook.wire.shapes import (
+    Raw,
+    fail,
+    flag,
+    integer,
+    mapping,
+    mappings,
+    shown,
+    string,
+    string_map,
+)
+
+TEMPLATE_PATHS = {
+    "Deployment": ("spec", "template"),
+    "StatefulSet": ("spec", "template"),
+    "DaemonSet": ("spec", "template"),
+    "ReplicaSet": ("spec", "template"),
+    "ReplicationController": ("spec", "template"),
+    "Job": ("spec", "template"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template"),
+    "Pod": (),
+}
+_FINISHED = frozenset({"Succeeded", "Failed"})
+
+
+def workload(raw: Raw, kind: str, namespace: str, name: str | None = None) -> Workload:
+    """Read an object of a kind in TEMPLATE_PATHS. `name` replaces an absent one (`generateName`)."""
+    template_raw, path = _template(raw, kind)
+    spec = mapping(raw, "spec", "")
+    top, inner = _labels_and_notes(raw, template_raw, path)
+    return Workload(
+        ref=WorkloadRef(kind, namespace, name if name is not None else meta.name(raw)),
+        template=_read_template(template_raw, path, namespace),
+        replicas=None if kind == "Pod" else integer(spec, "replicas", "spec"),
+        labels=meta.labels(raw),
+        selector=_selector(spec, kind),
+        owner=meta.controller(raw),
+        connects_to=_declarations(top, inner, CONNECTS_TO),
+        exempt=_declarations(top, inner, EXEMPT),
+        service_name=string(spec, "serviceName", "spec") if kind == "StatefulSet" else "",
+    )
+
+
+def pod(raw: Raw, namespace: str) -> Pod:
+    """Read a Pod; one without a controller is a workload of its own too."""
+    name, owner = meta.name(raw), meta.controller(raw)
+    spec, status = mapping(raw, "spec", ""), mapping(raw, "status", "")
+    declared = tuple(_ports(spec, "spec"))
+    return Pod(
+        namespace=namespace,
+        name=name,
+        shape=_shape(namespace, meta.labels(raw), declared, spec, "spec", template=False),
+        addresses=tuple(_addresses(status)),
+        node=string(spec, "nodeName", "spec"),
+        live=string(status, "phase", "status") not in _FINISHED and not meta.deleting(raw),
+        owner=owner,
+        declares=declared,
+        bare=workload(raw, "Pod", namespace) if owner is None else None,
+    )
+
+
+def _template(raw: Raw, kind: str) -> tuple[Raw, str]:
+    path = ""
+    for key in TEMPLATE_PATHS[kind]:
+        raw = mapping(raw, key, path)
+        path = f"{path}.{key}" if path else key
+    return raw, path
+
+
+def _labels_and_notes(raw: Raw, template: Raw, path: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    top = meta.annotations(raw)
+    inner = top if template is raw else meta.annotations(template, f"{path}.metadata")
+    return top, ({} if inner is top else inner)
+
+
+def _declarations(top: Mapping[str, str], inner: Mapping[str, str], key: str) -> tuple[Declaration, ...]:
+    places = (("metadata", top), ("template", inner))
+    return tuple(Declaration(notes[key], place) for place, notes in places if key in notes)
+
+
+def _selector(spec: Raw, kind: str) -> Labels | None:
+    if kind == "ReplicationController":
+        return Labels(string_map(spec, "selector", "spec")) or None
+    if kind in ("Job", "CronJob", "Pod"):
+        return None
+    return Labels(string_map(mapping(spec, "selector", "spec"), "matchLabels", "spec.selector")) or None
+
+
+def _read_template(raw: Raw, path: str, namespace: str) -> Template:
+    spec_path = f"{path}.spec" if path else "spec"
+    spec = mapping(raw, "spec", path)
+    declared = tuple(_ports(spec, spec_path))
+    labels = meta.labels(raw, f"{path}.metadata" if path else "metadata")
+    return Template(
+        shape=_shape(namespace, labels, declared, spec, spec_path, template=True),
+        declares=declared,
+        dns_policy=string(spec, "dnsPolicy", spec_path) or "ClusterFirst",
+        service_account=string(spec, "serviceAccountName", spec_path),
+        subdomain=string(spec, "subdomain", spec_path),
+    )
+
+
+def _shape(
+    namespace: str, labels: Labels, ports: tuple[ContainerPort, ...], spec: Raw, path: str, *, template: bool
+) -> Shape:
+    return Shape(
+        namespace=namespace,
+        labels=labels,
+        ports=tuple(p for p in ports if p.name),
+        host_network=flag(spec, "hostNetwork", path),
+        template=template,
+    )
+
+
+def _ports(spec: Raw, path: str) -> Iterator[ContainerPort]:
+    """Yield declared ports where Kubernetes looks names up: containers, then restartable init containers.
+
+    Source: `k8s.io/endpointslice` FindPort and KEP-753.
+    """
+    for key in ("containers", "initContainers"):
+        for index, container in enumerate(mappings(spec, key, path)):
+            if key == "initContainers" and container.get("restartPolicy") != "Always":
+                continue
+            where = f"{path}.{key}[{index}]"
+            for place, entry in enumerate(mappings(container, "ports", where)):
+                yield _port(entry, f"{where}.ports[{place}]")
+
+
+def _port(raw: Raw, path: str) -> ContainerPort:
+    number = integer(raw, "containerPort", path)
+    if number is None or not FIRST_PORT <= number <= LAST_PORT:
+        fail(f"{path}.containerPort", f"expected a port from 1 to 65535, not {shown(number)}")
+    return ContainerPort(number, protocol(raw, path), string(raw, "name", path))
+
+
+def protocol(raw: Raw, path: str) -> Protocol:
+    """Read `protocol`, TCP when absent."""
+    found = string(raw, "protocol", path) or "TCP"
+    if found not in PROTOCOLS:
+        fail(f"{path}.protocol", f"expected TCP, UDP or SCTP, not {shown(found)}")
+    return found
+
+
+def _addresses(status: Raw) -> Iterator[Address]:
+    several = [string(entry, "ip", "status.podIPs") for entry in mappings(status, "podIPs", "status")]
+    for text in several or [string(status, "podIP", "status")]:
+        if text:
+            yield address(text, "status.podIPs")
+
+
+def address(text: str, path: str) -> Address:
+    """Read an address or raise Malformed."""
+    try:
+        return parse_address(text)
+    except ValueError:
+        fail(path, f"expected an IP address, not {shown(text)}")
+
+

@@ -1,0 +1,40 @@
+"""The world's only way to change."""
+
+from msgspec import Struct
+
+from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
+from webhook.model.policy import Policy
+
+Value = Namespace | Pod | Workload | Service | EndpointSlice | Node | Policy
+
+
+class Put(Struct, frozen=True):
+    """An object is there, new or changed."""
+
+    value: Value
+
+
+class Drop(Struct, frozen=True):
+    """An object is gone. `namespace` is empty for cluster-scoped kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+Change = Put | Drop
+
+
+def key_of(value: Value) -> Drop:
+    """Return what names `value`: the change that would remove it."""
+    match value:
+        case Namespace(name=name):
+            return Drop("Namespace", "", name)
+        case Node(name=name):
+            return Drop("Node", "", name)
+        case Workload(ref=ref):
+            return Drop(ref.kind, ref.namespace, ref.name)
+        case Policy(ref=ref):
+            return Drop(ref.kind, ref.namespace or "", ref.name)
+        case Pod() | Service() | EndpointSlice():
+            return Drop(type(value).__name__, value.namespace, value.name)

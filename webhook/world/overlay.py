@@ -1,0 +1,160 @@
+"""A proposed change, read through to a view that stays as it is."""
+
+from collections.abc import Iterable, Mapping
+
+from webhook.model.addresses import Address, Block, Family
+from webhook.model.labels import NO_LABELS
+from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
+from webhook.model.policy import Direction, Policy
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.settings import Settings
+from webhook.model.tier import Isolation
+from webhook.model.truth import Truth
+from webhook.world.policies import Policies
+from webhook.world.view import Group, Selecting, View
+
+
+class Overlay:
+    """`base` with some workloads and policies put on top. The base must not change while this is in use."""
+
+    def __init__(self, base: View, puts: Iterable[Workload | Policy] = ()) -> None:
+        """Put values over `base`; what has the same kind, namespace and name is hidden."""
+        self._base = base
+        self._memo: dict[object, object] = {}
+        self._workloads: dict[WorkloadRef, Workload] = {}
+        self._policies = Policies(base.settings.pending_labels)
+        for value in puts:
+            match value:
+                case Workload():
+                    self._workloads[value.ref] = value
+                case Policy():
+                    self._policies.put(value)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that answers depend on."""
+        return self._base.settings
+
+    @property
+    def complete(self) -> bool:
+        """Whether what is not here does not exist."""
+        return self._base.complete
+
+    @property
+    def memo(self) -> dict[object, object]:
+        """Answers that hold for this overlay; the base's own where no policy is on top."""
+        return self._memo if self._policies.by_namespace else self._base.memo
+
+    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
+        """Return what isolates, or may isolate, pods of `shape`."""
+        below = self._base.selecting(shape, direction)
+        mine = self._policies.named(shape.namespace)
+        if not mine:
+            return below
+        kept = [(i, truth) for i, truth in below if i.ref not in mine]
+        return tuple(sorted([*kept, *self._policies.selecting(shape, direction)], key=_policy))
+
+    def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
+        """Return the policies of a namespace."""
+        return {**self._base.policies(namespace), **self._policies.named(namespace)}
+
+    def workload(self, ref: WorkloadRef) -> Workload | None:
+        """Return a workload."""
+        return self._workloads.get(ref) or self._base.workload(ref)
+
+    def workloads(self, namespace: str | None = None) -> Iterable[Workload]:
+        """Return the workloads of one namespace, or all."""
+        mine = {r: w for r, w in self._workloads.items() if namespace in (None, r.namespace)}
+        yield from (w for w in self._base.workloads(namespace) if w.ref not in mine)
+        yield from mine.values()
+
+    def has_namespace(self, name: str) -> bool:
+        """Say whether the namespace, or something in it, is here."""
+        return self._base.has_namespace(name) or any(r.namespace == name for r in self._workloads)
+
+    def backends(self, service: Service) -> tuple[Group, ...]:
+        """Return who stands behind a Service's selector."""
+        below = self._base.backends(service)
+        mine = [w for w in self._workloads.values() if w.ref.namespace == service.namespace and w.owner is None]
+        if not mine or service.selector is None:
+            return below
+        return self._with_templates(below, [w for w in mine if _selects(service, w)])
+
+    def groups(self, namespace: str) -> tuple[Group, ...]:
+        """Return everybody of a namespace."""
+        mine = [w for w in self._workloads.values() if w.ref.namespace == namespace and w.owner is None]
+        return self._with_templates(self._base.groups(namespace), mine)
+
+    def _with_templates(self, below: tuple[Group, ...], mine: Iterable[Workload]) -> tuple[Group, ...]:
+        """Templates on top replace those below; a workload that has pods is judged by its pods."""
+        found = {g.ref: g for g in below if g.pods or g.ref not in self._workloads}
+        for workload in mine:
+            if workload.ref not in found and not self._base.pods_of(workload.ref):
+                found[workload.ref] = Group(workload.ref, template=workload)
+        return tuple(found[ref] for ref in sorted(found))
+
+    def namespace(self, name: str) -> Namespace:
+        """Return the namespace."""
+        return self._base.namespace(name)
+
+    def namespaces(self) -> Iterable[str]:
+        """Return the names of all namespaces."""
+        return sorted({*self._base.namespaces(), *(r.namespace for r in self._workloads)})
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        """Return a Service."""
+        return self._base.service(namespace, name)
+
+    def services(self, namespace: str) -> Iterable[Service]:
+        """Return the Services of a namespace."""
+        return self._base.services(namespace)
+
+    def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
+        """Return the live pods whose topmost controller is `ref`."""
+        return self._base.pods_of(ref)
+
+    def top(self, pod: Pod) -> WorkloadRef:
+        """Return the topmost controller of a pod."""
+        return self._base.top(pod)
+
+    def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
+        """Return the listed endpoints of a Service."""
+        return self._base.endpoints(service)
+
+    def pod_at(self, address: Address) -> Pod | None:
+        """Return the pod that has an address of its own."""
+        return self._base.pod_at(address)
+
+    def service_at(self, address: Address) -> Service | None:
+        """Return the Service with that cluster address."""
+        return self._base.service_at(address)
+
+    def outside_service_at(self, address: Address) -> Service | None:
+        """Return the Service with that external or load balancer address."""
+        return self._base.outside_service_at(address)
+
+    def node_at(self, address: Address) -> Node | None:
+        """Return the node with that address."""
+        return self._base.node_at(address)
+
+    def nodes(self) -> Iterable[Node]:
+        """Return all nodes."""
+        return self._base.nodes()
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the address families that pods have."""
+        return self._base.families()
+
+    def pod_blocks(self, family: Family) -> tuple[Block, ...]:
+        """Return the blocks that new pods get their addresses from."""
+        return self._base.pod_blocks(family)
+
+
+def _policy(pair: tuple[Isolation, Truth]) -> PolicyRef:
+    return pair[0].ref
+
+
+def _selects(service: Service, workload: Workload) -> bool:
+    labels = workload.template.shape.labels
+    return all(labels.get(k) == v for k, v in (service.selector or NO_LABELS).pairs)
+

@@ -1,0 +1,125 @@
+"""Pods by what people look for: shape, label, controller, address. A pod's change touches only its own entries."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from webhook.model.addresses import Address, Family
+from webhook.model.labels import Labels
+from webhook.model.objects import Owner, Pod, Shape
+
+K = TypeVar("K")
+V = TypeVar("V")
+M = TypeVar("M")
+Key = tuple[str, str]  # namespace, name
+OwnerKey = tuple[str, str, str]  # namespace, kind, name
+HASH_LABEL = "pod-template-hash"
+
+
+class Pods:
+    """An index of pods."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.by_key: dict[Key, Pod] = {}
+        self.by_shape: dict[Shape, dict[str, Pod]] = {}
+        self.by_owner: dict[OwnerKey, dict[str, Pod]] = {}
+        self.hashed: dict[OwnerKey, dict[OwnerKey, int]] = {}  # Deployment by its ReplicaSet's name -> ReplicaSets
+        self.bare: dict[str, dict[str, Pod]] = {}
+        self._by_label: dict[tuple[str, str, str], dict[Shape, None]] = {}
+        self._by_address: dict[Address, dict[Key, Pod]] = {}
+        self._families: dict[Family, int] = {4: 0, 6: 0}
+
+    def put(self, pod: Pod) -> None:
+        """Add or replace a pod. Equal shapes share one value."""
+        key = (pod.namespace, pod.name)
+        old = self.by_key.get(key)
+        if old is not None:
+            self._forget(old)
+        self.by_key[key] = pod
+        members = self.by_shape.get(pod.shape)
+        if members is None:
+            members = self.by_shape[pod.shape] = {}
+            for name, value in pod.shape.labels.pairs:
+                self._by_label.setdefault((pod.namespace, name, value), {})[pod.shape] = None
+        members[pod.name] = pod
+        for address in pod.addresses:
+            self._by_address.setdefault(address, {})[key] = pod
+            self._families[address.family] += 1
+        self._put_owner(pod)
+
+    def drop(self, namespace: str, name: str) -> None:
+        """Remove a pod, if it is here."""
+        old = self.by_key.pop((namespace, name), None)
+        if old is not None:
+            self._forget(old)
+
+    def _put_owner(self, pod: Pod) -> None:
+        if pod.owner is None:
+            self.bare.setdefault(pod.namespace, {})[pod.name] = pod
+            return
+        owner = (pod.namespace, pod.owner.kind, pod.owner.name)
+        self.by_owner.setdefault(owner, {})[pod.name] = pod
+        if deployment := hashed_owner(pod):
+            counts = self.hashed.setdefault((pod.namespace, "Deployment", deployment), {})
+            counts[owner] = counts.get(owner, 0) + 1
+
+    def _forget(self, pod: Pod) -> None:
+        if _discard(self.by_shape, pod.shape, pod.name):
+            for name, value in pod.shape.labels.pairs:
+                _discard(self._by_label, (pod.namespace, name, value), pod.shape)
+        for address in pod.addresses:
+            _discard(self._by_address, address, (pod.namespace, pod.name))
+            self._families[address.family] -= 1
+        if pod.owner is None:
+            _discard(self.bare, pod.namespace, pod.name)
+            return
+        owner = (pod.namespace, pod.owner.kind, pod.owner.name)
+        _discard(self.by_owner, owner, pod.name)
+        if deployment := hashed_owner(pod):
+            key = (pod.namespace, "Deployment", deployment)
+            self.hashed[key][owner] -= 1
+            if not self.hashed[key][owner]:
+                _discard(self.hashed, key, owner)
+
+    def selected(self, namespace: str, labels: Labels) -> Iterator[Pod]:
+        """Yield the live pods that carry all of `labels` (not empty)."""
+        candidates = [self._by_label.get((namespace, k, v), {}) for k, v in labels.pairs]
+        smallest, *others = sorted(candidates, key=len)
+        for shape in smallest:
+            if all(shape in other for other in others):
+                yield from (pod for pod in self.by_shape[shape].values() if pod.live)
+
+    def owned_by(self, owners: Iterable[OwnerKey]) -> Iterator[Pod]:
+        """Yield the pods whose controller is one of `owners`."""
+        for owner in owners:
+            yield from self.by_owner.get(owner, {}).values()
+
+    def at(self, address: Address) -> Pod | None:
+        """Return the live pod with that address, unless it is its node's: those are shared."""
+        found = [p for p in self._by_address.get(address, {}).values() if p.live and not p.shape.host_network]
+        return found[0] if found else None
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the address families that pods have."""
+        return tuple(family for family, count in self._families.items() if count)
+
+
+def hashed_owner(pod: Pod) -> str | None:
+    """Return the Deployment's name where the ReplicaSet's is that with the template's hash behind it."""
+    owner: Owner | None = pod.owner
+    tail = pod.shape.labels.get(HASH_LABEL)
+    if owner is None or owner.kind != "ReplicaSet" or not tail or not owner.name.endswith(f"-{tail}"):
+        return None
+    return owner.name.removesuffix(f"-{tail}")
+
+
+def _discard(index: dict[K, dict[V, M]], key: K, member: V) -> bool:
+    """Remove a member and, with the last one, the key; True then."""
+    members = index.get(key)
+    if members is None:
+        return False
+    members.pop(member, None)
+    if members:
+        return False
+    del index[key]
+    return True

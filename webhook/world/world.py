@@ -1,0 +1,212 @@
+"""The world itself: what was put and not dropped, and the answers to `View`."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from webhook.model.addresses import FAMILIES, Address, Block, Family
+from webhook.model.labels import Labels
+from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Shape, Workload
+from webhook.model.policy import Direction, Policy
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.settings import DEFAULTS, Settings
+from webhook.world.changes import Change, Drop, Put
+from webhook.world.lookup import NAME_LABEL, backends, groups
+from webhook.world.owners import Owners
+from webhook.world.pods import Pods
+from webhook.world.policies import Policies
+from webhook.world.services import Services
+from webhook.world.view import Group, Selecting
+
+_KINDS_WITHOUT_VERDICTS = (Pod, EndpointSlice)  # verdicts are remembered by shape and address, never by pod
+
+
+class World:
+    """A cluster (`complete`), or some files of one. `apply` is its only writer."""
+
+    def __init__(self, settings: Settings = DEFAULTS, *, complete: bool) -> None:
+        """Start empty."""
+        self._settings = settings
+        self._complete = complete
+        self._memo: dict[object, object] = {}
+        self._namespaces: dict[str, Namespace] = {}
+        self._nodes: dict[str, Node] = {}
+        self._workloads: dict[str, dict[WorkloadRef, Workload]] = {}
+        self._pods = Pods()
+        self._owners = Owners(self._pods)
+        self._services = Services()
+        self._policies = Policies(settings.pending_labels)
+        self._backends: dict[str, dict[tuple[str, str], tuple[Group, ...]]] = {}
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Apply changes in order; each touches only what it is about."""
+        for change in changes:
+            match change:
+                case Put(value):
+                    self._put(value)
+                case Drop(kind, namespace, name):
+                    self._drop(kind, namespace, name)
+
+    def _put(self, value: Namespace | Pod | Workload | Service | EndpointSlice | Node | Policy) -> None:
+        match value:
+            case Namespace():
+                self._namespaces[value.name] = value
+            case Node():
+                self._nodes[value.name] = value
+            case Pod():
+                self._pods.put(value)
+                self._backends.pop(value.namespace, None)
+            case Workload():
+                self._workloads.setdefault(value.ref.namespace, {})[value.ref] = value
+                self._owners.put(value)
+                self._backends.pop(value.ref.namespace, None)
+            case Service():
+                self._services.put(value)
+                self._backends.pop(value.namespace, None)
+            case EndpointSlice():
+                self._services.put_slice(value)
+            case Policy():
+                self._policies.put(value)
+        if not isinstance(value, _KINDS_WITHOUT_VERDICTS):
+            self._memo.clear()
+
+    def _drop(self, kind: str, namespace: str, name: str) -> None:
+        match kind:
+            case "Namespace":
+                self._namespaces.pop(name, None)
+            case "Node":
+                self._nodes.pop(name, None)
+            case "Pod":
+                self._pods.drop(namespace, name)
+            case "Service":
+                self._services.drop(namespace, name)
+            case "EndpointSlice":
+                self._services.drop_slice(namespace, name)
+            case "NetworkPolicy":
+                self._policies.drop(namespace, PolicyRef(namespace, name))
+            case _:
+                gone = self._workloads.get(namespace, {}).pop(WorkloadRef(kind, namespace, name), None)
+                if gone is not None:
+                    self._owners.drop(gone)
+        self._backends.pop(namespace, None)
+        if kind not in ("Pod", "EndpointSlice"):
+            self._memo.clear()
+
+    # -- reading: what View promises ---------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that answers depend on."""
+        return self._settings
+
+    @property
+    def complete(self) -> bool:
+        """Whether what is not here does not exist."""
+        return self._complete
+
+    @property
+    def memo(self) -> dict[object, object]:
+        """Answers that hold until something but a pod changes."""
+        return self._memo
+
+    def namespace(self, name: str) -> Namespace:
+        """Return the namespace; one that nobody gave has at least the label that the API server sets."""
+        found = self._namespaces.get(name)
+        return found or Namespace(name, Labels({NAME_LABEL: name}), synthetic=True)
+
+    def has_namespace(self, name: str) -> bool:
+        """Say whether the namespace, or something in it, is here."""
+        return name in self._namespaces or (not self._complete and name in self.namespaces())
+
+    def namespaces(self) -> Iterable[str]:
+        """Return the names of all namespaces that are here or have something in them."""
+        filled = (self._services.by_namespace, self._policies.by_namespace, self._workloads)
+        pods = {namespace for namespace, _ in self._pods.by_key}
+        return sorted({*self._namespaces, *pods, *(n for index in filled for n, here in index.items() if here)})
+
+    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
+        """Return what isolates, or may isolate, pods of `shape`."""
+        return self._policies.selecting(shape, direction)
+
+    def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
+        """Return the policies of a namespace."""
+        return self._policies.named(namespace)
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        """Return a Service."""
+        return self._services.by_namespace.get(namespace, {}).get(name)
+
+    def services(self, namespace: str) -> Iterable[Service]:
+        """Return the Services of a namespace."""
+        return self._services.by_namespace.get(namespace, {}).values()
+
+    def workload(self, ref: WorkloadRef) -> Workload | None:
+        """Return a workload, a bare Pod included."""
+        if ref.kind == "Pod":
+            pod = self._pods.by_key.get((ref.namespace, ref.name))
+            return pod.bare if pod else None
+        return self._workloads.get(ref.namespace, {}).get(ref)
+
+    def workloads(self, namespace: str | None = None) -> Iterable[Workload]:
+        """Return the workloads of one namespace, or all, bare Pods included."""
+        for name in self.namespaces() if namespace is None else (namespace,):
+            yield from self._workloads.get(name, {}).values()
+            yield from (pod.bare for pod in self._pods.bare.get(name, {}).values() if pod.bare)
+
+    def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
+        """Return the live pods whose topmost controller is `ref`."""
+        return self._owners.pods_of(ref)
+
+    def top(self, pod: Pod) -> WorkloadRef:
+        """Return the topmost controller of a pod; the pod itself without one."""
+        return self._owners.top(pod)
+
+    def backends(self, service: Service) -> tuple[Group, ...]:
+        """Return who stands behind a Service's selector; a workload without pods by its template."""
+        here = self._backends.setdefault(service.namespace, {})
+        labels = service.selector
+        if labels is None:
+            return ()
+        key = (service.name, repr(labels.pairs))
+        if key not in here:
+            here[key] = backends(self, service.namespace, labels, partial(self._pods.selected, service.namespace, labels))
+        return here[key]
+
+    def groups(self, namespace: str) -> tuple[Group, ...]:
+        """Return everybody of a namespace."""
+        return groups(self, namespace, (p for p in self._pods.by_key.values() if p.namespace == namespace and p.live))
+
+    def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
+        """Return (address, port or None, port name) of a Service's listed endpoints."""
+        return self._services.endpoints(service)
+
+    def pod_at(self, address: Address) -> Pod | None:
+        """Return the pod that has an address of its own."""
+        return self._pods.at(address)
+
+    def service_at(self, address: Address) -> Service | None:
+        """Return the Service with that cluster address."""
+        return self._services.by_address.get(address)
+
+    def outside_service_at(self, address: Address) -> Service | None:
+        """Return the Service with that external or load balancer address."""
+        return self._services.by_outside.get(address)
+
+    def node_at(self, address: Address) -> Node | None:
+        """Return the node with that address."""
+        return next((node for node in self._nodes.values() if address in node.addresses), None)
+
+    def nodes(self) -> Iterable[Node]:
+        """Return all nodes."""
+        return self._nodes.values()
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the address families that pods have; IPv4 where nothing tells."""
+        found = set(self._pods.families()) | set(self._services.families())
+        found |= {block.family for node in self._nodes.values() for block in node.pod_blocks}
+        return tuple(f for f in FAMILIES if f in found) or (4,)
+
+    def pod_blocks(self, family: Family) -> tuple[Block, ...]:
+        """Return the blocks that new pods get their addresses from; empty: not known."""
+        return tuple(sorted({b for n in self._nodes.values() for b in n.pod_blocks if b.family == family}))
