@@ -1,0 +1,333 @@
+"""Findings in, words out: what is promised about warnings, denials, text, JSON and GitHub annotations."""
+
+import json
+import unicodedata
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhook.model.addresses import parse_block
+from webhook.model.finding import DEFAULT_SEVERITY, Finding, Location, Severity
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.verdict import OPEN, FlowVerdict, Host, NearMiss, Side, Verdict
+from webhook.report import github, json_, text
+from webhook.report.run import Failure, Summary
+from webhook.report.safe import clean, clip, lines
+from webhook.report.warnings import LONGEST, MOST_CHARACTERS, MOST_LINES, line, order, warnings
+from webhook.report.words import message, near_misses, sentence
+
+WEB_API = WorkloadRef("Deployment", "production", "web-api")
+POSTGRES = WorkloadRef("StatefulSet", "production", "postgres")
+DENY = PolicyRef("production", "default-deny-ingress")
+EGRESS = PolicyRef("production", "web-api-egress")
+ALLOW_DB = PolicyRef("production", "allow-db-access", rule=0)
+FIX = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "allow-web-api-to-postgres", "namespace": "production"},
+    "spec": {"podSelector": {"matchLabels": {"app": "postgres"}}, "policyTypes": ["Ingress"]},
+}
+WRONG_LABEL = NearMiss(ALLOW_DB, "podLabels", "app=web-api", "app=webapi")
+
+
+def denied(*policies: PolicyRef, near: tuple[NearMiss, ...] = ()) -> Side:
+    return Side(Verdict.DENIED, isolated=True, policies=policies, near_misses=near)
+
+
+def flow(port: int = 5432, service_port: int | None = 5432, **sides: Side) -> FlowVerdict:
+    return FlowVerdict(
+        to=POSTGRES,
+        pods=1,
+        protocol="TCP",
+        port=port,
+        service_port=service_port,
+        verdict=Verdict.DENIED,
+        egress=sides.get("egress", OPEN),
+        ingress=sides.get("ingress", OPEN),
+    )
+
+
+def finding(number: str = "NP102", **changes: object) -> Finding:
+    base = Finding(
+        id=number,
+        severity=DEFAULT_SEVERITY[number],
+        workload=WEB_API,
+        dependency="postgres.production:5432/TCP",
+        verdict=Verdict.DENIED,
+        policies=(DENY,),
+        flows=(flow(ingress=denied(DENY)),),
+        fix=(FIX,),
+        location=Location("deploy/web-api.yaml", 12),
+    )
+    return msgspec.structs.replace(base, **changes)
+
+
+def test_an_ingress_denial_names_both_ends_the_port_and_the_policy() -> None:
+    assert sentence(finding()) == (
+        "production/web-api -> production/postgres:5432/TCP will time out: "
+        "ingress isolated by production/default-deny-ingress, no rule admits it"
+    )
+
+
+def test_an_egress_denial_names_the_senders_policy() -> None:
+    found = finding("NP101", policies=(EGRESS,), flows=(flow(egress=denied(EGRESS), ingress=denied(DENY)),))
+    assert "egress isolated by production/web-api-egress" in sentence(found)
+    assert "default-deny-ingress" not in sentence(found)
+
+
+def test_the_port_is_the_one_that_the_packet_arrives_on() -> None:
+    found = finding(flows=(flow(port=8080, service_port=80, ingress=denied(DENY)),))
+    assert "production/postgres:8080/TCP" in sentence(found)
+    assert "port 80 is the Service's" in message(found)
+
+
+def test_a_dns_denial_says_that_names_do_not_resolve() -> None:
+    dns = WorkloadRef("Deployment", "kube-system", "coredns")
+    flows = tuple(
+        FlowVerdict(dns, 2, protocol, 53, 53, Verdict.DENIED, denied(EGRESS), OPEN, purpose="dns")
+        for protocol in ("UDP", "TCP")
+    )
+    found = finding("NP103", dependency=None, policies=(EGRESS,), flows=flows)
+    assert sentence(found) == (
+        "production/web-api cannot resolve names: -> kube-system/coredns:53/UDP,TCP will time out: "
+        "egress isolated by production/web-api-egress, no rule admits it"
+    )
+
+
+def test_an_address_block_and_an_outside_name_are_shown_as_declared() -> None:
+    block = msgspec.structs.replace(flow(egress=denied(EGRESS)), to=parse_block("10.0.0.0/24"))
+    v6 = msgspec.structs.replace(flow(egress=denied(EGRESS)), to=parse_block("2001:db8::5/128"))
+    host = msgspec.structs.replace(flow(egress=denied(EGRESS)), to=Host("api.example.com"))
+    shown = [sentence(finding("NP101", policies=(EGRESS,), flows=(one,))) for one in (block, v6, host)]
+    assert "-> 10.0.0.0/24:5432/TCP will" in shown[0]
+    assert "-> [2001:db8::5]:5432/TCP will" in shown[1]
+    assert "-> api.example.com:5432/TCP will" in shown[2]
+
+
+def test_a_near_miss_says_what_the_rule_wants_and_what_it_meets() -> None:
+    found = finding(flows=(flow(ingress=denied(DENY, near=(WRONG_LABEL,))),), near_misses=(WRONG_LABEL,))
+    assert near_misses(found) == ("allow-db-access admits app=web-api; this workload has app=webapi",)
+
+
+def test_a_near_miss_of_an_egress_rule_is_about_the_other_end() -> None:
+    miss = NearMiss(EGRESS.at(0), "podLabels", "app=pg", "app=postgres")
+    found = finding("NP101", flows=(flow(egress=denied(EGRESS, near=(miss,))),), near_misses=(miss,))
+    assert near_misses(found) == ("web-api-egress opens the way to app=pg; the other end has app=postgres",)
+
+
+def test_a_rule_with_the_services_port_is_told_so() -> None:
+    miss = NearMiss(ALLOW_DB, "port", "80", "8080")
+    found = finding(flows=(flow(8080, 80, ingress=denied(DENY, near=(miss,))),), near_misses=(miss,))
+    assert near_misses(found) == ("allow-db-access opens 80, the Service's port; the packet arrives on 8080",)
+
+
+@pytest.mark.parametrize(
+    "field", ["podLabels", "namespaceLabels", "namespace", "cidr", "port", "protocol", "policyTypes"]
+)
+def test_every_kind_of_near_miss_names_policy_wish_and_fact(field: str) -> None:
+    miss = NearMiss(ALLOW_DB, field, "wanted", "given")
+    (told,) = near_misses(finding(near_misses=(miss,)))
+    assert all(word in told for word in ("allow-db-access", "wanted", "given"))
+
+
+def test_a_warning_has_prefix_ends_policy_id_and_remedy() -> None:
+    assert line(finding()) == (
+        "netpol-preflight: production/web-api -> production/postgres:5432/TCP will time out: ingress isolated by "
+        "production/default-deny-ingress, no rule admits it (NP102); run `netpol-preflight fix`"
+    )
+
+
+def test_a_near_miss_stands_in_the_warning_where_there_is_room() -> None:
+    assert "allow-db-access admits app=web-api; this workload has app=webapi" in line(
+        finding(near_misses=(WRONG_LABEL,))
+    )
+
+
+def test_errors_come_before_warnings_and_information_is_no_warning_line() -> None:
+    ids = ("NP106", "NP105", "NP201", "NP102", "NP101")
+    said = warnings(finding(number) for number in ids)
+    assert [text.split("(NP")[1][:3] for text in said] == ["101", "102", "105", "201"]
+
+
+def test_too_many_warnings_are_summed_up_in_the_last_line() -> None:
+    said = warnings(finding(dependency=f"db-{n}.production:5432/TCP", flows=()) for n in range(30))
+    assert len(said) == MOST_LINES
+    assert said[-1] == "netpol-preflight: and 23 more: run `netpol-preflight check`"
+
+
+def test_notes_are_warnings_after_the_findings() -> None:
+    said = warnings([finding()], ["mode label `strict` is unknown, `warn` is used"])
+    assert said[1] == "netpol-preflight: mode label `strict` is unknown, `warn` is used"
+
+
+NAMES = st.text(st.characters(codec=None), min_size=0, max_size=300)
+REFS = st.builds(WorkloadRef, st.just("Deployment"), NAMES, NAMES)
+MISSES = st.builds(NearMiss, st.builds(PolicyRef, NAMES, NAMES), st.just("podLabels"), NAMES, NAMES)
+FACTS = st.lists(st.tuples(st.sampled_from(["reason", "hint", "name", "item", "expected"]), NAMES), max_size=4)
+
+
+@st.composite
+def hostile(draw: st.DrawFn) -> Finding:
+    policies = tuple(draw(st.lists(st.builds(PolicyRef, NAMES, NAMES), max_size=3)))
+    misses = tuple(draw(st.lists(MISSES, max_size=3)))
+    side = denied(*policies, near=misses)
+    flows = tuple(
+        msgspec.structs.replace(flow(egress=side, ingress=side), to=ref) for ref in draw(st.lists(REFS, max_size=3))
+    )
+    return finding(
+        draw(st.sampled_from(sorted(DEFAULT_SEVERITY))),
+        workload=draw(REFS),
+        dependency=draw(st.none() | NAMES),
+        policies=policies,
+        near_misses=misses,
+        flows=flows,
+        facts=tuple(draw(FACTS)),
+        fix=draw(st.sampled_from([(), (FIX,)])),
+        no_fix=draw(st.none() | NAMES),
+        assumptions=tuple(draw(st.lists(NAMES, max_size=2))),
+        location=draw(st.none() | st.builds(Location, NAMES, st.integers(1, 9_999))),
+    )
+
+
+def unprintable(said: str) -> set[str]:
+    return {c for c in said if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"}}
+
+
+@given(st.lists(hostile(), max_size=12), st.lists(NAMES, max_size=3))
+def test_warnings_keep_every_limit_whatever_the_names(findings: list[Finding], notes: list[str]) -> None:
+    said = warnings(findings, notes)
+    assert len(said) <= MOST_LINES
+    assert sum(map(len, said)) <= MOST_CHARACTERS
+    for one in said:
+        assert one.startswith("netpol-preflight: ")
+        assert len(one) <= LONGEST
+        assert not unprintable(one)
+        one.encode("utf-8")
+
+
+@given(hostile())
+def test_a_warning_never_loses_its_id_and_remedy(found: Finding) -> None:
+    end = line(found).rpartition(f"({found.id}); ")
+    assert end[1]
+    assert end[2]
+
+
+@given(st.lists(hostile(), max_size=6), st.randoms(use_true_random=False))
+def test_warnings_do_not_depend_on_the_order_of_findings(findings: list[Finding], random: object) -> None:
+    shuffled = list(findings)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    unique = {f.identity for f in findings}
+    if len(unique) == len(findings):
+        assert warnings(shuffled) == warnings(findings)
+
+
+@given(st.lists(hostile(), max_size=4))
+def test_every_format_prints_any_finding(findings: list[Finding]) -> None:
+    summary = Summary.of(findings, checked=1, skipped=0)
+    failures = [Failure(f.workload.name, 1, f.workload.namespace) for f in findings if f.workload]
+    printed = text.check(findings, failures, summary)
+    assert not unprintable(printed.replace("\n", ""))
+    commands = github.annotations(findings, failures).split("\n")
+    assert all(command.startswith("::") for command in commands if command)
+    assert len(json.loads(json_.check(findings, failures, summary))["findings"]) == len(findings)
+
+
+@given(NAMES)
+def test_clean_text_is_one_printable_line(name: str) -> None:
+    assert not unprintable(clean(name))
+    assert clean(clean(name)) == clean(name)
+
+
+@given(NAMES, st.integers(1, 40))
+def test_clipped_text_is_as_long_as_was_asked_and_keeps_its_ends(name: str, limit: int) -> None:
+    short = clip(name, limit)
+    assert len(short) <= limit
+    assert short == name or short[: limit // 2] == name[: limit // 2]
+
+
+def test_bidirectional_marks_are_spelled_out() -> None:
+    assert clean("web\u202eipa") == "web\\u202eipa"
+    assert lines("a\x1b[31m\nb") == "a\\u001b[31m\nb"
+
+
+def test_json_has_the_shape_of_the_contract() -> None:
+    record = json.loads(
+        json_.check([finding(near_misses=(WRONG_LABEL,))], [Failure("x.yaml", 3, "bad")], Summary(1, 0, 0, 1, 2))
+    )
+    assert record["summary"] == {"error": 1, "warning": 0, "info": 0, "checked": 1, "skipped": 2}
+    assert record["errors"] == [{"file": "x.yaml", "line": 3, "message": "bad"}]
+    (found,) = record["findings"]
+    assert list(found) == [
+        "id", "severity", "verdict", "workload", "dependency", "source", "policies", "nearMisses", "message",
+        "fix", "assumptions", "location",
+    ]  # fmt: skip
+    assert found["severity"] == "error"
+    assert found["verdict"] == "denied"
+    assert found["workload"] == {"kind": "Deployment", "namespace": "production", "name": "web-api"}
+    assert found["policies"] == [
+        {"kind": "NetworkPolicy", "namespace": "production", "name": "default-deny-ingress", "rule": None}
+    ]
+    assert found["nearMisses"][0] | {"policy": None} == {
+        "policy": None, "field": "podLabels", "want": "app=web-api", "have": "app=webapi",
+    }  # fmt: skip
+    assert found["fix"] == [FIX]
+    assert found["location"] == {"file": "deploy/web-api.yaml", "line": 12}
+
+
+def test_a_flow_in_json_says_where_to() -> None:
+    one = flow(8080, 80, ingress=denied(DENY))
+    record = json.loads(json_.render(json_.flow(one)))
+    assert record["to"] == {"kind": "StatefulSet", "namespace": "production", "name": "postgres"}
+    assert (record["port"], record["servicePort"]) == (8080, 80)
+    assert record["ingress"]["isolated"] is True
+    assert json_.destination(parse_block("10.0.0.0/8")) == {"cidr": "10.0.0.0/8"}
+    assert json_.destination(Host("example.com")) == {"host": "example.com"}
+
+
+def test_github_escapes_what_its_parser_would_read() -> None:
+    broken = Failure("a,b:c.yaml", 7, "50% of\nit")
+    (command,) = github.annotations([], [broken]).split("\n")
+    assert command == "::error file=a%2Cb%3Ac.yaml,line=7,title=netpol-preflight%3A unreadable::50%25 of it"
+
+
+def test_github_levels_follow_the_severity() -> None:
+    levels = [github.annotations([finding(n)], []).partition(" ")[0] for n in ("NP102", "NP201", "NP106")]
+    assert levels == ["::error", "::warning", "::notice"]
+    assert github.annotations([finding()], []).startswith(
+        "::error file=deploy/web-api.yaml,line=12,title=NP102 postgres.production%3A5432/TCP::production/web-api"
+    )
+
+
+def test_text_shows_place_severity_id_and_indented_evidence() -> None:
+    printed = text.check([finding(near_misses=(WRONG_LABEL,))], [], Summary(1, 0, 0, 3, 1)).split("\n")
+    assert printed[0].startswith(
+        "deploy/web-api.yaml:12: error NP102 production/web-api -> production/postgres:5432/TCP"
+    )
+    assert printed[1] == "    near miss: allow-db-access admits app=web-api; this workload has app=webapi"
+    assert printed[2] == "    fix: add 1 NetworkPolicy production/allow-web-api-to-postgres"
+    assert printed[-1] == "1 error; 3 workloads checked, 1 document skipped"
+
+
+@pytest.mark.parametrize(
+    ("summary", "broken", "said"),
+    [
+        (Summary(2, 1, 0, 3, 1), 0, "2 errors, 1 warning; 3 workloads checked, 1 document skipped"),
+        (Summary(0, 0, 2, 1, 0), 0, "2 info; 1 workload checked"),
+        (Summary(0, 0, 0, 1, 2), 1, "no findings; 1 workload checked, 2 documents skipped, 1 document unreadable"),
+    ],
+)
+def test_the_last_line_sums_up(summary: Summary, broken: int, said: str) -> None:
+    assert text.total(summary, broken) == said
+
+
+def test_colour_is_codes_around_the_same_text() -> None:
+    summary = Summary(1, 0, 0, 1, 0)
+    painted = text.check([finding()], [], summary, text.coloured)
+    assert "\x1b[1;31merror\x1b[0m" in painted
+
+
+def test_findings_are_ordered_worst_first() -> None:
+    assert [f.id for f in order([finding("NP105"), finding("NP102"), finding("NP101")])] == ["NP101", "NP102", "NP105"]
+    assert order([finding("NP102", severity=Severity.INFO), finding("NP105")])[0].id == "NP105"

@@ -1,0 +1,137 @@
+"""The JSON that other programs rely on: shapes of design.md §7, two spaces of indent, keys in that order."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from webhook.model.addresses import Block
+from webhook.model.finding import Finding, Location
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.verdict import Destination, FlowVerdict, Host, NearMiss, Side
+from webhook.report.run import Failure, Summary
+from webhook.report.words import message
+
+Record = dict[str, Any]
+
+
+def workload(ref: WorkloadRef) -> Record:
+    """Return W."""
+    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
+
+
+def policy(ref: PolicyRef) -> Record:
+    """Return P."""
+    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name, "rule": ref.rule}
+
+
+def near_miss(miss: NearMiss) -> Record:
+    """Return one entry of `nearMisses`."""
+    return {"policy": policy(miss.policy), "field": miss.field, "want": miss.want, "have": miss.have}
+
+
+def finding(found: Finding) -> Record:
+    """Return F."""
+    return {
+        "id": found.id,
+        "severity": found.severity.word,
+        "verdict": found.verdict,
+        "workload": workload(found.workload) if found.workload else None,
+        "dependency": found.dependency,
+        "source": found.source,
+        "policies": [policy(ref) for ref in found.policies],
+        "nearMisses": [near_miss(miss) for miss in found.near_misses],
+        "message": message(found),
+        "fix": list(found.fix),
+        "assumptions": list(found.assumptions),
+        "location": _location(found.location),
+    }
+
+
+def _location(place: Location | None) -> Record | None:
+    return {"file": place.file, "line": place.line} if place else None
+
+
+def destination(to: Destination) -> Record:
+    """Return `to` of a flow: a workload, a block or a name outside the cluster."""
+    match to:
+        case WorkloadRef():
+            return workload(to)
+        case Block():
+            return {"cidr": str(to)}
+        case Host():
+            return {"host": to.name}
+
+
+def side(one: Side) -> Record:
+    """Return S."""
+    return {
+        "verdict": one.verdict,
+        "isolated": one.isolated,
+        "policies": [policy(ref) for ref in one.policies],
+        "nearMisses": [near_miss(miss) for miss in one.near_misses],
+        "reason": one.reason,
+    }
+
+
+def flow(one: FlowVerdict) -> Record:
+    """Return one entry of explain's `flows`."""
+    return {
+        "to": destination(one.to),
+        "pods": one.pods,
+        "protocol": one.protocol,
+        "port": one.port,
+        "servicePort": one.service_port,
+        "verdict": one.verdict,
+        "egress": side(one.egress),
+        "ingress": side(one.ingress),
+        "purpose": one.purpose,
+    }
+
+
+def failure(one: Failure) -> Record:
+    """Return one entry of `errors`."""
+    return {"file": one.file, "line": one.line, "message": one.message}
+
+
+def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary) -> str:
+    """Return check's object."""
+    counts = {
+        "error": summary.error,
+        "warning": summary.warning,
+        "info": summary.info,
+        "checked": summary.checked,
+        "skipped": summary.skipped,
+    }
+    return render(
+        {"findings": [finding(f) for f in findings], "errors": [failure(e) for e in errors], "summary": counts}
+    )
+
+
+def fix(
+    policies: Sequence[Record], unfixable: Iterable[tuple[WorkloadRef, str, str]], errors: Iterable[Failure] = ()
+) -> str:
+    """Return fix's object; `unfixable` holds workload, dependency and reason."""
+    hopeless = [{"workload": workload(w), "dependency": d, "reason": why} for w, d, why in unfixable]
+    return render({"policies": list(policies), "unfixable": hopeless, "errors": [failure(e) for e in errors]})
+
+
+def render(record: Record) -> str:
+    """Return `record` as indented JSON without a line end; lone surrogates are replaced, JSON text has none."""
+    try:
+        encoded = msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        encoded = msgspec.json.encode(_encodable(record))
+    return msgspec.json.format(encoded, indent=2).decode()
+
+
+def _encodable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_encodable(key): _encodable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_encodable(item) for item in value]
+        case _:
+            return value

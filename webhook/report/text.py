@@ -1,0 +1,94 @@
+"""What a person reads on a terminal: `file:line: severity ID message`, evidence indented below."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from webhook.model.finding import Finding, Location, Manifest, Severity
+from webhook.report.run import Failure, Summary
+from webhook.report.safe import clean
+from webhook.report.words import details, near_misses, remedy, sentence
+
+Paint = Callable[[str, str], str]  # (style, text) -> text
+_CODES: Final = {"error": "1;31", "warning": "1;33", "info": "36", "dim": "2", "bold": "1", "good": "32"}
+
+
+def plain(_style: str, text: str) -> str:
+    """Return `text` as it is."""
+    return text
+
+
+def coloured(style: str, text: str) -> str:
+    """Return `text` between the ANSI codes of `style`."""
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+
+
+def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary, paint: Paint = plain) -> str:
+    """Return the report of a check: findings where they stand, and one line that sums up."""
+    blocks = [block(finding, paint) for finding in sorted(findings, key=_place)]
+    return "\n".join([*blocks, *([""] if blocks else []), total(summary, len(tuple(errors)), paint)])
+
+
+def block(finding: Finding, paint: Paint = plain) -> str:
+    """Return one finding: its line, then near misses and what to do, indented."""
+    severity = finding.severity.word
+    head = f"{paint('bold', where(finding.location))}{paint(severity, severity)} {finding.id} {sentence(finding)}"
+    below = [
+        *details(finding),
+        *(f"near miss: {miss}" for miss in near_misses(finding)),
+        *([f"fix: {_fixes(finding.fix)}"] if finding.fix else []),
+    ]
+    advice = [remedy(finding)] if not finding.fix else []
+    return "\n".join([head, *(f"    {paint('dim', text)}" for text in (*below, *advice))])
+
+
+def where(place: Location | None) -> str:
+    """Return `file:line: `, or nothing."""
+    return f"{clean(place.file)}:{place.line}: " if place else ""
+
+
+def total(summary: Summary, broken: int, paint: Paint = plain) -> str:
+    """Return `2 errors, 1 warning; 3 workloads checked, 1 document skipped`."""
+    found = [
+        paint(style, _count(number, style)) if style != "info" else f"{number} info"
+        for style, number in (("error", summary.error), ("warning", summary.warning), ("info", summary.info))
+        if number
+    ]
+    done = [_count(summary.checked, "workload") + " checked"]
+    if summary.skipped:
+        done.append(_count(summary.skipped, "document") + " skipped")
+    if broken:
+        done.append(paint("error", _count(broken, "document") + " unreadable"))
+    return f"{', '.join(found) or paint('good', 'no findings')}; {', '.join(done)}"
+
+
+def failure(one: Failure) -> str:
+    """Return `file:line: reason`, as it goes to standard error."""
+    return (
+        f"{clean(one.file)}:{one.line}: {clean(one.message)}"
+        if one.line
+        else f"{clean(one.file)}: {clean(one.message)}"
+    )
+
+
+def _fixes(manifests: Iterable[Manifest]) -> str:
+    names = [_manifest_name(manifest) for manifest in manifests]
+    return f"add {_count(len(names), 'NetworkPolicy')} {', '.join(names)}"
+
+
+def _manifest_name(manifest: Manifest) -> str:
+    metadata = manifest.get("metadata", {})
+    return clean(f"{metadata.get('namespace', 'default')}/{metadata.get('name', '')}")
+
+
+def _place(finding: Finding) -> tuple[str, int, int, tuple[str, str, str]]:
+    place = finding.location or Location("", 0)
+    return (place.file, place.line, -finding.severity, finding.identity)
+
+
+def _count(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
+__all__ = ["Paint", "Severity", "block", "check", "coloured", "failure", "plain", "total", "where"]

@@ -1,0 +1,199 @@
+"""What a finding says: one table from id to the sentence made of its evidence.
+
+A sentence names the workload, the other end, the port that policy sees and the policy that decides. It starts
+lower-case (a name does), ends without a full stop, and never holds an unprintable character.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from webhook.model.finding import Finding
+from webhook.model.policy import Direction
+from webhook.model.settings import CONNECTS_TO, PRODUCT
+from webhook.model.verdict import FlowVerdict, Verdict
+from webhook.report import flows, near
+from webhook.report.flows import Cut
+from webhook.report.safe import clean, clip
+
+Facts = Mapping[str, str]
+Builder = Callable[[Finding, Facts, Cut], str]
+FIX: Final = f"run `{PRODUCT} fix`"
+
+
+def cut_at(limit: int | None) -> Cut:
+    """Return what makes a name printable and at most `limit` characters long."""
+    return lambda text: clip(clean(text), limit)
+
+
+WHOLE: Final = cut_at(None)
+
+
+def sentence(finding: Finding, limit: int | None = None) -> str:
+    """Return what is wrong, without id and remedy; names longer than `limit` are shortened in the middle."""
+    builder = _SENTENCES.get(finding.id, _plain)
+    return builder(finding, dict(finding.facts), cut_at(limit))
+
+
+def remedy(finding: Finding) -> str:
+    """Return what to do about it."""
+    if finding.id in _FIXABLE:
+        if finding.fix:
+            return FIX
+        return clean(finding.no_fix) if finding.no_fix else f"see `{PRODUCT} explain`"
+    return _REMEDIES.get(finding.id, f"see `{PRODUCT} explain {finding.id}`")
+
+
+def near_misses(finding: Finding, limit: int | None = None) -> tuple[str, ...]:
+    """Return the near misses as sentences, nearest first."""
+    return near.near_misses(finding, cut_at(limit))
+
+
+def message(finding: Finding) -> str:
+    """Return the whole of it in one line: what is wrong, where the packet arrives, near misses, what to do."""
+    parts = (sentence(finding), *details(finding), *near_misses(finding), remedy(finding))
+    return "; ".join(part for part in parts if part)
+
+
+def details(finding: Finding) -> tuple[str, ...]:
+    """Return what else is worth knowing: Service ports, who else is selected, assumptions."""
+    moved = flows.service_ports(finding.flows) if finding.id in _FIXABLE else None
+    return (
+        *((f"port {moved} is the Service's, policy sees the pod's",) if moved else ()),
+        *(f"assumed: {clean(assumption)}" for assumption in finding.assumptions),
+    )
+
+
+def _who(finding: Finding, cut: Cut) -> str:
+    workload = finding.workload
+    return f"{cut(workload.namespace)}/{cut(workload.name)}" if workload else "the cluster"
+
+
+def _isolated(finding: Finding, _: Facts, cut: Cut, direction: Direction) -> str:
+    stopped = flows.closed(finding, direction) or finding.flows
+    by = flows.deciders(finding, stopped, direction, cut)
+    return (
+        f"{_who(finding, cut)} -> {flows.end(finding, stopped, cut)} will time out: "
+        f"{direction.value.lower()} isolated by {by}, no rule admits it"
+    )
+
+
+def _stopping(stopped: tuple[FlowVerdict, ...], finding: Finding, cut: Cut) -> str:
+    sides = [
+        f"{direction.value.lower()} isolated by {flows.deciders(finding, shut, direction, cut)}"
+        for direction in Direction
+        if (shut := tuple(f for f in stopped if flows.side(f, direction).verdict in _SHUT))
+    ]
+    return " and ".join(sides)
+
+
+_SHUT: Final = (Verdict.DENIED, Verdict.PARTIAL)
+
+
+def _dns(finding: Finding, _: Facts, cut: Cut) -> str:
+    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
+    why = _stopping(stopped, finding, cut)
+    where = flows.end(finding, stopped, cut)
+    return f"{_who(finding, cut)} cannot resolve names: -> {where} will time out: {why}, no rule admits it"
+
+
+def _partial(finding: Finding, _: Facts, cut: Cut) -> str:
+    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT)
+    reached = [f for f in finding.flows if f.verdict is Verdict.ALLOWED]
+    why = _stopping(stopped, finding, cut)
+    notes = [note for flow in stopped for note in flow.notes]
+    count = f"{len(stopped)} of {len(stopped) + len(reached)} paths" if reached and stopped else "some paths"
+    about = f" ({cut(notes[0])})" if notes else ""
+    end = flows.end(finding, stopped or finding.flows, cut)
+    return f"{_who(finding, cut)} -> {end} will time out on {count}{about}" + (f": {why}" if why else "")
+
+
+def _unknown(finding: Finding, facts: Facts, cut: Cut) -> str:
+    why = cut(facts["reason"]) if "reason" in facts else "; ".join(map(cut, flows.reasons(finding.flows)))
+    end = cut(finding.dependency or "") or flows.end(finding, finding.flows, cut)
+    return f"{_who(finding, cut)} -> {end} cannot be decided" + (f": {why}" if why else "")
+
+
+def _absent(finding: Finding, facts: Facts, cut: Cut) -> str:
+    what, name = cut(facts.get("what", "Service or workload")), cut(facts.get("name", finding.dependency or ""))
+    where = "in the cluster" if facts.get("complete") == "True" else "in what was read"
+    return _hinted(f"{_pair(finding, cut)}: no {what} `{name}` {where}", facts, cut)
+
+
+def _no_such_port(finding: Finding, facts: Facts, cut: Cut) -> str:
+    service, port, has = (cut(facts.get(key, "")) for key in ("service", "port", "has"))
+    owner = service if "/" in service[: service.rfind("/")] else f"Service {service}"
+    ports = f"; it has {has}" if has else ""
+    return _hinted(f"{_pair(finding, cut)}: {owner} has no port {port}{ports}", facts, cut)
+
+
+def _undeclared(finding: Finding, facts: Facts, cut: Cut) -> str:
+    workload, port = cut(facts.get("workload", "the destination")), cut(facts.get("port", ""))
+    if "target" in facts:
+        target = cut(facts["target"])
+        return (
+            f"{_pair(finding, cut)}: no container of {workload} names a port `{target}`, so port {port} leads nowhere"
+        )
+    return f"{_pair(finding, cut)}: no container of {workload} declares port {cut(facts.get('number', port))}"
+
+
+def _no_backends(finding: Finding, facts: Facts, cut: Cut) -> str:
+    service = cut(facts.get("service", finding.dependency or ""))
+    return f"{_pair(finding, cut)}: Service {service} has no backends, connections will be refused"
+
+
+def _malformed(finding: Finding, facts: Facts, cut: Cut) -> str:
+    item, expected = cut(facts.get("item", finding.dependency or "")), cut(facts.get("expected", "another form"))
+    place = f"item {cut(facts['position'])}" if "position" in facts else "an item"
+    annotation = cut(facts.get("annotation", CONNECTS_TO))
+    return f"{_who(finding, cut)}: {place} of {annotation} `{item}` is malformed: expected {expected}"
+
+
+def _not_enforced(finding: Finding, facts: Facts, cut: Cut) -> str:
+    why = "; ".join(cut(value) for value in facts.values())
+    return f"{_pair(finding, cut)}: policies deny this, but nothing enforces them here" + (f": {why}" if why else "")
+
+
+def _pair(finding: Finding, cut: Cut) -> str:
+    return _who(finding, cut) + (f" -> {cut(finding.dependency)}" if finding.dependency else "")
+
+
+def _hinted(text: str, facts: Facts, cut: Cut) -> str:
+    return f"{text}; {cut(facts['hint'])}" if "hint" in facts else text
+
+
+def _plain(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say what a finding says whose facts are sentences already."""
+    return f"{_pair(finding, cut)}: " + "; ".join(cut(value) for value in facts.values())
+
+
+def _egress(finding: Finding, facts: Facts, cut: Cut) -> str:
+    return _isolated(finding, facts, cut, Direction.EGRESS)
+
+
+def _ingress(finding: Finding, facts: Facts, cut: Cut) -> str:
+    return _isolated(finding, facts, cut, Direction.INGRESS)
+
+
+_SENTENCES: Final[dict[str, Builder]] = {
+    "NP101": _egress,
+    "NP102": _ingress,
+    "NP103": _dns,
+    "NP105": _partial,
+    "NP106": _unknown,
+    "NP107": _not_enforced,
+    "NP201": _absent,
+    "NP202": _no_such_port,
+    "NP203": _undeclared,
+    "NP204": _no_backends,
+    "NP303": _malformed,
+}
+_FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105"})
+_REMEDIES: Final = {
+    "NP106": "check this connection by hand",
+    "NP107": "install a CNI that enforces NetworkPolicy",
+    "NP201": "create it, or correct the annotation",
+    "NP202": "correct the port in the annotation",
+    "NP203": "correct the Service's target port, or declare the container's",
+    "NP204": "correct the Service's selector, or start its pods",
+    "NP303": "correct the annotation",
+}
