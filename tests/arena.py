@@ -1,0 +1,71 @@
+"""Two players before one world: the evaluator and the judge, asked the same questions in the same words."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+from tests.spec import netpol
+from webhook.evaluate import Outside, PodEnd, ends_of_pod, judge_outside, judge_pair, judge_side
+from webhook.model.addresses import Family, parse_address
+from webhook.model.objects import Pod
+from webhook.model.policy import Direction
+from webhook.model.ports import Protocol
+from webhook.model.settings import DEFAULTS, Settings
+from webhook.model.verdict import OPEN, Side, Verdict
+from webhook.wire.objects import project
+from webhook.world import World
+from webhook.world.changes import Put
+
+Raw = dict[str, Any]
+
+
+def world_of(objects: Iterable[Raw], *, complete: bool = True, settings: Settings = DEFAULTS) -> World:
+    """Build a world from raw objects; a kind that is none of ours fails the test."""
+    world = World(settings, complete=complete)
+    for raw in objects:
+        value = project(raw)
+        assert value is not None, raw
+        world.apply([Put(value)])
+    return world
+
+
+class Arena:
+    """One world. An end of a connection is `namespace/pod` or an address."""
+
+    def __init__(self, objects: Sequence[Raw]) -> None:
+        self.objects = list(objects)
+        self.pods = {"{namespace}/{name}".format(**o["metadata"]): o for o in objects if o["kind"] == "Pod"}
+
+    @cached_property
+    def world(self) -> World:
+        return world_of(self.objects)
+
+    @cached_property
+    def _ends(self) -> dict[str, PodEnd]:
+        return {name: ends_of_pod(cast("Pod", project(raw))) for name, raw in self.pods.items()}
+
+    def evaluate(
+        self, source: str, target: str, family: int, protocol: str, port: int
+    ) -> tuple[Verdict, Verdict, Verdict]:
+        """Ask the evaluator: the connection, the source's side, the destination's side."""
+        verdict, egress, ingress = self.sides(source, target, family, protocol, port)
+        return verdict, egress.verdict, ingress.verdict
+
+    def sides(self, source: str, target: str, family: int, protocol: str, port: int) -> tuple[Verdict, Side, Side]:
+        spoken, only = cast("Protocol", protocol), cast("Family", family)
+        here, there = self._ends.get(source), self._ends.get(target)
+        if here is not None and there is not None:
+            return judge_pair(self.world, here, there, spoken, port, (only,))
+        if here is not None:
+            return judge_outside(self.world, here, parse_address(target).block, spoken, port)
+        assert there is not None, "one end must be a pod"
+        outside = Outside(parse_address(source).block)
+        side = judge_side(self.world, Direction.INGRESS, there, outside, only, spoken, port)
+        return side.verdict, OPEN, side
+
+    def judge(self, source: str, target: str, family: int, protocol: str, port: int) -> tuple[bool, bool, bool]:
+        """Ask the judge the same."""
+        answer = netpol.decide(
+            self.objects, self.pods.get(source, source), self.pods.get(target, target), family, protocol, port
+        )
+        return answer["egress"] and answer["ingress"], answer["egress"], answer["ingress"]

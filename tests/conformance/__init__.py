@@ -1,0 +1,1 @@
+"""Truth tables of others, as Kubernetes objects and questions; where they come from stands in NOTICE."""
