@@ -1,0 +1,241 @@
+"""YAML text to plain values, by libyaml's events.
+
+Built from events, not nodes: the C composer recurses without a limit. Anchored values are shared, never copied, and
+what aliases would expand to is counted, so time and memory stay in proportion to the text.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import yaml
+
+from webhook.manifests.document import MOST_DEEP, TOO_DEEP, Unreadable
+from webhook.manifests.scalars import plain
+from webhook.manifests.yaml_errors import character_error, syntax_error
+
+MOST_ALIASED_NODES: Final = 1_000_000
+MOST_ALIASED_TEXT: Final = 8 << 20  # characters
+_CORE: Final = "tag:yaml.org,2002:"
+_EVENTS: Final[type] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may be built without libyaml
+_NO_KEY: Final = object()
+_MERGE: Final = object()
+
+
+def yaml_documents(text: str, first_line: int) -> Iterator[tuple[int, object]]:
+    """Yield each document's first line and value, None for an empty one.
+
+    `first_line` is the line of `text` in its file. Raises Unreadable at the first that is no YAML Kubernetes takes.
+    """
+    try:
+        yield from _Builder(text, first_line).documents()
+    except yaml.MarkedYAMLError as error:
+        raise syntax_error(error, text, first_line) from error
+    except yaml.reader.ReaderError as error:
+        raise character_error(text, first_line) from error
+
+
+class _Open:
+    """A list or mapping that is being filled; `nodes`, `text`: the totals when it was opened."""
+
+    __slots__ = ("anchor", "height", "key", "key_lines", "line", "merged", "nodes", "text", "value")
+
+    def __init__(
+        self, value: list[Any] | dict[str, Any], anchor: str | None, line: int, totals: tuple[int, int]
+    ) -> None:
+        self.value = value
+        self.anchor = anchor
+        self.line = line
+        self.nodes, self.text = totals
+        self.height = 0
+        self.key: object = _NO_KEY
+        self.key_lines: dict[str, int] = {}
+        self.merged: list[dict[str, Any]] = []
+
+
+class _Anchored:
+    """A finished value with what it expands to."""
+
+    __slots__ = ("height", "nodes", "text", "value")
+
+    def __init__(self, value: object, height: int, nodes: int, text: int) -> None:
+        self.value = value
+        self.height = height
+        self.nodes = nodes
+        self.text = text
+
+
+class _Builder:
+    """Folds events into values; one for each text."""
+
+    def __init__(self, text: str, first_line: int) -> None:
+        self._loader = _EVENTS(text)
+        self._first = first_line
+        self._reset()
+        self._on: Final[dict[type, Callable[[Any], None]]] = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._mapping,
+            yaml.SequenceStartEvent: self._sequence,
+            yaml.MappingEndEvent: self._close,
+            yaml.SequenceEndEvent: self._close,
+            yaml.AliasEvent: self._alias,
+        }
+
+    def _reset(self) -> None:
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, _Anchored | None] = {}  # None: still open
+        self._nodes = self._text = self._aliased_nodes = self._aliased_text = 0
+        self._result: object = None
+        self._line = 0
+
+    def documents(self) -> Iterator[tuple[int, object]]:
+        """Read to the end; bare documents after `...` are documents too."""
+        try:
+            while not isinstance(event := self._loader.get_event(), yaml.StreamEndEvent):
+                if handle := self._on.get(type(event)):
+                    self._line = self._line or self._at(event)
+                    handle(event)
+                elif isinstance(event, yaml.DocumentEndEvent):
+                    yield self._line, self._result
+                    self._reset()
+        finally:
+            self._loader.dispose()
+
+    def _at(self, event: yaml.Event) -> int:
+        return self._first + (event.start_mark.line if event.start_mark else 0)
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        self._nodes += 1
+        self._text += len(event.value)
+        merges = event.implicit[0] and event.value == "<<" and self._wants_key()
+        value = _MERGE if merges else self._value(event)
+        if event.anchor:
+            self._anchors[event.anchor] = _Anchored(event.value if merges else value, 0, 1, len(event.value))
+        self._place(value, 0, self._at(event))
+
+    def _value(self, event: yaml.ScalarEvent) -> object:
+        try:
+            if event.tag is None:
+                return plain(event.value) if event.implicit[0] else event.value
+            return _tagged(event.tag, event.value)
+        except ValueError as error:
+            raise Unreadable(self._at(event), str(error)) from error
+
+    def _mapping(self, event: yaml.MappingStartEvent) -> None:
+        self._open({}, event, "map")
+
+    def _sequence(self, event: yaml.SequenceStartEvent) -> None:
+        self._open([], event, "seq")
+
+    def _open(self, value: list[Any] | dict[str, Any], event: yaml.CollectionStartEvent, tag: str) -> None:
+        line = self._at(event)
+        if event.tag not in (None, "!", _CORE + tag):
+            raise Unreadable(line, f"tag `{_short(event.tag)}` is not supported")
+        if len(self._stack) == MOST_DEEP:
+            raise Unreadable(line, TOO_DEEP)
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        self._stack.append(_Open(value, event.anchor, line, (self._nodes, self._text)))
+        self._nodes += 1
+
+    def _close(self, _event: yaml.CollectionEndEvent) -> None:
+        done = self._stack.pop()
+        for mapping in done.merged:
+            for key, item in mapping.items():
+                done.value.setdefault(key, item)  # type: ignore[union-attr] # only a mapping merges
+        height = done.height + 1
+        if done.anchor:
+            nodes, text = self._nodes - done.nodes, self._text - done.text
+            self._anchors[done.anchor] = _Anchored(done.value, height, nodes, text)
+        self._place(done.value, height, done.line)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        line, name = self._at(event), event.anchor
+        if name not in self._anchors:
+            raise Unreadable(line, f"alias `*{name}` has no anchor")
+        source = self._anchors[name]
+        if source is None:
+            raise Unreadable(line, f"alias `*{name}` is inside what it stands for")
+        self._nodes += source.nodes
+        self._text += source.text
+        self._aliased_nodes += source.nodes
+        self._aliased_text += source.text
+        if self._aliased_nodes > MOST_ALIASED_NODES or self._aliased_text > MOST_ALIASED_TEXT:
+            raise Unreadable(line, "aliases expand to too much")
+        if len(self._stack) + source.height > MOST_DEEP:
+            raise Unreadable(line, TOO_DEEP)
+        self._place(source.value, source.height, line)
+
+    def _wants_key(self) -> bool:
+        return bool(self._stack) and isinstance(self._stack[-1].value, dict) and self._stack[-1].key is _NO_KEY
+
+    def _place(self, value: object, height: int, line: int) -> None:
+        if not self._stack:
+            self._result = value
+            return
+        into = self._stack[-1]
+        into.height = max(into.height, height)
+        if isinstance(into.value, list):
+            into.value.append(value)
+        elif into.key is _NO_KEY:
+            into.key = value if value is _MERGE else _new_key(into, value, line)
+        elif into.key is _MERGE:
+            into.merged += _mergeable(value, line)
+            into.key = _NO_KEY
+        else:
+            into.value[str(into.key)] = value
+            into.key = _NO_KEY
+
+
+def _new_key(into: _Open, value: object, line: int) -> str:
+    """Return the key as JSON spells it; numbers and booleans are taken as `sigs.k8s.io/yaml` takes them."""
+    match value:
+        case str():
+            key = value
+        case bool():
+            key = "true" if value else "false"
+        case int() | float():
+            key = str(value)
+        case _:
+            kind = "empty" if value is None else "an object or a list"
+            raise Unreadable(line, f"a key is {kind}: expected text")
+    if key in into.key_lines:
+        raise Unreadable(line, f"duplicate key `{key}`, first on line {into.key_lines[key]}")
+    into.key_lines[key] = line
+    return key
+
+
+def _mergeable(value: object, line: int) -> list[dict[str, Any]]:
+    values = value if isinstance(value, list) else [value]
+    mappings = [one for one in values if isinstance(one, dict)]
+    if len(mappings) < len(values):
+        raise Unreadable(line, "`<<` merges objects: expected an alias of one")
+    return mappings
+
+
+def _tagged(tag: str, text: str) -> object:
+    """Return the value of a scalar with an explicit tag. Raises ValueError."""
+    name = tag.removeprefix(_CORE)
+    if name in ("!", "str", "timestamp"):
+        return text
+    if name == "binary":
+        return _binary(text)
+    wanted: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "null": (type(None),)}
+    if name == tag or name not in wanted:
+        raise ValueError(f"tag `{_short(tag)}` is not supported")
+    value = plain(text)
+    if type(value) not in wanted[name]:
+        raise ValueError(f"`{text[:40]}` is not what its tag `{_short(tag)}` says")
+    return value
+
+
+def _binary(text: str) -> str:
+    try:
+        return base64.b64decode(text.translate({10: None, 13: None, 32: None, 9: None}), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ValueError("`!!binary` is not text in base64") from error
+
+
+def _short(tag: str) -> str:
+    return "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag
