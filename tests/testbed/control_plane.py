@@ -96,11 +96,11 @@ class ControlPlane:
         self._apiserver.start()
         self._await(self._apiserver, lambda: self.client.request("GET", "/readyz") == "ok")
 
-    def stop_apiserver(self, *, gently: bool = True) -> None:
-        """Stop the API server alone, not `gently` as by a crash; returns when it is gone."""
+    def stop_apiserver(self, *, gently: bool = False) -> None:
+        """Stop the API server alone, as by a crash, or `gently` (it drains for 5 s); returns when it is gone."""
         self._apiserver.stop(gently=gently)
 
-    def restart_apiserver(self, *, gently: bool = True) -> None:
+    def restart_apiserver(self, *, gently: bool = False) -> None:
         """Stop the API server and start it again."""
         self.stop_apiserver(gently=gently)
         self.start_apiserver()
