@@ -107,14 +107,21 @@ def test_an_address_block_and_an_outside_name_are_shown_as_declared() -> None:
 
 
 def test_a_near_miss_says_what_the_rule_wants_and_what_it_meets() -> None:
-    found = finding(flows=(flow(ingress=denied(DENY, near=(WRONG_LABEL,))),), near_misses=(WRONG_LABEL,))
+    closed = denied(ALLOW_DB.at(None), DENY, near=(WRONG_LABEL,))
+    found = finding(flows=(flow(ingress=closed),), near_misses=(WRONG_LABEL,))
     assert near_misses(found) == ("allow-db-access admits app=web-api; this workload has app=webapi",)
+
+
+def test_a_policy_that_selects_other_pods_is_told_so() -> None:
+    miss = NearMiss(ALLOW_DB, "podLabels", "app=pg", "app=postgres")
+    found = finding(flows=(flow(ingress=denied(DENY, near=(miss,))),), near_misses=(miss,))
+    assert near_misses(found) == ("allow-db-access selects app=pg; the destination has app=postgres",)
 
 
 def test_a_near_miss_of_an_egress_rule_is_about_the_other_end() -> None:
     miss = NearMiss(EGRESS.at(0), "podLabels", "app=pg", "app=postgres")
     found = finding("NP101", flows=(flow(egress=denied(EGRESS, near=(miss,))),), near_misses=(miss,))
-    assert near_misses(found) == ("web-api-egress opens the way to app=pg; the other end has app=postgres",)
+    assert near_misses(found) == ("web-api-egress lets out to app=pg; the destination has app=postgres",)
 
 
 def test_a_rule_with_the_services_port_is_told_so() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from webhook.explain import Explanation
 from webhook.model.addresses import Block
 from webhook.model.finding import Finding, Location
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -85,8 +86,25 @@ def flow(one: FlowVerdict) -> Record:
         "verdict": one.verdict,
         "egress": side(one.egress),
         "ingress": side(one.ingress),
-        "purpose": one.purpose,
     }
+
+
+def explain(explanation: Explanation, fix: Sequence[Record], errors: Iterable[Failure] = ()) -> str:
+    """Return explain's object. `dns` holds the look-up that a name needs first, null where there is none."""
+    dns = explanation.dns
+    return render(
+        {
+            "from": workload(explanation.source),
+            "dependency": explanation.dependency,
+            "verdict": explanation.verdict,
+            "assumptions": list(explanation.assumptions),
+            "reason": explanation.reason,
+            "fix": list(fix),
+            "flows": [flow(one) for one in explanation.flows],
+            "dns": {"verdict": dns.verdict, "flows": [flow(one) for one in dns.flows]} if dns else None,
+            "errors": [failure(error) for error in errors],
+        }
+    )
 
 
 def failure(one: Failure) -> Record:

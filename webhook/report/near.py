@@ -4,7 +4,7 @@ from typing import Final
 
 from webhook.model.finding import Finding
 from webhook.model.policy import Direction
-from webhook.model.verdict import NearMiss
+from webhook.model.verdict import FlowVerdict, NearMiss, Side
 from webhook.report import flows
 from webhook.report.flows import Cut
 
@@ -13,32 +13,45 @@ _SERVICE_PORT: Final = ", the Service's port"
 
 def near_misses(finding: Finding, cut: Cut) -> tuple[str, ...]:
     """Return one sentence for each near miss, nearest first."""
-    moved = {str(f.service_port) for f in finding.flows if f.service_port not in {None, f.port}}
-    return tuple(sentence(miss, direction_of(finding, miss), moved, cut) for miss in finding.near_misses)
+    return tuple(_of_finding(finding, miss, cut) for miss in finding.near_misses)
 
 
-def direction_of(finding: Finding, miss: NearMiss) -> Direction:
-    """Return the direction of the rule that missed."""
-    for direction in Direction:
-        if any(miss in flows.side(flow, direction).near_misses for flow in finding.flows):
-            return direction
-    return Direction.EGRESS if finding.id == "NP101" else Direction.INGRESS
+def _of_finding(finding: Finding, miss: NearMiss, cut: Cut) -> str:
+    for flow in finding.flows:
+        for direction in Direction:
+            side = flows.side(flow, direction)
+            if miss in side.near_misses:
+                return sentence(miss, direction, side, flow, cut)
+    direction = Direction.EGRESS if finding.id == "NP101" else Direction.INGRESS
+    return sentence(miss, direction, None, None, cut)
 
 
-def sentence(miss: NearMiss, direction: Direction, service_ports: set[str], cut: Cut) -> str:
-    """Return one near miss: what the policy wants, and what it meets.
-
-    `service_ports`: numbers that packets do not arrive on, because the Service turns them into others.
-    """
-    ingress = direction is Direction.INGRESS
-    return _WORDS.get(miss.field, _ANYTHING).format(
+def sentence(miss: NearMiss, direction: Direction, side: Side | None, flow: FlowVerdict | None, cut: Cut) -> str:
+    """Return one near miss of `side`, which is one of `flow`: what the policy wants, and what it meets."""
+    ends = ("this workload", "the destination")
+    subject, other = ends if direction is Direction.EGRESS else ends[::-1]
+    if miss.field == "podLabels" and side is not None and not _selects(side, miss):
+        words, end = "{name} selects {want}; {end} has {have}", subject
+    else:
+        words, end = _WORDS.get(miss.field, _ANYTHING), other
+    return words.format(
         name=cut(miss.policy.name),
-        admits="admits" if ingress else "opens the way to",
-        end="this workload" if ingress else "the other end",
+        admits="admits" if direction is Direction.INGRESS else "lets out to",
+        end=end,
         want=cut(miss.want),
         have=cut(miss.have),
-        service=_SERVICE_PORT if miss.want.partition("/")[0] in service_ports else "",
+        service=_SERVICE_PORT if flow and _is_service_port(miss, flow) else "",
     )
+
+
+def _selects(side: Side, miss: NearMiss) -> bool:
+    """Say whether the policy isolates the pod at all, so that it is the rule's peer that missed."""
+    return any(ref.at(None) == miss.policy.at(None) for ref in side.policies)
+
+
+def _is_service_port(miss: NearMiss, flow: FlowVerdict) -> bool:
+    number = miss.want.partition("/")[0]
+    return miss.field == "port" and flow.service_port != flow.port and number == str(flow.service_port)
 
 
 _ANYTHING: Final = "{name} {admits} {want}; {end} has {have}"

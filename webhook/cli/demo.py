@@ -1,0 +1,133 @@
+"""`demo`: the story, played by the real programs. A webhook is started, asked twice, and stopped."""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from webhook.cli.ask import Reply, review_of
+from webhook.cli.terminal import colour, emit
+from webhook.cli.usage import UsageError
+from webhook.report.text import Paint, coloured, plain
+
+SERVICE: Final = "web-api.yaml"  # the newcomer; every other file of the story was there before
+_SECONDS: Final = 20.0  # how long the webhook may take to start, or to see a change
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play the story; 0 where it ended as it should."""
+    tell = _Teller(coloured if colour() else plain)
+    with tempfile.TemporaryDirectory(prefix="netpol-preflight-demo-") as name:
+        place = Path(name)
+        cluster, service = _story(place)
+        with _webhook(cluster, place / "tls", arguments.port) as address:
+            return _play(tell, address, cluster, service, place / "tls" / "ca.crt")
+
+
+def _play(tell: "_Teller", address: str, cluster: Path, service: Path, ca: Path) -> int:
+    tell.step(
+        "A namespace was locked down by `default-deny-ingress`. The webhook runs:",
+        f"$ netpol-preflight serve --source {cluster}",
+    )
+    tell.out(f"ready {address}")
+
+    tell.step(
+        "A new service is applied. It says what it needs, the webhook says what will happen:",
+        "$ kubectl apply -f web-api.yaml",
+    )
+    before = review_of(address, service, ca)
+    tell.reply(before)
+
+    tell.step(
+        "What to apply first? Exactly this, and nothing that opens or closes anything else:",
+        "$ netpol-preflight fix -f web-api.yaml | tee fix.yaml",
+    )
+    fix = _program("fix", "-f", str(service), "--against", str(cluster))
+    tell.out(fix)
+
+    tell.step("Applied, and the service once more:", "$ kubectl apply -f fix.yaml && kubectl apply -f web-api.yaml")
+    (cluster / "fix.yaml").write_text(fix, encoding="utf-8")
+    after = _until_silent(address, service, ca)
+    tell.reply(after)
+
+    if before.warnings and not after.warnings:
+        tell.step("No timeout to debug. Next: `netpol-preflight check -f YOUR-MANIFESTS`", "")
+        return 0
+    tell.step("The story did not end as it should.", "")
+    return 1
+
+
+def _until_silent(address: str, service: Path, ca: Path) -> Reply:
+    """Ask until the webhook has seen the fix; its folder is polled every second."""
+    deadline = time.monotonic() + _SECONDS
+    while (reply := review_of(address, service, ca)).warnings and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return reply
+
+
+def _story(place: Path) -> tuple[Path, Path]:
+    """Unpack the story: the folder that plays the cluster, and the newcomer's manifest."""
+    cluster = place / "cluster"
+    cluster.mkdir()
+    with resources.as_file(resources.files("webhook") / "story") as packaged:
+        for file in sorted(packaged.glob("*.yaml")):
+            shutil.copy(file, place if file.name == SERVICE else cluster)
+    return cluster, place / SERVICE
+
+
+@contextmanager
+def _webhook(cluster: Path, tls: Path, port: int) -> Generator[str]:
+    """Run the webhook and yield its address; it is stopped whatever happens."""
+    command = [*_PROGRAM, "serve", "--source", str(cluster), "--listen", f"127.0.0.1:{port}", "--tls-dir", str(tls)]
+    with subprocess.Popen(  # noqa: S603 - this very program
+        [*command, "--log-level", "warning"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            if not line.startswith("ready "):
+                raise UsageError("the webhook did not start, see above")
+            yield line.removeprefix("ready ").strip()
+        finally:
+            process.terminate()
+            process.wait(_SECONDS)
+
+
+def _program(*arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603 - this very program
+        [*_PROGRAM, *arguments], stdout=subprocess.PIPE, text=True, check=False, timeout=_SECONDS
+    )
+    if done.returncode:
+        raise UsageError(f"`{arguments[0]}` ended with exit code {done.returncode}, see above")
+    return done.stdout
+
+
+_PROGRAM: Final = (sys.executable, "-m", "webhook")
+
+
+class _Teller:
+    """Prints the steps as a terminal session."""
+
+    def __init__(self, paint: Paint) -> None:
+        self._paint = paint
+
+    def step(self, text: str, command: str) -> None:
+        emit(f"\n{self._paint('bold', text)}" + (f"\n{self._paint('info', command)}" if command else ""))
+
+    def out(self, text: str) -> None:
+        emit("\n".join(f"  {line}" for line in text.rstrip("\n").split("\n")))
+
+    def reply(self, reply: Reply) -> None:
+        """Print an answer as kubectl does."""
+        for warning in reply.warnings:
+            self.out(f"{self._paint('warning', 'Warning:')} {warning}")
+        self.out(
+            f"{reply.what} {'created' if reply.allowed else 'denied'}"
+            + ("" if reply.warnings else self._paint("good", "  (no warnings)"))
+        )

@@ -1,0 +1,119 @@
+"""Every command with its flags, as data and argparse calls."""
+
+import argparse
+from typing import Final
+
+FORMATS: Final = ("text", "json", "github")
+NEVER: Final = "never"
+FAIL_ON: Final = ("error", "warning", "info", NEVER)
+
+COMMANDS: Final = {  # name -> what it does
+    "serve": "answer AdmissionReviews: the webhook",
+    "check": "review manifests as the webhook would, policies included",
+    "explain": "show one verdict step by step",
+    "fix": "print the policies to apply, as YAML for `kubectl apply -f -`",
+    "demo": "play the story: a new service, two policies, a timeout, the fix",
+}
+
+
+def add(name: str, parser: argparse.ArgumentParser) -> None:
+    """Give `parser` the flags of the command `name`."""
+    match name:
+        case "serve":
+            _serve(parser)
+        case "demo":
+            parser.add_argument(
+                "--port", type=port, default=0, metavar="PORT", help="listen there (default: any free port)"
+            )
+        case _:
+            _world(parser)
+            if name == "explain":
+                _explain(parser)
+            _output(parser, name)
+
+
+def _world(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to look at")
+    group.add_argument(
+        "-f", "--filename", dest="files", action="append", default=[], metavar="FILE|DIR|-",
+        help="manifests to judge; a DIR is read with its sub-folders (*.yaml *.yml *.json); repeatable",
+    )  # fmt: skip
+    group.add_argument(
+        "--against", action="append", default=[], metavar="PATH|cluster",
+        help="what is there already: manifests, or the cluster of the kubeconfig; repeatable",
+    )  # fmt: skip
+    group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
+    _settings(group)
+    _kubeconfig(group)
+
+
+def _settings(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--cni", metavar="NAME", help="who enforces policy: auto (default), generic, none, calico, ...")
+    group.add_argument("--config", metavar="FILE", help="configuration file")
+
+
+def _kubeconfig(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--kubeconfig", metavar="FILE", help="kubeconfig of the cluster (default: as kubectl)")
+    group.add_argument("--context", metavar="NAME", help="its context (default: the current one)")
+
+
+def _output(parser: argparse.ArgumentParser, name: str) -> None:
+    group = parser.add_argument_group("what to print")
+    formats = FORMATS if name == "check" else FORMATS[:2]
+    group.add_argument("--format", choices=formats, default="text", help="default: text")
+    says = "exit 1 from this severity on (default: error)" if name == "check" else "`never`: exit 0 whatever is found"
+    group.add_argument("--fail-on", choices=FAIL_ON, default="error", help=says)
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from", dest="source", required=True, metavar="W", help="workload: deploy/web-api, or a unique name"
+    )
+    parser.add_argument(
+        "--to", dest="target", required=True, metavar="DEP", help="as in the annotation: postgres.data:5432"
+    )
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the world")
+    group.add_argument("--source", metavar="cluster|PATH", help="default: the cluster that this runs in")
+    group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
+    _settings(group)
+    group.add_argument(
+        "--mode", metavar="MODE", help="off, audit, warn (default) or enforce, where no namespace says otherwise"
+    )
+    _kubeconfig(group)
+    group = parser.add_argument_group("the server")
+    group.add_argument(
+        "--listen", type=listen, default=("127.0.0.1", 8443), metavar="HOST:PORT", help="default: 127.0.0.1:8443"
+    )
+    group.add_argument("--health-listen", type=listen, metavar="HOST:PORT", help="probes and metrics without TLS")
+    group.add_argument("--tls-dir", metavar="DIR", help="holds, or receives, ca.crt tls.crt tls.key")
+    group.add_argument("--tls-cert", metavar="FILE", help="certificate chain, instead of --tls-dir")
+    group.add_argument("--tls-key", metavar="FILE", help="its key")
+    group.add_argument(
+        "--tls-san", action="append", default=[], metavar="NAME",
+        help="one more name or address for the made certificate; repeatable",
+    )  # fmt: skip
+    group.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default: info"
+    )
+
+
+_LAST_PORT: Final = 65_535
+
+
+def port(text: str) -> int:
+    """Read a TCP port; 0 is any free one."""
+    if not text.isascii() or not text.isdigit() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"`{text}` is no port: expected 0 to {_LAST_PORT}")
+    return int(text)
+
+
+def listen(text: str) -> tuple[str, int]:
+    """Read HOST:PORT; an IPv6 address stands in brackets."""
+    host, colon, number = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not bare or (":" in bare and host == bare):
+        raise argparse.ArgumentTypeError(f"`{text}` is no place to listen: expected HOST:PORT")
+    return bare, port(number)

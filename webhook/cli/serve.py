@@ -1,0 +1,75 @@
+"""`serve`: the webhook, until it is told to stop."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import Final
+
+from webhook import tls
+from webhook.api.certificate import CertificateError
+from webhook.cli.gather import CLUSTER, read_settings
+from webhook.cli.terminal import emit
+from webhook.cli.usage import UsageError
+from webhook.tls.names import general_name
+from webhook.wiring.folder import Folder
+from webhook.wiring.serve import Serving, serve
+from webhook.wiring.source import Source, Unusable
+
+TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve; 0 after SIGTERM, 2 where it cannot begin."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=arguments.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    serving = _serving(arguments)
+    try:
+        serve(_source(arguments), serving, lambda address: emit(f"ready {address}"))
+    except (Unusable, tls.TlsError, CertificateError) as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        host, port = serving.listen
+        raise UsageError(f"cannot serve on {host}:{port}: {error.strerror or error}") from error
+    return 0
+
+
+def _source(arguments: argparse.Namespace) -> Source:
+    source = arguments.source
+    if source is None:
+        if not TOKEN.exists():
+            raise UsageError(
+                "no `--source`, and no service account token: expected `--source PATH` or `--source cluster`"
+            )
+        source = CLUSTER
+    settings = read_settings(arguments.config, arguments.cni, arguments.mode, live=source == CLUSTER)
+    if source == CLUSTER:
+        raise UsageError("`--source cluster` is not supported yet")
+    return Folder(source, settings, arguments.namespace)
+
+
+def _serving(arguments: argparse.Namespace) -> Serving:
+    if bool(arguments.tls_cert) != bool(arguments.tls_key):
+        raise UsageError("`--tls-cert` and `--tls-key` go together")
+    if arguments.tls_dir and arguments.tls_cert:
+        raise UsageError("expected `--tls-dir`, or `--tls-cert` with `--tls-key`, not both")
+    for name in arguments.tls_san:
+        try:
+            general_name(name)
+        except ValueError as error:
+            raise UsageError(f"--tls-san {error}") from error
+    return Serving(
+        listen=arguments.listen,
+        health=arguments.health_listen,
+        directory=_path(arguments.tls_dir),
+        cert=_path(arguments.tls_cert),
+        key=_path(arguments.tls_key),
+        names=tuple(arguments.tls_san),
+    )
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None

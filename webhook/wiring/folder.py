@@ -1,0 +1,96 @@
+"""`--source PATH`: a world out of manifests, read again when they change."""
+
+import asyncio
+import io
+import logging
+from pathlib import Path
+from typing import Final
+
+from webhook.api.backend import Check
+from webhook.manifests import NoSuchPath
+from webhook.model.settings import Settings
+from webhook.report.text import failure
+from webhook.wiring.inputs import Inputs, read_inputs
+from webhook.wiring.source import Unusable
+from webhook.world import Put, View, World
+
+_log: Final = logging.getLogger(__name__)
+SECONDS: Final = 1.0
+_MOST_FAILURES: Final = 3  # that one line of /readyz names
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class Folder:
+    """Manifests under one path, polled. A broken file keeps the world as it was, and /readyz says so."""
+
+    def __init__(self, path: str, settings: Settings, namespace: str) -> None:
+        """Name the path; nothing is read yet."""
+        self._path = path
+        self._settings = settings
+        self._namespace = namespace
+        self._world: World | None = None
+        self._problem = "not read yet"
+        self._stamp: Stamp | None = None
+
+    def view(self) -> View | None:
+        """Return the world of the last time that every file could be read."""
+        return self._world
+
+    def checks(self) -> tuple[Check, ...]:
+        """Return one condition: there is a world. A newer one that cannot be read is a detail."""
+        detail = f"{self._path}: {self._problem}" if self._problem else ""
+        return (Check("source", self._world is not None, detail),)
+
+    async def ready(self) -> None:
+        """Read the files for the first time. Raises Unusable."""
+        if self._world is None:
+            await self.refresh()
+        if self._world is None:
+            raise Unusable(self._problem)
+
+    async def run(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            await asyncio.sleep(SECONDS)
+            try:
+                await self.refresh()
+            except Exception:  # noqa: BLE001 - logged, told in /readyz, and the next second tries again
+                _log.exception("reading %s failed", self._path)
+                self._problem = "internal error"
+
+    async def refresh(self) -> None:
+        """Read the files if they changed. Parsing runs beside the event loop; the world is swapped on it."""
+        try:
+            stamp = await asyncio.to_thread(_stamp, self._path)
+            if stamp == self._stamp:
+                return
+            found = await asyncio.to_thread(self._read)
+        except (NoSuchPath, OSError) as error:
+            self._stamp = None
+            self._refuse(str(error))
+            return
+        self._stamp = stamp
+        if found.failures:
+            self._refuse("; ".join(map(failure, found.failures[:_MOST_FAILURES])))
+            return
+        world = World(self._settings, complete=False)
+        world.apply(Put(value) for value, _ in found.values)
+        self._world, self._problem = world, ""
+        for problem in found.problems:
+            _log.warning("%s", failure(problem))
+        _log.info("read %d objects from %s", len(found.values), self._path)
+
+    def _read(self) -> Inputs:
+        return read_inputs([self._path], io.BytesIO(), self._namespace)
+
+    def _refuse(self, problem: str) -> None:
+        if problem != self._problem and self._world is not None:
+            _log.warning("cannot use %s, the world stays as it was: %s", self._path, problem)
+        self._problem = problem
+
+
+def _stamp(path: str) -> Stamp:
+    """Return what changes when a file under `path` does."""
+    root = Path(path)
+    files = sorted(root.rglob("*")) if root.is_dir() else [root]
+    return tuple((str(file), s.st_mtime_ns, s.st_size, s.st_ino) for file in files for s in [file.stat()])

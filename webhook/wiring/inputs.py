@@ -1,0 +1,101 @@
+"""Manifests -> model values, with whatever could not be read beside them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from webhook.manifests import Broken, Document, read
+from webhook.model.finding import Location
+from webhook.model.objects import Pod, Workload
+from webhook.model.policy import Policy
+from webhook.model.refs import WorkloadRef
+from webhook.report.run import Failure
+from webhook.wire.objects import Projected, flatten, project
+from webhook.wire.shapes import Malformed
+
+
+class Inputs(Struct):
+    """What came out of some manifests: values in order, and how many documents were none of ours.
+
+    `failures`: what is missing because it could not be read. `problems`: policies that are there, but not clear.
+    """
+
+    values: list[tuple[Projected, Location]] = msgspec.field(default_factory=list)
+    failures: list[Failure] = msgspec.field(default_factory=list)
+    problems: list[Failure] = msgspec.field(default_factory=list)
+    skipped: int = 0
+
+
+class Subject(Struct, frozen=True):
+    """A workload to be judged, and where it stands."""
+
+    workload: Workload
+    location: Location
+
+
+def read_inputs(paths: Sequence[str], stdin: IO[bytes], namespace: str) -> Inputs:
+    """Read and check every object under `paths`. Raises manifests.NoSuchPath."""
+    found = Inputs()
+    for document in read(paths, stdin):
+        if isinstance(document, Broken):
+            found.failures.append(Failure(document.file, document.line, document.reason))
+        elif not _take(document, namespace, found):
+            found.skipped += 1
+    return found
+
+
+def _take(document: Document, namespace: str, found: Inputs) -> bool:
+    """Add what `document` holds; False where that is nothing of ours."""
+    if not (isinstance(document.raw.get("apiVersion"), str) and isinstance(document.raw.get("kind"), str)):
+        return False
+    location = Location(document.file, document.line)
+    before = len(found.values) + len(found.failures)
+    try:
+        for item in flatten(document.raw):
+            _project(item, namespace, location, found)
+    except Malformed as error:
+        found.failures.append(Failure(location.file, location.line, str(error)))
+    return len(found.values) + len(found.failures) > before
+
+
+def _project(item: Mapping[str, object], namespace: str, location: Location, found: Inputs) -> None:
+    try:
+        value = project(item, namespace)
+    except Malformed as error:
+        found.failures.append(Failure(location.file, location.line, f"{_named(item)}: {error}"))
+        return
+    if value is None:
+        return
+    found.values.append((value, location))
+    if isinstance(value, Policy):
+        reasons = (*value.problems, *([value.unreadable] if value.unreadable else []))
+        found.problems += [Failure(location.file, location.line, f"{_named(item)}: {reason}") for reason in reasons]
+
+
+def _named(item: Mapping[str, object]) -> str:
+    metadata = item.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return f"{item.get('kind')} `{name}`" if isinstance(name, str) else str(item.get("kind"))
+
+
+def subjects(values: Iterable[tuple[Projected, Location]]) -> tuple[Subject, ...]:
+    """Return the workloads to judge: the last of each name, without those that a controller made."""
+    chosen: dict[WorkloadRef, Subject] = {}
+    for workload, location in _workloads(values):
+        chosen.pop(workload.ref, None)
+        if workload.owner is None:
+            chosen[workload.ref] = Subject(workload, location)
+    return tuple(chosen.values())
+
+
+def _workloads(values: Iterable[tuple[Projected, Location]]) -> Iterator[tuple[Workload, Location]]:
+    for value, location in values:
+        match value:
+            case Workload():
+                yield value, location
+            case Pod(bare=Workload() as bare):
+                yield bare, location
+            case _:
+                pass
