@@ -8,13 +8,11 @@ from webhook.world import View
 
 
 class PodEnd(Struct, frozen=True):
-    """A pod, running or to come. `addresses` empty: not assigned yet.
-
-    `nodes`: where a pod on the host network may run, by node address; it has no other.
-    """
+    """A pod, running or to come. `addresses` empty: not assigned yet; `node` empty: not scheduled yet."""
 
     shape: Shape
     addresses: tuple[Address, ...] = ()
+    node: str = ""
 
     def address(self, family: Family) -> Address | None:
         """Return the pod's address of one family."""
@@ -37,7 +35,7 @@ End = PodEnd | Outside
 
 def ends_of_pod(pod: Pod) -> PodEnd:
     """Return a running pod as an end."""
-    return PodEnd(pod.shape, pod.addresses)
+    return PodEnd(pod.shape, pod.addresses, pod.node)
 
 
 def template_end(view: View, workload: Workload) -> PodEnd:

@@ -12,6 +12,7 @@ from webhook.model.verdict import OPEN, Side, Verdict, both, together
 from webhook.world import Group, View
 
 Pair = tuple[Verdict, Side, Side]
+OWN_NODE = Side(Verdict.ALLOWED, isolated=True, reason="a node always reaches its own pods")
 
 
 def judge_pair(
@@ -45,14 +46,17 @@ def common_families(view: View, source: PodEnd, target: PodEnd, families: tuple[
 def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, protocol: Protocol, port: int) -> Pair:
     egress = judge_side(view, Direction.EGRESS, source, target, family, protocol, port)
     ingress = judge_side(view, Direction.INGRESS, target, source, family, protocol, port)
-    if source.shape.host_network and ingress.verdict is not Verdict.ALLOWED and not source.addresses:
-        ingress = Side(
-            Verdict.UNKNOWN,
-            isolated=ingress.isolated,
-            policies=ingress.policies,
-            reason="a pod on the host network reaches pods of its own node whatever the policy; its node is not known",
-        )
+    if source.shape.host_network and ingress.verdict is not Verdict.ALLOWED:
+        ingress = _from_node(source, target, ingress)
     return both(egress.verdict, ingress.verdict), egress, ingress
+
+
+def _from_node(source: PodEnd, target: PodEnd, ingress: Side) -> Side:
+    """A node always reaches its own pods (`networking.k8s.io/v1` NetworkPolicySpec.ingress); others ask the rules."""
+    if source.node and target.node:
+        return OWN_NODE if source.node == target.node else ingress
+    reason = "a pod on the host network reaches pods of its own node whatever the policy; its node is not known"
+    return Side(Verdict.UNKNOWN, ingress.isolated, ingress.policies, reason=reason)
 
 
 def _by_address(view: View, subject: PodEnd, direction: Direction) -> bool:

@@ -21,6 +21,7 @@ class Pods:
     def __init__(self) -> None:
         """Start empty."""
         self.by_key: dict[Key, Pod] = {}
+        self.by_namespace: dict[str, dict[str, Pod]] = {}
         self.by_shape: dict[Shape, dict[str, Pod]] = {}
         self.by_owner: dict[OwnerKey, dict[str, Pod]] = {}
         self.hashed: dict[OwnerKey, dict[OwnerKey, int]] = {}  # Deployment by its ReplicaSet's name -> ReplicaSets
@@ -36,6 +37,7 @@ class Pods:
         if old is not None:
             self._forget(old)
         self.by_key[key] = pod
+        self.by_namespace.setdefault(pod.namespace, {})[pod.name] = pod
         members = self.by_shape.get(pod.shape)
         if members is None:
             members = self.by_shape[pod.shape] = {}
@@ -64,6 +66,7 @@ class Pods:
             counts[owner] = counts.get(owner, 0) + 1
 
     def _forget(self, pod: Pod) -> None:
+        _discard(self.by_namespace, pod.namespace, pod.name)
         if _discard(self.by_shape, pod.shape, pod.name):
             for name, value in pod.shape.labels.pairs:
                 _discard(self._by_label, (pod.namespace, name, value), pod.shape)

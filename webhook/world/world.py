@@ -121,9 +121,8 @@ class World:
 
     def namespaces(self) -> Iterable[str]:
         """Return the names of all namespaces that are here or have something in them."""
-        filled = (self._services.by_namespace, self._policies.by_namespace, self._workloads)
-        pods = {namespace for namespace, _ in self._pods.by_key}
-        return sorted({*self._namespaces, *pods, *(n for index in filled for n, here in index.items() if here)})
+        filled = (self._pods.by_namespace, self._services.by_namespace, self._policies.by_namespace, self._workloads)
+        return sorted({*self._namespaces, *(n for index in filled for n, here in index.items() if here)})
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what isolates, or may isolate, pods of `shape`."""
@@ -175,7 +174,7 @@ class World:
 
     def groups(self, namespace: str) -> tuple[Group, ...]:
         """Return everybody of a namespace."""
-        return groups(self, namespace, (p for p in self._pods.by_key.values() if p.namespace == namespace and p.live))
+        return groups(self, namespace, (p for p in self._pods.by_namespace.get(namespace, {}).values() if p.live))
 
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return (address, port or None, port name) of a Service's listed endpoints."""

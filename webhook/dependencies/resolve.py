@@ -1,0 +1,188 @@
+"""One dependency of one workload, looked up as the pod's resolver would (design.md §5)."""
+
+from msgspec import Struct
+
+from webhook.dependencies.addresses import at_address, at_block
+from webhook.dependencies.services import declares, through_service
+from webhook.dependencies.targets import Flow, Found, Missing
+from webhook.model.addresses import Address, Block
+from webhook.model.dependency import Dependency, NameTarget, Source, WorkloadTarget
+from webhook.model.objects import Service, Workload
+from webhook.model.ports import Protocol
+from webhook.model.refs import SHORT_KINDS, WorkloadRef
+from webhook.model.verdict import Host
+from webhook.world import Group, View
+
+Port = int | str | None
+DEEPEST_ALIAS = 1  # ExternalName is followed once
+
+
+class Resolved(Struct, frozen=True):
+    """A dependency with its canonical text and what it comes down to. `by_name`: a DNS look-up comes first."""
+
+    text: str
+    source: Source
+    found: Found
+    by_name: bool = True
+
+
+def resolve(view: View, workload: Workload, dependency: Dependency) -> Resolved:
+    """Look one dependency up."""
+    target, port, protocol = dependency.target, dependency.port, dependency.protocol
+    if isinstance(target, Address):
+        found = at_address(view, workload, target, port, protocol)
+    elif isinstance(target, Block):
+        found = at_block(view, target, port, protocol)
+    elif isinstance(target, WorkloadTarget):
+        found = _workload(view, workload, target, port, protocol)
+    else:
+        found = _name(view, workload, target, port, protocol)
+    return Resolved(f"{found.name}:{found.port}", dependency.source, found, isinstance(target, NameTarget))
+
+
+def _name(view: View, workload: Workload, target: NameTarget, port: Port, protocol: Protocol) -> Found:
+    own = workload.ref.namespace
+    host, domain = target.host, view.settings.cluster_domain
+    bare = host.rstrip(".")
+    inside = bare.removesuffix(f".{domain}").removesuffix(".svc")
+    absolute = inside != bare
+    if not absolute and (host.startswith("*.") or host.endswith(".")):
+        return _external(bare, port, protocol)
+    parts = inside.split(".")
+    for namespace, name in _places(parts, own):
+        if found := _in_namespace(view, workload, namespace, name, port, protocol):
+            return found
+    if absolute or len(parts) == 1:
+        return _absent(view, parts, own, port, protocol, known=True)
+    if len(parts) > 2 or (target.scheme and not view.has_namespace(parts[1])):
+        return _external(bare, port, protocol)
+    return _absent(view, parts, own, port, protocol, known=view.has_namespace(parts[1]))
+
+
+def _places(parts: list[str], own: str) -> list[tuple[str, str]]:
+    """Return (namespace, name or pod.service) in the order of the resolver's search list."""
+    match len(parts):
+        case 1:
+            return [(own, parts[0])]
+        case 2:
+            return [(own, ".".join(parts)), (parts[1], parts[0])]
+        case 3:
+            return [(parts[2], f"{parts[0]}.{parts[1]}")]
+        case _:
+            return []
+
+
+def _in_namespace(
+    view: View, workload: Workload, namespace: str, name: str, port: Port, protocol: Protocol
+) -> Found | None:
+    pod_name, dot, service_name = name.partition(".")
+    if dot:
+        return _pod_behind(view, namespace, pod_name, service_name, port, protocol)
+    service = view.service(namespace, name)
+    if service is not None:
+        return _service(view, workload, service, port, protocol)
+    matches = sorted(w.ref for w in view.workloads(namespace) if w.ref.name == name and w.owner is None)
+    if matches:
+        return _group(view, workload, matches[0], f"{name}.{namespace}", port, protocol)
+    return None
+
+
+def _service(view: View, workload: Workload, service: Service, port: Port, protocol: Protocol) -> Found:
+    if service.external_name is None:
+        return through_service(view, service, port, protocol, workload.ref)
+    alias = service.external_name.lower().rstrip(".")
+    inside = alias.removesuffix(f".{view.settings.cluster_domain}").removesuffix(".svc").split(".")
+    name = f"{service.name}.{service.namespace}"
+    if len(inside) == 2 and len(inside) != len(alias.split(".")):
+        behind = view.service(inside[1], inside[0])
+        if behind is not None and behind.external_name is None:
+            found = through_service(view, behind, port, protocol, workload.ref)
+            return Found(name, found.flows, found.port, found.missing, found.unsure)
+    number = next((p.port for p in service.ports if port == p.name), port)
+    outside = _external(alias, number, protocol)
+    return Found(name, outside.flows, outside.port, outside.missing, outside.unsure)
+
+
+def _pod_behind(view: View, namespace: str, pod_name: str, service_name: str, port: Port, protocol: Protocol) -> (
+    Found | None
+):
+    """A pod of a StatefulSet by its stable name, `pod.service`."""
+    service = view.service(namespace, service_name)
+    if service is None or not service.headless:
+        return None
+    text = f"{pod_name}.{service_name}.{namespace}"
+    for group in view.backends(service):
+        pods = tuple(p for p in group.pods if p.name == pod_name)
+        stable = group.ref.kind == "StatefulSet" and pod_name.rpartition("-")[0] == group.ref.name
+        if pods or (stable and group.template is not None):
+            one = Group(group.ref, pods, group.template)
+            number = next((p.port for p in service.ports if port in (p.port, p.name)), port)
+            if number is None:
+                flows = tuple(Flow(one, p.protocol, p.port) for p in service.ports)
+                return Found(text, flows)
+            if isinstance(number, str):
+                facts = (("service", f"{namespace}/{service_name}"), ("port", f"{port}/{protocol}"))
+                return Found(text, port=f"{port}/{protocol}", missing=(Missing("NP202", facts),))
+            flow = Flow(one, protocol, number, declared=declares(one, number, protocol))
+            return Found(text, (flow,), f"{number}/{protocol}")
+    return None
+
+
+def _workload(view: View, workload: Workload, target: WorkloadTarget, port: Port, protocol: Protocol) -> Found:
+    namespace = (target.namespace or workload.ref.namespace).removesuffix(f".{view.settings.cluster_domain}")
+    ref = WorkloadRef(target.kind, namespace.removesuffix(".svc"), target.name)
+    text = f"{SHORT_KINDS[ref.kind]}/{ref.name}.{ref.namespace}"
+    if view.workload(ref) is None and not view.pods_of(ref):
+        facts = (("what", ref.kind), ("name", ref.short), ("complete", str(view.complete)))
+        return Found(text, port=_text(port, protocol), missing=(Missing("NP201", facts),))
+    return _group(view, workload, ref, text, port, protocol)
+
+
+def _group(
+    view: View, workload: Workload, ref: WorkloadRef, text: str, port: Port, protocol: Protocol
+) -> Found:
+    """Flows to a workload's pods themselves: no Service translates anything."""
+    pods, template = view.pods_of(ref), view.workload(ref)
+    group = Group(ref, pods, None if pods else template)
+    ports = template.template.declares if template and not pods else tuple(dict.fromkeys(p for d in pods for p in d.declares))
+    if isinstance(port, int):
+        declared = declares(group, port, protocol)
+        lost = () if declared else (_undeclared(ref, port, protocol),)
+        return Found(text, (Flow(group, protocol, port, declared=declared),), _text(port, protocol), lost)
+    chosen = [p for p in ports if port is None or (p.name == port and p.protocol == protocol)]
+    if not chosen:
+        facts = (("service", str(ref)), ("port", _text(port, protocol)), ("has", ", ".join(f"{p.number}/{p.protocol}" for p in ports)))
+        return Found(text, port=_text(port, protocol), missing=(Missing("NP202", facts),))
+    flows = tuple(Flow(group, p.protocol, p.number) for p in chosen)
+    return Found(text, flows, "*" if port is None else f"{chosen[0].number}/{protocol}")
+
+
+def _undeclared(ref: WorkloadRef, port: int, protocol: Protocol) -> Missing:
+    return Missing("NP203", (("service", ref.short), ("port", f"{port}/{protocol}"), ("number", str(port)), ("workload", str(ref))))
+
+
+def _text(port: Port, protocol: Protocol) -> str:
+    return "*" if port is None else f"{port}/{protocol}"
+
+
+def _external(host: str, port: Port, protocol: Protocol) -> Found:
+    if isinstance(port, str):
+        return Found(host, port=_text(port, protocol), unsure=f"`{port}` is a port name, and {host} is no Service")
+    return Found(host, (Flow(Host(host), protocol, port),), _text(port, protocol))
+
+
+def _absent(view: View, parts: list[str], own: str, port: Port, protocol: Protocol, *, known: bool) -> Found:
+    """Nobody of that name; say what is missing and the slip that it looks like."""
+    name, namespace = (parts[0], own) if len(parts) == 1 else (".".join(parts[:-1]), parts[-1])
+    there = len(parts) == 1 or view.has_namespace(namespace)
+    facts = [
+        ("what", "Service or workload" if there else "namespace"),
+        ("name", f"{namespace}/{name}" if there else namespace),
+        ("complete", str(view.complete)),
+    ]
+    if not known and len(parts) == 2:
+        facts.append(("hint", "if it is external, write it with a trailing dot"))
+    elsewhere = [n for n in view.namespaces() if n != namespace and view.service(n, name)] if there else []
+    if elsewhere:
+        facts.append(("hint", f"there is {name}.{elsewhere[0]}"))
+    return Found(f"{name}.{namespace}", port=_text(port, protocol), missing=(Missing("NP201", tuple(facts)),))

@@ -1,0 +1,111 @@
+"""The look-up that every name needs first: who answers, and may this workload ask (design.md §4, DNS)."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from webhook.dependencies import Flow, Resolved
+from webhook.dependencies.services import through_service
+from webhook.dependencies.targets import Found
+from webhook.explain.judge import Judged, judge, judge_flow
+from webhook.evaluate import template_end
+from webhook.model.addresses import parse_address
+from webhook.model.labels import Labels
+from webhook.model.objects import Service, Shape, Template, Workload
+from webhook.model.ports import ContainerPort, Protocol
+from webhook.model.refs import WorkloadRef
+from webhook.model.verdict import FlowVerdict, Verdict, together
+from webhook.world import Group, View
+
+PORT: Final = 53
+PROTOCOLS: Final[tuple[Protocol, ...]] = ("UDP", "TCP")
+CANDIDATES: Final = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
+LABEL: Final = ("k8s-app", "kube-dns")
+NODE_LOCAL: Final = (WorkloadRef("DaemonSet", "kube-system", "node-local-dns"),)
+NODE_LOCAL_ADDRESS: Final = parse_address("169.254.20.10")
+ASSUMED: Final = "kube-dns in kube-system on port 53 is assumed: no DNS Service is given"
+_PORTS = (ContainerPort(PORT, "UDP", "dns"), ContainerPort(PORT, "TCP", "dns-tcp"))
+_ASSUMED_DNS: Final = Workload(
+    WorkloadRef("Deployment", "kube-system", "kube-dns"),
+    Template(Shape("kube-system", Labels((LABEL,)), _PORTS, template=True), _PORTS),
+)
+
+
+def needs_dns(workload: Workload) -> bool:
+    """Say whether look-ups of this workload go to the cluster's DNS."""
+    template = workload.template
+    if template.dns_policy == "ClusterFirst":
+        return not template.shape.host_network  # there it falls back to the node's resolver
+    return template.dns_policy == "ClusterFirstWithHostNet"
+
+
+def judge_dns(view: View, workload: Workload) -> Judged | None:
+    """Judge the look-up once for a workload; None where it needs none, or where nobody is known to answer."""
+    if not needs_dns(workload):
+        return None
+    service = dns_service(view)
+    if service is None and view.complete:
+        return None
+    where = f"{service.name}.{service.namespace}" if service else "kube-dns.kube-system"
+    assumptions = () if service else (ASSUMED,)
+    answers = {p: _judge(view, workload, service, p) for p in PROTOCOLS}
+    flows = tuple(f for some in answers.values() for f in some)
+    if not answers["UDP"]:
+        return None
+    verdicts = {p: _of_paths(view, some) for p, some in answers.items() if some}
+    verdict = _joined(verdicts["UDP"], verdicts.get("TCP", Verdict.ALLOWED))
+    reason = _reason(flows, verdict)
+    return Judged(f"{where}:{PORT}/UDP", "annotation", verdict, flows, reason, (), assumptions, by_name=False)
+
+
+def _joined(udp: Verdict, tcp: Verdict) -> Verdict:
+    """Answers come over UDP; without TCP the large ones, which are cut off there, fail."""
+    if udp is Verdict.ALLOWED:
+        return Verdict.PARTIAL if tcp in (Verdict.DENIED, Verdict.PARTIAL) else tcp
+    return udp
+
+
+def _reason(flows: Iterable[FlowVerdict], verdict: Verdict) -> str | None:
+    if verdict is Verdict.ALLOWED:
+        return None
+    sides = [side for f in flows for side in (f.egress, f.ingress) if side.verdict is not Verdict.ALLOWED]
+    return next((side.reason for side in sides if side.reason), None)
+
+
+def dns_service(view: View) -> Service | None:
+    """Return the Service that pods ask: the configured one, kube-dns, OpenShift's, or one that is labelled so."""
+    dns = view.settings.dns
+    named = ((dns.namespace or "kube-system", dns.service),) if dns.service else CANDIDATES
+    for namespace, name in named:
+        if (service := view.service(namespace, name)) is not None:
+            return service
+    if dns.service:
+        return None
+    labelled = (s for s in view.services("kube-system") if s.labels.get(LABEL[0]) == LABEL[1])
+    return min(labelled, key=lambda s: s.name, default=None)
+
+
+def _judge(view: View, workload: Workload, service: Service | None, protocol: Protocol) -> tuple[FlowVerdict, ...]:
+    if service is None:
+        flow = Flow(Group(_ASSUMED_DNS.ref, template=_ASSUMED_DNS), protocol, PORT, PORT)
+        found = Found("kube-dns.kube-system", (flow,))
+    else:
+        found = through_service(view, service, PORT, protocol, workload.ref)
+    flows = list(judge(view, workload, Resolved("", "annotation", found), "dns").flows)
+    if flows and node_local(view):
+        source = template_end(view, workload)
+        cluster_ips = service.cluster_ips if service else ()
+        for address in (*cluster_ips, NODE_LOCAL_ADDRESS):
+            flows += judge_flow(view, workload, source, Flow(address.block, protocol, PORT, PORT), "dns")
+    return tuple(flows)
+
+
+def node_local(view: View) -> bool:
+    """Say whether NodeLocal DNSCache runs: then it is not known which of its paths a look-up takes."""
+    return any(view.workload(ref) is not None or view.pods_of(ref) for ref in NODE_LOCAL)
+
+
+def _of_paths(view: View, flows: Iterable[FlowVerdict]) -> Verdict:
+    verdicts = [f.verdict for f in flows]
+    if not node_local(view):
+        return together(verdicts)
+    return verdicts[0] if len(set(verdicts)) == 1 else Verdict.UNKNOWN

@@ -1,0 +1,45 @@
+"""One verdict step by step: what `netpol-preflight explain` shows."""
+
+from msgspec import Struct
+
+from webhook.dependencies import parse, resolve
+from webhook.explain.dns import judge_dns
+from webhook.explain.judge import Judged, judge
+from webhook.model.dependency import Malformed
+from webhook.model.objects import Workload
+from webhook.model.refs import WorkloadRef
+from webhook.model.verdict import FlowVerdict, Verdict
+from webhook.world import View
+
+DNS_DENIED = "DNS look-ups are denied, so the name cannot be resolved"
+
+
+class Explanation(Struct, frozen=True):
+    """A dependency's verdict with its flows, and the look-up before them where a name is used."""
+
+    source: WorkloadRef
+    dependency: str
+    verdict: Verdict
+    flows: tuple[FlowVerdict, ...]
+    reason: str | None = None
+    assumptions: tuple[str, ...] = ()
+    judged: Judged | None = None
+    dns: Judged | None = None
+    malformed: Malformed | None = None
+
+
+def explain(view: View, workload: Workload, text: str) -> Explanation:
+    """Explain the first item of `text`, written as in the annotation. A malformed one is unknown and says why."""
+    items = parse(text)
+    if not items or isinstance(items[0], Malformed):
+        bad = items[0] if items and isinstance(items[0], Malformed) else Malformed(1, "", "a dependency")
+        return Explanation(
+            workload.ref, bad.item, Verdict.UNKNOWN, (), f"expected {bad.expected}", malformed=bad
+        )
+    judged = judge(view, workload, resolve(view, workload, items[0]))
+    dns = judge_dns(view, workload) if judged.by_name else None
+    verdict, reason = judged.verdict, judged.reason
+    if dns is not None and dns.verdict is Verdict.DENIED and judged.flows:
+        verdict, reason = Verdict.DENIED, DNS_DENIED
+    assumptions = (*judged.assumptions, *(dns.assumptions if dns else ()))
+    return Explanation(workload.ref, judged.text, verdict, judged.flows, reason, assumptions, judged, dns)

@@ -1,0 +1,165 @@
+"""One resolved dependency -> verdict, flow by flow."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct, structs
+
+from webhook.dependencies import Flow, Missing, Resolved
+from webhook.dependencies.addresses import may_be_a_pods
+from webhook.evaluate import Outside, PodEnd, judge_group, judge_outside, template_end
+from webhook.evaluate.ends import End
+from webhook.evaluate.flow import Pair
+from webhook.evaluate.match import ports_match
+from webhook.evaluate.side import HOST_NETWORK
+from webhook.explain.nearmiss import Packet, near_misses
+from webhook.model.addresses import Block
+from webhook.model.dependency import Source
+from webhook.model.objects import Workload
+from webhook.model.policy import Direction
+from webhook.model.ports import Protocol
+from webhook.model.tier import Entry, PodMatch
+from webhook.model.truth import Truth
+from webhook.model.verdict import OPEN, FlowVerdict, Host, Side, Verdict, together
+from webhook.world import Group, View
+
+ALL_ADDRESSES = {4: Block(4, 0, 0), 6: Block(6, 0, 0)}
+ITSELF = Side(Verdict.ALLOWED, reason="a pod always reaches itself")
+HAIRPIN = "a pod that reaches itself through its own Service: whether policy sees that depends on the CNI"
+LOCAL = "internalTrafficPolicy: Local: only backends on the pod's own node count, and the node is not known"
+NAME = "policies of this family cannot name hosts: it depends on the addresses behind the name"
+
+
+class Judged(Struct, frozen=True):
+    """A dependency's answer. `reason` says why it is unknown, or what a partial one depends on."""
+
+    text: str
+    source: Source
+    verdict: Verdict
+    flows: tuple[FlowVerdict, ...] = ()
+    reason: str | None = None
+    missing: tuple[Missing, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    by_name: bool = True
+    resolved: Resolved | None = None  # None: the DNS look-up, which nobody declared
+
+
+def judge(view: View, workload: Workload, resolved: Resolved, purpose: str = "connection") -> Judged:
+    """Judge every flow of a dependency."""
+    found = resolved.found
+    source = template_end(view, workload)
+    flows = tuple(v for flow in found.flows for v in judge_flow(view, workload, source, flow, purpose))
+    verdict = together(f.verdict for f in flows) if flows and not found.unsure else Verdict.UNKNOWN
+    reason = found.unsure
+    if reason is None and verdict in (Verdict.UNKNOWN, Verdict.PARTIAL):
+        sides = [side for f in flows for side in (f.egress, f.ingress) if side.verdict is not Verdict.ALLOWED]
+        reason = next((side.reason for side in sides if side.reason), None)
+    if reason is None and not flows:
+        reason = "there is nothing to connect to"
+    return Judged(
+        resolved.text, resolved.source, verdict, flows, reason, found.missing, found.assumptions, resolved.by_name, resolved
+    )
+
+
+def judge_flow(
+    view: View, workload: Workload, source: PodEnd, flow: Flow, purpose: str = "connection"
+) -> Iterator[FlowVerdict]:
+    """Yield one answer for each kind of pod, or for the addresses, that the flow goes to."""
+    match flow.to:
+        case Group() as group:
+            yield from _to_group(view, workload, source, flow, group, purpose)
+        case Block() as block:
+            yield _to_block(view, source, flow, block, purpose)
+        case Host() as host:
+            egress = _to_host(view, source, flow.protocol, flow.port)
+            yield FlowVerdict(
+                host, 0, flow.protocol, flow.port or 0, flow.service_port, egress.verdict, egress, OPEN, purpose
+            )
+
+
+def _to_group(
+    view: View, workload: Workload, source: PodEnd, flow: Flow, group: Group, purpose: str
+) -> Iterator[FlowVerdict]:
+    port = flow.port or 0
+    seen: dict[FlowVerdict, int] = {}
+    for end, pods, (verdict, egress, ingress) in judge_group(view, source, group, flow.protocol, port, flow.families):
+        answer = _adjusted(workload, flow, group, (verdict, egress, ingress))
+        egress, ingress = (
+            _with_near_misses(view, direction, side, source, end, flow)
+            for direction, side in ((Direction.EGRESS, answer[1]), (Direction.INGRESS, answer[2]))
+        )
+        key = FlowVerdict(group.ref, 0, flow.protocol, port, flow.service_port, answer[0], egress, ingress, purpose)
+        seen[key] = seen.get(key, 0) + pods
+    for key, count in seen.items():
+        yield structs.replace(key, pods=count)
+
+
+def _adjusted(workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
+    """Apply what is neither policy nor address: a pod and itself, and Services that stay on the node."""
+    if group.ref == workload.ref and not flow.own and (workload.ref.kind == "Pod" or workload.replicas == 1):
+        return Verdict.ALLOWED, ITSELF, ITSELF
+    _, egress, ingress = pair
+    isolated = not (egress.isolated is False and ingress.isolated is False)
+    why = HAIRPIN if flow.own else LOCAL if flow.local else None
+    if why is None or not isolated:
+        return pair
+    unknown = [structs.replace(side, verdict=Verdict.UNKNOWN, reason=why, admitted_by=None) for side in (egress, ingress)]
+    return Verdict.UNKNOWN, unknown[0], unknown[1]
+
+
+def _with_near_misses(
+    view: View, direction: Direction, side: Side, source: PodEnd, target: PodEnd, flow: Flow
+) -> Side:
+    if side.verdict is not Verdict.DENIED:
+        return side
+    subject, other = (source, target) if direction is Direction.EGRESS else (target, source)
+    return _missed(view, direction, side, subject, other, flow)
+
+
+def _missed(view: View, direction: Direction, side: Side, subject: PodEnd, other: End, flow: Flow) -> Side:
+    packet = Packet(direction, subject, other, flow.protocol, flow.port or 0, flow.service_port)
+    return structs.replace(side, near_misses=near_misses(view, packet))
+
+
+def _to_block(view: View, source: PodEnd, flow: Flow, block: Block, purpose: str) -> FlowVerdict:
+    port = flow.port or 0
+    verdict, egress, ingress = judge_outside(view, source, block, flow.protocol, port)
+    if egress.verdict in (Verdict.DENIED, Verdict.PARTIAL) and may_be_a_pods(view, block):
+        if _opens_pods(view, source, flow.protocol, port):
+            verdict = Verdict.UNKNOWN
+            reason = f"{block} may hold addresses of pods that a rule admits by labels"
+            egress = structs.replace(egress, verdict=verdict, reason=reason)
+    if egress.verdict is Verdict.DENIED:
+        egress = _missed(view, Direction.EGRESS, egress, source, Outside(block), flow)
+    return FlowVerdict(block, 0, flow.protocol, port, flow.service_port, verdict, egress, ingress, purpose)
+
+
+def _opens_pods(view: View, source: PodEnd, protocol: Protocol, port: int) -> bool:
+    """Say whether an egress rule lets out to some pods on this port."""
+    return any(
+        ports_match(entry.ports, protocol, port, None) is not Truth.NO
+        for isolation, _ in view.selecting(source.shape, Direction.EGRESS)
+        for entry in isolation.entries
+        if any(isinstance(match, PodMatch) for match in entry.matches or ())
+    )
+
+
+def _to_host(view: View, source: PodEnd, protocol: Protocol, port: int | None) -> Side:
+    """A name outside: sure only where nothing restricts, or a rule opens every address."""
+    if source.shape.host_network:
+        return HOST_NETWORK
+    selecting = view.selecting(source.shape, Direction.EGRESS)
+    if not selecting:
+        return OPEN
+    refs = tuple(isolation.ref for isolation, _ in selecting)
+    if port is not None:
+        sides = [judge_outside(view, source, ALL_ADDRESSES[f], protocol, port)[1] for f in view.families()]
+        if all(side.verdict is Verdict.ALLOWED for side in sides):
+            return sides[0]
+    elif any(_opens_everything(e) for isolation, t in selecting if t is Truth.YES for e in isolation.entries):
+        return Side(Verdict.ALLOWED, isolated=True, policies=refs)
+    sure = any(truth is Truth.YES for _, truth in selecting)
+    return Side(Verdict.UNKNOWN, isolated=True if sure else None, policies=refs, reason=NAME)
+
+
+def _opens_everything(entry: Entry) -> bool:
+    return entry.matches is None and entry.ports is None and entry.unclear is None

@@ -1,0 +1,149 @@
+"""Rules that would let the packet through but for one thing: what a person most often got wrong."""
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.evaluate.ends import End, Outside, PodEnd
+from webhook.evaluate.match import ANY_KEY, peers_match, ports_match
+from webhook.families.networkpolicy import compile_section
+from webhook.model.addresses import Family
+from webhook.model.labels import NO_KEYS, Labels, Requirement, Selector
+from webhook.model.objects import Shape
+from webhook.model.policy import BlockPeer, Direction, Policy
+from webhook.model.ports import NamedPort, PortRange, Protocol
+from webhook.model.refs import PolicyRef
+from webhook.model.tier import Entry, Isolation, PodMatch
+from webhook.model.truth import Truth
+from webhook.model.verdict import NearMiss
+from webhook.world import View
+
+MOST: Final = 3
+_SIMILAR: Final = 0.6  # of difflib's ratio: `webapi` and `web-api` are 0.92 alike, `web` and `cache` 0.25
+
+
+class Packet(Struct, frozen=True):
+    """One side's question: may `subject` talk to `other` on this port? `service_port`: what the client dialled."""
+
+    direction: Direction
+    subject: PodEnd
+    other: End
+    protocol: Protocol
+    port: int
+    service_port: int | None = None
+    family: Family | None = None
+
+
+class _Miss(Struct, frozen=True, order=True):
+    rank: int
+    field: str
+    want: str
+    have: str
+
+
+_FAR: Final = _Miss(99, "", "", "")  # more than one thing away
+
+
+def near_misses(view: View, packet: Packet) -> tuple[NearMiss, ...]:
+    """Return at most three near misses among the policies of the subject's namespace, nearest first."""
+    found = {
+        (miss.rank, NearMiss(ref, miss.field, miss.want, miss.have))
+        for policy in view.policies(packet.subject.shape.namespace).values()
+        for ref, miss in _of_policy(view, policy, packet)
+    }
+    return tuple(near for _, near in sorted(found)[:MOST])
+
+
+def _of_policy(view: View, policy: Policy, packet: Packet) -> Iterator[tuple[PolicyRef, _Miss]]:
+    if policy.unreadable is not None or policy.subject is None:
+        return
+    missed = list(_labels(policy.subject, packet.subject.shape.labels, "podLabels"))
+    idle = dict(policy.idle).get(packet.direction)
+    section = policy.section(packet.direction) or idle
+    if section is None or len(missed) > 1:
+        return
+    isolation = compile_section(policy, packet.direction, section)
+    if idle is not None and policy.section(packet.direction) is None:
+        types = "+".join(d.value for d in Direction if policy.section(d) is not None)
+        missed.append(_Miss(0, "policyTypes", packet.direction.value, types or "none"))
+    if len(missed) > 1:
+        return
+    for entry in isolation.entries:
+        misses = [*missed, *_of_entry(view, isolation, entry, packet)]
+        if len(misses) == 1 and misses[0] is not _FAR:
+            yield entry.ref, misses[0]
+
+
+def _of_entry(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[_Miss]:
+    """Yield one miss for each part of the entry that does not match; several make it no near miss."""
+    if entry.unclear is not None:
+        yield _FAR
+        return
+    target: Shape | None = packet.subject.shape
+    if packet.direction is Direction.EGRESS:
+        target = packet.other.shape if isinstance(packet.other, PodEnd) else None
+    if ports_match(entry.ports, packet.protocol, packet.port, target) is Truth.NO:
+        yield min(_port_misses(entry, packet), default=_FAR)
+    if peers_match(view, entry, packet.other, packet.family or 4) is Truth.NO:
+        yield min(_peer_misses(view, isolation, entry, packet), default=_FAR)
+
+
+def _port_misses(entry: Entry, packet: Packet) -> Iterator[_Miss]:
+    have = f"{packet.port}/{packet.protocol}"
+    for port in entry.ports or ():
+        match port:
+            case PortRange(protocol=protocol, first=first, last=last) if first <= packet.port <= last:
+                yield _Miss(1, "protocol", protocol, packet.protocol)
+            case PortRange(first=first, last=last) if packet.service_port and first <= packet.service_port <= last:
+                yield _Miss(0, "port", str(port), have)
+            case PortRange() | NamedPort():
+                yield _Miss(3, "port", str(port), have)
+
+
+def _peer_misses(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[_Miss]:
+    other = packet.other
+    for match in entry.matches or ():
+        if isinstance(match, PodMatch) and isinstance(other, PodEnd) and not other.shape.host_network:
+            yield from _pod_miss(view, isolation, match, other.shape)
+        if isinstance(match, BlockPeer):
+            yield from _block_miss(match, other, packet.family)
+
+
+def _pod_miss(view: View, isolation: Isolation, match: PodMatch, shape: Shape) -> Iterator[_Miss]:
+    labels = list(_labels(match.pods, shape.labels, "podLabels"))
+    if match.own:
+        if match.namespace != shape.namespace:
+            labels.append(_Miss(1, "namespace", isolation.namespace, shape.namespace))
+    else:
+        namespace = view.namespace(shape.namespace)
+        labels += _labels(match.namespaces, namespace.labels, "namespaceLabels", synthetic=namespace.synthetic)
+    if len(labels) == 1:
+        yield labels[0]
+
+
+def _block_miss(peer: BlockPeer, other: End, family: Family | None) -> Iterator[_Miss]:
+    address = other.block if isinstance(other, Outside) else None
+    if isinstance(other, PodEnd) and (own := other.address(family or peer.block.family)) is not None:
+        address = own.block
+    if address is None or address.family != peer.block.family:
+        return
+    want = f"{peer.block} except {', '.join(map(str, peer.excepts))}" if peer.excepts else str(peer.block)
+    yield _Miss(2, "cidr", want, str(address).removesuffix("/32").removesuffix("/128"))
+
+
+def _labels(selector: Selector, labels: Labels, field: str, *, synthetic: bool = False) -> Iterator[_Miss]:
+    keys = ANY_KEY if synthetic else NO_KEYS
+    for requirement in selector.requirements:
+        if requirement.matches(labels, keys) is not Truth.YES:
+            yield _label_miss(requirement, labels, field)
+
+
+def _label_miss(requirement: Requirement, labels: Labels, field: str) -> _Miss:
+    value = labels.get(requirement.key)
+    have = f"{requirement.key}={value}" if value is not None else f"no {requirement.key}"
+    alike = value is not None and any(
+        SequenceMatcher(None, value, wanted).ratio() >= _SIMILAR for wanted in requirement.values
+    )
+    return _Miss(0 if alike else 2, field, str(requirement), have)

@@ -1,0 +1,100 @@
+"""Write, evaluate again, and only then show."""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from webhook.explain import Judged, judge, judge_dns, judge_workload
+from webhook.fix.needs import needs
+from webhook.fix.write import Unwritable, write
+from webhook.model.finding import Manifest
+from webhook.model.objects import Workload
+from webhook.model.refs import WorkloadRef
+from webhook.model.verdict import Verdict
+from webhook.wire.networkpolicies import network_policy
+from webhook.world import Overlay, View
+
+UNPROVED = "the obvious rules do not open it: another policy, or something that cannot be told, is in the way"
+
+
+class Fixed(Struct, frozen=True):
+    """Policies that open a dependency, or why there are none. `notes`: whom else the selectors reach."""
+
+    policies: tuple[Manifest, ...] = ()
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Unfixable(Struct, frozen=True):
+    """A dependency that no new policy opens."""
+
+    workload: WorkloadRef
+    dependency: str
+    reason: str
+
+
+class Fixes(Struct, frozen=True):
+    """What to apply for several workloads, sorted by namespace and name."""
+
+    policies: tuple[Manifest, ...] = ()
+    unfixable: tuple[Unfixable, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def fix_dependency(view: View, workload: Workload, judged: Judged, dns: Judged | None = None) -> Fixed:
+    """Open one dependency completely: both sides, and the look-up before it where that is denied too."""
+    parts = [judged, *([dns] if dns is not None and judged.by_name and judged is not dns else [])]
+    return fix_together(view, workload, parts)
+
+
+def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fixed:
+    """Open several dependencies of one workload by as few policies as there are subjects and directions."""
+    wanted = list(needs(workload, parts))
+    if not wanted:
+        return Fixed(reason=next((p.reason for p in parts if p.reason), "no policy is in the way"))
+    try:
+        manifests, notes = write(view, workload, wanted)
+    except Unwritable as error:
+        return Fixed(reason=str(error))
+    after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in manifests])
+    if not all(_opened(after, workload, part) for part in parts):
+        return Fixed(reason=UNPROVED)
+    return Fixed(tuple(manifests), notes=tuple(notes))
+
+
+def _opened(after: View, workload: Workload, part: Judged) -> bool:
+    again = judge_dns(after, workload) if part.resolved is None else judge(after, workload, part.resolved)
+    if again is None:
+        return False
+    return all(f.verdict not in (Verdict.DENIED, Verdict.PARTIAL) for f in again.flows)
+
+
+def fix(view: View, workloads: Iterable[Workload]) -> Fixes:
+    """Fix everything that the given workloads declare and that is denied, wholly or in part."""
+    policies: list[Manifest] = []
+    unfixable: list[Unfixable] = []
+    notes: list[str] = []
+    for workload in workloads:
+        found = _fix_workload(view, workload)
+        policies += found.policies
+        unfixable += found.unfixable
+        notes += found.notes
+    ordered = sorted(policies, key=lambda m: (m["metadata"]["namespace"], m["metadata"]["name"]))
+    distinct = [m for index, m in enumerate(ordered) if m not in ordered[:index]]
+    return Fixes(tuple(distinct), tuple(unfixable), tuple(dict.fromkeys(notes)))
+
+
+def _fix_workload(view: View, workload: Workload) -> Fixes:
+    """Fix what can be fixed together; what cannot be is named and does not keep the rest from it."""
+    judged = judge_workload(view, workload)
+    parts = [p for p in (*judged.dependencies, judged.dns) if p is not None and list(needs(workload, [p]))]
+    together = fix_together(view, workload, parts)
+    if not parts or together.policies:
+        return Fixes(together.policies, notes=together.notes)
+    alone = {p.text: fix_together(view, workload, [p]) for p in parts}
+    good = [p for p in parts if alone[p.text].policies]
+    unfixable = tuple(
+        Unfixable(workload.ref, text, found.reason or UNPROVED) for text, found in alone.items() if not found.policies
+    )
+    both = fix_together(view, workload, good) if good else Fixed()
+    return Fixes(both.policies, unfixable, both.notes)

@@ -1,0 +1,154 @@
+"""NetworkPolicy objects that open given needs and nothing else."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Final
+
+from webhook.fix.needs import Need
+from webhook.fix.selectors import Chosen, choose, shapes_of
+from webhook.model.addresses import Block
+from webhook.model.finding import Manifest
+from webhook.model.labels import Selector
+from webhook.model.objects import Workload
+from webhook.model.policy import Direction
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.truth import Truth
+from webhook.world import View
+from webhook.world.lookup import NAME_LABEL
+
+LONGEST_NAME: Final = 253
+_HASH: Final = 6  # hexadecimal digits: names need to differ, not to resist attack
+_KEYS: Final = {Direction.EGRESS: ("egress", "to"), Direction.INGRESS: ("ingress", "from")}
+
+
+class Unwritable(Exception):  # noqa: N818 - carries why no policy can be written; caught in this package
+    """No policy opens the need without doing something else."""
+
+
+def write(view: View, workload: Workload, needs: Iterable[Need]) -> tuple[list[Manifest], list[str]]:
+    """Return one policy for each subject and direction, and notes on whom else they reach. Raises Unwritable."""
+    grouped: dict[tuple[WorkloadRef, Direction], list[Need]] = {}
+    for need in sorted(set(needs), key=_order):
+        grouped.setdefault((need.subject, need.direction), []).append(need)
+    manifests, notes = [], []
+    for (subject, direction), some in grouped.items():
+        manifest, said = _policy(view, workload, subject, direction, some)
+        manifests.append(manifest)
+        notes += said
+    return sorted(manifests, key=_identity), list(dict.fromkeys(notes))
+
+
+def _order(need: Need) -> tuple[str, ...]:
+    return (need.subject.namespace, str(need.subject), need.direction, str(need.other), need.protocol, f"{need.port:05}")
+
+
+def _identity(manifest: Manifest) -> tuple[str, str]:
+    return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+
+def _policy(
+    view: View, workload: Workload, subject: WorkloadRef, direction: Direction, needs: list[Need]
+) -> tuple[Manifest, list[str]]:
+    chosen = _chosen(view, workload, subject)
+    _must_close_nothing(view, subject, direction, chosen)
+    notes = [f"{subject.short}: its labels also select {_names(chosen)}"] if chosen.others else []
+    key, peers_key = _KEYS[direction]
+    rules = []
+    for other in dict.fromkeys(need.other for need in needs):
+        peers, said = _peers(view, workload, subject, other)
+        notes += said
+        rules.append({peers_key: peers, "ports": [_port(need) for need in needs if need.other == other]})
+    spec: dict[str, Any] = {
+        "podSelector": {"matchLabels": chosen.labels.as_dict()},
+        "policyTypes": [direction.value],
+        key: rules,
+    }
+    return _manifest(view, subject.namespace, _name(subject, direction, needs), spec), notes
+
+
+def _must_close_nothing(view: View, subject: WorkloadRef, direction: Direction, chosen: Chosen) -> None:
+    """Whoever a policy selects is isolated by it; all of them must be so already."""
+    for group in chosen.others:
+        for shape in shapes_of(group):
+            if Selector.exactly(chosen.labels).matches(shape.labels) is Truth.NO:
+                continue
+            if not any(truth is Truth.YES for _, truth in view.selecting(shape, direction)):
+                message = (
+                    f"the labels of {subject.short} also select {group.ref.short}, which no {direction} policy "
+                    "isolates: a policy for one would close the other; give them a label that tells them apart"
+                )
+                raise Unwritable(message)
+
+
+def _peers(view: View, workload: Workload, subject: WorkloadRef, other: WorkloadRef | Block) -> (
+    tuple[list[dict[str, Any]], list[str]]
+):
+    if isinstance(other, Block):
+        return [{"ipBlock": {"cidr": str(other)}}], []
+    shapes = {pod.shape.host_network for pod in view.pods_of(other)} or {_host_network(view, workload, other)}
+    if True in shapes:
+        return _node_blocks(view, other), [f"{other.short} is on the host network: its nodes' addresses are opened"]
+    chosen = _chosen(view, workload, other)
+    notes = [f"{other.short}: its labels also select {_names(chosen)}"] if chosen.others else []
+    peer: dict[str, Any] = {}
+    if other.namespace != subject.namespace:
+        peer["namespaceSelector"] = {"matchLabels": {NAME_LABEL: other.namespace}}
+    peer["podSelector"] = {"matchLabels": chosen.labels.as_dict()}
+    return [peer], notes
+
+
+def _host_network(view: View, workload: Workload, ref: WorkloadRef) -> bool:
+    found = workload if ref == workload.ref else view.workload(ref)
+    return found is not None and found.template.shape.host_network
+
+
+def _node_blocks(view: View, other: WorkloadRef) -> list[dict[str, Any]]:
+    addresses = sorted({a for pod in view.pods_of(other) for a in pod.addresses})
+    if not addresses:
+        message = f"{other.short} is on the host network, and the address of its node is not known"
+        raise Unwritable(message)
+    return [{"ipBlock": {"cidr": str(address.block)}} for address in addresses]
+
+
+def _chosen(view: View, workload: Workload, ref: WorkloadRef) -> Chosen:
+    found = choose(view, ref, workload if ref == workload.ref else view.workload(ref))
+    if found is None:
+        message = f"{ref.short} has no labels that a policy could select it by"
+        raise Unwritable(message)
+    return found
+
+
+def _names(chosen: Chosen) -> str:
+    return ", ".join(group.ref.short for group in chosen.others)
+
+
+def _port(need: Need) -> dict[str, Any]:
+    return {"protocol": need.protocol, "port": need.port}
+
+
+def _name(subject: WorkloadRef, direction: Direction, needs: list[Need]) -> str:
+    """Name a policy after what it opens, so that another fix never takes its name for something else."""
+    others = list(dict.fromkeys(need.other for need in needs))
+    ports = "-".join(dict.fromkeys(str(need.port) for need in needs))
+    if len(others) > 1 or isinstance(others[0], Block):
+        content = hashlib.sha256(repr(sorted(map(repr, needs))).encode()).hexdigest()[:_HASH]
+        text = f"allow-{subject.name}-{direction.lower()}-{content}"
+    else:
+        word = "to" if direction is Direction.EGRESS else "from"
+        text = f"allow-{subject.name}-{word}-{others[0].name}-{ports}"
+    if len(text) <= LONGEST_NAME:
+        return text
+    return f"{text[: LONGEST_NAME - _HASH - 1].rstrip('-.')}-{hashlib.sha256(text.encode()).hexdigest()[:_HASH]}"
+
+
+def _manifest(view: View, namespace: str, name: str, spec: dict[str, Any]) -> Manifest:
+    """Make the object; a name that is taken gets a number, since applying must not replace another policy."""
+    free, number = name, 2
+    while PolicyRef(namespace, free) in view.policies(namespace):
+        free, number = f"{name[: LONGEST_NAME - len(str(number)) - 1]}-{number}", number + 1
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": free, "namespace": namespace},
+        "spec": spec,
+    }

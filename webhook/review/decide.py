@@ -1,0 +1,113 @@
+"""An admission request against a view: allowed or not, and what to say (design.md §6)."""
+
+from datetime import date
+
+from msgspec import Struct
+
+from webhook.checklist.declarations import malformed
+from webhook.model.dependency import Malformed
+from webhook.model.finding import MAY_REJECT, Finding, Severity
+from webhook.model.objects import Workload
+from webhook.model.settings import MODE_LABEL, Mode
+from webhook.review.exemptions import exemptions, without_exempt
+from webhook.review.workload import order, review_workload
+from webhook.wire.admission import AdmissionRequest
+from webhook.world import Overlay, View
+
+Audit = tuple[tuple[str, str], ...]
+
+
+class Decision(Struct, frozen=True):
+    """The answer to one request. `rejected` are the findings that deny it; `notes` are further warnings.
+
+    `reviewed` False: nothing was judged, and `audit` says why.
+    """
+
+    uid: str
+    allowed: bool = True
+    mode: Mode = Mode.OFF
+    findings: tuple[Finding, ...] = ()
+    rejected: tuple[Finding, ...] = ()
+    audit: Audit = ()
+    notes: tuple[str, ...] = ()
+    dry_run: bool = False
+    reviewed: bool = False
+
+
+def decide(request: AdmissionRequest, view: View, today: date) -> Decision:
+    """Judge the change against the world with the change in it."""
+    mode, notes = mode_of(view, request.namespace)
+    workload = request.workload
+    if request.problem is not None:
+        return _skipped(request, mode, f"unreadable: {request.problem}")
+    if workload is None:
+        return _skipped(request, mode, "not a workload write")
+    if request.owned:
+        return _skipped(request, mode, "controlled by another object, which was reviewed")
+    if mode is Mode.OFF:
+        return _skipped(request, mode, "mode off")
+    findings, exempt = _findings(view, workload, today)
+    rejected = _rejected(view, request, mode, findings, today)
+    return Decision(
+        uid=request.uid,
+        allowed=not rejected,
+        mode=mode,
+        findings=findings,
+        rejected=rejected,
+        audit=_audit(mode, findings, rejected, exempt),
+        notes=notes,
+        dry_run=request.dry_run,
+        reviewed=True,
+    )
+
+
+def mode_of(view: View, namespace: str) -> tuple[Mode, tuple[str, ...]]:
+    """Return the namespace's mode; an unknown word falls back to the default and says so."""
+    word = view.namespace(namespace).labels.get(MODE_LABEL)
+    if word is None:
+        return view.settings.mode, ()
+    try:
+        return Mode(word), ()
+    except ValueError:
+        shown = "".join(c if c.isprintable() else "?" for c in word[:63])
+        note = f"namespace {namespace}: label {MODE_LABEL}={shown} is none of off, audit, warn, enforce; "
+        return view.settings.mode, (f"{note}using {view.settings.mode} (NP303); correct the label",)
+
+
+def _findings(view: View, workload: Workload, today: date) -> tuple[tuple[Finding, ...], int]:
+    granted, bad = exemptions(workload, today)
+    found = [*review_workload(Overlay(view, [workload]), workload), *_malformed(workload, bad)]
+    kept, exempt = without_exempt(found, granted)
+    return tuple(sorted(kept, key=order)), exempt
+
+
+def _malformed(workload: Workload, bad: tuple[Malformed, ...]) -> list[Finding]:
+    return [malformed(workload.ref, item, "exempt") for item in bad]
+
+
+def _rejected(
+    view: View, request: AdmissionRequest, mode: Mode, findings: tuple[Finding, ...], today: date
+) -> tuple[Finding, ...]:
+    """Return what rejects: nothing that is unsure or inferred, and on an update nothing that was so before."""
+    if mode is not Mode.ENFORCE or not view.settings.enforcer.decisive:
+        return ()
+    grave = tuple(
+        f for f in findings if f.id in MAY_REJECT and f.severity is Severity.ERROR and f.source != "inferred"
+    )
+    if not grave or request.operation != "UPDATE" or request.old is None:
+        return grave
+    before = {f.identity for f in _findings(view, request.old, today)[0]}
+    return tuple(f for f in grave if f.identity not in before)
+
+
+def _audit(mode: Mode, findings: tuple[Finding, ...], rejected: tuple[Finding, ...], exempt: int) -> Audit:
+    worst = max((f.severity for f in findings), default=None)
+    told = ",".join(sorted({f.id for f in findings}))
+    verdict = "denied" if rejected else worst.word if worst else "clean"
+    base = (("mode", mode.value), ("verdict", verdict))
+    return (*base, *((("findings", told),) if told else ()), *((("exempt", str(exempt)),) if exempt else ()))
+
+
+def _skipped(request: AdmissionRequest, mode: Mode, why: str) -> Decision:
+    audit = (("mode", mode.value), ("not-evaluated", why))
+    return Decision(request.uid, mode=mode, audit=audit, dry_run=request.dry_run)

@@ -1,0 +1,110 @@
+"""Verdicts -> findings NP101 to NP103, NP105 and NP106."""
+
+from collections.abc import Iterable, Iterator
+
+from webhook.explain import Judged
+from webhook.fix import Fixed
+from webhook.model.finding import DEFAULT_SEVERITY, Finding
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.verdict import FlowVerdict, NearMiss, Side, Verdict
+
+MOST_NEAR_MISSES = 3
+_CLOSED = (Verdict.DENIED, Verdict.PARTIAL)
+
+
+def packet_findings(workload: WorkloadRef, judged: Judged, fixed: Fixed | None) -> Iterator[Finding]:
+    """Yield the findings of one dependency, or of the DNS look-up (`judged.resolved` None).
+
+    Both sides closed: one finding each, with the same complete fix.
+    """
+    is_dns = judged.resolved is None
+    match judged.verdict:
+        case Verdict.DENIED if is_dns:
+            yield _finding("NP103", workload, judged, fixed, [s for f in judged.flows for s in (f.egress, f.ingress)])
+        case Verdict.DENIED:
+            for name, sides in (
+                ("NP101", [f.egress for f in judged.flows]),
+                ("NP102", [f.ingress for f in judged.flows]),
+            ):
+                if any(side.verdict in _CLOSED for side in sides):
+                    yield _finding(name, workload, judged, fixed, sides)
+        case Verdict.PARTIAL:
+            yield _finding("NP105", workload, judged, fixed, [s for f in judged.flows for s in (f.egress, f.ingress)])
+        case Verdict.UNKNOWN if judged.flows or not judged.missing:
+            facts = (("reason", judged.reason or "it cannot be told"),)
+            policies = _policies(s for f in judged.flows for s in (f.egress, f.ingress))
+            yield _base("NP106", workload, judged, policies, facts)
+
+
+def _finding(
+    name: str, workload: WorkloadRef, judged: Judged, fixed: Fixed | None, sides: list[Side]
+) -> Finding:
+    closed = [side for side in sides if side.verdict in _CLOSED]
+    near = sorted({miss: None for side in closed for miss in side.near_misses}, key=_first_seen(closed))
+    base = _base(name, workload, judged, _policies(closed), _facts(judged))
+    return Finding(
+        id=base.id,
+        severity=base.severity,
+        workload=workload,
+        dependency=base.dependency,
+        source=base.source,
+        verdict=base.verdict,
+        policies=base.policies,
+        near_misses=tuple(near[:MOST_NEAR_MISSES]),
+        flows=_closed_flows(judged),
+        facts=base.facts,
+        fix=fixed.policies if fixed else (),
+        no_fix=fixed.reason if fixed else None,
+        assumptions=(*judged.assumptions, *(fixed.notes if fixed else ())),
+    )
+
+
+def _first_seen(closed: list[Side]) -> "_Rank":
+    order: dict[NearMiss, int] = {}
+    for side in closed:
+        for place, miss in enumerate(side.near_misses):
+            order[miss] = min(place, order.get(miss, place))
+    return _Rank(order)
+
+
+class _Rank:
+    """Sort key: nearest first, then by policy, so that the order never changes."""
+
+    def __init__(self, order: dict[NearMiss, int]) -> None:
+        self._order = order
+
+    def __call__(self, miss: NearMiss) -> tuple[int, NearMiss]:
+        return self._order[miss], miss
+
+
+def _base(
+    name: str,
+    workload: WorkloadRef,
+    judged: Judged,
+    policies: tuple[PolicyRef, ...],
+    facts: tuple[tuple[str, str], ...],
+) -> Finding:
+    return Finding(
+        name,
+        DEFAULT_SEVERITY[name],
+        workload,
+        dependency=judged.text,
+        source=judged.source,
+        verdict=judged.verdict,
+        policies=policies,
+        flows=judged.flows,
+        facts=facts,
+        assumptions=judged.assumptions,
+    )
+
+
+def _policies(sides: Iterable[Side]) -> tuple[PolicyRef, ...]:
+    return tuple(sorted({ref.at(None) for side in sides for ref in side.policies}))
+
+
+def _closed_flows(judged: Judged) -> tuple[FlowVerdict, ...]:
+    return tuple(f for f in judged.flows if f.verdict in _CLOSED)
+
+
+def _facts(judged: Judged) -> tuple[tuple[str, str], ...]:
+    return (("reason", judged.reason),) if judged.reason else ()

@@ -1,0 +1,33 @@
+"""One workload against a view: every finding about what it declares."""
+
+from webhook.checklist.declarations import check_declarations
+from webhook.explain import Judged, JudgedWorkload, judge_workload
+from webhook.fix import Fixed, fix_dependency
+from webhook.model.finding import Finding
+from webhook.model.objects import Workload
+from webhook.model.verdict import Verdict
+from webhook.review.packets import packet_findings
+from webhook.world import View
+
+NOT_DECISIVE = "who enforces policy here is not recognised; the API's own semantics are assumed"
+
+
+def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
+    """Return the findings of one workload, in a stable order: worst first, then by id and dependency."""
+    judged = judge_workload(view, workload)
+    found = list(check_declarations(judged, complete=view.complete))
+    for part in (*judged.dependencies, *([judged.dns] if judged.dns else [])):
+        found += packet_findings(workload.ref, part, _fixed(view, judged, part))
+    return tuple(sorted(found, key=order))
+
+
+def order(finding: Finding) -> tuple[int, str, str, str]:
+    """Sort key of findings."""
+    return (-finding.severity, str(finding.workload or ""), finding.id, finding.dependency or "")
+
+
+def _fixed(view: View, judged: JudgedWorkload, part: Judged) -> Fixed | None:
+    if part.verdict not in (Verdict.DENIED, Verdict.PARTIAL):
+        return None
+    dns = judged.dns if judged.dns is not None and judged.dns.verdict in (Verdict.DENIED, Verdict.PARTIAL) else None
+    return fix_dependency(view, judged.workload, part, dns)
