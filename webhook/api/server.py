@@ -12,12 +12,15 @@ from typing import Final
 import uvicorn
 from msgspec import Struct
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from webhook.api.certificate import Certificate, TlsPaths
 from webhook.api.drain import Drain
 from webhook.api.sockets import BACKLOG, listen, port_of
 
 _log: Final = logging.getLogger(__name__)
+_GOOD_BYE: Final = 1.0  # seconds
+_LOOK: Final = 0.1  # seconds
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -56,6 +59,26 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.serving.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        cutting = asyncio.create_task(self._cut_idle())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+            self._cut(lambda _: True)
+
+    async def _cut_idle(self) -> None:
+        """Wait a little, not 30 s, for clients that do not answer TLS' good-bye; requests have `Timing.finish`."""
+        await asyncio.sleep(_GOOD_BYE)
+        while True:
+            self._cut(lambda protocol: getattr(protocol.cycle, "response_complete", True))  # None: it never asked
+            await asyncio.sleep(_LOOK)
+
+    def _cut(self, which: Callable[[HttpToolsProtocol], bool]) -> None:
+        for protocol in tuple(self.server_state.connections):
+            if isinstance(protocol, HttpToolsProtocol) and which(protocol):
+                protocol.transport.abort()
 
 
 class Server:
@@ -164,7 +187,7 @@ class Server:
 def _config(app: ASGIApp, timing: Timing, certificate: Certificate | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=HttpToolsProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
