@@ -11,6 +11,7 @@ from webhook.cli.terminal import colour, emit
 from webhook.cli.usage import UsageError
 from webhook.explain import explain
 from webhook.fix import fix
+from webhook.manifests import dump
 from webhook.model.objects import Declaration
 from webhook.model.verdict import Verdict
 from webhook.report import json_, path, text
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         emit(json_.explain(explanation, fixes, gathered.failures))
     else:
-        emit(path.explain(explanation, fixes, text.coloured if colour() else text.plain))
+        emit(path.explain(explanation, dump(fixes) if fixes else "", text.coloured if colour() else text.plain))
     if gathered.failures:
         return 2
     return int(explanation.verdict in _BAD and arguments.fail_on != NEVER)

@@ -68,11 +68,22 @@ def denial(rejected: Iterable[Finding], dump_yaml: DumpYaml) -> str:
 
 
 def combined(findings: Iterable[Finding]) -> list[Manifest]:
-    """Return the fixes of `findings`, each policy once."""
-    every: list[Manifest] = []
-    for finding in findings:
-        every += [manifest for manifest in finding.fix if manifest not in every]
-    return every
+    """Return the fixes of `findings`, each policy once; two of one name become one with the rules of both."""
+    every: dict[tuple[str, str], Manifest] = {}
+    for manifest in (manifest for finding in findings for manifest in finding.fix):
+        key = (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        every[key] = _merged(every[key], manifest) if key in every else manifest
+    return list(every.values())
+
+
+def _merged(first: Manifest, second: Manifest) -> Manifest:
+    spec = dict(first["spec"])
+    for key in ("ingress", "egress"):
+        rules = second["spec"].get(key, [])
+        if rules:
+            known = spec.get(key, [])
+            spec[key] = [*known, *(rule for rule in rules if rule not in known)]
+    return {**first, "spec": spec}
 
 
 def _review(response: dict[str, Any], audit: Iterable[tuple[str, str]]) -> bytes:

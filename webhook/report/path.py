@@ -1,11 +1,9 @@
 """`explain` on a terminal: the packet's way, station by station."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from webhook.explain import Explanation
-from webhook.model.finding import Manifest
 from webhook.model.policy import Direction
-from webhook.model.settings import PRODUCT
 from webhook.model.verdict import FlowVerdict, Side, Verdict
 from webhook.report import flows, near
 from webhook.report.safe import clean
@@ -15,8 +13,11 @@ from webhook.report.words import WHOLE
 _STYLE = {Verdict.ALLOWED: "good", Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UNKNOWN: "warning"}
 
 
-def explain(explanation: Explanation, fix: Sequence[Manifest], paint: Paint = plain) -> str:
-    """Return the verdict, each flow with both its sides, the look-up before it, and the remedy."""
+def explain(explanation: Explanation, fix: str = "", paint: Paint = plain) -> str:
+    """Return the verdict, each flow with both its sides, the look-up before it, and the remedy.
+
+    `fix`: policies as YAML, empty where there are none.
+    """
     source = clean(str(explanation.source))
     lines = [f"{paint('bold', f'{source} -> {clean(explanation.dependency)}')}: {_verdict(explanation.verdict, paint)}"]
     if explanation.reason:
@@ -24,9 +25,9 @@ def explain(explanation: Explanation, fix: Sequence[Manifest], paint: Paint = pl
     if explanation.dns:
         lines += _section("DNS look-up", explanation.dns.flows, paint)
     lines += _section("connection", explanation.flows, paint)
-    lines += [f"  assumed: {clean(assumption)}" for assumption in explanation.assumptions]
+    lines += [f"  note: {clean(assumption)}" for assumption in explanation.assumptions]
     if fix:
-        lines.append(f"  remedy: {len(fix)} {'policy' if len(fix) == 1 else 'policies'}, `{PRODUCT} fix` prints them")
+        lines += [f"  {paint('bold', 'remedy')}, for `kubectl apply -f -`:", "---", fix.rstrip("\n")]
     return "\n".join(lines)
 
 
@@ -50,12 +51,12 @@ def _flow(title: str, flow: FlowVerdict, paint: Paint) -> list[str]:
 
 
 def _side(direction: Direction, side: Side, flow: FlowVerdict, paint: Paint) -> list[str]:
-    head = f"    {direction.value.lower()}: {_verdict(side.verdict, paint)}, {_because(side)}"
+    head = f"    {direction.value.lower()} {_verdict(side.verdict, paint)}: {_because(direction, side)}"
     misses = (near.sentence(miss, direction, side, flow, WHOLE) for miss in side.near_misses)
     return [head, *(f"      near miss: {miss}" for miss in misses)]
 
 
-def _because(side: Side) -> str:
+def _because(direction: Direction, side: Side) -> str:
     if side.reason:
         return clean(side.reason)
     if side.isolated is False:
@@ -64,8 +65,10 @@ def _because(side: Side) -> str:
     isolated = f"isolated by {by}" if by else "isolated"
     if side.admitted_by is not None:
         rule = f" rule {side.admitted_by.rule}" if side.admitted_by.rule is not None else ""
-        return f"{isolated}; admitted by {flows.policy(side.admitted_by, WHOLE)}{rule}"
-    return f"{isolated}; no rule admits it" if side.verdict is Verdict.DENIED else isolated
+        lets = "let out by" if direction is Direction.EGRESS else "admitted by"
+        return f"{isolated}; {lets} {flows.policy(side.admitted_by, WHOLE)}{rule}"
+    lets = "lets it out" if direction is Direction.EGRESS else "admits it"
+    return f"{isolated}; no rule {lets}" if side.verdict is Verdict.DENIED else isolated
 
 
 def _verdict(verdict: Verdict, paint: Paint) -> str:

@@ -59,7 +59,7 @@ def details(finding: Finding) -> tuple[str, ...]:
     moved = flows.service_ports(finding.flows) if finding.id in _FIXABLE else None
     return (
         *((f"port {moved} is the Service's, policy sees the pod's",) if moved else ()),
-        *(f"assumed: {clean(assumption)}" for assumption in finding.assumptions),
+        *(f"note: {clean(assumption)}" for assumption in finding.assumptions),
     )
 
 
@@ -96,15 +96,12 @@ def _dns(finding: Finding, _: Facts, cut: Cut) -> str:
     return f"{_who(finding, cut)} cannot resolve names: -> {where} will time out: {why}, no rule admits it"
 
 
-def _partial(finding: Finding, _: Facts, cut: Cut) -> str:
-    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT)
-    reached = [f for f in finding.flows if f.verdict is Verdict.ALLOWED]
+def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:
+    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
     why = _stopping(stopped, finding, cut)
-    notes = [note for flow in stopped for note in flow.notes]
-    count = f"{len(stopped)} of {len(stopped) + len(reached)} paths" if reached and stopped else "some paths"
-    about = f" ({cut(notes[0])})" if notes else ""
-    end = flows.end(finding, stopped or finding.flows, cut)
-    return f"{_who(finding, cut)} -> {end} will time out on {count}{about}" + (f": {why}" if why else "")
+    which = f" ({cut(facts['reason'])})" if "reason" in facts else ""
+    end = flows.end(finding, stopped, cut)
+    return f"{_who(finding, cut)} -> {end} will time out on some paths{which}" + (f": {why}" if why else "")
 
 
 def _unknown(finding: Finding, facts: Facts, cut: Cut) -> str:

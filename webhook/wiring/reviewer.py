@@ -1,6 +1,8 @@
 """One review: bytes -> request -> decision -> bytes, and what happens when that does not work out."""
 
 import logging
+from collections.abc import Callable
+from datetime import date
 from typing import Final
 
 from webhook.api.backend import Answer, Check
@@ -19,9 +21,10 @@ NOT_EVALUATED: Final = "not-evaluated"
 class Reviewer:
     """The backend of `webhook.api`. Nothing that goes wrong here stops a deployment."""
 
-    def __init__(self, source: Source) -> None:
-        """Judge by the world of `source`."""
+    def __init__(self, source: Source, today: Callable[[], date]) -> None:
+        """Judge by the world of `source`; exemptions end by the day that `today` returns."""
         self._source = source
+        self._today = today
 
     def readiness(self) -> tuple[Check, ...]:
         """Return the source's conditions."""
@@ -45,7 +48,7 @@ class Reviewer:
         view = self._source.view()
         if view is None:
             return _allowed(request, "not synced")
-        decision = decide(request, view)
+        decision = decide(request, view, self._today())
         body = admission.encode(decision, dump)
         return Answer(200, body, admission.outcome(decision), decision.mode.value, request.dry_run)
 

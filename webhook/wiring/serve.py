@@ -46,7 +46,7 @@ def serve(source: Source, serving: Serving, on_ready: Callable[[str], object]) -
 
 
 async def _serve(source: Source, serving: Serving, paths: TlsPaths, on_ready: Callable[[str], object]) -> None:
-    drain, metrics, reviewer = Drain(), Metrics(), Reviewer(source)
+    drain, metrics, reviewer = Drain(), Metrics(), Reviewer(source, lambda: datetime.now(UTC).date())
     plain = build_probes(reviewer, metrics=metrics, drain=drain) if serving.health else None
     server = Server(
         build_app(reviewer, metrics=metrics, drain=drain),
