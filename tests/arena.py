@@ -6,10 +6,12 @@ from typing import Any, cast
 
 from tests.spec import netpol
 from webhook.evaluate import Outside, PodEnd, ends_of_pod, judge_outside, judge_pair, judge_side
+from webhook.explain import explain
 from webhook.model.addresses import Family, parse_address
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
+from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.model.verdict import OPEN, Side, Verdict
 from webhook.wire.objects import project
@@ -53,6 +55,8 @@ class Arena:
 
     def sides(self, source: str, target: str, family: int, protocol: str, port: int) -> tuple[Verdict, Side, Side]:
         spoken, only = cast("Protocol", protocol), cast("Family", family)
+        if source == target:
+            return self._to_itself(source, family, protocol, port)
         here, there = self._ends.get(source), self._ends.get(target)
         if here is not None and there is not None:
             return judge_pair(self.world, here, there, spoken, port, (only,))
@@ -62,6 +66,16 @@ class Arena:
         outside = Outside(parse_address(source).block)
         side = judge_side(self.world, Direction.INGRESS, there, outside, only, spoken, port)
         return side.verdict, OPEN, side
+
+    def _to_itself(self, name: str, family: int, protocol: str, port: int) -> tuple[Verdict, Side, Side]:
+        """A pod by its own address: what is loopback is told above the rules, where a pod is known by name."""
+        namespace, _, own = name.partition("/")
+        workload = self.world.workload(WorkloadRef("Pod", namespace, own))
+        assert workload is not None
+        address = next(a for a in self._ends[name].addresses if a.family == family)
+        found = explain(self.world, workload, f"{'[' * (family == 6)}{address}{']' * (family == 6)}:{port}/{protocol}")
+        assert len(found.flows) == 1, found
+        return found.verdict, found.flows[0].egress, found.flows[0].ingress
 
     def judge(self, source: str, target: str, family: int, protocol: str, port: int) -> tuple[bool, bool, bool]:
         """Ask the judge the same."""

@@ -1,0 +1,197 @@
+"""The semantics as data: each case is a world, questions, and what the answers are and rest on.
+
+The rows are those of the semantics table that the evaluator is held to; tests/cases/README.md tells the format.
+"""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from tests.arena import Raw, world_of
+from webhook.explain import Explanation, explain
+from webhook.model.policy import Direction
+from webhook.model.refs import KIND_OF_WORD, WorkloadRef
+from webhook.model.settings import CONNECTS_TO
+from webhook.model.verdict import FlowVerdict, Side, Verdict
+from webhook.review import Decision, decide
+from webhook.wire.admission import admission_request
+from webhook.world import World
+
+CASES: Final = Path(__file__).parent / "cases"
+ROWS: Final = {*range(1, 91), *range(133, 141)}
+TODAY: Final = date(2026, 11, 20)
+KEYS_OF_A_CASE: Final = {"rows", "about", "world", "without", "objects", "policies", "complete", "dry_run", "ask"}
+KEYS_OF_A_QUESTION: Final = {
+    "from", "to", "verdict", "flows", "egress", "ingress", "reason", "assumptions", "findings", "lacks",
+}  # fmt: skip
+
+
+def cases() -> Iterator[tuple[str, Raw]]:
+    for path in sorted(CASES.glob("*.yaml")):
+        file = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for case in file["cases"]:
+            rows = ",".join(map(str, case["rows"]))
+            yield f"{path.stem} {rows}: {case['about']}", {"world": file.get("world"), **case}
+
+
+ALL: Final = dict(cases())
+
+
+def test_every_row_has_a_case() -> None:
+    assert {row for case in ALL.values() for row in case["rows"]} == ROWS
+
+
+def test_no_case_says_what_nobody_checks() -> None:
+    for name, case in ALL.items():
+        assert set(case) <= KEYS_OF_A_CASE, name
+        for question in case["ask"]:
+            assert set(question) <= KEYS_OF_A_QUESTION, name
+            assert {"verdict", "findings", "lacks"} & set(question), name
+
+
+@pytest.mark.parametrize("name", ALL, ids=lambda name: name[:90])
+def test_the_case_is_answered_as_it_says(name: str) -> None:
+    case = ALL[name]
+    objects = objects_of(case)
+    world = world_of(objects, complete=case.get("complete", True))
+    for question in case["ask"]:
+        ref = workload_ref(question["from"])
+        workload = world.workload(ref)
+        assert workload is not None, f"no {ref} in this world"
+        wrong = [*wrong_answer(question, explain(world, workload, question["to"]))]
+        if "findings" in question or "lacks" in question:
+            wrong += wrong_findings(
+                question, admitted(objects, world, ref, question["to"], dry=case.get("dry_run", False))
+            )
+        assert wrong == [], f"{question['from']} -> {question['to']}"
+
+
+# -- the world --------------------------------------------------------------------------------------------------------
+
+
+def objects_of(case: Raw) -> list[Raw]:
+    """Return the case's objects over those of its world: the same kind, namespace and name is replaced."""
+    found: dict[str, Raw] = {}
+    if case["world"]:
+        text = (CASES / "worlds" / f"{case['world']}.yaml").read_text(encoding="utf-8")
+        found = {key_of(raw): raw for raw in yaml.safe_load_all(text)}
+    for key in case.get("without", ()):
+        del found[key]
+    for raw in [*case.get("objects", ()), *map(network_policy, case.get("policies", ()))]:
+        found[key_of(raw)] = raw
+    return list(found.values())
+
+
+def key_of(raw: Raw) -> str:
+    return "/".join(filter(None, (raw["kind"], raw["metadata"].get("namespace"), raw["metadata"]["name"])))
+
+
+def network_policy(short: Raw) -> Raw:
+    namespace, _, name = short["name"].partition("/")
+    metadata = {"namespace": namespace, "name": name}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": short["spec"]}
+
+
+def workload_ref(text: str) -> WorkloadRef:
+    kind, namespace, name = text.split("/")
+    return WorkloadRef(KIND_OF_WORD[kind], namespace, name)
+
+
+def admitted(objects: list[Raw], world: World, ref: WorkloadRef, to: str, *, dry: bool) -> Decision:
+    """Send the workload through admission with the dependency declared, as `kubectl apply` would."""
+    raw = deepcopy(next(o for o in objects if key_of(o) == f"{ref.kind}/{ref.namespace}/{ref.name}"))
+    raw["metadata"].setdefault("annotations", {})[CONNECTS_TO] = to
+    group, _, version = raw["apiVersion"].rpartition("/")
+    request = {
+        "uid": "u",
+        "kind": {"group": group, "version": version, "kind": ref.kind},
+        "operation": "CREATE",
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "dryRun": dry,
+        "object": raw,
+    }
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+    decision = decide(admission_request(json.dumps(review).encode()), world, TODAY)
+    assert (decision.reviewed, decision.dry_run) == (True, dry), decision
+    return decision
+
+
+# -- what a case may say ----------------------------------------------------------------------------------------------
+
+
+def wrong_answer(question: Raw, found: Explanation) -> Iterator[str]:
+    """Yield what differs between the answer and what the case says of it."""
+    if question.get("verdict", found.verdict) != found.verdict:
+        yield f"verdict: {found.verdict} ({told(found)})"
+    if question.get("reason", "") not in reasons(found):
+        yield f"reason: {reasons(found)!r}"
+    if question.get("assumptions", "") not in " ".join(found.assumptions):
+        yield f"assumptions: {found.assumptions}"
+    if "flows" in question:
+        expected = [normal(flow) for flow in question["flows"]]
+        keys = [set(flow) for flow in expected]
+        flows = [described(flow) for flow in found.flows]
+        kept = [{k: v for k, v in f.items() if k in keys[0]} for f in flows]
+        if sorted(kept, key=str) != sorted(expected, key=str):
+            yield f"flows: {flows}"
+    if not found.flows and {"egress", "ingress"} & set(question):
+        yield "no flows, whose sides could be looked at"
+    for direction in Direction:
+        for side in (s for f in found.flows for s in [getattr(f, direction.lower())]):
+            yield from (f"{direction.lower()}: {w}" for w in wrong_side(question.get(direction.lower(), {}), side))
+
+
+def wrong_side(expected: Raw, side: Side) -> Iterator[str]:
+    if expected.get("verdict", side.verdict) != side.verdict:
+        yield f"verdict {side.verdict}"
+    if expected.get("isolated", side.isolated) is not side.isolated:
+        yield f"isolated {side.isolated}"
+    if "policies" in expected and expected["policies"] != [str(p) for p in side.policies]:
+        yield f"policies {[str(p) for p in side.policies]}"
+    if "admitted" in expected:
+        where = side.admitted_by and f"{side.admitted_by}#{side.admitted_by.rule}"
+        if where != expected["admitted"]:
+            yield f"admitted by {where}"
+    if "near" in expected and expected["near"] != [n.field for n in side.near_misses]:
+        yield f"near misses {side.near_misses}"
+
+
+def wrong_findings(question: Raw, decision: Decision) -> Iterator[str]:
+    ids = sorted(f.id for f in decision.findings)
+    if "findings" in question and ids != question["findings"]:
+        yield f"findings: {ids}"
+    if set(ids) & set(question.get("lacks", ())):
+        yield f"findings: {ids}, which should lack {question['lacks']}"
+
+
+def normal(flow: Raw) -> dict[str, Any]:
+    return {**flow, "to": str(workload_ref(flow["to"])) if flow["to"].split("/")[0] in KIND_OF_WORD else flow["to"]}
+
+
+def described(flow: FlowVerdict) -> dict[str, Any]:
+    return {
+        "to": str(flow.to),
+        "pods": flow.pods,
+        "protocol": flow.protocol,
+        "port": flow.port,
+        "service_port": flow.service_port,
+        "verdict": flow.verdict.value,
+    }
+
+
+def reasons(found: Explanation) -> str:
+    sides = [s.reason for f in found.flows for s in (f.egress, f.ingress)]
+    return "; ".join(r for r in (found.reason, *sides) if r)
+
+
+def told(found: Explanation) -> str:
+    sides = [f"{f.to}:{f.port} egress {f.egress.verdict}, ingress {f.ingress.verdict}" for f in found.flows]
+    dns = [] if found.dns is None or found.dns.verdict is Verdict.ALLOWED else [f"dns {found.dns.verdict}"]
+    return "; ".join([*sides, *dns, reasons(found)])
