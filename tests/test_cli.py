@@ -283,7 +283,7 @@ def test_github_annotations_name_file_line_and_id(run: Run) -> None:
         (("-f", "/nonexistent"), "/nonexistent"),
         (("-f", STORY, "--cni", "calicoo"), "did you mean `calico`?"),
         (("-f", STORY, "--config", "/nonexistent"), "--config"),
-        (("-f", STORY, "--against", "cluster"), "--against cluster"),
+        (("-f", STORY, "--against", "cluster", "--kubeconfig", "/nonexistent"), "--against cluster: no kubeconfig"),
         (("-f", "-", "--against", "-"), "standard input"),
         (("-f", STORY, "--format", "xml"), "invalid choice"),
     ],
@@ -426,8 +426,7 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(source: Path, *flags: str) -> Generator[Served]:
-    tls = source.parent / "tls"
+def served(source: object, tls: Path, *flags: str) -> Generator[Served]:
     command = [*PROGRAM, "serve", "--source", str(source), "--listen", "127.0.0.1:0", "--tls-dir", str(tls), *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -447,7 +446,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 
 def test_the_served_story_warns_and_a_term_signal_ends_it_with_0(story: Path) -> None:
-    with served(story) as webhook:
+    with served(story, story.parent / "tls") as webhook:
         reply = review_of(webhook.address, story / "web-api.yaml", webhook.ca)
         assert reply.allowed
         assert ["NP101" in reply.warnings[0], "NP102" in reply.warnings[1]] == [True, True]
@@ -456,7 +455,7 @@ def test_the_served_story_warns_and_a_term_signal_ends_it_with_0(story: Path) ->
 
 
 def test_enforce_denies_with_the_whole_fix_and_no_warning(story: Path) -> None:
-    with served(story, "--mode", "enforce") as webhook:
+    with served(story, story.parent / "tls", "--mode", "enforce") as webhook:
         reply = review_of(webhook.address, story / "web-api.yaml", webhook.ca)
         assert not reply.allowed
         assert reply.warnings == ()
@@ -470,7 +469,7 @@ def test_enforce_denies_with_the_whole_fix_and_no_warning(story: Path) -> None:
 
 
 def test_a_broken_file_keeps_the_old_world_and_readyz_says_so(story: Path) -> None:
-    with served(story) as webhook:
+    with served(story, story.parent / "tls") as webhook:
         (story / "broken.yaml").write_text(BROKEN)
         eventually(lambda: "broken.yaml" in webhook.get("/readyz?verbose"))
         assert "[+]source ok" in webhook.get("/readyz?verbose")

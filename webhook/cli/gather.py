@@ -33,19 +33,35 @@ def gather(arguments: argparse.Namespace) -> Gathered:
     """Read all that the flags name; what cannot be read is said on standard error. Raises UsageError."""
     if not arguments.files and not arguments.against:
         raise UsageError("nothing to read: expected `-f FILE`, `-f DIR` or `-f -`")
-    if CLUSTER in arguments.against:
-        raise UsageError("`--against cluster` is not supported yet: expected a file or folder of manifests")
     if STDIN in arguments.files and STDIN in arguments.against:
         raise UsageError("standard input can be read once: expected `-` in one of `-f` and `--against`")
-    settings = read_settings(arguments.config, arguments.cni)
-    there = _inputs(arguments.against, arguments.namespace)
+    settings = read_settings(arguments.config, arguments.cni, live=CLUSTER in arguments.against)
+    there = _inputs([path for path in arguments.against if path != CLUSTER], arguments.namespace)
     judged = _inputs(arguments.files, arguments.namespace)
-    world = World(settings, complete=False)
+    world = _cluster(arguments, settings) if CLUSTER in arguments.against else World(settings, complete=False)
     world.apply(Put(value) for value, _ in (*there.values, *judged.values))
     failures = tuple(sorted((*there.failures, *there.problems, *judged.failures, *judged.problems)))
     for failure in failures:
         say(text.failure(failure))
     return Gathered(world, subjects(judged.values), failures, judged.skipped)
+
+
+def _cluster(arguments: argparse.Namespace, settings: Settings) -> World:
+    """Read the cluster that the flags name. Without one of the kinds that decide there is no answer."""
+    import asyncio
+
+    from webhook.cluster.errors import ClusterError
+    from webhook.wiring.live import OPTIONAL, Access, read_cluster
+
+    try:
+        world, missing = asyncio.run(read_cluster(Access(arguments.kubeconfig, arguments.context), settings))
+    except ClusterError as error:
+        raise UsageError(f"--against cluster: {error}") from error
+    for kind, reason in missing.items():
+        if kind.name not in OPTIONAL:
+            raise UsageError(f"--against cluster: {kind} cannot be read: {reason}")
+        say(f"note: {kind} cannot be read: {reason}")
+    return world
 
 
 def read_settings(path: str | None, cni: str | None, mode: str | None = None, *, live: bool = False) -> Settings:

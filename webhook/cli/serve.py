@@ -4,19 +4,19 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import Final
 
 from webhook import tls
 from webhook.api.certificate import CertificateError
 from webhook.cli.gather import CLUSTER, read_settings
 from webhook.cli.terminal import emit
 from webhook.cli.usage import UsageError
+from webhook.cluster.credentials import in_cluster
+from webhook.cluster.errors import ClusterError
 from webhook.tls.names import general_name
 from webhook.wiring.folder import Folder
+from webhook.wiring.live import Access, Cluster
 from webhook.wiring.serve import Serving, serve
 from webhook.wiring.source import Source, Unusable
-
-TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     serving = _serving(arguments)
     try:
         serve(_source(arguments), serving, lambda address: emit(f"ready {address}"))
-    except (Unusable, tls.TlsError, CertificateError) as error:
+    except (Unusable, ClusterError, tls.TlsError, CertificateError) as error:
         raise UsageError(str(error)) from error
     except OSError as error:
         host, port = serving.listen
@@ -40,14 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _source(arguments: argparse.Namespace) -> Source:
     source = arguments.source
     if source is None:
-        if not TOKEN.exists():
+        if not in_cluster():
             raise UsageError(
                 "no `--source`, and no service account token: expected `--source PATH` or `--source cluster`"
             )
         source = CLUSTER
     settings = read_settings(arguments.config, arguments.cni, arguments.mode, live=source == CLUSTER)
     if source == CLUSTER:
-        raise UsageError("`--source cluster` is not supported yet")
+        return Cluster(Access(arguments.kubeconfig, arguments.context), settings)
     return Folder(source, settings, arguments.namespace)
 
 
