@@ -15,7 +15,7 @@ from webhook.model.verdict import OPEN, FlowVerdict, Host, NearMiss, Side, Verdi
 from webhook.report import github, json_, text
 from webhook.report.run import Failure, Summary
 from webhook.report.safe import clean, clip, lines
-from webhook.report.warnings import LONGEST, MOST_CHARACTERS, MOST_LINES, line, order, warnings
+from webhook.report.warnings import LONGEST, MOST_CHARACTERS, MOST_LINES, WANTED, line, order, warnings
 from webhook.report.words import message, near_misses, sentence
 
 WEB_API = WorkloadRef("Deployment", "production", "web-api")
@@ -142,8 +142,15 @@ def test_every_kind_of_near_miss_names_policy_wish_and_fact(field: str) -> None:
 def test_a_warning_has_prefix_ends_policy_id_and_remedy() -> None:
     assert line(finding()) == (
         "netpol-preflight: production/web-api -> production/postgres:5432/TCP will time out: ingress isolated by "
-        "production/default-deny-ingress, no rule admits it (NP102); run `netpol-preflight fix`"
+        "production/default-deny-ingress (NP102); run `netpol-preflight fix`"
     )
+
+
+def test_a_short_warning_keeps_to_what_kubernetes_asks_for() -> None:
+    a, b = WorkloadRef("Deployment", "a", "a"), PolicyRef("a", "p")
+    one = finding(workload=a, policies=(b,), flows=(msgspec.structs.replace(flow(ingress=denied(b)), to=a),))
+    assert len(line(one)) <= WANTED
+    assert line(one).startswith("netpol-preflight: a/a -> a/a:5432/TCP will time out: ingress isolated by a/p")
 
 
 def test_a_near_miss_stands_in_the_warning_where_there_is_room() -> None:
@@ -313,7 +320,7 @@ def test_text_shows_place_severity_id_and_indented_evidence() -> None:
         "deploy/web-api.yaml:12: error NP102 production/web-api -> production/postgres:5432/TCP"
     )
     assert printed[1] == "    near miss: allow-db-access admits app=web-api; this workload has app=webapi"
-    assert printed[2] == "    fix: add 1 NetworkPolicy production/allow-web-api-to-postgres"
+    assert printed[2] == "    fix: add 1 NetworkPolicy production/allow-web-api-to-postgres; run `netpol-preflight fix`"
     assert printed[-1] == "1 error; 3 workloads checked, 1 document skipped"
 
 

@@ -39,7 +39,7 @@ def _play(tell: "_Teller", address: str, cluster: Path, service: Path, ca: Path)
     tell.out(f"ready {address}")
 
     tell.step(
-        "A new service is applied. It says what it needs, the webhook says what will happen:",
+        "A new service comes. It says what it needs; the webhook, asked as the API server asks, says what will happen:",
         "$ kubectl apply -f web-api.yaml",
     )
     before = review_of(address, service, ca)
@@ -47,7 +47,7 @@ def _play(tell: "_Teller", address: str, cluster: Path, service: Path, ca: Path)
 
     tell.step(
         "What to apply first? Exactly this, and nothing that opens or closes anything else:",
-        "$ netpol-preflight fix -f web-api.yaml | tee fix.yaml",
+        "$ netpol-preflight fix -f web-api.yaml --against cluster | tee fix.yaml",
     )
     fix = _program("fix", "-f", str(service), "--against", str(cluster))
     tell.out(fix)

@@ -21,7 +21,7 @@ _BAD = (Verdict.DENIED, Verdict.PARTIAL)
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one verdict; 1 where it is denied or partial, 2 where something could not be read."""
-    gathered = gather(arguments)
+    gathered = gather(arguments, judging=False)
     workload = find(arguments.source, gathered.world.workloads(), arguments.namespace)
     explanation = explain(gathered.world, workload, arguments.target)
     if explanation.malformed:

@@ -29,9 +29,12 @@ class Gathered(Struct, frozen=True):
     skipped: int
 
 
-def gather(arguments: argparse.Namespace) -> Gathered:
-    """Read all that the flags name; what cannot be read is said on standard error. Raises UsageError."""
-    if not arguments.files and not arguments.against:
+def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
+    """Read all that the flags name; what cannot be read is said on standard error. Raises UsageError.
+
+    `judging`: there has to be something to judge, not just a world to ask.
+    """
+    if not arguments.files and (judging or not arguments.against):
         raise UsageError("nothing to read: expected `-f FILE`, `-f DIR` or `-f -`")
     if STDIN in arguments.files and STDIN in arguments.against:
         raise UsageError("standard input can be read once: expected `-` in one of `-f` and `--against`")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import PurePath
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from webhook import __version__
 from webhook.cli.flags import COMMANDS, add
@@ -19,13 +19,20 @@ _INTERRUPTED: Final = 130
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **keywords: Any) -> None:  # noqa: ANN401 - argparse's own
+        super().__init__(**keywords, allow_abbrev=False)
+
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_USAGE, f"{self.prog}: error: {_with_hint(message)}\nTry `{self.prog} --help`.\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; argparse exits by itself for `--help` and bad usage."""
-    parsed = parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words:
+        parser().print_help(sys.stderr)
+        return BAD_USAGE
+    parsed = parser().parse_args(words)
     try:
         code: int = import_module(f"webhook.cli.{parsed.command}").run(parsed)
     except UsageError as error:

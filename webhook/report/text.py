@@ -35,10 +35,9 @@ def block(finding: Finding, paint: Paint = plain) -> str:
     below = [
         *details(finding),
         *(f"near miss: {miss}" for miss in near_misses(finding)),
-        *([f"fix: {_fixes(finding.fix)}"] if finding.fix else []),
+        f"fix: {_fixes(finding.fix)}; {remedy(finding)}" if finding.fix else f"fix: {remedy(finding)}",
     ]
-    advice = [remedy(finding)] if not finding.fix else []
-    return "\n".join([head, *(f"    {paint('dim', text)}" for text in (*below, *advice))])
+    return "\n".join([head, *(f"    {paint('dim', text)}" for text in below)])
 
 
 def where(place: Location | None) -> str:

@@ -10,11 +10,12 @@ from typing import Final
 from webhook.model.finding import Finding, Severity
 from webhook.model.settings import PRODUCT
 from webhook.report.safe import clean, clip
-from webhook.report.words import near_misses, remedy, sentence
+from webhook.report.words import UNADMITTED, near_misses, remedy, sentence
 
 MOST_LINES: Final = 8
 MOST_CHARACTERS: Final = 2_048
 LONGEST: Final = 256
+WANTED: Final = 120
 _REST: Final = 80  # room kept for the line that sums up what is left out
 _NAME_LIMITS: Final = (None, 40, 24, 16)  # characters left of one name, tried in turn
 
@@ -31,6 +32,8 @@ def line(finding: Finding) -> str:
     body = ""
     for limit in _NAME_LIMITS:
         body = sentence(finding, limit)
+        if len(body) > room - (LONGEST - WANTED):
+            body = body.removesuffix(UNADMITTED)
         if len(body) <= room:
             break
     body = clip(body, room)

@@ -17,6 +17,7 @@ from webhook.report.safe import clean, clip
 
 Facts = Mapping[str, str]
 Builder = Callable[[Finding, Facts, Cut], str]
+UNADMITTED: Final = ", no rule admits it"  # worth saying where there is room
 FIX: Final = f"run `{PRODUCT} fix`"
 
 
@@ -73,7 +74,7 @@ def _isolated(finding: Finding, _: Facts, cut: Cut, direction: Direction) -> str
     by = flows.deciders(finding, stopped, direction, cut)
     return (
         f"{_who(finding, cut)} -> {flows.end(finding, stopped, cut)} will time out: "
-        f"{direction.value.lower()} isolated by {by}, no rule admits it"
+        f"{direction.value.lower()} isolated by {by}{UNADMITTED}"
     )
 
 
@@ -93,7 +94,7 @@ def _dns(finding: Finding, _: Facts, cut: Cut) -> str:
     stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
     why = _stopping(stopped, finding, cut)
     where = flows.end(finding, stopped, cut)
-    return f"{_who(finding, cut)} cannot resolve names: -> {where} will time out: {why}, no rule admits it"
+    return f"{_who(finding, cut)} cannot resolve names: -> {where} will time out: {why}{UNADMITTED}"
 
 
 def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:

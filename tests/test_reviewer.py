@@ -1,0 +1,145 @@
+"""The reviewer behind `/validate`: whatever goes wrong on our side, the deployment goes on."""
+
+import asyncio
+import json
+import logging
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from webhook import config
+from webhook.api.backend import Check
+from webhook.model.settings import DEFAULTS, Settings
+from webhook.wiring.folder import Folder
+from webhook.wiring.inputs import read_inputs
+from webhook.wiring.reviewer import Reviewer
+from webhook.world import Put, View, World
+
+STORY = Path(config.__file__).parent / "story"
+
+
+class Fixed:
+    """A source whose world is given."""
+
+    def __init__(self, view: View | None) -> None:
+        self._view = view
+
+    def view(self) -> View | None:
+        return self._view
+
+    def checks(self) -> tuple[Check, ...]:
+        return (Check("source", self._view is not None),)
+
+    async def ready(self) -> None:
+        pass
+
+    async def run(self) -> None:
+        pass
+
+
+class Failing(Fixed):
+    """A source with a mistake in it."""
+
+    def view(self) -> View | None:
+        raise RuntimeError("a mistake of ours")
+
+
+def world(settings: Settings = DEFAULTS) -> World:
+    made = World(settings, complete=False)
+    with (STORY / "web-api.yaml").open("rb") as unused:
+        made.apply(Put(value) for value, _ in read_inputs([str(STORY)], unused, "default").values)
+    return made
+
+
+def reviewer(source: Fixed) -> Reviewer:
+    return Reviewer(source, lambda: date(2026, 11, 20))
+
+
+def body(**changes: Any) -> bytes:  # noqa: ANN401 - a field's value
+    raw = yaml.safe_load((STORY / "web-api.yaml").read_text())
+    request = {
+        "uid": "u-1",
+        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "operation": "CREATE",
+        "namespace": "production",
+        "name": "web-api",
+        "object": raw,
+        **changes,
+    }
+    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+
+
+def test_the_storys_deployment_is_warned_about() -> None:
+    answer = reviewer(Fixed(world())).review(body(dryRun=True), timeout=None)
+    assert (answer.status, answer.outcome, answer.mode, answer.dry_run) == (200, "warned", "warn", True)
+    assert len(json.loads(answer.body)["response"]["warnings"]) == 2
+
+
+def test_enforce_denies_it() -> None:
+    answer = reviewer(Fixed(world(config.settings("enforce")))).review(body(), timeout=3.0)
+    assert answer.outcome == "denied"
+    assert json.loads(answer.body)["response"]["status"]["code"] == 403
+
+
+def test_an_unrecognised_enforcer_never_denies() -> None:
+    answer = reviewer(Fixed(world(config.settings("enforce", live=True)))).review(body(), timeout=3.0)
+    assert answer.outcome == "warned"
+
+
+@pytest.mark.parametrize(
+    ("source", "timeout", "reason"),
+    [
+        (Fixed(None), None, "not synced"),
+        (Failing(None), None, "internal error"),
+        (Fixed(world()), 0.001, "no time left"),
+    ],
+)
+def test_what_cannot_be_judged_is_allowed_and_says_so(
+    source: Fixed, timeout: float | None, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    answer = reviewer(source).review(body(), timeout=timeout)
+    assert (answer.status, answer.outcome) == (200, "not-evaluated")
+    assert json.loads(answer.body)["response"] == {
+        "uid": "u-1",
+        "allowed": True,
+        "auditAnnotations": {"not-evaluated": reason},
+    }
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b"\xff\xfe", b"{}", b'{"request":{}}'])
+def test_no_admission_review_is_400_with_one_sentence(garbage: bytes) -> None:
+    answer = reviewer(Fixed(world())).review(garbage, timeout=None)
+    assert (answer.status, answer.outcome) == (400, "malformed")
+    assert answer.body.count(b"\n") == 1
+
+
+def test_the_same_review_gives_the_same_bytes() -> None:
+    one, two = (reviewer(Fixed(world())).review(body(), timeout=None).body for _ in range(2))
+    assert one == two
+
+
+@pytest.mark.parametrize("operation", ["DELETE", "CONNECT"])
+def test_what_is_no_write_is_allowed_without_a_word(operation: str) -> None:
+    answer = reviewer(Fixed(world())).review(body(operation=operation), timeout=None)
+    assert answer.outcome == "allowed"
+    assert json.loads(answer.body)["response"]["warnings"] == []
+
+
+async def _read(folder: Folder) -> None:
+    await folder.ready()
+
+
+def test_a_policy_that_cannot_be_read_does_not_keep_the_folder_from_serving(tmp_path: Path) -> None:
+
+    for file in STORY.glob("*.yaml"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "odd"}, "spec": 3}
+    (tmp_path / "odd.yaml").write_text(json.dumps(policy))
+    folder = Folder(str(tmp_path), DEFAULTS, "default")
+    asyncio.run(_read(folder))
+    assert folder.view() is not None
+    assert all(check.ok for check in folder.checks())
