@@ -77,6 +77,10 @@ def test_an_egress_denial_names_the_senders_policy() -> None:
     assert "default-deny-ingress" not in sentence(found)
 
 
+def test_what_has_no_fix_says_why() -> None:
+    assert line(finding(fix=(), no_fix="its pods have no labels")).endswith("(NP102); no fix: its pods have no labels")
+
+
 def test_the_port_is_the_one_that_the_packet_arrives_on() -> None:
     found = finding(flows=(flow(port=8080, service_port=80, ingress=denied(DENY)),))
     assert "production/postgres:8080/TCP" in sentence(found)
@@ -320,7 +324,9 @@ def test_text_shows_place_severity_id_and_indented_evidence() -> None:
         "deploy/web-api.yaml:12: error NP102 production/web-api -> production/postgres:5432/TCP"
     )
     assert printed[1] == "    near miss: allow-db-access admits app=web-api; this workload has app=webapi"
-    assert printed[2] == "    fix: add 1 NetworkPolicy production/allow-web-api-to-postgres; run `netpol-preflight fix`"
+    assert (
+        printed[2] == "    help: add 1 NetworkPolicy production/allow-web-api-to-postgres; run `netpol-preflight fix`"
+    )
     assert printed[-1] == "1 error; 3 workloads checked, 1 document skipped"
 
 

@@ -35,7 +35,7 @@ def block(finding: Finding, paint: Paint = plain) -> str:
     below = [
         *details(finding),
         *(f"near miss: {miss}" for miss in near_misses(finding)),
-        f"fix: {_fixes(finding.fix)}; {remedy(finding)}" if finding.fix else f"fix: {remedy(finding)}",
+        f"help: {_fixes(finding.fix)}{remedy(finding)}",
     ]
     return "\n".join([head, *(f"    {paint('dim', text)}" for text in below)])
 
@@ -71,7 +71,9 @@ def failure(one: Failure) -> str:
 
 def _fixes(manifests: Iterable[Manifest]) -> str:
     names = [_manifest_name(manifest) for manifest in manifests]
-    return f"add {_count(len(names), 'NetworkPolicy')} {', '.join(names)}"
+    if not names:
+        return ""
+    return f"add {_count(len(names), 'NetworkPolicy')} {', '.join(names)}; "
 
 
 def _manifest_name(manifest: Manifest) -> str:

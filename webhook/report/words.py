@@ -40,7 +40,7 @@ def remedy(finding: Finding) -> str:
     if finding.id in _FIXABLE:
         if finding.fix:
             return FIX
-        return clean(finding.no_fix) if finding.no_fix else f"see `{PRODUCT} explain`"
+        return f"no fix: {clean(finding.no_fix)}" if finding.no_fix else f"see `{PRODUCT} explain`"
     return _REMEDIES.get(finding.id, f"see `{PRODUCT} explain {finding.id}`")
 
 
