@@ -4,7 +4,7 @@ import ipaddress
 
 from webhook.dependencies.services import declares, through_service
 from webhook.dependencies.targets import Flow, Found
-from webhook.model.addresses import Address, Block
+from webhook.model.addresses import IPV4, IPV6, Address, Block
 from webhook.model.objects import Workload
 from webhook.model.ports import Protocol
 from webhook.world import Group, View
@@ -14,7 +14,7 @@ Port = int | str | None
 
 def at_address(view: View, workload: Workload, address: Address, port: Port, protocol: Protocol) -> Found:
     """Return the flows to one address: a pod's, a Service's, a node's, or one outside."""
-    host = f"[{address}]" if address.family == 6 else str(address)
+    host = f"[{address}]" if address.family == IPV6 else str(address)
     text = f"{port}/{protocol}"
     if (pod := view.pod_at(address)) is not None:
         group = Group(view.top(pod), (pod,))
@@ -27,7 +27,8 @@ def at_address(view: View, workload: Workload, address: Address, port: Port, pro
         found = through_service(view, service, port, protocol, workload.ref)
         return Found(host, found.flows, found.port, found.missing, found.unsure)
     if (service := view.outside_service_at(address)) is not None:
-        why = f"{host} is an outside address of Service {service.namespace}/{service.name}: what policy sees depends on the CNI"
+        of = f"{service.namespace}/{service.name}"
+        why = f"{host} is an outside address of Service {of}: what policy sees depends on the CNI"
         return Found(host, port=text, unsure=why)
     if not isinstance(port, int):
         return Found(host, port=text, unsure=f"`{port}` is a port name, and {host} is no pod or Service")
@@ -37,10 +38,14 @@ def at_address(view: View, workload: Workload, address: Address, port: Port, pro
 
 def at_block(view: View, block: Block, port: Port, protocol: Protocol) -> Found:
     """Return the flow to every address of a block."""
-    host = f"[{block}]" if block.family == 6 else str(block)
+    host = f"[{block}]" if block.family == IPV6 else str(block)
     if not isinstance(port, int):
-        return Found(host, port=f"{port}/{protocol}", unsure=f"`{port}` is a port name, and {host} is no pod or Service")
-    return Found(host, (Flow(block, protocol, port),), f"{port}/{protocol}", assumptions=tuple(_assumptions(view, block)))
+        return Found(
+            host, port=f"{port}/{protocol}", unsure=f"`{port}` is a port name, and {host} is no pod or Service"
+        )
+    return Found(
+        host, (Flow(block, protocol, port),), f"{port}/{protocol}", assumptions=tuple(_assumptions(view, block))
+    )
 
 
 def _assumptions(view: View, block: Block) -> list[str]:
@@ -55,5 +60,5 @@ def may_be_a_pods(view: View, block: Block) -> bool:
         return any(pool.overlaps(block) for pool in pools)
     if view.complete:
         return False
-    cls = ipaddress.IPv4Address if block.family == 4 else ipaddress.IPv6Address
+    cls = ipaddress.IPv4Address if block.family == IPV4 else ipaddress.IPv6Address
     return bool(cls(block.first).is_private) and bool(cls(block.last).is_private)

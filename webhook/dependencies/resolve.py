@@ -14,7 +14,7 @@ from webhook.model.verdict import Host
 from webhook.world import Group, View
 
 Port = int | str | None
-DEEPEST_ALIAS = 1  # ExternalName is followed once
+QUALIFIED = 2  # parts of `name.namespace`
 
 
 class Resolved(Struct, frozen=True):
@@ -54,7 +54,7 @@ def _name(view: View, workload: Workload, target: NameTarget, port: Port, protoc
             return found
     if absolute or len(parts) == 1:
         return _absent(view, parts, own, port, protocol, known=True)
-    if len(parts) > 2 or (target.scheme and not view.has_namespace(parts[1])):
+    if len(parts) > QUALIFIED or (target.scheme and not view.has_namespace(parts[1])):
         return _external(bare, port, protocol)
     return _absent(view, parts, own, port, protocol, known=view.has_namespace(parts[1]))
 
@@ -83,7 +83,7 @@ def _in_namespace(
         return _service(view, workload, service, port, protocol)
     matches = sorted(w.ref for w in view.workloads(namespace) if w.ref.name == name and w.owner is None)
     if matches:
-        return _group(view, workload, matches[0], f"{name}.{namespace}", port, protocol)
+        return _group(view, matches[0], f"{name}.{namespace}", port, protocol)
     return None
 
 
@@ -93,7 +93,7 @@ def _service(view: View, workload: Workload, service: Service, port: Port, proto
     alias = service.external_name.lower().rstrip(".")
     inside = alias.removesuffix(f".{view.settings.cluster_domain}").removesuffix(".svc").split(".")
     name = f"{service.name}.{service.namespace}"
-    if len(inside) == 2 and len(inside) != len(alias.split(".")):
+    if len(inside) == QUALIFIED and len(inside) != len(alias.split(".")):
         behind = view.service(inside[1], inside[0])
         if behind is not None and behind.external_name is None:
             found = through_service(view, behind, port, protocol, workload.ref)
@@ -103,9 +103,9 @@ def _service(view: View, workload: Workload, service: Service, port: Port, proto
     return Found(name, outside.flows, outside.port, outside.missing, outside.unsure)
 
 
-def _pod_behind(view: View, namespace: str, pod_name: str, service_name: str, port: Port, protocol: Protocol) -> (
-    Found | None
-):
+def _pod_behind(
+    view: View, namespace: str, pod_name: str, service_name: str, port: Port, protocol: Protocol
+) -> Found | None:
     """A pod of a StatefulSet by its stable name, `pod.service`."""
     service = view.service(namespace, service_name)
     if service is None or not service.headless:
@@ -135,30 +135,38 @@ def _workload(view: View, workload: Workload, target: WorkloadTarget, port: Port
     if view.workload(ref) is None and not view.pods_of(ref):
         facts = (("what", ref.kind), ("name", ref.short), ("complete", str(view.complete)))
         return Found(text, port=_text(port, protocol), missing=(Missing("NP201", facts),))
-    return _group(view, workload, ref, text, port, protocol)
+    return _group(view, ref, text, port, protocol)
 
 
-def _group(
-    view: View, workload: Workload, ref: WorkloadRef, text: str, port: Port, protocol: Protocol
-) -> Found:
+def _group(view: View, ref: WorkloadRef, text: str, port: Port, protocol: Protocol) -> Found:
     """Flows to a workload's pods themselves: no Service translates anything."""
     pods, template = view.pods_of(ref), view.workload(ref)
     group = Group(ref, pods, None if pods else template)
-    ports = template.template.declares if template and not pods else tuple(dict.fromkeys(p for d in pods for p in d.declares))
+    ports = (
+        template.template.declares
+        if template and not pods
+        else tuple(dict.fromkeys(p for d in pods for p in d.declares))
+    )
     if isinstance(port, int):
         declared = declares(group, port, protocol)
         lost = () if declared else (_undeclared(ref, port, protocol),)
         return Found(text, (Flow(group, protocol, port, declared=declared),), _text(port, protocol), lost)
     chosen = [p for p in ports if port is None or (p.name == port and p.protocol == protocol)]
     if not chosen:
-        facts = (("service", str(ref)), ("port", _text(port, protocol)), ("has", ", ".join(f"{p.number}/{p.protocol}" for p in ports)))
+        facts = (
+            ("service", str(ref)),
+            ("port", _text(port, protocol)),
+            ("has", ", ".join(f"{p.number}/{p.protocol}" for p in ports)),
+        )
         return Found(text, port=_text(port, protocol), missing=(Missing("NP202", facts),))
     flows = tuple(Flow(group, p.protocol, p.number) for p in chosen)
     return Found(text, flows, "*" if port is None else f"{chosen[0].number}/{protocol}")
 
 
 def _undeclared(ref: WorkloadRef, port: int, protocol: Protocol) -> Missing:
-    return Missing("NP203", (("service", ref.short), ("port", f"{port}/{protocol}"), ("number", str(port)), ("workload", str(ref))))
+    return Missing(
+        "NP203", (("service", ref.short), ("port", f"{port}/{protocol}"), ("number", str(port)), ("workload", str(ref)))
+    )
 
 
 def _text(port: Port, protocol: Protocol) -> str:
@@ -180,7 +188,7 @@ def _absent(view: View, parts: list[str], own: str, port: Port, protocol: Protoc
         ("name", f"{namespace}/{name}" if there else namespace),
         ("complete", str(view.complete)),
     ]
-    if not known and len(parts) == 2:
+    if not known and len(parts) == QUALIFIED:
         facts.append(("hint", "if it is external, write it with a trailing dot"))
     elsewhere = [n for n in view.namespaces() if n != namespace and view.service(n, name)] if there else []
     if elsewhere:

@@ -67,4 +67,3 @@ def _around(piece: Block, edge: Block) -> list[Block]:
         piece, rest = (low, high) if low.covers(edge) else (high, low)
         parts.append(rest)
     return [*parts, edge]
-

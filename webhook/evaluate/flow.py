@@ -74,7 +74,9 @@ def _merged(sides: dict[Family, Side]) -> Side:
     )
     parts = ", ".join(f"{FAMILY_NAME[f]} {side.verdict}" for f, side in sides.items())
     reason = parts if worst.reason is None else f"{parts}: {worst.reason}"
-    return Side(verdict, worst.isolated, worst.policies, first.admitted_by, reason if verdict != first.verdict else None)
+    return Side(
+        verdict, worst.isolated, worst.policies, first.admitted_by, reason if verdict != first.verdict else None
+    )
 
 
 def judge_group(

@@ -49,7 +49,9 @@ def peer_matches(view: View, match: Match, other: End, family: Family | None) ->
             return block_matches(view, match, other, family)
         case PodMatch():
             if isinstance(other, Outside) or other.shape.host_network:
-                return Truth.NO  # host-network pods are seen as their node (concept page, NetworkPolicy and hostNetwork)
+                return (
+                    Truth.NO
+                )  # host-network pods are seen as their node (concept page, NetworkPolicy and hostNetwork)
             return pods_match(view, match, other.shape)
 
 
@@ -87,7 +89,7 @@ def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None
         return _every(_holds(peer, a.block) for n in view.nodes() for a in n.addresses if a.family == family)
     if other.addresses or peer.block.family != family:
         return Truth.NO
-    if (pools := view.pod_blocks(family)) and not peer.block.prefix == 0:
+    if (pools := view.pod_blocks(family)) and peer.block.prefix != 0:
         return _every(_holds(peer, pool) for pool in pools)
     return Truth.YES if peer.block.prefix == 0 and not _excepts_pools(view, peer, family) else Truth.MAYBE
 
@@ -138,4 +140,3 @@ def named_port_is(entry: NamedPort, port: int, target: Shape | None) -> Truth:
     if port not in numbers:
         return Truth.NO
     return Truth.YES if numbers[0] == port else Truth.MAYBE
-

@@ -1,4 +1,4 @@
-"""One direction of one packet: which policies isolate the subject, and does any of them admit the other end?
+"""One direction of one packet: which policies isolate the subject, and whether any of them admits the other end.
 
 The same routine serves both directions; the difference is data.
 """

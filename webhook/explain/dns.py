@@ -6,8 +6,8 @@ from typing import Final
 from webhook.dependencies import Flow, Resolved
 from webhook.dependencies.services import through_service
 from webhook.dependencies.targets import Found
-from webhook.explain.judge import Judged, judge, judge_flow
 from webhook.evaluate import template_end
+from webhook.explain.judge import Judged, judge, judge_flow
 from webhook.model.addresses import parse_address
 from webhook.model.labels import Labels
 from webhook.model.objects import Service, Shape, Template, Workload

@@ -33,9 +33,7 @@ def explain(view: View, workload: Workload, text: str) -> Explanation:
     items = parse(text)
     if not items or isinstance(items[0], Malformed):
         bad = items[0] if items and isinstance(items[0], Malformed) else Malformed(1, "", "a dependency")
-        return Explanation(
-            workload.ref, bad.item, Verdict.UNKNOWN, (), f"expected {bad.expected}", malformed=bad
-        )
+        return Explanation(workload.ref, bad.item, Verdict.UNKNOWN, (), f"expected {bad.expected}", malformed=bad)
     judged = judge(view, workload, resolve(view, workload, items[0]))
     dns = judge_dns(view, workload) if judged.by_name else None
     verdict, reason = judged.verdict, judged.reason

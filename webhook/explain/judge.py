@@ -56,7 +56,15 @@ def judge(view: View, workload: Workload, resolved: Resolved, purpose: str = "co
     if reason is None and not flows:
         reason = "there is nothing to connect to"
     return Judged(
-        resolved.text, resolved.source, verdict, flows, reason, found.missing, found.assumptions, resolved.by_name, resolved
+        resolved.text,
+        resolved.source,
+        verdict,
+        flows,
+        reason,
+        found.missing,
+        found.assumptions,
+        resolved.by_name,
+        resolved,
     )
 
 
@@ -81,13 +89,13 @@ def _to_group(
 ) -> Iterator[FlowVerdict]:
     port = flow.port or 0
     seen: dict[FlowVerdict, int] = {}
-    for end, pods, (verdict, egress, ingress) in judge_group(view, source, group, flow.protocol, port, flow.families):
-        answer = _adjusted(workload, flow, group, (verdict, egress, ingress))
+    for end, pods, pair in judge_group(view, source, group, flow.protocol, port, flow.families):
+        verdict, *sides = _adjusted(workload, flow, group, pair)
         egress, ingress = (
             _with_near_misses(view, direction, side, source, end, flow)
-            for direction, side in ((Direction.EGRESS, answer[1]), (Direction.INGRESS, answer[2]))
+            for direction, side in zip(Direction, sides, strict=True)
         )
-        key = FlowVerdict(group.ref, 0, flow.protocol, port, flow.service_port, answer[0], egress, ingress, purpose)
+        key = FlowVerdict(group.ref, 0, flow.protocol, port, flow.service_port, verdict, egress, ingress, purpose)
         seen[key] = seen.get(key, 0) + pods
     for key, count in seen.items():
         yield structs.replace(key, pods=count)
@@ -102,13 +110,13 @@ def _adjusted(workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
     why = HAIRPIN if flow.own else LOCAL if flow.local else None
     if why is None or not isolated:
         return pair
-    unknown = [structs.replace(side, verdict=Verdict.UNKNOWN, reason=why, admitted_by=None) for side in (egress, ingress)]
+    unknown = [
+        structs.replace(side, verdict=Verdict.UNKNOWN, reason=why, admitted_by=None) for side in (egress, ingress)
+    ]
     return Verdict.UNKNOWN, unknown[0], unknown[1]
 
 
-def _with_near_misses(
-    view: View, direction: Direction, side: Side, source: PodEnd, target: PodEnd, flow: Flow
-) -> Side:
+def _with_near_misses(view: View, direction: Direction, side: Side, source: PodEnd, target: PodEnd, flow: Flow) -> Side:
     if side.verdict is not Verdict.DENIED:
         return side
     subject, other = (source, target) if direction is Direction.EGRESS else (target, source)
@@ -123,11 +131,11 @@ def _missed(view: View, direction: Direction, side: Side, subject: PodEnd, other
 def _to_block(view: View, source: PodEnd, flow: Flow, block: Block, purpose: str) -> FlowVerdict:
     port = flow.port or 0
     verdict, egress, ingress = judge_outside(view, source, block, flow.protocol, port)
-    if egress.verdict in (Verdict.DENIED, Verdict.PARTIAL) and may_be_a_pods(view, block):
-        if _opens_pods(view, source, flow.protocol, port):
-            verdict = Verdict.UNKNOWN
-            reason = f"{block} may hold addresses of pods that a rule admits by labels"
-            egress = structs.replace(egress, verdict=verdict, reason=reason)
+    closed = egress.verdict in (Verdict.DENIED, Verdict.PARTIAL)
+    if closed and may_be_a_pods(view, block) and _opens_pods(view, source, flow.protocol, port):
+        verdict = Verdict.UNKNOWN
+        reason = f"{block} may hold addresses of pods that a rule admits by labels"
+        egress = structs.replace(egress, verdict=verdict, reason=reason)
     if egress.verdict is Verdict.DENIED:
         egress = _missed(view, Direction.EGRESS, egress, source, Outside(block), flow)
     return FlowVerdict(block, 0, flow.protocol, port, flow.service_port, verdict, egress, ingress, purpose)

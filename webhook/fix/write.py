@@ -39,7 +39,14 @@ def write(view: View, workload: Workload, needs: Iterable[Need]) -> tuple[list[M
 
 
 def _order(need: Need) -> tuple[str, ...]:
-    return (need.subject.namespace, str(need.subject), need.direction, str(need.other), need.protocol, f"{need.port:05}")
+    return (
+        need.subject.namespace,
+        str(need.subject),
+        need.direction,
+        str(need.other),
+        need.protocol,
+        f"{need.port:05}",
+    )
 
 
 def _identity(manifest: Manifest) -> tuple[str, str]:
@@ -80,9 +87,9 @@ def _must_close_nothing(view: View, subject: WorkloadRef, direction: Direction, 
                 raise Unwritable(message)
 
 
-def _peers(view: View, workload: Workload, subject: WorkloadRef, other: WorkloadRef | Block) -> (
-    tuple[list[dict[str, Any]], list[str]]
-):
+def _peers(
+    view: View, workload: Workload, subject: WorkloadRef, other: WorkloadRef | Block
+) -> tuple[list[dict[str, Any]], list[str]]:
     if isinstance(other, Block):
         return [{"ipBlock": {"cidr": str(other)}}], []
     shapes = {pod.shape.host_network for pod in view.pods_of(other)} or {_host_network(view, workload, other)}

@@ -8,6 +8,9 @@ from msgspec import Struct
 
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, ...] = (4, 6)
+IPV4: Family = 4
+IPV6: Family = 6
+MAPPED_BITS = 96  # before the IPv4 address in ::ffff:0:0/96
 BITS: dict[Family, int] = {4: 32, 6: 128}
 FAMILY_NAME: dict[Family, str] = {4: "IPv4", 6: "IPv6"}
 _PARSED = 65_536  # distinct addresses remembered: a cluster repeats its pod, node and endpoint addresses
@@ -20,7 +23,7 @@ class Address(Struct, frozen=True, order=True):
     value: int
 
     def __str__(self) -> str:
-        return str(ipaddress.IPv4Address(self.value) if self.family == 4 else ipaddress.IPv6Address(self.value))
+        return str(ipaddress.IPv4Address(self.value) if self.family == IPV4 else ipaddress.IPv6Address(self.value))
 
     @property
     def block(self) -> "Block":
@@ -85,7 +88,7 @@ def parse_block(text: str) -> Block:
         message = f"`{text}` is not an address block: expected ADDRESS/PREFIX"
         raise ValueError(message)
     address = parse_address(address_text)
-    prefix = int(prefix_text) - (96 if ":" in address_text and address.family == 4 else 0)
+    prefix = int(prefix_text) - (MAPPED_BITS if ":" in address_text and address.family == IPV4 else 0)
     if not 0 <= prefix <= BITS[address.family]:
         message = f"`{text}` has a prefix out of range"
         raise ValueError(message)

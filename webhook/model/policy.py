@@ -18,7 +18,7 @@ class Direction(StrEnum):
 
 
 class PodPeer(Struct, frozen=True):
-    """Pods by labels. `namespaces` None: the policy's own namespace (`NetworkPolicyPeer` without a namespaceSelector)."""
+    """Pods by labels. `namespaces` None: no namespaceSelector, which means the policy's own namespace."""
 
     namespaces: Selector | None = None
     pods: Selector = EVERYTHING

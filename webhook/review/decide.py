@@ -91,9 +91,7 @@ def _rejected(
     """Return what rejects: nothing that is unsure or inferred, and on an update nothing that was so before."""
     if mode is not Mode.ENFORCE or not view.settings.enforcer.decisive:
         return ()
-    grave = tuple(
-        f for f in findings if f.id in MAY_REJECT and f.severity is Severity.ERROR and f.source != "inferred"
-    )
+    grave = tuple(f for f in findings if f.id in MAY_REJECT and f.severity is Severity.ERROR and f.source != "inferred")
     if not grave or request.operation != "UPDATE" or request.old is None:
         return grave
     before = {f.identity for f in _findings(view, request.old, today)[0]}

@@ -36,9 +36,7 @@ def packet_findings(workload: WorkloadRef, judged: Judged, fixed: Fixed | None) 
             yield _base("NP106", workload, judged, policies, facts)
 
 
-def _finding(
-    name: str, workload: WorkloadRef, judged: Judged, fixed: Fixed | None, sides: list[Side]
-) -> Finding:
+def _finding(name: str, workload: WorkloadRef, judged: Judged, fixed: Fixed | None, sides: list[Side]) -> Finding:
     closed = [side for side in sides if side.verdict in _CLOSED]
     near = sorted({miss: None for side in closed for miss in side.near_misses}, key=_first_seen(closed))
     base = _base(name, workload, judged, _policies(closed), _facts(judged))

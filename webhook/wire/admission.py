@@ -88,5 +88,3 @@ def _name(raw: Raw, base: AdmissionRequest) -> str:
     metadata = mapping(raw, "metadata", "")
     generated = string(metadata, "generateName", "metadata")
     return string(metadata, "name", "metadata") or base.name or (generated + _GENERATED if generated else _GENERATED)
-
-

@@ -33,7 +33,9 @@ def network_policy(raw: Raw, namespace: str) -> Policy:
     subject, problems = _subject(spec)
     try:
         types = _types(spec)
-        sections = {d: _section(spec, key, peers, problems) for d, key, peers in _SECTIONS if spec.get(key) or d in types}
+        sections = {
+            d: _section(spec, key, peers, problems) for d, key, peers in _SECTIONS if spec.get(key) or d in types
+        }
     except Malformed as error:
         return Policy(ref, namespace, subject, problems=(*problems, str(error)), unreadable=str(error))
     return Policy(
@@ -91,9 +93,7 @@ def _rule(raw: Raw, index: int, path: str, peers_key: str, problems: Problems) -
     return Rule(index, peers, ports)
 
 
-def _each(
-    entries: Sequence[Raw], path: str, read: Callable[[Raw, str], T], problems: Problems
-) -> tuple[T, ...] | None:
+def _each(entries: Sequence[Raw], path: str, read: Callable[[Raw, str], T], problems: Problems) -> tuple[T, ...] | None:
     """Read what can be read; None only for an absent or empty list, which stands for everything."""
     found = []
     for index, entry in enumerate(entries):

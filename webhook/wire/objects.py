@@ -69,5 +69,3 @@ def flatten(raw: Raw, path: str = "") -> Iterator[Raw]:
         if whole.get("kind") == "List":
             fail(f"items[{index}]", "expected an object that is no list")
         yield whole
-
-

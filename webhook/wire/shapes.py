@@ -23,7 +23,7 @@ class Problem(Struct, frozen=True):
         return f"{self.path}: {self.expected}"
 
 
-class Malformed(ValueError):
+class Malformed(ValueError):  # noqa: N818 - what an input is, not what failed
     """The input is not what it says it is; carries every problem that was found."""
 
     def __init__(self, *problems: Problem) -> None:

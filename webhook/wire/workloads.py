@@ -1,6 +1,7 @@
 """Workloads and pods (`apps/v1`, `batch/v1`, `v1`)."""
 
 from collections.abc import Iterator, Mapping
+
 from webhook.model.addresses import Address, parse_address
 from webhook.model.labels import Labels
 from webhook.model.objects import Declaration, Pod, Shape, Template, Workload
@@ -164,5 +165,3 @@ def address(text: str, path: str) -> Address:
         return parse_address(text)
     except ValueError:
         fail(path, f"expected an IP address, not {shown(text)}")
-
-

@@ -54,6 +54,12 @@ class Overlay:
         kept = [(i, truth) for i, truth in below if i.ref not in mine]
         return tuple(sorted([*kept, *self._policies.selecting(shape, direction)], key=_policy))
 
+    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+        """Return every isolation of a namespace, sorted by policy."""
+        mine = self._policies.named(namespace)
+        kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in mine]
+        return sorted([*kept, *self._policies.isolations(namespace, direction)], key=lambda i: i.ref)
+
     def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the policies of a namespace."""
         return {**self._base.policies(namespace), **self._policies.named(namespace)}
@@ -157,4 +163,3 @@ def _policy(pair: tuple[Isolation, Truth]) -> PolicyRef:
 def _selects(service: Service, workload: Workload) -> bool:
     labels = workload.template.shape.labels
     return all(labels.get(k) == v for k, v in (service.selector or NO_LABELS).pairs)
-

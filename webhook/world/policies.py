@@ -48,6 +48,11 @@ class Policies:
         """Return the policies of a namespace."""
         return self.by_namespace.get(namespace, {})
 
+    def isolations(self, namespace: str, direction: Direction) -> list[Isolation]:
+        """Return every isolation of a namespace, sorted by policy."""
+        here = self._isolations.get((namespace, direction), {})
+        return [isolation for ref in sorted(here) for isolation in here[ref]]
+
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what isolates, or may isolate, pods of `shape`, sorted by policy."""
         remembered = self._selecting.setdefault(shape.namespace, {})

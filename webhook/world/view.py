@@ -32,29 +32,79 @@ class View(Protocol):
     """
 
     @property
-    def settings(self) -> Settings: ...
+    def settings(self) -> Settings:
+        """The settings that answers depend on."""
+
     @property
-    def complete(self) -> bool: ...
+    def complete(self) -> bool:
+        """Whether what is not here does not exist."""
+
     @property
-    def memo(self) -> dict[object, object]: ...
-    def namespace(self, name: str) -> Namespace: ...
-    def has_namespace(self, name: str) -> bool: ...
-    def namespaces(self) -> Iterable[str]: ...
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting: ...
-    def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]: ...
-    def service(self, namespace: str, name: str) -> Service | None: ...
-    def services(self, namespace: str) -> Iterable[Service]: ...
-    def workload(self, ref: WorkloadRef) -> Workload | None: ...
-    def workloads(self, namespace: str | None = None) -> Iterable[Workload]: ...
-    def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]: ...
-    def backends(self, service: Service) -> tuple[Group, ...]: ...
-    def groups(self, namespace: str) -> tuple[Group, ...]: ...
-    def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]: ...
-    def pod_at(self, address: Address) -> Pod | None: ...
-    def service_at(self, address: Address) -> Service | None: ...
-    def outside_service_at(self, address: Address) -> Service | None: ...
-    def node_at(self, address: Address) -> Node | None: ...
-    def nodes(self) -> Iterable[Node]: ...
-    def families(self) -> tuple[Family, ...]: ...
-    def pod_blocks(self, family: Family) -> tuple[Block, ...]: ...
-    def top(self, pod: Pod) -> WorkloadRef: ...
+    def memo(self) -> dict[object, object]:
+        """Answers that hold while the view stays as it is."""
+
+    def namespace(self, name: str) -> Namespace:
+        """Return the namespace; one that nobody gave has at least its name label."""
+
+    def has_namespace(self, name: str) -> bool:
+        """Say whether the namespace, or something in it, is here."""
+
+    def namespaces(self) -> Iterable[str]:
+        """Return the names of all namespaces, sorted."""
+
+    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
+        """Return what isolates, or may isolate, pods of `shape`, sorted by policy."""
+
+    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+        """Return every isolation of a namespace, sorted by policy."""
+
+    def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
+        """Return the policies of a namespace."""
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        """Return a Service."""
+
+    def services(self, namespace: str) -> Iterable[Service]:
+        """Return the Services of a namespace."""
+
+    def workload(self, ref: WorkloadRef) -> Workload | None:
+        """Return a workload, a bare Pod included."""
+
+    def workloads(self, namespace: str | None = None) -> Iterable[Workload]:
+        """Return the workloads of one namespace, or all, bare Pods included."""
+
+    def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
+        """Return the live pods whose topmost controller is `ref`, by name."""
+
+    def backends(self, service: Service) -> tuple[Group, ...]:
+        """Return who stands behind a Service's selector; a workload without pods by its template."""
+
+    def groups(self, namespace: str) -> tuple[Group, ...]:
+        """Return everybody of a namespace."""
+
+    def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
+        """Return (address, port or None, port name) of the listed endpoints."""
+
+    def pod_at(self, address: Address) -> Pod | None:
+        """Return the pod that has an address of its own."""
+
+    def service_at(self, address: Address) -> Service | None:
+        """Return the Service with that cluster address."""
+
+    def outside_service_at(self, address: Address) -> Service | None:
+        """Return the Service with that external or load balancer address."""
+
+    def node_at(self, address: Address) -> Node | None:
+        """Return the node with that address."""
+
+    def nodes(self) -> Iterable[Node]:
+        """Return all nodes."""
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the address families that pods have; IPv4 where nothing tells."""
+
+    def pod_blocks(self, family: Family) -> tuple[Block, ...]:
+        """Return the blocks that new pods get their addresses from; empty: not known."""
+
+    def top(self, pod: Pod) -> WorkloadRef:
+        """Return the topmost controller of a pod; the pod itself without one."""

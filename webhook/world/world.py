@@ -9,6 +9,7 @@ from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, 
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
+from webhook.model.tier import Isolation
 from webhook.world.changes import Change, Drop, Put
 from webhook.world.lookup import NAME_LABEL, backends, groups
 from webhook.world.owners import Owners
@@ -128,6 +129,10 @@ class World:
         """Return what isolates, or may isolate, pods of `shape`."""
         return self._policies.selecting(shape, direction)
 
+    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+        """Return every isolation of a namespace, sorted by policy."""
+        return self._policies.isolations(namespace, direction)
+
     def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the policies of a namespace."""
         return self._policies.named(namespace)
@@ -169,7 +174,9 @@ class World:
             return ()
         key = (service.name, repr(labels.pairs))
         if key not in here:
-            here[key] = backends(self, service.namespace, labels, partial(self._pods.selected, service.namespace, labels))
+            here[key] = backends(
+                self, service.namespace, labels, partial(self._pods.selected, service.namespace, labels)
+            )
         return here[key]
 
     def groups(self, namespace: str) -> tuple[Group, ...]:
