@@ -1,0 +1,237 @@
+"""What the real thing cannot be made to do on demand: an API server that fails by a script, over real HTTP."""
+
+import asyncio
+import json
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from webhook.cluster.kinds import Kind, Raw
+from webhook.cluster.stream import EventType
+
+Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+# What a script is made of
+
+
+def page(*items: Raw, version: str = "1", more: str = "") -> Answer:
+    """Answer with a page of a list; `more` is its continue token."""
+    metadata = {"resourceVersion": version, "continue": more}
+    return body(json.dumps({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items}).encode())
+
+
+def status(code: int, message: str = "", **headers: str) -> Answer:
+    """Answer with a Status object, as the API server refuses."""
+
+    async def answer(_: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response(refusal(code, message), status=code, headers=headers)
+
+    return answer
+
+
+def body(content: bytes) -> Answer:
+    """Answer with these bytes."""
+
+    async def answer(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=content, content_type="application/json")
+
+    return answer
+
+
+def cut_page(content: bytes) -> Answer:
+    """Promise more than `content`, then cut the connection."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(content) + 1000)})
+        await response.prepare(request)
+        await response.write(content)
+        await _abort(request)
+        return response
+
+    return answer
+
+
+def refuse_connection() -> Answer:
+    """Cut the connection without an answer."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        await _abort(request)
+        return web.Response()
+
+    return answer
+
+
+def stream(*parts: Raw | bytes | asyncio.Event, end: str = "hold") -> Answer:
+    """Answer a watch with events or raw bytes, waiting where an `asyncio.Event` stands.
+
+    `end`: `close` it well, `cut` it, or `hold` it open.
+    """
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        for part in parts:
+            if isinstance(part, asyncio.Event):
+                await part.wait()
+            else:
+                await response.write(part if isinstance(part, bytes) else json.dumps(part).encode() + b"\n")
+        if end == "hold":
+            await asyncio.Event().wait()
+        if end == "cut":
+            await _abort(request)
+        return response
+
+    return answer
+
+
+async def _abort(request: web.BaseRequest) -> None:
+    await asyncio.sleep(0.01)  # lets what was written leave first
+    assert request.transport is not None
+    request.transport.abort()
+
+
+def pod(name: str, version: str = "1", **labels: str) -> Raw:
+    """Return a pod as a list or an event carries it, with the ballast that is to be left behind."""
+    metadata = {
+        "name": name,
+        "namespace": "ns",
+        "resourceVersion": version,
+        "labels": labels,
+        "managedFields": [{"f": {}}],
+    }
+    return {"metadata": metadata, "spec": {"containers": []}}
+
+
+def event(kind: str, raw: Raw) -> Raw:
+    return {"type": kind, "object": raw}
+
+
+def bookmark(version: str) -> Raw:
+    return event("BOOKMARK", {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": version}})
+
+
+def refusal(code: int, message: str = "") -> Raw:
+    return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message, "metadata": {}}
+
+
+# The server
+
+
+@dataclass
+class Asked:
+    """One request."""
+
+    path: str
+    query: dict[str, str]
+    token: str
+
+    @property
+    def watches(self) -> bool:
+        return "watch" in self.query
+
+
+@dataclass
+class ScriptedApi:
+    """Answers each collection's lists and watches from two scripts.
+
+    A list without a script is empty; a watch without one is held open. `token`: other credentials get 401.
+    """
+
+    url: str = ""
+    token: str = "secret"
+    asked: list[Asked] = field(default_factory=list)
+    open_watches: int = 0
+    _lists: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
+    _watches: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
+
+    def lists(self, kind: Kind, *answers: Answer) -> None:
+        self._lists[kind.path].extend(answers)
+
+    def watches(self, kind: Kind, *answers: Answer) -> None:
+        self._watches[kind.path].extend(answers)
+
+    @property
+    def listed(self) -> list[dict[str, str]]:
+        """The queries of the lists."""
+        return [one.query for one in self.asked if not one.watches]
+
+    @property
+    def watched_from(self) -> list[str]:
+        """The versions that watches started from."""
+        return [one.query["resourceVersion"] for one in self.asked if one.watches]
+
+    def kubeconfig(self, folder: Path, token: str = "secret") -> str:  # noqa: S107 - opens nothing
+        """Write a kubeconfig for this server."""
+        path = folder / "kubeconfig"
+        user = {"name": "u", "user": {"token": token}}
+        cluster = {"name": "c", "cluster": {"server": self.url}}
+        context = {"name": "x", "context": {"user": "u", "cluster": "c"}}
+        path.write_text(
+            json.dumps({"current-context": "x", "contexts": [context], "clusters": [cluster], "users": [user]})
+        )
+        return str(path)
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        asked = Asked(
+            request.path, dict(request.query), request.headers.get("Authorization", "").removeprefix("Bearer ")
+        )
+        self.asked.append(asked)
+        if asked.token != self.token:
+            return await status(401, "Unauthorized")(request)
+        script = (self._watches if asked.watches else self._lists)[request.path]
+        if not asked.watches:
+            return await (script.popleft() if script else page())(request)
+        self.open_watches += 1
+        try:
+            return await (script.popleft() if script else stream())(request)
+        finally:
+            self.open_watches -= 1
+
+
+@asynccontextmanager
+async def scripted_api() -> AsyncIterator[ScriptedApi]:
+    """Serve on a free port of the loopback."""
+    api = ScriptedApi()
+    runner = web.ServerRunner(web.Server(api.answer, handler_cancellation=True), shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    api.url = f"http://{host}:{port}"
+    try:
+        yield api
+    finally:
+        await runner.cleanup()
+
+
+# The other end
+
+
+@dataclass
+class RecordingSink:
+    """A `Sink` that keeps what it is told, and the world that follows from it."""
+
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    world: dict[str, dict[str, Raw]] = field(default_factory=dict)
+
+    def replace(self, kind: Kind, raws: Iterable[Raw], /) -> None:
+        self.world[kind.name] = {raw["metadata"]["name"]: raw for raw in raws}
+        self.calls.append(("replace", *sorted(self.world[kind.name])))
+
+    def event(self, kind: Kind, event_type: EventType, raw: Raw, /) -> None:
+        name = raw["metadata"]["name"]
+        if event_type == "DELETED":
+            self.world[kind.name].pop(name, None)
+        else:
+            self.world[kind.name][name] = raw
+        self.calls.append((event_type, name))
+
+    def trouble(self, kind: Kind, reason: str, /) -> None:
+        self.troubles.append((kind.name, reason))

@@ -1,0 +1,176 @@
+"""A connection to one API server: the official client's configuration, credentials, proxy and TLS; raw bytes out.
+
+Its deserialised models are not used: they cost many times the decoding itself.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+
+from webhook import __version__
+from webhook.cluster.credentials import configuration, in_cluster
+from webhook.cluster.errors import BadConfigError, GarbledError, UnauthorizedError, cleaned, refused, unreachable
+from webhook.cluster.proxy import route
+
+if TYPE_CHECKING:
+    from kubernetes.aio.client import ApiClient
+
+__all__ = ["Connection", "connect", "in_cluster"]
+
+Query = Mapping[str, str | int]
+
+CONNECT_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 60.0  # for one page, as the API server's own --request-timeout default
+LARGEST_ANSWER: Final = 256 << 20  # bytes: 500 objects of etcd's largest size, each, would be more than we can hold
+_LARGEST_REFUSAL: Final = 64 << 10
+
+
+class Connection:
+    """Requests to one API server. Credentials that it rejects are loaded anew once, as kubectl does."""
+
+    def __init__(self, load: Callable[[], Awaitable["ApiClient"]], api: "ApiClient") -> None:
+        self._load = load
+        self._api = api
+        self._renewal = asyncio.Lock()
+        self._lent: Counter[ApiClient] = Counter()
+
+    @property
+    def server(self) -> str:
+        """The API server's address, without user information."""
+        parts = urlsplit(self._api.configuration.host)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+    async def get(self, path: str, query: Query) -> bytes:
+        """Return the body of one answer. Raises ClusterError."""
+        limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
+        async with self._answer(path, query, limits) as response:
+            return await _body(response, LARGEST_ANSWER, self.server)
+
+    @asynccontextmanager
+    async def stream(self, path: str, query: Query, silence: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open an answer that is read as it comes, in chunks of any size.
+
+        Raises ClusterError, also out of the chunks: UnreachableError where none comes for `silence` seconds.
+        """
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        async with self._answer(path, query, limits) as response:
+            yield _chunks(response, self.server)
+
+    @asynccontextmanager
+    async def _answer(
+        self, path: str, query: Query, limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(self._borrowed())
+            try:
+                response = await self._request(api, path, query, limits)
+            except UnauthorizedError:
+                await self._renew(api)
+                api = await stack.enter_async_context(self._borrowed())
+                response = await self._request(api, path, query, limits)
+            try:
+                yield response
+            finally:
+                response.close()  # a half-read answer cannot go back to the pool; a fully read one already has
+
+    async def _request(
+        self, api: "ApiClient", path: str, query: Query, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        url = f"{path}?{urlencode(query)}"
+        try:
+            method, url, headers, *_ = await api.param_serialize(
+                "GET", url, header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
+            )
+        except Exception as error:  # a token file or a plugin fails in whatever way it likes
+            raise BadConfigError(f"the credentials cannot be read: {cleaned(str(error))}") from error
+        try:
+            answer = await api.call_api(method, url, headers, _request_timeout=limits)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise unreachable(error, self.server) from error
+        response: aiohttp.ClientResponse = answer.response
+        if response.status != HTTPStatus.OK:
+            try:
+                body = await _body(response, _LARGEST_REFUSAL, self.server)
+            finally:
+                response.close()
+            raise refused(response.status, body, response.headers.get("Retry-After", ""))
+        return response
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator["ApiClient"]:
+        """Lend the client of the day; one that was replaced is closed when its last stream has ended."""
+        api = self._api
+        self._lent[api] += 1
+        try:
+            yield api
+        finally:
+            self._lent[api] -= 1
+            if api is not self._api and not self._lent[api]:
+                del self._lent[api]
+                await api.close()  # type: ignore[no-untyped-call] # generated code
+
+    async def _renew(self, rejected: "ApiClient") -> None:
+        """Load the credentials anew, unless another request already has."""
+        async with self._renewal:
+            if self._api is rejected:
+                self._api = await self._load()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for api in {*self._lent, self._api}:
+            await api.close()  # type: ignore[no-untyped-call] # generated code
+
+
+@asynccontextmanager
+async def connect(kubeconfig: str | None = None, context: str | None = None) -> AsyncIterator[Connection]:
+    """Connect as kubectl would: the given file, `$KUBECONFIG`, `~/.kube/config`, else the pod's service account.
+
+    Nothing is sent yet. Raises BadConfigError.
+    """
+
+    async def load() -> "ApiClient":
+        return _client(await configuration(kubeconfig, context))
+
+    connection = Connection(load, await load())
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _client(settings: Any) -> "ApiClient":  # noqa: ANN401 - Configuration, imported as late as this
+    from kubernetes.aio.client import ApiClient  # noqa: PLC0415 - takes a second, and only who connects pays
+
+    route(settings)
+    try:
+        api = ApiClient(settings)
+    except (OSError, ValueError) as error:
+        raise BadConfigError(f"the certificates cannot be loaded: {cleaned(str(error))}") from error
+    api.user_agent = f"netpol-preflight/{__version__} (pid {os.getpid()})"
+    return api
+
+
+async def _body(response: aiohttp.ClientResponse, limit: int, server: str) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in _chunks(response, server):
+        size += len(chunk)
+        if size > limit:
+            raise GarbledError(f"an answer of more than {limit >> 20 or 1} MiB")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+async def _chunks(response: aiohttp.ClientResponse, server: str) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise unreachable(error, server) from error

@@ -1,0 +1,93 @@
+"""One watch request: chunks to events."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Literal, cast
+
+import msgspec
+
+from webhook.cluster.client import Connection, Query
+from webhook.cluster.errors import GarbledError, UnreachableError, cleaned, refused_in_stream
+from webhook.cluster.kinds import Kind, Raw, Shape
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+LARGEST_EVENT: Final = 32 << 20  # bytes: far above what etcd stores of one object, far below what would hurt
+_NAMES: Final[dict[str, EventType]] = {"ADDED": "ADDED", "MODIFIED": "MODIFIED", "DELETED": "DELETED"}
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One object came, changed or went; `type` None: a bookmark, only `version` counts."""
+
+    type: EventType | None
+    raw: Raw
+    version: str
+
+
+class _Wire(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+_EVENTS: Final = msgspec.json.Decoder(_Wire)
+_OBJECTS: Final = msgspec.json.Decoder(Shape)
+
+
+@asynccontextmanager
+async def watch(
+    connection: Connection, kind: Kind, version: str, *, seconds: int, silence: float
+) -> AsyncIterator[AsyncIterator[Event]]:
+    """Open a watch of everything after `version`, which the server ends after `seconds`. Raises ClusterError.
+
+    Out of the events come also: ExpiredError where `version` is too old, GarbledError for what is no event,
+    UnreachableError where the connection is cut, SilentError after `silence` seconds without a word.
+    """
+    query: Query = {
+        "watch": "1",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": version,
+        "timeoutSeconds": seconds,
+    }
+    async with connection.stream(kind.path, query, silence) as chunks:
+        yield _events(chunks, kind)
+
+
+async def _events(chunks: AsyncIterator[bytes], kind: Kind) -> AsyncIterator[Event]:
+    async for line in _lines(chunks):
+        if line.strip():
+            yield _event(line, kind)
+
+
+def _event(line: bytes, kind: Kind) -> Event:
+    try:
+        wire = _EVENTS.decode(line)
+        if wire.type == "ERROR":
+            raise refused_in_stream(bytes(wire.object))
+        raw = cast("Raw", _OBJECTS.decode(wire.object))
+        version = raw["metadata"]["resourceVersion"]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise GarbledError(f"an event of {kind} cannot be read: {cleaned(str(error))}") from error
+    except KeyError as error:
+        raise GarbledError(f"an event of {kind} has no resourceVersion") from error
+    if wire.type == "BOOKMARK":
+        return Event(None, raw, version)
+    if wire.type not in _NAMES:
+        raise GarbledError(f"an event of {kind} is of an unknown type: {cleaned(wire.type)}")
+    raw["apiVersion"], raw["kind"] = kind.api_version, kind.name
+    return Event(_NAMES[wire.type], raw, version)
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Cut chunks at line ends. Raises UnreachableError where the stream ends inside a line."""
+    begun: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        first, *rest = chunk.split(b"\n")
+        begun.append(first)
+        size += len(first)
+        if size > LARGEST_EVENT:
+            raise GarbledError(f"an event of more than {LARGEST_EVENT >> 20} MiB")
+        for line in rest:
+            yield b"".join(begun)
+            begun, size = [line], len(line)
+    if size:
+        raise UnreachableError("the connection was cut inside an event")
