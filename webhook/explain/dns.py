@@ -24,7 +24,7 @@ NODE_LOCAL: Final = (WorkloadRef("DaemonSet", "kube-system", "node-local-dns"),)
 NODE_LOCAL_ADDRESS: Final = parse_address("169.254.20.10")
 ASSUMED: Final = "kube-dns in kube-system on port 53 is assumed: no DNS Service is given"
 _PORTS = (ContainerPort(PORT, "UDP", "dns"), ContainerPort(PORT, "TCP", "dns-tcp"))
-_ASSUMED_DNS: Final = Workload(
+ASSUMED_DNS: Final = Workload(
     WorkloadRef("Deployment", "kube-system", "kube-dns"),
     Template(Shape("kube-system", Labels((LABEL,)), _PORTS, template=True), _PORTS),
 )
@@ -86,7 +86,7 @@ def dns_service(view: View) -> Service | None:
 
 def _judge(view: View, workload: Workload, service: Service | None, protocol: Protocol) -> tuple[FlowVerdict, ...]:
     if service is None:
-        flow = Flow(Group(_ASSUMED_DNS.ref, template=_ASSUMED_DNS), protocol, PORT, PORT)
+        flow = Flow(Group(ASSUMED_DNS.ref, template=ASSUMED_DNS), protocol, PORT, PORT)
         found = Found("kube-dns.kube-system", (flow,))
     else:
         found = through_service(view, service, PORT, protocol, workload.ref)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, Final
 
+from webhook.explain import ASSUMED_DNS
 from webhook.fix.needs import Need
 from webhook.fix.selectors import Chosen, choose, shapes_of
 from webhook.model.addresses import Block
@@ -118,7 +119,8 @@ def _node_blocks(view: View, other: WorkloadRef) -> list[dict[str, Any]]:
 
 
 def _chosen(view: View, workload: Workload, ref: WorkloadRef) -> Chosen:
-    found = choose(view, ref, workload if ref == workload.ref else view.workload(ref))
+    known = {workload.ref: workload, ASSUMED_DNS.ref: view.workload(ASSUMED_DNS.ref) or ASSUMED_DNS}
+    found = choose(view, ref, known.get(ref) or view.workload(ref))
     if found is None:
         message = f"{ref.short} has no labels that a policy could select it by"
         raise Unwritable(message)
