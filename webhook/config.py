@@ -87,7 +87,7 @@ def settings(mode: str | None = None, cni: str | None = None, *, live: bool = Fa
 def _enforcer(name: str, *, live: bool) -> Enforcer:
     if name == AUTO:
         return UNRECOGNISED if live else GENERIC
-    return Enforcer(name, decisive=_DECISIVE[name])
+    return Enforcer(name, decisive=_DECISIVE[name], enforces=name != "none")
 
 
 def _one_of(setting: str, value: str, known: Iterable[str]) -> str:

@@ -1,8 +1,18 @@
 """From a dependency to its verdict with all evidence: flows, the DNS look-up before them, and near misses."""
 
 from webhook.explain.dns import ASSUMED_DNS, judge_dns
-from webhook.explain.explanation import Explanation, explain
+from webhook.explain.explanation import Explanation, enforcer_notes, explain
 from webhook.explain.judge import Judged, judge
 from webhook.explain.workload import JudgedWorkload, judge_workload
 
-__all__ = ["ASSUMED_DNS", "Explanation", "Judged", "JudgedWorkload", "explain", "judge", "judge_dns", "judge_workload"]
+__all__ = [
+    "ASSUMED_DNS",
+    "Explanation",
+    "Judged",
+    "JudgedWorkload",
+    "enforcer_notes",
+    "explain",
+    "judge",
+    "judge_dns",
+    "judge_workload",
+]

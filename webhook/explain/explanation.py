@@ -8,9 +8,12 @@ from webhook.explain.judge import Judged, judge
 from webhook.model.dependency import Malformed
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
+from webhook.model.settings import UNRECOGNISED
 from webhook.model.verdict import FlowVerdict, Verdict
 from webhook.world import View
 
+NOT_ENFORCED = "nothing enforces policy here"
+NOT_RECOGNISED = "who enforces policy here is not recognised: the API's own semantics are assumed"
 DNS_DENIED = "DNS look-ups are denied, so the name cannot be resolved"
 
 
@@ -28,6 +31,16 @@ class Explanation(Struct, frozen=True):
     malformed: Malformed | None = None
 
 
+def enforcer_notes(view: View) -> tuple[str, ...]:
+    """Return what an answer assumes of who enforces it."""
+    enforcer = view.settings.enforcer
+    if enforcer.decisive or not enforcer.enforces:
+        return ()
+    if enforcer == UNRECOGNISED:
+        return (NOT_RECOGNISED,)
+    return (f"{enforcer.name} departs from the API's own semantics in places: those are assumed, and nothing rejects",)
+
+
 def explain(view: View, workload: Workload, text: str) -> Explanation:
     """Explain the first item of `text`, written as in the annotation. A malformed one is unknown and says why."""
     items = parse(text)
@@ -39,5 +52,7 @@ def explain(view: View, workload: Workload, text: str) -> Explanation:
     verdict, reason = judged.verdict, judged.reason
     if dns is not None and dns.verdict is Verdict.DENIED and judged.flows:
         verdict, reason = Verdict.DENIED, DNS_DENIED
-    assumptions = (*judged.assumptions, *(dns.assumptions if dns else ()))
+    if not view.settings.enforcer.enforces and verdict in (Verdict.DENIED, Verdict.PARTIAL):
+        verdict, reason = Verdict.ALLOWED, f"{NOT_ENFORCED}: by policy it would be {verdict}"
+    assumptions = (*judged.assumptions, *(dns.assumptions if dns else ()), *enforcer_notes(view))
     return Explanation(workload.ref, judged.text, verdict, judged.flows, reason, assumptions, judged, dns)

@@ -49,10 +49,14 @@ class Dns(Struct, frozen=True):
 
 
 class Enforcer(Struct, frozen=True):
-    """Who enforces policy. `decisive`: its semantics are known, so that a denial may reject."""
+    """Who enforces policy. `decisive`: its semantics are known, so that a denial may reject.
+
+    `enforces` False: it is known that nobody does.
+    """
 
     name: str = "generic"
     decisive: bool = True
+    enforces: bool = True
 
 
 GENERIC: Final = Enforcer()

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import structs
+
 from webhook.explain import Judged
 from webhook.fix import Fixed
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
@@ -12,7 +14,17 @@ MOST_NEAR_MISSES = 3
 _CLOSED = (Verdict.DENIED, Verdict.PARTIAL)
 
 
-def packet_findings(workload: WorkloadRef, judged: Judged, fixed: Fixed | None) -> Iterator[Finding]:
+def not_enforced(workload: WorkloadRef, judged: Judged) -> Iterator[Finding]:
+    """Yield NP107 for what policy would drop if anybody enforced it."""
+    if judged.verdict in _CLOSED:
+        closed = [side for flow in judged.flows for side in (flow.egress, flow.ingress) if side.verdict in _CLOSED]
+        base = _base("NP107", workload, judged, _policies(closed), _facts(judged))
+        yield structs.replace(base, verdict=Verdict.ALLOWED)
+
+
+def packet_findings(
+    workload: WorkloadRef, judged: Judged, fixed: Fixed | None, notes: tuple[str, ...] = ()
+) -> Iterator[Finding]:
     """Yield the findings of one dependency, or of the DNS look-up (`judged.resolved` None).
 
     Both sides closed: one finding each, with the same complete fix.
@@ -20,40 +32,43 @@ def packet_findings(workload: WorkloadRef, judged: Judged, fixed: Fixed | None) 
     is_dns = judged.resolved is None
     match judged.verdict:
         case Verdict.DENIED if is_dns:
-            yield _finding("NP103", workload, judged, fixed, [s for f in judged.flows for s in (f.egress, f.ingress)])
+            yield _finding(
+                "NP103", workload, judged, fixed, notes, [s for f in judged.flows for s in (f.egress, f.ingress)]
+            )
         case Verdict.DENIED:
             for name, sides in (
                 ("NP101", [f.egress for f in judged.flows]),
                 ("NP102", [f.ingress for f in judged.flows]),
             ):
                 if any(side.verdict in _CLOSED for side in sides):
-                    yield _finding(name, workload, judged, fixed, sides)
+                    yield _finding(name, workload, judged, fixed, notes, sides)
         case Verdict.PARTIAL:
-            yield _finding("NP105", workload, judged, fixed, [s for f in judged.flows for s in (f.egress, f.ingress)])
+            yield _finding(
+                "NP105", workload, judged, fixed, notes, [s for f in judged.flows for s in (f.egress, f.ingress)]
+            )
         case Verdict.UNKNOWN if judged.flows or not judged.missing:
             facts = (("reason", judged.reason or "it cannot be told"),)
             policies = _policies(s for f in judged.flows for s in (f.egress, f.ingress))
             yield _base("NP106", workload, judged, policies, facts)
 
 
-def _finding(name: str, workload: WorkloadRef, judged: Judged, fixed: Fixed | None, sides: list[Side]) -> Finding:
+def _finding(
+    name: str,
+    workload: WorkloadRef,
+    judged: Judged,
+    fixed: Fixed | None,
+    notes: tuple[str, ...],
+    sides: list[Side],
+) -> Finding:
     closed = [side for side in sides if side.verdict in _CLOSED]
     near = sorted({miss: None for side in closed for miss in side.near_misses}, key=_first_seen(closed))
-    base = _base(name, workload, judged, _policies(closed), _facts(judged))
-    return Finding(
-        id=base.id,
-        severity=base.severity,
-        workload=workload,
-        dependency=base.dependency,
-        source=base.source,
-        verdict=base.verdict,
-        policies=base.policies,
+    return structs.replace(
+        _base(name, workload, judged, _policies(closed), _facts(judged)),
         near_misses=tuple(near[:MOST_NEAR_MISSES]),
         flows=_closed_flows(judged),
-        facts=base.facts,
         fix=fixed.policies if fixed else (),
         no_fix=fixed.reason if fixed else None,
-        assumptions=(*judged.assumptions, *(fixed.notes if fixed else ())),
+        assumptions=(*judged.assumptions, *notes, *(fixed.notes if fixed else ())),
     )
 
 

@@ -1,15 +1,13 @@
 """One workload against a view: every finding about what it declares."""
 
 from webhook.checklist.declarations import check_declarations
-from webhook.explain import Judged, JudgedWorkload, judge_workload
+from webhook.explain import Judged, JudgedWorkload, enforcer_notes, judge_workload
 from webhook.fix import Fixed, fix_dependency
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.verdict import Verdict
-from webhook.review.packets import packet_findings
+from webhook.review.packets import not_enforced, packet_findings
 from webhook.world import View
-
-NOT_DECISIVE = "who enforces policy here is not recognised; the API's own semantics are assumed"
 
 
 def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
@@ -17,7 +15,10 @@ def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
     judged = judge_workload(view, workload)
     found = list(check_declarations(judged, complete=view.complete))
     for part in (*judged.dependencies, *([judged.dns] if judged.dns else [])):
-        found += packet_findings(workload.ref, part, _fixed(view, judged, part))
+        if view.settings.enforcer.enforces:
+            found += packet_findings(workload.ref, part, _fixed(view, judged, part), enforcer_notes(view))
+        else:
+            found += not_enforced(workload.ref, part)
     return tuple(sorted(found, key=order))
 
 
