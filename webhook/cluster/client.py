@@ -78,7 +78,7 @@ class Connection:
             try:
                 yield response
             finally:
-                response.close()  # a half-read answer cannot go back to the pool; a fully read one already has
+                _leave(response)
 
     async def _request(
         self, api: "ApiClient", path: str, query: Query, limits: aiohttp.ClientTimeout
@@ -99,7 +99,7 @@ class Connection:
             try:
                 body = await _body(response, _LARGEST_REFUSAL, self.server)
             finally:
-                response.close()
+                _leave(response)
             raise refused(response.status, body, response.headers.get("Retry-After", ""))
         return response
 
@@ -155,6 +155,16 @@ def _client(settings: Any) -> "ApiClient":  # noqa: ANN401 - Configuration, impo
         raise BadConfigError(f"the certificates cannot be loaded: {cleaned(str(error))}") from error
     api.user_agent = f"netpol-preflight/{__version__} (pid {os.getpid()})"
     return api
+
+
+def _leave(response: aiohttp.ClientResponse) -> None:
+    """Close a connection that was not read to its end; one that was is back in the pool already.
+
+    At once, not by TLS's goodbye: the server may go on sending, and nobody is left to wait for its answer.
+    """
+    if response.connection and response.connection.protocol:
+        response.connection.protocol.abort()
+    response.close()
 
 
 async def _body(response: aiohttp.ClientResponse, limit: int, server: str) -> bytes:

@@ -1,0 +1,160 @@
+"""The watch against a real API server: the world that follows from it is the one that kubectl lists."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import RecordingSink
+from tests.testbed.control_plane import ControlPlane
+from tests.watching import PODS, POLICIES, reached
+from webhook.cluster.client import connect
+from webhook.cluster.errors import ClusterError
+from webhook.cluster.kinds import KINDS
+from webhook.cluster.listing import PAGE, list_all, read_once
+from webhook.cluster.state import Live, Phase
+from webhook.cluster.watch import Pace, Watcher
+
+QUICK = Pace(first=0.1, most=0.5, slow=0.5)
+
+
+@asynccontextmanager
+async def live(kubeconfig: Path) -> AsyncIterator[tuple[Watcher, RecordingSink]]:
+    """Watch everything; entered when all that may be read is listed."""
+    async with connect(str(kubeconfig)) as connection:
+        sink = RecordingSink()
+        watcher = Watcher(connection, sink, pace=QUICK)
+        task = asyncio.create_task(watcher.run())
+        try:
+            await asyncio.wait_for(watcher.synced(), 20)
+            yield watcher, sink
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled(), task.exception()
+
+
+def policy(name: str, namespace: str, **labels: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {"podSelector": {"matchLabels": {"app": name}}, "policyTypes": ["Ingress"]},
+    }
+
+
+def ours(sink: RecordingSink, namespace: str) -> dict[str, Any]:
+    """Return the policies of a namespace as the sink has them, by name."""
+    policies = sink.world["NetworkPolicy"].values()
+    return {one["metadata"]["name"]: one for one in policies if one["metadata"]["namespace"] == namespace}
+
+
+def test_what_is_applied_changed_and_deleted_arrives(control_plane: ControlPlane, namespace: str) -> None:
+    async def act(action: Callable[[], object]) -> None:
+        await asyncio.to_thread(action)
+
+    async def scenario() -> None:
+        control_plane.apply(policy("before", namespace))
+        async with live(control_plane.kubeconfig()) as (watcher, sink):
+            assert watcher.state == Live()
+            assert set(sink.world) == {kind.name for kind in KINDS}
+            assert namespace in sink.world["Namespace"]
+            assert set(ours(sink, namespace)) == {"before"}
+            await act(lambda: control_plane.apply(policy("after", namespace)))
+            await reached(lambda: set(ours(sink, namespace)) == {"before", "after"})
+            await act(lambda: control_plane.apply(policy("after", namespace, tier="db")))
+            await reached(lambda: ours(sink, namespace)["after"]["metadata"]["labels"] == {"tier": "db"})
+            after = ours(sink, namespace)["after"]
+            assert (after["apiVersion"], after["kind"]) == ("networking.k8s.io/v1", "NetworkPolicy")
+            assert after["spec"] == policy("after", namespace)["spec"]
+            assert "managedFields" not in after["metadata"]
+            await act(lambda: control_plane.kubectl("delete", "networkpolicy", "before", "-n", namespace))
+            await reached(lambda: set(ours(sink, namespace)) == {"after"})
+
+    asyncio.run(scenario())
+
+
+def test_a_killed_api_server_is_waited_for_and_nothing_is_lost(control_plane: ControlPlane, namespace: str) -> None:
+    async def scenario() -> None:
+        async with live(control_plane.kubeconfig()) as (watcher, sink):
+            await asyncio.to_thread(control_plane.stop_apiserver)
+            await reached(lambda: len({kind for kind, _ in sink.troubles}) == len(KINDS))
+            state = watcher.state
+            assert isinstance(state, Live)
+            assert len(state.behind) == len(KINDS)
+            assert namespace in sink.world["Namespace"]  # what cannot be read has not vanished
+            await asyncio.to_thread(control_plane.start_apiserver)
+            await asyncio.to_thread(control_plane.apply, policy("later", namespace))
+            await reached(lambda: set(ours(sink, namespace)) == {"later"})
+            await reached(lambda: watcher.state == Live())
+
+    asyncio.run(scenario())
+
+
+def test_a_list_longer_than_a_page_is_complete(control_plane: ControlPlane, namespace: str) -> None:
+    async def scenario() -> None:
+        async with connect(str(control_plane.kubeconfig())) as connection:
+            listed = await list_all(connection, POLICIES)
+            names = {one["metadata"]["name"] for one in listed.raws if one["metadata"]["namespace"] == namespace}
+            assert names == {f"p{n}" for n in range(PAGE + 1)}
+
+    collection = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    for n in range(PAGE + 1):
+        control_plane.client.request("POST", collection, policy(f"p{n}", namespace))
+    asyncio.run(scenario())
+
+
+def test_a_user_without_rights_is_told_which_kind_by_the_server_s_own_words(control_plane: ControlPlane) -> None:
+    async def scenario() -> None:
+        async with live(control_plane.kubeconfig("developer")) as (watcher, sink):
+            state = watcher.state
+            assert isinstance(state, Live)
+            assert [one.phase for one in state.unknown] == [Phase.FORBIDDEN] * len(KINDS)
+            assert sink.world == {}
+            reasons = {one.kind: one.reason for one in state.unknown}
+            assert reasons[PODS] == (
+                'HTTP 403: pods is forbidden: User "developer" cannot list resource "pods" in API group "" '
+                "at the cluster scope"
+            )
+        async with connect(str(control_plane.kubeconfig("developer"))) as connection:
+            assert set(await read_once(connection, RecordingSink())) == set(KINDS)
+
+    asyncio.run(scenario())
+
+
+def kubeconfig_with(control_plane: ControlPlane, folder: Path, change: Callable[[dict[str, Any]], None]) -> str:
+    """Write the person's kubeconfig with a change."""
+    config = json.loads(control_plane.kubeconfig().read_text())
+    change(config)
+    (folder / "kubeconfig").write_text(json.dumps(config))
+    return str(folder / "kubeconfig")
+
+
+def test_a_server_that_another_authority_signed_is_not_trusted(control_plane: ControlPlane, tmp_path: Path) -> None:
+    def distrust(config: dict[str, Any]) -> None:
+        cluster = config["clusters"][0]["cluster"]
+        cluster.pop("certificate-authority", None)
+        cluster.pop("certificate-authority-data", None)
+
+    async def scenario() -> None:
+        async with connect(kubeconfig_with(control_plane, tmp_path, distrust)) as connection:
+            with pytest.raises(ClusterError, match="its certificate is not trusted: unable to get local issuer"):
+                await list_all(connection, PODS)
+
+    asyncio.run(scenario())
+
+
+def test_a_wrong_token_is_said_to_be_one(control_plane: ControlPlane, tmp_path: Path) -> None:
+    def spoil(config: dict[str, Any]) -> None:
+        config["users"][0]["user"] = {"token": "wrong"}
+
+    async def scenario() -> None:
+        async with connect(kubeconfig_with(control_plane, tmp_path, spoil)) as connection:
+            with pytest.raises(ClusterError, match="HTTP 401: Unauthorized"):
+                await list_all(connection, PODS)
+
+    asyncio.run(scenario())
