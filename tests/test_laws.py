@@ -6,16 +6,31 @@ from typing import Any
 
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.arena import Arena, Raw, world_of
-from tests.worlds import Question, policies, policies_of, policy, questions, replaced, rules, worlds
+from tests.worlds import (
+    Question,
+    Unsettled,
+    policies,
+    policies_of,
+    policy,
+    questions,
+    replaced,
+    rollouts,
+    rules,
+    unsettled,
+    worlds,
+)
 from webhook.explain import explain
 from webhook.fix import Fixes, fix
+from webhook.model.objects import Declaration, Workload
 from webhook.model.policy import Policy
+from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO
-from webhook.model.verdict import Verdict
+from webhook.model.verdict import Verdict, together
 from webhook.wire.objects import project
-from webhook.world import Overlay, View
+from webhook.world import Overlay, View, World
 from webhook.world.changes import Change, Put, key_of
 
 SAMPLES = 60  # packets asked of each world, out of some hundreds
@@ -191,6 +206,58 @@ def new_value(key: str, value: str) -> str:
     return f"new-{value}" if key == "kubernetes.io/metadata.name" or value else value
 
 
+# -- what is not known ------------------------------------------------------------------------------------------------
+
+
+@given(unsettled(), st.data())
+def test_a_sure_answer_for_a_template_holds_however_the_unknown_turns_out(
+    drawn: Unsettled, draw: st.DataObject
+) -> None:
+    world = world_of(drawn.objects)
+    outcomes = [Arena(objects) for objects in drawn.outcomes]
+    fit = [q for q in questions(drawn.objects) if q.source == q.target and not on_host(outcomes[0].pods[q.target])]
+    assume(fit)
+    for question in draw.draw(st.lists(st.sampled_from(fit), min_size=1, max_size=10, unique=True), "asked"):
+        asking = question._replace(source="x/w-h1")
+        found = explain(world, workload_at(world, "Deployment", "x", "w"), dialled(outcomes[0].pods, asking)).verdict
+        truth = {sure((arena.judge(*asking)[0],)) for arena in outcomes}
+        event(f"{found}, outcomes {sorted(truth)}")
+        assert found is Verdict.UNKNOWN or truth == {found}, (asking, found)
+
+
+@given(unsettled(), st.data())
+def test_a_sure_answer_about_a_template_holds_however_the_unknown_turns_out(
+    drawn: Unsettled, draw: st.DataObject
+) -> None:
+    world = world_of(drawn.objects)
+    outcomes = [Arena(objects) for objects in drawn.outcomes]
+    fit = [q for q in questions(drawn.objects) if q.source == q.target and not on_host(outcomes[0].pods[q.source])]
+    assume(fit)
+    for question in draw.draw(st.lists(st.sampled_from(fit), min_size=1, max_size=10, unique=True), "asked"):
+        asking = question._replace(target="x/w-h1")
+        workload = workload_at(world, "Pod", *asking.source.split("/"))
+        found = explain(world, workload, f"deploy/w.x:{asking.port}/{asking.protocol}").verdict
+        has = [":" in ip["ip"] for ip in outcomes[0].pods[asking.source]["status"]["podIPs"]]
+        packets = [asking._replace(family=6 if six else 4) for six in has]
+        truth = {sure(arena.judge(*packet)[0] for packet in packets) for arena in outcomes}
+        event(f"{found}, outcomes {sorted(truth)}")
+        assert found is Verdict.UNKNOWN or truth == {found}, (asking, found)
+
+
+def sure(passes: Iterable[bool]) -> Verdict:
+    return together(Verdict.ALLOWED if each else Verdict.DENIED for each in passes)
+
+
+def workload_at(world: World, kind: str, namespace: str, name: str) -> Workload:
+    workload = world.workload(WorkloadRef(kind, namespace, name))
+    assert workload is not None
+    return workload
+
+
+def on_host(raw: Raw) -> bool:
+    return bool(raw["spec"].get("hostNetwork"))
+
+
 # -- the world: however it came to be, it answers the same ------------------------------------------------------------
 
 
@@ -296,6 +363,35 @@ def test_a_fix_opens_what_was_asked_and_nothing_else_and_closes_nothing(
     if not fixes.notes:  # otherwise it says whom else its selectors reach
         asked_for = (wanted.source, wanted.target, wanted.protocol, wanted.port)
         assert [q for q in opened(before, after) if (q.source, q.target, q.protocol, q.port) != asked_for] == []
+
+
+@given(rollouts(), st.data())
+def test_a_fix_for_a_workload_whose_pods_differ_closes_nothing_and_opens_only_that_workload(
+    objects: list[Raw], draw: st.DataObject
+) -> None:
+    world = world_of(objects)
+    ends = [w for w in world.workloads() if not w.template.shape.host_network]
+    assume(ends)
+    source, target = draw.draw(st.sampled_from(ends), "source"), draw.draw(st.sampled_from(ends), "target")
+    number, protocol = draw.draw(st.sampled_from((80, 81, 8080))), draw.draw(st.sampled_from(("TCP", "UDP", "SCTP")))
+    text = f"{target.ref.kind.lower()}/{target.ref.name}.{target.ref.namespace}:{number}/{protocol}"
+    found = explain(world, source, text)
+    event(f"{found.verdict} to {target.ref.kind}")
+    assume(found.verdict in (Verdict.DENIED, Verdict.PARTIAL))
+    fixes = fix(world, [structs.replace(source, connects_to=(Declaration(text, "metadata"),))])
+    event(f"fixable {bool(fixes.policies)} to {target.ref.kind}")
+    if not fixes.policies:
+        assert fixes.unfixable
+        return
+    after = world_of([*objects, *fixes.policies])
+    assert explain(after, source, text).verdict not in (Verdict.DENIED, Verdict.PARTIAL)
+    ask = [q for q in questions(objects) if q.source != q.target]
+    before, then = verdicts(objects, ask), verdicts([*objects, *fixes.policies], ask)
+    assert closed(before, then) == []
+    if not fixes.notes:
+        sources, targets = ({f"{p.namespace}/{p.name}" for p in world.pods_of(end.ref)} for end in (source, target))
+        fits = [q for q in before if q.source in sources and q.target in targets]
+        assert [q for q in opened(before, then) if q not in fits or (q.protocol, q.port) != (protocol, number)] == []
 
 
 def fix_of(arena: Arena, question: Question) -> Fixes:

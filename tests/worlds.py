@@ -246,7 +246,8 @@ def near(draw: st.DrawFn, labels: Raw) -> Raw:
     if some and draw(st.integers(0, 3)) == 0:
         some[draw(st.sampled_from(sorted(some)))] = draw(st.sampled_from(VALUES))
     selector: Raw = {}
-    if some or draw(st.booleans()):
+    explicit = draw(st.booleans())
+    if some or explicit:
         selector["matchLabels"] = some
     if draw(st.integers(0, 2)) == 0:
         operator = draw(st.sampled_from(("In", "NotIn", "Exists", "DoesNotExist")))
@@ -359,6 +360,35 @@ def worlds(draw: st.DrawFn) -> list[Raw]:
     return [*cast, *(draw(policies(cast, f"np{n}")) for n in range(draw(st.integers(1, 4))))]
 
 
+@st.composite
+def rollouts(draw: st.DrawFn) -> list[Raw]:
+    """Draw a world in which each namespace has a Deployment, whose pods may differ, or be missing."""
+    spaces = ["x", "y"][: draw(st.integers(1, 2))]
+    cast = [namespace(s, draw(label_maps)) for s in spaces]
+    bare = draw(pods(spaces))
+    for number, space in enumerate(spaces):
+        template = {"metadata": {"labels": {"own": "w", **draw(label_maps)}}, "spec": draw(containers())}
+        selector = {"matchLabels": {"own": "w"}}
+        meta = {"namespace": space, "name": "w"}
+        spec = {"replicas": 2, "selector": selector, "template": template}
+        cast.append({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
+        for index in range(draw(st.integers(0, 3))):
+            raw = pod(f"{space}/w-h{index}-{index}", 10 + 5 * number + index, {"own": "w", **draw(label_maps)}, [])
+            raw["spec"] |= draw(containers())
+            raw["metadata"]["labels"]["pod-template-hash"] = f"h{index}"
+            owner = {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "name": f"w-h{index}",
+                "uid": "u",
+                "controller": True,
+            }
+            raw["metadata"]["ownerReferences"] = [owner]
+            cast.append(raw)
+    cast += bare
+    return [*cast, *(draw(policies(cast, f"np{n}")) for n in range(draw(st.integers(1, 4))))]
+
+
 def policies_of(objects: list[Raw]) -> list[Raw]:
     return [o for o in objects if o["kind"] == "NetworkPolicy"]
 
@@ -366,3 +396,52 @@ def policies_of(objects: list[Raw]) -> list[Raw]:
 def replaced(objects: list[Raw], old: Raw, *new: Raw) -> list[Raw]:
     """Return a deep copy in which `new` stands where `old` stood."""
     return deepcopy([n for o in objects for n in (new if o is old else (o,))])
+
+
+class Unsettled(NamedTuple):
+    """A world with things still open around Deployment x/w, and some of the ways it may turn out.
+
+    Each outcome is a world in which everything is known; there the Deployment's pod is x/w-h1.
+    """
+
+    objects: list[Raw]
+    outcomes: list[list[Raw]]
+
+
+HASH: Final = "pod-template-hash"
+LATER: Final = ((20, "h1"), (20, "h2"), (21, "h1"), (250, "h2"))  # the address and the hash that a new pod may get
+READINGS: Final = (
+    (),
+    ({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},),
+    ({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]},),
+)  # what stands behind a policy that cannot be read: nothing that concerns us, a wall, or a door
+
+
+@st.composite
+def unsettled(draw: st.DrawFn) -> Unsettled:
+    """Draw a world with a template: its pod's address and hash are open, maybe a namespace and a policy too."""
+    spaces = ["x", "y"][: draw(st.integers(1, 2))]
+    settled = [namespace(s, draw(label_maps)) for s in spaces]
+    cast, labels = draw(pods(spaces)), draw(label_maps)
+    stand_in = pod("x/w-h1", 20, {**labels, HASH: "h1"}, [])
+    template = {"metadata": {"labels": labels}, "spec": stand_in["spec"]}
+    meta = {"namespace": "x", "name": "w"}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"template": template}}
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n1"},
+        "spec": {"podCIDRs": ["10.0.0.0/16", "fd00::/64"]},
+    }
+    rest = [draw(policies([*settled, *cast, stand_in], f"np{n}")) for n in range(draw(st.integers(1, 3)))]
+    open_space, broken = draw(st.booleans()), draw(st.sampled_from([None, None, *spaces]))
+    shown = [*(o for o in settled if not (open_space and o is settled[-1])), node, deployment, *cast, *rest]
+    if broken:
+        shown.append({**policy(f"{broken}/broken"), "spec": "deny all"})
+    outcomes = []
+    for (number, value), reading in product(LATER, READINGS if broken else READINGS[:1]):
+        namespaces = [*settled[:-1], namespace(spaces[-1], draw(label_maps))] if open_space else settled
+        new = pod("x/w-h1", number, {**labels, HASH: value}, [])
+        read = [policy(f"{broken}/broken", **spec) for spec in reading]
+        outcomes.append([*namespaces, *cast, new, *rest, *read])
+    return Unsettled(shown, outcomes)
