@@ -1,0 +1,1 @@
+"""Benchmarks: programs that `scripts/benchmark` runs. None of it is a test, and no test is timed."""
