@@ -31,7 +31,10 @@ class Backend(Protocol):
     """Reviews and readiness. Both run on the event loop and wait for nothing."""
 
     def review(self, body: bytes, *, timeout: float | None) -> Answer:
-        """Answer one AdmissionReview. `timeout`: seconds that the caller will still wait, None where it did not say."""
+        """Answer one AdmissionReview. `timeout`: seconds that the caller will still wait, None where it did not say.
+
+        After a denial the same body is asked about again, up to three times: the world may have caught up.
+        """
         ...
 
     def readiness(self) -> tuple[Check, ...]:

@@ -1,0 +1,88 @@
+"""A denial is looked at again before it is given: the world may be a moment behind what was just applied."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from starlette.types import Message, Scope
+
+from tests.serving import request_of, serving
+from webhook.api.backend import Answer, Check
+from webhook.api.drain import Drain
+from webhook.api.gate import Gate, Limits
+from webhook.api.metrics import Metrics
+from webhook.api.validate import Validate
+
+
+class Scripted:
+    """A backend that gives these outcomes one after the other, the last of them forever."""
+
+    def __init__(self, outcomes: Iterable[str]) -> None:
+        self.outcomes = list(outcomes)
+        self.timeouts: list[float | None] = []
+
+    def review(self, body: bytes, *, timeout: float | None) -> Answer:
+        assert body == b"{}"
+        outcome = self.outcomes[min(len(self.timeouts), len(self.outcomes) - 1)]
+        self.timeouts.append(timeout)
+        return Answer(200, outcome.encode(), outcome, "enforce")
+
+    def readiness(self) -> tuple[Check, ...]:
+        return ()
+
+
+def answered(backend: Scripted, query: bytes = b"") -> tuple[str, Metrics]:
+    """Return the outcome that one request gets, and what was counted."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+    scope: Scope = {"type": "http", "headers": headers, "query_string": query}
+    sent: list[Message] = []
+    metrics = Metrics()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(Validate(backend, Gate(Limits()), metrics, Drain())(scope, receive, send))
+    return sent[-1]["body"].decode(), metrics
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "gets", "asked"),
+    [
+        (["allowed", "denied"], "allowed", 1),
+        (["warned", "denied"], "warned", 1),
+        (["denied", "allowed"], "allowed", 2),
+        (["denied", "denied", "denied", "warned"], "warned", 4),
+        (["denied"], "denied", 4),
+    ],
+)
+def test_a_denial_and_only_a_denial_is_looked_at_again(outcomes: list[str], gets: str, asked: int) -> None:
+    backend = Scripted(outcomes)
+    said, metrics = answered(backend)
+    assert (said, len(backend.timeouts)) == (gets, asked)
+    labels = {"outcome": gets, "mode": "enforce", "dry_run": "false"}
+    assert metrics.registry.get_sample_value("netpol_preflight_admission_requests_total", labels) == 1
+
+
+def test_a_caller_in_a_hurry_gets_the_first_answer() -> None:
+    backend = Scripted(["denied", "allowed"])
+    assert answered(backend, b"timeout=100ms")[0] == "denied"
+    assert len(backend.timeouts) == 1
+
+
+def test_later_looks_have_less_time_left() -> None:
+    backend = Scripted(["denied"])
+    answered(backend, b"timeout=10s")
+    left = [timeout for timeout in backend.timeouts if timeout is not None]
+    assert len(left) == 4
+    assert left == sorted(left, reverse=True)
+
+
+def test_a_denial_over_tls_is_looked_at_again_and_its_slot_is_given_back(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        assert server.post(request_of("1", outcome="denied", mode="enforce")).uid == "1"
+        assert len(server.backend.seen) == 4
+        assert server.metric("admission_in_flight") == 0
