@@ -1,51 +1,72 @@
 """Dependencies on addresses: whose address it is decides what policy sees."""
 
 import ipaddress
+from typing import Final
 
-from webhook.dependencies.services import declares, through_service
+from msgspec import structs
+
+from webhook.dependencies.services import declares, named, through_service
 from webhook.dependencies.targets import Flow, Found
-from webhook.model.addresses import IPV4, IPV6, Address, Block
+from webhook.model.addresses import IPV4, IPV6, Address, Block, Family
 from webhook.model.objects import Workload
 from webhook.model.ports import Protocol
 from webhook.world import Group, View
 
 Port = int | str | None
+NODE_PORTS: Final = range(30_000, 32_768)  # --service-node-port-range of kube-apiserver, by default
 
 
 def at_address(view: View, workload: Workload, address: Address, port: Port, protocol: Protocol) -> Found:
     """Return the flows to one address: a pod's, a Service's, a node's, or one outside."""
     host = f"[{address}]" if address.family == IPV6 else str(address)
-    text = f"{port}/{protocol}"
     if (pod := view.pod_at(address)) is not None:
-        group = Group(view.top(pod), (pod,))
-        number = port if isinstance(port, int) else next((p.number for p in pod.shape.ports if p.name == port), None)
-        if number is None:
-            return Found(host, port=text, unsure=f"no container of {pod.namespace}/{pod.name} names a port `{port}`")
-        flow = Flow(group, protocol, number, families=(address.family,), declared=declares(group, number, protocol))
-        return Found(host, (flow,), text)
+        return _at_pod(host, Group(view.top(pod), (pod,)), port, protocol, address.family)
     if (service := view.service_at(address)) is not None:
         found = through_service(view, service, port, protocol, workload.ref)
-        return Found(host, found.flows, found.port, found.missing, found.unsure)
+        flows = tuple(structs.replace(flow, families=(address.family,)) for flow in found.flows)
+        return structs.replace(found, name=host, flows=flows)
+    if (why := _translated(view, host, address, port)) is not None:
+        return Found(host, port=f"{port}/{protocol}", unsure=why)
+    return _outside(view, host, address.block, port, protocol)
+
+
+def at_block(view: View, workload: Workload, block: Block, port: Port, protocol: Protocol) -> Found:
+    """Return the flow to every address of a block; the only address of a block may be a pod's or a Service's."""
+    host = f"[{block}]" if block.family == IPV6 else str(block)
+    if block.size == 1:
+        return structs.replace(
+            at_address(view, workload, Address(block.family, block.first), port, protocol), name=host
+        )
+    return _outside(view, host, block, port, protocol)
+
+
+def _at_pod(host: str, group: Group, port: Port, protocol: Protocol, family: Family) -> Found:
+    (pod,) = group.pods
+    number = named(pod.declares, port, protocol) if isinstance(port, str) else port
+    if number is None:
+        why = f"no container of {pod.namespace}/{pod.name} names a port `{port}`"
+        return Found(host, port=f"{port}/{protocol}", unsure=why)
+    flow = Flow(group, protocol, number, families=(family,), declared=declares(group, number, protocol))
+    return Found(host, (flow,), f"{number}/{protocol}")
+
+
+def _translated(view: View, host: str, address: Address, port: Port) -> str | None:
+    """Say why it cannot be told where a packet to this address ends: a Service's from outside, or a node port's."""
     if (service := view.outside_service_at(address)) is not None:
         of = f"{service.namespace}/{service.name}"
-        why = f"{host} is an outside address of Service {of}: what policy sees depends on the CNI"
-        return Found(host, port=text, unsure=why)
-    if not isinstance(port, int):
-        return Found(host, port=text, unsure=f"`{port}` is a port name, and {host} is no pod or Service")
-    flow = Flow(address.block, protocol, port)
-    return Found(host, (flow,), text, assumptions=tuple(_assumptions(view, address.block)))
+        return f"{host} is an outside address of Service {of}: what policy sees depends on the CNI"
+    node = view.node_at(address)
+    if node is not None and isinstance(port, int) and port in NODE_PORTS:
+        return f"{host} is node {node.name}, and {port} may be a NodePort: what policy sees depends on the CNI"
+    return None
 
 
-def at_block(view: View, block: Block, port: Port, protocol: Protocol) -> Found:
-    """Return the flow to every address of a block."""
-    host = f"[{block}]" if block.family == IPV6 else str(block)
+def _outside(view: View, host: str, block: Block, port: Port, protocol: Protocol) -> Found:
     if not isinstance(port, int):
-        return Found(
-            host, port=f"{port}/{protocol}", unsure=f"`{port}` is a port name, and {host} is no pod or Service"
-        )
-    return Found(
-        host, (Flow(block, protocol, port),), f"{port}/{protocol}", assumptions=tuple(_assumptions(view, block))
-    )
+        why = f"`{port}` is a port name, and {host} is no pod or Service"
+        return Found(host, port=f"{port}/{protocol}", unsure=why)
+    flow = Flow(block, protocol, port)
+    return Found(host, (flow,), f"{port}/{protocol}", assumptions=tuple(_assumptions(view, block)))
 
 
 def _assumptions(view: View, block: Block) -> list[str]:
@@ -61,4 +82,5 @@ def may_be_a_pods(view: View, block: Block) -> bool:
     if view.complete:
         return False
     cls = ipaddress.IPv4Address if block.family == IPV4 else ipaddress.IPv6Address
-    return bool(cls(block.first).is_private) and bool(cls(block.last).is_private)
+    ends = cls(block.first), cls(block.last)
+    return all(end.is_private and not end.is_link_local and not end.is_loopback for end in ends)

@@ -8,22 +8,22 @@ import re
 from collections.abc import Iterator
 from typing import Final, cast
 
+from webhook.dependencies.items import is_url, items
 from webhook.dependencies.schemes import SCHEMES
 from webhook.model.addresses import Address, Block, parse_address, parse_block
 from webhook.model.dependency import Declared, Dependency, Malformed, NameTarget, Source, Target, WorkloadTarget
 from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, Protocol
-from webhook.model.refs import KIND_OF_WORD
+from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS
 
 MOST_ITEMS: Final = 200  # of one workload; a 256 KiB annotation must not cost seconds
 SHOWN: Final = 60  # characters of a malformed item that a message repeats
 FORM: Final = "name[.namespace][:port[/TCP|UDP|SCTP]]"
 
-_URL = re.compile(r"(?:jdbc:)?(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_URL = re.compile(r"(?:jdbc:)?(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
 _NAME = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
 _LONGEST_NAME: Final = 253
 _PORT_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _BRACKETS = re.compile(r"\[(?P<inside>[^\]]*)\](?P<prefix>/\d+)?(?P<tail>.*)", re.DOTALL)
-_ITEM = re.compile(r"(?:(?:jdbc:)?[A-Za-z][A-Za-z0-9+.-]*://(?:[^\s/?#@]*@)?)?[^,\n]*", re.DOTALL)
 
 
 class _Expected(Exception):  # noqa: N818 - carries what was expected; never leaves this module
@@ -31,83 +31,92 @@ class _Expected(Exception):  # noqa: N818 - carries what was expected; never lea
 
 
 def parse(text: str, source: Source = "annotation") -> tuple[Declared, ...]:
-    """Read a whole annotation; each item is a Dependency or Malformed with its position, counted from 1."""
+    """Read a whole annotation; each item is a Dependency or Malformed with its position, counted from 1.
+
+    A URL with several hosts is one item and several Dependencies.
+    """
     found: dict[Declared, None] = {}
-    for position, item in enumerate(_items(text), 1):
+    for position, item in enumerate(items(text), 1):
         if position > MOST_ITEMS:
             found[Malformed(position, "…", f"at most {MOST_ITEMS} items", source)] = None
             break
         try:
-            found[_item(item, source)] = None
+            found.update(dict.fromkeys(_item(item, source)))
         except _Expected as error:
             found[Malformed(position, shown(item), str(error), source)] = None
     return tuple(found)
 
 
-def _items(text: str) -> Iterator[str]:
-    """Yield items between commas and newlines. A comma in a URL's user info separates nothing."""
-    start = 0
-    while start < len(text):
-        while start < len(text) and (text[start] in ",\n" or text[start].isspace()):
-            start += 1
-        match = _ITEM.match(text, start)
-        if match is None or match.end() == start:
-            return
-        if item := match.group().strip():
-            yield item
-        start = match.end()
-
-
 def shown(item: str) -> str:
     """Return as much of a malformed item as is safe to print: nothing that may be user info, path or query."""
-    url = _URL.fullmatch(item)
-    if url:
+    if url := _URL.fullmatch(item):
         item = f"{url['scheme'].lower()}://…"
-    elif "@" in item or "=" in item or "?" in item:
+    elif is_url(item):
+        item = "jdbc:…"
+    elif any(c in item for c in "@=?;"):
         item = "…"
-    printable = "".join(c if c.isprintable() else "?" for c in item)
+    elif item.count("/") > 1:
+        item = "/".join(item.split("/", 2)[:2]) + "/…"
+    printable = "".join(c if c.isprintable() else "?" for c in item[: SHOWN + 1])
     return printable if len(printable) <= SHOWN else printable[:SHOWN] + "…"
 
 
-def _item(item: str, source: Source) -> Dependency:
+def _item(item: str, source: Source) -> tuple[Dependency, ...]:
     if url := _URL.fullmatch(item):
-        return _url(url["scheme"].lower(), url["rest"], source)
+        return tuple(_url(url["scheme"].lower(), url["rest"], source))
+    if is_url(item):
+        raise _Expected("a URL as jdbc:SCHEME://HOST[:PORT]")
     kind, slash, rest = item.partition("/")
     if slash and kind.lower() in KIND_OF_WORD:
-        host, port, protocol = _host_port(rest)
-        name, dot, namespace = host.lower().partition(".")
-        _check_name(host.lower())
-        return Dependency(
-            WorkloadTarget(KIND_OF_WORD[kind.lower()], name, namespace if dot else None), port, protocol, source
-        )
+        return (_workload(KIND_OF_WORD[kind.lower()], rest, source),)
+    if slash and _PORT_NAME.fullmatch(kind.lower()) and not kind.isdigit():
+        raise _Expected(f"a workload's kind before the slash: {', '.join(SHORT_KINDS.values())}")
     host, port, protocol = _host_port(item)
     target = _target(host, scheme=False)
     if isinstance(target, Address | Block) and port is None:
         raise _Expected("a port behind the address: ADDRESS:PORT")
-    return Dependency(target, port, protocol, source)
+    return (Dependency(target, port, protocol, source),)
 
 
-def _url(scheme: str, rest: str, source: Source) -> Dependency:
+def _workload(kind: str, text: str, source: Source) -> Dependency:
+    host, port, protocol = _host_port(text)
+    host = host.strip().lower()
+    name, _, namespace = host.rstrip(".").partition(".")
+    if "*" in host or not _is_name(host):
+        raise _Expected("KIND/NAME[.NAMESPACE][:PORT[/TCP|UDP|SCTP]]")
+    return Dependency(WorkloadTarget(kind, name, namespace or None), port, protocol, source)
+
+
+def _url(scheme: str, rest: str, source: Source) -> Iterator[Dependency]:
     authority = re.split(r"[/?#\\;\s]", rest, maxsplit=1)[0]
     beyond = rest[len(authority) :]
-    if "@" not in authority and "@" in beyond and ":" in authority:
-        raise _Expected("user info with its special characters percent-encoded")
-    host, port, protocol = _host_port(authority.rpartition("@")[2])
-    known = SCHEMES.get(scheme.partition("+")[0])
+    if "@" in beyond:
+        raise _Expected("no `@` but behind user info, whose special characters are percent-encoded")
+    if "," in beyond:
+        raise _Expected("no `,` in a query: write %2C, or the next item on its own line")
+    for host in authority.rpartition("@")[2].split(","):
+        yield _url_host(scheme, host, source)
+
+
+def _url_host(scheme: str, text: str, source: Source) -> Dependency:
+    host, port, protocol = _host_port(text)
     if isinstance(port, str):
         raise _Expected("a number as the port of a URL")
+    known = SCHEMES.get(scheme.partition("+")[0])
     if known is not None:
         protocol = known[0]
         port = known[1] if port is None else port
     target = _target(host, scheme=True)
     if isinstance(target, Address | Block) and port is None:
-        raise _Expected(f"a port: the scheme `{scheme}` has no default")
+        raise _Expected("a port: this scheme has no default")
     return Dependency(target, port, protocol, source)
 
 
 def _host_port(item: str) -> tuple[str, int | str | None, Protocol]:
     """Split `host[:port[/protocol]]`; the host may be a CIDR block or in brackets."""
     if brackets := _BRACKETS.fullmatch(item):
+        if ":" not in brackets["inside"]:
+            raise _Expected("an IPv6 address in the brackets: [ADDRESS]:PORT")
         host, tail = brackets["inside"] + (brackets["prefix"] or ""), brackets["tail"]
     elif item.count(":") > 1:
         raise _Expected("an IPv6 address in brackets: [ADDRESS]:PORT")
@@ -140,16 +149,19 @@ def _protocol(word: str) -> Protocol:
 
 
 def _target(host: str, *, scheme: bool) -> Target:
-    host = host.strip().lower()
+    host = host.strip()
+    if not host.isascii():  # the small letter of some others is an ASCII one
+        raise _Expected(FORM)
+    host = host.lower()
     try:
         return parse_block(host) if "/" in host else parse_address(host)
     except ValueError:
-        if "/" in host or ":" in host or re.fullmatch(r"[0-9.]+", host):
+        if ":" in host or re.fullmatch(r"[0-9.]+(?:/.*)?", host):
             raise _Expected("an address, or a block as ADDRESS/PREFIX") from None
-    _check_name(host)
+    if not _is_name(host):
+        raise _Expected(FORM)
     return NameTarget(host, scheme)
 
 
-def _check_name(host: str) -> None:
-    if len(host) > _LONGEST_NAME or not _NAME.fullmatch(host) or ".." in host:
-        raise _Expected(FORM)
+def _is_name(host: str) -> bool:
+    return len(host) <= _LONGEST_NAME and _NAME.fullmatch(host) is not None and ".." not in host

@@ -1,9 +1,9 @@
 """One dependency of one workload, looked up as the pod's resolver would (design.md §5)."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from webhook.dependencies.addresses import at_address, at_block
-from webhook.dependencies.services import declares, through_service
+from webhook.dependencies.services import declared_ports, declares, declaring, has, through_service
 from webhook.dependencies.targets import Flow, Found, Missing
 from webhook.model.addresses import Address, Block
 from webhook.model.dependency import Dependency, NameTarget, Source, WorkloadTarget
@@ -15,6 +15,7 @@ from webhook.world import Group, View
 
 Port = int | str | None
 QUALIFIED = 2  # parts of `name.namespace`
+OF_A_POD = 3  # parts of `pod.service.namespace`
 
 
 class Resolved(Struct, frozen=True):
@@ -32,7 +33,7 @@ def resolve(view: View, workload: Workload, dependency: Dependency) -> Resolved:
     if isinstance(target, Address):
         found = at_address(view, workload, target, port, protocol)
     elif isinstance(target, Block):
-        found = at_block(view, target, port, protocol)
+        found = at_block(view, workload, target, port, protocol)
     elif isinstance(target, WorkloadTarget):
         found = _workload(view, workload, target, port, protocol)
     else:
@@ -49,27 +50,36 @@ def _name(view: View, workload: Workload, target: NameTarget, port: Port, protoc
     if not absolute and (host.startswith("*.") or host.endswith(".")):
         return _external(bare, port, protocol)
     parts = inside.split(".")
-    for namespace, name in _places(parts, own):
+    for namespace, name in _places(parts, own, absolute=absolute):
         if found := _in_namespace(view, workload, namespace, name, port, protocol):
             return found
-    if absolute or len(parts) == 1:
+    if absolute or len(parts) == 1 or _pod_missing(view, parts):
         return _absent(view, parts, own, port, protocol, known=True)
     if len(parts) > QUALIFIED or (target.scheme and not view.has_namespace(parts[1])):
         return _external(bare, port, protocol)
     return _absent(view, parts, own, port, protocol, known=view.has_namespace(parts[1]))
 
 
-def _places(parts: list[str], own: str) -> list[tuple[str, str]]:
-    """Return (namespace, name or pod.service) in the order of the resolver's search list."""
+def _places(parts: list[str], own: str, *, absolute: bool) -> list[tuple[str, str]]:
+    """Return (namespace, name or pod.service) in the order of the resolver's search list.
+
+    `absolute`: it ended in `.svc`, which the search list's first entry makes no name of.
+    """
     match len(parts):
         case 1:
             return [(own, parts[0])]
         case 2:
-            return [(own, ".".join(parts)), (parts[1], parts[0])]
+            inside = [] if absolute else [(own, ".".join(parts))]
+            return [*inside, (parts[1], parts[0])]
         case 3:
             return [(parts[2], f"{parts[0]}.{parts[1]}")]
         case _:
             return []
+
+
+def _pod_missing(view: View, parts: list[str]) -> bool:
+    """Say whether `pod.service.namespace` is about a Service that is here, so that only the pod is not."""
+    return len(parts) == OF_A_POD and view.service(parts[2], parts[1]) is not None
 
 
 def _in_namespace(
@@ -90,17 +100,24 @@ def _in_namespace(
 def _service(view: View, workload: Workload, service: Service, port: Port, protocol: Protocol) -> Found:
     if service.external_name is None:
         return through_service(view, service, port, protocol, workload.ref)
-    alias = service.external_name.lower().rstrip(".")
-    inside = alias.removesuffix(f".{view.settings.cluster_domain}").removesuffix(".svc").split(".")
-    name = f"{service.name}.{service.namespace}"
-    if len(inside) == QUALIFIED and len(inside) != len(alias.split(".")):
-        behind = view.service(inside[1], inside[0])
-        if behind is not None and behind.external_name is None:
-            found = through_service(view, behind, port, protocol, workload.ref)
-            return Found(name, found.flows, found.port, found.missing, found.unsure)
     number = next((p.port for p in service.ports if port == p.name), port)
-    outside = _external(alias, number, protocol)
-    return Found(name, outside.flows, outside.port, outside.missing, outside.unsure)
+    found = _aliased(view, workload, service.external_name.lower().rstrip("."), number, protocol)
+    return structs.replace(found, name=f"{service.name}.{service.namespace}")
+
+
+def _aliased(view: View, workload: Workload, alias: str, port: Port, protocol: Protocol) -> Found:
+    """Follow an ExternalName, once: it is a whole DNS name, to which no search list is applied."""
+    inside = alias.removesuffix(f".{view.settings.cluster_domain}").removesuffix(".svc")
+    if inside == alias:
+        return _external(alias, port, protocol)
+    parts = inside.split(".")
+    behind = view.service(parts[1], parts[0]) if len(parts) == QUALIFIED else None
+    if behind is None:
+        return _absent(view, parts, parts[-1], port, protocol, known=True)
+    if behind.external_name is not None:
+        why = f"it leads to {alias}, which is an ExternalName itself; only one is followed"
+        return Found(alias, port=_text(port, protocol), unsure=why)
+    return through_service(view, behind, port, protocol, workload.ref)
 
 
 def _pod_behind(
@@ -110,22 +127,29 @@ def _pod_behind(
     service = view.service(namespace, service_name)
     if service is None or not service.headless:
         return None
+    one = next((g for group in view.backends(service) if (g := _stable(group, pod_name))), None)
+    if one is None:
+        return None
     text = f"{pod_name}.{service_name}.{namespace}"
-    for group in view.backends(service):
-        pods = tuple(p for p in group.pods if p.name == pod_name)
-        stable = group.ref.kind == "StatefulSet" and pod_name.rpartition("-")[0] == group.ref.name
-        if pods or (stable and group.template is not None):
-            one = Group(group.ref, pods, group.template)
-            number = next((p.port for p in service.ports if port in (p.port, p.name)), port)
-            if number is None:
-                flows = tuple(Flow(one, p.protocol, p.port) for p in service.ports)
-                return Found(text, flows)
-            if isinstance(number, str):
-                facts = (("service", f"{namespace}/{service_name}"), ("port", f"{port}/{protocol}"))
-                return Found(text, port=f"{port}/{protocol}", missing=(Missing("NP202", facts),))
-            flow = Flow(one, protocol, number, declared=declares(one, number, protocol))
-            return Found(text, (flow,), f"{number}/{protocol}")
-    return None
+    number = next((p.port for p in service.ports if port in (p.port, p.name)), port)
+    if isinstance(number, str):
+        facts = (("service", f"{namespace}/{service_name}"), ("port", f"{port}/{protocol}"), ("has", has(service)))
+        return Found(text, port=f"{port}/{protocol}", missing=(Missing("NP202", facts),))
+    wanted = [(number, protocol)] if number is not None else [(p.port, p.protocol) for p in service.ports]
+    flows = tuple(
+        Flow(one, spoken, dialled, families=service.families, declared=declares(one, dialled, spoken))
+        for dialled, spoken in wanted
+    )
+    return Found(text, flows, _text(number, protocol))
+
+
+def _stable(group: Group, pod_name: str) -> Group | None:
+    """Return the one pod of that name; before there are pods, the template that a StatefulSet makes it from."""
+    if pods := tuple(pod for pod in group.pods if pod.name == pod_name):
+        return Group(group.ref, pods)
+    name, _, ordinal = pod_name.rpartition("-")
+    stable = group.ref.kind == "StatefulSet" and name == group.ref.name and ordinal.isdecimal()
+    return group if stable and group.template is not None else None
 
 
 def _workload(view: View, workload: Workload, target: WorkloadTarget, port: Port, protocol: Protocol) -> Found:
@@ -142,24 +166,19 @@ def _group(view: View, ref: WorkloadRef, text: str, port: Port, protocol: Protoc
     """Flows to a workload's pods themselves: no Service translates anything."""
     pods, template = view.pods_of(ref), view.workload(ref)
     group = Group(ref, pods, None if pods else template)
-    ports = (
-        template.template.declares
-        if template and not pods
-        else tuple(dict.fromkeys(p for d in pods for p in d.declares))
-    )
     if isinstance(port, int):
         declared = declares(group, port, protocol)
         lost = () if declared else (_undeclared(ref, port, protocol),)
         return Found(text, (Flow(group, protocol, port, declared=declared),), _text(port, protocol), lost)
-    chosen = [p for p in ports if port is None or (p.name == port and p.protocol == protocol)]
+    chosen = [p for p in declared_ports(group) if port is None or (p.name == port and p.protocol == protocol)]
     if not chosen:
         facts = (
             ("service", str(ref)),
             ("port", _text(port, protocol)),
-            ("has", ", ".join(f"{p.number}/{p.protocol}" for p in ports)),
+            ("has", ", ".join(f"{p.number}/{p.protocol}" for p in declared_ports(group)) or "none"),
         )
         return Found(text, port=_text(port, protocol), missing=(Missing("NP202", facts),))
-    flows = tuple(Flow(group, p.protocol, p.number) for p in chosen)
+    flows = tuple(Flow(declaring(group, p), p.protocol, p.number) for p in chosen)
     return Found(text, flows, "*" if port is None else f"{chosen[0].number}/{protocol}")
 
 

@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 
 from webhook.dependencies.targets import Flow, Found, Missing
-from webhook.model.objects import Service, ServicePort
+from webhook.model.objects import Pod, Service, ServicePort
 from webhook.model.ports import ContainerPort, Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.world import Group, View
 
 Facts = tuple[tuple[str, str], ...]
+Port = int | str | None
 
 
-def through_service(
-    view: View, service: Service, port: int | str | None, protocol: Protocol, own: WorkloadRef
-) -> Found:
+def through_service(view: View, service: Service, port: Port, protocol: Protocol, own: WorkloadRef) -> Found:
     """Return the flows of `service:port`. `own`: the workload that asks."""
     name = f"{service.name}.{service.namespace}"
     ports = [p for p in service.ports if p.protocol == protocol and port in (p.port, p.name)]
@@ -21,9 +20,10 @@ def through_service(
         ports = list(service.ports)
     if not ports and service.headless and isinstance(port, int):
         ports = [ServicePort(port, protocol)]  # its name resolves to the pods; kube-proxy has no part in it
-    text = _port_text(ports[0], port) if port is not None and ports else (f"{port}/{protocol}" if port else "*")
     if not ports:
-        return Found(name, port=text, missing=(Missing("NP202", _no_port(service, port, protocol)),))
+        text = "*" if port is None else f"{port}/{protocol}"
+        return Found(name, port=text, missing=(Missing("NP202", _no_port(view, service, port, text)),))
+    text = "*" if port is None else _port_text(ports[0], port)
     flows: list[Flow] = []
     missing: list[Missing] = []
     for wanted in ports:
@@ -33,30 +33,42 @@ def through_service(
     return Found(name, tuple(flows), text, tuple(dict.fromkeys(missing)), assumptions=())
 
 
-def _port_text(port: ServicePort, asked: int | str | None) -> str:
+def _port_text(port: ServicePort, asked: Port) -> str:
     return f"{asked if isinstance(asked, int) else port.port}/{port.protocol}"
 
 
-def _no_port(service: Service, port: int | str | None, protocol: Protocol) -> Facts:
+def has(service: Service) -> str:
+    """Return the ports that a Service has, as a message lists them."""
+    return ", ".join(f"{p.port}/{p.protocol}" for p in service.ports) or "none"
+
+
+def _no_port(view: View, service: Service, port: Port, text: str) -> Facts:
     """Say what the Service has instead, and which slip it looks like."""
-    has = ", ".join(f"{p.port}/{p.protocol}" for p in service.ports) or "none"
-    hint = ""
+    facts = (("service", f"{service.namespace}/{service.name}"), ("port", text), ("has", has(service)))
     for other in service.ports:
-        spoken = f"{other.port}/{other.protocol}"
-        if port in (other.port, other.name):
-            hint = f"it speaks {other.protocol}: write {spoken}"
-        elif port is not None and port == other.target:
-            hint = f"{port} is the target port: write the Service's port, {spoken}"
-    facts = (("service", f"{service.namespace}/{service.name}"), ("port", f"{port}/{protocol}"), ("has", has))
-    return (*facts, ("hint", hint)) if hint else facts
+        if port is not None and port in (other.port, other.name):
+            return (*facts, ("hint", f"it speaks {other.protocol}: write {other.port}/{other.protocol}"))
+    for other in service.ports:
+        if port is not None and port in _targets(view, service, other):
+            spoken = f"{other.port}/{other.protocol}"
+            return (*facts, ("hint", f"{port} is the target port: write the Service's port, {spoken}"))
+    return facts
+
+
+def _targets(view: View, service: Service, port: ServicePort) -> set[int | str | None]:
+    """Return the target port, and the numbers that a name stands for on the backends."""
+    if not isinstance(port.target, str):
+        return {port.target}
+    groups = view.backends(service)
+    return {port.target, *(n for g in groups for n, _ in by_name(g, port.target, port.protocol) if n is not None)}
 
 
 def _flows(
-    view: View, service: Service, wanted: ServicePort, asked: int | str | None, own: WorkloadRef
+    view: View, service: Service, wanted: ServicePort, asked: Port, own: WorkloadRef
 ) -> tuple[list[Flow], list[Missing]]:
     facts = (("service", f"{service.namespace}/{service.name}"), ("port", f"{wanted.port}/{wanted.protocol}"))
     if service.selector is None:
-        flows = list(_listed(view, service, wanted, own))
+        flows = list(_listed(view, service, wanted, asked, own))
         return flows, [] if flows else [Missing("NP204", facts)]
     groups = view.backends(service)
     if not groups:
@@ -88,9 +100,7 @@ def _flow(service: Service, wanted: ServicePort, group: Group, number: int, own:
     )
 
 
-def _by_number(
-    service: Service, wanted: ServicePort, asked: int | str | None, group: Group
-) -> Iterator[tuple[int | None, Group]]:
+def _by_number(service: Service, wanted: ServicePort, asked: Port, group: Group) -> Iterator[tuple[int | None, Group]]:
     """Split a group by the number that the target port stands for on each of its pods."""
     if service.headless and (isinstance(asked, int) or asked is None):
         yield wanted.port, group  # the client dials the pod itself: no translation
@@ -98,15 +108,32 @@ def _by_number(
     target = wanted.target if wanted.target is not None else wanted.port
     if isinstance(target, int):
         yield target, group
-        return
+    else:
+        yield from by_name(group, target, wanted.protocol)
+
+
+def by_name(group: Group, name: str, protocol: Protocol) -> Iterator[tuple[int | None, Group]]:
+    """Split a group by the number that a port's name stands for on each pod; None where it stands for nothing."""
     if group.template is not None:
-        yield named(group.template.template.declares, target, wanted.protocol), group
+        yield named(group.template.template.declares, name, protocol), group
         return
-    parts: dict[int | None, list[int]] = {}
-    for index, pod in enumerate(group.pods):
-        parts.setdefault(named(pod.declares, target, wanted.protocol), []).append(index)
+    parts: dict[int | None, list[Pod]] = {}
+    for pod in group.pods:
+        parts.setdefault(named(pod.declares, name, protocol), []).append(pod)
     for number, members in parts.items():
-        yield number, Group(group.ref, tuple(group.pods[i] for i in members))
+        yield number, Group(group.ref, tuple(members))
+
+
+def declared_ports(group: Group) -> tuple[ContainerPort, ...]:
+    """Return every port that some container of the group declares, each once."""
+    if group.template is not None:
+        return group.template.template.declares
+    return tuple(dict.fromkeys(port for pod in group.pods for port in pod.declares))
+
+
+def declaring(group: Group, port: ContainerPort) -> Group:
+    """Return the part of a group that declares `port`; replicas may differ while they are rolled out."""
+    return Group(group.ref, tuple(p for p in group.pods if port in p.declares), group.template)
 
 
 def named(ports: tuple[ContainerPort, ...], name: str, protocol: Protocol) -> int | None:
@@ -116,18 +143,23 @@ def named(ports: tuple[ContainerPort, ...], name: str, protocol: Protocol) -> in
 
 def declares(group: Group, number: int, protocol: Protocol) -> bool:
     """Say whether any container of the group declares the port. Declaring is not needed, only telling."""
-    shapes = [group.template.template.declares] if group.template else [p.declares for p in group.pods]
-    return any(p.number == number and p.protocol == protocol for ports in shapes for p in ports)
+    return any(p.number == number and p.protocol == protocol for p in declared_ports(group))
 
 
-def _listed(view: View, service: Service, wanted: ServicePort, own: WorkloadRef) -> Iterator[Flow]:
-    """Yield flows to endpoints that somebody listed: pods where the address is a pod's, else plain addresses."""
+def _listed(view: View, service: Service, wanted: ServicePort, asked: Port, own: WorkloadRef) -> Iterator[Flow]:
+    """Yield flows to endpoints that somebody listed: pods where the address is a pod's, else plain addresses.
+
+    Behind a headless Service a number is dialled as it is, whatever port is listed.
+    """
+    unchanged = service.headless and not isinstance(asked, str)
+    found: dict[Flow, None] = {}
     for address, number, name in view.endpoints(service):
-        if name != wanted.name:
+        if name != wanted.name and not unchanged:
             continue
-        port = wanted.port if number is None else number
+        port = wanted.port if number is None or unchanged else number
         pod = view.pod_at(address)
         if pod is None:
-            yield Flow(address.block, wanted.protocol, port, wanted.port, service.families)
+            found[Flow(address.block, wanted.protocol, port, wanted.port, service.families)] = None
         else:
-            yield _flow(service, wanted, Group(view.top(pod), (pod,)), port, own)
+            found[_flow(service, wanted, Group(view.top(pod), (pod,)), port, own)] = None
+    yield from found

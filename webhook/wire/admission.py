@@ -65,13 +65,16 @@ def _request(request: Raw, uid: str) -> AdmissionRequest:
 
 def _with_objects(base: AdmissionRequest, request: Raw) -> AdmissionRequest:
     try:
-        new = mapping(request, "object", "request")
+        new = mapping(request, "object", "")
         if not new:
             return base
         owned = meta.controller(new) is not None
         current = workloads.workload(new, base.kind, base.namespace or "default", _name(new, base))
     except Malformed as error:
-        return msgspec.structs.replace(base, problem=f"request.object: {error}")
+        problem = "; ".join(
+            f"request.object{'' if p.path == 'object' else '.' + p.path}: {p.expected}" for p in error.problems
+        )
+        return msgspec.structs.replace(base, problem=problem)
     return msgspec.structs.replace(base, workload=current, owned=owned, old=_old(request, base))
 
 
@@ -87,4 +90,7 @@ def _old(request: Raw, base: AdmissionRequest) -> Workload | None:
 def _name(raw: Raw, base: AdmissionRequest) -> str:
     metadata = mapping(raw, "metadata", "")
     generated = string(metadata, "generateName", "metadata")
-    return string(metadata, "name", "metadata") or base.name or (generated + _GENERATED if generated else _GENERATED)
+    found = string(metadata, "name", "metadata") or base.name or generated + _GENERATED
+    if len(found) > meta.LONGEST_NAME + len(_GENERATED):
+        fail("metadata.name", f"expected at most {meta.LONGEST_NAME} characters")
+    return found

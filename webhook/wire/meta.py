@@ -27,14 +27,18 @@ def namespace(raw: Raw, default: str) -> str:
     return found
 
 
-def labels(raw: Raw, path: str = "metadata") -> Labels:
-    """Return the labels of `raw`, which has `metadata`."""
-    return Labels(string_map(mapping(raw, "metadata", path), "labels", path))
+def labels(raw: Raw, path: str = "") -> Labels:
+    """Return the labels of `raw`, which has `metadata`. `path` is the path of `raw`."""
+    return Labels(string_map(*_metadata(raw, "labels", path)))
 
 
-def annotations(raw: Raw, path: str = "metadata") -> Mapping[str, str]:
-    """Return the annotations of `raw`, which has `metadata`."""
-    return string_map(mapping(raw, "metadata", path), "annotations", path)
+def annotations(raw: Raw, path: str = "") -> Mapping[str, str]:
+    """Return the annotations of `raw`, which has `metadata`. `path` is the path of `raw`."""
+    return string_map(*_metadata(raw, "annotations", path))
+
+
+def _metadata(raw: Raw, key: str, path: str) -> tuple[Raw, str, str]:
+    return mapping(raw, "metadata", path), key, f"{path}.metadata" if path else "metadata"
 
 
 def controller(raw: Raw) -> Owner | None:

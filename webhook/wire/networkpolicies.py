@@ -13,11 +13,19 @@ from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Ru
 from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
 from webhook.model.refs import PolicyRef
 from webhook.wire import meta
+from webhook.wire.selectors import KEYS as SELECTOR_KEYS
 from webhook.wire.selectors import selector
 from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string, strings
 from webhook.wire.workloads import protocol
 
-_PEER_KEYS = frozenset({"podSelector", "namespaceSelector", "ipBlock"})
+_SPEC_KEYS = frozenset({"podSelector", "policyTypes", "ingress", "egress"})
+_INSIDE_PEER = {
+    "ipBlock": frozenset({"cidr", "except"}),
+    "namespaceSelector": SELECTOR_KEYS,
+    "podSelector": SELECTOR_KEYS,
+}
+_PEER_KEYS = frozenset(_INSIDE_PEER)
+_PORT_KEYS = frozenset({"protocol", "port", "endPort"})
 _SECTIONS = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
 Problems = list[str]
 T = TypeVar("T")
@@ -29,15 +37,18 @@ def network_policy(raw: Raw, namespace: str) -> Policy:
     try:
         spec = mapping(raw, "spec", "")
     except Malformed as error:
-        return Policy(ref, namespace, None, problems=(str(error),), unreadable=str(error))
+        return Policy(ref, namespace, None, unreadable=str(error))
     subject, problems = _subject(spec)
     try:
+        _known(spec, _SPEC_KEYS, "spec")
         types = _types(spec)
         sections = {
-            d: _section(spec, key, peers, problems) for d, key, peers in _SECTIONS if spec.get(key) or d in types
+            d: _section(spec, key, peers, problems)
+            for d, key, peers in _SECTIONS
+            if spec.get(key) not in (None, []) or d in types
         }
     except Malformed as error:
-        return Policy(ref, namespace, subject, problems=(*problems, str(error)), unreadable=str(error))
+        return Policy(ref, namespace, subject, problems=tuple(problems), unreadable=str(error))
     return Policy(
         ref,
         namespace,
@@ -47,6 +58,12 @@ def network_policy(raw: Raw, namespace: str) -> Policy:
         idle=tuple((d, section) for d, section in sections.items() if d not in types),
         problems=tuple(problems),
     )
+
+
+def _known(raw: Raw, keys: frozenset[str], path: str) -> None:
+    """Fail on a field that the API does not have: a slip, or a newer API; either way its meaning is lost."""
+    if strange := sorted(str(key) for key in raw if key not in keys):
+        fail(path, f"expected {', '.join(sorted(keys))}, not {shown(strange[0])}")
 
 
 def _subject(spec: Raw) -> tuple[Selector | None, Problems]:
@@ -85,11 +102,12 @@ def _section(spec: Raw, key: str, peers_key: str, problems: Problems) -> Section
 
 
 def _rule(raw: Raw, index: int, path: str, peers_key: str, problems: Problems) -> Rule:
-    strange = sorted(str(key) for key in raw if key not in (peers_key, "ports"))
-    if strange:
-        fail(path, f"expected `{peers_key}` and `ports`, not {shown(strange[0])}")
+    _known(raw, frozenset({peers_key, "ports"}), path)
+    for place, entry in enumerate(mappings(raw, "ports", path)):
+        _known(entry, _PORT_KEYS, f"{path}.ports[{place}]")
     peers = _each(mappings(raw, peers_key, path), f"{path}.{peers_key}", _peer, problems)
     ports = _each(mappings(raw, "ports", path), f"{path}.ports", _port, problems)
+    problems += [peer.reason for peer in peers or () if isinstance(peer, UnclearPeer)]
     return Rule(index, peers, ports)
 
 
@@ -105,26 +123,31 @@ def _each(entries: Sequence[Raw], path: str, read: Callable[[Raw, str], T], prob
 
 
 def _peer(raw: Raw, path: str) -> Peer:
-    strange = sorted(str(key) for key in raw if key not in _PEER_KEYS)
-    if strange or not raw:
-        what = shown(strange[0]) if strange else "an empty peer"
-        return UnclearPeer(f"{path}: expected podSelector, namespaceSelector or ipBlock, not {what}")
-    block = raw.get("ipBlock")
-    if block is not None and (raw.get("podSelector") is not None or raw.get("namespaceSelector") is not None):
-        fail(path, "expected ipBlock alone, or selectors")
-    if block is not None:
+    given = {key for key, value in raw.items() if value is not None}
+    try:
+        _known(raw, _PEER_KEYS, path)
+        if not given:
+            fail(path, "expected podSelector, namespaceSelector or ipBlock, not an empty peer")
+        for key, keys in _INSIDE_PEER.items():
+            _known(mapping(raw, key, path), keys, f"{path}.{key}")
+    except Malformed as error:
+        return UnclearPeer(str(error))
+    if "ipBlock" in given:
+        if len(given) > 1:
+            fail(path, "expected ipBlock alone, or selectors")
         return _block(mapping(raw, "ipBlock", path), f"{path}.ipBlock")
     namespaces = None
-    if raw.get("namespaceSelector") is not None:
+    if "namespaceSelector" in given:
         namespaces = selector(mapping(raw, "namespaceSelector", path), f"{path}.namespaceSelector")
-    pods = selector(mapping(raw, "podSelector", path), f"{path}.podSelector") if "podSelector" in raw else EVERYTHING
+    pods = selector(mapping(raw, "podSelector", path), f"{path}.podSelector") if "podSelector" in given else EVERYTHING
     return PodPeer(namespaces, pods)
 
 
 def _block(raw: Raw, path: str) -> Peer:
     texts = [string(raw, "cidr", path), *strings(raw, "except", path)]
     for text in texts:
-        if any(_leading_zero(part) for part in text.partition("/")[0].split(".")):
+        address, _, prefix = text.partition("/")
+        if any(_leading_zero(part) for part in (*address.split("."), prefix)):
             return UnclearPeer(f"{path}: {shown(text)} has leading zeros, which readers take differently")
     block, *excepts = [_cidr(text, path) for text in texts]
     for inner in excepts:
@@ -133,8 +156,8 @@ def _block(raw: Raw, path: str) -> Peer:
     return BlockPeer(block, tuple(excepts))
 
 
-def _leading_zero(octet: str) -> bool:
-    return octet.isdigit() and len(octet) > 1 and octet.startswith("0")
+def _leading_zero(number: str) -> bool:
+    return number.isdigit() and len(number) > 1 and number.startswith("0")
 
 
 def _cidr(text: str, path: str) -> Block:

@@ -4,12 +4,12 @@ from webhook.model.labels import Operator, Requirement, Selector
 from webhook.wire.shapes import Raw, fail, mappings, shown, string, string_map, strings
 
 _OPERATORS = {o.value: o for o in Operator}
-_KEYS = frozenset({"matchLabels", "matchExpressions"})
+KEYS = frozenset({"matchLabels", "matchExpressions"})
 
 
 def selector(raw: Raw, path: str) -> Selector:
     """Read a selector as `metav1.LabelSelectorAsSelector` does, with the checks of API validation."""
-    if strange := sorted(str(key) for key in raw if key not in _KEYS):
+    if strange := sorted(str(key) for key in raw if key not in KEYS):
         fail(path, f"expected matchLabels and matchExpressions, not {shown(strange[0])}")
     found = [
         Requirement(key, Operator.IN, frozenset((value,)))

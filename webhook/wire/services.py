@@ -47,12 +47,14 @@ def _families(spec: Raw) -> tuple[Family, ...]:
 
 
 def _outside(raw: Raw, spec: Raw) -> Iterator[Address]:
-    status = mapping(mapping(raw, "status", ""), "loadBalancer", "status")
-    entries = mappings(status, "ingress", "status.loadBalancer")
-    texts = [*strings(spec, "externalIPs", "spec"), *(string(e, "ip", "status.loadBalancer.ingress") for e in entries)]
-    for text in texts:
-        if text:
-            yield address(text, "spec.externalIPs")
+    for text in strings(spec, "externalIPs", "spec"):
+        yield address(text, "spec.externalIPs")
+    path = "status.loadBalancer"
+    for index, entry in enumerate(
+        mappings(mapping(mapping(raw, "status", ""), "loadBalancer", "status"), "ingress", path)
+    ):
+        if text := string(entry, "ip", f"{path}.ingress[{index}]"):
+            yield address(text, f"{path}.ingress[{index}].ip")
 
 
 def _port(raw: Raw, path: str) -> ServicePort:
@@ -69,17 +71,20 @@ def _port(raw: Raw, path: str) -> ServicePort:
 
 def endpoint_slice(raw: Raw, namespace_name: str) -> EndpointSlice:
     """Read an EndpointSlice; endpoints that are known not to be ready are left out."""
-    ports = tuple(
-        EndpointPort(string(p, "name", f"ports[{i}]"), protocol(p, f"ports[{i}]"), integer(p, "port", f"ports[{i}]"))
-        for i, p in enumerate(mappings(raw, "ports", ""))
-    )
     return EndpointSlice(
         namespace=namespace_name,
         name=meta.name(raw),
         service=meta.labels(raw).get("kubernetes.io/service-name") or "",
         addresses=tuple(_endpoint_addresses(raw)),
-        ports=ports,
+        ports=tuple(_endpoint_port(p, f"ports[{i}]") for i, p in enumerate(mappings(raw, "ports", ""))),
     )
+
+
+def _endpoint_port(raw: Raw, path: str) -> EndpointPort:
+    number = integer(raw, "port", path)
+    if number is not None and not FIRST_PORT <= number <= LAST_PORT:
+        fail(f"{path}.port", f"expected a port from 1 to 65535, not {shown(number)}")
+    return EndpointPort(string(raw, "name", path), protocol(raw, path), number)
 
 
 def _endpoint_addresses(raw: Raw) -> Iterator[Address]:

@@ -11,6 +11,8 @@ from msgspec import Struct
 Raw = Mapping[str, object]
 NOTHING: Raw = {}
 SHOWN = 60  # characters of a hostile value that an error repeats
+_LARGEST = 128  # bits of a number that an error repeats
+LONGEST_KEY = 317  # a DNS subdomain, `/` and 63 characters (`IsQualifiedName` of k8s.io/apimachinery)
 
 
 class Problem(Struct, frozen=True):
@@ -38,8 +40,20 @@ def fail(path: str, expected: str) -> NoReturn:
 
 
 def shown(value: object) -> str:
-    """Return a short, printable form of a hostile value."""
-    text = repr(value)
+    """Return a short, printable form of a hostile value; what is inside a list or an object is not looked at."""
+    match value:
+        case str():
+            text = repr(value[: SHOWN + 1])
+        case int() if value.bit_length() > _LARGEST:
+            return "a huge number"
+        case None | bool() | int() | float():
+            text = str(value)
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return "something else"
     return f"`{text if len(text) <= SHOWN else text[:SHOWN] + '…'}`"
 
 
@@ -116,8 +130,14 @@ def string_map(raw: Raw, key: str, path: str) -> Mapping[str, str]:
     value = mapping(raw, key, path)
     for name, item in value.items():
         if not isinstance(item, str):
-            fail(f"{_join(path, key)}[{name}]", f"expected a string, not {shown(item)}")
+            fail(f"{_join(path, key)}[{_key(name)}]", f"expected a string, not {shown(item)}")
     return cast("Mapping[str, str]", value)
+
+
+def _key(name: str) -> str:
+    """Return a hostile key as a part of a path: printable, and no longer than a label's or an annotation's may be."""
+    printable = "".join(c if c.isprintable() else "?" for c in name[:LONGEST_KEY])
+    return printable if len(name) <= LONGEST_KEY else printable + "…"
 
 
 def _join(path: str, key: str) -> str:

@@ -80,7 +80,7 @@ def _template(raw: Raw, kind: str) -> tuple[Raw, str]:
 
 def _labels_and_notes(raw: Raw, template: Raw, path: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
     top = meta.annotations(raw)
-    inner = top if template is raw else meta.annotations(template, f"{path}.metadata")
+    inner = top if template is raw else meta.annotations(template, path)
     return top, ({} if inner is top else inner)
 
 
@@ -101,7 +101,7 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
     spec_path = f"{path}.spec" if path else "spec"
     spec = mapping(raw, "spec", path)
     declared = tuple(_ports(spec, spec_path))
-    labels = meta.labels(raw, f"{path}.metadata" if path else "metadata")
+    labels = meta.labels(raw, path)
     return Template(
         shape=_shape(namespace, labels, declared, spec, spec_path, template=True),
         declares=declared,
