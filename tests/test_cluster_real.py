@@ -1,7 +1,9 @@
 """The watch against a real API server: the world that follows from it is the one that kubectl lists."""
 
 import asyncio
+import gc
 import json
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -93,6 +95,22 @@ def test_a_killed_api_server_is_waited_for_and_nothing_is_lost(control_plane: Co
             await reached(lambda: watcher.state == Live())
 
     asyncio.run(scenario())
+
+
+def test_giving_up_at_any_moment_leaves_no_socket_behind(control_plane: ControlPlane) -> None:
+    async def scenario(patience: float) -> None:
+        async with connect(str(control_plane.kubeconfig())) as connection:
+            task = asyncio.create_task(read_once(connection, RecordingSink()))
+            await asyncio.sleep(patience)
+            task.cancel()
+            await asyncio.wait([task])
+
+    for step in range(20):
+        asyncio.run(scenario(step * 0.004))
+    with warnings.catch_warnings(record=True) as left_behind:
+        warnings.simplefilter("always", ResourceWarning)
+        gc.collect()
+    assert [str(one.message) for one in left_behind] == []
 
 
 def test_a_list_longer_than_a_page_is_complete(control_plane: ControlPlane, namespace: str) -> None:

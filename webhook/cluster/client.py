@@ -4,12 +4,11 @@ Its deserialised models are not used: they cost many times the decoding itself.
 """
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -18,9 +17,10 @@ from webhook import __version__
 from webhook.cluster.credentials import configuration, in_cluster
 from webhook.cluster.errors import BadConfigError, GarbledError, UnauthorizedError, cleaned, refused, unreachable
 from webhook.cluster.proxy import route
+from webhook.cluster.sockets import Sockets
 
 if TYPE_CHECKING:
-    from kubernetes.aio.client import ApiClient
+    from kubernetes.aio.client import ApiClient, Configuration
 
 __all__ = ["Connection", "connect", "in_cluster"]
 
@@ -35,16 +35,16 @@ _LARGEST_REFUSAL: Final = 64 << 10
 class Connection:
     """Requests to one API server. Credentials that it rejects are loaded anew once, as kubectl does."""
 
-    def __init__(self, load: Callable[[], Awaitable["ApiClient"]], api: "ApiClient") -> None:
+    def __init__(self, load: Callable[[], Awaitable["_Client"]], client: "_Client") -> None:
         self._load = load
-        self._api = api
+        self._client = client
         self._renewal = asyncio.Lock()
-        self._lent: Counter[ApiClient] = Counter()
+        self._lent: Counter[_Client] = Counter()
 
     @property
     def server(self) -> str:
         """The API server's address, without user information."""
-        parts = urlsplit(self._api.configuration.host)
+        parts = urlsplit(self._client.api.configuration.host)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     async def get(self, path: str, query: Query) -> bytes:
@@ -68,13 +68,13 @@ class Connection:
         self, path: str, query: Query, limits: aiohttp.ClientTimeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         async with AsyncExitStack() as stack:
-            api = await stack.enter_async_context(self._borrowed())
+            client = await stack.enter_async_context(self._borrowed())
             try:
-                response = await self._request(api, path, query, limits)
+                response = await self._request(client.api, path, query, limits)
             except UnauthorizedError:
-                await self._renew(api)
-                api = await stack.enter_async_context(self._borrowed())
-                response = await self._request(api, path, query, limits)
+                await self._renew(client)
+                client = await stack.enter_async_context(self._borrowed())
+                response = await self._request(client.api, path, query, limits)
             try:
                 yield response
             finally:
@@ -104,28 +104,28 @@ class Connection:
         return response
 
     @asynccontextmanager
-    async def _borrowed(self) -> AsyncIterator["ApiClient"]:
+    async def _borrowed(self) -> AsyncIterator["_Client"]:
         """Lend the client of the day; one that was replaced is closed when its last stream has ended."""
-        api = self._api
-        self._lent[api] += 1
+        client = self._client
+        self._lent[client] += 1
         try:
-            yield api
+            yield client
         finally:
-            self._lent[api] -= 1
-            if api is not self._api and not self._lent[api]:
-                del self._lent[api]
-                await api.close()  # type: ignore[no-untyped-call] # generated code
+            self._lent[client] -= 1
+            if client is not self._client and not self._lent[client]:
+                del self._lent[client]
+                await client.close()
 
-    async def _renew(self, rejected: "ApiClient") -> None:
+    async def _renew(self, rejected: "_Client") -> None:
         """Load the credentials anew, unless another request already has."""
         async with self._renewal:
-            if self._api is rejected:
-                self._api = await self._load()
+            if self._client is rejected:
+                self._client = await self._load()
 
     async def close(self) -> None:
         """Close every connection."""
-        for api in {*self._lent, self._api}:
-            await api.close()  # type: ignore[no-untyped-call] # generated code
+        for client in {*self._lent, self._client}:
+            await client.close()
 
 
 @asynccontextmanager
@@ -135,8 +135,8 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
     Nothing is sent yet. Raises BadConfigError.
     """
 
-    async def load() -> "ApiClient":
-        return _client(await configuration(kubeconfig, context))
+    async def load() -> _Client:
+        return _Client(await configuration(kubeconfig, context))
 
     connection = Connection(load, await load())
     try:
@@ -145,16 +145,28 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
         await connection.close()
 
 
-def _client(settings: Any) -> "ApiClient":  # noqa: ANN401 - Configuration, imported as late as this
-    from kubernetes.aio.client import ApiClient  # noqa: PLC0415 - takes a second, and only who connects pays
+class _Client:
+    """The official client with sockets of our making."""
 
-    route(settings)
-    try:
-        api = ApiClient(settings)
-    except (OSError, ValueError) as error:
-        raise BadConfigError(f"the certificates cannot be loaded: {cleaned(str(error))}") from error
-    api.user_agent = f"netpol-preflight/{__version__} (pid {os.getpid()})"
-    return api
+    def __init__(self, settings: "Configuration") -> None:
+        from kubernetes.aio.client import ApiClient  # noqa: PLC0415 - takes a second, and only who connects pays
+
+        route(settings)
+        try:
+            self.api = ApiClient(settings)
+        except (OSError, ValueError) as error:
+            raise BadConfigError(f"the certificates cannot be loaded: {cleaned(str(error))}") from error
+        self.api.user_agent = f"netpol-preflight/{__version__}"
+        self._sockets = Sockets()
+        self._connector = aiohttp.TCPConnector(
+            ssl=self.api.rest_client.ssl_context, limit=0, socket_factory=self._sockets.make
+        )
+        settings.client_session_kwargs = {**(settings.client_session_kwargs or {}), "connector": self._connector}
+
+    async def close(self) -> None:
+        await self.api.close()  # type: ignore[no-untyped-call] # generated code
+        await self._connector.close()
+        await self._sockets.close()
 
 
 def _leave(response: aiohttp.ClientResponse) -> None:

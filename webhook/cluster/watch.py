@@ -47,7 +47,10 @@ class Sink(Protocol):
 
 
 class Pace(Struct, frozen=True):
-    """Seconds to wait after failures: `first`, doubled up to `most`, with jitter; `slow`: after 403 or 404.
+    """Seconds to wait after failures: `first`, doubled up to `most`, with jitter; up to `slow` after 403 or 404.
+
+    These too begin small: an API server that has just started forbids everything until it knows the roles, and
+    whoever installs the webhook may be about to grant them.
 
     `silence`: how long a watch may say nothing before it is asked for again. Bookmarks come about every minute
     where anything changes at all; a quiet kind and a dead connection look the same.
@@ -127,7 +130,7 @@ class _Reflector:
             except ClusterError as error:
                 delay = self._after(error)
             else:
-                delay = self._delay() if self._failures else 0.0
+                delay = self._delay(self._reads.pace.most) if self._failures else 0.0
             await asyncio.sleep(delay)
 
     async def _list(self) -> None:
@@ -159,20 +162,19 @@ class _Reflector:
         self._failures += 1
         if isinstance(error, ExpiredError):
             self._version = ""  # the server's own way of saying: list again
-            return self._delay() if self._failures > 1 else 0.0
+            return self._delay(self._reads.pace.most) if self._failures > 1 else 0.0
         self._reads.sink.trouble(self._kind, str(error))
         if isinstance(error, ForbiddenError | NotServedError):
             self._version = ""
             self._stand(Phase.FORBIDDEN if isinstance(error, ForbiddenError) else Phase.ABSENT, str(error))
-            return _jittered(self._reads.pace.slow)
+            return self._delay(self._reads.pace.slow)
         if isinstance(error, GarbledError) or self._failures > RESUMES:
             self._version = ""
         self._stand(Phase.WAITING if self._phase is Phase.WAITING else Phase.BEHIND, str(error))
-        return max(self._delay(), error.retry_after if isinstance(error, RefusedError) else 0.0)
+        return max(self._delay(self._reads.pace.most), error.retry_after if isinstance(error, RefusedError) else 0.0)
 
-    def _delay(self) -> float:
-        pace = self._reads.pace
-        return _jittered(min(pace.first * 2.0 ** min(self._failures - 1, 16), pace.most))
+    def _delay(self, most: float) -> float:
+        return _jittered(min(self._reads.pace.first * 2.0 ** min(self._failures - 1, 16), most))
 
     def _stand(self, phase: Phase, reason: str = "") -> None:
         if phase is Phase.LIVE:
