@@ -21,7 +21,7 @@ MakeScene = Callable[..., Scene]
 StartServe = Callable[..., Serve]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster_dns(control_plane: ControlPlane) -> Iterator[None]:
     """Give the cluster a DNS server that runs."""
     control_plane.apply({"apiVersion": "v1", "kind": "List", "items": story.dns()})
@@ -31,7 +31,7 @@ def cluster_dns(control_plane: ControlPlane) -> Iterator[None]:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def granted(control_plane: ControlPlane) -> Iterator[None]:
     """Let the webhook's user read what it must, and nothing else."""
     role = rights(USER, {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER})
@@ -40,7 +40,7 @@ def granted(control_plane: ControlPlane) -> Iterator[None]:
     revoke(control_plane, USER)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(
     request: pytest.FixtureRequest,
     control_plane: ControlPlane,

@@ -3,6 +3,7 @@
 from tests.e2e import story
 from tests.e2e.conftest import MakeScene, story_in
 from tests.e2e.scene import Scene, written
+from tests.e2e.serve import Serve
 from tests.e2e.story import MODE
 
 BOTH_SIDES = ("NP101", "NP102")
@@ -83,3 +84,19 @@ def test_a_service_that_comes_later_is_found(make_scene: MakeScene) -> None:
     scene.wait_ids(web_api, "NP204")
     scene.set_up(story.production(scene.namespace))
     scene.wait_ids(web_api, *BOTH_SIDES)
+
+
+def test_an_api_server_that_crashes_and_comes_back_is_followed_again(scene: Scene, served: Serve) -> None:
+    """For a moment after its start it forbids everything, for it does not know the roles yet."""
+    web_api = story.web_api(scene.namespace)
+    scene.wait_ids(web_api, *BOTH_SIDES)
+    scene.control_plane.restart_apiserver()
+
+    def whole() -> bool:
+        status, text = served.get("/readyz?verbose") or (0, "")
+        return status == 200 and ":" not in text
+
+    scene.control_plane.wait_for(whole, timeout=40, what="every watch to run again")
+    scene.wait_ids(web_api, *BOTH_SIDES)
+    assert scene.kubectl("delete", "networkpolicy", "web-api-egress", "default-deny-ingress").code == 0
+    scene.wait_ids(web_api)
