@@ -16,6 +16,7 @@ from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, Protocol
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS
 
 MOST_ITEMS: Final = 200  # of one workload; a 256 KiB annotation must not cost seconds
+MOST_HOSTS: Final = 50  # of one URL
 SHOWN: Final = 60  # characters of a malformed item that a message repeats
 FORM: Final = "name[.namespace][:port[/TCP|UDP|SCTP]]"
 
@@ -94,7 +95,10 @@ def _url(scheme: str, rest: str, source: Source) -> Iterator[Dependency]:
         raise _Expected("no `@` but behind user info, whose special characters are percent-encoded")
     if "," in beyond:
         raise _Expected("no `,` in a query: write %2C, or the next item on its own line")
-    for host in authority.rpartition("@")[2].split(","):
+    hosts = authority.rpartition("@")[2].split(",", MOST_HOSTS)
+    if len(hosts) > MOST_HOSTS:
+        raise _Expected(f"at most {MOST_HOSTS} hosts")
+    for host in hosts:
         yield _url_host(scheme, host, source)
 
 

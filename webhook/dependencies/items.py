@@ -12,6 +12,7 @@ from webhook.model.refs import KIND_OF_WORD
 
 _SCHEME: Final = r"(?:jdbc:|[a-z][a-z0-9+.-]*+://)"
 _IS_URL: Final = re.compile(_SCHEME, re.IGNORECASE)
+_LINE: Final = re.compile(r"[^\n]+")
 _SEPARATORS: Final = re.compile(r"[,\s]*+")
 _NEXT: Final = re.compile(rf",(?=\s|{_SCHEME})", re.IGNORECASE)  # in no URL: what follows is another item
 _HOST: Final = re.compile(r"[^\s,/?#;\\]*+")
@@ -27,7 +28,8 @@ def is_url(item: str) -> bool:
 
 def items(text: str) -> Iterator[str]:
     """Yield the items of an annotation, none of them empty."""
-    for line in text.split("\n"):
+    for found in _LINE.finditer(text):
+        line = found.group()
         start = _skipped(line, 0)
         while start < len(line):
             end = _end_of_url(line, start) if is_url_at(line, start) else _comma(line, start, len(line))
