@@ -12,6 +12,8 @@ from tests.arena import Arena, Raw, world_of
 from tests.worlds import (
     Question,
     Unsettled,
+    namespace,
+    pod,
     policies,
     policies_of,
     policy,
@@ -392,6 +394,22 @@ def test_a_fix_for_a_workload_whose_pods_differ_closes_nothing_and_opens_only_th
         sources, targets = ({f"{p.namespace}/{p.name}" for p in world.pods_of(end.ref)} for end in (source, target))
         fits = [q for q in before if q.source in sources and q.target in targets]
         assert [q for q in opened(before, then) if q not in fits or (q.protocol, q.port) != (protocol, number)] == []
+
+
+def test_a_fix_never_closes_the_pods_of_a_rollout_that_no_policy_isolates() -> None:
+    """What the law above found, as small as it gets: the policy selects the new pod only, the fix by `own` both."""
+    objects = [namespace("x"), pod("x/client", 1, {"app": "client"}, []), pod("x/other", 2, {"app": "other"}, [])]
+    for number, extra in ((3, {}), (4, {"app": "new"})):
+        raw = pod(f"x/w-h{number}-p", number, {"own": "w", "pod-template-hash": f"h{number}", **extra}, [])
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"w-h{number}", "uid": "u", "controller": True}
+        raw["metadata"]["ownerReferences"] = [owner]
+        objects.append(raw)
+    objects.append(policy("x/new", podSelector={"matchLabels": {"app": "new"}}, policyTypes=["Ingress"]))
+    world = world_of(objects)
+    client = workload_at(world, "Pod", "x", "client")
+    fixes = fix(world, [structs.replace(client, connects_to=(Declaration("deploy/w:80", "metadata"),))])
+    ask = [q for q in questions(objects) if q.source == "x/other"]
+    assert closed(verdicts(objects, ask), verdicts([*objects, *fixes.policies], ask)) == []
 
 
 def fix_of(arena: Arena, question: Question) -> Fixes:
