@@ -1,18 +1,20 @@
 """Dependencies on addresses: whose address it is decides what policy sees."""
 
-import ipaddress
 from typing import Final
 
 from msgspec import structs
 
 from webhook.dependencies.services import declares, named, through_service
 from webhook.dependencies.targets import Flow, Found
-from webhook.model.addresses import IPV4, IPV6, Address, Block, Family
+from webhook.model.addresses import IPV6, Address, Block, Family, parse_block
 from webhook.model.objects import Workload
 from webhook.model.ports import Protocol
 from webhook.world import Group, View
 
 Port = int | str | None
+POD_RANGES: Final = tuple(  # where clusters take pod addresses from: private use, shared and reserved space, ULA
+    map(parse_block, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "240.0.0.0/4", "fc00::/7"))
+)
 NODE_PORTS: Final = range(30_000, 32_768)  # --service-node-port-range of kube-apiserver, by default
 
 
@@ -79,8 +81,4 @@ def may_be_a_pods(view: View, block: Block) -> bool:
     """Say whether a pod that is not here may have an address of `block`."""
     if pools := view.pod_blocks(block.family):
         return any(pool.overlaps(block) for pool in pools)
-    if view.complete:
-        return False
-    cls = ipaddress.IPv4Address if block.family == IPV4 else ipaddress.IPv6Address
-    ends = cls(block.first), cls(block.last)
-    return all(end.is_private and not end.is_link_local and not end.is_loopback for end in ends)
+    return not view.complete and any(range_.overlaps(block) for range_ in POD_RANGES)
