@@ -1,45 +1,50 @@
 """Labels that select one workload and nobody else, or as few others as can be."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from webhook.model.labels import LabelKeys, Labels, Selector
-from webhook.model.objects import Pod, Shape, Workload
+from webhook.model.objects import Pod, Shape
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.world import Group, View
 
 
 class Chosen(Struct, frozen=True):
-    """The labels to select a workload by, and who else in its namespace has them."""
+    """The labels to select a workload by, who else in its namespace has them, and what was to be avoided."""
 
     labels: Labels
     others: tuple[Group, ...] = ()
+    reached: tuple[Shape, ...] = ()
 
 
-def choose(view: View, ref: WorkloadRef, workload: Workload | None) -> Chosen | None:
-    """Choose labels for `ref`; None where it has none that last.
+def choose(
+    view: View, ref: WorkloadRef, shapes: Sequence[Shape], own: Labels | None, avoid: Sequence[Shape] = ()
+) -> Chosen | None:
+    """Choose labels that select all of `shapes`; None where they have none in common that last.
 
-    Its own `spec.selector.matchLabels` come first: they cannot change. Where they select others too, as many of
-    the template's labels are added as it takes.
+    The workload's `own` matchLabels come first: they cannot change. Where they select another workload, or a shape
+    to `avoid`, as many of the common labels are added as it takes.
     """
-    pods = view.pods_of(ref)
-    shapes = [pod.shape for pod in pods] or ([workload.template.shape] if workload else [])
     lasting = _lasting(shapes, view.settings.pending_labels)
     if not lasting:
         return None
-    own = workload.selector if workload else None
     start = own if own and set(own.pairs) <= set(lasting.pairs) else lasting
-    best = Chosen(start, _others(view, ref, start))
+    best = _chosen(view, ref, start, avoid)
     for pair in lasting.pairs:
-        if not best.others:
+        if not best.others and not best.reached:
             break
-        longer = Labels((*best.labels.pairs, pair))
-        others = _others(view, ref, longer)
-        if len(others) < len(best.others):
-            best = Chosen(longer, others)
+        longer = _chosen(view, ref, Labels((*best.labels.pairs, pair)), avoid)
+        if len(longer.others) + len(longer.reached) < len(best.others) + len(best.reached):
+            best = longer
     return best
+
+
+def _chosen(view: View, ref: WorkloadRef, labels: Labels, avoid: Sequence[Shape]) -> Chosen:
+    selector = Selector.exactly(labels)
+    reached = tuple(shape for shape in avoid if selector.matches(shape.labels) is not Truth.NO)
+    return Chosen(labels, _others(view, ref, labels), reached)
 
 
 def _lasting(shapes: Iterable[Shape], pending: LabelKeys) -> Labels:

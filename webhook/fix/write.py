@@ -9,8 +9,8 @@ from webhook.fix.needs import Need
 from webhook.fix.selectors import Chosen, choose, shapes_of
 from webhook.model.addresses import Block
 from webhook.model.finding import Manifest
-from webhook.model.labels import Selector
-from webhook.model.objects import Workload
+from webhook.model.labels import Labels, Selector
+from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.truth import Truth
@@ -57,8 +57,7 @@ def _identity(manifest: Manifest) -> tuple[str, str]:
 def _policy(
     view: View, workload: Workload, subject: WorkloadRef, direction: Direction, needs: list[Need]
 ) -> tuple[Manifest, list[str]]:
-    chosen = _chosen(view, workload, subject)
-    _must_close_nothing(view, subject, direction, chosen)
+    chosen = _subject(view, workload, subject, direction)
     notes = [f"{subject.short}: its labels also select {_names(chosen)}"] if chosen.others else []
     key, peers_key = _KEYS[direction]
     rules = []
@@ -74,18 +73,62 @@ def _policy(
     return _manifest(view, subject.namespace, _name(subject, direction, needs), spec), notes
 
 
-def _must_close_nothing(view: View, subject: WorkloadRef, direction: Direction, chosen: Chosen) -> None:
-    """Whoever a policy selects is isolated by it; all of them must be so already."""
+def _subject(view: View, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
+    """Choose whom to open: only those that are isolated already, since whoever a policy selects is isolated by it."""
+    shapes = _shapes(view, workload, ref)
+    closed = [shape for shape in shapes if _isolated(view, shape, direction)]
+    bystanders = [s for s in (*shapes, *_running(view, ref)) if not _isolated(view, s, direction)]
+    chosen = _or_unwritable(choose(view, ref, closed, _own_labels(view, workload, ref), bystanders), ref)
+    selector = Selector.exactly(chosen.labels)
     for group in chosen.others:
         for shape in shapes_of(group):
-            if Selector.exactly(chosen.labels).matches(shape.labels) is Truth.NO:
-                continue
-            if not any(truth is Truth.YES for _, truth in view.selecting(shape, direction)):
-                message = (
-                    f"the labels of {subject.short} also select {group.ref.short}, which no {direction} policy "
-                    "isolates: a policy for one would close the other; give them a label that tells them apart"
-                )
-                raise Unwritable(message)
+            if selector.matches(shape.labels) is not Truth.NO and not _isolated(view, shape, direction):
+                raise Unwritable(_would_close(ref, group.ref.short, direction))
+    if chosen.reached:
+        raise Unwritable(_would_close(ref, f"pods of {ref.short}", direction))
+    return chosen
+
+
+def _isolated(view: View, shape: Shape, direction: Direction) -> bool:
+    return any(truth is Truth.YES for _, truth in view.selecting(shape, direction))
+
+
+def _would_close(ref: WorkloadRef, others: str, direction: Direction) -> str:
+    return (
+        f"the labels of {ref.short} also select {others}, which no {direction} policy isolates: a policy for one "
+        "would close the other; give them a label that tells them apart"
+    )
+
+
+def _known(view: View, workload: Workload, ref: WorkloadRef) -> Workload | None:
+    if ref == workload.ref:
+        return workload
+    return view.workload(ref) or (ASSUMED_DNS if ref == ASSUMED_DNS.ref else None)
+
+
+def _own_labels(view: View, workload: Workload, ref: WorkloadRef) -> Labels | None:
+    found = _known(view, workload, ref)
+    return found.selector if found else None
+
+
+def _shapes(view: View, workload: Workload, ref: WorkloadRef) -> list[Shape]:
+    """Return what was judged: the template of the workload under review, the pods of any other."""
+    running = _running(view, ref)
+    if running and ref != workload.ref:
+        return running
+    found = _known(view, workload, ref)
+    return [found.template.shape] if found else running
+
+
+def _running(view: View, ref: WorkloadRef) -> list[Shape]:
+    return list(dict.fromkeys(pod.shape for pod in view.pods_of(ref)))
+
+
+def _or_unwritable(chosen: Chosen | None, ref: WorkloadRef) -> Chosen:
+    if chosen is None:
+        message = f"{ref.short} has no labels that a policy could select it by"
+        raise Unwritable(message)
+    return chosen
 
 
 def _peers(
@@ -96,7 +139,8 @@ def _peers(
     shapes = {pod.shape.host_network for pod in view.pods_of(other)} or {_host_network(view, workload, other)}
     if True in shapes:
         return _node_blocks(view, other), [f"{other.short} is on the host network: its nodes' addresses are opened"]
-    chosen = _chosen(view, workload, other)
+    found = choose(view, other, _shapes(view, workload, other), _own_labels(view, workload, other))
+    chosen = _or_unwritable(found, other)
     notes = [f"{other.short}: its labels also select {_names(chosen)}"] if chosen.others else []
     peer: dict[str, Any] = {}
     if other.namespace != subject.namespace:
@@ -106,7 +150,7 @@ def _peers(
 
 
 def _host_network(view: View, workload: Workload, ref: WorkloadRef) -> bool:
-    found = workload if ref == workload.ref else view.workload(ref)
+    found = _known(view, workload, ref)
     return found is not None and found.template.shape.host_network
 
 
@@ -116,15 +160,6 @@ def _node_blocks(view: View, other: WorkloadRef) -> list[dict[str, Any]]:
         message = f"{other.short} is on the host network, and the address of its node is not known"
         raise Unwritable(message)
     return [{"ipBlock": {"cidr": str(address.block)}} for address in addresses]
-
-
-def _chosen(view: View, workload: Workload, ref: WorkloadRef) -> Chosen:
-    known = {workload.ref: workload, ASSUMED_DNS.ref: view.workload(ASSUMED_DNS.ref) or ASSUMED_DNS}
-    found = choose(view, ref, known.get(ref) or view.workload(ref))
-    if found is None:
-        message = f"{ref.short} has no labels that a policy could select it by"
-        raise Unwritable(message)
-    return found
 
 
 def _names(chosen: Chosen) -> str:
