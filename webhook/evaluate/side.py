@@ -3,8 +3,9 @@
 The same routine serves both directions; the difference is data.
 """
 
-from webhook.evaluate.ends import End, Outside, PodEnd
+from webhook.evaluate.ends import End, PodEnd
 from webhook.evaluate.match import entry_matches
+from webhook.evaluate.why import why_admitted, why_selected
 from webhook.model.addresses import Family
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
@@ -16,6 +17,7 @@ from webhook.model.verdict import OPEN, Side, Verdict
 from webhook.world import View
 
 MEMO_LIMIT = 200_000  # answers remembered before all are forgotten: bounds memory where templates never repeat
+Hopes = list[tuple[Isolation, Truth, Truth, PolicyRef | None]]  # selects, admits, by which rule
 HOST_NETWORK = Side(Verdict.ALLOWED, reason="a pod on the host network is not subject to NetworkPolicy")
 
 
@@ -55,7 +57,7 @@ def _judge(
     """Join the isolations: allowed where every way the unknowns may fall allows, denied where every way denies."""
     sure = tuple(i.ref for i, truth in selecting if truth is Truth.YES)
     refs = tuple(dict.fromkeys(i.ref for i, _ in selecting))
-    hopes: list[tuple[Isolation, Truth, Truth, PolicyRef | None]] = []
+    hopes: Hopes = []
     for isolation, selects in selecting:
         admits, entry = _admits(view, isolation, other, family, protocol, port, target)
         if admits is Truth.YES and selects is Truth.YES:
@@ -66,7 +68,7 @@ def _judge(
         return Side(Verdict.ALLOWED, isolated=None, policies=refs, admitted_by=hopes[0][3])
     if sure and all(admits is Truth.NO for _, _, admits, _ in hopes):
         return Side(Verdict.DENIED, isolated=True, policies=sure)
-    return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=_why(hopes, other))
+    return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=_why(view, hopes, other, family))
 
 
 def _admits(
@@ -90,27 +92,14 @@ def _admits(
     return best, where
 
 
-def _why(hopes: list[tuple[Isolation, Truth, Truth, PolicyRef | None]], other: End) -> str:
+def _why(view: View, hopes: Hopes, other: End, family: Family | None) -> str:
     """Name the first thing that could not be told, in the order of policies."""
     for isolation, selects, admits, entry in hopes:
         if isolation.unclear is not None:
             return f"{isolation.ref} cannot be read: {isolation.unclear}"
-        if selects is Truth.MAYBE and isolation.subject is None:
-            return f"{isolation.ref} has a podSelector that cannot be read"
         if selects is Truth.MAYBE:
-            return f"{isolation.ref} selects pods by labels that are added later ({isolation.subject})"
+            return why_selected(isolation)
         if admits is Truth.MAYBE and entry is not None:
-            return f"{isolation.ref} rule {entry.rule} {_maybe(isolation, entry, other)}"
+            return why_admitted(view, next(e for e in isolation.entries if e.ref == entry), other, family)
     message = "no unknown among the hopes"
     raise AssertionError(message)
-
-
-def _maybe(isolation: Isolation, ref: PolicyRef, other: End) -> str:
-    entry = next(e for e in isolation.entries if e.ref == ref)
-    if entry.unclear is not None:
-        return f"cannot be read: {entry.unclear}"
-    if isinstance(other, Outside):
-        return f"covers part of {other.block}"
-    if isolation.by_address and not other.addresses:
-        return "names an address block, and the pod's address is not assigned yet"
-    return f"depends on labels of pods or of namespace {other.shape.namespace} that are not known"

@@ -1,0 +1,45 @@
+"""Why something cannot be told, in words that name the selector, the label or the address it hangs on."""
+
+from webhook.evaluate.ends import End, Outside
+from webhook.evaluate.match import peer_matches, pods_match
+from webhook.model.addresses import Family
+from webhook.model.objects import Shape
+from webhook.model.policy import BlockPeer, UnclearPeer
+from webhook.model.tier import Entry, Isolation, Match, PodMatch
+from webhook.model.truth import Truth
+from webhook.world import View
+
+
+def why_selected(isolation: Isolation) -> str:
+    """Say why it cannot be told whether a policy selects the subject."""
+    if isolation.subject is None:
+        return f"{isolation.ref} has a podSelector that cannot be read"
+    return f"{isolation.ref} selects pods by labels that are added later ({isolation.subject})"
+
+
+def why_admitted(view: View, entry: Entry, other: End, family: Family | None) -> str:
+    """Say why it cannot be told whether an entry admits the packet."""
+    rule = f"{entry.ref} rule {entry.ref.rule}"
+    if entry.unclear is not None:
+        return f"{rule} cannot be read: {entry.unclear}"
+    for match in entry.matches or ():
+        if peer_matches(view, match, other, family) is Truth.MAYBE:
+            return f"{rule} {_why(view, match, other)}"
+    return f"{rule} names a port that the pod gives to several numbers"
+
+
+def _why(view: View, match: Match, other: End) -> str:
+    if isinstance(match, UnclearPeer):
+        return f"cannot be read: {match.reason}"
+    if isinstance(other, Outside):
+        return f"covers part of {other.block}"
+    if isinstance(match, BlockPeer):
+        return f"names the block {match.block}, and the address of the pod is not assigned yet"
+    if _only_pods(view, match, other.shape.namespace):
+        return f"admits pods by labels that are added later ({match.pods})"
+    return f"admits namespaces by {match.namespaces}, and the labels of namespace {other.shape.namespace} are not known"
+
+
+def _only_pods(view: View, match: PodMatch, namespace: str) -> bool:
+    """Say whether the namespace is sure to match, so that it is the pod's labels that are not known."""
+    return pods_match(view, PodMatch(match.namespace, match.namespaces), Shape(namespace)) is Truth.YES
