@@ -43,6 +43,8 @@ def judge_dns(view: View, workload: Workload) -> Judged | None:
     if not needs_dns(workload):
         return None
     service = dns_service(view)
+    if service is None and view.settings.dns.service:
+        return _not_here(view)
     if service is None and view.complete:
         return None
     where = f"{service.name}.{service.namespace}" if service else "kube-dns.kube-system"
@@ -55,6 +57,14 @@ def judge_dns(view: View, workload: Workload) -> Judged | None:
     verdict = _joined(verdicts["UDP"], verdicts.get("TCP", Verdict.ALLOWED))
     reason = _reason(flows, verdict)
     return Judged(f"{where}:{PORT}/UDP", "annotation", verdict, flows, reason, (), assumptions, by_name=False)
+
+
+def _not_here(view: View) -> Judged:
+    """What was configured is not found: another Service in its place would be a guess."""
+    dns = view.settings.dns
+    namespace = dns.namespace or "kube-system"
+    why = f"the configured DNS Service {namespace}/{dns.service} is not here"
+    return Judged(f"{dns.service}.{namespace}:{PORT}/UDP", "annotation", Verdict.UNKNOWN, reason=why, by_name=False)
 
 
 def _joined(udp: Verdict, tcp: Verdict) -> Verdict:
@@ -80,8 +90,12 @@ def dns_service(view: View) -> Service | None:
             return service
     if dns.service:
         return None
-    labelled = (s for s in view.services("kube-system") if s.labels.get(LABEL[0]) == LABEL[1])
-    return min(labelled, key=lambda s: s.name, default=None)
+    labelled = (s for n in ("kube-system", *view.namespaces()) for s in view.services(n) if _answers(s))
+    return min(labelled, key=lambda s: (s.namespace != "kube-system", s.namespace, s.name), default=None)
+
+
+def _answers(service: Service) -> bool:
+    return service.labels.get(LABEL[0]) == LABEL[1] and any(p.port == PORT for p in service.ports)
 
 
 def _judge(view: View, workload: Workload, service: Service | None, protocol: Protocol) -> tuple[FlowVerdict, ...]:
