@@ -1,37 +1,122 @@
-"""`explain`: one verdict step by step."""
+"""`explain`: one verdict step by step, or an error that somebody pasted."""
 
 import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from webhook.cli.flags import NEVER
-from webhook.cli.gather import gather
+from webhook.cli.gather import Gathered, gather
 from webhook.cli.names import find
 from webhook.cli.terminal import colour, emit
 from webhook.cli.usage import UsageError
 from webhook.explain import explain
-from webhook.fix import fix
-from webhook.manifests import dump
-from webhook.model.objects import Declaration
+from webhook.explain.diagnose import diagnose
+from webhook.explain.diagnosis import Cause, Diagnosis
+from webhook.explain.errors import Fault, read_error
+from webhook.explain.errors_signs import LOOKUPS, SPOKEN
+from webhook.fix import Fixes, fix, fix_dependency
+from webhook.manifests import STDIN, dump
+from webhook.model.objects import Declaration, Workload
 from webhook.model.verdict import Verdict
+from webhook.report import diagnosis as diagnosed
 from webhook.report import json_, path, text
+from webhook.report.path import Remedy
+from webhook.report.safe import clean
+from webhook.world import World
 
 _BAD = (Verdict.DENIED, Verdict.PARTIAL)
+_ID: Final = re.compile(r"NP[0-9]{3}", re.IGNORECASE)
+_USAGE: Final = "expected `--from W --to DEP`, or `--from W --error TEXT`"
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one verdict; 1 where it is denied or partial, 2 where something could not be read."""
+    _check(arguments)
+    fault = None if arguments.error is None else _read(arguments)
     gathered = gather(arguments, judging=False)
     workload = find(arguments.source, gathered.world.workloads(), arguments.namespace)
+    answer = _explain if fault is None else _diagnose
+    verdict = answer(arguments, gathered, workload, fault)
+    if gathered.failures:
+        return 2
+    return int(verdict in _BAD and arguments.fail_on != NEVER)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    topic = arguments.topic
+    if topic is not None and _ID.fullmatch(topic):
+        raise UsageError(f"`explain {topic}` is not there yet, the README lists what ids mean: {_USAGE}")
+    if topic is not None:
+        raise UsageError(f"unexpected `{clean(topic)}`: {_USAGE}")
+    if arguments.source is None or (arguments.target is None and arguments.error is None):
+        raise UsageError(_USAGE)
+
+
+def _read(arguments: argparse.Namespace) -> Fault:
+    """Read the pasted text. Raises UsageError; the text itself, which may hold secrets, is never repeated."""
+    pasted = arguments.error
+    if pasted == STDIN:
+        if STDIN in (*arguments.files, *arguments.against):
+            raise UsageError("standard input can be read once: expected `-` in one of `--error`, `-f` and `--against`")
+        pasted = sys.stdin.buffer.read().decode(errors="replace")
+    fault = read_error(pasted)
+    if fault is None:
+        raise UsageError(f"--error: no failed connection is told in it: expected what {SPOKEN} print")
+    return fault
+
+
+def _explain(arguments: argparse.Namespace, gathered: Gathered, workload: Workload, _: Fault | None) -> Verdict:
     explanation = explain(gathered.world, workload, arguments.target)
     if explanation.malformed:
         raise UsageError(f"--to: expected {explanation.malformed.expected}")
-    declaring = msgspec.structs.replace(workload, connects_to=(Declaration(arguments.target, "metadata"),))
-    fixes = fix(gathered.world, [declaring]).policies if explanation.verdict in _BAD else ()
+    fixes = _fixes(gathered.world, workload, arguments.target) if explanation.verdict in _BAD else Fixes()
     if arguments.format == "json":
-        emit(json_.explain(explanation, fixes, gathered.failures))
+        emit(json_.explain(explanation, fixes.policies, gathered.failures))
     else:
-        emit(path.explain(explanation, dump(fixes) if fixes else "", text.coloured if colour() else text.plain))
-    if gathered.failures:
-        return 2
-    return int(explanation.verdict in _BAD and arguments.fail_on != NEVER)
+        emit(path.explain(explanation, _remedy(fixes), _paint()))
+    return explanation.verdict
+
+
+def _diagnose(arguments: argparse.Namespace, gathered: Gathered, workload: Workload, fault: Fault | None) -> Verdict:
+    if fault is None:
+        raise UsageError(_USAGE)
+    found = diagnose(gathered.world, workload, fault, arguments.target)
+    if found.explanation and found.explanation.malformed:
+        raise UsageError(f"--to: expected {found.explanation.malformed.expected}")
+    if why := diagnosed.unnamed(found):
+        raise UsageError(f"--error: {why}")
+    fixes = _fixes_of(gathered.world, workload, found)
+    if arguments.format == "json":
+        emit(diagnosed.record(found, fixes.policies, gathered.failures))
+    else:
+        emit(diagnosed.text(found, _remedy(fixes), _paint()))
+    return found.verdict
+
+
+def _fixes_of(world: World, workload: Workload, found: Diagnosis) -> Fixes:
+    """Open what failed: the look-up alone, or the connection with the look-up before it."""
+    if not found.fixable:
+        return Fixes()
+    if found.fault.kind in LOOKUPS or found.target.text is None or found.cause is Cause.DNS_POLICY:
+        fixed = fix_dependency(world, workload, found.dns) if found.dns else None
+        return Fixes(fixed.policies, notes=fixed.notes) if fixed else Fixes()
+    return _fixes(world, workload, found.target.text)
+
+
+def _fixes(world: World, workload: Workload, dependency: str) -> Fixes:
+    declaring = msgspec.structs.replace(workload, connects_to=(Declaration(dependency, "metadata"),))
+    return fix(world, [declaring])
+
+
+def _remedy(fixes: Fixes) -> Remedy:
+    reasons: Sequence[str] = [one.reason for one in fixes.unfixable]
+    yaml = dump(fixes.policies) if fixes.policies else ""
+    return Remedy(yaml, "; ".join(reasons) or None, fixes.notes)
+
+
+def _paint() -> text.Paint:
+    return text.coloured if colour() else text.plain

@@ -66,12 +66,13 @@ def _output(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("--from", dest="source", metavar="W", help="workload: deploy/web-api, or a unique name")
+    parser.add_argument("--to", dest="target", metavar="DEP", help="as in the annotation: postgres.data:5432")
     parser.add_argument(
-        "--from", dest="source", required=True, metavar="W", help="workload: deploy/web-api, or a unique name"
-    )
-    parser.add_argument(
-        "--to", dest="target", required=True, metavar="DEP", help="as in the annotation: postgres.data:5432"
-    )
+        "--error", metavar="TEXT|-",
+        help="what the client printed, pasted: 'dial tcp 10.244.1.45:5432: i/o timeout'; - reads standard input",
+    )  # fmt: skip
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,9 @@ from msgspec import Struct
 from webhook.dependencies import parse, resolve
 from webhook.explain.dns import judge_dns
 from webhook.explain.judge import Judged, judge
-from webhook.model.dependency import Malformed
-from webhook.model.objects import Workload
+from webhook.model.addresses import Address
+from webhook.model.dependency import Dependency, Malformed, NameTarget
+from webhook.model.objects import Service, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import UNRECOGNISED
 from webhook.model.verdict import FlowVerdict, Verdict
@@ -29,6 +30,7 @@ class Explanation(Struct, frozen=True):
     judged: Judged | None = None
     dns: Judged | None = None
     malformed: Malformed | None = None
+    service: Service | None = None  # which the client dials; policy sees what is behind it
 
 
 def enforcer_notes(view: View) -> tuple[str, ...]:
@@ -52,7 +54,22 @@ def explain(view: View, workload: Workload, text: str) -> Explanation:
     verdict, reason = judged.verdict, judged.reason
     if dns is not None and dns.verdict is Verdict.DENIED and judged.flows:
         verdict, reason = Verdict.DENIED, DNS_DENIED
+    if dns is not None and dns.verdict is Verdict.UNKNOWN and verdict is Verdict.ALLOWED:
+        verdict, reason = Verdict.UNKNOWN, f"DNS look-ups cannot be judged: {dns.reason}"
     if not view.settings.enforcer.enforces and verdict in (Verdict.DENIED, Verdict.PARTIAL):
         verdict, reason = Verdict.ALLOWED, f"{NOT_ENFORCED}: by policy it would be {verdict}"
     assumptions = (*judged.assumptions, *(dns.assumptions if dns else ()), *enforcer_notes(view))
-    return Explanation(workload.ref, judged.text, verdict, judged.flows, reason, assumptions, judged, dns)
+    service = _dialled(view, items[0], judged)
+    return Explanation(
+        workload.ref, judged.text, verdict, judged.flows, reason, assumptions, judged, dns, service=service
+    )
+
+
+def _dialled(view: View, item: Dependency, judged: Judged) -> Service | None:
+    """Return the Service that stands between the client and the flows, by its name or by its address."""
+    if isinstance(item.target, Address):
+        return view.service_at(item.target)
+    if judged.resolved is None or not isinstance(item.target, NameTarget):
+        return None
+    name, dot, namespace = judged.resolved.found.name.rpartition(".")
+    return view.service(namespace, name) if dot else None

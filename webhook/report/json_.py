@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from webhook.explain import Explanation
+from webhook.explain import Explanation, Judged
 from webhook.model.addresses import Block
 from webhook.model.finding import Finding, Location
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -90,21 +90,28 @@ def flow(one: FlowVerdict) -> Record:
 
 
 def explain(explanation: Explanation, fix: Sequence[Record], errors: Iterable[Failure] = ()) -> str:
+    """Return explain's object as text."""
+    return render(explained(explanation, fix, errors))
+
+
+def explained(explanation: Explanation, fix: Sequence[Record], errors: Iterable[Failure] = ()) -> Record:
     """Return explain's object. `dns` holds the look-up that a name needs first, null where there is none."""
-    dns = explanation.dns
-    return render(
-        {
-            "from": workload(explanation.source),
-            "dependency": explanation.dependency,
-            "verdict": explanation.verdict,
-            "assumptions": list(explanation.assumptions),
-            "reason": explanation.reason,
-            "fix": list(fix),
-            "flows": [flow(one) for one in explanation.flows],
-            "dns": {"verdict": dns.verdict, "flows": [flow(one) for one in dns.flows]} if dns else None,
-            "errors": [failure(error) for error in errors],
-        }
-    )
+    return {
+        "from": workload(explanation.source),
+        "dependency": explanation.dependency,
+        "verdict": explanation.verdict,
+        "assumptions": list(explanation.assumptions),
+        "reason": explanation.reason,
+        "fix": list(fix),
+        "flows": [flow(one) for one in explanation.flows],
+        "dns": look_up(explanation.dns),
+        "errors": [failure(error) for error in errors],
+    }
+
+
+def look_up(dns: Judged | None) -> Record | None:
+    """Return explain's `dns`."""
+    return {"verdict": dns.verdict, "flows": [flow(one) for one in dns.flows]} if dns else None
 
 
 def failure(one: Failure) -> Record:

@@ -1,75 +1,185 @@
-"""`explain` on a terminal: the packet's way, station by station."""
+"""`explain` on a terminal: the packet's way, drawn as a person would draw it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from webhook.explain import Explanation
+from msgspec import Struct, structs
+
+from webhook.explain import Explanation, Judged
+from webhook.model.finding import Finding, Severity
+from webhook.model.objects import Service
 from webhook.model.policy import Direction
+from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import FlowVerdict, Side, Verdict
-from webhook.report import flows, near
+from webhook.report import flows, near, words
 from webhook.report.safe import clean
 from webhook.report.text import Paint, plain
 from webhook.report.words import WHOLE
 
-_STYLE = {Verdict.ALLOWED: "good", Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UNKNOWN: "warning"}
+STYLE = {Verdict.ALLOWED: "good", Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UNKNOWN: "warning"}
+_STOPPED = (Verdict.DENIED, Verdict.PARTIAL)
 
 
-def explain(explanation: Explanation, fix: str = "", paint: Paint = plain) -> str:
-    """Return the verdict, each flow with both its sides, the look-up before it, and the remedy.
+class Remedy(Struct, frozen=True):
+    """What to do: policies as YAML, or why there are none. `notes`: whom else the policies' selectors reach."""
 
-    `fix`: policies as YAML, empty where there are none.
-    """
+    yaml: str = ""
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+NO_REMEDY = Remedy()
+
+
+def explain(explanation: Explanation, remedy: Remedy = NO_REMEDY, paint: Paint = plain) -> str:
+    """Return the verdict, the look-up's way and the connection's, and the remedy."""
     source = clean(str(explanation.source))
-    lines = [f"{paint('bold', f'{source} -> {clean(explanation.dependency)}')}: {_verdict(explanation.verdict, paint)}"]
-    if explanation.reason:
+    lines = [f"{paint('bold', f'{source} -> {clean(explanation.dependency)}')}: {worded(explanation.verdict, paint)}"]
+    missing = [*_missing(explanation)]
+    if explanation.reason and not missing:
         lines.append(f"  {clean(explanation.reason)}")
+    lines += [f"  {one}" for one in missing]
+    lines += way(explanation, paint)
+    return "\n".join([*lines, *ending(explanation.assumptions, remedy, paint)])
+
+
+def way(explanation: Explanation, paint: Paint = plain) -> list[str]:
+    """Return the drawing: the look-up, where there is one, and then the connection."""
+    lines: list[str] = []
     if explanation.dns:
-        lines += _section("DNS look-up", explanation.dns.flows, paint)
-    lines += _section("connection", explanation.flows, paint)
-    lines += [f"  note: {clean(assumption)}" for assumption in explanation.assumptions]
-    if fix:
-        lines += [f"  {paint('bold', 'remedy')}, for `kubectl apply -f -`:", "---", fix.rstrip("\n")]
-    return "\n".join(lines)
+        lines += _part("DNS look-up", explanation.source, explanation.dns.flows, _asked(explanation.dns), paint)
+    service = _named(explanation.service) if explanation.service else None
+    return [*lines, *_part("connection", explanation.source, explanation.flows, service, paint)]
 
 
-def _section(title: str, several: Iterable[FlowVerdict], paint: Paint) -> list[str]:
-    return [line for flow in several for line in _flow(title, flow, paint)]
+def ending(assumptions: Iterable[str], remedy: Remedy, paint: Paint = plain) -> list[str]:
+    """Return what was assumed, and the remedy: everything from the first `---` on can be piped into kubectl."""
+    lines = [f"note: {clean(note)}" for note in dict.fromkeys((*assumptions, *remedy.notes))]
+    if remedy.yaml:
+        lines += [f"{paint('bold', 'remedy')}, for `kubectl apply -f -`:", "---", remedy.yaml.rstrip("\n")]
+    elif remedy.reason:
+        lines.append(f"{paint('bold', 'no remedy')}: {clean(remedy.reason)}")
+    return ["", *lines] if lines else []
 
 
-def _flow(title: str, flow: FlowVerdict, paint: Paint) -> list[str]:
-    target = flows.destination(flow.to, WHOLE)
-    port = str(flow.port) if flow.port else "*"
-    arrives = f"{port}/{flow.protocol}"
-    if flow.service_port is not None and flow.service_port != flow.port:
-        arrives = f"Service port {flow.service_port} -> {arrives}"
-    pods = f", {flow.pods} pod{'s' if flow.pods != 1 else ''}" if flow.pods else ""
-    return [
-        f"  {title} to {target} on {arrives}{pods}: {_verdict(flow.verdict, paint)}",
-        *_side(Direction.EGRESS, flow.egress, flow, paint),
-        *_side(Direction.INGRESS, flow.ingress, flow, paint),
-        *(f"    {clean(note)}" for note in flow.notes),
-    ]
+def worded(verdict: Verdict, paint: Paint) -> str:
+    """Return the verdict in its colour."""
+    return paint(STYLE[verdict], verdict.value)
 
 
-def _side(direction: Direction, side: Side, flow: FlowVerdict, paint: Paint) -> list[str]:
-    head = f"    {direction.value.lower()} {_verdict(side.verdict, paint)}: {_because(direction, side)}"
-    misses = (near.sentence(miss, direction, side, flow, WHOLE) for miss in side.near_misses)
-    return [head, *(f"      near miss: {miss}" for miss in misses)]
-
-
-def _because(direction: Direction, side: Side) -> str:
+def because(direction: Direction, side: Side) -> str:
+    """Return what decides one side: who isolates the pod, and which rule lets the packet through."""
     if side.reason:
         return clean(side.reason)
     if side.isolated is False:
-        return "not isolated: no policy selects the pod in this direction"
+        return f"not isolated: no policy selects it for {direction.value.lower()}"
     by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in side.policies)
     isolated = f"isolated by {by}" if by else "isolated"
-    if side.admitted_by is not None:
-        rule = f" rule {side.admitted_by.rule}" if side.admitted_by.rule is not None else ""
-        lets = "let out by" if direction is Direction.EGRESS else "admitted by"
-        return f"{isolated}; {lets} {flows.policy(side.admitted_by, WHOLE)}{rule}"
     lets = "lets it out" if direction is Direction.EGRESS else "admits it"
+    if side.admitted_by is not None:
+        own = side.policies == (side.admitted_by.at(None),)
+        which = f"its {_place(side.admitted_by, direction)}" if own else rule(side.admitted_by, direction)
+        return f"{isolated}; {which} {lets}"
     return f"{isolated}; no rule {lets}" if side.verdict is Verdict.DENIED else isolated
 
 
-def _verdict(verdict: Verdict, paint: Paint) -> str:
-    return paint(_STYLE[verdict], verdict.value)
+def rule(ref: PolicyRef, direction: Direction) -> str:
+    """Return a rule as its author finds it: the policy, and the path below `spec`."""
+    return f"{flows.policy(ref, WHOLE)} {_place(ref, direction)}"
+
+
+def _place(ref: PolicyRef, direction: Direction) -> str:
+    return f"{direction.value.lower()}[{ref.rule}]" if ref.rule is not None else "rule"
+
+
+def near_misses(direction: Direction, side: Side, flow: FlowVerdict) -> Iterator[str]:
+    """Yield the rules that would have let the packet through but for one thing, each with its place."""
+    for miss in side.near_misses:
+        yield f"{near.sentence(miss, direction, side, flow, WHOLE)} ({_place(miss.policy, direction)})"
+
+
+def _missing(explanation: Explanation) -> Iterator[str]:
+    """Yield what is not there, in the words of `check`'s findings."""
+    for one in explanation.judged.missing if explanation.judged else ():
+        found = Finding(one.what, Severity.WARNING, explanation.source, explanation.dependency, facts=one.facts)
+        yield f"{words.sentence(found)} ({one.what})"
+
+
+def _named(service: Service) -> str:
+    return f"{service.name}.{service.namespace}"
+
+
+def _asked(dns: Judged) -> str:
+    return dns.text.rpartition(":")[0]
+
+
+def _part(
+    title: str, source: WorkloadRef, several: Iterable[FlowVerdict], service: str | None, paint: Paint
+) -> list[str]:
+    return [line for same in _alike(several) for line in ("", *_draw(title, source, same, service, paint))]
+
+
+def _alike(several: Iterable[FlowVerdict]) -> list[list[FlowVerdict]]:
+    """Put flows together that differ by port or protocol alone, and are decided by the same policies."""
+    found: dict[object, list[FlowVerdict]] = {}
+    for flow in several:
+        key = (flow.to, flow.pods, flow.verdict, _unruled(flow.egress), _unruled(flow.ingress), flow.notes)
+        found.setdefault(key, []).append(flow)
+    return list(found.values())
+
+
+def _unruled(side: Side) -> Side:
+    """Return a side without the port that its near misses met."""
+    return structs.replace(side, near_misses=tuple(structs.replace(m, have="") for m in side.near_misses))
+
+
+def _draw(title: str, source: WorkloadRef, same: list[FlowVerdict], service: str | None, paint: Paint) -> Iterator[str]:
+    flow = same[0]
+    verdicts = paint("bold", f"{title} to {_where(flow)} on {flows.ports(same)}")
+    yield f"{verdicts}: {worded(flow.verdict, paint)}"
+    yield f"  {_workload(source)}"
+    yield from _side(Direction.EGRESS, flow.egress, flow, paint)
+    if service and flow.service_port is not None:
+        yield f"    |  {'Service':<9}{clean(service)}, {_translation(same)}"
+    yield from _side(Direction.INGRESS, flow.ingress, flow, paint)
+    yield f"    {'x' if flow.verdict is Verdict.DENIED else 'v'}"
+    yield f"  {_where(flow, kind=True)}{_pods(flow)}"
+    yield from (f"  {clean(note)}" for note in flow.notes)
+
+
+def _side(direction: Direction, side: Side, flow: FlowVerdict, paint: Paint) -> Iterator[str]:
+    if direction is Direction.INGRESS and not isinstance(flow.to, WorkloadRef):
+        return  # nobody's policies but the sender's count outside
+    mark = "x" if side.verdict is Verdict.DENIED else "|"
+    word = paint(STYLE[side.verdict], f"{side.verdict.value:<9}")
+    yield f"    {mark}  {direction.value.lower():<9}{word}{because(direction, side)}"
+    for miss in near_misses(direction, side, flow):
+        yield f"    |  {'':<18}near miss: {miss}"
+
+
+def _translation(same: list[FlowVerdict]) -> str:
+    """Return `port 80 -> 8080/TCP`, for each port that the flows stand for."""
+    moved = dict.fromkeys(
+        f"{flow.service_port}/{flow.protocol}" + (f" -> {flow.port}/{flow.protocol}" if flow.port else "")
+        if flow.service_port != flow.port
+        else f"{flow.port}/{flow.protocol}"
+        for flow in same
+    )
+    return f"port{'s' if len(moved) > 1 else ''} {', '.join(moved)}"
+
+
+def _workload(ref: WorkloadRef) -> str:
+    return f"{clean(ref.kind)} {clean(ref.short)}"
+
+
+def _where(flow: FlowVerdict, *, kind: bool = False) -> str:
+    if kind and isinstance(flow.to, WorkloadRef):
+        return _workload(flow.to)
+    return flows.destination(flow.to, WHOLE)
+
+
+def _pods(flow: FlowVerdict) -> str:
+    if not isinstance(flow.to, WorkloadRef):
+        return ", outside"
+    if not flow.pods:
+        return ", by its template"
+    return f", {flow.pods} pod{'s' if flow.pods != 1 else ''}"

@@ -1,0 +1,194 @@
+"""Where a client says that it was connecting to: one table of the forms that clients print.
+
+Only what has the form of a name, an address and a port is ever taken out of a text: no user info, path or query.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, cast
+
+from msgspec import Struct, structs
+
+from webhook.dependencies.schemes import SCHEMES
+from webhook.model.addresses import Address, parse_address
+from webhook.model.ports import FIRST_PORT, LAST_PORT, Protocol
+
+
+class Place(Struct, frozen=True):
+    """A host by name, by address or by both, with the port where the text has it."""
+
+    name: str | None = None
+    address: Address | None = None
+    port: int | None = None
+    protocol: Protocol = "TCP"
+    resolver: Address | None = None
+
+
+# The words in capitals stand for what follows; texts are matched in small letters.
+_PARTS: Final = {
+    "HOST": r"(?P<host>[a-z0-9_][a-z0-9_.-]{0,252})",
+    "BARE": r"(?P<host>[a-z][a-z0-9_.-]{0,252})",  # as Services are named: no time of day
+    "ADDRESS": r"(?P<address>[0-9a-f.:]{2,45})",
+    "PORT": r"(?P<port>\d{1,5})(?![a-z0-9_@])",
+    "SPOT": r"(?P<spot>[a-z0-9_.:/\[\]<>%-]{1,330})",  # host:port, [v6]:port, v6:port, host/address:port
+    "OWN": r"[0-9a-f.:\[\]]{2,60}",  # the client's own address
+    "RESOLVER": r"(?P<resolver>[0-9a-f.:\[\]]{2,60})",  # who was asked
+    "PROTOCOL": r"(?P<protocol>tcp|udp)[46]?",
+    "URL": r"(?P<url>\b[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>`]{1,600})",
+}
+_FORMS: Final = (  # most telling first
+    r"lookup HOST(?: on RESOLVER:\d{1,5})?:",
+    r"ADDRESS:PORT \(BARE\): dial error",
+    r"dial PROTOCOL (?:OWN->)?SPOT: ",
+    r"(?:read|write) PROTOCOL OWN->SPOT: ",
+    r"connection to server at \"HOST\"(?: \(ADDRESS\))?, port PORT",
+    r"on host \"HOST\"(?: \(ADDRESS\))? and accepting\s{1,9}tcp/ip connections on port PORT",
+    r"could not translate host name \"HOST\"",
+    r"failed to connect to HOST port PORT",
+    r"failed to connect to ADDRESS port PORT",
+    r"could(?: not|n't) resolve host(?:name)?:? HOST",
+    r"connectionpool\(host='HOST', port=PORT",
+    r"connectionpool\(host='ADDRESS', port=PORT",
+    r"failed to resolve 'HOST'",
+    r"mysql server (?:on|host) 'SPOT'",
+    r"\bconnecting to HOST:PORT",
+    r"connect to (?:https?://)?HOST(?::PORT)? \[[a-z0-9_.-]{0,253}/ADDRESS",
+    r"connect e(?:connrefused|timedout|hostunreach|netunreach|connreset) SPOT",
+    r"getaddrinfo e(?:notfound|ai_again) HOST(?: [a-z0-9_.-]{1,253}:PORT)?",
+    r"querya{1,4} e(?:notfound|timeout) HOST",
+    r"attempted address(?:es)?: SPOT",
+    r"unknownhostexception: HOST",
+    r"unable to resolve host \"?HOST",
+    r"connection to SPOT refused",
+    r"[ :(](?P<spot>[a-z0-9_.-]{0,253}/[0-9a-f.:\[\]<>unresolv]{2,60}:\d{1,5})(?![a-z0-9_@])",  # InetSocketAddress
+    r"\bipv[46]:SPOT",
+    r"serverdescription \('HOST', PORT\)",
+    r"connect\(2\) for \"HOST\" port PORT",
+    r"connect\(2\) for SPOT",
+    r"open tcp connection to SPOT",
+    r"connect to HOST(?: \(?ADDRESS\)?)? port PORT",
+    r"nc: HOST \(SPOT\)",
+    r"remote host \(ADDRESS\)",
+    r"connecting to HOST \([^)\n]{1,253}\)\|ADDRESS\|:PORT",
+    r"bad address 'HOST'",
+    r"can't find HOST: nxdomain",
+    r"call failed \('ADDRESS', PORT",
+    r"cannot connect to host HOST:PORT",
+    r"upstream: \"URL",
+    r"\baddress: ['\"]ADDRESS['\"],\s{1,20}port: PORT",
+    r"\bhostname: ['\"]HOST['\"]",
+    r"URL",
+    r"\bhost=HOST(?: port=PORT)?",
+    r"\(BARE:PORT\)",
+    r"(?<![a-z0-9_.@:/-])(?P<address>\d{1,3}(?:\.\d{1,3}){3}):PORT",
+    r"\[(?:::ffff:)?ADDRESS\]:PORT",
+    r"\b(?:to|at|from|error|server|host|upstream|broker|node)[ =:\"'\[(]{1,3}BARE:PORT",
+    r"(?<![a-z0-9_.@:/-])BARE:PORT: (?:timed out|\[errno)",
+)
+_MYSQL: Final = SCHEMES["mysql"][1]  # which its clients leave out
+_WORD: Final = re.compile("|".join(_PARTS))
+FORMS: Final = tuple(
+    (re.compile(_WORD.sub(lambda word: _PARTS[word[0]], form)), _MYSQL if form.startswith("mysql") else None)
+    for form in _FORMS
+)
+_NAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?\.?")
+_AT_BEHIND: Final = re.compile(r"[^\s@]{0,300}@")  # then what was read may be user info
+_LETTER: Final = re.compile(r"[a-z]")
+_SOURCE_FILE: Final = re.compile(r"\.(?:go|java|kt|scala|py|rb|js|mjs|cjs|ts|rs|cs|c|cc|cpp|h|php)$")
+
+
+def places(text: str) -> Iterator[tuple[int, int, Place]]:
+    """Yield (rank, offset, place) for each form found in `text`, which is in small letters."""
+    for rank, (form, port) in enumerate(FORMS):
+        for match in form.finditer(text):
+            place = _place(match)
+            if place is not None:
+                yield rank, match.start(), structs.replace(place, port=place.port or port)
+
+
+def _place(match: re.Match[str]) -> Place | None:
+    groups = {key: value for key, value in match.groupdict().items() if value is not None}
+    if _AT_BEHIND.match(match.string, match.end()):
+        return None
+    if "url" in groups:
+        return _url(groups["url"])
+    protocol = cast("Protocol", groups["protocol"].upper()) if "protocol" in groups else "TCP"
+    resolver = _address(groups["resolver"].strip("[]")) if "resolver" in groups else None
+    found = _spot(groups["spot"]) if "spot" in groups else Place()
+    if found is None:
+        return None
+    name, address, port = found.name, found.address, found.port
+    if "host" in groups:
+        host = _host(groups["host"].rstrip(".-"), dotted=match.string[match.end("host") : match.end("host") + 1])
+        name, address = (host.name or name, host.address or address) if host else (name, address)
+    if "address" in groups:
+        address = _address(groups["address"])
+    if "port" in groups:
+        port = _port(groups["port"])
+        if port is None:
+            return None
+    if name is None and address is None:
+        return None
+    return Place(name, address, port, protocol, resolver)
+
+
+def _host(text: str, dotted: str = "") -> Place | None:
+    """Read a name or an address. `dotted`: what stands behind it."""
+    address = _address(text)
+    if address is not None:
+        return Place(address=address)
+    if not _NAME.fullmatch(text) or not _LETTER.search(text) or ".." in text:
+        return None
+    if dotted == ":" and _SOURCE_FILE.search(text):
+        return None  # `main.go:102:` is a line of somebody's program
+    return Place(name=text)
+
+
+def _spot(text: str) -> Place | None:
+    """Read `host:port`, `[v6]:port`, `v6:port`, `host/address:port` or `/address:port`."""
+    text = text.strip("<>").rstrip(".:/")
+    before, slash, behind = text.rpartition("/")
+    if slash and behind.startswith("<unresolved>"):
+        before, slash, behind = "", "", before + behind.removeprefix("<unresolved>")
+    host, colon, number = behind.rpartition(":")
+    port = _port(number) if colon else None
+    if colon and port is None:
+        whole = _address(behind.strip("[]"))
+        return Place(address=whole) if whole else None
+    found = _host((host if colon else behind).removeprefix("[").removesuffix("]"), colon)
+    if found is None:
+        return None
+    name = _host(before) if before else None
+    return Place((name.name if name else None) or found.name, found.address, port)
+
+
+def _url(url: str) -> Place | None:
+    """Read a URL's host and port. One whose user info may have spilled into its path tells nothing."""
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#\\;,]", rest, maxsplit=1)[0]
+    beyond = rest[len(authority) :]
+    if "@" in beyond and "@" not in authority and not beyond.startswith("/@"):
+        return None
+    text = authority.rpartition("@")[2].rstrip(".:)]}") if not authority.endswith("]") else authority.rpartition("@")[2]
+    protocol, default = SCHEMES.get(scheme.partition("+")[0], ("TCP", None))
+    host, colon, number = text.rpartition(":")
+    if colon and not text.endswith("]"):
+        port = _port(number)
+        found = _host(host.removeprefix("[").removesuffix("]")) if port else None
+    else:
+        port, found = default, _host(text.removeprefix("[").removesuffix("]"))
+    return Place(found.name, found.address, port, protocol) if found else None
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return parse_address(text.replace("%5b", "").replace("%5d", ""))
+    except ValueError:
+        return None
+
+
+def _port(text: str) -> int | None:
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(LAST_PORT)):
+        return None
+    number = int(text)
+    return number if FIRST_PORT <= number <= LAST_PORT else None

@@ -1,0 +1,169 @@
+"""The checklist of a failed connection, walked: does the target exist, run and listen, and may packets pass."""
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+
+from webhook.dependencies import Missing
+from webhook.evaluate import judge_outside, template_end
+from webhook.explain.diagnosis import Facts, State, Step, Target, Whose
+from webhook.explain.errors import Fault
+from webhook.explain.errors_signs import LOOKUPS, Kind
+from webhook.explain.explanation import Explanation
+from webhook.explain.judge import Judged
+from webhook.model.addresses import Block
+from webhook.model.objects import Service, Workload
+from webhook.model.refs import WorkloadRef
+from webhook.model.verdict import FlowVerdict, Host, Side, Verdict, together
+from webhook.world import View
+
+_OF_VERDICT = {
+    Verdict.ALLOWED: State.OK,
+    Verdict.DENIED: State.NOT_OK,
+    Verdict.PARTIAL: State.NOT_OK,
+    Verdict.UNKNOWN: State.UNKNOWN,
+}
+_STATE_OF = {
+    Whose.POD: State.OK,
+    Whose.SERVICE: State.OK,
+    Whose.LOOPBACK: State.NOT_OK,
+    Whose.GONE: State.NOT_OK,
+}
+
+
+def walk(
+    view: View, workload: Workload, fault: Fault, target: Target, found: Explanation | None, dns: Judged | None
+) -> Iterator[Step]:
+    """Yield one step after the other, outermost first. `dns`: the look-up, where one was needed."""
+    if target.whose is not Whose.NONE:
+        yield _target(view, target, found)
+    if found is not None and found.judged is not None and fault.kind not in LOOKUPS:
+        missing = found.judged.missing
+        yield from _service(found, missing)
+        yield from _pods(view, found, missing)
+        yield from _port(found, missing)
+    yield from _dns(fault, found, dns)
+    if found is not None and found.flows and fault.kind not in LOOKUPS:
+        yield Step("egress", _sides(f.egress for f in found.flows), "side")
+        yield from _opened_in_vain(view, workload, found)
+        yield Step("ingress", _sides(f.ingress for f in found.flows), "side")
+
+
+def missing_facts(missing: Iterable[Missing], what: str) -> Facts | None:
+    """Return what is said of one kind of absence, None where nothing of it is."""
+    return next((m.facts for m in missing if m.what == what), None)
+
+
+def _target(view: View, target: Target, found: Explanation | None) -> Step:
+    if target.whose is not Whose.NAMED:
+        return Step("target", _STATE_OF.get(target.whose, State.UNKNOWN), target.whose.value, target.facts)
+    judged = found.judged if found else None
+    if found is None or judged is None:
+        return Step("target", State.UNKNOWN, "unreadable")
+    absent = missing_facts(judged.missing, "NP201")
+    if absent is not None:
+        return Step("target", State.NOT_OK if view.complete else State.UNKNOWN, "absent", absent)
+    name = judged.text.rpartition(":")[0]
+    if any(isinstance(f.to, Host) for f in found.flows):
+        return Step("target", State.UNKNOWN, "external", (("name", name),))
+    if any(isinstance(f.to, Block) for f in found.flows) and found.service is None:
+        return Step("target", State.UNKNOWN, "outside", (("address", name),))
+    what = f"Service {found.service.namespace}/{found.service.name}" if found.service else _ends(found.flows)
+    facts = (("name", name), ("what", what))
+    if stale := dict(target.facts).get("stale"):
+        return Step("target", State.NOT_OK, "stale", (*facts, ("address", stale)))
+    return Step("target", State.OK, "exists", facts)
+
+
+def _ends(flows: Iterable[FlowVerdict]) -> str:
+    refs = dict.fromkeys(f.to for f in flows if isinstance(f.to, WorkloadRef))
+    return ", ".join(f"{ref.kind} {ref.short}" for ref in refs)
+
+
+def _service(found: Explanation, missing: tuple[Missing, ...]) -> Iterator[Step]:
+    if (facts := missing_facts(missing, "NP202")) is not None:
+        yield Step("service", State.NOT_OK, "noSuchPort", facts)
+    elif found.service is not None:
+        nowhere = [m.facts for m in missing if m.what == "NP203" and "target" in dict(m.facts)]
+        if nowhere:
+            yield Step("service", State.NOT_OK, "unnamedPort", nowhere[0])
+        elif any(f.service_port is not None for f in found.flows):
+            facts = (
+                ("service", f"{found.service.namespace}/{found.service.name}"),
+                ("ports", _translated(found.flows)),
+            )
+            yield Step("service", State.OK, "translates", facts)
+
+
+def _translated(flows: Iterable[FlowVerdict]) -> str:
+    """Return `80 -> 8080/TCP` for each port."""
+    return ", ".join(dict.fromkeys(f"{f.service_port} -> {f.port}/{f.protocol}" for f in flows))
+
+
+def _pods(view: View, found: Explanation, missing: tuple[Missing, ...]) -> Iterator[Step]:
+    if (facts := missing_facts(missing, "NP204")) is not None:
+        yield Step("pods", State.NOT_OK, "noBackends", facts)
+        return
+    counts: dict[WorkloadRef, dict[int, int]] = {}
+    for flow in found.flows:
+        if isinstance(flow.to, WorkloadRef):
+            ports = counts.setdefault(flow.to, {})
+            ports[flow.port] = ports.get(flow.port, 0) + flow.pods
+    if not counts:
+        return
+    total = sum(max(ports.values()) for ports in counts.values())
+    facts = (("pods", str(total)), ("workloads", ", ".join(ref.short for ref in counts)))
+    if total and found.service is not None and _unready(view, found.service):
+        yield Step("pods", State.NOT_OK, "notReady", (*facts, ("service", found.service.name)))
+    elif total:
+        yield Step("pods", State.OK, "run", facts)
+    else:
+        yield Step("pods", State.NOT_OK if view.complete else State.UNKNOWN, "template", facts)
+
+
+def _unready(view: View, service: Service) -> bool:
+    """Say whether no endpoint of it is ready; only a cluster always has EndpointSlices."""
+    return view.complete and service.selector is not None and not view.endpoints(service)
+
+
+def _port(found: Explanation, missing: tuple[Missing, ...]) -> Iterator[Step]:
+    arrives = dict.fromkeys(f"{f.port}/{f.protocol}" for f in found.flows if isinstance(f.to, WorkloadRef) and f.port)
+    if not arrives:
+        return
+    undeclared = [m.facts for m in missing if m.what == "NP203" and "number" in dict(m.facts)]
+    if undeclared:
+        yield Step("port", State.UNKNOWN, "undeclared", undeclared[0])
+    else:
+        yield Step("port", State.OK, "declared", (("ports", ", ".join(arrives)), ("workloads", _ends(found.flows))))
+
+
+def _dns(fault: Fault, found: Explanation | None, dns: Judged | None) -> Iterator[Step]:
+    if fault.kind in LOOKUPS:
+        if fault.kind is Kind.NO_SUCH_HOST and dns is not None and dns.verdict is Verdict.ALLOWED:
+            yield Step("dns", State.OK, "answered")
+        elif dns is None:
+            yield Step("dns", State.UNKNOWN, "elsewhere")
+        else:
+            yield Step("dns", _OF_VERDICT[dns.verdict], "lookup")
+    elif found is not None and found.dns is not None:
+        if fault.kind is Kind.UNCLEAR:
+            yield Step("dns", _OF_VERDICT[found.dns.verdict], "lookup")
+        else:
+            yield Step("dns", State.OK, "resolved")
+
+
+def _opened_in_vain(view: View, workload: Workload, found: Explanation) -> Iterator[Step]:
+    """A rule for the Service's own address opens nothing: policy sees the pods behind it."""
+    if found.service is None:
+        return
+    source = template_end(view, workload)
+    for flow, address in product(found.flows, found.service.cluster_ips):
+        if flow.egress.verdict is Verdict.DENIED and flow.service_port is not None:
+            _, side, _ = judge_outside(view, source, address.block, flow.protocol, flow.service_port)
+            if side.verdict is Verdict.ALLOWED and side.admitted_by is not None:
+                rule = f"{side.admitted_by} egress[{side.admitted_by.rule}]"
+                yield Step("egress", State.NOT_OK, "clusterIp", (("rule", rule), ("address", str(address))))
+                return
+
+
+def _sides(sides: Iterable[Side]) -> State:
+    return _OF_VERDICT[together(side.verdict for side in sides)]

@@ -1,0 +1,179 @@
+"""A failed connection, diagnosed: the checklist as a person reads it, and as JSON."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from webhook.explain.diagnosis import Cause, Diagnosis, State, Step, Whose
+from webhook.explain.errors import Fault
+from webhook.explain.explanation import Explanation
+from webhook.model.addresses import IPV6
+from webhook.model.policy import Direction
+from webhook.model.verdict import FlowVerdict, Verdict
+from webhook.report import json_, path
+from webhook.report.advice import advice
+from webhook.report.flows import policy, some
+from webhook.report.flows import side as side_of
+from webhook.report.json_ import Record
+from webhook.report.path import NO_REMEDY, Remedy
+from webhook.report.run import Failure
+from webhook.report.safe import clean
+from webhook.report.symptoms import CAUSES, STATES, STEPS, TAKEN, WORDS
+from webhook.report.text import Paint, plain
+from webhook.report.words import WHOLE
+
+
+def text(diagnosis: Diagnosis, remedy: Remedy = NO_REMEDY, paint: Paint = plain) -> str:
+    """Return what failed and what that means, the checklist, what explains it, where to look, and the remedy."""
+    seen, meaning = WORDS[diagnosis.fault.kind]
+    head = f"{clean(str(diagnosis.source))} -> {clean(target(diagnosis.fault) or 'a target that is not named')}"
+    lines = [f"{paint('bold', head)}: {seen}", f"  {meaning}", ""]
+    for number, step in enumerate(diagnosis.steps, 1):
+        word, style = STATES[step.state]
+        lines += _wrapped(f"  {number}. {step.name:<8} {paint(style, f'{word:<8}')}", told(diagnosis, step))
+    lines += ["", f"{paint('bold', 'cause')}: {cause(diagnosis)}"]
+    look = [*advice(diagnosis)]
+    if look:
+        lines += ["", f"{paint('bold', 'where to look')}:"]
+        for one in look:
+            lines += [f"  - {clean(one.what)}", *([f"      {clean(one.command)}"] if one.command else [])]
+    return "\n".join([*lines, *path.ending(_assumed(diagnosis), remedy, paint)])
+
+
+def record(diagnosis: Diagnosis, fix: Sequence[Record] = (), errors: Iterable[Failure] = ()) -> str:
+    """Return explain's object with `error`, `steps`, `cause` and `look`. Without a target `flows` is empty."""
+    found = diagnosis.explanation or Explanation(diagnosis.source, target(diagnosis.fault), diagnosis.verdict, ())
+    whole = json_.explained(found, fix, errors)
+    whole["verdict"] = diagnosis.verdict
+    whole["dns"] = json_.look_up(diagnosis.dns)
+    whole["error"] = _fault(diagnosis)
+    whole["steps"] = [
+        {"step": step.name, "state": step.state, "message": "; ".join(told(diagnosis, step))}
+        for step in diagnosis.steps
+    ]
+    whole["cause"] = {"id": diagnosis.cause, "message": cause(diagnosis)}
+    whole["look"] = [{"what": clean(one.what), "command": one.command} for one in advice(diagnosis)]
+    return json_.render(whole)
+
+
+def target(fault: Fault) -> str:
+    """Return where the client was going to, as the text had it: nothing where it names nobody."""
+    address = str(fault.address) if fault.address else ""
+    if fault.address and fault.address.family == IPV6 and fault.port:
+        address = f"[{address}]"
+    host = fault.name or address
+    behind = f" ({address})" if fault.name and address else ""
+    return f"{host}:{fault.port}/{fault.protocol}{behind}" if fault.port and host else f"{host}{behind}"
+
+
+def cause(diagnosis: Diagnosis) -> str:
+    """Return what explains the error best, in one sentence."""
+    words = CAUSES[diagnosis.cause]
+    reason = diagnosis.explanation.reason if diagnosis.explanation else None
+    return words.format(sides=_stopping(diagnosis), reason=clean(reason or "the target is not known"))
+
+
+def told(diagnosis: Diagnosis, step: Step) -> list[str]:
+    """Return what a step found, most telling first."""
+    facts = {key: clean(value) for key, value in step.facts}
+    match step.name, step.says:
+        case (name, "side"):
+            direction = Direction.EGRESS if name == "egress" else Direction.INGRESS
+            return [*_told_sides(direction, diagnosis.explanation.flows if diagnosis.explanation else ())]
+        case ("dns", "lookup"):
+            return [*_told_dns(diagnosis)]
+        case ("target", "assumed"):
+            return [TAKEN[facts["how"]].format_map(facts)]
+        case ("pods", "template"):
+            judged = "" if step.state is State.NOT_OK else ": judged by its template"
+            return [f"no pod of {facts['workloads']} is here{judged}"]
+        case ("pods", _) if "pods" in facts:
+            facts["pods"] += " pod runs" if facts["pods"] == "1" else " pods run"
+        case _:
+            pass
+    words = [STEPS[step.name, step.says].format_map(facts)]
+    if hint := facts.get("hint"):
+        words.append(hint)
+    if step.says == "nobody" and diagnosis.target.candidates:
+        words.append(f"with that port there are {', '.join(map(clean, diagnosis.target.candidates))}")
+    return words
+
+
+def _told_sides(direction: Direction, several: Iterable[FlowVerdict]) -> Iterator[str]:
+    """Yield what decides, worst first, and the near misses of it."""
+    seen: dict[str, None] = {}
+    for flow in sorted(several, key=lambda f: _WORST.index(side_of(f, direction).verdict)):
+        side = side_of(flow, direction)
+        seen[path.because(direction, side)] = None
+        seen |= dict.fromkeys(f"near miss: {miss}" for miss in path.near_misses(direction, side, flow))
+    yield from seen
+
+
+_WORST: Final = (Verdict.DENIED, Verdict.PARTIAL, Verdict.UNKNOWN, Verdict.ALLOWED)
+_MOST_POLICIES: Final = 3
+_CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
+
+
+def _told_dns(diagnosis: Diagnosis) -> Iterator[str]:
+    dns = diagnosis.dns
+    if dns is None:
+        return
+    where = clean(dns.text.rpartition("/")[0])
+    yield f"look-ups go to {where}: {dns.verdict}"
+    if not dns.flows and dns.reason:
+        yield clean(dns.reason)
+    for direction in Direction:
+        for words in _told_sides(direction, dns.flows):
+            yield f"{direction.value.lower()} {words}"
+
+
+def _stopping(diagnosis: Diagnosis) -> str:
+    """Return the sides that deny, each with who isolates."""
+    found = diagnosis.explanation
+    several = found.flows if found else ()
+    if diagnosis.cause is Cause.DNS_POLICY and diagnosis.dns:
+        several = diagnosis.dns.flows
+    return ", ".join(dict.fromkeys(_isolated(several)))
+
+
+def _isolated(several: Iterable[FlowVerdict]) -> Iterator[str]:
+    for direction in Direction:
+        shut = [side for flow in several if (side := side_of(flow, direction)).verdict in _CLOSED]
+        by = dict.fromkeys(policy(ref.at(None), WHOLE) for side in shut for ref in side.policies)
+        if shut:
+            yield f"{direction.value.lower()} isolated by {some(by, _MOST_POLICIES)}"
+
+
+def _assumed(diagnosis: Diagnosis) -> tuple[str, ...]:
+    found = diagnosis.explanation.assumptions if diagnosis.explanation else ()
+    return (*found, *(diagnosis.dns.assumptions if diagnosis.dns else ()))
+
+
+def _fault(diagnosis: Diagnosis) -> dict[str, Any]:
+    fault, whose = diagnosis.fault, diagnosis.target
+    return {
+        "kind": fault.kind,
+        "target": target(fault) or None,
+        "name": fault.name,
+        "address": str(fault.address) if fault.address else None,
+        "port": fault.port,
+        "protocol": fault.protocol,
+        "resolver": str(fault.resolver) if fault.resolver else None,
+        "whose": whose.whose,
+        "candidates": list(whose.candidates),
+    }
+
+
+def unnamed(diagnosis: Diagnosis) -> str | None:
+    """Return why nothing can be asked, None where something can."""
+    if diagnosis.target.text is not None or diagnosis.target.whose is Whose.LOOPBACK or diagnosis.dns is not None:
+        return None
+    candidates = diagnosis.target.candidates
+    declared = f"; it declares {', '.join(map(clean, candidates))}" if candidates else ""
+    what = target(diagnosis.fault)
+    lacks = f"names {clean(what)} without a port" if what else "names no target"
+    return f"`{WORDS[diagnosis.fault.kind][0]}`, but the text {lacks}: add `--to NAME:PORT`{declared}"
+
+
+def _wrapped(head: str, several: list[str]) -> list[str]:
+    first, *rest = several or [""]
+    return [f"{head} {first}", *(f"{'':<23}{one}" for one in rest)]

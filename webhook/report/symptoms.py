@@ -1,0 +1,92 @@
+"""What a diagnosis says: tables from what the client saw, what was found and what explains it to sentences.
+
+A field in braces is a word that the step carries.
+"""
+
+from typing import Final
+
+from webhook.explain.diagnosis import Cause, State
+from webhook.explain.errors_signs import Kind
+
+WORDS: Final = {  # what the client saw, and what that tells
+    Kind.TIMED_OUT: ("timed out", "the first packet got no answer: it was dropped, or nobody is there"),
+    Kind.REFUSED: (
+        "refused",
+        "the packet arrived and was answered by no: policy drops without an answer, only kube-router rejects",
+    ),
+    Kind.RESET: ("reset", "there was a connection, and somebody cut it: policy drops without an answer"),
+    Kind.NO_ROUTE: ("no route", "somebody on the way said that nobody is there: policy drops without an answer"),
+    Kind.NO_SUCH_HOST: (
+        "no such host",
+        "the name was looked up and nobody has it; some clients also say so where DNS did not answer",
+    ),
+    Kind.LOOKUP_FAILED: ("look-up failed", "the DNS server gave no usable answer: the connection was never tried"),
+    Kind.CONNECTED: ("connected", "packets went both ways, so that no policy is in the way"),
+    Kind.UNCLEAR: ("gave up", "the text does not say whether the packet was dropped or the answer was slow"),
+}
+STATES: Final = {State.OK: ("ok", "good"), State.NOT_OK: ("not ok", "error"), State.UNKNOWN: ("unknown", "warning")}
+
+STEPS: Final = {  # (step, says) -> sentence
+    ("target", "exists"): "{name} is {what}",
+    ("target", "stale"): "{name} is {what}, but nobody has {address}: the answer of an old look-up",
+    ("target", "absent"): "no {what} `{name}` is here",
+    ("target", "external"): "{name} is outside the cluster: what answers there is not known here",
+    ("target", "outside"): "no pod, Service or node here has {address}: it is outside",
+    ("target", "pod"): "{address} is pod {pod} of {kind} {workload}",
+    ("target", "service"): "{address} is the cluster address of Service {service}",
+    (
+        "target",
+        "loadBalancer",
+    ): "{address} is an outside address of Service {service}: what policy sees depends on the CNI",
+    (
+        "target",
+        "node",
+    ): "{address} is node {node}: a NodePort leads on to pods, and what policy sees depends on the CNI",
+    ("target", "loopback"): "{what} is the pod itself: no packet leaves it, and no policy sees any",
+    ("target", "gone"): "{address} is an address of pods, and no pod has it: the pod was replaced",
+    ("target", "nobody"): "nobody here has {address}: files give pods no addresses, so name the target by `--to`",
+    ("target", "unreadable"): "the target cannot be looked up",
+    ("service", "translates"): "Service {service} sends {ports}",
+    ("service", "noSuchPort"): "{service} has no port {port}; it has {has}",
+    (
+        "service",
+        "unnamedPort",
+    ): "no container of {workload} names a port `{target}`, so that port {port} of {service} leads nowhere",
+    ("pods", "noBackends"): "Service {service} has no backends: connections are refused",
+    ("pods", "notReady"): "{pods} of {workloads}, and none is a ready endpoint of Service {service}",
+    ("pods", "run"): "{pods} of {workloads}",
+    ("port", "declared"): "{workloads} declares {ports}",
+    ("port", "undeclared"): "no container of {workload} declares {port}; it may listen all the same",
+    ("dns", "answered"): "policy lets the look-up pass, and the server answered",
+    ("dns", "resolved"): "the name was resolved: the client got as far as connecting",
+    ("dns", "elsewhere"): "no DNS Service of the cluster is asked, or none is here",
+    ("egress", "clusterIp"): "{rule} opens {address}, the Service's own address: policy sees the pods behind it",
+}
+TAKEN: Final = {
+    "declared": "nobody here has {address} (files give pods no addresses): taken to be {taken}, which is declared",
+    "listens": "nobody here has {address} (files give pods no addresses): taken to be {taken}, alone with that port",
+    "only": "the text names no target: taken to be {taken}, the only one declared",
+}
+CAUSES: Final = {
+    Cause.POLICY: "NetworkPolicy drops the packet: {sides}",
+    Cause.POLICY_PARTLY: "NetworkPolicy drops the packet on some paths: {sides}",
+    Cause.POLICY_REJECTS: "NetworkPolicy, which kube-router answers by a refusal: {sides}",
+    Cause.POLICY_OR_SERVER: "something answered, so first the server; policy denies the connection too: {sides}",
+    Cause.DNS_POLICY: "NetworkPolicy drops the DNS look-up: {sides}",
+    Cause.DNS_SERVER: "policy lets the look-up pass: the DNS server, or the way to it",
+    Cause.DNS_UNDECIDED: "whether policy lets the look-up pass cannot be told",
+    Cause.NO_SUCH_NAME: "nobody has that name; policy is innocent",
+    Cause.NAME_EXISTS: "the name is here: another search list, a cache, or asked too early; policy is innocent",
+    Cause.NO_SUCH_TARGET: "nobody of that name is here",
+    Cause.NO_SUCH_PORT: "the Service has no such port; policy is innocent",
+    Cause.NO_BACKENDS: "nobody stands behind the Service; policy is innocent",
+    Cause.NOT_RUNNING: "no pod of it is ready; policy is innocent",
+    Cause.GONE: "the address is nobody's any more; policy is innocent",
+    Cause.LOOPBACK: "the client connects to its own pod, where nothing listens; policy is innocent",
+    Cause.NOT_LISTENING: "the server: nothing listens on that port, or it is not ready; policy is innocent",
+    Cause.CUT: "the other end, or something between, cut the connection; policy is innocent",
+    Cause.NO_ROUTE: "the way there: a dead address, a route or a node's firewall; policy is innocent",
+    Cause.CONNECTED: "the connection works: TLS, a password, or the server's own answer; policy is innocent",
+    Cause.LOST: "policy lets the packet pass, as far as it is known here: the way there, or the server itself",
+    Cause.UNDECIDED: "whether policy lets the packet pass cannot be told: {reason}",
+}
