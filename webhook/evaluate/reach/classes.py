@@ -1,194 +1,127 @@
-"""Pods that no policy of this view can tell apart, as bits: bit i of any number below is class i."""
+"""Pods that no policy of a view can tell apart, and addresses outside, as bits of one number.
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+The bits of the classes of pods come first, in the order in which their workloads are sorted; above them those of the
+pieces into which the policies' address blocks cut the addresses outside the cluster.
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar
 
 from msgspec import Struct
 
-from webhook.evaluate.ends import PodEnd, ends_of_pod, template_end
-from webhook.evaluate.match import ANY_KEY, block_matches
+from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.reach.actors import Actor
+from webhook.evaluate.reach.bits import Bits, bits_of
+from webhook.evaluate.reach.pieces import Pieces
 from webhook.model.addresses import FAMILIES, Family
-from webhook.model.labels import NO_KEYS, LabelKeys, Operator, Selector
+from webhook.model.labels import Labels
 from webhook.model.objects import Shape
-from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.refs import WorkloadRef
-from webhook.model.tier import Isolation, Match, PodMatch
-from webhook.model.truth import Truth
-from webhook.world import Group, View
+from webhook.model.ports import NamedPort
+from webhook.model.tier import Isolation, PodMatch
+from webhook.world import View
 
-Bits = int
-Pair = tuple[Bits, Bits]  # surely, possibly
-
-
-def members(bits: Bits) -> Iterator[int]:
-    """Yield the numbers of the bits that are set."""
-    while bits:
-        low = bits & -bits
-        yield low.bit_length() - 1
-        bits ^= low
+K = TypeVar("K")
+Places = tuple[int | None, int | None]  # by family: between which edges of address blocks; None: no address of it
 
 
 class Class(Struct, frozen=True):
-    """A shape, and where its addresses lie between the edges of all address blocks; None: no address there."""
+    """What policies see of some pods: `shape` has only the labels and port names that some policy asks for.
+
+    Where no policy asks for addresses, `places` are not there and all count as assigned.
+    """
 
     shape: Shape
-    places: tuple[int | None, int | None]
+    places: Places
     assigned: bool
+
+
+class Asked(Struct, frozen=True):
+    """All that the policies of a view ask of pods: label keys, and names of ports."""
+
+    keys: frozenset[str]
+    names: frozenset[str]
+
+    @staticmethod
+    def by(isolations: Iterable[Isolation]) -> "Asked":
+        """Collect what `isolations` ask."""
+        keys: set[str] = set()
+        names: set[str] = set()
+        for isolation in isolations:
+            selectors = [isolation.subject] if isolation.subject else []
+            for entry in isolation.entries:
+                selectors += [match.pods for match in entry.matches or () if isinstance(match, PodMatch)]
+                names |= {port.name for port in entry.ports or () if isinstance(port, NamedPort)}
+            keys |= {requirement.key for selector in selectors for requirement in selector.requirements}
+        return Asked(frozenset(keys), frozenset(names))
 
 
 class Classes:
     """The classes of a view, indexed by all that a selector asks for."""
 
-    def __init__(self, view: View, isolations: Iterable[Isolation]) -> None:
-        """Collect the classes of every group of `view`. `isolations`: whose address blocks tell pods apart."""
+    def __init__(self, view: View, actors: Iterable[Actor], isolations: list[Isolation]) -> None:
+        """Put every end of `actors` into its class; `isolations` are all that the view has."""
         self.view = view
         self.all: list[Class] = []
-        self.groups: dict[WorkloadRef, tuple[Group, Bits]] = {}
-        self.by_namespace: dict[str, Bits] = {}
-        self.host_network: Bits = 0
-        self._templates: Bits = 0
-        self._number: dict[Class, int] = {}
-        self._edges = _edges(isolations)
-        self._by_label: dict[tuple[str, str], Bits] = {}
-        self._by_key: dict[str, Bits] = {}
-        self._matched: dict[tuple[Match, Family], Pair] = {}
-        self._placed: dict[Family, dict[int, Bits]] = {family: {} for family in FAMILIES}
-        self._unassigned: dict[bool, Bits] = {False: 0, True: 0}  # by whether they are on the host network
-        for namespace in view.namespaces():
-            for group in view.groups(namespace):
-                self.groups[group.ref] = (group, self._put(group))
-        self.everybody: Bits = (1 << len(self.all)) - 1
+        self._pieces = Pieces(isolations)
+        self.by_address = any(isolation.by_address for isolation in isolations)
+        self._asked = Asked.by(isolations)
+        self._numbers: dict[object, int] = {}
+        self.of: list[tuple[int, ...]] = [self._of(actor) for actor in actors]
+        self._index()
+        self.pods: Bits = (1 << len(self.all)) - 1
+        self.outside: Bits = ((1 << self._pieces.count) - 1) << len(self.all)
+        self.everybody: Bits = self.pods | self.outside
 
-    def _put(self, group: Group) -> Bits:
-        ends = [template_end(self.view, group.template)] if group.template else map(ends_of_pod, group.pods)
-        bits = 0
-        for end in ends:
-            bits |= 1 << self._class_of(end)
-        return bits
+    @property
+    def pieces(self) -> Pieces:
+        """The addresses outside; piece 0 is the lowest bit of `outside`."""
+        return self._pieces
 
-    def _class_of(self, end: PodEnd) -> int:
-        places = tuple(self._place(end, family) for family in FAMILIES)
-        key = Class(end.shape, (places[0], places[1]), bool(end.addresses))
-        number = self._number.get(key)
-        if number is None:
-            number = self._number[key] = len(self.all)
-            self.all.append(key)
-            self._index(end.shape, 1 << number)
-            for family, place in zip(FAMILIES, places, strict=True):
-                if place is not None:
-                    self._placed[family][place] = self._placed[family].get(place, 0) | 1 << number
-            if not key.assigned:
-                self._unassigned[end.shape.host_network] |= 1 << number
-        return number
+    def _of(self, actor: Actor) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(map(self.number, actor.ends)))
 
-    def _place(self, end: PodEnd, family: Family) -> int | None:
-        address = end.address(family)
-        return None if address is None else bisect_right(self._edges[family], address.value)
-
-    def _index(self, shape: Shape, bit: Bits) -> None:
-        self.by_namespace[shape.namespace] = self.by_namespace.get(shape.namespace, 0) | bit
-        for pair in shape.labels.pairs:
-            self._by_label[pair] = self._by_label.get(pair, 0) | bit
-            self._by_key[pair[0]] = self._by_key.get(pair[0], 0) | bit
-        if shape.template:
-            self._templates |= bit
-        if shape.host_network:
-            self.host_network |= bit
-
-    def on_family(self, family: Family) -> Bits:
-        """Return the classes that have, or may get, an address of the family."""
-        index = FAMILIES.index(family)
-        return sum(1 << i for i, c in enumerate(self.all) if c.places[index] is not None or not c.assigned)
-
-    def select(self, selector: Selector, within: Bits) -> Pair:
-        """Return whom a selector selects among `within`."""
-        sure = possible = within
-        for requirement in selector.requirements:
-            known = self._by_key.get(requirement.key, 0)
-            hit = 0
-            for value in requirement.values:
-                hit |= self._by_label.get((requirement.key, value), 0)
-            pending = requirement.key in self.view.settings.pending_labels
-            maybe = self._templates & ~known if pending else 0
-            yes = hit
-            if requirement.operator is Operator.NOT_IN:
-                yes = ~hit & ~maybe
-            elif requirement.operator is Operator.EXISTS:
-                yes = known
-            elif requirement.operator is Operator.DOES_NOT_EXIST:
-                yes = ~known & ~maybe
-            sure &= yes
-            possible &= yes | maybe
-            if not possible:
-                break
-        return sure, possible
-
-    def matched(self, match: Match, family: Family) -> Pair:
-        """Return whom a peer means, on one address family."""
-        key = (match, family)
-        found = self._matched.get(key)
+    def number(self, end: PodEnd) -> int:
+        """Return the number of the class of `end`; a new one where it is the first of its kind."""
+        shape = end.shape
+        labels = tuple(pair for pair in shape.labels.pairs if pair[0] in self._asked.keys)
+        ports = tuple(p for p in shape.ports if p.name in self._asked.names)
+        places = self._place(end)
+        assigned = bool(end.addresses) or not self.by_address
+        key = (shape.namespace, labels, ports, shape.host_network, shape.template, places, assigned)
+        found = self._numbers.get(key)
         if found is None:
-            found = self._matched[key] = self._match(match, family)
+            found = self._numbers[key] = len(self.all)
+            seen = Shape(shape.namespace, Labels(labels), ports, shape.host_network, shape.template)
+            self.all.append(Class(seen, places, assigned))
         return found
 
-    def _match(self, match: Match, family: Family) -> Pair:
-        match match:
-            case PodMatch():
-                return self._pods(match)
-            case BlockPeer():
-                return self._block(match, family)
-            case UnclearPeer():
-                return 0, self.everybody
+    def _place(self, end: PodEnd) -> Places:
+        if not end.addresses or not self.by_address:
+            return None, None
+        four, six = (end.address(family) for family in FAMILIES)
+        return self._pieces.place(four) if four else None, self._pieces.place(six) if six else None
 
-    def _pods(self, match: PodMatch) -> Pair:
-        if match.namespace is not None:
-            sure = possible = self.by_namespace.get(match.namespace, 0)
-        else:
-            sure, possible = self._namespaces(match.namespaces)
-        surely, _ = self.select(match.pods, sure & ~self.host_network)
-        _, possibly = self.select(match.pods, possible & ~self.host_network)
-        return surely, possibly
-
-    def _namespaces(self, selector: Selector) -> Pair:
-        sure = possible = 0
-        for name, bits in self.by_namespace.items():
-            namespace = self.view.namespace(name)
-            keys: LabelKeys = ANY_KEY if namespace.synthetic else NO_KEYS
-            truth = selector.matches(namespace.labels, keys)
-            sure |= bits if truth is Truth.YES else 0
-            possible |= bits if truth is not Truth.NO else 0
-        return sure, possible
-
-    def _block(self, peer: BlockPeer, family: Family) -> Pair:
-        sure = 0
-        for place, bits in self._placed[family].items():
-            if _holds(self._edges[family], peer, family, place):
-                sure |= bits
-        possible = sure
-        for hosted, bits in self._unassigned.items():
-            if bits:
-                truth = block_matches(self.view, peer, PodEnd(Shape("", host_network=hosted)), family)
-                sure |= bits if truth is Truth.YES else 0
-                possible |= bits if truth is not Truth.NO else 0
-        return sure, possible
+    def _index(self) -> None:
+        """Look all classes up by what a selector, a block or a direction asks for."""
+        each = list(enumerate(self.all))
+        self.by_namespace = _grouped((one.shape.namespace, number) for number, one in each)
+        self.by_label = _grouped((pair, number) for number, one in each for pair in one.shape.labels.pairs)
+        self.by_key = _grouped((pair[0], number) for number, one in each for pair in one.shape.labels.pairs)
+        self.host_network = bits_of(number for number, one in each if one.shape.host_network)
+        self.templates = bits_of(number for number, one in each if one.shape.template)
+        self.unassigned = _grouped((one.shape.host_network, number) for number, one in each if not one.assigned)
+        self.placed: dict[Family, dict[int, Bits]] = {}
+        self.on: dict[Family, Bits] = {}  # who has, or may get, an address of the family
+        for index, family in enumerate(FAMILIES):
+            places = ((one.places[index], number) for number, one in each)
+            self.placed[family] = _grouped((place, number) for place, number in places if place is not None)
+            self.on[family] = bits_of(
+                number for number, one in each if one.places[index] is not None or not one.assigned
+            )
 
 
-def _edges(isolations: Iterable[Isolation]) -> dict[Family, list[int]]:
-    """Return where any rule's block begins, or the address behind its end, by family."""
-    found: dict[Family, set[int]] = {family: set() for family in FAMILIES}
-    for isolation in isolations:
-        for entry in isolation.entries if isolation.by_address else ():
-            for match in entry.matches or ():
-                if isinstance(match, BlockPeer):
-                    for block in (match.block, *match.excepts):
-                        found[block.family] |= {block.first, block.last + 1}
-    return {family: sorted(edges) for family, edges in found.items()}
-
-
-def _holds(edges: list[int], peer: BlockPeer, family: Family, place: int) -> bool:
-    """Say whether the peer holds the addresses between two edges; any of them tells for all."""
-    if peer.block.family != family or place == 0:
-        return False
-    value = edges[place - 1]
-    inside = peer.block.first <= value <= peer.block.last
-    return inside and not any(b.family == family and b.first <= value <= b.last for b in peer.excepts)
+def _grouped(pairs: Iterable[tuple[K, int]]) -> dict[K, Bits]:
+    found: dict[K, list[int]] = {}
+    for key, number in pairs:
+        found.setdefault(key, []).append(number)
+    return {key: bits_of(numbers) for key, numbers in found.items()}

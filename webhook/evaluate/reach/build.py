@@ -1,0 +1,74 @@
+"""View -> matrix: classes, what each side opens, both joined, put together by workload."""
+
+from collections.abc import Iterable, Sequence
+
+from webhook.evaluate.reach.actors import actors
+from webhook.evaluate.reach.bits import bits_of
+from webhook.evaluate.reach.classes import Classes
+from webhook.evaluate.reach.kinds import kinds_of
+from webhook.evaluate.reach.matrix import Beyond, Layer, Matrix
+from webhook.evaluate.reach.opening import Openings
+from webhook.evaluate.reach.parts import Parts, less
+from webhook.evaluate.reach.peers import Peers
+from webhook.evaluate.reach.pods import Opened, reached, strangers
+from webhook.evaluate.reach.ranges import Addresses, outside, taken
+from webhook.evaluate.reach.workloads import Workloads
+from webhook.model.addresses import Family
+from webhook.model.policy import Direction
+from webhook.model.tier import Isolation
+from webhook.world import View
+
+
+def matrix(view: View, *, unknown: bool = False) -> Matrix:
+    """Return all connections between workloads, and between workloads and addresses outside the cluster."""
+    everybody = actors(view)
+    isolations = {d: [i for n in view.namespaces() for i in view.isolations(n, d)] for d in Direction}
+    classes = Classes(view, everybody, [i for some in isolations.values() for i in some])
+    by_family = _opened(view, classes, isolations)
+    apart = strangers(classes, by_family)
+    workloads = Workloads(classes, everybody, apart)
+    addresses = taken(everybody)
+
+    def parts(*, sure: bool) -> list[list[Parts]]:
+        pods = workloads.reached(reached(classes, by_family, apart, sure=sure), sure=sure)
+        some = next(iter(by_family.values()))  # what a block holds of the addresses outside is the same in all
+        return [pods, *(outside(classes, some[direction], sure=sure) for direction in Direction)]
+
+    surely = parts(sure=True)
+    doubtful = _less(parts(sure=False), surely) if unknown else None
+    return Matrix(
+        tuple(actor.ref for actor in everybody),
+        bits_of(number for number, actor in enumerate(everybody) if actor.several),
+        _layer(classes, surely, addresses),
+        _layer(classes, doubtful, addresses) if doubtful else None,
+    )
+
+
+def _opened(view: View, classes: Classes, isolations: dict[Direction, list[Isolation]]) -> dict[Family, Opened]:
+    peers = Peers(classes)
+    kinds = {d: kinds_of(classes, peers, d, isolations[d]) for d in Direction}
+    openings = {d: Openings(classes, peers, d) for d in Direction}
+    families = view.families() if classes.by_address else view.families()[:1]
+    return {f: {d: [(k, openings[d].of(k, f)) for k in kinds[d]] for d in Direction} for f in families}
+
+
+def _less(possible: Iterable[Sequence[Parts]], sure: Iterable[Sequence[Parts]]) -> list[list[Parts]]:
+    return [list(map(less, some, certain)) for some, certain in zip(possible, sure, strict=True)]
+
+
+def _layer(classes: Classes, parts: Sequence[list[Parts]], addresses: Addresses) -> Layer:
+    pods, out, into = parts
+    return Layer(pods, *(_beyond(classes, some, addresses) for some in (out, into)))
+
+
+def _beyond(classes: Classes, by_workload: Iterable[Parts], addresses: Addresses) -> list[Beyond]:
+    """Return pieces as ranges, once for all workloads that have the same."""
+    below = len(classes.all)
+    shared: dict[int, Beyond] = {}
+    found = []
+    for parts in by_workload:
+        if id(parts) not in shared:
+            each = ((classes.pieces.blocks(bits >> below, addresses), ports) for ports, bits in parts.items())
+            shared[id(parts)] = tuple(sorted((ranges, ports) for ranges, ports in each if ranges))
+        found.append(shared[id(parts)])
+    return found

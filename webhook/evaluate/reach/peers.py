@@ -1,0 +1,109 @@
+"""Whom a peer of a rule means, for all classes at once; and whom a selector selects."""
+
+from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.match import ANY_KEY, block_matches
+from webhook.evaluate.reach.bits import Bits
+from webhook.evaluate.reach.classes import Classes
+from webhook.model.addresses import Family
+from webhook.model.labels import NO_KEYS, LabelKeys, Operator, Requirement, Selector
+from webhook.model.objects import Shape
+from webhook.model.policy import BlockPeer, UnclearPeer
+from webhook.model.tier import Match, PodMatch
+from webhook.model.truth import Truth
+
+Pair = tuple[Bits, Bits]  # surely, possibly
+
+
+class Peers:
+    """Answers by class for what `evaluate.match` answers by pod. Equal questions are answered once."""
+
+    def __init__(self, classes: Classes) -> None:
+        """Ask about `classes`."""
+        self._classes = classes
+        self._matched: dict[tuple[Match, Family], Pair] = {}
+        self._namespaces: dict[Selector, Pair] = {}
+
+    def matched(self, match: Match, family: Family) -> Pair:
+        """Return whom a peer means, pods by their address of one family."""
+        key = (match, family)
+        found = self._matched.get(key)
+        if found is None:
+            found = self._matched[key] = self._match(match, family)
+        return found
+
+    def _match(self, match: Match, family: Family) -> Pair:
+        match match:
+            case PodMatch():
+                return self._pods(match)
+            case BlockPeer():
+                return self._block(match, family)
+            case UnclearPeer():
+                return 0, self._classes.everybody
+
+    def select(self, selector: Selector, within: Bits) -> Pair:
+        """Return whom a selector selects among `within`."""
+        sure = possible = within
+        for requirement in selector.requirements:
+            yes, maybe = self._meeting(requirement)
+            sure &= yes
+            possible &= yes | maybe
+            if not possible:
+                break
+        return sure, possible
+
+    def _meeting(self, requirement: Requirement) -> Pair:
+        """Return who meets a requirement, and of whom it cannot be told: pods to come, whose label may be added."""
+        classes = self._classes
+        known = classes.by_key.get(requirement.key, 0)
+        pending = requirement.key in classes.view.settings.pending_labels
+        maybe = classes.templates & ~known if pending else 0
+        hit = 0
+        for value in requirement.values:
+            hit |= classes.by_label.get((requirement.key, value), 0)
+        match requirement.operator:
+            case Operator.IN:
+                return hit, maybe
+            case Operator.NOT_IN:
+                return ~hit & ~maybe, maybe
+            case Operator.EXISTS:
+                return known, maybe
+            case Operator.DOES_NOT_EXIST:
+                return ~known & ~maybe, maybe
+
+    def _pods(self, match: PodMatch) -> Pair:
+        if match.namespace is not None:
+            sure = possible = self._classes.by_namespace.get(match.namespace, 0)
+        else:
+            sure, possible = self._of_namespaces(match.namespaces)
+        seen = ~self._classes.host_network  # others are seen as their node
+        surely, possibly = self.select(match.pods, possible & seen)
+        return surely & sure, possibly
+
+    def _of_namespaces(self, selector: Selector) -> Pair:
+        found = self._namespaces.get(selector)
+        if found is None:
+            sure = possible = 0
+            for name, bits in self._classes.by_namespace.items():
+                namespace = self._classes.view.namespace(name)
+                keys: LabelKeys = ANY_KEY if namespace.synthetic else NO_KEYS
+                truth = selector.matches(namespace.labels, keys)
+                sure |= bits if truth is Truth.YES else 0
+                possible |= bits if truth is not Truth.NO else 0
+            found = self._namespaces[selector] = sure, possible
+        return found
+
+    def _block(self, peer: BlockPeer, family: Family) -> Pair:
+        """Return the pieces that a block holds, and the pods whose address of `family` is, or may be, in one."""
+        classes = self._classes
+        held = classes.pieces.held(peer)
+        sure = held << len(classes.all)
+        for place, bits in classes.placed[family].items():
+            if held >> place & 1:
+                sure |= bits
+        possible = sure
+        for hosted, bits in classes.unassigned.items():
+            if bits:
+                truth = block_matches(classes.view, peer, PodEnd(Shape("", host_network=hosted)), family)
+                sure |= bits if truth is Truth.YES else 0
+                possible |= bits if truth is not Truth.NO else 0
+        return sure, possible

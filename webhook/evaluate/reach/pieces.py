@@ -1,0 +1,83 @@
+"""Addresses outside the cluster, cut where any rule's block begins or ends: all of a piece are treated alike."""
+
+import ipaddress
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+
+from webhook.evaluate.reach.bits import Bits
+from webhook.model.addresses import BITS, FAMILIES, IPV4, Address, Block, Family
+from webhook.model.policy import BlockPeer
+from webhook.model.tier import Isolation
+
+Ranges = tuple[Block, ...]
+
+
+class Pieces:
+    """The pieces of both families, IPv4 first, numbered in the order of their addresses."""
+
+    def __init__(self, isolations: Iterable[Isolation]) -> None:
+        """Cut at the edges of every block of `isolations`."""
+        edges: dict[Family, set[int]] = {family: {0, 1 << BITS[family]} for family in FAMILIES}
+        for isolation in isolations:
+            for entry in isolation.entries if isolation.by_address else ():
+                for match in entry.matches or ():
+                    if isinstance(match, BlockPeer):
+                        for block in (match.block, *match.excepts):
+                            edges[block.family] |= {block.first, block.last + 1}
+        self._edges = {family: sorted(some) for family, some in edges.items()}
+        self._base: dict[Family, int] = {4: 0, 6: len(self._edges[4]) - 1}
+        self.count = sum(len(some) - 1 for some in self._edges.values())
+        self._blocks: dict[Bits, Ranges] = {}
+
+    def place(self, address: Address) -> int:
+        """Return the number of the piece that an address lies in."""
+        return self._base[address.family] + bisect_right(self._edges[address.family], address.value) - 1
+
+    def held(self, peer: BlockPeer) -> Bits:
+        """Return the pieces that a peer holds; none of them does it hold in part."""
+        found = self._between(peer.block)
+        for inner in peer.excepts:
+            found &= ~self._between(inner)
+        return found
+
+    def _between(self, block: Block) -> Bits:
+        edges, base = self._edges[block.family], self._base[block.family]
+        low, high = bisect_left(edges, block.first), bisect_left(edges, block.last + 1)
+        return ((1 << (high - low)) - 1) << (base + low)
+
+    def blocks(self, bits: Bits, taken: Mapping[Family, list[int]]) -> Ranges:
+        """Return the blocks that make up some pieces, without runs in which every address is one of `taken`.
+
+        `taken`: sorted addresses by family, always the same.
+        """
+        found = self._blocks.get(bits)
+        if found is None:
+            runs = (run for run in self._runs(bits) if not _all_taken(run, taken))
+            found = self._blocks[bits] = tuple(block for run in runs for block in _blocks(*run))
+        return found
+
+    def _runs(self, bits: Bits) -> Iterator[tuple[Family, int, int]]:
+        """Yield neighbouring pieces as one (family, first address, last address)."""
+        for family in FAMILIES:
+            edges = self._edges[family]
+            here = bits >> self._base[family] & ((1 << (len(edges) - 1)) - 1)
+            while here:
+                low = (here & -here).bit_length() - 1
+                length = (~(here >> low) & ((here >> low) + 1)).bit_length() - 1
+                yield family, edges[low], edges[low + length] - 1
+                here &= ~(((1 << length) - 1) << low)
+
+
+def _all_taken(run: tuple[Family, int, int], taken: Mapping[Family, list[int]]) -> bool:
+    family, first, last = run
+    here = taken.get(family, [])
+    return last - first < len(here) and bisect_right(here, last) - bisect_left(here, first) == last - first + 1
+
+
+def _blocks(family: Family, first: int, last: int) -> Iterator[Block]:
+    if family == IPV4:
+        for four in ipaddress.summarize_address_range(ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)):
+            yield Block(4, int(four.network_address), four.prefixlen)
+    else:
+        for six in ipaddress.summarize_address_range(ipaddress.IPv6Address(first), ipaddress.IPv6Address(last)):
+            yield Block(6, int(six.network_address), six.prefixlen)
