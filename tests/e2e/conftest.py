@@ -93,7 +93,8 @@ def _await_called(control_plane: ControlPlane, name: str) -> None:
     namespace = control_plane.create_namespace("probe", {CALLED_BY: name})
     scene = Scene(control_plane, namespace)
     probe = story.web_api(namespace, connects_to="!")
-    control_plane.wait_for(lambda: scene.apply(probe, DRY_RUN).warnings, what=f"the webhook to be called by {name}")
+    what = f"the webhook to be called by {name}"
+    control_plane.wait_for(lambda: scene.apply(probe, DRY_RUN).warnings, timeout=60, what=what)
     control_plane.delete_namespace(namespace)
 
 
