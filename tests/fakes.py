@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from webhook.cluster.kinds import Kind, Raw
+from webhook.cluster.kinds import Collection, Kind, Raw
+from webhook.cluster.state import Phase, Standing
 from webhook.cluster.stream import EventType
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -215,23 +216,39 @@ async def scripted_api() -> AsyncIterator[ScriptedApi]:
 
 @dataclass
 class RecordingSink:
-    """A `Sink` that keeps what it is told, and the world that follows from it."""
+    """A `Sink` that keeps what it is told, and the world that follows from it; a whole list is one `replace`."""
 
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
+    phases: list[tuple[str, Phase]] = field(default_factory=list)
     world: dict[str, dict[str, Raw]] = field(default_factory=dict)
+    _begun: dict[str, dict[str, Raw]] = field(default_factory=dict)
 
-    def replace(self, kind: Kind, raws: Iterable[Raw], /) -> None:
-        self.world[kind.name] = {raw["metadata"]["name"]: raw for raw in raws}
-        self.calls.append(("replace", *sorted(self.world[kind.name])))
+    def begin(self, where: Collection, /) -> None:
+        self._begun[where.kind.name] = {}
 
-    def event(self, kind: Kind, event_type: EventType, raw: Raw, /) -> None:
+    def take(self, where: Collection, raws: list[Raw], remaining: int, /) -> None:
+        assert remaining >= 0
+        self._begun[where.kind.name] |= {raw["metadata"]["name"]: raw for raw in raws}
+
+    def end(self, where: Collection, /) -> None:
+        self.world[where.kind.name] = self._begun.pop(where.kind.name)
+        self.calls.append(("replace", *sorted(self.world[where.kind.name])))
+
+    def event(self, where: Collection, event_type: EventType, raw: Raw, /) -> None:
         name = raw["metadata"]["name"]
         if event_type == "DELETED":
-            self.world[kind.name].pop(name, None)
+            self.world[where.kind.name].pop(name, None)
         else:
-            self.world[kind.name][name] = raw
+            self.world[where.kind.name][name] = raw
         self.calls.append((event_type, name))
 
-    def trouble(self, kind: Kind, reason: str, /) -> None:
-        self.troubles.append((kind.name, reason))
+    def moved(self, standing: Standing, /) -> None:
+        self.phases.append((standing.kind.name, standing.phase))
+
+    def trouble(self, where: Collection, reason: str, /) -> None:
+        self.troubles.append((where.kind.name, reason))
+
+    def forget(self, where: Collection, /) -> None:
+        self.world.pop(where.kind.name, None)
+        self.calls.append(("forget", where.kind.name))

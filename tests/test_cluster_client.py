@@ -10,12 +10,12 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import incluster_config
 
 from tests.fakes import RecordingSink, ScriptedApi, event, page, pod, scripted_api, status, stream
-from tests.watching import PODS, POLICIES, QUICK, reached, run, watched
+from tests.watching import PODS, POLICIES, QUICK, names, reached, run, watched
 from webhook.cluster.client import connect
 from webhook.cluster.credentials import SERVICE_ACCOUNT_TOKEN, in_cluster
 from webhook.cluster.errors import BadConfigError, ClusterError, UnreachableError
-from webhook.cluster.kinds import KINDS
-from webhook.cluster.listing import list_all, read_once
+from webhook.cluster.kinds import KINDS, Collection
+from webhook.cluster.listing import read_once
 from webhook.cluster.proxy import route
 from webhook.cluster.watch import Sink, Watcher
 
@@ -36,9 +36,9 @@ def test_rejected_credentials_are_loaded_anew(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with scripted_api() as api, connect(api.kubeconfig(tmp_path, token="old")) as connection:
             with pytest.raises(ClusterError, match="HTTP 401: Unauthorized"):
-                await list_all(connection, PODS)
+                await names(connection, PODS)
             api.kubeconfig(tmp_path, token="secret")
-            assert (await list_all(connection, PODS)).raws == []
+            assert await names(connection, PODS) == set()
             assert [one.token for one in api.asked] == ["old", "old", "old", "secret"]
 
     run(scenario())
@@ -73,7 +73,7 @@ def test_a_server_that_is_gone_is_named_without_its_user(tmp_path: Path) -> None
         api.url = api.url.replace("//", "//user:password@")
         async with connect(api.kubeconfig(tmp_path)) as connection:
             with pytest.raises(UnreachableError) as error:
-                await list_all(connection, PODS)
+                await names(connection, PODS)
         address = api.url.partition("@")[2]
         assert str(error.value) == f"cannot reach `http://{address}`: connect call failed ('127.0.0.1', {address[10:]})"
 
@@ -121,7 +121,7 @@ def test_loopback_is_never_sent_to_a_proxy(tmp_path: Path, monkeypatch: pytest.M
 
     async def scenario() -> None:
         async with scripted_api() as api, connect(api.kubeconfig(tmp_path)) as connection:
-            assert (await list_all(connection, PODS)).raws == []
+            assert await names(connection, PODS) == set()
 
     run(scenario())
 
@@ -192,4 +192,4 @@ def test_the_official_client_is_imported_only_to_connect() -> None:
 
 def test_the_recording_sink_is_a_sink() -> None:
     sink: Sink = RecordingSink()
-    sink.replace(PODS, [])
+    sink.begin(Collection(PODS))

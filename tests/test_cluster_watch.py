@@ -20,10 +20,9 @@ from tests.fakes import (
     status,
     stream,
 )
-from tests.watching import PODS, POLICIES, run, watched
+from tests.watching import PODS, POLICIES, names, run, watched
 from webhook.cluster.client import connect
 from webhook.cluster.errors import GarbledError
-from webhook.cluster.listing import list_all
 from webhook.cluster.state import Listing, Live, Phase
 from webhook.cluster.watch import RESUMES, Pace
 
@@ -114,14 +113,14 @@ def test_410_lists_again_and_what_vanished_meanwhile_is_gone(tmp_path: Path, too
     run(scenario())
 
 
-def test_a_continue_token_that_expires_makes_one_list_in_one_piece(tmp_path: Path) -> None:
+def test_a_continue_token_that_expires_begins_the_list_again_and_then_asks_for_one_piece(tmp_path: Path) -> None:
     async def scenario() -> None:
-        lists = (page(pod("a"), more="next"), status(410, "continue too old"), page(pod("b"), pod("c"), version="8"))
+        expired = (page(pod("a"), more="next"), status(410, "continue too old"))
+        lists = (*expired, *expired, page(pod("b"), pod("c"), version="8"))
         async with watched(tmp_path, lists=lists) as it:
             await it.until_calls(("replace", "b", "c"))
             assert [(one["limit"], "continue" in one) for one in it.api.listed] == [
-                ("500", False),
-                ("500", True),
+                *[("500", False), ("500", True)] * 2,
                 ("0", False),
             ]
 
@@ -272,7 +271,7 @@ def test_a_list_that_never_ends_is_given_up(tmp_path: Path) -> None:
         async with scripted_api() as api, connect(api.kubeconfig(tmp_path)) as connection:
             api.lists(PODS, *(page(pod("a"), more="same") for _ in range(9)))
             with pytest.raises(GarbledError, match="the list of pods does not end"):
-                await list_all(connection, PODS)
+                await names(connection, PODS)
 
     run(scenario())
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import Answer, RecordingSink, ScriptedApi, scripted_api
-from webhook.cluster.client import connect
-from webhook.cluster.kinds import Kind
+from webhook.cluster.client import Connection, connect
+from webhook.cluster.kinds import Collection, Kind
+from webhook.cluster.listing import Reading
 from webhook.cluster.watch import Pace, Watcher
 
 PODS = Kind("v1", "Pod", "pods")
@@ -22,6 +23,13 @@ async def reached(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of waiting
             await asyncio.sleep(0.005)
+
+
+async def names(connection: Connection, kind: Kind) -> set[str]:
+    """List a kind and return the names; raises ClusterError."""
+    sink = RecordingSink()
+    await Reading.of(connection, Collection(kind), bare=False).list_into(sink)
+    return set(sink.world[kind.name])
 
 
 class Watched:

@@ -31,6 +31,11 @@ ANSWER_SECONDS: Final = 60.0  # for one page, as the API server's own --request-
 LARGEST_ANSWER: Final = 256 << 20  # bytes: 500 objects of etcd's largest size, each, would be more than we can hold
 _LARGEST_REFUSAL: Final = 64 << 10
 
+# What is asked for; the last is what a server answers that cannot leave anything out.
+WHOLE: Final = "application/json"
+BARE: Final = f"{WHOLE};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{WHOLE}"
+BARE_LIST: Final = f"{WHOLE};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{WHOLE}"
+
 
 class Connection:
     """Requests to one API server. Credentials that it rejects are loaded anew once, as kubectl does."""
@@ -47,46 +52,48 @@ class Connection:
         parts = urlsplit(self._client.api.configuration.host)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
-    async def get(self, path: str, query: Query) -> bytes:
+    async def get(self, path: str, query: Query, accept: str = WHOLE) -> bytes:
         """Return the body of one answer. Raises ClusterError."""
         limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
-        async with self._answer(path, query, limits) as response:
+        async with self._answer(path, query, accept, limits) as response:
             return await _body(response, LARGEST_ANSWER, self.server)
 
     @asynccontextmanager
-    async def stream(self, path: str, query: Query, silence: float) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def stream(
+        self, path: str, query: Query, silence: float, accept: str = WHOLE
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open an answer that is read as it comes, in chunks of any size.
 
         Raises ClusterError, also out of the chunks: UnreachableError where none comes for `silence` seconds.
         """
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
-        async with self._answer(path, query, limits) as response:
+        async with self._answer(path, query, accept, limits) as response:
             yield _chunks(response, self.server)
 
     @asynccontextmanager
     async def _answer(
-        self, path: str, query: Query, limits: aiohttp.ClientTimeout
+        self, path: str, query: Query, accept: str, limits: aiohttp.ClientTimeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(self._borrowed())
             try:
-                response = await self._request(client.api, path, query, limits)
+                response = await self._request(client.api, path, query, accept, limits)
             except UnauthorizedError:
                 await self._renew(client)
                 client = await stack.enter_async_context(self._borrowed())
-                response = await self._request(client.api, path, query, limits)
+                response = await self._request(client.api, path, query, accept, limits)
             try:
                 yield response
             finally:
                 _leave(response)
 
     async def _request(
-        self, api: "ApiClient", path: str, query: Query, limits: aiohttp.ClientTimeout
+        self, api: "ApiClient", path: str, query: Query, accept: str, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         url = f"{path}?{urlencode(query)}"
         try:
             method, url, headers, *_ = await api.param_serialize(
-                "GET", url, header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
+                "GET", url, header_params={"Accept": accept}, auth_settings=["BearerToken"]
             )
         except Exception as error:  # a token file or a plugin fails in whatever way it likes
             raise BadConfigError(f"the credentials cannot be read: {cleaned(str(error))}") from error

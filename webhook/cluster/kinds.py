@@ -1,6 +1,7 @@
 """Which objects are watched, and where the API serves them."""
 
-from typing import Any, Final, TypedDict
+from typing import Any, Final, Literal
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -8,66 +9,84 @@ Raw = dict[str, Any]  # one object as the API spells it
 
 
 class Kind(Struct, frozen=True, order=True):
-    """One kind of object. str() is kubectl's name of the resource: `networkpolicies.networking.k8s.io`."""
+    """One kind of object. str() is kubectl's name of the resource: `networkpolicies.networking.k8s.io`.
+
+    `namespaced`: its objects stand in namespaces. `bare`: of which objects only the metadata matters, so that no more
+    is asked for (PartialObjectMetadata of `k8s.io/apimachinery`); where it is those that have a controller, a watch
+    asks for the others one by one.
+    """
 
     api_version: str
     name: str
     plural: str
+    namespaced: bool = True
+    bare: Literal["none", "all", "owned"] = "none"
+
+    @property
+    def group(self) -> str:
+        """The API group; the core's is empty."""
+        return self.api_version.partition("/")[0] if "/" in self.api_version else ""
 
     @property
     def path(self) -> str:
         """The collection's path, over all namespaces."""
-        root = "apis" if "/" in self.api_version else "api"
-        return f"/{root}/{self.api_version}/{self.plural}"
+        return f"{self._root}/{self.plural}"
+
+    def path_in(self, namespace: str) -> str:
+        """Return the collection's path in one namespace."""
+        return f"{self._root}/namespaces/{quote(namespace, safe='')}/{self.plural}"
+
+    @property
+    def _root(self) -> str:
+        return f"/{'apis' if self.group else 'api'}/{self.api_version}"
 
     def __str__(self) -> str:
-        group, slash, _ = self.api_version.partition("/")
-        return f"{self.plural}.{group}" if slash else self.plural
+        return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
-KINDS: Final = tuple(
-    Kind(api_version, name, plural)
-    for api_version, name, plural in (
-        ("v1", "Namespace", "namespaces"),
-        ("v1", "Node", "nodes"),
-        ("v1", "Pod", "pods"),
-        ("v1", "Service", "services"),
-        ("v1", "ReplicationController", "replicationcontrollers"),
-        ("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
-        ("apps/v1", "Deployment", "deployments"),
-        ("apps/v1", "StatefulSet", "statefulsets"),
-        ("apps/v1", "DaemonSet", "daemonsets"),
-        ("apps/v1", "ReplicaSet", "replicasets"),
-        ("batch/v1", "Job", "jobs"),
-        ("batch/v1", "CronJob", "cronjobs"),
-        ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
-    )
+KINDS: Final = (
+    Kind("v1", "Namespace", "namespaces", namespaced=False, bare="all"),
+    Kind("v1", "Node", "nodes", namespaced=False),
+    Kind("v1", "Pod", "pods"),
+    Kind("v1", "Service", "services"),
+    Kind("v1", "ReplicationController", "replicationcontrollers"),
+    Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
+    Kind("apps/v1", "Deployment", "deployments"),
+    Kind("apps/v1", "StatefulSet", "statefulsets"),
+    Kind("apps/v1", "DaemonSet", "daemonsets"),
+    # Ten old ones stay for each Deployment, and all that is asked of them is whose they are.
+    Kind("apps/v1", "ReplicaSet", "replicasets", bare="owned"),
+    Kind("batch/v1", "Job", "jobs"),
+    Kind("batch/v1", "CronJob", "cronjobs"),
+    Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
 )
+DISCOVERY: Final = Kind("", "APIGroup", "policy-families", namespaced=False)  # which kinds are served at all
 
 
-class Metadata(TypedDict, total=False):
-    """What is kept of `ObjectMeta`; `managedFields`, often half of an object, is skipped while decoding."""
+class Collection(Struct, frozen=True, order=True):
+    """The objects of a kind that one list holds: of all namespaces, or of one. str() is fit for a person."""
 
-    name: str
-    namespace: str
-    uid: str
-    resourceVersion: str
-    generation: Any
-    creationTimestamp: Any
-    deletionTimestamp: Any
-    labels: Any
-    annotations: Any
-    ownerReferences: Any
+    kind: Kind
+    namespace: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where it is served."""
+        return self.kind.path_in(self.namespace) if self.namespace and self.kind.namespaced else self.kind.path
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What narrows the list down: of Namespaces only the one that is meant."""
+        if self.namespace and not self.kind.namespaced:
+            return {"fieldSelector": f"metadata.name={self.namespace}"}
+        return {}
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.namespace}" if self.namespace else str(self.kind)
 
 
-class Shape(TypedDict, total=False):
-    """What is kept of an object: a plain dict again. A field that is not here is skipped while decoding."""
-
-    apiVersion: str
-    kind: str
-    metadata: Metadata
-    spec: Any
-    status: Any
-    addressType: Any  # EndpointSlice
-    endpoints: Any
-    ports: Any
+def collections(kind: Kind, namespaces: tuple[str, ...]) -> tuple[Collection, ...]:
+    """Return what is to be listed of a kind: everything, or what belongs to `namespaces` where there are any."""
+    if not namespaces or not (kind.namespaced or kind.name == "Namespace"):
+        return (Collection(kind),)
+    return tuple(Collection(kind, namespace) for namespace in namespaces)

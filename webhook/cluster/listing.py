@@ -1,108 +1,144 @@
-"""One complete list of a kind, page by page."""
+"""Complete lists, page by page: no more than a page of raw objects is ever held."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any, Final, Protocol, cast
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
+from urllib.parse import quote
 
 import msgspec
 
-from webhook.cluster.client import Connection
+from webhook.cluster.client import BARE_LIST, WHOLE, Connection
 from webhook.cluster.errors import ExpiredError, ForbiddenError, GarbledError, NotServedError, cleaned
-from webhook.cluster.kinds import KINDS, Kind, Raw, Shape
+from webhook.cluster.kinds import KINDS, Collection, Kind, Raw, collections
+from webhook.cluster.shapes import Decoders, Page
 
 PAGE: Final = 500  # objects, as kubectl and client-go ask for
+SLICE: Final = 50  # objects that are handed over before the event loop may do something else
 _SERVER_SECONDS: Final = 50  # the server gives up before we do, and says so
 
 
-class _ListMeta(msgspec.Struct):
-    resource_version: str = msgspec.field(name="resourceVersion", default="")
-    more: str = msgspec.field(name="continue", default="")
-
-
-class _Page(msgspec.Struct):
-    metadata: _ListMeta
-    items: list[Shape] | None = None
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """Every object of a kind as of `version`, from which a watch goes on."""
-
-    version: str
-    raws: list[Raw]
-
-
-_PAGES: Final = msgspec.json.Decoder(_Page)
-
-
-async def list_all(connection: Connection, kind: Kind) -> Listed:
-    """List a kind as it is at one moment. Raises ClusterError.
-
-    Where the continue token expires on the way, the rest would be of another moment: it is listed again in one
-    piece, as client-go's pager does.
-    """
-    try:
-        return await _list(connection, kind, PAGE)
-    except ExpiredError:
-        return await _list(connection, kind, limit=0)
-
-
-async def _list(connection: Connection, kind: Kind, limit: int) -> Listed:
-    query: dict[str, str | int] = {"limit": limit, "timeoutSeconds": _SERVER_SECONDS}
-    raws: list[Raw] = []
-    version = ""
-    seen: set[str] = set()
-    while True:
-        page = _decoded(await connection.get(kind.path, query), kind)
-        version = version or page.metadata.resource_version
-        for item in page.items or ():
-            raw = cast("Raw", item)
-            raw["apiVersion"], raw["kind"] = kind.api_version, kind.name  # items of a built-in list carry neither
-            raws.append(raw)
-        more = page.metadata.more
-        if not more:
-            return Listed(version, raws)
-        if more in seen:
-            raise GarbledError(f"the list of {kind} does not end")
-        seen.add(more)
-        query["continue"] = more
-
-
-def _decoded(body: bytes, kind: Kind) -> _Page:
-    try:
-        page = _PAGES.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise GarbledError(f"the list of {kind} cannot be read: {cleaned(str(error))}") from error
-    if not page.metadata.resource_version:
-        raise GarbledError(f"the list of {kind} has no resourceVersion")
-    return page
-
-
 class Reader(Protocol):
-    """Who is told of a list read once; a `watch.Sink` is one."""
+    """Who is told of lists; called on the event loop, must not block."""
 
-    def replace(self, kind: Kind, raws: list[Raw], /) -> Any:  # noqa: ANN401 - what it returns is not looked at
-        """Take every object of a kind."""
+    def begin(self, where: Collection, /) -> None:
+        """Hear that a list begins, perhaps once more after one that came to nothing."""
+
+    def take(self, where: Collection, raws: list[Raw], remaining: int, /) -> None:
+        """Take some objects of the list; `remaining`: how many are still to come, 0 where the server does not say."""
+
+    def end(self, where: Collection, /) -> None:
+        """Hear that the list is complete: what was not in it since `begin` is gone."""
 
 
-async def read_once(connection: Connection, reader: Reader, kinds: Iterable[Kind] = KINDS) -> dict[Kind, str]:
+class Reading(msgspec.Struct, frozen=True):
+    """What is asked of the API server about one collection, and how."""
+
+    connection: Connection
+    where: Collection
+    decoders: Decoders
+    bare: bool = False
+
+    @staticmethod
+    def of(connection: Connection, where: Collection, *, bare: bool) -> "Reading":
+        """Ask for `where`; `bare`: for the metadata alone."""
+        return Reading(connection, where, Decoders(where.kind), bare)
+
+    async def list_into(self, reader: Reader) -> str:
+        """Read the list; return its version, from which a watch goes on. Raises ClusterError.
+
+        Where a continue token expires on the way, the rest would be of another moment: the list is begun again, and
+        the time after that asked for in one piece, as client-go's pager does.
+        """
+        for limit in (PAGE, PAGE):
+            try:
+                return await self._list(reader, limit)
+            except ExpiredError:
+                pass
+        return await self._list(reader, limit=0)
+
+    async def _list(self, reader: Reader, limit: int) -> str:
+        query: dict[str, str | int] = {**self.where.query, "limit": limit, "timeoutSeconds": _SERVER_SECONDS}
+        accept = BARE_LIST if self.bare else WHOLE
+        version = ""
+        seen: set[str] = set()
+        reader.begin(self.where)
+        while True:
+            page = self._decoded(await self.connection.get(self.where.path, query, accept))
+            version = version or page.metadata.resource_version
+            more = page.metadata.more
+            for some in _sliced(page.items or []):
+                raws = [whole for raw in some if (whole := await self.completed(raw))]
+                reader.take(self.where, raws, page.metadata.remaining or 0)
+                await asyncio.sleep(0)
+            if not more:
+                reader.end(self.where)
+                return version
+            if more in seen:
+                raise GarbledError(f"the list of {self.where} does not end")
+            seen.add(more)
+            query["continue"] = more
+
+    async def completed(self, raw: Raw) -> Raw | None:
+        """Return what the core needs of an object: more than was asked for where nobody controls it.
+
+        None: it is gone meanwhile, and a watch will say so. Raises ClusterError.
+        """
+        if not self.bare or self.where.kind.bare != "owned" or _controlled(raw):
+            return raw
+        metadata = raw.get("metadata") or {}
+        path = self.where.kind.path_in(str(metadata.get("namespace"))) + "/" + quote(str(metadata.get("name")), safe="")
+        try:
+            return self.decoders.object(await self.connection.get(path, {}))
+        except NotServedError:
+            return None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise GarbledError(f"one of {self.where} cannot be read: {cleaned(str(error))}") from error
+
+    def _decoded(self, body: bytes) -> Page:
+        try:
+            page = self.decoders.page(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise GarbledError(f"the list of {self.where} cannot be read: {cleaned(str(error))}") from error
+        if not page.metadata.resource_version:
+            raise GarbledError(f"the list of {self.where} has no resourceVersion")
+        return page
+
+
+def _controlled(raw: Raw) -> bool:
+    owners = (raw.get("metadata") or {}).get("ownerReferences")
+    return isinstance(owners, list) and any(isinstance(one, dict) and one.get("controller") is True for one in owners)
+
+
+def _sliced(items: list[Raw]) -> Iterator[list[Raw]]:
+    """Yield the items in slices, and let go of each with its slice."""
+    items.reverse()
+    while items:
+        some = items[: -SLICE - 1 : -1]
+        del items[-SLICE:]
+        yield some
+
+
+async def read_once(
+    connection: Connection, reader: Reader, kinds: Iterable[Kind] = KINDS, namespaces: tuple[str, ...] = ()
+) -> dict[Kind, str]:
     """List every kind once, several at a time; return why, for each that may not be read or is not served.
 
-    Raises ClusterError for anything else that goes wrong: half a cluster is no world.
+    What a kind of `bare="owned"` has beyond its metadata is asked for too. Raises ClusterError for anything else
+    that goes wrong: half a cluster is no world.
     """
     missing: dict[Kind, str] = {}
 
-    async def read(kind: Kind) -> None:
+    async def read(where: Collection) -> None:
         try:
-            listed = await list_all(connection, kind)
+            await Reading.of(connection, where, bare=where.kind.bare == "all").list_into(reader)
         except (ForbiddenError, NotServedError) as error:
-            missing[kind] = str(error)
-        else:
-            reader.replace(kind, listed.raws)
+            missing[where.kind] = str(error)
 
     try:
         async with asyncio.TaskGroup() as group:
             for kind in kinds:
-                group.create_task(read(kind))
+                for where in collections(kind, namespaces):
+                    group.create_task(read(where))
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from failed
     return missing

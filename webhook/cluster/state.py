@@ -1,14 +1,15 @@
 """How much of the cluster is known: "not yet listed" and "empty" differ by type."""
 
+from collections.abc import Iterable
 from enum import Enum
 
 from msgspec import Struct
 
-from webhook.cluster.kinds import Kind
+from webhook.cluster.kinds import Collection, Kind
 
 
 class Phase(Enum):
-    """Where one kind stands."""
+    """Where one collection stands."""
 
     WAITING = "not yet listed"
     LIVE = "listed and watched"
@@ -16,30 +17,44 @@ class Phase(Enum):
     FORBIDDEN = "may not be read"
     ABSENT = "not served"
 
+    @property
+    def listed(self) -> bool:
+        """Whether the sink has the collection, if not as of this moment."""
+        return self in (Phase.LIVE, Phase.BEHIND)
+
 
 class Standing(Struct, frozen=True):
-    """One kind: its phase, the last trouble ("" for none), and when the server was last heard of it.
+    """One collection: its phase, the last trouble ("" for none), and when the server was last heard of it.
 
-    `heard` is in seconds of the watcher's monotonic clock; None: never.
+    `heard` is in seconds of the watcher's clock; None: never.
     """
 
-    kind: Kind
+    where: Collection
     phase: Phase = Phase.WAITING
     reason: str = ""
     heard: float | None = None
 
+    @property
+    def kind(self) -> Kind:
+        """What is in it."""
+        return self.where.kind
+
+    def age(self, now: float) -> float | None:
+        """Return how many seconds ago the server was last heard of it, never less than 0; None: never heard."""
+        return None if self.heard is None else max(0.0, now - self.heard)
+
 
 class Listing(Struct, frozen=True):
-    """Not all kinds that may be read have been listed yet: nothing may be judged. Never empty."""
+    """Not all that may be read has been listed yet: nothing may be judged. Never empty."""
 
     waiting_for: tuple[Standing, ...]
 
 
 class Live(Struct, frozen=True):
-    """Every kind that may be read has been listed once.
+    """Everything that may be read has been listed once.
 
-    `unknown`: kinds that may not be read or are not served; whatever depends on them is not decided.
-    `behind`: kinds whose watch is interrupted.
+    `unknown`: what may not be read or is not served; whatever depends on it is not decided.
+    `behind`: those whose watch is interrupted.
     """
 
     unknown: tuple[Standing, ...] = ()
@@ -49,11 +64,12 @@ class Live(Struct, frozen=True):
 State = Listing | Live
 
 
-def overall(standings: tuple[Standing, ...]) -> State:
-    """Sum up the kinds."""
-    if waiting := tuple(one for one in standings if one.phase is Phase.WAITING):
+def overall(standings: Iterable[Standing]) -> State:
+    """Sum up."""
+    every = tuple(standings)
+    if waiting := tuple(one for one in every if one.phase is Phase.WAITING):
         return Listing(waiting)
     return Live(
-        unknown=tuple(one for one in standings if one.phase in (Phase.FORBIDDEN, Phase.ABSENT)),
-        behind=tuple(one for one in standings if one.phase is Phase.BEHIND),
+        unknown=tuple(one for one in every if one.phase in (Phase.FORBIDDEN, Phase.ABSENT)),
+        behind=tuple(one for one in every if one.phase is Phase.BEHIND),
     )

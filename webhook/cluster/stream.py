@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 import msgspec
 
-from webhook.cluster.client import Connection, Query
+from webhook.cluster.client import BARE, WHOLE, Query
 from webhook.cluster.errors import GarbledError, UnreachableError, cleaned, refused_in_stream
-from webhook.cluster.kinds import Kind, Raw, Shape
+from webhook.cluster.kinds import Raw
+from webhook.cluster.listing import Reading
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 LARGEST_EVENT: Final = 32 << 20  # bytes: far above what etcd stores of one object, far below what would hurt
@@ -29,40 +30,40 @@ class _Wire(msgspec.Struct):
 
 
 _EVENTS: Final = msgspec.json.Decoder(_Wire)
-_OBJECTS: Final = msgspec.json.Decoder(Shape)
 
 
 @asynccontextmanager
-async def watch(
-    connection: Connection, kind: Kind, version: str, *, seconds: int, silence: float
-) -> AsyncIterator[AsyncIterator[Event]]:
+async def watch(reading: Reading, version: str, *, seconds: int, silence: float) -> AsyncIterator[AsyncIterator[Event]]:
     """Open a watch of everything after `version`, which the server ends after `seconds`. Raises ClusterError.
 
     Out of the events come also: ExpiredError where `version` is too old, GarbledError for what is no event,
     UnreachableError where the connection is cut, SilentError after `silence` seconds without a word.
     """
     query: Query = {
+        **reading.where.query,
         "watch": "1",
         "allowWatchBookmarks": "true",
         "resourceVersion": version,
         "timeoutSeconds": seconds,
     }
-    async with connection.stream(kind.path, query, silence) as chunks:
-        yield _events(chunks, kind)
+    accept = BARE if reading.bare else WHOLE
+    async with reading.connection.stream(reading.where.path, query, silence, accept) as chunks:
+        yield _events(chunks, reading)
 
 
-async def _events(chunks: AsyncIterator[bytes], kind: Kind) -> AsyncIterator[Event]:
+async def _events(chunks: AsyncIterator[bytes], reading: Reading) -> AsyncIterator[Event]:
     async for line in _lines(chunks):
         if line.strip():
-            yield _event(line, kind)
+            yield _event(line, reading)
 
 
-def _event(line: bytes, kind: Kind) -> Event:
+def _event(line: bytes, reading: Reading) -> Event:
+    kind = reading.where.kind
     try:
         wire = _EVENTS.decode(line)
         if wire.type == "ERROR":
             raise refused_in_stream(bytes(wire.object))
-        raw = cast("Raw", _OBJECTS.decode(wire.object))
+        raw = reading.decoders.object(wire.object)
         version = raw["metadata"]["resourceVersion"]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise GarbledError(f"an event of {kind} cannot be read: {cleaned(str(error))}") from error
@@ -72,7 +73,6 @@ def _event(line: bytes, kind: Kind) -> Event:
         return Event(None, raw, version)
     if wire.type not in _NAMES:
         raise GarbledError(f"an event of {kind} is of an unknown type: {cleaned(wire.type)}")
-    raw["apiVersion"], raw["kind"] = kind.api_version, kind.name
     return Event(_NAMES[wire.type], raw, version)
 
 

@@ -1,81 +1,124 @@
 """`--source cluster` and `--against cluster`: a world out of an API server."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
+from prometheus_client.registry import Collector
 
 from webhook.api.backend import Check
 from webhook.cluster.client import connect
-from webhook.cluster.kinds import Kind
+from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.listing import read_once
 from webhook.cluster.state import Phase, Standing
-from webhook.cluster.watch import Watcher
+from webhook.cluster.watch import Pace, Watcher, clock
 from webhook.model.settings import Settings
+from webhook.wiring.gauges import Gauges
 from webhook.wiring.mirror import Mirror
 from webhook.world import View, World
 
 OPTIONAL: Final = frozenset({"Node"})  # without it nothing is judged wrong, only less is known
-_LISTED: Final = frozenset({Phase.LIVE, Phase.BEHIND})
+STALE_SECONDS: Final = 120.0  # a watch that is well is heard of about every minute, and asked again after 75 s
 _LOOK_AGAIN: Final = 0.2  # seconds
 
 
 class Access(Struct, frozen=True):
-    """Which cluster: None stands for what kubectl would take."""
+    """Which cluster, None stands for what kubectl would take; and which namespaces of it, all without any."""
 
     kubeconfig: str | None = None
     context: str | None = None
+    namespaces: tuple[str, ...] = ()
 
 
 class Cluster:
     """A world that is listed, then watched. Before every kind was listed it is not judged by."""
 
-    def __init__(self, access: Access, settings: Settings) -> None:
-        """Name the cluster; nothing is sent yet."""
+    def __init__(
+        self,
+        access: Access,
+        settings: Settings,
+        *,
+        stale_after: float = STALE_SECONDS,
+        pace: Pace = Pace(),  # noqa: B008 - frozen
+        clock: Callable[[], float] = clock,
+    ) -> None:
+        """Name the cluster; nothing is sent yet. `stale_after`: seconds without a word of a kind."""
         self._access = access
-        self._mirror = Mirror(World(settings, complete=True))
+        self._stale_after = stale_after
+        self._pace = pace
+        self._clock = clock
+        self._mirror = Mirror(World(settings, complete=not access.namespaces))
         self._watcher: Watcher | None = None
+        self._complete = False  # once all that is served was listed, a family that comes later holds nothing up
 
     def view(self) -> View | None:
         """Return the world; None until all that may decide a verdict was listed."""
-        listed = self._watcher is not None and all(map(_usable, self._watcher.standings))
-        return self._mirror.world if listed else None
+        return self._mirror.world if self._required and all(map(_usable, self._required)) else None
+
+    def stale(self) -> str | None:
+        """Say what the world may be behind in, `pods not heard of for 130 s`; None: it is fresh."""
+        now = self._clock()
+        ages = [(one.age(now) or 0.0, one.where) for one in self._required if one.kind.name not in OPTIONAL]
+        age, where = max(ages, default=(0.0, None))
+        return f"{where} not heard of for {age:.0f} s" if age > self._stale_after else None
 
     def checks(self) -> tuple[Check, ...]:
         """Return one condition for each kind."""
         if self._watcher is None:
             return (Check("cluster", ok=False, detail="not connected yet"),)
-        return tuple(map(_check, self._watcher.standings))
+        now, standings = self._clock(), self._watcher.standings
+        self._complete = self._complete or all(map(_usable, standings))
+        return tuple(self._check(standing, now) for standing in standings)
+
+    def collectors(self) -> tuple[Collector, ...]:
+        """Return what Prometheus is told of the watches."""
+        return (Gauges(lambda: self._watcher.standings if self._watcher else (), self._clock, self._mirror),)
 
     async def ready(self) -> None:
-        """Wait until there is a world."""
-        while self.view() is None:  # noqa: ASYNC110 - a kind may become readable at any time, and nothing tells
+        """Wait until there is a world, with all policy families that are served."""
+        while not all(check.ok for check in self.checks()):  # noqa: ASYNC110 - a kind may become readable at any time, and nothing tells
             await asyncio.sleep(_LOOK_AGAIN)
 
     async def run(self) -> None:
         """Watch until cancelled. Raises BadConfigError where it is not known whom to connect to."""
         async with connect(self._access.kubeconfig, self._access.context) as connection:
-            self._watcher = Watcher(connection, self._mirror)
+            self._watcher = Watcher(
+                connection,
+                self._mirror,
+                namespaces=self._access.namespaces,
+                pace=self._pace,
+                clock=self._clock,
+            )
             await self._watcher.run()
+
+    @property
+    def _required(self) -> tuple[Standing, ...]:
+        """The collections without which nothing is judged; empty before there is a connection."""
+        return self._watcher.required if self._watcher else ()
+
+    def _check(self, standing: Standing, now: float) -> Check:
+        name = str(standing.where)
+        detail = "" if standing.phase is Phase.LIVE else standing.phase.value
+        if standing.reason:
+            detail = f"{detail}: {standing.reason}" if detail else standing.reason
+        age = standing.age(now) or 0.0
+        if age > self._stale_after:
+            detail = f"{detail}; " * bool(detail) + f"not heard of for {age:.0f} s"
+        late = self._complete and standing not in self._required
+        return Check(name, late or _usable(standing), detail)
 
 
 def _usable(standing: Standing) -> bool:
-    if standing.kind.name in OPTIONAL:
+    if standing.kind.name in OPTIONAL or standing.kind not in KINDS:
         return standing.phase is not Phase.WAITING
-    return standing.phase in _LISTED
-
-
-def _check(standing: Standing) -> Check:
-    name = str(standing.kind)
-    if standing.phase is Phase.LIVE:
-        return Check(name, ok=True)
-    detail = f"{standing.phase.value}: {standing.reason}" if standing.reason else standing.phase.value
-    return Check(name, _usable(standing), detail)
+    return standing.phase.listed
 
 
 async def read_cluster(access: Access, settings: Settings) -> tuple[World, dict[Kind, str]]:
     """List a cluster once; return its world, and why for each kind that is missing in it. Raises ClusterError."""
-    mirror = Mirror(World(settings, complete=True))
+    mirror = Mirror(World(settings, complete=not access.namespaces))
     async with connect(access.kubeconfig, access.context) as connection:
-        missing = await read_once(connection, mirror)
+        missing = await read_once(connection, mirror, namespaces=access.namespaces)
+    mirror.flush()
     return mirror.world, missing

@@ -1,50 +1,131 @@
 """Raw objects of a cluster -> changes of a world. The one writer of that world."""
 
+import asyncio
 import logging
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Final
 
-from webhook.cluster.kinds import Kind
+from webhook.cluster.kinds import Collection
+from webhook.cluster.state import Standing
 from webhook.wire.objects import Projected, project
 from webhook.wire.shapes import Malformed
-from webhook.world import Drop, Put, World
+from webhook.world import Change, Drop, Put, World
 from webhook.world.changes import key_of
 
 _log: Final = logging.getLogger(__name__)
 Raw = dict[str, Any]
+Names = dict[str, set[str]]  # namespace ("" for cluster-scoped kinds) -> names
+
+BATCH_SECONDS: Final = 0.02  # how long an event waits, at most, for others to be applied with
+_PIECE: Final = 20  # changes between two looks at the clock
+_PIECE_SECONDS: Final = 0.005  # how long reviews wait, at most, for changes that are being applied
 
 
 class Mirror:
-    """A sink of `cluster.watch`: what the API server says of a kind is what the world holds of it."""
+    """A sink of `cluster.watch`: what the API server says of a kind is what the world holds of it.
+
+    Lists go to the world as they come: an object of a page is as new as any event that was heard of it. Events wait
+    for `BATCH_SECONDS`, the last one of an object counts.
+    """
 
     def __init__(self, world: World) -> None:
         """Write to `world`, which is empty."""
         self.world = world
-        self._keys: dict[str, set[Drop]] = {}
+        self.lists: Counter[str] = Counter()  # lists that were read to their end, by kind
+        self.troubles: Counter[str] = Counter()
+        self._names: dict[str, Names] = {}
+        self._seen: dict[Collection, Names] = {}
+        self._pending: dict[Drop, Change] = {}
+        self._timer: asyncio.Handle | None = None
 
-    def replace(self, kind: Kind, raws: list[Raw]) -> None:
-        """Take every object of a kind; what is not among them is gone."""
-        values = [value for raw in raws if (value := self._read(raw)) is not None]
-        keys = {key_of(value) for value in values}
-        gone = self._keys.get(kind.name, set()) - keys
-        self._keys[kind.name] = keys
-        self.world.apply((*gone, *map(Put, values)))
-        _log.info("%s: %d listed", kind, len(values))
+    def objects(self) -> dict[str, int]:
+        """Return how many objects of each kind there are."""
+        return {kind: sum(map(len, names.values())) for kind, names in self._names.items()}
 
-    def event(self, kind: Kind, event_type: str, raw: Raw) -> None:
+    # -- what a watcher says -----------------------------------------------------------------------------------------
+
+    def begin(self, where: Collection) -> None:
+        """Hear that a list begins."""
+        self.flush()
+        self._seen[where] = {}
+
+    def take(self, where: Collection, raws: list[Raw], remaining: int) -> None:  # noqa: ARG002 - for progress bars
+        """Take some objects of a list."""
+        seen = self._seen[where]
+        known = self._names.setdefault(where.kind.name, {})
+        changes = []
+        for raw in raws:
+            if (value := self._read(raw)) is None:
+                continue
+            key = key_of(value)
+            seen.setdefault(key.namespace, set()).add(key.name)
+            known.setdefault(key.namespace, set()).add(key.name)
+            changes.append(Put(value))
+        self.world.apply(changes)
+
+    def end(self, where: Collection) -> None:
+        """Hear that a list is complete: what was not in it is gone."""
+        seen = self._seen.pop(where)
+        known = self._names.setdefault(where.kind.name, {})
+        for namespace in list(known) if not where.namespace else [where.namespace]:
+            for name in known.get(namespace, set()) - seen.get(namespace, set()):
+                self._change(Drop(where.kind.name, namespace, name), None)
+        self.lists[str(where.kind)] += 1
+        _log.info("%s: %d listed", where, sum(map(len, seen.values())))
+
+    def event(self, where: Collection, event_type: str, raw: Raw) -> None:
         """Take one change. What cannot be read any more is gone, rather than as it was."""
-        keys = self._keys.setdefault(kind.name, set())
         value = None if event_type == "DELETED" else self._read(raw)
-        if value is None:
-            key = _name(kind, raw)
-            keys.discard(key)
-            self.world.apply([key])
-            return
-        keys.add(key_of(value))
-        self.world.apply([Put(value)])
+        self._change(_name(where, raw) if value is None else key_of(value), value)
 
-    def trouble(self, kind: Kind, reason: str) -> None:
-        """Say that a kind cannot be read at the moment."""
-        _log.warning("%s: %s", kind, reason)
+    def moved(self, standing: Standing) -> None:
+        """Hear that a collection changed its phase."""
+        _log.info("%s: %s", standing.where, standing.phase.value)
+
+    def trouble(self, where: Collection, reason: str) -> None:
+        """Say that a collection cannot be read at the moment."""
+        self.troubles[str(where.kind)] += 1
+        _log.warning("%s: %s", where, reason)
+
+    def forget(self, where: Collection) -> None:
+        """Drop a collection that is not there any more."""
+        self.begin(where)
+        self.end(where)
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Apply all that waits, at once."""
+        self._apply(self._taken(len(self._pending)))
+
+    def _change(self, key: Drop, value: Projected | None) -> None:
+        names = self._names.setdefault(key.kind, {})
+        if value is None:
+            names.get(key.namespace, set()).discard(key.name)
+        else:
+            names.setdefault(key.namespace, set()).add(key.name)
+        self._pending.pop(key, None)  # its last change takes the place at the end
+        self._pending[key] = key if value is None else Put(value)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._work)
+
+    def _work(self) -> None:
+        """Apply what waits, for as long as reviews can wait; the rest comes after them."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._timer = None
+        while self._pending and loop.time() - began < _PIECE_SECONDS:
+            self._apply(self._taken(_PIECE))
+        if self._pending:
+            self._timer = loop.call_soon(self._work)
+
+    def _taken(self, most: int) -> list[Change]:
+        return [self._pending.pop(key) for key in tuple(islice(self._pending, most))]
+
+    def _apply(self, changes: Iterable[Change]) -> None:
+        self.world.apply(changes)
 
     def _read(self, raw: Raw) -> Projected | None:
         try:
@@ -54,6 +135,6 @@ class Mirror:
             return None
 
 
-def _name(kind: Kind, raw: Raw) -> Drop:
+def _name(where: Collection, raw: Raw) -> Drop:
     metadata = raw.get("metadata") or {}
-    return Drop(kind.name, str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+    return Drop(where.kind.name, str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
