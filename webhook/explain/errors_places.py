@@ -70,7 +70,7 @@ _FORMS: Final = (  # most telling first
     r"nc: HOST \(SPOT\)",
     r"remote host \(ADDRESS\)",
     r"connecting to HOST \([^)\n]{1,253}\)\|ADDRESS\|:PORT",
-    r"bad address 'HOST'",
+    r"bad address 'SPOT'",
     r"can't find HOST: nxdomain",
     r"call failed \('ADDRESS', PORT",
     r"cannot connect to host HOST:PORT",
@@ -167,7 +167,7 @@ def _url(url: str) -> Place | None:
     scheme, _, rest = url.partition("://")
     authority = re.split(r"[/?#\\;,]", rest, maxsplit=1)[0]
     beyond = rest[len(authority) :]
-    if "@" in beyond and "@" not in authority and not beyond.startswith("/@"):
+    if "@" in beyond:
         return None
     text = authority.rpartition("@")[2].rstrip(".:)]}") if not authority.endswith("]") else authority.rpartition("@")[2]
     protocol, default = SCHEMES.get(scheme.partition("+")[0], ("TCP", None))

@@ -165,7 +165,7 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"certificate (?:verify failed|has expired|signed by)",
         r"certificate_verify_failed",
         r"pkix path",
-        r"ssl routines",
+        r"ssl (?:routines|certificate problem)",
         r"sslhandshakeexception",
         r"handshake[_ ]failure",
         r"remote error: tls: ",

@@ -14,7 +14,7 @@ from webhook.model.addresses import Block
 from webhook.model.objects import Service, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import FlowVerdict, Host, Side, Verdict, together
-from webhook.world import View
+from webhook.world import Group, View
 
 _OF_VERDICT = {
     Verdict.ALLOWED: State.OK,
@@ -40,12 +40,13 @@ def walk(
         missing = found.judged.missing
         yield from _service(found, missing)
         yield from _pods(view, found, missing)
-        yield from _port(found, missing)
+        yield from _port(found)
     yield from _dns(fault, found, dns)
     if found is not None and found.flows and fault.kind not in LOOKUPS:
         yield Step("egress", _sides(f.egress for f in found.flows), "side")
         yield from _opened_in_vain(view, workload, found)
-        yield Step("ingress", _sides(f.ingress for f in found.flows), "side")
+        if any(isinstance(f.to, WorkloadRef) for f in found.flows):
+            yield Step("ingress", _sides(f.ingress for f in found.flows), "side")
 
 
 def missing_facts(missing: Iterable[Missing], what: str) -> Facts | None:
@@ -76,7 +77,11 @@ def _target(view: View, target: Target, found: Explanation | None) -> Step:
 
 def _ends(flows: Iterable[FlowVerdict]) -> str:
     refs = dict.fromkeys(f.to for f in flows if isinstance(f.to, WorkloadRef))
-    return ", ".join(f"{ref.kind} {ref.short}" for ref in refs)
+    return ", ".join(map(_named, refs))
+
+
+def _named(ref: WorkloadRef) -> str:
+    return f"{ref.kind} {ref.short}"
 
 
 def _service(found: Explanation, missing: tuple[Missing, ...]) -> Iterator[Step]:
@@ -125,15 +130,17 @@ def _unready(view: View, service: Service) -> bool:
     return view.complete and service.selector is not None and not view.endpoints(service)
 
 
-def _port(found: Explanation, missing: tuple[Missing, ...]) -> Iterator[Step]:
+def _port(found: Explanation) -> Iterator[Step]:
     arrives = dict.fromkeys(f"{f.port}/{f.protocol}" for f in found.flows if isinstance(f.to, WorkloadRef) and f.port)
     if not arrives:
         return
-    undeclared = [m.facts for m in missing if m.what == "NP203" and "number" in dict(m.facts)]
-    if undeclared:
-        yield Step("port", State.UNKNOWN, "undeclared", undeclared[0])
-    else:
-        yield Step("port", State.OK, "declared", (("ports", ", ".join(arrives)), ("workloads", _ends(found.flows))))
+    resolved = found.judged.resolved if found.judged else None
+    for flow in resolved.found.flows if resolved else ():
+        if not flow.declared and isinstance(flow.to, Group):
+            facts = (("workload", _named(flow.to.ref)), ("port", f"{flow.port}/{flow.protocol}"))
+            yield Step("port", State.UNKNOWN, "undeclared", facts)
+            return
+    yield Step("port", State.OK, "declared", (("ports", ", ".join(arrives)), ("workloads", _ends(found.flows))))
 
 
 def _dns(fault: Fault, found: Explanation | None, dns: Judged | None) -> Iterator[Step]:

@@ -87,7 +87,7 @@ def told(diagnosis: Diagnosis, step: Step) -> list[str]:
             judged = "" if step.state is State.NOT_OK else ": judged by its template"
             return [f"no pod of {facts['workloads']} is here{judged}"]
         case ("pods", _) if "pods" in facts:
-            facts["pods"] += " pod runs" if facts["pods"] == "1" else " pods run"
+            facts["pods"] += " pod" if facts["pods"] == "1" else " pods"
         case _:
             pass
     words = [STEPS[step.name, step.says].format_map(facts)]

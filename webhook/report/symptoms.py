@@ -53,7 +53,7 @@ STEPS: Final = {  # (step, says) -> sentence
         "unnamedPort",
     ): "no container of {workload} names a port `{target}`, so that port {port} of {service} leads nowhere",
     ("pods", "noBackends"): "Service {service} has no backends: connections are refused",
-    ("pods", "notReady"): "{pods} of {workloads}, and none is a ready endpoint of Service {service}",
+    ("pods", "notReady"): "{pods} of {workloads}, none of them a ready endpoint of Service {service}",
     ("pods", "run"): "{pods} of {workloads}",
     ("port", "declared"): "{workloads} declares {ports}",
     ("port", "undeclared"): "no container of {workload} declares {port}; it may listen all the same",
