@@ -141,7 +141,7 @@ def test_the_services_port_is_not_the_pods(shop: Callable[..., Done]) -> None:
 
 
 def test_a_slip_in_a_label_is_shown_with_the_rule_that_has_it(shop: Callable[..., Done]) -> None:
-    everywhere = {"namespaceSelector": {}}
+    everywhere: dict[str, Any] = {"namespaceSelector": {}}
     rules = [
         {"from": [{"podSelector": {"matchLabels": {"app": "other"}}}]},
         {"from": [{**everywhere, "podSelector": {"matchLabels": {"app": "wep"}}}], "ports": [{"port": 5432}]},
@@ -199,7 +199,7 @@ def test_addresses_outside_have_no_policies_of_their_own(shop: Callable[..., Don
 
 
 def test_an_outside_name_that_cannot_be_decided_says_why_and_ends_with_0(shop: Callable[..., Done]) -> None:
-    rule = {"to": [{"namespaceSelector": {}}]}
+    rule: dict[str, Any] = {"to": [{"namespaceSelector": {}}]}
     done = shop(
         "https://api.example.com", {"shop/out": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]}}
     )

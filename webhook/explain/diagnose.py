@@ -8,19 +8,21 @@ from collections.abc import Iterable
 from typing import Final
 
 from webhook.explain.diagnosis import Cause, Diagnosis, Facts, State, Step, Target, Whose
-from webhook.explain.dns import judge_dns
+from webhook.explain.dns import PORT, dns_service, judge_dns
 from webhook.explain.errors import Fault
 from webhook.explain.errors_signs import LOOKUPS, WAITED, Kind
 from webhook.explain.explanation import Explanation, explain
 from webhook.explain.judge import Judged
 from webhook.explain.steps import walk
-from webhook.explain.target import locate
+from webhook.explain.target import LOOPBACK, locate
+from webhook.model.addresses import IPV6, parse_block
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import FlowVerdict, Verdict
 from webhook.world import View
 
 REJECTING: Final = frozenset({"kube-router"})  # who answers for policy: REJECT, so that the client is refused
+LINK_LOCAL: Final = {4: parse_block("169.254.0.0/16"), 6: parse_block("fe80::/10")}
 _CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 _OF_KIND: Final = {  # policy lets the packet pass, or cannot have been it
     Kind.TIMED_OUT: Cause.LOST,
@@ -47,7 +49,7 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
     """
     target = locate(view, workload, fault, given)
     found = explain(view, workload, target.text) if target.text is not None else None
-    dns = judge_dns(view, workload) if fault.kind in LOOKUPS else (found.dns if found else None)
+    dns = _look_up(view, workload, fault) if fault.kind in LOOKUPS else (found.dns if found else None)
     steps = tuple(walk(view, workload, fault, target, found, dns))
     verdict = _verdict(view, fault, target, found, dns)
     return Diagnosis(
@@ -63,6 +65,21 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
         fixable=verdict in _CLOSED and target.whose not in (Whose.GONE, Whose.NOBODY),
         enforcer=view.settings.enforcer.name,
     )
+
+
+def _look_up(view: View, workload: Workload, fault: Fault) -> Judged | None:
+    """Judge the way to whom the client asked, where the text says so and it is not the cluster's DNS Service.
+
+    NodeLocal DNSCache and a cloud's resolver listen on link-local addresses, which no rule for DNS pods covers.
+    """
+    asked, service = fault.resolver, dns_service(view)
+    if asked is None or LOOPBACK[asked.family].holds(asked):
+        return judge_dns(view, workload)
+    usual = service.cluster_ips if service else ()
+    if asked in usual or not (usual or LINK_LOCAL[asked.family].holds(asked)):
+        return judge_dns(view, workload)
+    host = f"[{asked}]" if asked.family == IPV6 else str(asked)
+    return explain(view, workload, f"{host}:{PORT}/UDP").judged
 
 
 def _verdict(view: View, fault: Fault, target: Target, found: Explanation | None, dns: Judged | None) -> Verdict:

@@ -25,6 +25,7 @@ _TRY: Final = Advice(
     "try it from the pod itself, so that its own policies count",
     "kubectl -n {source_ns} debug -it {source_pod} --image=nicolaka/netshoot -- nc -zv -w 3 {udp}{host} {port}",
 )
+_LOOK_UP: Final = "kubectl -n {source_ns} debug -it {source_pod} --image=nicolaka/netshoot -- nslookup {host}"
 _VERIFY: Final = Advice(
     "keep the policies that deny; once the remedy is applied, try it from the pod itself", _TRY.command
 )
@@ -39,9 +40,8 @@ _ENDPOINTS: Final = Advice(
     "kubectl -n {service_ns} get endpointslices -l kubernetes.io/service-name={service}",
 )
 _OTHERS: Final = Advice(
-    "policies of other kinds count as well",
-    "kubectl get networkpolicies,clusternetworkpolicies,adminnetworkpolicies,ciliumnetworkpolicies,"
-    "ciliumclusterwidenetworkpolicies,globalnetworkpolicies -A",
+    "policies of other kinds count as well, where the cluster has them",
+    "for kind in $(kubectl api-resources --verbs=list -o name | grep -i networkpolic); do kubectl get $kind -A; done",
 )
 _NODES: Final = Advice(
     "stale rules and routes, mostly on long-running nodes after an upgrade: restart the CNI's pod on both nodes, "
@@ -76,7 +76,7 @@ _LOOK: Final[dict[Cause, tuple[Advice, ...]]] = {
     Cause.POLICY_PARTLY: (_VERIFY,),
     Cause.POLICY_REJECTS: (_VERIFY,),
     Cause.POLICY_OR_SERVER: (_LISTENS, _READY, _SERVER_LOG),
-    Cause.DNS_POLICY: (Advice(_VERIFY.what, "kubectl -n {source_ns} exec {source} -- nslookup {host}"),),
+    Cause.DNS_POLICY: (Advice(_VERIFY.what, _LOOK_UP),),
     Cause.DNS_SERVER: (_DNS_LOG, _RESOLVER, _OTHERS, _NODES),
     Cause.DNS_UNDECIDED: (_RESOLVER, _DNS_LOG),
     Cause.NO_SUCH_NAME: (_SERVICES, _RESOLVER),
@@ -121,10 +121,18 @@ _ASKS_CNI: Final = frozenset({Cause.LOST, Cause.DNS_SERVER, Cause.NO_ROUTE, Caus
 def advice(diagnosis: Diagnosis) -> Iterator[Advice]:
     """Yield where to look, in the order in which it pays; names are quoted for the shell where they need it."""
     facts = {key: value if key == "udp" else shlex.quote(value) for key, value in diagnosis.facts}
-    several = (*_LOOK[diagnosis.cause], *(_cni_logs(diagnosis.enforcer) if diagnosis.cause in _ASKS_CNI else ()))
-    for one in several:
+    for one in _several(diagnosis):
         if _fields(one) <= set(facts):
             yield Advice(one.what.format_map(facts), one.command.format_map(facts) if one.command else None)
+
+
+def _several(diagnosis: Diagnosis) -> list[Advice]:
+    """Return the table's lines with the CNI's logs among them: after the server, before the nodes' own state."""
+    several = [*_LOOK[diagnosis.cause]]
+    if diagnosis.cause in _ASKS_CNI:
+        place = several.index(_NODES) if _NODES in several else len(several)
+        several[place:place] = _cni_logs(diagnosis.enforcer)
+    return several
 
 
 def _cni_logs(enforcer: str) -> Iterator[Advice]:

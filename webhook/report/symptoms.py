@@ -12,7 +12,7 @@ WORDS: Final = {  # what the client saw, and what that tells
     Kind.TIMED_OUT: ("timed out", "the first packet got no answer: it was dropped, or nobody is there"),
     Kind.REFUSED: (
         "refused",
-        "the packet arrived and was answered by no: policy drops without an answer, only kube-router rejects",
+        "the packet arrived and was answered by no: policy drops without an answer, but for kube-router, which rejects",
     ),
     Kind.RESET: ("reset", "there was a connection, and somebody cut it: policy drops without an answer"),
     Kind.NO_ROUTE: ("no route", "somebody on the way said that nobody is there: policy drops without an answer"),
