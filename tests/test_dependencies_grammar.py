@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from webhook.dependencies.grammar import FORM, MOST_HOSTS, MOST_ITEMS, SHOWN, parse
 from webhook.dependencies.items import items
-from webhook.dependencies.schemes import SCHEMES
 from webhook.model.addresses import parse_address, parse_block
 from webhook.model.dependency import Declared, Dependency, Malformed, NameTarget, Target, WorkloadTarget
 from webhook.model.ports import PROTOCOLS, Protocol
 from webhook.model.refs import SHORT_KINDS, WORKLOAD_KINDS
+from webhook.model.schemes import SCHEMES
 
 
 def name(host: str, port: int | str | None = None, protocol: Protocol = "TCP", *, scheme: bool = False) -> Dependency:

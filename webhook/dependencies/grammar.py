@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Final, cast
 
 from webhook.dependencies.items import is_url, items
-from webhook.dependencies.schemes import SCHEMES
 from webhook.model.addresses import Address, Block, parse_address, parse_block
 from webhook.model.dependency import Declared, Dependency, Malformed, NameTarget, Source, Target, WorkloadTarget
 from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, Protocol
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS
+from webhook.model.schemes import SCHEMES
 
 MOST_ITEMS: Final = 200  # of one workload; a 256 KiB annotation must not cost seconds
 MOST_HOSTS: Final = 50  # of one URL

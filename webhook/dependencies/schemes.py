@@ -1,52 +1,5 @@
-"""URL schemes: the protocol and the port that a client dials when the URL names none (IANA, or the product's own)."""
+"""URL schemes, where declarations look them up."""
 
-from typing import Final
+from webhook.model.schemes import SCHEMES
 
-from webhook.model.ports import Protocol
-
-SCHEMES: Final[dict[str, tuple[Protocol, int | None]]] = {
-    "amqp": ("TCP", 5672),
-    "amqps": ("TCP", 5671),
-    "cassandra": ("TCP", 9042),
-    "clickhouse": ("TCP", 9000),
-    "couchdb": ("TCP", 5984),
-    "dns": ("UDP", 53),
-    "elasticsearch": ("TCP", 9200),
-    "etcd": ("TCP", 2379),
-    "ftp": ("TCP", 21),
-    "grpc": ("TCP", None),
-    "grpcs": ("TCP", 443),
-    "http": ("TCP", 80),
-    "https": ("TCP", 443),
-    "kafka": ("TCP", 9092),
-    "ldap": ("TCP", 389),
-    "ldaps": ("TCP", 636),
-    "mariadb": ("TCP", 3306),
-    "memcached": ("TCP", 11211),
-    "mongodb": ("TCP", 27017),
-    "mqtt": ("TCP", 1883),
-    "mqtts": ("TCP", 8883),
-    "mssql": ("TCP", 1433),
-    "mysql": ("TCP", 3306),
-    "nats": ("TCP", 4222),
-    "ntp": ("UDP", 123),
-    "oracle": ("TCP", 1521),
-    "postgres": ("TCP", 5432),
-    "postgresql": ("TCP", 5432),
-    "pulsar": ("TCP", 6650),
-    "redis": ("TCP", 6379),
-    "rediss": ("TCP", 6379),
-    "sctp": ("SCTP", None),
-    "smtp": ("TCP", 25),
-    "smtps": ("TCP", 465),
-    "sqlserver": ("TCP", 1433),
-    "ssh": ("TCP", 22),
-    "statsd": ("UDP", 8125),
-    "syslog": ("UDP", 514),
-    "tcp": ("TCP", None),
-    "tls": ("TCP", None),
-    "udp": ("UDP", None),
-    "ws": ("TCP", 80),
-    "wss": ("TCP", 443),
-    "zookeeper": ("TCP", 2181),
-}
+__all__ = ["SCHEMES"]

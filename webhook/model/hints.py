@@ -1,0 +1,53 @@
+"""What a container's settings say about whom it talks to: hosts and ports, never the text that they stood in."""
+
+from msgspec import Struct
+
+from webhook.model.ports import Protocol
+
+
+class Mention(Struct, frozen=True):
+    """A place in the network that some text names. `port` None: the text names only the host.
+
+    Host and port may be `$(NAME)`: a variable whose value is elsewhere.
+    """
+
+    host: str
+    port: int | str | None = None
+    protocol: Protocol = "TCP"
+
+
+class Hint(Struct, frozen=True):
+    """What is known of one variable, or of one key of a ConfigMap. `number`: it holds a port and nothing else."""
+
+    name: str
+    mentions: tuple[Mention, ...] = ()
+    number: int | None = None
+
+
+class MapUse(Struct, frozen=True):
+    """A ConfigMap that a container is given. `keys` None: all of them.
+
+    `variable` names the variable that one key becomes; `prefix` stands before the names of those that all become.
+    `mounted`: its keys are files.
+    """
+
+    name: str
+    keys: tuple[str, ...] | None = None
+    variable: str = ""
+    prefix: str = ""
+    mounted: bool = False
+
+
+class ContainerHints(Struct, frozen=True):
+    """What one container is told: `given` as variables and files, where a later one wins, `said` on its command line."""
+
+    given: tuple[Hint | MapUse, ...] = ()
+    said: tuple[Mention, ...] = ()
+
+
+class ConfigMap(Struct, frozen=True):
+    """A ConfigMap's hints, one for each key that has any."""
+
+    namespace: str
+    name: str
+    entries: tuple[Hint, ...] = ()

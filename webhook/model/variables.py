@@ -1,0 +1,133 @@
+"""What the name of a variable, a flag or a key says about its value."""
+
+import re
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+_WORDS: Final = re.compile(r"[A-Z]++(?![a-z])|[A-Z]?[a-z]++|[A-Z]|\d++")
+_HOST: Final = frozenset(
+    [
+        "addr",
+        "addrs",
+        "address",
+        "addresses",
+        "brokers",
+        "dsn",
+        "endpoint",
+        "endpoints",
+        "host",
+        "hosts",
+        "hostname",
+        "hostnames",
+        "nodes",
+        "server",
+        "servers",
+        "upstream",
+        "upstreams",
+        "uri",
+        "uris",
+        "url",
+        "urls",
+    ]
+)
+_HOST_ENDS: Final = ("hostname", "host", "hosts", "url", "uri", "addr", "endpoint", "servers")  # `dbhost`, `siteurl`
+_NOT_HOSTS: Final = frozenset({"ghost", "localhost", "curl"})
+_SECRET: Final = frozenset(
+    [
+        "apikey",
+        "auth",
+        "cert",
+        "certificate",
+        "certs",
+        "cookie",
+        "credential",
+        "credentials",
+        "htpasswd",
+        "key",
+        "keys",
+        "login",
+        "pass",
+        "passphrase",
+        "passwd",
+        "password",
+        "passwords",
+        "pin",
+        "private",
+        "pwd",
+        "salt",
+        "secret",
+        "secrets",
+        "signature",
+        "token",
+        "tokens",
+        "user",
+        "username",
+    ]
+)
+_SECRET_ENDS: Final = ("password", "passwd", "secret", "token")
+_NOT_DIALLED: Final = frozenset(
+    [
+        "advertise",
+        "advertised",
+        "allow",
+        "allowed",
+        "bind",
+        "callback",
+        "cors",
+        "listen",
+        "listener",
+        "listeners",
+        "origin",
+        "origins",
+        "public",
+        "redirect",
+        "referer",
+        "trusted",
+    ]
+)
+
+
+class Says(Enum):
+    """What kind of value a name announces."""
+
+    HOST = "host"  # a bare word is a host
+    PORT = "port"  # a number is a port
+    NOTHING = "nothing"  # a secret, or a place that is listened on or let in: not to be read
+    ANYTHING = "anything"
+
+
+class Meaning(Struct, frozen=True):
+    """What a name says. `stem` is what `DB_HOST` and `DB_PORT` have in common."""
+
+    says: Says
+    stem: tuple[str, ...] = ()
+
+
+def meaning(name: str) -> Meaning:
+    """Read a name in any of the usual spellings: `DB_HOST`, `--db-host`, `db.host`, `dbHost`, `dbhost`."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if _NOT_DIALLED.intersection(words) or words[:2] == ["no", "proxy"]:
+        return Meaning(Says.NOTHING)
+    number = [words.pop()] if len(words) > 1 and words[-1].isdigit() else []
+    if words[-2:] in (["host", "name"], ["port", "number"]):
+        words.pop()
+    last = words[-1] if words else ""
+    if last == "port" or (last.endswith("port") and len(last) > len("port")):
+        return Meaning(Says.PORT, (*_stem([*words[:-1], last.removesuffix("port")]), *number))
+    if last in _HOST or (last.endswith(_HOST_ENDS) and last not in _NOT_HOSTS):
+        return Meaning(Says.HOST, (*_stem(words), *number))
+    if _SECRET.intersection(words) or any(word.endswith(_SECRET_ENDS) for word in words):
+        return Meaning(Says.NOTHING)
+    return Meaning(Says.ANYTHING)
+
+
+def _stem(words: list[str]) -> tuple[str, ...]:
+    """Return the words without those at the end that only say what it is."""
+    while words and (not words[-1] or words[-1] in _HOST):
+        words = words[:-1]
+    if words and words[-1] not in _NOT_HOSTS:
+        end = next((end for end in _HOST_ENDS if words[-1].endswith(end)), "")
+        words = [*words[:-1], words[-1].removesuffix(end)]
+    return tuple(words)
