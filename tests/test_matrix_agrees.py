@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
-from itertools import product
-from typing import Any, Final, NamedTuple
+from itertools import pairwise, product
+from typing import Final
 
-from hypothesis import event, given
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from tests.arena import Raw, world_of
@@ -14,7 +14,9 @@ from tests.worlds import enumerated, policies_of, policy, replaced, worlds
 from webhook.evaluate import Outside, PodEnd, ends_of_pod, judge_outside, judge_pair, judge_side, template_end
 from webhook.evaluate.flow import common_families
 from webhook.evaluate.portset import PortSet, holds
-from webhook.evaluate.reach import Alike, End, Layer, Matrix, fold, matrix
+from webhook.evaluate.reach import Alike, End, Layer, Matrix, focused, fold, matrix
+from webhook.evaluate.reach.bits import listed
+from webhook.explain import explain
 from webhook.model.addresses import BITS, FAMILIES, Address, Block, Family
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, PortRange, Protocol
@@ -27,7 +29,7 @@ TRUTH: Final = {Verdict.ALLOWED: Truth.YES, Verdict.DENIED: Truth.NO, Verdict.UN
 Port = tuple[Protocol, int]
 
 
-# -- the judge's answer: one pair of pods, one family, one port at a time -----------------------------------------------
+# -- the judge's answer: one pair of pods, one family, one port at a time ----------------------------------------------
 
 
 def ends(view: View, group: Group) -> tuple[PodEnd, ...]:
@@ -102,7 +104,7 @@ def edges(view: View, family: Family) -> list[Address]:
     return [Address(family, n) for n in sorted(found) if 0 <= n < 1 << BITS[family]]
 
 
-# -- the matrix, asked the same -----------------------------------------------------------------------------------------
+# -- the matrix, asked the same ----------------------------------------------------------------------------------------
 
 
 class Table:
@@ -120,7 +122,7 @@ class Table:
         seen: dict[tuple[End, End], PortSet] = {}
         for source, target, ports in ((c.source, c.target, c.ports) for c in whole.connections(layer)):
             assert ports, "a pair with nothing open"
-            assert all(a[1] + 1 < b[0] or a[1] // 65536 < b[0] // 65536 for a, b in zip(ports, ports[1:], strict=False))
+            assert all(a[1] + 1 < b[0] or a[1] // 65536 < b[0] // 65536 for a, b in pairwise(ports))
             assert (source, target) not in seen, "a row that stands twice"
             seen[source, target] = ports
             if isinstance(source, tuple):
@@ -208,25 +210,25 @@ def _change(draw: st.DrawFn, raw: Raw, objects: list[Raw]) -> None:
         return
     meta["ownerReferences"] = [owner]
     if kind == "twice":
-        other = deepcopy(raw)
-        other["metadata"]["name"] += "-1"
-        other["spec"]["nodeName"] = draw(st.sampled_from(("n1", "n2", "")))
-        for ip in other["status"].get("podIPs", ()):
-            ip["ip"] += "9"
-        if other["status"].get("podIPs"):
-            other["status"]["podIP"] = other["status"]["podIPs"][0]["ip"]
-        if draw(st.booleans()):
-            other["metadata"]["labels"] = {**meta["labels"], "app": draw(st.sampled_from(("a", "b", "")))}
-        objects.append(other)
+        objects.append(_company(draw, raw))
     elif draw(st.booleans()):
-        objects.append(
-            {
-                "apiVersion": "apps/v1",
-                "kind": "StatefulSet",
-                "metadata": {"namespace": meta["namespace"], "name": owner["name"]},
-                "spec": {"replicas": 1, "template": {"metadata": {"labels": meta["labels"]}, "spec": raw["spec"]}},
-            }
-        )
+        spec = {"replicas": 1, "template": {"metadata": {"labels": meta["labels"]}, "spec": raw["spec"]}}
+        metadata = {"namespace": meta["namespace"], "name": owner["name"]}
+        objects.append({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": spec})
+
+
+def _company(draw: st.DrawFn, raw: Raw) -> Raw:
+    """Return a second pod of the same controller, that may differ in its labels and its node."""
+    other = deepcopy(raw)
+    other["metadata"]["name"] += "-1"
+    other["spec"]["nodeName"] = draw(st.sampled_from(("n1", "n2", "")))
+    for ip in other["status"].get("podIPs", ()):
+        ip["ip"] += "9"
+    if other["status"].get("podIPs"):
+        other["status"]["podIP"] = other["status"]["podIPs"][0]["ip"]
+    if draw(st.booleans()):
+        other["metadata"]["labels"] = {**raw["metadata"]["labels"], "app": draw(st.sampled_from(("a", "b", "")))}
+    return other
 
 
 UNCLEAR: Final[tuple[Raw, ...]] = (
@@ -262,3 +264,106 @@ def test_matrix_and_judge_agree_on_every_flow_of_any_world(objects: list[Raw]) -
     assert layer is not None
     event(f"unknown {any(layer.pods)}")
     assert list(disagreements(view))[:5] == []
+
+
+@given(populated(), st.data())
+def test_matrix_and_explain_agree_on_every_flow(objects: list[Raw], data: st.DataObject) -> None:
+    view = world_of(objects, complete=False)
+    table = Table(matrix(view, unknown=True))
+    bare = [workload for workload in view.workloads() if workload.ref.kind == "Pod" and view.pods_of(workload.ref)]
+    for source, target in product(bare, everybody(view)):
+        if source.ref == target.ref:
+            continue  # a pod always reaches itself, and that is no connection
+        protocol, number = data.draw(st.sampled_from(boundaries(view)))
+        word = f"{target.ref.kind.lower()}/{target.ref.name}.{target.ref.namespace}:{number}/{protocol}"
+        explained = explain(view, source, word)
+        found = table.between(source.ref, target.ref, (protocol, number))
+        event(f"{explained.verdict}")
+        assert (found is Truth.YES) == (explained.verdict is Verdict.ALLOWED), (word, explained)
+        assert (found is not Truth.MAYBE) or (explained.verdict is Verdict.UNKNOWN), (word, explained)
+
+
+# -- what changes nothing ----------------------------------------------------------------------------------------------
+
+
+def rows(objects: list[Raw]) -> dict[tuple[End, End, bool], PortSet]:
+    whole = matrix(world_of(objects, complete=False), unknown=True)
+    assert whole.unknown is not None
+    return {
+        (c.source, c.target, sure): c.ports
+        for layer, sure in ((whole.sure, True), (whole.unknown, False))
+        for c in whole.connections(layer)
+    }
+
+
+@given(populated(), st.data())
+def test_order_changes_no_row(objects: list[Raw], data: st.DataObject) -> None:
+    other = deepcopy(data.draw(st.permutations(objects)))
+    for raw in policies_of(other):
+        reverse_lists(raw["spec"])
+    assert rows(objects) == rows(other)
+
+
+@given(worlds())
+def test_names_change_no_row(objects: list[Raw]) -> None:
+    def other(end: End) -> End:
+        return WorkloadRef(end.kind, f"new-{end.namespace}", f"new-{end.name}") if isinstance(end, WorkloadRef) else end
+
+    before = {(other(source), other(target), sure): ports for (source, target, sure), ports in rows(objects).items()}
+    assert before == rows([renamed(raw) for raw in objects])
+
+
+@given(populated(), st.data())
+def test_splitting_a_policy_by_its_rules_changes_no_row(objects: list[Raw], data: st.DataObject) -> None:
+    clear = [raw for raw in policies_of(objects) if _is_clear(raw["spec"])]
+    assume(clear)
+    old = data.draw(st.sampled_from(clear))
+    parts: list[Raw] = []
+    for direction in types_of(old["spec"]):
+        side = direction.lower()
+        for rule in old["spec"].get(side) or [None]:
+            spec = {"podSelector": old["spec"]["podSelector"], "policyTypes": [direction]}
+            spec[side] = [] if rule is None else [rule]
+            parts.append(policy(f"{old['metadata']['namespace']}/part{len(parts)}", **spec))
+    assert rows(objects) == rows(replaced(objects, old, *parts))
+
+
+def _is_clear(spec: Raw) -> bool:
+    """Say whether it is known whom a policy selects: the halves of a doubtful one may each select, or not."""
+    selector = str(spec["podSelector"])
+    return spec.get("policyTypes") != ["Sideways"] and "'Is'" not in selector and "pod-template-hash" not in selector
+
+
+@given(populated())
+def test_groups_say_what_their_members_rows_say(objects: list[Raw]) -> None:
+    whole = matrix(world_of(objects, complete=False), unknown=True)
+    folded = fold(whole)
+    event(f"folded {len(folded.parties) < len(whole.parties)}")
+    for layer, other in ((whole.sure, folded.sure), (whole.unknown, folded.unknown)):
+        assert layer is not None
+        assert other is not None
+        expected = {(c.source, c.target): c.ports for c in whole.connections(layer)}
+        own = {whole.parties[number] for number in listed(whole.own)}
+        found = {
+            (source, target): c.ports
+            for c in folded.connections(other)
+            for source, target in product(_each(c.source), _each(c.target))
+            if source != target or source in own
+        }
+        assert found == expected
+
+
+def _each(end: End) -> tuple[End, ...]:
+    return end.members if isinstance(end, Alike) else (end,)
+
+
+@given(populated(), st.data())
+def test_a_focus_shows_exactly_the_rows_that_touch_it(objects: list[Raw], data: st.DataObject) -> None:
+    whole = matrix(world_of(objects, complete=False), unknown=True)
+    number = data.draw(st.integers(0, len(whole.parties) - 1))
+    focus, seen = whole.parties[number], focused(whole, number)
+    for layer, other in ((whole.sure, seen.sure), (whole.unknown, seen.unknown)):
+        assert layer is not None
+        assert other is not None
+        expected = [c for c in whole.connections(layer) if focus in (c.source, c.target)]
+        assert sorted(seen.connections(other), key=repr) == sorted(expected, key=repr)

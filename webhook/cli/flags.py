@@ -4,6 +4,7 @@ import argparse
 from typing import Final
 
 FORMATS: Final = ("text", "json", "github")
+_FORMATS_OF: Final = {"check": FORMATS, "matrix": ("text", "json", "dot", "markdown")}
 NEVER: Final = "never"
 FAIL_ON: Final = ("error", "warning", "info", NEVER)
 
@@ -12,6 +13,7 @@ COMMANDS: Final = {  # name -> what it does
     "check": "review manifests as the webhook would, policies included",
     "explain": "show one verdict step by step",
     "fix": "print the policies to apply, as YAML for `kubectl apply -f -`",
+    "matrix": "show every connection that is open, between workloads and to addresses outside",
     "demo": "play the story: a new service, two policies, a timeout, the fix",
 }
 
@@ -29,6 +31,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             _world(parser)
             if name == "explain":
                 _explain(parser)
+            if name == "matrix":
+                _matrix(parser)
             _output(parser, name)
 
 
@@ -59,8 +63,7 @@ def _kubeconfig(group: argparse._ArgumentGroup) -> None:
 
 def _output(parser: argparse.ArgumentParser, name: str) -> None:
     group = parser.add_argument_group("what to print")
-    formats = FORMATS if name == "check" else FORMATS[:2]
-    group.add_argument("--format", choices=formats, default="text", help="default: text")
+    group.add_argument("--format", choices=_FORMATS_OF.get(name, FORMATS[:2]), default="text", help="default: text")
     says = "exit 1 from this severity on (default: error)" if name == "check" else "`never`: exit 0 whatever is found"
     group.add_argument("--fail-on", choices=FAIL_ON, default="error", help=says)
 
@@ -73,6 +76,14 @@ def _explain(parser: argparse.ArgumentParser) -> None:
         "--error", metavar="TEXT|-",
         help="what the client printed, pasted: 'dial tcp 10.244.1.45:5432: i/o timeout'; - reads standard input",
     )  # fmt: skip
+
+
+def _matrix(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--focus", metavar="W", help="only connections of one workload: deploy/web-api, or a unique name"
+    )
+    parser.add_argument("--group", action="store_true", help="fold workloads that behave alike into one")
+    parser.add_argument("--unknown", action="store_true", help="also connections of which it cannot be told")
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:

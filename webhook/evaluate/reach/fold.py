@@ -1,7 +1,7 @@
 """Workloads with the same rows put together, so that what is alike is read once."""
 
-from webhook.evaluate.reach.bits import Bits, bits_of, listed
-from webhook.evaluate.reach.matrix import Alike, Layer, Matrix, Party
+from webhook.evaluate.reach.bits import bits_of, listed
+from webhook.evaluate.reach.matrix import Layer, Matrix, regrouped
 from webhook.evaluate.reach.parts import Parts
 
 Columns = list[list[tuple[int, int, object]]]  # by target: (layer, number of a row, ports) of all that reach it
@@ -22,7 +22,7 @@ def fold(matrix: Matrix) -> Matrix:
     alone = [some[0] for some in found.values() if len(some) == 1]
     groups = [*together, *_strangers(matrix, layers, rows, columns, alone)]
     own = bits_of(some[0] for some in together) | matrix.own
-    return _folded(matrix, sorted(groups), own)
+    return regrouped(matrix, sorted(groups), own)
 
 
 def _rows(layers: list[Layer]) -> list[list[int]]:
@@ -76,29 +76,3 @@ def _strangers(
 
 def _without(parts: Parts, number: int) -> Parts:
     return {ports: rest for ports, bits in parts.items() if (rest := bits & ~(1 << number))}
-
-
-def _folded(matrix: Matrix, groups: list[list[int]], own: Bits) -> Matrix:
-    firsts = [some[0] for some in groups]
-    place = {first: number for number, first in enumerate(firsts)}
-    among = bits_of(firsts)
-
-    def renumbered(parts: Parts) -> Parts:
-        return {ports: bits_of(place[t] for t in listed(who)) for ports, bits in parts.items() if (who := bits & among)}
-
-    def layer(whole: Layer) -> Layer:
-        pods = [renumbered(whole.pods[first]) for first in firsts]
-        return Layer(pods, *([some[first] for first in firsts] for some in (whole.out, whole.into)))
-
-    return Matrix(
-        tuple(_party([matrix.parties[number] for number in some]) for some in groups),
-        bits_of(place[first] for first in listed(own & bits_of(firsts))),
-        layer(matrix.sure),
-        layer(matrix.unknown) if matrix.unknown else None,
-    )
-
-
-def _party(some: list[Party]) -> Party:
-    if len(some) == 1:
-        return some[0]
-    return Alike(tuple(ref for one in some for ref in (one.members if isinstance(one, Alike) else (one,))))

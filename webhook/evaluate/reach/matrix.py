@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from webhook.evaluate.portset import PortSet
-from webhook.evaluate.reach.bits import Bits, listed
+from webhook.evaluate.reach.bits import Bits, bits_of, listed
 from webhook.evaluate.reach.parts import Parts, within
 from webhook.evaluate.reach.pieces import Ranges
 from webhook.model.refs import WorkloadRef
@@ -72,21 +72,50 @@ class Matrix(Struct, frozen=True):
             here, there = (self.parties[end] if isinstance(end, int) else end for end in (source, target))
             yield Connection(here, there, ports)
 
-    def number(self, ref: WorkloadRef) -> int | None:
-        """Return the number of the party that `ref` is, or is in."""
-        for number, party in enumerate(self.parties):
-            if ref == party or (isinstance(party, Alike) and ref in party.members):
-                return number
-        return None
-
 
 def focused(matrix: Matrix, number: int) -> Matrix:
-    """Return only the rows that touch one party."""
-    sure, unknown = (layer and _touching(layer, number) for layer in (matrix.sure, matrix.unknown))
-    return Matrix(matrix.parties, matrix.own, sure or matrix.sure, unknown)
+    """Return only the rows that touch one party, and whom they join."""
+    sure = _touching(matrix.sure, number)
+    unknown = _touching(matrix.unknown, number) if matrix.unknown else None
+    seen = {number}
+    for layer in filter(None, (sure, unknown)):
+        seen |= {source for source, parts in enumerate(layer.pods) if parts}
+        seen |= {target for bits in layer.pods[number].values() for target in listed(bits)}
+    touched = Matrix(matrix.parties, matrix.own, sure, unknown)
+    return regrouped(touched, [[one] for one in sorted(seen)], matrix.own)
 
 
 def _touching(layer: Layer, number: int) -> Layer:
     pods = [parts if source == number else within(parts, 1 << number) for source, parts in enumerate(layer.pods)]
     out, into = ([some if n == number else () for n, some in enumerate(every)] for every in (layer.out, layer.into))
     return Layer(pods, out, into)
+
+
+def regrouped(matrix: Matrix, groups: list[list[int]], own: Bits) -> Matrix:
+    """Return the matrix of `groups`, each with the rows of its first member; who is in none is left out.
+
+    `own`: whose first members' connection to themselves counts.
+    """
+    firsts = [some[0] for some in groups]
+    place = {first: number for number, first in enumerate(firsts)}
+    among = bits_of(firsts)
+
+    def renumbered(parts: Parts) -> Parts:
+        return {ports: bits_of(place[t] for t in listed(who)) for ports, bits in parts.items() if (who := bits & among)}
+
+    def layer(whole: Layer) -> Layer:
+        pods = [renumbered(whole.pods[first]) for first in firsts]
+        return Layer(pods, *([some[first] for first in firsts] for some in (whole.out, whole.into)))
+
+    return Matrix(
+        tuple(_party([matrix.parties[number] for number in some]) for some in groups),
+        bits_of(place[first] for first in listed(own & among)),
+        layer(matrix.sure),
+        layer(matrix.unknown) if matrix.unknown else None,
+    )
+
+
+def _party(some: list[Party]) -> Party:
+    if len(some) == 1:
+        return some[0]
+    return Alike(tuple(ref for one in some for ref in (one.members if isinstance(one, Alike) else (one,))))
