@@ -39,7 +39,7 @@ class MapUse(Struct, frozen=True):
 
 
 class ContainerHints(Struct, frozen=True):
-    """What one container is told: `given` as variables and files, where a later one wins, `said` on its command line."""
+    """What a container is told: `given` as variables and files, where a later one wins, `said` on its command line."""
 
     given: tuple[Hint | MapUse, ...] = ()
     said: tuple[Mention, ...] = ()

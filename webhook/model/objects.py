@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.hints import ContainerHints
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.ports import ContainerPort, Protocol
 from webhook.model.refs import WorkloadRef
@@ -83,6 +84,7 @@ class Workload(Struct, frozen=True):
     connects_to: tuple[Declaration, ...] = ()
     exempt: tuple[Declaration, ...] = ()
     service_name: str = ""
+    hints: tuple[ContainerHints, ...] = ()  # none where a controller made the object: that one is asked
 
 
 class ServicePort(Struct, frozen=True):

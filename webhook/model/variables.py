@@ -7,85 +7,26 @@ from typing import Final
 from msgspec import Struct
 
 _WORDS: Final = re.compile(r"[A-Z]++(?![a-z])|[A-Z]?[a-z]++|[A-Z]|\d++")
-_HOST: Final = frozenset(
-    [
-        "addr",
-        "addrs",
-        "address",
-        "addresses",
-        "brokers",
-        "dsn",
-        "endpoint",
-        "endpoints",
-        "host",
-        "hosts",
-        "hostname",
-        "hostnames",
-        "nodes",
-        "server",
-        "servers",
-        "upstream",
-        "upstreams",
-        "uri",
-        "uris",
-        "url",
-        "urls",
-    ]
+
+
+def _all(*lines: str) -> frozenset[str]:
+    return frozenset(word for line in lines for word in line.split())
+
+
+_HOST: Final = _all(
+    "addr addrs address addresses brokers dsn endpoint endpoints host hosts hostname hostnames nodes",
+    "server servers upstream upstreams uri uris url urls",
 )
 _HOST_ENDS: Final = ("hostname", "host", "hosts", "url", "uri", "addr", "endpoint", "servers")  # `dbhost`, `siteurl`
-_NOT_HOSTS: Final = frozenset({"ghost", "localhost", "curl"})
-_SECRET: Final = frozenset(
-    [
-        "apikey",
-        "auth",
-        "cert",
-        "certificate",
-        "certs",
-        "cookie",
-        "credential",
-        "credentials",
-        "htpasswd",
-        "key",
-        "keys",
-        "login",
-        "pass",
-        "passphrase",
-        "passwd",
-        "password",
-        "passwords",
-        "pin",
-        "private",
-        "pwd",
-        "salt",
-        "secret",
-        "secrets",
-        "signature",
-        "token",
-        "tokens",
-        "user",
-        "username",
-    ]
+_NOT_HOSTS: Final = _all("ghost localhost curl")
+_SECRET: Final = _all(
+    "apikey auth cert certificate certs cookie credential credentials htpasswd key keys login pass passphrase passwd",
+    "password passwords pin private pwd salt secret secrets signature token tokens user username",
 )
 _SECRET_ENDS: Final = ("password", "passwd", "secret", "token")
-_NOT_DIALLED: Final = frozenset(
-    [
-        "advertise",
-        "advertised",
-        "allow",
-        "allowed",
-        "bind",
-        "callback",
-        "cors",
-        "listen",
-        "listener",
-        "listeners",
-        "origin",
-        "origins",
-        "public",
-        "redirect",
-        "referer",
-        "trusted",
-    ]
+_NOT_DIALLED: Final = _all(
+    "advertise advertised allow allowed bind callback cors listen listener listeners origin origins public redirect",
+    "referer trusted",
 )
 
 

@@ -9,6 +9,7 @@ from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, ContainerPort,
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, EXEMPT
 from webhook.wire import meta
+from webhook.wire.hints import container_hints
 from webhook.wire.shapes import (
     Raw,
     fail,
@@ -37,7 +38,7 @@ _FINISHED = frozenset({"Succeeded", "Failed"})
 def workload(raw: Raw, kind: str, namespace: str, name: str | None = None) -> Workload:
     """Read an object of a kind in TEMPLATE_PATHS. `name` replaces an absent one (`generateName`)."""
     template_raw, path = _template(raw, kind)
-    spec = mapping(raw, "spec", "")
+    spec, owner = mapping(raw, "spec", ""), meta.controller(raw)
     top, inner = _labels_and_notes(raw, template_raw, path)
     return Workload(
         ref=WorkloadRef(kind, namespace, name if name is not None else meta.name(raw)),
@@ -45,10 +46,11 @@ def workload(raw: Raw, kind: str, namespace: str, name: str | None = None) -> Wo
         replicas=None if kind == "Pod" else integer(spec, "replicas", "spec"),
         labels=meta.labels(raw),
         selector=_selector(spec, kind),
-        owner=meta.controller(raw),
+        owner=owner,
         connects_to=_declarations(top, inner, CONNECTS_TO),
         exempt=_declarations(top, inner, EXEMPT),
         service_name=string(spec, "serviceName", "spec") if kind == "StatefulSet" else "",
+        hints=container_hints(mapping(template_raw, "spec", path), namespace) if owner is None else (),
     )
 
 

@@ -1,0 +1,190 @@
+"""The text of a setting -> the hosts and ports in it. Nothing else of the text leaves this module.
+
+Whatever may be a password, or a part of one, is no host: where user info, a query or a key makes that unclear, the
+whole text says nothing. Every step is linear in the length of the text.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from webhook.model.hints import Mention
+from webhook.model.ports import FIRST_PORT, LAST_PORT, Protocol
+from webhook.model.schemes import SCHEMES
+
+MOST: Final = 50  # mentions of one text
+LONGEST: Final = 16_384  # characters of a text that is looked at; longer ones are files or data
+
+_VARIABLE: Final = r"\$\([A-Za-z_][A-Za-z0-9_.-]*+\)"
+_HOST: Final = rf"(?:{_VARIABLE}|[A-Za-z0-9_][A-Za-z0-9_.-]*+)"
+_ENDPOINT: Final = re.compile(rf"(?P<host>{_HOST})(?::(?P<port>\d{{1,5}}|{_VARIABLE}))?")
+_BEHIND_ENDPOINT: Final = re.compile(r"(?:/[^@]*+)?")
+_NAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
+_LONGEST_NAME: Final = 253
+_LETTER: Final = re.compile(r"[a-z]")
+_OWN: Final = frozenset({"localhost", "localhost.localdomain", "host.docker.internal"})
+
+_URL: Final = re.compile(
+    r"(?<![A-Za-z0-9+._-])(?P<jdbc>jdbc:(?:[a-z0-9_-]{1,40}:){0,3}?)?(?P<scheme>[a-z][a-z0-9+.-]*+)://", re.IGNORECASE
+)
+_BEFORE_URL: Final = frozenset(" \t\r\n,;|=\"'`([{<>@")
+_INSIDE_URL: Final = frozenset("=/:?&%#@")
+_AUTHORITY: Final = re.compile(rf"(?:{_VARIABLE}|[^/?#\\;\s\"'`)\]}}>|])*+")
+_RESOLVERS: Final = frozenset({"dns", "passthrough"})  # gRPC naming: `dns:///host:port`
+_WRAPPED: Final = re.compile(r"(?:(?P<protocol>tcp|udp)[46]?)?\((?P<inside>[^()]*+)\)?")
+_SECRET: Final = re.compile(
+    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|api_?key|auth)[\w.-]*+[\"']?\s*+[=:]", re.IGNORECASE
+)
+
+_PAIRS: Final = re.compile(r"\s*+[A-Za-z][\w .-]*=")
+_BY_SPACE: Final = re.compile(r"(?P<key>\w++)\s*+=\s*+(?P<value>'(?:[^'\\]|\\.)*+'|\S*+)")
+_BY_SEMICOLON: Final = re.compile(r"(?P<key>[\w .-]++)=\s*+(?P<value>\"[^\"]*+\"|'[^']*+'|[^;]*+)")
+_HOST_KEYS: Final = frozenset({"host", "server", "data source", "datasource", "hostname", "addr", "address"})
+_SEPARATORS: Final = re.compile(r"[,;|\s]++")
+_AROUND: Final = "\"'`[](){}<>"
+
+
+class _Unclear(Exception):  # noqa: N818 - says that a text cannot be told apart; never leaves this module
+    pass
+
+
+def mentions(text: str, *, bare: bool) -> tuple[Mention, ...]:
+    """Return the places that `text` names, each once. `bare`: it is known to name hosts, so that one word is one."""
+    text = text.strip()
+    if not text or len(text) > LONGEST:
+        return ()
+    try:
+        found = dict.fromkeys(_read(text, bare=bare))
+    except _Unclear:
+        return ()
+    return tuple(found)[:MOST]
+
+
+def number(text: str) -> int | None:
+    """Return the port that `text` is, if it is one and nothing else."""
+    text = text.strip().strip("\"'")
+    return _port(text) if text.isascii() and text.isdigit() and len(text) <= len(str(LAST_PORT)) else None
+
+
+def _read(text: str, *, bare: bool) -> Iterator[Mention]:
+    if "://" in text:
+        return _urls(text)
+    if _PAIRS.match(text):
+        return _pairs(text)
+    if "@" in text:
+        return _behind_user(text, bare=bare)
+    return _list(text, bare=bare)
+
+
+def _urls(text: str) -> Iterator[Mention]:
+    """Yield the hosts of every URL. One that is not clear makes all of them doubtful."""
+    starts = [m for m in _URL.finditer(text) if not _is_inside(text, m)]
+    if not starts or (starts[0].start() and text[starts[0].start() - 1] not in _BEFORE_URL):
+        raise _Unclear
+    if "@" in text and len({m["scheme"].lower() for m in starts}) > 1:
+        raise _Unclear
+    if (secret := _SECRET.search(text)) is not None:
+        starts = [m for m in starts if m.start() < secret.start()]
+    ends = [*(m.start() for m in starts[1:]), len(text)]
+    return iter([one for m, end in zip(starts, ends, strict=True) for one in _url(m, text[m.end() : end])])
+
+
+def _is_inside(text: str, match: re.Match[str]) -> bool:
+    """Say whether a URL is a part of another one's path or query."""
+    before = text[: match.start()]
+    return "://" in before and before[-1:] in _INSIDE_URL
+
+
+def _url(match: re.Match[str], rest: str) -> Iterator[Mention]:
+    scheme = match["scheme"].lower().partition("+")[0]
+    found = _AUTHORITY.match(rest)
+    authority = found.group() if found else ""
+    if scheme in _RESOLVERS:
+        scheme, rest = "grpc", rest.lstrip("/")
+        found = _AUTHORITY.match(rest)
+        authority = found.group() if found else ""
+    if "@" in rest[len(authority) :]:
+        raise _Unclear
+    names = (scheme, *(match["jdbc"] or "").lower().split(":")[1:-1])
+    protocol, default = next((SCHEMES[n] for n in names if n in SCHEMES), ("TCP", None))
+    known = any(n in SCHEMES for n in names)
+    for place in authority.rpartition("@")[2].split(",")[:MOST]:
+        if place and (one := _endpoint(place, protocol)) is not None and (one.port or known):
+            yield _with_default(one, default)
+
+
+def _with_default(one: Mention, default: int | None) -> Mention:
+    if one.port is not None or one.host.startswith("$"):
+        return one
+    return Mention(one.host, default, one.protocol)
+
+
+def _endpoint(text: str, protocol: Protocol = "TCP") -> Mention | None:
+    """Read `host[:port]`, `tcp(host:port)`; None for addresses and for the container itself. Raises _Unclear."""
+    if text.startswith("["):
+        return None  # an IPv6 address
+    if (wrapped := _WRAPPED.fullmatch(text)) is not None:
+        return _endpoint(wrapped["inside"], "UDP" if wrapped["protocol"] == "udp" else "TCP")
+    found = _ENDPOINT.fullmatch(text)
+    if found is None:
+        raise _Unclear
+    return _mention(found, protocol)
+
+
+def _mention(found: re.Match[str], protocol: Protocol = "TCP") -> Mention | None:
+    host, text = found["host"], found["port"]
+    port = text if text is None or text.startswith("$") else _port(text)
+    if text is not None and port is None:
+        return None
+    return Mention(host, port, protocol) if host.startswith("$") else _named(host.lower(), port, protocol)
+
+
+def _named(host: str, port: int | str | None, protocol: Protocol) -> Mention | None:
+    good = len(host) <= _LONGEST_NAME and _NAME.fullmatch(host) and ".." not in host and _LETTER.search(host)
+    return Mention(host, port, protocol) if good and host not in _OWN else None
+
+
+def _port(text: str) -> int | None:
+    value = int(text)
+    return value if FIRST_PORT <= value <= LAST_PORT else None
+
+
+def _pairs(text: str) -> Iterator[Mention]:
+    """Read `host=db port=5432 ...` and `Server=db;Port=5432;...`; of all else only lists before the first pair."""
+    pattern = _BY_SEMICOLON if ";" in text else _BY_SPACE
+    values = {m["key"].strip().lower(): m["value"].strip("\"' \t") for m in pattern.finditer(text)}
+    port = number(values.get("port", ""))
+    for key in _HOST_KEYS & values.keys():
+        for place in values[key].removeprefix("tcp:").split(",")[:MOST]:
+            if place and not place.isdigit() and (one := _endpoint(place)) is not None:
+                listed = number(values[key].partition(",")[2])
+                yield Mention(one.host, one.port or port or listed, one.protocol)
+
+
+def _behind_user(text: str, *, bare: bool) -> Iterator[Mention]:
+    """Read `user:password@host:port/...`, `user:password@tcp(host:port)/...`, `jdbc:oracle:thin:@host:port:SID`."""
+    head, _, tail = text.rpartition("@")
+    if re.search(r"\s", head):
+        raise _Unclear
+    tail = tail.removeprefix("//")
+    place = re.split(r"[/?;\s]", tail, maxsplit=1)[0]
+    if text.lower().startswith("jdbc:oracle:"):
+        place = ":".join(place.split(":")[:2])
+    one = _endpoint(place)
+    if one is not None and (one.port is not None or bare):
+        yield one
+
+
+def _list(text: str, *, bare: bool) -> Iterator[Mention]:
+    """Read `a:1,b:2`, `host:port/path`, and words where they are hosts; up to the first `key=value`."""
+    if (secret := _SECRET.search(text)) is not None:
+        text = text[: secret.start()]
+    for item in _SEPARATORS.split(text):
+        if "=" in item:
+            return
+        place = item.strip("\"'" if "$(" in item else _AROUND)
+        found = _ENDPOINT.match(place)
+        if found is None or not _BEHIND_ENDPOINT.fullmatch(place, found.end()) or not (found["port"] or bare):
+            continue
+        if (one := _mention(found)) is not None:
+            yield one
