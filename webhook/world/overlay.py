@@ -10,6 +10,7 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Settings
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
+from webhook.world.lookup import backends, controllers, groups
 from webhook.world.policies import Policies
 from webhook.world.view import Group, Selecting, View
 
@@ -29,6 +30,14 @@ class Overlay:
                     self._workloads[value.ref] = value
                 case Policy():
                     self._policies.put(value)
+        self._reowned = any(map(self._changes_owners, self._workloads.values()))
+
+    def _changes_owners(self, workload: Workload) -> bool:
+        """Say whether pods, too, may stand under another controller than in the base."""
+        old = self._base.workload(workload.ref)
+        if old is None:
+            return workload.owner is not None or workload.ref.kind == "ReplicaSet"
+        return old.owner != workload.owner
 
     @property
     def settings(self) -> Settings:
@@ -76,11 +85,16 @@ class Overlay:
 
     def has_namespace(self, name: str) -> bool:
         """Say whether the namespace, or something in it, is here."""
-        return self._base.has_namespace(name) or any(r.namespace == name for r in self._workloads)
+        return self._base.has_namespace(name) or name in self._filled()
+
+    def _filled(self) -> set[str]:
+        return {*self._policies.by_namespace, *(ref.namespace for ref in self._workloads)}
 
     def backends(self, service: Service) -> tuple[Group, ...]:
         """Return who stands behind a Service's selector."""
         below = self._base.backends(service)
+        if self._reowned and service.selector is not None:
+            return backends(self, service.namespace, service.selector, lambda: (p for g in below for p in g.pods))
         mine = [w for w in self._workloads.values() if w.ref.namespace == service.namespace and w.owner is None]
         if not mine or service.selector is None:
             return below
@@ -88,6 +102,8 @@ class Overlay:
 
     def groups(self, namespace: str) -> tuple[Group, ...]:
         """Return everybody of a namespace."""
+        if self._reowned:
+            return groups(self, namespace, self._pods(namespace))
         mine = [w for w in self._workloads.values() if w.ref.namespace == namespace and w.owner is None]
         return self._with_templates(self._base.groups(namespace), mine)
 
@@ -105,7 +121,7 @@ class Overlay:
 
     def namespaces(self) -> Iterable[str]:
         """Return the names of all namespaces."""
-        return sorted({*self._base.namespaces(), *(r.namespace for r in self._workloads)})
+        return sorted({*self._base.namespaces(), *self._filled()})
 
     def service(self, namespace: str, name: str) -> Service | None:
         """Return a Service."""
@@ -116,12 +132,18 @@ class Overlay:
         return self._base.services(namespace)
 
     def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
-        """Return the live pods whose topmost controller is `ref`."""
-        return self._base.pods_of(ref)
+        """Return the live pods below `ref`, by name."""
+        if not self._reowned or ref.kind == "Pod":
+            return self._base.pods_of(ref)
+        below = (pod for pod in self._pods(ref.namespace) if ref in controllers(self, pod))
+        return tuple(sorted(below, key=lambda pod: pod.name))
+
+    def _pods(self, namespace: str) -> Iterable[Pod]:
+        return (pod for group in self._base.groups(namespace) for pod in group.pods)
 
     def top(self, pod: Pod) -> WorkloadRef:
         """Return the topmost controller of a pod."""
-        return self._base.top(pod)
+        return controllers(self, pod)[-1] if self._reowned else self._base.top(pod)
 
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return the listed endpoints of a Service."""

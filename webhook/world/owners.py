@@ -2,6 +2,7 @@
 
 from webhook.model.objects import Owner, Pod, Workload
 from webhook.model.refs import WorkloadRef
+from webhook.world.index import discard
 from webhook.world.pods import OwnerKey, Pods, hashed_owner
 
 DEEPEST = 5  # controllers above a pod that are followed; a longer chain, or a circle, ends there
@@ -30,7 +31,7 @@ class Owners:
         key = (workload.ref.namespace, workload.ref.kind, workload.ref.name)
         owner = self._owner.pop(key, None)
         if owner is not None:
-            self._owned.get((workload.ref.namespace, owner.kind, owner.name), {}).pop(key, None)
+            discard(self._owned, (workload.ref.namespace, owner.kind, owner.name), key)
 
     def top(self, pod: Pod) -> WorkloadRef:
         """Return the topmost controller of a pod.
@@ -58,5 +59,6 @@ class Owners:
         below = [key]
         for _ in range(DEEPEST):
             below += [k for parent in below for k in self._owned.get(parent, {}) if k not in below]
-        below += [k for k in self._pods.hashed.get(key, {}) if k not in below and k not in self._owner]
+        for parent in tuple(below):
+            below += [k for k in self._pods.hashed.get(parent, {}) if k not in below and k not in self._owner]
         return tuple(sorted((p for p in self._pods.owned_by(below) if p.live), key=lambda p: p.name))

@@ -1,15 +1,12 @@
 """Pods by what people look for: shape, label, controller, address. A pod's change touches only its own entries."""
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
 from webhook.model.addresses import Address, Family
 from webhook.model.labels import Labels
 from webhook.model.objects import Owner, Pod, Shape
+from webhook.world.index import discard
 
-K = TypeVar("K")
-V = TypeVar("V")
-M = TypeVar("M")
 Key = tuple[str, str]  # namespace, name
 OwnerKey = tuple[str, str, str]  # namespace, kind, name
 HASH_LABEL = "pod-template-hash"
@@ -66,23 +63,23 @@ class Pods:
             counts[owner] = counts.get(owner, 0) + 1
 
     def _forget(self, pod: Pod) -> None:
-        _discard(self.by_namespace, pod.namespace, pod.name)
-        if _discard(self.by_shape, pod.shape, pod.name):
+        discard(self.by_namespace, pod.namespace, pod.name)
+        if discard(self.by_shape, pod.shape, pod.name):
             for name, value in pod.shape.labels.pairs:
-                _discard(self._by_label, (pod.namespace, name, value), pod.shape)
+                discard(self._by_label, (pod.namespace, name, value), pod.shape)
         for address in pod.addresses:
-            _discard(self._by_address, address, (pod.namespace, pod.name))
+            discard(self._by_address, address, (pod.namespace, pod.name))
             self._families[address.family] -= 1
         if pod.owner is None:
-            _discard(self.bare, pod.namespace, pod.name)
+            discard(self.bare, pod.namespace, pod.name)
             return
         owner = (pod.namespace, pod.owner.kind, pod.owner.name)
-        _discard(self.by_owner, owner, pod.name)
+        discard(self.by_owner, owner, pod.name)
         if deployment := hashed_owner(pod):
             key = (pod.namespace, "Deployment", deployment)
             self.hashed[key][owner] -= 1
             if not self.hashed[key][owner]:
-                _discard(self.hashed, key, owner)
+                discard(self.hashed, key, owner)
 
     def selected(self, namespace: str, labels: Labels) -> Iterator[Pod]:
         """Yield the live pods that carry all of `labels` (not empty)."""
@@ -98,9 +95,12 @@ class Pods:
             yield from self.by_owner.get(owner, {}).values()
 
     def at(self, address: Address) -> Pod | None:
-        """Return the live pod with that address, unless it is its node's: those are shared."""
+        """Return the live pod with that address, unless it is its node's: those are shared.
+
+        Of two, which is so between two events only, the first by name: the order of events tells nothing.
+        """
         found = [p for p in self._by_address.get(address, {}).values() if p.live and not p.shape.host_network]
-        return found[0] if found else None
+        return min(found, key=lambda p: (p.namespace, p.name), default=None)
 
     def families(self) -> tuple[Family, ...]:
         """Return the address families that pods have."""
@@ -114,15 +114,3 @@ def hashed_owner(pod: Pod) -> str | None:
     if owner is None or owner.kind != "ReplicaSet" or not tail or not owner.name.endswith(f"-{tail}"):
         return None
     return owner.name.removesuffix(f"-{tail}")
-
-
-def _discard(index: dict[K, dict[V, M]], key: K, member: V) -> bool:
-    """Remove a member and, with the last one, the key; True then."""
-    members = index.get(key)
-    if members is None:
-        return False
-    members.pop(member, None)
-    if members:
-        return False
-    del index[key]
-    return True

@@ -9,6 +9,7 @@ from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
+from webhook.world.index import discard
 from webhook.world.view import Selecting
 
 REMEMBERED = 200_000  # (shape, direction) pairs; templates under review pass through here too
@@ -36,13 +37,9 @@ class Policies:
     def drop(self, namespace: str, ref: PolicyRef) -> None:
         """Remove a policy, if it is here."""
         self._selecting.pop(namespace, None)
-        here = self.by_namespace.get(namespace)
-        if here is None or here.pop(ref, None) is None:
-            return
-        if not here:
-            del self.by_namespace[namespace]
+        discard(self.by_namespace, namespace, ref)
         for direction in Direction:
-            self._isolations.get((namespace, direction), {}).pop(ref, None)
+            discard(self._isolations, (namespace, direction), ref)
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the policies of a namespace."""

@@ -2,6 +2,10 @@
 
 from webhook.model.addresses import Address, Family
 from webhook.model.objects import EndpointSlice, Service
+from webhook.world.index import discard
+
+Key = tuple[str, str]  # namespace, name
+ByAddress = dict[Address, dict[Key, Service]]
 
 
 class Services:
@@ -10,32 +14,45 @@ class Services:
     def __init__(self) -> None:
         """Start empty."""
         self.by_namespace: dict[str, dict[str, Service]] = {}
-        self.by_address: dict[Address, Service] = {}
-        self.by_outside: dict[Address, Service] = {}
-        self._slices: dict[tuple[str, str], dict[str, EndpointSlice]] = {}
-        self._service_of: dict[tuple[str, str], str] = {}
+        self._by_address: ByAddress = {}
+        self._by_outside: ByAddress = {}
+        self._slices: dict[Key, dict[str, EndpointSlice]] = {}
+        self._service_of: dict[Key, str] = {}
         self._families: dict[Family, int] = {4: 0, 6: 0}
 
     def put(self, service: Service) -> None:
         """Add or replace a Service."""
         self.drop(service.namespace, service.name)
         self.by_namespace.setdefault(service.namespace, {})[service.name] = service
-        self.by_address.update(dict.fromkeys(service.cluster_ips, service))
-        self.by_outside.update(dict.fromkeys(service.outside_ips, service))
+        key = (service.namespace, service.name)
+        for index, addresses in self._addresses(service):
+            for address in addresses:
+                index.setdefault(address, {})[key] = service
         for address in service.cluster_ips:
             self._families[address.family] += 1
 
     def drop(self, namespace: str, name: str) -> None:
         """Remove a Service, if it is here."""
-        old = self.by_namespace.get(namespace, {}).pop(name, None)
+        old = self.by_namespace.get(namespace, {}).get(name)
         if old is None:
             return
+        discard(self.by_namespace, namespace, name)
+        for index, addresses in self._addresses(old):
+            for address in addresses:
+                discard(index, address, (namespace, name))
         for address in old.cluster_ips:
             self._families[address.family] -= 1
-        for index, addresses in ((self.by_address, old.cluster_ips), (self.by_outside, old.outside_ips)):
-            for address in addresses:
-                if index.get(address) is old:
-                    del index[address]
+
+    def _addresses(self, service: Service) -> tuple[tuple[ByAddress, tuple[Address, ...]], ...]:
+        return (self._by_address, service.cluster_ips), (self._by_outside, service.outside_ips)
+
+    def at(self, address: Address) -> Service | None:
+        """Return the Service with that cluster address; of two, the first by name."""
+        return _first(self._by_address.get(address, {}))
+
+    def outside_at(self, address: Address) -> Service | None:
+        """Return the Service with that external or load balancer address; of two, the first by name."""
+        return _first(self._by_outside.get(address, {}))
 
     def put_slice(self, piece: EndpointSlice) -> None:
         """Add or replace an EndpointSlice."""
@@ -47,10 +64,7 @@ class Services:
         """Remove an EndpointSlice, if it is here."""
         service = self._service_of.pop((namespace, name), None)
         if service is not None:
-            pieces = self._slices[namespace, service]
-            pieces.pop(name, None)
-            if not pieces:
-                del self._slices[namespace, service]
+            discard(self._slices, (namespace, service), name)
 
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return (address, port or None, port name) for each endpoint of each slice, sorted."""
@@ -65,3 +79,7 @@ class Services:
     def families(self) -> tuple[Family, ...]:
         """Return the address families that cluster addresses have."""
         return tuple(family for family, count in self._families.items() if count)
+
+
+def _first(found: dict[Key, Service]) -> Service | None:
+    return found[min(found)] if found else None

@@ -74,7 +74,7 @@ class View(Protocol):
         """Return the workloads of one namespace, or all, bare Pods included."""
 
     def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
-        """Return the live pods whose topmost controller is `ref`, by name."""
+        """Return the live pods that `ref` controls, itself or through others, by name."""
 
     def backends(self, service: Service) -> tuple[Group, ...]:
         """Return who stands behind a Service's selector; a workload without pods by its template."""

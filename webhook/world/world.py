@@ -11,6 +11,7 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.model.tier import Isolation
 from webhook.world.changes import Change, Drop, Put
+from webhook.world.index import discard
 from webhook.world.lookup import NAME_LABEL, backends, groups
 from webhook.world.owners import Owners
 from webhook.world.pods import Pods
@@ -87,12 +88,16 @@ class World:
             case "NetworkPolicy":
                 self._policies.drop(namespace, PolicyRef(namespace, name))
             case _:
-                gone = self._workloads.get(namespace, {}).pop(WorkloadRef(kind, namespace, name), None)
-                if gone is not None:
-                    self._owners.drop(gone)
+                self._drop_workload(WorkloadRef(kind, namespace, name))
         self._backends.pop(namespace, None)
         if kind not in ("Pod", "EndpointSlice"):
             self._memo.clear()
+
+    def _drop_workload(self, ref: WorkloadRef) -> None:
+        gone = self._workloads.get(ref.namespace, {}).get(ref)
+        if gone is not None:
+            discard(self._workloads, ref.namespace, ref)
+            self._owners.drop(gone)
 
     # -- reading: what View promises ---------------------------------------------------------------------------------
 
@@ -118,12 +123,15 @@ class World:
 
     def has_namespace(self, name: str) -> bool:
         """Say whether the namespace, or something in it, is here."""
-        return name in self._namespaces or (not self._complete and name in self.namespaces())
+        return name in self._namespaces or any(name in index for index in self._filled())
 
     def namespaces(self) -> Iterable[str]:
         """Return the names of all namespaces that are here or have something in them."""
-        filled = (self._pods.by_namespace, self._services.by_namespace, self._policies.by_namespace, self._workloads)
-        return sorted({*self._namespaces, *(n for index in filled for n, here in index.items() if here)})
+        return sorted({*self._namespaces, *(name for index in self._filled() for name in index)})
+
+    def _filled(self) -> tuple[Mapping[str, object], ...]:
+        """Return the indexes by namespace: a name is in one where something is in the namespace."""
+        return self._pods.by_namespace, self._services.by_namespace, self._policies.by_namespace, self._workloads
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what isolates, or may isolate, pods of `shape`."""
@@ -159,7 +167,7 @@ class World:
             yield from (pod.bare for pod in self._pods.bare.get(name, {}).values() if pod.bare)
 
     def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
-        """Return the live pods whose topmost controller is `ref`."""
+        """Return the live pods below `ref`, by name."""
         return self._owners.pods_of(ref)
 
     def top(self, pod: Pod) -> WorkloadRef:
@@ -193,15 +201,16 @@ class World:
 
     def service_at(self, address: Address) -> Service | None:
         """Return the Service with that cluster address."""
-        return self._services.by_address.get(address)
+        return self._services.at(address)
 
     def outside_service_at(self, address: Address) -> Service | None:
         """Return the Service with that external or load balancer address."""
-        return self._services.by_outside.get(address)
+        return self._services.outside_at(address)
 
     def node_at(self, address: Address) -> Node | None:
         """Return the node with that address."""
-        return next((node for node in self._nodes.values() if address in node.addresses), None)
+        found = (node for node in self._nodes.values() if address in node.addresses)
+        return min(found, key=lambda node: node.name, default=None)
 
     def nodes(self) -> Iterable[Node]:
         """Return all nodes."""

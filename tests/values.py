@@ -1,0 +1,220 @@
+"""Model values out of a few names, so that they meet: the same keys, owners, addresses and selectors again."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from webhook.evaluate import PodEnd, judge_pair
+from webhook.model.addresses import Address, parse_address, parse_block
+from webhook.model.labels import Labels, Operator, Requirement, Selector
+from webhook.model.objects import (
+    EndpointPort,
+    EndpointSlice,
+    Namespace,
+    Node,
+    Owner,
+    Pod,
+    Service,
+    ServicePort,
+    Shape,
+    Template,
+    Workload,
+)
+from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, Section, UnclearPeer
+from webhook.model.ports import ContainerPort, NamedPort, PortMatch, PortRange
+from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
+from webhook.world import Change, Drop, Put, View, World
+from webhook.world.changes import Value, key_of
+
+NAMESPACES: Final = ("a", "b")
+ADDRESSES: Final = tuple(map(parse_address, ("10.0.1.1", "10.0.1.2", "10.0.2.1", "fd00::1", "fd00::2", "192.0.2.1")))
+PORTS: Final = (ContainerPort(80, "TCP", "web"), ContainerPort(8080, "TCP", "web"), ContainerPort(53, "UDP", "dns"))
+OWNERS: Final = (
+    None,
+    Owner("ReplicaSet", "web-h1"),
+    Owner("ReplicaSet", "web-h2"),
+    Owner("Deployment", "web"),
+    Owner("StatefulSet", "web"),
+    Owner("Rollout", "web"),
+)
+OWNED: Final = ("web", "web-h1", "web-h2")
+
+labels = st.sampled_from([Labels(found) for found in ({"app": "a"}, {"app": "a", "tier": "a"}, {"app": "b"}, {})])
+namespaces = st.sampled_from(NAMESPACES)
+addresses = st.lists(st.sampled_from(ADDRESSES), max_size=2, unique=True).map(tuple)
+ports = st.lists(st.sampled_from(PORTS), max_size=2, unique=True).map(tuple)
+requirements = st.builds(
+    Requirement,
+    st.sampled_from(("app", "tier", "pod-template-hash")),
+    st.sampled_from(Operator),
+    st.frozensets(st.sampled_from(("a", "h1")), min_size=1),
+)
+selectors = st.lists(requirements, max_size=1).map(tuple).map(Selector)
+blocks = st.sampled_from(
+    tuple(map(parse_block, ("10.0.0.0/8", "10.0.1.0/24", "0.0.0.0/0", "fd00::/64", "192.0.2.1/32")))
+)
+peers = st.one_of(
+    st.builds(PodPeer, st.none() | selectors, selectors),
+    blocks.map(BlockPeer),
+    st.just(UnclearPeer("spec.egress[0].to[0]: expected podSelector, namespaceSelector or ipBlock, not `fqdn`")),
+)
+port_matches: st.SearchStrategy[PortMatch] = st.sampled_from(
+    (PortRange("TCP"), PortRange("TCP", 80, 80), PortRange("UDP", 53, 53), NamedPort("TCP", "web"))
+)
+
+
+@st.composite
+def shapes(draw: st.DrawFn, namespace: str, *, template: bool = False, hashed: bool = False) -> Shape:
+    found = draw(labels).as_dict()
+    if hashed and draw(st.booleans()):
+        found["pod-template-hash"] = draw(st.sampled_from(("h1", "h2")))
+    return Shape(namespace, Labels(found), draw(ports), draw(st.sampled_from((False, False, False, True))), template)
+
+
+@st.composite
+def workloads(draw: st.DrawFn, kinds: Iterable[str] = WORKLOAD_KINDS) -> Workload:
+    namespace = draw(namespaces)
+    kind = draw(st.sampled_from([k for k in kinds if k != "Pod"]))
+    shape = draw(shapes(namespace, template=True))
+    return Workload(
+        WorkloadRef(kind, namespace, draw(st.sampled_from(OWNED))),
+        Template(shape, shape.ports),
+        selector=shape.labels or None,
+        owner=draw(st.sampled_from(OWNERS)),
+    )
+
+
+@st.composite
+def pods(draw: st.DrawFn) -> Pod:
+    namespace, name = draw(namespaces), draw(st.sampled_from(("p1", "p2", "p3")))
+    shape, owner = draw(shapes(namespace, hashed=True)), draw(st.sampled_from(OWNERS))
+    return Pod(
+        namespace,
+        name,
+        shape,
+        draw(addresses),
+        node=draw(st.sampled_from(("", "n1", "n2"))),
+        live=draw(st.sampled_from((True, True, True, False))),
+        owner=owner,
+        declares=shape.ports,
+        bare=bare(shape, name) if owner is None else None,
+    )
+
+
+def bare(shape: Shape, name: str) -> Workload:
+    template = Shape(shape.namespace, shape.labels, shape.ports, shape.host_network, template=True)
+    return Workload(WorkloadRef("Pod", shape.namespace, name), Template(template, shape.ports))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    namespace = draw(namespaces)
+    rules = st.builds(
+        Rule,
+        st.just(0),
+        st.none() | st.lists(peers, max_size=2).map(tuple),
+        st.none() | st.lists(port_matches, max_size=2).map(tuple),
+    )
+    some = st.lists(rules, max_size=1).map(tuple).map(Section)
+    sections = st.one_of(st.none(), some, some)
+    return Policy(
+        PolicyRef(namespace, draw(st.sampled_from(("np1", "np2")))),
+        namespace,
+        draw(st.one_of(selectors, selectors, selectors, st.none())),
+        draw(sections),
+        draw(sections),
+        unreadable=draw(st.sampled_from((*[None] * 7, "spec: expected an object"))),
+    )
+
+
+services = st.builds(
+    Service,
+    namespaces,
+    st.sampled_from(("s1", "s2")),
+    ports=st.just((ServicePort(80, "TCP", "web", "web"),)),
+    selector=labels.map(lambda found: found or None),
+    cluster_ips=addresses,
+    outside_ips=addresses,
+)
+slices = st.builds(
+    EndpointSlice,
+    namespaces,
+    st.sampled_from(("e1", "e2")),
+    st.sampled_from(("s1", "s2")),
+    addresses,
+    st.just((EndpointPort("web", "TCP", 80),)),
+)
+nodes = st.builds(Node, st.sampled_from(("n1", "n2")), addresses, pod_blocks=st.lists(blocks, max_size=2).map(tuple))
+named = st.builds(Namespace, namespaces, labels)
+values: st.SearchStrategy[Value] = st.one_of(pods(), workloads(), policies(), services, slices, nodes, named)
+judged: st.SearchStrategy[Value] = st.one_of(policies(), policies(), nodes, named)  # what verdicts rest on
+drops: st.SearchStrategy[Drop] = values.map(key_of)
+changes: st.SearchStrategy[Change] = st.one_of(values.map(Put), values.map(Put), drops)
+
+
+def filled(objects: Iterable[Value]) -> World:
+    """Return the complete world of these objects, the last of each name."""
+    world = World(complete=True)
+    world.apply(map(Put, objects))
+    return world
+
+
+PLAYERS: Final = tuple(
+    PodEnd(Shape(n, Labels(found), PORTS[:1], host, template=not own), own, node)
+    for n, found, host, own, node in (
+        ("a", {"app": "a"}, False, (), ""),
+        ("b", {"app": "a"}, False, (), ""),
+        ("a", {"app": "b", "tier": "a"}, False, ADDRESSES[:1] + ADDRESSES[3:4], "n1"),
+        ("b", {"tier": "a"}, True, (), ""),
+    )
+)
+
+
+def verdicts(view: View) -> list[tuple[object, ...]]:
+    """Ask what passes between all kinds of ends."""
+    return [judge_pair(view, one, two, "TCP", 80) for one in PLAYERS for two in PLAYERS]
+
+
+def answers(view: View) -> dict[str, Any]:
+    """Ask everything that `View` promises; what it promises no order of is compared without."""
+    shapes_here = {pod.shape for n in NAMESPACES for group in view.groups(n) for pod in group.pods}
+    shapes_here |= {workload.template.shape for workload in view.workloads()}
+    every = [*view.workloads()]
+    refs = [WorkloadRef(kind, n, name) for kind in (*WORKLOAD_KINDS, "Rollout") for n in NAMESPACES for name in OWNED]
+    refs += [WorkloadRef("Pod", n, name) for n in NAMESPACES for name in ("p1", "p2", "p3")]
+    found: dict[str, Any] = {
+        "complete": view.complete,
+        "namespaces": list(view.namespaces()),
+        "workloads": {workload.ref: workload for workload in every},
+        "pods of": {ref: view.pods_of(ref) for ref in refs},
+        "workload": {ref: view.workload(ref) for ref in refs},
+        "selecting": {(s, d): view.selecting(s, d) for s in shapes_here for d in Direction},
+        "nodes": {node.name: node for node in view.nodes()},
+        "families": view.families(),
+        "pod blocks": (view.pod_blocks(4), view.pod_blocks(6)),
+        "addresses": {a: _at(view, a) for a in ADDRESSES},
+        **{name: _of_namespace(view, name) for name in NAMESPACES},
+    }
+    assert len(found["workloads"]) == len(every), "each workload once"
+    return found
+
+
+def _of_namespace(view: View, name: str) -> tuple[Any, ...]:
+    groups = view.groups(name)
+    here = {service.name: service for service in view.services(name)}
+    return (
+        view.namespace(name),
+        view.has_namespace(name),
+        dict(view.policies(name)),
+        here,
+        {own: view.service(name, own) for own in ("s1", "s2")},
+        groups,
+        {own: (view.backends(service), view.endpoints(service)) for own, service in here.items()},
+        {pod.name: view.top(pod) for group in groups for pod in group.pods},
+        {workload.ref for workload in view.workloads(name)},
+    )
+
+
+def _at(view: View, address: Address) -> tuple[Any, ...]:
+    return view.pod_at(address), view.service_at(address), view.outside_service_at(address), view.node_at(address)
