@@ -340,8 +340,12 @@ def test_a_comma_in_a_query_is_told_and_not_taken_for_the_next_item(url: str) ->
         ("http://2001:db8::5/x", "http://…", "an IPv6 address in brackets: [ADDRESS]:PORT"),
         ("http://%64b/x", "http://…", FORM),
         ("HTTP://a b/x", "http://…", FORM),
-        ("jdbc:oracle:thin:u/se,cret@//db:1521/x", "jdbc:…", "a URL as jdbc:SCHEME://HOST[:PORT]"),
-        ("jdbc:h2:mem:test", "jdbc:…", "a URL as jdbc:SCHEME://HOST[:PORT]"),
+        ("jdbc:oracle:thin:u/se,cret@//db:1521/x", "…", "a URL as SCHEME://HOST[:PORT]"),
+        ("'postgres://u:se,cret@db.data'", "…", "a URL as SCHEME://HOST[:PORT]"),
+        ("url=https://u:p@db.data/se,cret?x=se,cret", "…", "a URL as SCHEME://HOST[:PORT]"),
+        ("see https://db.data/x", "…", "a URL as SCHEME://HOST[:PORT]"),
+        ("://db.data/x", "…", "a URL as SCHEME://HOST[:PORT]"),
+        ("jdbc:h2:mem:test", "…", "a URL as SCHEME://HOST[:PORT]"),
     ],
 )
 def test_a_wrong_url_is_shown_by_its_scheme_alone(url: str, shown: str, expected: str) -> None:
@@ -536,6 +540,8 @@ PLACES = (
     "http://user:{}@10.0.0.5:99999",
     "http://user:{}@",
     "wat://user:{}@b a d",
+    "'postgres://user:{}@db.data'",
+    "url=http://{}@db.data",
 )
 # In a path or a query these end the item, or begin another part.
 HARMLESS = str.maketrans(dict.fromkeys(",@/#?\\", "q"))

@@ -24,6 +24,7 @@ from tests.making import (
 from tests.worlds import namespace, pod, policy, port
 from webhook.dependencies import Flow, Resolved, Target, parse, resolve
 from webhook.dependencies.addresses import may_be_a_pods
+from webhook.dependencies.services import MOST_PORTS
 from webhook.model.addresses import Block, parse_block
 from webhook.model.dependency import Dependency
 from webhook.model.refs import SHORT_KINDS, WORKLOAD_KINDS
@@ -774,6 +775,38 @@ def test_the_address_of_a_pod_on_its_host_s_network_is_the_node_s() -> None:
 def test_whether_a_block_may_hold_pods(block: str, blocks: list[str], complete: bool, expected: bool) -> None:
     view = world(*([node("n1", blocks=blocks)] if blocks else []), complete=complete)
     assert may_be_a_pods(view, parse_block(block)) is expected
+
+
+# -- too many ----------------------------------------------------------------------------------------------------------
+
+MANY = [{"name": f"p{i}", "port": i, "targetPort": 80} for i in range(1, MOST_PORTS + 2)]
+DECLARED = [port(f"p{i}", i) for i in range(1, MOST_PORTS + 2)]
+WIDE = (
+    *SPACES,
+    deployment("data/x", DECLARED),
+    service("data/x", {"app": "x"}, MANY),
+    service("data/y", {"app": "x"}, MANY[:-1]),
+    workload("StatefulSet", "data/z", DECLARED),
+    headless("data/zs", {"app": "z"}, MANY),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("x.data", "x.data"), ("deploy/x.data", "deploy/x.data"), ("z-0.zs.data", "z-0.zs.data")]
+)
+def test_of_very_many_ports_those_that_are_needed_must_be_declared(text: str, name: str) -> None:
+    found = resolved(world(*WIDE), text)
+    assert found.found.flows == ()
+    assert (
+        found.found.unsure
+        == f"{name} has {MOST_PORTS + 1} ports, more than {MOST_PORTS}: declare those that are needed"
+    )
+    assert found.text == f"{name}:*"
+    assert len(flows(resolved(world(*WIDE), "deploy/x.data:7"))) == 1
+
+
+def test_of_the_most_ports_every_one_is_judged() -> None:
+    assert len(resolved(world(*WIDE), "y.data").found.flows) == MOST_PORTS
 
 
 # -- any name in any world ---------------------------------------------------------------------------------------------

@@ -52,9 +52,7 @@ def shown(item: str) -> str:
     """Return as much of a malformed item as is safe to print: nothing that may be user info, path or query."""
     if url := _URL.fullmatch(item):
         item = f"{url['scheme'].lower()}://…"
-    elif is_url(item):
-        item = "jdbc:…"
-    elif any(c in item for c in "@=?;"):
+    elif is_url(item) or any(c in item for c in "@=?;"):
         item = "…"
     elif item.count("/") > 1:
         item = "/".join(item.split("/", 2)[:2]) + "/…"
@@ -66,7 +64,7 @@ def _item(item: str, source: Source) -> tuple[Dependency, ...]:
     if url := _URL.fullmatch(item):
         return tuple(_url(url["scheme"].lower(), url["rest"], source))
     if is_url(item):
-        raise _Expected("a URL as jdbc:SCHEME://HOST[:PORT]")
+        raise _Expected("a URL as SCHEME://HOST[:PORT]")
     kind, slash, rest = item.partition("/")
     if slash and kind.lower() in KIND_OF_WORD:
         return (_workload(KIND_OF_WORD[kind.lower()], rest, source),)

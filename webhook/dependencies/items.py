@@ -11,8 +11,9 @@ from typing import Final
 from webhook.model.refs import KIND_OF_WORD
 
 _SCHEME: Final = r"(?:jdbc:|[a-z][a-z0-9+.-]*+://)"
-_IS_URL: Final = re.compile(_SCHEME, re.IGNORECASE)
+_IS_URL: Final = re.compile(r"jdbc:|[^,\n]*?://", re.IGNORECASE)  # in quotes, or with something else before it, too
 _LINE: Final = re.compile(r"[^\n]+")
+_PROPER: Final = re.compile(r"(?:jdbc:)?[a-z][a-z0-9+.-]*+://", re.IGNORECASE)
 _SEPARATORS: Final = re.compile(r"[,\s]*+")
 _NEXT: Final = re.compile(rf",(?=\s|{_SCHEME})", re.IGNORECASE)  # in no URL: what follows is another item
 _HOST: Final = re.compile(r"[^\s,/?#;\\]*+")
@@ -53,11 +54,16 @@ def _comma(line: str, start: int, end: int) -> int:
 
 
 def _end_of_url(line: str, start: int) -> int:
-    """Return where the URL at `start` ends: behind the last `@` that may be its own, its hosts, path and query."""
+    """Return where the URL at `start` ends: behind the last `@` that may be its own, its hosts, path and query.
+
+    What only holds a URL somewhere is taken as far as it may reach.
+    """
     following = _NEXT.search(line, start)
     limit = following.start() if following else len(line)
-    scheme = _IS_URL.match(line, start, limit)
-    hosts = max(line.rfind("@", start, limit) + 1, scheme.end() if scheme else start)
+    scheme = _PROPER.match(line, start, limit)
+    if scheme is None:
+        return limit
+    hosts = max(line.rfind("@", start, limit) + 1, scheme.end())
     end = _end_of_hosts(line, hosts, limit)
     if line[end : end + 1] in ("/", "\\"):
         end = _end(_PATH, line, end, limit)

@@ -3,15 +3,15 @@
 from msgspec import Struct, structs
 
 from webhook.dependencies.addresses import at_address, at_block
-from webhook.dependencies.services import declared_ports, declares, declaring, has, through_service
-from webhook.dependencies.targets import Flow, Found, Missing
+from webhook.dependencies.pods import at_workload, direct, pod_behind
+from webhook.dependencies.services import through_service
+from webhook.dependencies.targets import Flow, Found, Missing, port_text
 from webhook.model.addresses import Address, Block
 from webhook.model.dependency import Dependency, NameTarget, Source, WorkloadTarget
 from webhook.model.objects import Service, Workload
 from webhook.model.ports import Protocol
-from webhook.model.refs import SHORT_KINDS, WorkloadRef
 from webhook.model.verdict import Host
-from webhook.world import Group, View
+from webhook.world import View
 
 Port = int | str | None
 QUALIFIED = 2  # parts of `name.namespace`
@@ -35,7 +35,7 @@ def resolve(view: View, workload: Workload, dependency: Dependency) -> Resolved:
     elif isinstance(target, Block):
         found = at_block(view, workload, target, port, protocol)
     elif isinstance(target, WorkloadTarget):
-        found = _workload(view, workload, target, port, protocol)
+        found = at_workload(view, workload, target, port, protocol)
     else:
         found = _name(view, workload, target, port, protocol)
     return Resolved(f"{found.name}:{found.port}", dependency.source, found, isinstance(target, NameTarget))
@@ -87,13 +87,13 @@ def _in_namespace(
 ) -> Found | None:
     pod_name, dot, service_name = name.partition(".")
     if dot:
-        return _pod_behind(view, namespace, pod_name, service_name, port, protocol)
+        return pod_behind(view, namespace, pod_name, service_name, port, protocol)
     service = view.service(namespace, name)
     if service is not None:
         return _service(view, workload, service, port, protocol)
     matches = sorted(w.ref for w in view.workloads(namespace) if w.ref.name == name and w.owner is None)
     if matches:
-        return _group(view, matches[0], f"{name}.{namespace}", port, protocol)
+        return direct(view, matches[0], f"{name}.{namespace}", port, protocol)
     return None
 
 
@@ -116,86 +116,14 @@ def _aliased(view: View, workload: Workload, alias: str, port: Port, protocol: P
         return _absent(view, parts, parts[-1], port, protocol, known=True)
     if behind.external_name is not None:
         why = f"it leads to {alias}, which is an ExternalName itself; only one is followed"
-        return Found(alias, port=_text(port, protocol), unsure=why)
+        return Found(alias, port=port_text(port, protocol), unsure=why)
     return through_service(view, behind, port, protocol, workload.ref)
-
-
-def _pod_behind(
-    view: View, namespace: str, pod_name: str, service_name: str, port: Port, protocol: Protocol
-) -> Found | None:
-    """A pod of a StatefulSet by its stable name, `pod.service`."""
-    service = view.service(namespace, service_name)
-    if service is None or not service.headless:
-        return None
-    one = next((g for group in view.backends(service) if (g := _stable(group, pod_name))), None)
-    if one is None:
-        return None
-    text = f"{pod_name}.{service_name}.{namespace}"
-    number = next((p.port for p in service.ports if port in (p.port, p.name)), port)
-    if isinstance(number, str):
-        facts = (("service", f"{namespace}/{service_name}"), ("port", f"{port}/{protocol}"), ("has", has(service)))
-        return Found(text, port=f"{port}/{protocol}", missing=(Missing("NP202", facts),))
-    wanted = [(number, protocol)] if number is not None else [(p.port, p.protocol) for p in service.ports]
-    flows = tuple(
-        Flow(one, spoken, dialled, families=service.families, declared=declares(one, dialled, spoken))
-        for dialled, spoken in wanted
-    )
-    return Found(text, flows, _text(number, protocol))
-
-
-def _stable(group: Group, pod_name: str) -> Group | None:
-    """Return the one pod of that name; before there are pods, the template that a StatefulSet makes it from."""
-    if pods := tuple(pod for pod in group.pods if pod.name == pod_name):
-        return Group(group.ref, pods)
-    name, _, ordinal = pod_name.rpartition("-")
-    stable = group.ref.kind == "StatefulSet" and name == group.ref.name and ordinal.isdecimal()
-    return group if stable and group.template is not None else None
-
-
-def _workload(view: View, workload: Workload, target: WorkloadTarget, port: Port, protocol: Protocol) -> Found:
-    namespace = (target.namespace or workload.ref.namespace).removesuffix(f".{view.settings.cluster_domain}")
-    ref = WorkloadRef(target.kind, namespace.removesuffix(".svc"), target.name)
-    text = f"{SHORT_KINDS[ref.kind]}/{ref.name}.{ref.namespace}"
-    if view.workload(ref) is None and not view.pods_of(ref):
-        facts = (("what", ref.kind), ("name", ref.short), ("complete", str(view.complete)))
-        return Found(text, port=_text(port, protocol), missing=(Missing("NP201", facts),))
-    return _group(view, ref, text, port, protocol)
-
-
-def _group(view: View, ref: WorkloadRef, text: str, port: Port, protocol: Protocol) -> Found:
-    """Flows to a workload's pods themselves: no Service translates anything."""
-    pods, template = view.pods_of(ref), view.workload(ref)
-    group = Group(ref, pods, None if pods else template)
-    if isinstance(port, int):
-        declared = declares(group, port, protocol)
-        lost = () if declared else (_undeclared(ref, port, protocol),)
-        return Found(text, (Flow(group, protocol, port, declared=declared),), _text(port, protocol), lost)
-    chosen = [p for p in declared_ports(group) if port is None or (p.name == port and p.protocol == protocol)]
-    if not chosen:
-        facts = (
-            ("service", str(ref)),
-            ("port", _text(port, protocol)),
-            ("has", ", ".join(f"{p.number}/{p.protocol}" for p in declared_ports(group)) or "none"),
-        )
-        return Found(text, port=_text(port, protocol), missing=(Missing("NP202", facts),))
-    flows = tuple(Flow(declaring(group, p), p.protocol, p.number) for p in chosen)
-    return Found(text, flows, "*" if port is None else f"{chosen[0].number}/{protocol}")
-
-
-def _undeclared(ref: WorkloadRef, port: int, protocol: Protocol) -> Missing:
-    return Missing(
-        "NP203", (("service", ref.short), ("port", f"{port}/{protocol}"), ("number", str(port)), ("workload", str(ref)))
-    )
-
-
-def _text(port: Port, protocol: Protocol) -> str:
-    return "*" if port is None else f"{port}/{protocol}"
 
 
 def _external(host: str, port: Port, protocol: Protocol) -> Found:
     if isinstance(port, str):
-        return Found(host, port=_text(port, protocol), unsure=f"`{port}` is a port name, and {host} is no Service")
-    return Found(host, (Flow(Host(host), protocol, port),), _text(port, protocol))
+        return Found(host, port=port_text(port, protocol), unsure=f"`{port}` is a port name, and {host} is no Service")
+    return Found(host, (Flow(Host(host), protocol, port),), port_text(port, protocol))
 
 
 def _absent(view: View, parts: list[str], own: str, port: Port, protocol: Protocol, *, known: bool) -> Found:
@@ -212,4 +140,4 @@ def _absent(view: View, parts: list[str], own: str, port: Port, protocol: Protoc
     elsewhere = [n for n in view.namespaces() if n != namespace and view.service(n, name)] if there else []
     if elsewhere:
         facts.append(("hint", f"there is {name}.{elsewhere[0]}"))
-    return Found(f"{name}.{namespace}", port=_text(port, protocol), missing=(Missing("NP201", tuple(facts)),))
+    return Found(f"{name}.{namespace}", port=port_text(port, protocol), missing=(Missing("NP201", tuple(facts)),))

@@ -1,6 +1,7 @@
 """A Service, and the port that a client names, down to the pods and ports that packets reach."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from webhook.dependencies.targets import Flow, Found, Missing
 from webhook.model.objects import Pod, Service, ServicePort
@@ -10,6 +11,7 @@ from webhook.world import Group, View
 
 Facts = tuple[tuple[str, str], ...]
 Port = int | str | None
+MOST_PORTS: Final = 50  # that one declaration without a port stands for
 
 
 def through_service(view: View, service: Service, port: Port, protocol: Protocol, own: WorkloadRef) -> Found:
@@ -24,13 +26,20 @@ def through_service(view: View, service: Service, port: Port, protocol: Protocol
         text = "*" if port is None else f"{port}/{protocol}"
         return Found(name, port=text, missing=(Missing("NP202", _no_port(view, service, port, text)),))
     text = "*" if port is None else _port_text(ports[0], port)
+    if len(ports) > MOST_PORTS:
+        return Found(name, port=text, unsure=too_many(name, len(ports)))
     flows: list[Flow] = []
     missing: list[Missing] = []
     for wanted in ports:
         found, lost = _flows(view, service, wanted, port, own)
         flows += found
         missing += lost
-    return Found(name, tuple(flows), text, tuple(dict.fromkeys(missing)), assumptions=())
+    return Found(name, tuple(flows), text, tuple(dict.fromkeys(missing)))
+
+
+def too_many(name: str, count: int) -> str:
+    """Say why not every port of something is judged."""
+    return f"{name} has {count} ports, more than {MOST_PORTS}: declare those that are needed"
 
 
 def _port_text(port: ServicePort, asked: Port) -> str:

@@ -48,3 +48,8 @@ class Found(Struct, frozen=True):
     missing: tuple[Missing, ...] = ()
     unsure: str | None = None
     assumptions: tuple[str, ...] = ()
+
+
+def port_text(port: int | str | None, protocol: Protocol) -> str:
+    """Return a port in its canonical form."""
+    return "*" if port is None else f"{port}/{protocol}"
