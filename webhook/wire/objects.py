@@ -3,19 +3,21 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from webhook.model.hints import ConfigMap
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
-from webhook.wire import meta, services, workloads
+from webhook.wire import hints, meta, services, workloads
 from webhook.wire.networkpolicies import network_policy
 from webhook.wire.shapes import Raw, fail, mappings, string
 
-Projected = Namespace | Pod | Workload | Service | EndpointSlice | Node | Policy
+Projected = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy
 
 _GROUPS: Final = {  # the API groups that own a kind; the same word in another group is another kind
     "Namespace": ("",),
     "Node": ("",),
     "Pod": ("",),
     "Service": ("",),
+    "ConfigMap": ("",),
     "ReplicationController": ("",),
     "EndpointSlice": ("discovery.k8s.io",),
     "NetworkPolicy": ("networking.k8s.io", "extensions"),
@@ -31,6 +33,7 @@ _READERS: Final[dict[str, Callable[[Raw, str], Projected]]] = {
     "Node": lambda raw, _: services.node(raw),
     "Pod": workloads.pod,
     "Service": services.service,
+    "ConfigMap": hints.config_map,
     "EndpointSlice": services.endpoint_slice,
     "NetworkPolicy": network_policy,
 }

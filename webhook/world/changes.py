@@ -2,10 +2,11 @@
 
 from msgspec import Struct
 
+from webhook.model.hints import ConfigMap
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 
-Value = Namespace | Pod | Workload | Service | EndpointSlice | Node | Policy
+Value = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy
 
 
 class Put(Struct, frozen=True):
@@ -36,5 +37,5 @@ def key_of(value: Value) -> Drop:
             return Drop(ref.kind, ref.namespace, ref.name)
         case Policy(ref=ref):
             return Drop(ref.kind, ref.namespace or "", ref.name)
-        case Pod() | Service() | EndpointSlice():
+        case Pod() | Service() | EndpointSlice() | ConfigMap():
             return Drop(type(value).__name__, value.namespace, value.name)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.hints import ConfigMap
 from webhook.model.labels import NO_LABELS
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
@@ -130,6 +131,10 @@ class Overlay:
     def services(self, namespace: str) -> Iterable[Service]:
         """Return the Services of a namespace."""
         return self._base.services(namespace)
+
+    def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """Return what a ConfigMap says of hosts and ports."""
+        return self._base.config_map(namespace, name)
 
     def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
         """Return the live pods below `ref`, by name."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.hints import ConfigMap
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -66,6 +67,9 @@ class View(Protocol):
 
     def services(self, namespace: str) -> Iterable[Service]:
         """Return the Services of a namespace."""
+
+    def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """Return what a ConfigMap says of hosts and ports."""
 
     def workload(self, ref: WorkloadRef) -> Workload | None:
         """Return a workload, a bare Pod included."""

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family
+from webhook.model.hints import ConfigMap
 from webhook.model.labels import Labels
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.model.tier import Isolation
-from webhook.world.changes import Change, Drop, Put
+from webhook.world.changes import Change, Drop, Put, Value
 from webhook.world.index import discard
 from webhook.world.lookup import NAME_LABEL, backends, groups
 from webhook.world.owners import Owners
@@ -19,7 +20,7 @@ from webhook.world.policies import Policies
 from webhook.world.services import Services
 from webhook.world.view import Group, Selecting
 
-_KINDS_WITHOUT_VERDICTS = (Pod, EndpointSlice)  # verdicts are remembered by shape and address, never by pod
+_KINDS_WITHOUT_VERDICTS = (Pod, EndpointSlice, ConfigMap)  # verdicts are remembered by shape and address, never by pod
 
 
 class World:
@@ -36,6 +37,7 @@ class World:
         self._pods = Pods()
         self._owners = Owners(self._pods)
         self._services = Services()
+        self._config_maps: dict[tuple[str, str], ConfigMap] = {}
         self._policies = Policies(settings.pending_labels)
         self._backends: dict[str, dict[tuple[str, str], tuple[Group, ...]]] = {}
 
@@ -50,7 +52,7 @@ class World:
                 case Drop(kind, namespace, name):
                     self._drop(kind, namespace, name)
 
-    def _put(self, value: Namespace | Pod | Workload | Service | EndpointSlice | Node | Policy) -> None:
+    def _put(self, value: Value) -> None:
         match value:
             case Namespace():
                 self._namespaces[value.name] = value
@@ -68,6 +70,8 @@ class World:
                 self._backends.pop(value.namespace, None)
             case EndpointSlice():
                 self._services.put_slice(value)
+            case ConfigMap():
+                self._config_maps[value.namespace, value.name] = value
             case Policy():
                 self._policies.put(value)
         if not isinstance(value, _KINDS_WITHOUT_VERDICTS):
@@ -85,6 +89,8 @@ class World:
                 self._services.drop(namespace, name)
             case "EndpointSlice":
                 self._services.drop_slice(namespace, name)
+            case "ConfigMap":
+                self._config_maps.pop((namespace, name), None)
             case "NetworkPolicy":
                 self._policies.drop(namespace, PolicyRef(namespace, name))
             case _:
@@ -152,6 +158,10 @@ class World:
     def services(self, namespace: str) -> Iterable[Service]:
         """Return the Services of a namespace."""
         return self._services.by_namespace.get(namespace, {}).values()
+
+    def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """Return what a ConfigMap says of hosts and ports."""
+        return self._config_maps.get((namespace, name))
 
     def workload(self, ref: WorkloadRef) -> Workload | None:
         """Return a workload, a bare Pod included."""
