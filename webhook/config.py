@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -13,11 +13,11 @@ from webhook.model.settings import DEFAULTS, GENERIC, UNRECOGNISED, Dns, Enforce
 AUTO: Final = "auto"
 _DECISIVE: Final = {  # who enforces -> whether a denial by the API's own semantics is one there too, in every case
     "antrea": True,
-    "aws": False,  # sees the ClusterIP before translation: a rule for it admits what the API's semantics deny
+    "aws": True,
     "azure-npm": True,
     "calico": True,
     "canal": True,
-    "cilium": False,  # honours sections that policyTypes leaves out, and identities instead of addresses
+    "cilium": True,
     "generic": True,
     "kindnet": True,
     "kube-network-policies": True,
@@ -78,10 +78,18 @@ def settings(mode: str | None = None, cni: str | None = None, *, live: bool = Fa
     return Settings(
         mode=Mode(_one_of("mode", mode or file.mode or DEFAULTS.mode.value, MODES)),
         enforcer=_enforcer(_one_of("cni", cni or file.cni or AUTO, CNIS), live=live),
+        detect=_detect(cni or file.cni or AUTO, live=live),
         pending_labels=DEFAULTS.pending_labels if file.mutator_labels is None else LabelKeys.of(file.mutator_labels),
         cluster_domain=file.cluster_domain or DEFAULTS.cluster_domain,
         dns=Dns(namespace=file.dns.namespace, service=file.dns.service),
     )
+
+
+def _detect(name: str, *, live: bool) -> Literal["", "cluster", "files"]:
+    """`auto` finds out: on a cluster by who runs there, on files by whose objects they are."""
+    if name != AUTO:
+        return ""
+    return "cluster" if live else "files"
 
 
 def _enforcer(name: str, *, live: bool) -> Enforcer:

@@ -27,7 +27,11 @@ def judge_side(
     """Judge the rules on `subject`'s side. `family` None: no rule in question looks at addresses (`by_address`)."""
     if subject.shape.host_network:
         return HOST_NETWORK
+    doubt = view.doubt(subject.shape, direction)
     selecting = view.selecting(subject.shape, direction)
+    if doubt is not None:
+        refs = tuple(dict.fromkeys((*(i.ref for i, _ in selecting), *doubt.policies)))
+        return Side(Verdict.UNKNOWN, isolated=None, policies=refs, reason=doubt.reason)
     if not selecting:
         return OPEN
     address = other.address(family) if isinstance(other, PodEnd) and family else None

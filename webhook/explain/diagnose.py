@@ -63,7 +63,7 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
         dns=dns,
         facts=_facts(view, workload, fault, found, dns),
         fixable=verdict in _CLOSED and target.whose not in (Whose.GONE, Whose.NOBODY),
-        enforcer=view.settings.enforcer.name,
+        enforcer=view.enforcer.name,
     )
 
 
@@ -87,12 +87,12 @@ def _verdict(view: View, fault: Fault, target: Target, found: Explanation | None
     if target.whose is Whose.LOOPBACK:
         return Verdict.ALLOWED
     if fault.kind in LOOKUPS:
-        if dns is None or view.settings.enforcer.enforces:
+        if dns is None or view.enforcer.enforces:
             return dns.verdict if dns else Verdict.UNKNOWN
         return Verdict.ALLOWED
     if found is None or found.judged is None:
         return Verdict.UNKNOWN
-    if fault.kind is Kind.UNCLEAR or not view.settings.enforcer.enforces:
+    if fault.kind is Kind.UNCLEAR or not view.enforcer.enforces:
         return found.verdict
     return found.judged.verdict
 
@@ -127,7 +127,7 @@ def _of_lookup(fault: Fault, verdict: Verdict, states: dict[tuple[str, str], Sta
 
 def _of_policy(view: View, fault: Fault, verdict: Verdict, found: Explanation | None) -> Cause:
     if fault.kind not in WAITED:
-        return Cause.POLICY_REJECTS if view.settings.enforcer.name in REJECTING else Cause.POLICY_OR_SERVER
+        return Cause.POLICY_REJECTS if view.enforcer.name in REJECTING else Cause.POLICY_OR_SERVER
     if found is not None and found.judged is not None and found.judged.verdict not in _CLOSED:
         return Cause.DNS_POLICY
     return Cause.POLICY if verdict is Verdict.DENIED else Cause.POLICY_PARTLY

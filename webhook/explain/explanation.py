@@ -35,7 +35,7 @@ class Explanation(Struct, frozen=True):
 
 def enforcer_notes(view: View) -> tuple[str, ...]:
     """Return what an answer assumes of who enforces it."""
-    enforcer = view.settings.enforcer
+    enforcer = view.enforcer
     if enforcer.decisive or not enforcer.enforces:
         return ()
     if enforcer == UNRECOGNISED:
@@ -56,7 +56,7 @@ def explain(view: View, workload: Workload, text: str) -> Explanation:
         verdict, reason = Verdict.DENIED, DNS_DENIED
     if dns is not None and dns.verdict is Verdict.UNKNOWN and verdict is Verdict.ALLOWED:
         verdict, reason = Verdict.UNKNOWN, f"DNS look-ups cannot be judged: {dns.reason}"
-    if not view.settings.enforcer.enforces and verdict in (Verdict.DENIED, Verdict.PARTIAL):
+    if not view.enforcer.enforces and verdict in (Verdict.DENIED, Verdict.PARTIAL):
         verdict, reason = Verdict.ALLOWED, f"{NOT_ENFORCED}: by policy it would be {verdict}"
     assumptions = (*judged.assumptions, *(dns.assumptions if dns else ()), *enforcer_notes(view))
     service = _dialled(view, items[0], judged)

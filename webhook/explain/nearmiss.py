@@ -98,8 +98,15 @@ def _port_misses(entry: Entry, packet: Packet) -> Iterator[_Miss]:
                 yield _Miss(1, "protocol", protocol, packet.protocol)
             case PortRange(first=first, last=last) if packet.service_port and first <= packet.service_port <= last:
                 yield _Miss(0, "port", str(port), have)
-            case PortRange() | NamedPort():
+            case (PortRange() | NamedPort()) if _is_about_pods(entry):
                 yield _Miss(3, "port", str(port), have)
+            case _:
+                pass
+
+
+def _is_about_pods(entry: Entry) -> bool:
+    """Say whether a rule names pods: one for anybody on another port (DNS) is about something else."""
+    return any(isinstance(match, PodMatch) and bool(match.pods.requirements) for match in entry.matches or ())
 
 
 def _peer_misses(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[_Miss]:

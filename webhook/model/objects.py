@@ -85,6 +85,7 @@ class Workload(Struct, frozen=True):
     exempt: tuple[Declaration, ...] = ()
     service_name: str = ""
     hints: tuple[ContainerHints, ...] = ()  # none where a controller made the object: that one is asked
+    flags: tuple[str, ...] = ()  # of a DaemonSet: arguments by which one that enforces policy is recognised
 
 
 class ServicePort(Struct, frozen=True):

@@ -38,8 +38,8 @@ class WorkloadRef(Struct, frozen=True, order=True):
         return f"{self.namespace}/{self.name}"
 
 
-class PolicyRef(Struct, frozen=True, order=True):
-    """A policy, or with `rule` one of its rules, counted from 0 in its own list."""
+class PolicyRef(Struct, frozen=True):
+    """A policy, or with `rule` one of its rules, counted from 0 in its own list. `namespace` None: cluster-wide."""
 
     namespace: str | None
     name: str
@@ -48,6 +48,15 @@ class PolicyRef(Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def __lt__(self, other: "PolicyRef") -> bool:
+        return self._order() < other._order()
+
+    def __gt__(self, other: "PolicyRef") -> bool:
+        return other < self
+
+    def _order(self) -> tuple[str, str, str, int]:
+        return (self.namespace or "", self.name, self.kind, -1 if self.rule is None else self.rule)
 
     def at(self, rule: int | None) -> "PolicyRef":
         """Return the same policy, pointing at one of its rules."""

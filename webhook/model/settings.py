@@ -1,7 +1,7 @@
 """Settings are values; `config` loads them."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -71,6 +71,7 @@ class Settings(Struct, frozen=True):
     pending_labels: LabelKeys = LabelKeys.of(PENDING_LABELS)
     cluster_domain: str = "cluster.local"
     dns: Dns = Dns()
+    detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
 
 
 DEFAULTS: Final = Settings()

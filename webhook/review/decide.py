@@ -89,7 +89,7 @@ def _rejected(
     view: View, request: AdmissionRequest, mode: Mode, findings: tuple[Finding, ...], today: date
 ) -> tuple[Finding, ...]:
     """Return what rejects: nothing that is unsure or inferred, and on an update nothing that was so before."""
-    if mode is not Mode.ENFORCE or not view.settings.enforcer.decisive:
+    if mode is not Mode.ENFORCE or not view.enforcer.decisive:
         return ()
     grave = tuple(f for f in findings if f.id in MAY_REJECT and f.severity is Severity.ERROR and f.source != "inferred")
     if not grave or request.operation != "UPDATE" or request.old is None:

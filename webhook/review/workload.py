@@ -15,7 +15,7 @@ def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
     judged = judge_workload(view, workload)
     found = list(check_declarations(judged, complete=view.complete))
     for part in (*judged.dependencies, *([judged.dns] if judged.dns else [])):
-        if view.settings.enforcer.enforces:
+        if view.enforcer.enforces:
             found += packet_findings(workload.ref, part, _fixed(view, judged, part), enforcer_notes(view))
         else:
             found += not_enforced(workload.ref, part)

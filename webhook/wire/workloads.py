@@ -17,6 +17,7 @@ from webhook.wire.shapes import (
     integer,
     mapping,
     mappings,
+    sequence,
     shown,
     string,
     string_map,
@@ -43,7 +44,7 @@ def workload(raw: Raw, kind: str, namespace: str, name: str | None = None) -> Wo
     return Workload(
         ref=WorkloadRef(kind, namespace, name if name is not None else meta.name(raw)),
         template=_read_template(template_raw, path, namespace),
-        replicas=None if kind == "Pod" else integer(spec, "replicas", "spec"),
+        replicas=_replicas(raw, spec, kind),
         labels=meta.labels(raw),
         selector=_selector(spec, kind),
         owner=owner,
@@ -51,6 +52,7 @@ def workload(raw: Raw, kind: str, namespace: str, name: str | None = None) -> Wo
         exempt=_declarations(top, inner, EXEMPT),
         service_name=string(spec, "serviceName", "spec") if kind == "StatefulSet" else "",
         hints=container_hints(mapping(template_raw, "spec", path), namespace) if owner is None else (),
+        flags=tuple(_flags(template_raw, path)) if kind == "DaemonSet" else (),
     )
 
 
@@ -70,6 +72,21 @@ def pod(raw: Raw, namespace: str) -> Pod:
         declares=declared,
         bare=workload(raw, "Pod", namespace) if owner is None else None,
     )
+
+
+def _replicas(raw: Raw, spec: Raw, kind: str) -> int | None:
+    if kind == "DaemonSet":
+        return integer(mapping(raw, "status", ""), "desiredNumberScheduled", "status")
+    return None if kind == "Pod" else integer(spec, "replicas", "spec")
+
+
+def _flags(template: Raw, path: str) -> Iterator[str]:
+    """Yield the arguments that tell whether a CNI's DaemonSet enforces policy."""
+    spec = mapping(template, "spec", path)
+    for container in mappings(spec, "containers", f"{path}.spec"):
+        for argument in sequence(container, "args", f"{path}.spec.containers"):
+            if isinstance(argument, str) and argument.startswith("--enable-network-policy"):
+                yield argument
 
 
 def _template(raw: Raw, kind: str) -> tuple[Raw, str]:

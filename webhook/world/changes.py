@@ -2,11 +2,12 @@
 
 from msgspec import Struct
 
+from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 
-Value = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy
+Value = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy | Foreign | Gap
 
 
 class Put(Struct, frozen=True):
@@ -37,5 +38,9 @@ def key_of(value: Value) -> Drop:
             return Drop(ref.kind, ref.namespace, ref.name)
         case Policy(ref=ref):
             return Drop(ref.kind, ref.namespace or "", ref.name)
+        case Foreign(ref=ref, group=group):
+            return Drop(f"{ref.kind}.{group}", ref.namespace or "", ref.name)
+        case Gap(kind=kind, group=group):
+            return Drop("Gap", group, kind)
         case Pod() | Service() | EndpointSlice() | ConfigMap():
             return Drop(type(value).__name__, value.namespace, value.name)

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.doubt import Doubt
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import NO_LABELS
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.settings import Settings
+from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
 from webhook.world.lookup import backends, controllers, groups
@@ -63,6 +64,15 @@ class Overlay:
             return below
         kept = [(i, truth) for i, truth in below if i.ref not in mine]
         return tuple(sorted([*kept, *self._policies.selecting(shape, direction)], key=_policy))
+
+    @property
+    def enforcer(self) -> Enforcer:
+        """Who enforces policy."""
+        return self._base.enforcer
+
+    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
+        """Return why answers on this side of `shape` cannot be trusted."""
+        return self._base.doubt(shape, direction)
 
     def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
         """Return every isolation of a namespace, sorted by policy."""

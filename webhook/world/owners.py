@@ -59,6 +59,13 @@ class Owners:
         below = [key]
         for _ in range(DEEPEST):
             below += [k for parent in below for k in self._owned.get(parent, {}) if k not in below]
-        for parent in tuple(below):
-            below += [k for k in self._pods.hashed.get(parent, {}) if k not in below and k not in self._owner]
-        return tuple(sorted((p for p in self._pods.owned_by(below) if p.live), key=lambda p: p.name))
+        guessed = {k for parent in below for k in self._pods.hashed.get(parent, {}) if k not in self._owner}
+        found = [
+            *self._pods.owned_by(below),
+            *(p for p in self._pods.owned_by(guessed - {*below}) if _deployment(p) in below),
+        ]
+        return tuple(sorted((p for p in found if p.live), key=lambda p: p.name))
+
+
+def _deployment(pod: Pod) -> OwnerKey:
+    return (pod.namespace, "Deployment", hashed_owner(pod) or "")

@@ -6,11 +6,12 @@ from typing import Protocol
 from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.doubt import Doubt
 from webhook.model.hints import ConfigMap
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.settings import Settings
+from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
 
@@ -55,6 +56,13 @@ class View(Protocol):
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what isolates, or may isolate, pods of `shape`, sorted by policy."""
+
+    @property
+    def enforcer(self) -> Enforcer:
+        """Who enforces policy: as set, or as found out."""
+
+    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
+        """Return why answers on this side of `shape` cannot be trusted."""
 
     def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
         """Return every isolation of a namespace, sorted by policy."""

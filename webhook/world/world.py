@@ -1,17 +1,21 @@
 """The world itself: what was put and not dropped, and the answers to `View`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family
+from webhook.model.doubt import Doubt
+from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import Labels
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
-from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.settings import DEFAULTS, Settings
+from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
+from webhook.model.settings import DEFAULTS, Enforcer, Settings
 from webhook.model.tier import Isolation
 from webhook.world.changes import Change, Drop, Put, Value
+from webhook.world.doubts import Doubts
+from webhook.world.enforcer import from_cluster, from_files
 from webhook.world.index import discard
 from webhook.world.lookup import NAME_LABEL, backends, groups
 from webhook.world.owners import Owners
@@ -20,7 +24,8 @@ from webhook.world.policies import Policies
 from webhook.world.services import Services
 from webhook.world.view import Group, Selecting
 
-_KINDS_WITHOUT_VERDICTS = (Pod, EndpointSlice, ConfigMap)  # verdicts are remembered by shape and address, never by pod
+# An answer is remembered by shape and address, never by pod, and the Service is translated before it.
+_KINDS_WITHOUT_VERDICTS = frozenset({"Pod", "Service", "EndpointSlice", "ConfigMap", *WORKLOAD_KINDS} - {"DaemonSet"})
 
 
 class World:
@@ -39,6 +44,7 @@ class World:
         self._services = Services()
         self._config_maps: dict[tuple[str, str], ConfigMap] = {}
         self._policies = Policies(settings.pending_labels)
+        self._doubts = Doubts()
         self._backends: dict[str, dict[tuple[str, str], tuple[Group, ...]]] = {}
 
     # -- writing ---------------------------------------------------------------------------------------------------
@@ -55,13 +61,16 @@ class World:
     def _put(self, value: Value) -> None:
         match value:
             case Namespace():
+                self._forget_unless(self._namespaces.get(value.name) == value)
                 self._namespaces[value.name] = value
             case Node():
+                self._forget_unless(self._nodes.get(value.name) == value)
                 self._nodes[value.name] = value
             case Pod():
                 self._pods.put(value)
                 self._backends.pop(value.namespace, None)
             case Workload():
+                self._forget_unless(value.ref.kind != "DaemonSet")
                 self._workloads.setdefault(value.ref.namespace, {})[value.ref] = value
                 self._owners.put(value)
                 self._backends.pop(value.ref.namespace, None)
@@ -74,7 +83,14 @@ class World:
                 self._config_maps[value.namespace, value.name] = value
             case Policy():
                 self._policies.put(value)
-        if not isinstance(value, _KINDS_WITHOUT_VERDICTS):
+                self._memo.clear()
+            case Foreign() | Gap():
+                self._doubts.put(value)
+                self._memo.clear()
+
+    def _forget_unless(self, harmless: bool) -> None:  # noqa: FBT001 - reads as a sentence where it is called
+        """Forget remembered answers. Nodes report themselves every few seconds, with nothing new to policy."""
+        if not harmless:
             self._memo.clear()
 
     def _drop(self, kind: str, namespace: str, name: str) -> None:
@@ -93,10 +109,12 @@ class World:
                 self._config_maps.pop((namespace, name), None)
             case "NetworkPolicy":
                 self._policies.drop(namespace, PolicyRef(namespace, name))
-            case _:
+            case _ if not self._doubts.drop(kind, namespace, name):
                 self._drop_workload(WorkloadRef(kind, namespace, name))
+            case _:
+                pass
         self._backends.pop(namespace, None)
-        if kind not in ("Pod", "EndpointSlice"):
+        if kind not in _KINDS_WITHOUT_VERDICTS:
             self._memo.clear()
 
     def _drop_workload(self, ref: WorkloadRef) -> None:
@@ -142,6 +160,30 @@ class World:
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what isolates, or may isolate, pods of `shape`."""
         return self._policies.selecting(shape, direction)
+
+    @property
+    def enforcer(self) -> Enforcer:
+        """Who enforces policy: as set, or as found out from what is here."""
+        if not self._settings.detect:
+            return self._settings.enforcer
+        found = self._memo.get("enforcer")
+        if not isinstance(found, Enforcer):
+            live = self._settings.detect == "cluster"
+            found = from_cluster(self._daemon_sets()) if live else from_files(self._doubts.foreign.values())
+            self._memo["enforcer"] = found
+        return found
+
+    def _daemon_sets(self) -> Iterator[Workload]:
+        for here in self._workloads.values():
+            yield from (w for ref, w in here.items() if ref.kind == "DaemonSet")
+
+    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
+        """Return why answers on this side of `shape` cannot be trusted."""
+        key = ("doubt", shape, direction)
+        if key not in self._memo:
+            self._memo[key] = self._doubts.about(self, shape, direction)
+        found = self._memo[key]
+        return found if isinstance(found, Doubt) else None
 
     def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
         """Return every isolation of a namespace, sorted by policy."""
