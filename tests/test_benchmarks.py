@@ -10,7 +10,7 @@ from tests.benchmarks.commands import DOCUMENTS, folder
 from tests.benchmarks.requests import CASES, DEPENDENCIES, bodies, dependencies
 from tests.benchmarks.server import Fixed
 from tests.benchmarks.synthetic import Sizes, objects
-from tests.benchmarks.world import build
+from tests.benchmarks.world import build, encoded
 from webhook.wire.admission import admission_request
 from webhook.wiring.reviewer import Reviewer
 
@@ -19,7 +19,7 @@ SMALL = Sizes(pods=700, policies=200, services=400)
 
 @pytest.fixture(scope="module")
 def reviewer() -> Reviewer:
-    return Reviewer(Fixed(build(SMALL).world), lambda: date(2026, 11, 1))
+    return Reviewer(Fixed(build(encoded(SMALL)).world), lambda: date(2026, 11, 1))
 
 
 @pytest.mark.parametrize("sizes", [SMALL, Sizes()])

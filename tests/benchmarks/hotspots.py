@@ -9,7 +9,7 @@ from typing import Final
 from tests.benchmarks.requests import CASES, bodies
 from tests.benchmarks.server import Fixed
 from tests.benchmarks.synthetic import Sizes
-from tests.benchmarks.world import build
+from tests.benchmarks.world import build, encoded
 from webhook.wiring.reviewer import Reviewer
 
 LINES: Final = 30
@@ -18,7 +18,7 @@ COUNT: Final = 64
 
 def report(sizes: Sizes) -> str:
     """Return, for each case, the functions that take the most time, of their own and in all."""
-    reviewer = Reviewer(Fixed(build(sizes).world), lambda: datetime.now(UTC).date())
+    reviewer = Reviewer(Fixed(build(encoded(sizes)).world), lambda: datetime.now(UTC).date())
     parts = []
     for case in CASES:
         some = bodies(case, sizes, COUNT)

@@ -6,11 +6,11 @@ The same number gives the same files, always. `python -m tests.benchmarks.matrix
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import yaml
+from tests.benchmarks.synthetic import Raw
+from webhook.manifests import dump
 
-Raw = dict[str, Any]
 OF_A_NAMESPACE: Final = 20  # applications
 OPEN: Final = 2  # namespaces that nobody has closed yet, however large the cluster is
 PORTS: Final = (8080, 8443, 5432, 6379, 9092)
@@ -126,8 +126,7 @@ def write(workloads: int, folder: Path) -> dict[str, int]:
         files.setdefault(raw["metadata"].get("namespace", "namespaces"), []).append(raw)
         counts[raw["kind"]] = counts.get(raw["kind"], 0) + 1
     for name, raws in files.items():
-        text = yaml.dump_all(raws, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
-        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        (folder / f"{name}.yaml").write_text(dump(raws), encoding="utf-8")
     return counts
 
 

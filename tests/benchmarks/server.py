@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tests.benchmarks.synthetic import Sizes
-from tests.benchmarks.world import build
+from tests.benchmarks.world import build, encoded
 from webhook.api.app import build_app
 from webhook.api.backend import Answer, Check
 from webhook.api.certificate import TlsPaths
@@ -106,7 +106,8 @@ def _ready(address: str) -> None:
 
 def main(kind: str, directory: str, *sizes: str) -> None:
     if kind == PREFLIGHT:
-        serve(Fixed(build(Sizes(*map(int, sizes))).world), Serving((HOST, 0), directory=Path(directory)), _ready)
+        world = build(encoded(Sizes(*map(int, sizes)))).world
+        serve(Fixed(world), Serving((HOST, 0), directory=Path(directory)), _ready)
     else:
         _plain(kind, Path(directory))
 
