@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from webhook.checklist.declarations import malformed
 from webhook.model.dependency import Malformed
@@ -14,6 +14,7 @@ from webhook.review.workload import order, review_workload
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, View
 
+STALE = "what is known of the cluster may be out of date"
 Audit = tuple[tuple[str, str], ...]
 
 
@@ -34,8 +35,8 @@ class Decision(Struct, frozen=True):
     reviewed: bool = False
 
 
-def decide(request: AdmissionRequest, view: View, today: date) -> Decision:
-    """Judge the change against the world with the change in it."""
+def decide(request: AdmissionRequest, view: View, today: date, stale: str | None = None) -> Decision:
+    """Judge the change against the world with the change in it. `stale`: why the world may be out of date."""
     mode, notes = mode_of(view, request.namespace)
     workload = request.workload
     if request.problem is not None:
@@ -47,14 +48,16 @@ def decide(request: AdmissionRequest, view: View, today: date) -> Decision:
     if mode is Mode.OFF:
         return _skipped(request, mode, "mode off")
     findings, exempt = _findings(view, workload, today)
-    rejected = _rejected(view, request, mode, findings, today)
+    rejected = () if stale else _rejected(view, request, mode, findings, today)
+    if stale:
+        findings = tuple(structs.replace(f, assumptions=(*f.assumptions, f"{STALE}: {stale}")) for f in findings)
     return Decision(
         uid=request.uid,
         allowed=not rejected,
         mode=mode,
         findings=findings,
         rejected=rejected,
-        audit=_audit(mode, findings, rejected, exempt),
+        audit=(*_audit(mode, findings, rejected, exempt), *((("stale", stale),) if stale else ())),
         notes=notes,
         dry_run=request.dry_run,
         reviewed=True,
