@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import commands, hotspots, latency, reviews
+from tests.benchmarks import commands, hotspots, latency, matrix, reviews
 from tests.benchmarks.results import Result
 from tests.benchmarks.synthetic import Sizes
 
@@ -21,6 +21,7 @@ BENCHMARKS: Final = {
     "reviews": "reviews a second over TLS, beside FastAPI handlers that only decode and allow",
     "check": f"`check` on {commands.DOCUMENTS} documents, the whole process",
     "help": "`--help`, the whole process",
+    "matrix": f"`matrix` of {matrix.SMALL}, {matrix.BESIDE} and {matrix.LARGE} workloads, the whole process",
     "latency": "reviews without HTTP, events, the world's time and memory",
     "profile": "where the time of a review goes (only when asked for, prints text)",
 }
@@ -60,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds of `reviews` (default: 5)")
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="one run of `reviews` (default: 2)")
     parser.add_argument("--connections", type=int, default=8, metavar="N", help="of `reviews` (default: 8)")
+    parser.add_argument(
+        "--nca", metavar="PROGRAM", help="network-config-analyzer's `nca`: also run on `matrix`'s folder"
+    )
     parser.add_argument("--times", type=int, default=15, metavar="N", help="runs of a command (default: 15)")
     return parser
 
@@ -72,6 +76,9 @@ def _results(names: list[str], sizes: Sizes, arguments: argparse.Namespace) -> l
     if "latency" in names:
         _say("latency")
         rows += latency.measure(sizes)
+    if "matrix" in names:
+        _say("matrix")
+        rows += matrix.measure(max(1, arguments.times // 3), arguments.nca, _say)
     if chosen := [name for name in ("check", "help") if name in names]:
         _say(", ".join(chosen))
         rows += commands.measure(chosen, arguments.times)

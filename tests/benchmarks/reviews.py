@@ -94,7 +94,7 @@ def _run(server: _Server, case: str, sizes: Sizes, plan: Plan) -> _Run:
     cpu = cpu_of(server.pid) - before
     result = msgspec.json.decode(done.stdout, type=load.Result)
     if result.wrong or not result.latencies:
-        raise RuntimeError(f"{server.kind}, {case}: {result.wrong} wrong answers of {result.answered}")
+        raise RuntimeError(f"{server.kind}, {case}: {result.answered} answers, {result.wrong} of them wrong")
     return _Run(
         len(result.latencies) / result.seconds,
         percentile(result.latencies, 50),
