@@ -63,8 +63,8 @@ def denial(rejected: Iterable[Finding], dump_yaml: DumpYaml) -> str:
         text.append(f"and {len(findings) - _MOST_REJECTED} more")
     fixes = combined(findings)
     if fixes:
-        text += ["", "apply this first (`kubectl apply -f -`), then apply again; a policy that allows it and comes later"]
-        text += ["in what you apply should come before the workload:", "---", dump_yaml(fixes)]
+        text += ["", "apply this first (`kubectl apply -f -`), then apply again (if a policy in what you apply already"]
+        text += ["allows it, put that before the workload):", "---", dump_yaml(fixes)]
     return "\n".join(text).rstrip("\n") + "\n"
 
 
