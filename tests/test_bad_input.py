@@ -73,6 +73,21 @@ anything = st.recursive(
     max_leaves=8,
 )
 
+CONTAINER: Final[Raw] = {
+    "name": "c",
+    "image": "c",
+    "command": ["app", "--db=postgres://u:p@db.data/app"],
+    "args": ["--cache", "db.data:5432", "$(HOST):$(PORT)"],
+    "env": [
+        {"name": "HOST", "value": "db.data"},
+        {"name": "PORT", "value": "5432"},
+        {"name": "URL", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "URL"}}},
+        {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+    ],
+    "envFrom": [{"prefix": "A_", "configMapRef": {"name": "settings"}}, {"secretRef": {"name": "s"}}],
+    "volumeMounts": [{"name": "v", "mountPath": "/etc/app"}],
+    "ports": [port("http", 80)],
+}
 FULL: Final = {
     **{
         kind: workload(
@@ -81,6 +96,8 @@ FULL: Final = {
             [port("http", 80)],
             annotations={CONNECTS_TO: "db.data:5432", EXEMPT: "NP101: why"},
             initContainers=[{"name": "i", "restartPolicy": "Always", "ports": [port("side", 81)]}],
+            containers=[CONTAINER],
+            volumes=[{"name": "v", "configMap": {"name": "settings", "items": [{"key": "app.yaml", "path": "a"}]}}],
             dnsPolicy="ClusterFirst",
             hostNetwork=False,
         )
@@ -93,6 +110,30 @@ FULL: Final = {
     )
     | {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}},
     "Namespace": namespace("shop", {"a": "b"}),
+    "ConfigMap": {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"namespace": "shop", "name": "settings"},
+        "data": {"URL": "http://db.data:5432/x", "app.yaml": "db:\n  host: db.data\n  port: 5432\n"},
+    },
+    "AdminNetworkPolicy": {
+        "apiVersion": "policy.networking.k8s.io/v1alpha1",
+        "kind": "AdminNetworkPolicy",
+        "metadata": {"name": "admin"},
+        "spec": {"subject": {"pods": {"namespaceSelector": {"matchLabels": {"a": "b"}}, "podSelector": {}}}},
+    },
+    "CalicoPolicy": {
+        "apiVersion": "projectcalico.org/v3",
+        "kind": "NetworkPolicy",
+        "metadata": {"namespace": "shop", "name": "calico"},
+        "spec": {"selector": "app == 'x' && has(tier)", "namespaceSelector": ""},
+    },
+    "CiliumNetworkPolicy": {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"namespace": "shop", "name": "cilium"},
+        "spec": {"endpointSelector": {"matchLabels": {"k8s:app": "x", "io.kubernetes.pod.namespace": "shop"}}},
+    },
     "Node": node("n1", "192.168.0.1", blocks=["10.0.0.0/8"]),
     "EndpointSlice": endpoint_slice("data/db-1", "db", ["10.0.0.1"], [{"name": "pg", "port": 5432}]),
     "NetworkPolicy": policy(
@@ -262,7 +303,7 @@ def test_any_json_in_any_place_of_a_review_is_answered_or_malformed(
         assert isinstance(response["allowed"], bool)
 
 
-@pytest.mark.parametrize("value", [None, True, 0, "", [], {}, [None], {"": None}, 10**300], ids=str)
+@pytest.mark.parametrize("value", [None, True, 0, "", [], {}, [None], {"": None}, 10**300], ids=lambda v: repr(v)[:9])
 def test_every_place_of_a_review_takes_every_kind_of_json(value: object) -> None:
     for number, path in SPOTS:
         try:
@@ -415,6 +456,17 @@ def test_an_annotation_of_256_kilobytes_is_answered(name: str) -> None:
         whole = (prefix + text)[:QUARTER_MEGABYTE] + ("/" if prefix == "http://" else "")
         raw = deployment("shop/x", annotations={CONNECTS_TO: whole, EXEMPT: whole})
         assert isinstance(answer(review_of(raw), READY)["allowed"], bool)
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_settings_of_256_kilobytes_are_answered(name: str) -> None:
+    unit = HUGE[name]
+    text = (unit * (QUARTER_MEGABYTE // len(unit) + 1))[:QUARTER_MEGABYTE]
+    for key in ("URL", "app.yaml"):
+        config = replaced(FULL["ConfigMap"], ("data", key), text)
+        inside = CONTAINER | {"env": [{"name": "DB_HOST", "value": text}], "args": ["--db", text, f"--url={text}"]}
+        raw = deployment("shop/x", containers=[inside], annotations={CONNECTS_TO: "db.data"})
+        assert isinstance(answer(review_of(raw), world_with(*BASE, config))["allowed"], bool)
 
 
 # -- hostile shapes ----------------------------------------------------------------------------------------------------

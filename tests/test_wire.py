@@ -104,10 +104,10 @@ def test_the_old_group_extensions_is_read_too(kind: str) -> None:
     ("version", "kind"),
     [
         ("v1", "Secret"),
-        ("v1", "ConfigMap"),
+        ("v1", "Secret"),
         ("v1", "Endpoints"),
         ("networking.k8s.io/v1", "Ingress"),
-        ("crd.projectcalico.org/v1", "NetworkPolicy"),
+        ("example.com/v1", "NetworkPolicy"),
         ("batch.volcano.sh/v1alpha1", "Job"),
         ("serving.knative.dev/v1", "Service"),
         ("apps/v1", "Pod"),
