@@ -1,8 +1,8 @@
-"""Everything that one workload declares, judged; the DNS look-up once for all."""
+"""Everything that one workload declares, or is inferred to need, judged; the DNS look-up once for all."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from webhook.dependencies import parse, resolve
+from webhook.dependencies import infer, parse, resolve, uncovered
 from webhook.explain.dns import judge_dns
 from webhook.explain.judge import Judged, judge
 from webhook.model.dependency import Declared, Dependency, Malformed
@@ -25,15 +25,24 @@ def declared(workload: Workload) -> tuple[Declared, ...]:
 
 
 def judge_workload(view: View, workload: Workload) -> JudgedWorkload:
-    """Judge each declared dependency once, in the order of declaration."""
+    """Judge each dependency once: the declared ones in the order of declaration, then the inferred ones."""
     items = declared(workload)
-    if not items:
-        return JudgedWorkload(workload)
     resolved = (resolve(view, workload, item) for item in items if isinstance(item, Dependency))
-    answers = tuple({r.text: judge(view, workload, r) for r in resolved}.values())
+    said = tuple({one.text: one for one in resolved}.values())
+    inferred = uncovered(infer(view, workload), said) if view.settings.infer else ()
+    answers = tuple(judge(view, workload, one) for one in (*said, *inferred))
     return JudgedWorkload(
         workload,
         answers,
         tuple(item for item in items if isinstance(item, Malformed)),
-        judge_dns(view, workload) if any(a.by_name for a in answers) else None,
+        _look_up(view, workload, answers),
     )
+
+
+def _look_up(view: View, workload: Workload, answers: tuple[Judged, ...]) -> Judged | None:
+    """Judge the look-up that names need; where only inferred ones do, it is inferred too."""
+    named = [answer for answer in answers if answer.by_name]
+    dns = judge_dns(view, workload) if named else None
+    if dns is None or any(answer.source != "inferred" for answer in named):
+        return dns
+    return structs.replace(dns, source="inferred")

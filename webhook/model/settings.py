@@ -70,6 +70,7 @@ class Settings(Struct, frozen=True):
     enforcer: Enforcer = GENERIC
     pending_labels: LabelKeys = LabelKeys.of(PENDING_LABELS)
     cluster_domain: str = "cluster.local"
+    infer: bool = True  # judge what containers are told to talk to, too
     dns: Dns = Dns()
     detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
 

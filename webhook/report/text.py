@@ -6,7 +6,7 @@ from typing import Final
 from webhook.model.finding import Finding, Location, Manifest, Severity
 from webhook.report.run import Failure, Summary
 from webhook.report.safe import clean
-from webhook.report.words import details, near_misses, remedy, sentence
+from webhook.report.words import details, mark, near_misses, remedy, sentence
 
 Paint = Callable[[str, str], str]  # (style, text) -> text
 _CODES: Final = {"error": "1;31", "warning": "1;33", "info": "36", "dim": "2", "bold": "1", "good": "32"}
@@ -31,7 +31,8 @@ def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summa
 def block(finding: Finding, paint: Paint = plain) -> str:
     """Return one finding: its line, then near misses and what to do, indented."""
     severity = finding.severity.word
-    head = f"{paint('bold', where(finding.location))}{paint(severity, severity)} {finding.id} {sentence(finding)}"
+    text = f"{finding.id} {sentence(finding)}{mark(finding)}"
+    head = f"{paint('bold', where(finding.location))}{paint(severity, severity)} {text}"
     below = [
         *details(finding),
         *(f"near miss: {miss}" for miss in near_misses(finding)),

@@ -10,7 +10,7 @@ from typing import Final
 from webhook.model.finding import Finding, Severity
 from webhook.model.settings import PRODUCT
 from webhook.report.safe import clean, clip
-from webhook.report.words import UNADMITTED, near_misses, remedy, sentence
+from webhook.report.words import UNADMITTED, mark, near_misses, remedy, sentence
 
 MOST_LINES: Final = 8
 MOST_CHARACTERS: Final = 2_048
@@ -27,7 +27,7 @@ def order(findings: Iterable[Finding]) -> list[Finding]:
 
 def line(finding: Finding) -> str:
     """Return one finding as one warning: what, near miss where there is room, id and remedy always."""
-    end = f" ({finding.id}); {clip(remedy(finding), LONGEST // 3)}"
+    end = f"{mark(finding)} ({finding.id}); {clip(remedy(finding), LONGEST // 3)}"
     room = LONGEST - len(PRODUCT) - len(": ") - len(end)
     body = ""
     for limit in _NAME_LIMITS:

@@ -17,6 +17,7 @@ from webhook.report.safe import clean, clip
 
 Facts = Mapping[str, str]
 Builder = Callable[[Finding, Facts, Cut], str]
+INFERRED: Final = " (inferred)"
 UNADMITTED: Final = ", no rule admits it"  # worth saying where there is room
 FIX: Final = f"run `{PRODUCT} fix`"
 
@@ -35,6 +36,11 @@ def sentence(finding: Finding, limit: int | None = None) -> str:
     return builder(finding, dict(finding.facts), cut_at(limit))
 
 
+def mark(finding: Finding) -> str:
+    """Return what stands behind the sentence of a finding that nobody declared."""
+    return INFERRED if finding.source == "inferred" else ""
+
+
 def remedy(finding: Finding) -> str:
     """Return what to do about it."""
     if finding.id in _FIXABLE:
@@ -51,7 +57,7 @@ def near_misses(finding: Finding, limit: int | None = None) -> tuple[str, ...]:
 
 def message(finding: Finding) -> str:
     """Return the whole of it in one line: what is wrong, where the packet arrives, near misses, what to do."""
-    parts = (sentence(finding), *details(finding), *near_misses(finding), remedy(finding))
+    parts = (sentence(finding) + mark(finding), *details(finding), *near_misses(finding), remedy(finding))
     return "; ".join(part for part in parts if part)
 
 

@@ -6,7 +6,8 @@ from msgspec import structs
 
 from webhook.explain import Judged
 from webhook.fix import Fixed
-from webhook.model.finding import DEFAULT_SEVERITY, Finding
+from webhook.model.dependency import Source
+from webhook.model.finding import DEFAULT_SEVERITY, Finding, Severity
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import FlowVerdict, NearMiss, Side, Verdict
 
@@ -99,7 +100,7 @@ def _base(
 ) -> Finding:
     return Finding(
         name,
-        DEFAULT_SEVERITY[name],
+        severity(name, judged.source),
         workload,
         dependency=judged.text,
         source=judged.source,
@@ -109,6 +110,11 @@ def _base(
         facts=facts,
         assumptions=judged.assumptions,
     )
+
+
+def severity(name: str, source: Source) -> Severity:
+    """Return the default severity; what is only inferred is a warning at most."""
+    return min(DEFAULT_SEVERITY[name], Severity.WARNING) if source == "inferred" else DEFAULT_SEVERITY[name]
 
 
 def _policies(sides: Iterable[Side]) -> tuple[PolicyRef, ...]:

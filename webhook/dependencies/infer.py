@@ -1,0 +1,110 @@
+"""What a workload's settings say that it connects to: hints joined with the world (design.md §5, the last lines).
+
+Counted only where a name is a Service, or a workload, that has the port; never what is the workload itself.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msgspec import structs
+
+from webhook.dependencies.infer_variables import Variables
+from webhook.dependencies.resolve import Resolved, resolve
+from webhook.dependencies.targets import Found
+from webhook.model.dependency import Dependency, NameTarget
+from webhook.model.hints import Mention
+from webhook.model.objects import Service, Workload
+from webhook.model.ports import Protocol
+from webhook.model.schemes import SCHEMES
+from webhook.model.variables import meaning
+from webhook.model.verdict import Host
+from webhook.world import Group, View
+
+MOST: Final = 200  # dependencies of one workload
+_QUALIFIED: Final = 2  # parts of `service.namespace`
+_TOO_COMMON: Final = frozenset({"dns", "ftp", "http", "https", "ntp", "ssh", "tcp", "tls", "udp", "ws", "wss"})
+_SPOKEN: Final = {  # words in names -> the port of what they stand for
+    **{name: port for name, (_, port) in SCHEMES.items() if port is not None and name not in _TOO_COMMON},
+    "elastic": 9200,
+    "maria": 3306,
+    "mongo": 27017,
+    "opensearch": 9200,
+    "rabbit": 5672,
+    "valkey": 6379,
+}
+
+
+def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
+    """Return the dependencies that a workload's variables, arguments and ConfigMaps speak of, in that order."""
+    found: dict[str, Resolved] = {}
+    for container in workload.hints:
+        variables = Variables(view, workload.ref.namespace, container)
+        for mention, name in variables.mentions():
+            if (one := _resolved(view, workload, mention, name)) is not None:
+                found.setdefault(one.text, one)
+    return tuple(found.values())[:MOST]
+
+
+def reached(resolved: Resolved) -> frozenset[tuple[object, Protocol, int | None]]:
+    """Return what a dependency comes down to, for telling whether another one covers it."""
+    return frozenset(
+        (flow.to.ref if isinstance(flow.to, Group) else flow.to, flow.protocol, flow.port)
+        for flow in resolved.found.flows
+    )
+
+
+def uncovered(inferred: Iterable[Resolved], declared: Iterable[Resolved]) -> Iterator[Resolved]:
+    """Yield the inferred dependencies that no declared one stands for."""
+    said = list(declared)
+    names = {one.text for one in said} | {one.found.name for one in said if one.found.port == "*"}
+    everything = frozenset[tuple[object, Protocol, int | None]]().union(*map(reached, said))
+    for one in inferred:
+        flows = reached(one)
+        if one.text not in names and one.found.name not in names and not (flows and flows <= everything):
+            yield one
+
+
+def _resolved(view: View, workload: Workload, mention: Mention, name: str) -> Resolved | None:
+    if isinstance(mention.port, str):
+        return None
+    asked = Dependency(NameTarget(mention.host), mention.port, mention.protocol, "inferred")
+    one = resolve(view, workload, asked)
+    service = _service(view, one.found)
+    if mention.port is None:
+        port = _only_port(service, mention, name) if service else None
+        if port is None:
+            return None
+        one = resolve(view, workload, structs.replace(asked, port=port))
+    return one if _counts(one.found, service, workload) else None
+
+
+def _counts(found: Found, service: Service | None, workload: Workload) -> bool:
+    """Say whether it is something of the world that has the port, and not the workload itself."""
+    if found.unsure or any(lost.what in ("NP201", "NP202") for lost in found.missing):
+        return False
+    if any(isinstance(flow.to, Host) or _is_own(flow.to, workload) for flow in found.flows):
+        return False
+    if service is None:
+        return bool(found.flows) and all(flow.declared for flow in found.flows)
+    ports = {port.port for port in service.ports}  # any number can be dialled behind a headless one
+    return not service.headless or all(flow.declared or flow.port in ports for flow in found.flows)
+
+
+def _is_own(to: object, workload: Workload) -> bool:
+    return isinstance(to, Group) and to.ref == workload.ref
+
+
+def _service(view: View, found: Found) -> Service | None:
+    """Return the Service of a canonical name: `service.namespace` or `pod.service.namespace`."""
+    parts = found.name.split(".")
+    return view.service(parts[-1], parts[-2]) if len(parts) >= _QUALIFIED else None
+
+
+def _only_port(service: Service, mention: Mention, name: str) -> int | None:
+    """Return the port that can only be meant: there is one, or the names say which protocol is spoken."""
+    numbers = {port.port for port in service.ports if port.protocol == mention.protocol}
+    if len(numbers) == 1:
+        return next(iter(numbers))
+    text = "".join((*meaning(name).stem, mention.host)).lower()
+    spoken = numbers.intersection(port for word, port in _SPOKEN.items() if word in text)
+    return next(iter(spoken)) if len(spoken) == 1 else None
