@@ -15,18 +15,18 @@
 {{- define "npp.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "npp.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: webhook
 {{- end -}}
 
+{{- /* One dict, so that no label is there twice; `more` are an object's own. A selector's labels are nobody's to change. */ -}}
 {{- define "npp.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{ include "npp.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/component: webhook
-app.kubernetes.io/part-of: netpol-preflight
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- include "npp.labelsWith" (dict "root" . "more" dict) -}}
+{{- end -}}
+{{- define "npp.labelsWith" -}}
+{{- $root := .root -}}
+{{- $fixed := include "npp.selectorLabels" $root | fromYaml -}}
+{{- $version := dict "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/part-of" "netpol-preflight" "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- toYaml (mergeOverwrite (dict) $root.Values.commonLabels .more $version $fixed) -}}
 {{- end -}}
 
 {{- define "npp.serviceAccount" -}}
@@ -49,14 +49,61 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default (printf "%s-tls" (include "npp.fullname" .)) .Values.certificates.secretName -}}
 {{- end -}}
 
-{{- /* A name for what is cluster-wide: two releases of one name in two namespaces must not share it. */ -}}
-{{- define "npp.clusterName" -}}
-{{- printf "%s-%s" (include "npp.fullname" .) .Release.Namespace | trunc 63 | trimSuffix "-" -}}
+{{- define "npp.host" -}}
+{{ include "npp.fullname" . }}.{{ .Release.Namespace }}.svc
 {{- end -}}
 
+{{- /* A name for what is cluster-wide: two releases of one name in two namespaces must not share it. */ -}}
+{{- define "npp.clusterName" -}}
+{{- printf "%s-%s" (include "npp.fullname" .) .Release.Namespace | trunc 200 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "npp.config" -}}
+{{- toYaml (mergeOverwrite (deepCopy .Values.config) (dict "mode" .Values.mode "cni" .Values.cni)) -}}
+{{- end -}}
+
+{{- /* Pod Security's `restricted`. */ -}}
+{{- define "npp.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+{{- define "npp.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+privileged: false
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- /* The given conditions and ours: nothing that is given takes kube-system or the release's namespace in. */ -}}
 {{- define "npp.namespaceSelector" -}}
-{{- $own := dict "key" "kubernetes.io/metadata.name" "operator" "NotIn" "values" (concat (list "kube-system" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | sortAlpha) -}}
+{{- $name := "kubernetes.io/metadata.name" -}}
+{{- $ours := list (dict "key" $name "operator" "NotIn" "values" (concat (list "kube-system" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | sortAlpha)) -}}
+{{- with .Values.namespaces -}}
+{{- $ours = append $ours (dict "key" $name "operator" "In" "values" (uniq . | sortAlpha)) -}}
+{{- end -}}
 {{- $given := deepCopy .Values.webhook.namespaceSelector -}}
-{{- $expressions := concat (list $own) (default list $given.matchExpressions) -}}
+{{- $expressions := concat $ours (default list $given.matchExpressions) -}}
 {{- toYaml (mergeOverwrite $given (dict "matchExpressions" $expressions)) -}}
+{{- end -}}
+
+{{- /* What cannot work is refused while rendering, with the value's name. */ -}}
+{{- define "npp.validate" -}}
+{{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSleepSeconds) (int .Values.drainSeconds)) -}}
+{{- fail "terminationGracePeriodSeconds: expected more than preStopSleepSeconds and drainSeconds together" -}}
+{{- end -}}
+{{- if and (eq .Values.certificates.mode "provided") (not .Values.certificates.caBundle) -}}
+{{- fail "certificates.caBundle: expected the PEM of the CA, as certificates.mode is `provided`" -}}
+{{- end -}}
+{{- if and (eq .Values.certificates.mode "provided") (not .Values.certificates.secretName) -}}
+{{- fail "certificates.secretName: expected the name of your Secret, as certificates.mode is `provided`" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "npp.testLabels" -}}
+app.kubernetes.io/name: {{ include "npp.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
 {{- end -}}
