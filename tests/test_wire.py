@@ -104,7 +104,6 @@ def test_the_old_group_extensions_is_read_too(kind: str) -> None:
     ("version", "kind"),
     [
         ("v1", "Secret"),
-        ("v1", "Secret"),
         ("v1", "Endpoints"),
         ("networking.k8s.io/v1", "Ingress"),
         ("example.com/v1", "NetworkPolicy"),
