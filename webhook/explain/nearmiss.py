@@ -13,7 +13,7 @@ from webhook.model.addresses import Family
 from webhook.model.labels import NO_KEYS, Labels, Requirement, Selector
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction, Policy
-from webhook.model.ports import NamedPort, PortRange, Protocol
+from webhook.model.ports import NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Entry, Isolation, PodMatch
 from webhook.model.truth import Truth
@@ -85,23 +85,35 @@ def _of_entry(view: View, isolation: Isolation, entry: Entry, packet: Packet) ->
     if packet.direction is Direction.EGRESS:
         target = packet.other.shape if isinstance(packet.other, PodEnd) else None
     if ports_match(entry.ports, packet.protocol, packet.port, target) is Truth.NO:
-        yield min(_port_misses(entry, packet), default=_FAR)
-    if peers_match(view, entry, packet.other, packet.family or 4) is Truth.NO:
+        yield min(_port_misses(entry, packet, target), default=_FAR)
+    if all(peers_match(view, entry, packet.other, family) is Truth.NO for family in _families(view, packet)):
         yield min(_peer_misses(view, isolation, entry, packet), default=_FAR)
 
 
-def _port_misses(entry: Entry, packet: Packet) -> Iterator[_Miss]:
+def _families(view: View, packet: Packet) -> tuple[Family, ...]:
+    if packet.family is not None:
+        return (packet.family,)
+    return (packet.other.families if isinstance(packet.other, PodEnd) else ()) or view.families()
+
+
+def _port_misses(entry: Entry, packet: Packet, target: Shape | None) -> Iterator[_Miss]:
     have = f"{packet.port}/{packet.protocol}"
     for port in entry.ports or ():
-        match port:
-            case PortRange(protocol=protocol, first=first, last=last) if first <= packet.port <= last:
-                yield _Miss(1, "protocol", protocol, packet.protocol)
-            case PortRange(first=first, last=last) if packet.service_port and first <= packet.service_port <= last:
-                yield _Miss(0, "port", str(port), have)
-            case (PortRange() | NamedPort()) if _is_about_pods(entry):
-                yield _Miss(3, "port", str(port), have)
-            case _:
-                pass
+        if port.protocol != packet.protocol:
+            if _spoken(port, packet.port, packet.protocol, target):
+                yield _Miss(1, "protocol", port.protocol, packet.protocol)
+        elif packet.service_port is not None and _spoken(port, packet.service_port, packet.protocol, None):
+            yield _Miss(0, "port", str(port), have)
+        elif _is_about_pods(entry):
+            yield _Miss(3, "port", str(port), have)
+
+
+def _spoken(port: PortMatch, number: int, protocol: Protocol, target: Shape | None) -> bool:
+    """Say whether the entry would be about that number if it were written for `protocol`."""
+    alike = (
+        PortRange(protocol, port.first, port.last) if isinstance(port, PortRange) else NamedPort(protocol, port.name)
+    )
+    return ports_match((alike,), protocol, number, target) is Truth.YES
 
 
 def _is_about_pods(entry: Entry) -> bool:

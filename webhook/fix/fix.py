@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from webhook.explain import Judged, judge, judge_dns, judge_workload
-from webhook.fix.needs import needs
+from webhook.fix.needs import CLOSED, needs
 from webhook.fix.write import Unwritable, write
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
@@ -57,16 +57,15 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
     except Unwritable as error:
         return Fixed(reason=str(error))
     after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in manifests])
-    if not all(_opened(after, workload, part) for part in parts):
+    proofs = [judge_dns(after, workload) if p.resolved is None else judge(after, workload, p.resolved) for p in parts]
+    if not all(proof is not None and _is_open(proof) for proof in proofs):
         return Fixed(reason=UNPROVED)
-    return Fixed(tuple(manifests), notes=tuple(notes))
+    unsure = (f"{p.text} stays unknown: {p.reason}" for p in proofs if p is not None and p.verdict is Verdict.UNKNOWN)
+    return Fixed(tuple(manifests), notes=(*notes, *unsure))
 
 
-def _opened(after: View, workload: Workload, part: Judged) -> bool:
-    again = judge_dns(after, workload) if part.resolved is None else judge(after, workload, part.resolved)
-    if again is None:
-        return False
-    return all(f.verdict not in (Verdict.DENIED, Verdict.PARTIAL) for f in again.flows)
+def _is_open(proof: Judged) -> bool:
+    return all(flow.verdict not in CLOSED for flow in proof.flows)
 
 
 def fix(view: View, workloads: Iterable[Workload]) -> Fixes:
@@ -87,7 +86,7 @@ def fix(view: View, workloads: Iterable[Workload]) -> Fixes:
 def _fix_workload(view: View, workload: Workload) -> Fixes:
     """Fix what can be fixed together; what cannot be is named and does not keep the rest from it."""
     judged = judge_workload(view, workload)
-    parts = [p for p in (*judged.dependencies, judged.dns) if p is not None and list(needs(workload, [p]))]
+    parts = [p for p in (*judged.dependencies, judged.dns) if p is not None and p.verdict in CLOSED]
     together = fix_together(view, workload, parts)
     if not parts or together.policies:
         return Fixes(together.policies, notes=together.notes)

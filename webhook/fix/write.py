@@ -1,10 +1,10 @@
 """NetworkPolicy objects that open given needs and nothing else."""
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any, Final
 
 from webhook.explain import ASSUMED_DNS
+from webhook.fix.naming import free_name, name
 from webhook.fix.needs import Need
 from webhook.fix.selectors import Chosen, choose, shapes_of
 from webhook.model.addresses import Block
@@ -12,13 +12,11 @@ from webhook.model.finding import Manifest
 from webhook.model.labels import Labels, Selector
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
-from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.lookup import NAME_LABEL
 
-LONGEST_NAME: Final = 253
-_HASH: Final = 6  # hexadecimal digits: names need to differ, not to resist attack
 _KEYS: Final = {Direction.EGRESS: ("egress", "to"), Direction.INGRESS: ("ingress", "from")}
 
 
@@ -70,7 +68,8 @@ def _policy(
         "policyTypes": [direction.value],
         key: rules,
     }
-    return _manifest(view, subject.namespace, _name(subject, direction, needs), spec), notes
+    metadata = {"name": free_name(view, subject.namespace, name(view, needs)), "namespace": subject.namespace}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}, notes
 
 
 def _subject(view: View, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
@@ -168,31 +167,3 @@ def _names(chosen: Chosen) -> str:
 
 def _port(need: Need) -> dict[str, Any]:
     return {"protocol": need.protocol, "port": need.port}
-
-
-def _name(subject: WorkloadRef, direction: Direction, needs: list[Need]) -> str:
-    """Name a policy after what it opens, so that another fix never takes its name for something else."""
-    others = list(dict.fromkeys(need.other for need in needs))
-    ports = "-".join(dict.fromkeys(str(need.port) for need in needs))
-    if len(others) > 1 or isinstance(others[0], Block):
-        content = hashlib.sha256(repr(sorted(map(repr, needs))).encode()).hexdigest()[:_HASH]
-        text = f"allow-{subject.name}-{direction.lower()}-{content}"
-    else:
-        word = "to" if direction is Direction.EGRESS else "from"
-        text = f"allow-{subject.name}-{word}-{others[0].name}-{ports}"
-    if len(text) <= LONGEST_NAME:
-        return text
-    return f"{text[: LONGEST_NAME - _HASH - 1].rstrip('-.')}-{hashlib.sha256(text.encode()).hexdigest()[:_HASH]}"
-
-
-def _manifest(view: View, namespace: str, name: str, spec: dict[str, Any]) -> Manifest:
-    """Make the object; a name that is taken gets a number, since applying must not replace another policy."""
-    free, number = name, 2
-    while PolicyRef(namespace, free) in view.policies(namespace):
-        free, number = f"{name[: LONGEST_NAME - len(str(number)) - 1]}-{number}", number + 1
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": free, "namespace": namespace},
-        "spec": spec,
-    }

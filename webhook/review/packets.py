@@ -41,7 +41,7 @@ def packet_findings(
                 ("NP101", [f.egress for f in judged.flows]),
                 ("NP102", [f.ingress for f in judged.flows]),
             ):
-                if any(side.verdict in _CLOSED for side in sides):
+                if any(side in _stopping(judged) for side in sides):
                     yield _finding(name, workload, judged, fixed, notes, sides)
         case Verdict.PARTIAL:
             yield _finding(
@@ -61,7 +61,7 @@ def _finding(
     notes: tuple[str, ...],
     sides: list[Side],
 ) -> Finding:
-    closed = [side for side in sides if side.verdict in _CLOSED]
+    closed = [side for side in sides if side in _stopping(judged)]
     near = sorted({miss: None for side in closed for miss in side.near_misses}, key=_first_seen(closed))
     return structs.replace(
         _base(name, workload, judged, _policies(closed), _facts(judged)),
@@ -71,6 +71,16 @@ def _finding(
         no_fix=fixed.reason if fixed else None,
         assumptions=(*judged.assumptions, *notes, *(fixed.notes if fixed else ())),
     )
+
+
+def _stopping(judged: Judged) -> list[Side]:
+    """Return the sides that stop something.
+
+    Where IPv4 is stopped on one side and IPv6 on the other, neither is sure to: both then.
+    """
+    sides = [side for flow in judged.flows for side in (flow.egress, flow.ingress)]
+    closed = [side for side in sides if side.verdict in _CLOSED]
+    return closed or [side for side in sides if side.verdict is not Verdict.ALLOWED]
 
 
 def _first_seen(closed: list[Side]) -> "_Rank":
