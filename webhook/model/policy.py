@@ -58,6 +58,16 @@ class Section(Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
 
 
+class Remark(Struct, frozen=True):
+    """A block that may not mean what its author thinks. `text` as written; `block` what it is, or stands in."""
+
+    finding: str
+    direction: Direction
+    rule: int
+    text: str
+    block: str
+
+
 class Policy(Struct, frozen=True):
     """An allow-list policy (`networking.k8s.io/v1` NetworkPolicy).
 
@@ -75,6 +85,8 @@ class Policy(Struct, frozen=True):
     idle: tuple[tuple[Direction, Section], ...] = ()
     problems: tuple[str, ...] = ()
     unreadable: str | None = None
+    remarks: tuple[Remark, ...] = ()
+    documented: bool = False  # an annotation says how traffic gets past it
 
     def section(self, direction: Direction) -> Section | None:
         """Return the rules of `direction`; None where it does not isolate."""

@@ -12,6 +12,10 @@ PREFIX: Final = "netpol-preflight.io/"
 CONNECTS_TO: Final = PREFIX + "connects-to"
 EXEMPT: Final = PREFIX + "exempt"
 MODE_LABEL: Final = PREFIX + "mode"
+ALLOW_PATH: Final = PREFIX + "allow-path"  # on a deny policy: how a new service gets past it
+DECLARE_LABEL: Final = (
+    PREFIX + "declare"
+)  # on a namespace: `required`, so that a workload that declares nothing is told
 
 
 class Mode(StrEnum):
@@ -63,6 +67,25 @@ GENERIC: Final = Enforcer()
 UNRECOGNISED: Final = Enforcer("unrecognised", decisive=False)
 
 
+class RequiredLabel(Struct, frozen=True):
+    """A label that every pod template must carry, under its own key or an alternative one.
+
+    `values` empty: any; `pattern` empty: any (else a regular expression for the whole value).
+    """
+
+    key: str
+    alternatives: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    pattern: str = ""
+
+
+STANDARD_LABELS: Final = (  # what `requiredLabels: standard` means
+    RequiredLabel("app", ("app.kubernetes.io/name",)),
+    RequiredLabel("role", ("app.kubernetes.io/component",)),
+    RequiredLabel("env", ("app.kubernetes.io/environment", "environment")),
+)
+
+
 class Settings(Struct, frozen=True):
     """Everything that can be set and that changes an answer."""
 
@@ -72,6 +95,7 @@ class Settings(Struct, frozen=True):
     cluster_domain: str = "cluster.local"
     infer: bool = True  # judge what containers are told to talk to, too
     dns: Dns = Dns()
+    required_labels: tuple[RequiredLabel, ...] = ()
     detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
 
 

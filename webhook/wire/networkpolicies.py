@@ -12,7 +12,9 @@ from webhook.model.labels import EVERYTHING, Selector
 from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Rule, Section, UnclearPeer
 from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
 from webhook.model.refs import PolicyRef
+from webhook.model.settings import ALLOW_PATH
 from webhook.wire import meta
+from webhook.wire.remarks import remarks
 from webhook.wire.selectors import KEYS as SELECTOR_KEYS
 from webhook.wire.selectors import selector
 from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string, strings
@@ -57,7 +59,17 @@ def network_policy(raw: Raw, namespace: str) -> Policy:
         egress=sections.get(Direction.EGRESS) if Direction.EGRESS in types else None,
         idle=tuple((d, section) for d, section in sections.items() if d not in types),
         problems=tuple(problems),
+        remarks=tuple(remarks(spec)),
+        documented=_documented(raw),
     )
+
+
+def _documented(raw: Raw) -> bool:
+    """Say whether an annotation tells how traffic gets past the policy; one that cannot be read tells nothing."""
+    try:
+        return bool(meta.annotations(raw).get(ALLOW_PATH, "").strip())
+    except Malformed:
+        return False
 
 
 def _known(raw: Raw, keys: frozenset[str], path: str) -> None:

@@ -1,0 +1,35 @@
+"""Labels that policies can find a workload by, and whether it declares anything: NP301 and NP302."""
+
+import re
+from collections.abc import Iterator
+
+from webhook.model.finding import DEFAULT_SEVERITY, Finding
+from webhook.model.objects import Workload
+from webhook.model.settings import DECLARE_LABEL, RequiredLabel
+from webhook.world import View
+
+
+def check_workload(view: View, workload: Workload) -> Iterator[Finding]:
+    """Yield NP301 for labels that the settings require, and NP302 where the namespace asks for declarations."""
+    missing = [text for label in view.settings.required_labels if (text := _missing(workload, label))]
+    if missing:
+        facts = (("labels", ", ".join(missing)),)
+        yield Finding("NP301", DEFAULT_SEVERITY["NP301"], workload.ref, source="config", facts=facts)
+    asked = view.namespace(workload.ref.namespace).labels.get(DECLARE_LABEL) == "required"
+    if asked and not workload.connects_to:
+        yield Finding("NP302", DEFAULT_SEVERITY["NP302"], workload.ref)
+
+
+def _missing(workload: Workload, label: RequiredLabel) -> str | None:
+    """Return what is wrong with one label of the pod template: only its labels can be selected."""
+    labels = workload.template.shape.labels
+    for key in (label.key, *label.alternatives):
+        value = labels.get(key)
+        if value is None:
+            continue
+        if label.values and value not in label.values:
+            return f"{key}={value} (one of {', '.join(label.values)})"
+        if label.pattern and not re.fullmatch(label.pattern, value):
+            return f"{key}={value} (like {label.pattern})"
+        return None
+    return " or ".join((label.key, *label.alternatives))

@@ -1,0 +1,104 @@
+"""Slips in selectors and ports: NP405, NP406 and NP408."""
+
+from collections.abc import Iterator
+
+from webhook.checklist.blocks import finding
+from webhook.evaluate.match import namespace_matches
+from webhook.families.networkpolicy import compile_section
+from webhook.fix.selectors import shapes_of
+from webhook.model.finding import Finding
+from webhook.model.labels import Selector
+from webhook.model.objects import Service, ServicePort, Shape
+from webhook.model.policy import Direction, PodPeer, Policy, Rule
+from webhook.model.ports import PortRange
+from webhook.model.tier import PodMatch
+from webhook.model.truth import Truth
+from webhook.world import View
+
+
+def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
+    """Yield what is odd about one policy's selectors and ports."""
+    subjects = [s for s in _shapes(view, policy.namespace) if policy.subject is None or _may(policy.subject, s)]
+    if not subjects:
+        first = Direction.INGRESS if policy.ingress is not None else Direction.EGRESS
+        yield finding("NP405", policy, first, None, (("selector", str(policy.subject)),))
+    for direction in Direction:
+        section = policy.section(direction)
+        for rule in section.rules if section else ():
+            yield from _service_ports(view, policy, direction, rule, subjects)
+            yield from _and_or(view, policy, direction, rule)
+
+
+def _shapes(view: View, namespace: str) -> list[Shape]:
+    return [shape for group in view.groups(namespace) for shape in shapes_of(group)]
+
+
+def _may(selector: Selector, shape: Shape) -> bool:
+    return selector.matches(shape.labels) is not Truth.NO
+
+
+def _service_ports(
+    view: View, policy: Policy, direction: Direction, rule: Rule, subjects: list[Shape]
+) -> Iterator[Finding]:
+    """NP406: a rule opens a Service's port, which no pod behind it listens on."""
+    ports = [p for p in rule.ports or () if isinstance(p, PortRange) and p.first == p.last]
+    if not ports:
+        return
+    behind = subjects if direction is Direction.INGRESS else list(_peers(view, policy, direction, rule))
+    for namespace in sorted({shape.namespace for shape in behind}):
+        for service in sorted(view.services(namespace), key=lambda s: s.name):
+            for port in ports:
+                for wanted in service.ports:
+                    if wanted.protocol == port.protocol and wanted.port == port.first:
+                        yield from _meant(view, policy, direction, rule, service, wanted, behind)
+
+
+def _meant(
+    view: View,
+    policy: Policy,
+    direction: Direction,
+    rule: Rule,
+    service: Service,
+    wanted: ServicePort,
+    behind: list[Shape],
+) -> Iterator[Finding]:
+    groups = [g for g in view.backends(service) if any(s in behind for s in shapes_of(g))]
+    declared = {p for g in groups for p in (g.template.template.declares if g.template else g.pods[0].declares)}
+    if not groups or service.headless or any(p.number == wanted.port for p in declared):
+        return
+    named = sorted({p.number for p in declared if p.name == wanted.target})
+    target = wanted.target if isinstance(wanted.target, int) else (named[0] if named else None)
+    opened = {p.first for p in rule.ports or () if isinstance(p, PortRange)}
+    if target is None or target == wanted.port or target in opened:
+        return
+    name = f"{service.namespace}/{service.name}"
+    facts = (("service", name), ("port", f"{wanted.port}/{wanted.protocol}"), ("target", f"{target}/{wanted.protocol}"))
+    yield finding("NP406", policy, direction, rule.index, facts)
+
+
+def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Shape]:
+    section = policy.section(direction)
+    if section is None:
+        return
+    entry = next(e for e in compile_section(policy, direction, section).entries if e.ref.rule == rule.index)
+    for match in entry.matches or ():
+        if isinstance(match, PodMatch):
+            for namespace in view.namespaces() if match.namespace is None else (match.namespace,):
+                if match.namespace is not None or namespace_matches(view, match, namespace) is Truth.YES:
+                    yield from (s for s in _shapes(view, namespace) if _may(match.pods, s))
+
+
+def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Finding]:
+    """NP408: two list items, one of namespaces and one of pods that live only there: one item with both was meant."""
+    pods = [p for p in rule.peers or () if isinstance(p, PodPeer) and p.namespaces is None and p.pods.requirements]
+    spaces = [p for p in rule.peers or () if isinstance(p, PodPeer) and p.namespaces is not None]
+    whole = [p for p in spaces if not p.pods.requirements and p.namespaces and p.namespaces.requirements]
+    if len(pods) != 1 or len(whole) != 1 or len(spaces) != 1:
+        return
+    match = PodMatch(None, whole[0].namespaces or Selector())
+    there = [n for n in view.namespaces() if namespace_matches(view, match, n) is Truth.YES and n != policy.namespace]
+    if any(_may(pods[0].pods, s) for s in _shapes(view, policy.namespace)):
+        return
+    if any(_may(pods[0].pods, s) for n in there for s in _shapes(view, n)):
+        facts = (("pods", str(pods[0].pods)), ("namespaces", str(whole[0].namespaces)), ("there", ", ".join(there)))
+        yield finding("NP408", policy, direction, rule.index, facts)
