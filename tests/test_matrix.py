@@ -405,12 +405,18 @@ def test_a_host_without_a_node_may_be_on_any(node: str) -> None:
 # -- what cannot be told -----------------------------------------------------------------------------------------------
 
 
-def test_a_label_that_is_added_later_makes_a_row_unknown() -> None:
-    selector = {"matchLabels": {"pod-template-hash": "1"}}
-    rules = closed("x", ingress=[{"from": [{"namespaceSelector": {}, "podSelector": selector}]}])
+@pytest.mark.parametrize(
+    ("operator", "values", "known"),
+    [("In", ["1"], False), ("NotIn", ["1"], True), ("Exists", [], False), ("DoesNotExist", [], True)],
+)
+def test_a_label_that_is_added_later_makes_a_row_unknown(operator: str, values: list[str], known: bool) -> None:
+    expression = {"key": "pod-template-hash", "operator": operator, **({"values": values} if values else {})}
+    rules = closed(
+        "x", ingress=[{"from": [{"namespaceSelector": {}, "podSelector": {"matchExpressions": [expression]}}]}]
+    )
     objects = [workload("Deployment", "y/a", replicas=1), pod("y/b", 1, {}, []), pod("x/c", 2, {}, []), rules]
     rows = [row for row in between(objects, unknown=True) if row.endswith("po/x/c: all")]
-    assert rows == ["? deploy/y/a -> po/x/c: all"]
+    assert rows == ["po/y/b -> po/x/c: all"] * known + ["? deploy/y/a -> po/x/c: all"]
 
 
 def test_a_namespace_that_nobody_gave_has_its_name_and_labels_nobody_knows() -> None:

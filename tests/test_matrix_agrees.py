@@ -21,6 +21,7 @@ from webhook.model.addresses import BITS, FAMILIES, Address, Block, Family
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, PortRange, Protocol
 from webhook.model.refs import WorkloadRef
+from webhook.model.settings import Enforcer, Settings
 from webhook.model.truth import Truth
 from webhook.model.verdict import Verdict
 from webhook.world import Group, View
@@ -93,8 +94,10 @@ def _numbers(value: Policy) -> Iterator[int]:
 
 
 def edges(view: View, family: Family) -> list[Address]:
-    """Return the addresses on both sides of every edge of every block that a rule names."""
+    """Return the addresses on both sides of every edge of every block that a rule names, and around nodes."""
     found = {0, (1 << BITS[family]) - 1}
+    nodes = (a.value for node in view.nodes() for a in node.addresses if a.family == family)
+    found |= {n for value in nodes for n in (value - 1, value, value + 1)}
     for namespace, direction in product(view.namespaces(), Direction):
         for isolation in view.isolations(namespace, direction):
             for match in (m for entry in isolation.entries for m in entry.matches or ()):
@@ -186,7 +189,30 @@ def populated(draw: st.DrawFn) -> list[Raw]:
         _change(draw, raw, objects)
     for raw in policies_of(objects):
         _cloud(draw, raw)
-    return objects
+    return [*objects, *(thing for thing in THINGS if draw(st.integers(0, 4)) == 0)]
+
+
+THINGS: Final[tuple[Raw, ...]] = (
+    {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n1"},
+        "spec": {"podCIDRs": ["10.0.0.0/16"]},
+        "status": {"addresses": [{"type": "InternalIP", "address": "203.0.113.7"}]},
+    },
+    {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"namespace": "x", "name": "other"},
+        "spec": {"endpointSelector": {"matchLabels": {"tier": "a"}}},
+    },
+    {
+        "apiVersion": "policy.networking.k8s.io/v1alpha2",
+        "kind": "ClusterNetworkPolicy",
+        "metadata": {"name": "all"},
+        "spec": {"subject": {"namespaces": {"matchLabels": {"app": "a"}}}},
+    },
+)
 
 
 def _change(draw: st.DrawFn, raw: Raw, objects: list[Raw]) -> None:
@@ -257,9 +283,12 @@ def _cloud(draw: st.DrawFn, raw: Raw) -> None:
         draw(st.sampled_from(rules))["port"] = 80
 
 
-@given(populated())
-def test_matrix_and_judge_agree_on_every_flow_of_any_world(objects: list[Raw]) -> None:
-    view = world_of(objects, complete=False)
+ENFORCERS: Final = ("generic", "generic", "calico", "cilium", "aws", "kube-router")
+
+
+@given(populated(), st.sampled_from(ENFORCERS))
+def test_matrix_and_judge_agree_on_every_flow_of_any_world(objects: list[Raw], enforcer: str) -> None:
+    view = world_of(objects, complete=False, settings=Settings(enforcer=Enforcer(enforcer)))
     layer = matrix(view, unknown=True).unknown
     assert layer is not None
     event(f"unknown {any(layer.pods)}")

@@ -10,12 +10,14 @@ from typing import TypeVar
 from msgspec import Struct
 
 from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.match import BEFORE_TRANSLATION, MISS_PODS
 from webhook.evaluate.reach.actors import Actor
 from webhook.evaluate.reach.bits import Bits, bits_of
 from webhook.evaluate.reach.pieces import Pieces
-from webhook.model.addresses import FAMILIES, Family
+from webhook.model.addresses import FAMILIES, Address, Family
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape
+from webhook.model.policy import Direction
 from webhook.model.ports import NamedPort
 from webhook.model.tier import Isolation, PodMatch
 from webhook.world import View
@@ -27,12 +29,14 @@ Places = tuple[int | None, int | None]  # by family: between which edges of addr
 class Class(Struct, frozen=True):
     """What policies see of some pods: `shape` has only the labels and port names that some policy asks for.
 
-    Where no policy asks for addresses, `places` are not there and all count as assigned.
+    Where no policy asks for addresses, `places` are not there and all count as assigned. `doubts`: the directions in
+    which something may decide that is not evaluated.
     """
 
     shape: Shape
     places: Places
     assigned: bool
+    doubts: tuple[Direction, ...] = ()
 
 
 class Asked(Struct, frozen=True):
@@ -62,7 +66,7 @@ class Classes:
         """Put every end of `actors` into its class; `isolations` are all that the view has."""
         self.view = view
         self.all: list[Class] = []
-        self._pieces = Pieces(isolations)
+        self._pieces = Pieces(isolations, _nodes(view))
         self.by_address = any(isolation.by_address for isolation in isolations)
         self._asked = Asked.by(isolations)
         self._numbers: dict[object, int] = {}
@@ -87,12 +91,13 @@ class Classes:
         ports = tuple(p for p in shape.ports if p.name in self._asked.names)
         places = self._place(end)
         assigned = bool(end.addresses) or not self.by_address
-        key = (shape.namespace, labels, ports, shape.host_network, shape.template, places, assigned)
+        doubts = tuple(d for d in Direction if not shape.host_network and self.view.doubt(shape, d) is not None)
+        key = (shape.namespace, labels, ports, shape.host_network, shape.template, places, assigned, doubts)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.all)
             seen = Shape(shape.namespace, Labels(labels), ports, shape.host_network, shape.template)
-            self.all.append(Class(seen, places, assigned))
+            self.all.append(Class(seen, places, assigned, doubts))
         return found
 
     def _place(self, end: PodEnd) -> Places:
@@ -118,6 +123,13 @@ class Classes:
             self.on[family] = bits_of(
                 number for number, one in each if one.places[index] is not None or not one.assigned
             )
+
+
+def _nodes(view: View) -> tuple[Address, ...]:
+    """Return the nodes' addresses, where these are not met by blocks as others are (`evaluate.match`)."""
+    if view.enforcer.name not in MISS_PODS | BEFORE_TRANSLATION:
+        return ()
+    return tuple(address for node in view.nodes() for address in node.addresses)
 
 
 def _grouped(pairs: Iterable[tuple[K, int]]) -> dict[K, Bits]:

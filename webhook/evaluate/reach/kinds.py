@@ -9,14 +9,18 @@ from webhook.evaluate.reach.classes import Classes
 from webhook.evaluate.reach.peers import Peers
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
-from webhook.model.ports import NamedPort
+from webhook.model.ports import ContainerPort, NamedPort
 from webhook.model.tier import Isolation
+
+Chosen = tuple[tuple[int, ...], tuple[int, ...]]  # by number: isolations that surely select, and that may
+Names = tuple[ContainerPort, ...]
 
 
 class Kind(Struct, frozen=True):
     """Classes that the same isolations select, and that resolve port names alike.
 
-    `sure` isolate every pod of it, `doubtful` may; nothing isolates pods on the host network.
+    `sure` isolate every pod of it, `doubtful` may; nothing isolates pods on the host network. `in_doubt`: something
+    may decide that is not evaluated.
     """
 
     sure: tuple[Isolation, ...]
@@ -24,6 +28,7 @@ class Kind(Struct, frozen=True):
     subject: Shape
     classes: Bits
     by_address: bool
+    in_doubt: bool
 
 
 def kinds_of(classes: Classes, peers: Peers, direction: Direction, isolations: Sequence[Isolation]) -> list[Kind]:
@@ -40,20 +45,17 @@ def kinds_of(classes: Classes, peers: Peers, direction: Direction, isolations: S
         for one in members(possibly & ~surely):
             doubtful[one].append(number)
     named = {n for n, i in enumerate(isolations) if direction is Direction.INGRESS and names_ports(i)}
-    found: dict[object, list[int]] = {}
+    found: dict[tuple[Chosen, Names, bool, bool], list[int]] = {}
     for one, kind in enumerate(classes.all):
         chosen = (tuple(sure[one]), tuple(doubtful[one]))
         names = kind.shape.ports if named and not named.isdisjoint(chosen[0] + chosen[1]) else ()
-        found.setdefault((chosen, names, kind.shape.host_network), []).append(one)
-    return [_kind(classes, isolations, sure[some[0]], doubtful[some[0]], some) for some in found.values()]
-
-
-def _kind(
-    classes: Classes, isolations: Sequence[Isolation], sure: list[int], doubtful: list[int], some: list[int]
-) -> Kind:
-    surely, perhaps = (tuple(isolations[n] for n in numbers) for numbers in (sure, doubtful))
-    by_address = any(isolation.by_address for isolation in surely + perhaps)
-    return Kind(surely, perhaps, classes.all[some[0]].shape, bits_of(some), by_address)
+        found.setdefault((chosen, names, kind.shape.host_network, direction in kind.doubts), []).append(one)
+    kinds = []
+    for (numbers, _, _, in_doubt), some in found.items():
+        selecting, perhaps = (tuple(isolations[n] for n in each) for each in numbers)
+        by_address = any(isolation.by_address for isolation in selecting + perhaps)
+        kinds.append(Kind(selecting, perhaps, classes.all[some[0]].shape, bits_of(some), by_address, in_doubt))
+    return kinds
 
 
 def names_ports(isolation: Isolation) -> bool:

@@ -47,6 +47,8 @@ class Openings:
 
     def of(self, kind: Kind, family: Family) -> Opening:
         """Join isolations as `evaluate.side` does. Pods are met by their address of `family`."""
+        if kind.in_doubt:
+            return Opening({}, self._open)
         if kind.subject.host_network or not (kind.sure or kind.doubtful):
             return Opening(self._open, self._open)
         sure = [self._of_isolation(isolation, kind, family) for isolation in kind.sure]

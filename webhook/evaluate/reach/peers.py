@@ -1,7 +1,7 @@
 """Whom a peer of a rule means, for all classes at once; and whom a selector selects."""
 
 from webhook.evaluate.ends import PodEnd
-from webhook.evaluate.match import ANY_KEY, block_matches
+from webhook.evaluate.match import ANY_KEY, BEFORE_TRANSLATION, MISS_PODS, block_matches
 from webhook.evaluate.reach.bits import Bits
 from webhook.evaluate.reach.classes import Classes
 from webhook.model.addresses import Family
@@ -95,8 +95,9 @@ class Peers:
     def _block(self, peer: BlockPeer, family: Family) -> Pair:
         """Return the pieces that a block holds, and the pods whose address of `family` is, or may be, in one."""
         classes = self._classes
+        below = len(classes.all)
         held = classes.pieces.held(peer)
-        sure = held << len(classes.all)
+        sure = held << below
         for place, bits in classes.placed[family].items():
             if held >> place & 1:
                 sure |= bits
@@ -106,4 +107,8 @@ class Peers:
                 truth = block_matches(classes.view, peer, PodEnd(Shape("", host_network=hosted)), family)
                 sure |= bits if truth is Truth.YES else 0
                 possible |= bits if truth is not Truth.NO else 0
-        return sure, possible
+        inside = classes.pods | classes.pieces.apart << below
+        enforcer = classes.view.enforcer.name
+        if enforcer in MISS_PODS:
+            return sure & ~inside, possible
+        return sure, possible | inside if enforcer in BEFORE_TRANSLATION else possible

@@ -4,7 +4,7 @@ import ipaddress
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 
-from webhook.evaluate.reach.bits import Bits
+from webhook.evaluate.reach.bits import Bits, bits_of
 from webhook.model.addresses import BITS, FAMILIES, IPV4, Address, Block, Family
 from webhook.model.policy import BlockPeer
 from webhook.model.tier import Isolation
@@ -15,8 +15,8 @@ Ranges = tuple[Block, ...]
 class Pieces:
     """The pieces of both families, IPv4 first, numbered in the order of their addresses."""
 
-    def __init__(self, isolations: Iterable[Isolation]) -> None:
-        """Cut at the edges of every block of `isolations`."""
+    def __init__(self, isolations: Iterable[Isolation], apart: Iterable[Address]) -> None:
+        """Cut at the edges of every block of `isolations`; each address of `apart` is a piece of its own."""
         edges: dict[Family, set[int]] = {family: {0, 1 << BITS[family]} for family in FAMILIES}
         for isolation in isolations:
             for entry in isolation.entries if isolation.by_address else ():
@@ -24,10 +24,14 @@ class Pieces:
                     if isinstance(match, BlockPeer):
                         for block in (match.block, *match.excepts):
                             edges[block.family] |= {block.first, block.last + 1}
+        lone = tuple(apart)
+        for address in lone:
+            edges[address.family] |= {address.value, address.value + 1}
         self._edges = {family: sorted(some) for family, some in edges.items()}
         self._base: dict[Family, int] = {4: 0, 6: len(self._edges[4]) - 1}
         self.count = sum(len(some) - 1 for some in self._edges.values())
         self._blocks: dict[Bits, Ranges] = {}
+        self.apart: Bits = bits_of(map(self.place, lone))
 
     def place(self, address: Address) -> int:
         """Return the number of the piece that an address lies in."""
