@@ -95,8 +95,10 @@ def _rejected(
     if mode is not Mode.ENFORCE or not view.enforcer.decisive:
         return ()
     grave = tuple(f for f in findings if f.id in MAY_REJECT and f.severity is Severity.ERROR and f.source != "inferred")
-    if not grave or request.operation != "UPDATE" or request.old is None:
+    if not grave or request.operation != "UPDATE":
         return grave
+    if request.old is None:
+        return ()  # what was so before cannot be told
     before = {f.identity for f in _findings(view, request.old, today)[0]}
     return tuple(f for f in grave if f.identity not in before)
 

@@ -13,8 +13,9 @@ from webhook.model.objects import Workload
 
 FORM: Final = "NP102@postgres.production until=2026-12-31: reason"
 MOST: Final = 100  # lines of one annotation
-_LINE = re.compile(
-    r"(?P<id>NP\d{3})(?:@(?P<dependency>[^\s]{1,300}))?(?:\s+until=(?P<until>\S{1,20}))?\s*:\s*(?P<reason>\S.*)"
+SHOWN: Final = 60  # characters of a malformed line that a message repeats
+_LINE = re.compile(  # a dependency has colons of its own: only one before a space ends it
+    r"(?P<id>NP[0-9]{3})(?:@(?P<dependency>\S{1,300}?)(?=\s|:\s))?(?:\s+until=(?P<until>[^\s:]{1,20}))?\s*:\s*(?P<reason>\S.*)"
 )
 
 
@@ -27,11 +28,20 @@ class Exemption(Struct, frozen=True):
     reason: str
 
     def covers(self, finding: Finding) -> bool:
-        """Say whether this is about `finding`; a dependency without a port stands for all of its ports."""
+        """Say whether this is about `finding`.
+
+        The dependency may be canonical or as the annotation takes it: without a port it stands for all of its ports,
+        without a protocol for TCP, without a namespace for the workload's own.
+        """
         if finding.id != self.id:
             return False
-        text = finding.dependency or ""
-        return self.dependency is None or self.dependency in (text, text.rpartition(":")[0])
+        if self.dependency is None:
+            return True
+        host, _, port = (finding.dependency or "").rpartition(":")
+        space = finding.workload.namespace if finding.workload else ""
+        hosts = {host, host.removesuffix(f".{space}")}
+        spoken = {finding.dependency, *hosts, *(f"{h}:{p}" for h in hosts for p in (port, port.removesuffix("/TCP")))}
+        return self.dependency.lower() in {text.lower() for text in spoken if text}
 
 
 def exemptions(workload: Workload, today: date) -> tuple[tuple[Exemption, ...], tuple[Malformed, ...]]:
@@ -44,9 +54,17 @@ def exemptions(workload: Workload, today: date) -> tuple[tuple[Exemption, ...], 
         if isinstance(read, Exemption):
             good.append(read)
         else:
-            printable = "".join(c if c.isprintable() else "?" for c in line[:60])
-            bad.append(Malformed(position, printable, read))
+            bad.append(Malformed(position, _shown(line), read))
+    if len(lines) > MOST:
+        bad.append(Malformed(MOST + 1, "…", f"at most {MOST} lines"))
     return tuple(good), tuple(bad)
+
+
+def _shown(line: str) -> str:
+    """Return as much of a malformed line as is safe to print: a URL's user info is not."""
+    head, slashes, _ = line.partition("://")
+    text = f"{head}{slashes}…" if slashes else head
+    return "".join(c if c.isprintable() else "?" for c in text[:SHOWN])
 
 
 def _read(line: str, today: date) -> Exemption | str:

@@ -79,7 +79,7 @@ def _with_objects(base: AdmissionRequest, request: Raw) -> AdmissionRequest:
 
 
 def _old(request: Raw, base: AdmissionRequest) -> Workload | None:
-    """Read the object as it was. One that cannot be read has no findings of its own to forgive."""
+    """Read the object as it was; None where it cannot be read, and then nobody knows what was wrong before."""
     try:
         raw = mapping(request, "oldObject", "request")
         return workloads.workload(raw, base.kind, base.namespace or "default", _name(raw, base)) if raw else None

@@ -12,8 +12,12 @@ from webhook.model.objects import Pod, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
 from webhook.report.run import Failure
+from webhook.report.safe import clean, clip
 from webhook.wire.objects import Projected, flatten, project
 from webhook.wire.shapes import Malformed
+
+
+_SHOWN = 63  # characters of a hostile kind or name that an error repeats
 
 
 class Inputs(Struct):
@@ -77,7 +81,8 @@ def _project(item: Mapping[str, object], namespace: str, location: Location, fou
 def _named(item: Mapping[str, object]) -> str:
     metadata = item.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return f"{item.get('kind')} `{name}`" if isinstance(name, str) else str(item.get("kind"))
+    kind = clip(clean(str(item.get("kind"))), _SHOWN)
+    return f"{kind} `{clip(clean(name), _SHOWN)}`" if isinstance(name, str) else kind
 
 
 def subjects(values: Iterable[tuple[Projected, Location]]) -> tuple[Subject, ...]:
