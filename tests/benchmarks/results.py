@@ -16,6 +16,7 @@ class Result(Struct, rename="camel", kw_only=True):
     """One row. Of several runs, each number is the median of the runs'.
 
     `cpu_ms`: processor time of the measured process for one piece; other programs on the machine disturb it least.
+    `client_busy`: the share of one processor that the client took; near 1 it is the client that was measured.
     `ratios`: `per_second` beside that of others, by their names; `target` is in words, `met` says whether it is.
     """
 
@@ -26,6 +27,7 @@ class Result(Struct, rename="camel", kw_only=True):
     n: int
     per_second: float | UnsetType = UNSET
     cpu_ms: float | UnsetType = UNSET
+    client_busy: float | UnsetType = UNSET
     ratios: dict[str, float] | UnsetType = UNSET
     target: str | UnsetType = UNSET
     met: bool | UnsetType = UNSET

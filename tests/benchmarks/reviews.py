@@ -119,6 +119,7 @@ def _row(kind: str, case: str, runs: dict[tuple[str, str], list[_Run]]) -> Resul
         n=sum(run.n for run in mine),
         per_second=median(run.per_second for run in mine),
         cpu_ms=_known(median(run.cpu for run in mine) * 1e3),
+        client_busy=median(run.busy for run in mine),
         ratios=ratios,
     )
     if (kind, case) == (PREFLIGHT, "allowed"):
