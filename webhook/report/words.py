@@ -11,7 +11,7 @@ from webhook.model.finding import Finding
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, PRODUCT
 from webhook.model.verdict import FlowVerdict, Verdict
-from webhook.report import flows, near
+from webhook.report import flows, near, slips
 from webhook.report.flows import Cut
 from webhook.report.safe import clean, clip
 
@@ -47,6 +47,8 @@ def remedy(finding: Finding) -> str:
         if finding.fix:
             return FIX
         return f"no fix: {clean(finding.no_fix)}" if finding.no_fix else f"see `{PRODUCT} explain`"
+    if finding.id in slips.IDS:
+        return slips.remedy(finding, WHOLE)
     return _REMEDIES.get(finding.id, f"see `{PRODUCT} explain {finding.id}`")
 
 
@@ -190,6 +192,7 @@ _SENTENCES: Final[dict[str, Builder]] = {
     "NP203": _undeclared,
     "NP204": _no_backends,
     "NP303": _malformed,
+    **dict.fromkeys(slips.IDS, slips.sentence),
 }
 _FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105"})
 _REMEDIES: Final = {
