@@ -142,6 +142,11 @@ class Server:
             self._hurry.set()
         self._stop.set()
 
+    def reload(self) -> None:
+        """Take up changed files at once, not at the next look. To be called on the event loop."""
+        if self._certificate.reload():
+            self._loaded()
+
     async def _launch(
         self, group: asyncio.TaskGroup, app: ASGIApp, listener: socket.socket, certificate: Certificate | None
     ) -> _Uvicorn:
@@ -160,8 +165,7 @@ class Server:
         self._loaded()
         while True:
             await asyncio.sleep(self._timing.reload)
-            if self._certificate.reload():
-                self._loaded()
+            self.reload()
 
     def _loaded(self) -> None:
         try:

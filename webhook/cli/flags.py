@@ -1,7 +1,10 @@
 """Every command with its flags, as data and argparse calls."""
 
 import argparse
+from datetime import timedelta
 from typing import Final
+
+from webhook.cli.readers import dns_label, dns_name, lifetime, listen, port, seconds, secret
 
 FORMATS: Final = ("text", "json", "github")
 _FORMATS_OF: Final = {"check": FORMATS, "matrix": ("text", "json", "dot", "markdown")}
@@ -94,12 +97,24 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mode", metavar="MODE", help="off, audit, warn (default) or enforce, where no namespace says otherwise"
     )
+    group.add_argument(
+        "--watch-namespace", action="append", default=[], type=dns_label, metavar="NS",
+        help="watch this namespace alone, instead of all of the cluster; repeatable",
+    )  # fmt: skip
     _kubeconfig(group)
-    group = parser.add_argument_group("the server")
+    _server(parser.add_argument_group("the server"))
+    _managed(parser.add_argument_group("a certificate that replicas share, kept and renewed in a Secret"))
+
+
+def _server(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--listen", type=listen, default=("127.0.0.1", 8443), metavar="HOST:PORT", help="default: 127.0.0.1:8443"
     )
     group.add_argument("--health-listen", type=listen, metavar="HOST:PORT", help="probes and metrics without TLS")
+    group.add_argument(
+        "--drain", type=seconds, default=0.0, metavar="SECONDS",
+        help="serve on for so long after SIGTERM, not ready, until the cluster sends nothing more (default: 0)",
+    )  # fmt: skip
     group.add_argument("--tls-dir", metavar="DIR", help="holds, or receives, ca.crt tls.crt tls.key")
     group.add_argument("--tls-cert", metavar="FILE", help="certificate chain, instead of --tls-dir")
     group.add_argument("--tls-key", metavar="FILE", help="its key")
@@ -112,20 +127,20 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_LAST_PORT: Final = 65_535
-
-
-def port(text: str) -> int:
-    """Read a TCP port; 0 is any free one."""
-    if not text.isascii() or not text.isdigit() or int(text) > _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"`{text}` is no port: expected 0 to {_LAST_PORT}")
-    return int(text)
-
-
-def listen(text: str) -> tuple[str, int]:
-    """Read HOST:PORT; an IPv6 address stands in brackets."""
-    host, colon, number = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    if not colon or not bare or (":" in bare and host == bare):
-        raise argparse.ArgumentTypeError(f"`{text}` is no place to listen: expected HOST:PORT")
-    return bare, port(number)
+def _managed(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--certificate-secret", type=secret, metavar="NAMESPACE/NAME",
+        help="where it is: created if it is not there, repaired if it is damaged",
+    )  # fmt: skip
+    group.add_argument(
+        "--webhook-configuration", type=dns_name, metavar="NAME",
+        help="the ValidatingWebhookConfiguration whose caBundle is kept right; it may come later",
+    )  # fmt: skip
+    group.add_argument(
+        "--certificate-lifetime", type=lifetime, default=timedelta(days=90), metavar="DURATION",
+        help="of the certificate, renewed after two thirds of it: 2160h (default), 30m, ...",
+    )  # fmt: skip
+    group.add_argument(
+        "--ca-lifetime", type=lifetime, default=timedelta(days=5 * 365), metavar="DURATION",
+        help="of its CA, at least twice as long: 43800h (default)",
+    )  # fmt: skip

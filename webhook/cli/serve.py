@@ -12,7 +12,10 @@ from webhook.cli.terminal import emit
 from webhook.cli.usage import UsageError
 from webhook.cluster.credentials import in_cluster
 from webhook.cluster.errors import ClusterError
+from webhook.cluster.secrets import SecretRef
 from webhook.tls.names import general_name
+from webhook.tls.rotation import Lives
+from webhook.wiring.certificates import Managed
 from webhook.wiring.folder import Folder
 from webhook.wiring.live import Access, Cluster
 from webhook.wiring.serve import Serving, serve
@@ -47,8 +50,28 @@ def _source(arguments: argparse.Namespace) -> Source:
         source = CLUSTER
     settings = read_settings(arguments.config, arguments.cni, arguments.mode, live=source == CLUSTER)
     if source == CLUSTER:
-        return Cluster(Access(arguments.kubeconfig, arguments.context), settings)
+        return Cluster(_access(arguments), settings)
+    if arguments.watch_namespace:
+        raise UsageError("`--watch-namespace` is for a cluster: expected `--source cluster` with it")
     return Folder(source, settings, arguments.namespace)
+
+
+def _access(arguments: argparse.Namespace) -> Access:
+    return Access(arguments.kubeconfig, arguments.context, tuple(dict.fromkeys(arguments.watch_namespace)))
+
+
+def _managed(arguments: argparse.Namespace) -> Managed | None:
+    secret, configuration = arguments.certificate_secret, arguments.webhook_configuration
+    if bool(secret) != bool(configuration):
+        raise UsageError("`--certificate-secret` and `--webhook-configuration` go together")
+    if not secret:
+        return None
+    if arguments.tls_cert:
+        raise UsageError("expected `--certificate-secret`, or `--tls-cert` with `--tls-key`, not both")
+    lives = Lives(arguments.certificate_lifetime, arguments.ca_lifetime)
+    if lives.ca < 2 * lives.leaf:
+        raise UsageError("expected a `--ca-lifetime` of at least twice the `--certificate-lifetime`")
+    return Managed(_access(arguments), SecretRef(*secret), configuration, tuple(arguments.tls_san), lives)
 
 
 def _serving(arguments: argparse.Namespace) -> Serving:
@@ -68,6 +91,8 @@ def _serving(arguments: argparse.Namespace) -> Serving:
         cert=_path(arguments.tls_cert),
         key=_path(arguments.tls_key),
         names=tuple(arguments.tls_san),
+        managed=_managed(arguments),
+        drain=arguments.drain,
     )
 
 

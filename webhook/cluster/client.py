@@ -7,11 +7,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
+from msgspec import Struct
 
 from webhook import __version__
 from webhook.cluster.credentials import configuration, in_cluster
@@ -30,6 +33,8 @@ CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0  # for one page, as the API server's own --request-timeout default
 LARGEST_ANSWER: Final = 256 << 20  # bytes: 500 objects of etcd's largest size, each, would be more than we can hold
 _LARGEST_REFUSAL: Final = 64 << 10
+_DONE: Final = (HTTPStatus.OK, HTTPStatus.CREATED)
+MANAGER: Final = "netpol-preflight"  # whom managedFields names as the writer
 
 # What is asked for; the last is what a server answers that cannot leave anything out.
 WHOLE: Final = "application/json"
@@ -45,6 +50,8 @@ class Connection:
         self._client = client
         self._renewal = asyncio.Lock()
         self._lent: Counter[_Client] = Counter()
+        self.date: datetime | None = None
+        """The API server's clock when it last answered, whatever it answered; to the second."""
 
     @property
     def server(self) -> str:
@@ -56,6 +63,13 @@ class Connection:
         """Return the body of one answer. Raises ClusterError."""
         limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
         async with self._answer(path, query, accept, limits) as response:
+            return await _body(response, LARGEST_ANSWER, self.server)
+
+    async def send(self, method: str, path: str, value: object, content_type: str = WHOLE) -> bytes:
+        """Create, replace or patch with a JSON value; return the body of the answer. Raises ClusterError."""
+        limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
+        query = {"fieldManager": MANAGER}
+        async with self._answer(path, query, WHOLE, limits, _Sent(method, value, content_type)) as response:
             return await _body(response, LARGEST_ANSWER, self.server)
 
     @asynccontextmanager
@@ -72,37 +86,45 @@ class Connection:
 
     @asynccontextmanager
     async def _answer(
-        self, path: str, query: Query, accept: str, limits: aiohttp.ClientTimeout
+        self, path: str, query: Query, accept: str, limits: aiohttp.ClientTimeout, sent: "_Sent | None" = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(self._borrowed())
             try:
-                response = await self._request(client.api, path, query, accept, limits)
+                response = await self._request(client.api, path, query, accept, limits, sent)
             except UnauthorizedError:
                 await self._renew(client)
                 client = await stack.enter_async_context(self._borrowed())
-                response = await self._request(client.api, path, query, accept, limits)
+                response = await self._request(client.api, path, query, accept, limits, sent)
             try:
                 yield response
             finally:
                 _leave(response)
 
     async def _request(
-        self, api: "ApiClient", path: str, query: Query, accept: str, limits: aiohttp.ClientTimeout
+        self,
+        api: "ApiClient",
+        path: str,
+        query: Query,
+        accept: str,
+        limits: aiohttp.ClientTimeout,
+        sent: "_Sent | None",
     ) -> aiohttp.ClientResponse:
         url = f"{path}?{urlencode(query)}"
+        headers = {"Accept": accept, "Content-Type": sent.content_type if sent else WHOLE}
         try:
             method, url, headers, *_ = await api.param_serialize(
-                "GET", url, header_params={"Accept": accept}, auth_settings=["BearerToken"]
+                sent.method if sent else "GET", url, header_params=headers, auth_settings=["BearerToken"]
             )
         except Exception as error:  # a token file or a plugin fails in whatever way it likes
             raise BadConfigError(f"the credentials cannot be read: {cleaned(str(error))}") from error
         try:
-            answer = await api.call_api(method, url, headers, _request_timeout=limits)
+            answer = await api.call_api(method, url, headers, sent and sent.value, _request_timeout=limits)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise unreachable(error, self.server) from error
         response: aiohttp.ClientResponse = answer.response
-        if response.status != HTTPStatus.OK:
+        self.date = _date(response.headers.get("Date", "")) or self.date
+        if response.status not in _DONE:
             try:
                 body = await _body(response, _LARGEST_REFUSAL, self.server)
             finally:
@@ -152,6 +174,14 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
         await connection.close()
 
 
+class _Sent(Struct, frozen=True):
+    """What a request carries, as JSON."""
+
+    method: str
+    value: object
+    content_type: str
+
+
 class _Client:
     """The official client with sockets of our making."""
 
@@ -184,6 +214,14 @@ def _leave(response: aiohttp.ClientResponse) -> None:
     if response.connection and response.connection.protocol:
         response.connection.protocol.abort()
     response.close()
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)  # RFC 9110 §6.6.1: always GMT
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 async def _body(response: aiohttp.ClientResponse, limit: int, server: str) -> bytes:

@@ -12,7 +12,8 @@ from cryptography import x509
 from msgspec import Struct
 
 from webhook.tls.files import TlsError, TlsFiles, certificate, is_pair, is_signed_by, public_part, read, write
-from webhook.tls.issue import CA_NAME, issue
+from webhook.tls.issue import CA_NAME, issue, issued_at
+from webhook.tls.material import names_of
 from webhook.tls.names import general_names
 
 LIFETIME: Final = timedelta(days=5 * 365)
@@ -43,16 +44,21 @@ def ensure(directory: Path, sans: Iterable[str], now: datetime, lifetime: timede
             usable = _usable(directory, names, now)  # another process may have been at it
             if usable is None:
                 usable = _files(directory)
-                write(usable, directory / "ca.crt", issue(names, now, lifetime))
+                write(usable, issue(names, now, lifetime))
     return usable
+
+
+def life(path: Path) -> tuple[datetime, datetime]:
+    """Return when the first certificate in `path` was issued and when it ends to be valid, in UTC. Raises TlsError."""
+    cert = certificate(read(path))
+    if cert is None:
+        raise TlsError(f"`{path}`: expected a PEM certificate")
+    return issued_at(cert), cert.not_valid_after_utc
 
 
 def expiry(path: Path) -> datetime:
     """Return the moment after which the first certificate in `path` is not valid, in UTC. Raises TlsError."""
-    cert = certificate(read(path))
-    if cert is None:
-        raise TlsError(f"`{path}`: expected a PEM certificate")
-    return cert.not_valid_after_utc
+    return life(path)[1]
 
 
 def _files(directory: Path, *, ca: bool = True) -> TlsFiles:
@@ -106,20 +112,13 @@ def _is_good(found: _Found, names: Sequence[x509.GeneralName], now: datetime) ->
         all(_is_current(cert, now) for cert in (found.ca, found.cert))
         and is_pair(found.cert, found.key_pem)
         and is_signed_by(found.cert, found.ca)
-        and set(names) <= _names_of(found.cert)
+        and set(names) <= set(names_of(found.cert))
     )
 
 
 def _is_current(cert: x509.Certificate, now: datetime) -> bool:
     start, end = cert.not_valid_before_utc, cert.not_valid_after_utc
     return start <= now < end - min(_RENEW_BEFORE, (end - start) / 3)
-
-
-def _names_of(cert: x509.Certificate) -> set[x509.GeneralName]:
-    try:
-        return set(cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except (x509.ExtensionNotFound, ValueError):
-        return set()
 
 
 @contextmanager

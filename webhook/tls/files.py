@@ -70,9 +70,13 @@ def is_signed_by(cert: x509.Certificate, ca: x509.Certificate) -> bool:
     return True
 
 
-def write(files: TlsFiles, ca: Path, issued: Issued) -> None:
-    """Put all three in place, each whole or not at all; the certificate last, because it makes the others count."""
-    _replace(ca, issued.ca, _PUBLIC)
+def write(files: TlsFiles, issued: Issued) -> None:
+    """Put all three in place, each whole or not at all; the certificate last, because it makes the others count.
+
+    Raises TlsError.
+    """
+    if files.ca:
+        _replace(files.ca, issued.ca, _PUBLIC)
     _replace(files.key, issued.key, _SECRET)
     _replace(files.cert, issued.cert, _PUBLIC)
 

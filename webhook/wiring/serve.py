@@ -5,7 +5,6 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,10 @@ from webhook.api.app import build_app, build_probes
 from webhook.api.certificate import TlsPaths
 from webhook.api.drain import Drain
 from webhook.api.metrics import Metrics
-from webhook.api.server import Probes, Server
+from webhook.api.server import Probes, Server, Timing
+from webhook.tls import TlsFiles
+from webhook.wiring.certificates import Certificates, Managed, utc
+from webhook.wiring.expiry import Expiry, WithCertificate
 from webhook.wiring.reviewer import Reviewer
 from webhook.wiring.source import Source
 
@@ -26,7 +28,10 @@ Place = tuple[str, int]
 
 
 class Serving(Struct, frozen=True):
-    """Where to listen, and with which certificate: `directory`, or `cert` and `key`, or one made for this run."""
+    """Where to listen, and with which certificate: `directory`, or `cert` and `key`, or one made for this run.
+
+    `managed`: one that is shared, and put into `directory`. `drain`: seconds between being told to stop and closing.
+    """
 
     listen: Place
     health: Place | None = None
@@ -34,6 +39,8 @@ class Serving(Struct, frozen=True):
     cert: Path | None = None
     key: Path | None = None
     names: tuple[str, ...] = ()
+    managed: Managed | None = None
+    drain: float = 0.0
 
 
 def serve(source: Source, serving: Serving, on_ready: Callable[[str], object]) -> None:
@@ -41,35 +48,55 @@ def serve(source: Source, serving: Serving, on_ready: Callable[[str], object]) -
 
     Raises Unusable, tls.TlsError, ValueError (a name or a certificate that cannot be used) and OSError (cannot listen).
     """
-    with _certificate(serving) as paths, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(source, serving, paths, on_ready))
+    with _certificate(serving) as files, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(source, serving, files, on_ready))
 
 
-async def _serve(source: Source, serving: Serving, paths: TlsPaths, on_ready: Callable[[str], object]) -> None:
-    drain, metrics, reviewer = Drain(), Metrics(), Reviewer(source, lambda: datetime.now(UTC).date())
-    plain = build_probes(reviewer, metrics=metrics, drain=drain) if serving.health else None
+async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Callable[[str], object]) -> None:
+    drain, metrics = Drain(), Metrics()
+    certificates = Certificates(serving.managed, files) if serving.managed else None
+    expiry = _expiry(files, metrics, certificates)
+    backend = WithCertificate(Reviewer(source, lambda: utc().date()), expiry)
+    plain = build_probes(backend, metrics=metrics, drain=drain) if serving.health else None
     server = Server(
-        build_app(reviewer, metrics=metrics, drain=drain),
+        build_app(backend, metrics=metrics, drain=drain),
         *serving.listen,
-        tls=paths,
+        tls=TlsPaths(files.cert, files.key),
         drain=drain,
+        timing=Timing(drain=serving.drain),
         probes=Probes(plain, *serving.health) if plain and serving.health else None,
-        on_certificate=lambda: metrics.certificate_expiry.set(tls.expiry(paths.cert).timestamp()),
+        on_certificate=expiry.loaded,
     )
     background: set[asyncio.Task[None]] = set()
 
     async def announce(host: str, port: int) -> None:
         await source.ready()
+        if certificates:
+            await certificates.ready()
         on_ready(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")
 
     try:
         async with asyncio.TaskGroup() as group:
             background.add(group.create_task(source.run()))
+            if certificates:
+                background.add(group.create_task(certificates.run(server.reload)))
             await server.serve(lambda host, port: background.add(group.create_task(announce(host, port))))
             for task in background:
                 task.cancel()
     except* Exception as several:  # noqa: BLE001 - raised again, without the group around it
         raise _first(several) from None
+
+
+def _expiry(files: TlsFiles, metrics: Metrics, certificates: Certificates | None) -> Expiry:
+    if certificates is None:
+        return Expiry(files.cert, metrics.certificate_expiry, utc)
+    return Expiry(
+        files.cert,
+        metrics.certificate_expiry,
+        certificates.now,
+        there=lambda: certificates.there,
+        troubles=certificates.troubles,
+    )
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -79,14 +106,15 @@ def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 @contextlib.contextmanager
-def _certificate(serving: Serving) -> Generator[TlsPaths]:
+def _certificate(serving: Serving) -> Generator[TlsFiles]:
+    """Yield files that can be loaded; of a shared certificate that is not there yet, ones that nobody trusts."""
     if serving.cert and serving.key:
-        yield TlsPaths(serving.cert, serving.key)
+        yield TlsFiles(None, serving.cert, serving.key)
         return
     with contextlib.ExitStack() as temporary:
         directory = serving.directory
         if directory is None:
             directory = Path(temporary.enter_context(tempfile.TemporaryDirectory(prefix="netpol-preflight-")))
-            _log.info("made a certificate for this run, its CA is %s", directory / "ca.crt")
-        files = tls.ensure(directory, serving.names, datetime.now(UTC))
-        yield TlsPaths(files.cert, files.key)
+            if serving.managed is None:
+                _log.info("made a certificate for this run, its CA is %s", directory / "ca.crt")
+        yield tls.ensure(directory, serving.names, utc())

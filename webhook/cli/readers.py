@@ -1,0 +1,70 @@
+"""What flags may hold, each read into a value or refused with what was expected."""
+
+import argparse
+import re
+from datetime import timedelta
+from typing import Final
+
+from webhook.api.durations import duration
+
+_LAST_PORT: Final = 65_535
+_LONGEST_DRAIN: Final = 3_600.0
+_SHORTEST_LIFE: Final = timedelta(seconds=5)
+_LONGEST_LIFE: Final = timedelta(days=100 * 365)
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, 0 included; a Go duration is taken as well."""
+    number = duration(text if not text.replace(".", "", 1).isdigit() else f"{text}s")
+    if number is None or number > _LONGEST_DRAIN:
+        raise argparse.ArgumentTypeError(f"`{text}` is no such time: expected 0 to {_LONGEST_DRAIN:.0f} seconds")
+    return number
+
+
+def lifetime(text: str) -> timedelta:
+    """Read how long a certificate is to live, as Go writes durations."""
+    number = duration(text)
+    if number is None or not _SHORTEST_LIFE.total_seconds() <= number <= _LONGEST_LIFE.total_seconds():
+        raise argparse.ArgumentTypeError(f"`{text}` is no lifetime: expected 5s to 876000h, such as 2160h or 1h30m")
+    return timedelta(seconds=number)
+
+
+def dns_label(text: str) -> str:
+    """Read a namespace's name."""
+    if not _LABEL.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"`{text}` is no name of a namespace")
+    return text
+
+
+def dns_name(text: str) -> str:
+    """Read an object's name."""
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"`{text}` is no name of an object")
+    return text
+
+
+def secret(text: str) -> tuple[str, str]:
+    """Read NAMESPACE/NAME."""
+    namespace, slash, name = text.partition("/")
+    if not slash or not _LABEL.fullmatch(namespace) or not _NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"`{text}` names no Secret: expected NAMESPACE/NAME")
+    return namespace, name
+
+
+def port(text: str) -> int:
+    """Read a TCP port; 0 is any free one."""
+    if not text.isascii() or not text.isdigit() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"`{text}` is no port: expected 0 to {_LAST_PORT}")
+    return int(text)
+
+
+def listen(text: str) -> tuple[str, int]:
+    """Read HOST:PORT; an IPv6 address stands in brackets."""
+    host, colon, number = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not bare or (":" in bare and host == bare):
+        raise argparse.ArgumentTypeError(f"`{text}` is no place to listen: expected HOST:PORT")
+    return bare, port(number)

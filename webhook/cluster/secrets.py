@@ -1,0 +1,123 @@
+"""The one Secret that is ours: read by its name, created, replaced as long as nobody else wrote it in between."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from webhook.cluster.client import Connection
+from webhook.cluster.errors import ClusterError, GarbledError, NotServedError, RefusedError
+
+CONFLICT: Final = 409
+TYPE: Final = "kubernetes.io/tls"
+_LABELS: Final = {"app.kubernetes.io/name": "netpol-preflight", "app.kubernetes.io/managed-by": "netpol-preflight"}
+_WHO: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+
+
+class SecretRef(Struct, frozen=True):
+    """Where it is."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def folder(self) -> str:
+        """The path of the namespace's Secrets."""
+        return f"/api/v1/namespaces/{self.namespace}/secrets"
+
+
+class Stored(Struct, frozen=True):
+    """The Secret as it was read: its data, and all of it."""
+
+    data: dict[str, bytes]
+    raw: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"  # keys must not get into a log or a traceback
+
+
+class OvertakenError(ClusterError):
+    """Somebody else wrote in between: what was read does not hold any more."""
+
+
+class _Secret(Struct):
+    """`core/v1 Secret`, as far as it is read; base64 is decoded."""
+
+    data: dict[str, bytes] | None = None
+
+
+async def read(connection: Connection, ref: SecretRef) -> Stored | None:
+    """Return the Secret, None where there is none. Raises ClusterError."""
+    try:
+        body = await connection.get(f"{ref.folder}/{ref.name}", {})
+    except NotServedError:
+        return None
+    try:
+        return Stored(msgspec.json.decode(body, type=_Secret).data or {}, msgspec.json.decode(body))
+    except msgspec.DecodeError:  # without its text: it may quote what it could not read
+        raise GarbledError(f"Secret `{ref}` cannot be read") from None
+
+
+async def create(connection: Connection, ref: SecretRef, data: Mapping[str, bytes]) -> None:
+    """Create the Secret; it goes when our ServiceAccount goes. Raises OvertakenError where it exists, ClusterError."""
+    owner = await _owner(connection, ref.namespace)
+    metadata = {"name": ref.name, "namespace": ref.namespace, "labels": _LABELS, "ownerReferences": owner}
+    secret = {"apiVersion": "v1", "kind": "Secret", "type": TYPE, "metadata": metadata, "data": _encoded(data)}
+    try:
+        await connection.send("POST", ref.folder, secret)
+    except RefusedError as error:
+        if error.status == CONFLICT:
+            raise OvertakenError(str(error)) from error
+        raise
+
+
+async def replace(connection: Connection, ref: SecretRef, stored: Stored, data: Mapping[str, bytes]) -> None:
+    """Put other data into the Secret that was read. Raises OvertakenError where it is another by now, ClusterError."""
+    try:
+        await connection.send("PUT", f"{ref.folder}/{ref.name}", {**stored.raw, "data": _encoded(data)})
+    except RefusedError as error:
+        if error.status == CONFLICT or isinstance(error, NotServedError):
+            raise OvertakenError(str(error)) from error
+        raise
+
+
+def _encoded(data: Mapping[str, bytes]) -> dict[str, str]:
+    return {key: b64encode(value).decode() for key, value in data.items()}
+
+
+class _User(Struct):
+    username: str = ""
+    uid: str = ""
+
+
+class _ReviewStatus(Struct):
+    user: _User = msgspec.field(default_factory=_User, name="userInfo")
+
+
+class _Review(Struct):
+    """`authentication.k8s.io/v1 SelfSubjectReview`; every user may ask (role system:basic-user), from 1.28 on."""
+
+    status: _ReviewStatus = msgspec.field(default_factory=_ReviewStatus)
+
+
+async def _owner(connection: Connection, namespace: str) -> list[dict[str, str]]:
+    """Return our ServiceAccount as an owner, so that uninstalling leaves no Secret; nobody where we have none there.
+
+    A reference is set when the Secret is created and never later, as OwnerReferencesPermissionEnforcement asks for the
+    right to delete for that.
+    """
+    kind = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    try:
+        user = msgspec.json.decode(await connection.send("POST", _WHO, kind), type=_Review).status.user
+    except (RefusedError, msgspec.DecodeError):
+        return []
+    prefix = f"system:serviceaccount:{namespace}:"
+    if not user.uid or not user.username.startswith(prefix):
+        return []
+    name = user.username.removeprefix(prefix)
+    return [{"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": user.uid}]

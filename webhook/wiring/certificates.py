@@ -1,0 +1,163 @@
+"""`--certificate-secret`: a certificate that the replicas share, kept in a Secret, trusted by a caBundle."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.cluster import secrets, webhookconfiguration
+from webhook.cluster.client import Connection, connect
+from webhook.cluster.secrets import SecretRef, Stored
+from webhook.cluster.webhookconfiguration import Configuration
+from webhook.tls.files import TlsFiles, write
+from webhook.tls.issue import Issued
+from webhook.tls.material import Material
+from webhook.tls.rotation import Lives
+from webhook.wiring.expiry import spoken
+from webhook.wiring.keeper import Keeper
+from webhook.wiring.live import Access
+
+_log: Final = logging.getLogger(__name__)
+_LONGEST_PAUSE: Final = 10.0  # seconds between two looks; so long may a wiped caBundle go unseen
+_SHORTEST_PAUSE: Final = 0.2
+_FIRST_PAUSE: Final = 1.0  # while there is nothing to serve with
+_LOOKS: Final = 40  # in the life of a leaf, at least
+_JITTER: Final = (0.8, 1.2)
+_SECOND: Final = timedelta(seconds=1)
+_SKEW: Final = timedelta(minutes=1)
+
+
+class Managed(Struct, frozen=True):
+    """Which Secret and which ValidatingWebhookConfiguration, of which cluster; for which names, and for how long."""
+
+    access: Access
+    secret: SecretRef
+    configuration: str
+    names: tuple[str, ...]
+    lives: Lives = Lives()
+
+
+def utc() -> datetime:
+    """Return the time by this machine's clock."""
+    return datetime.now(UTC)
+
+
+class Certificates:
+    """Keeps the certificate of one replica in `files`, and the Secret and the caBundle for all."""
+
+    def __init__(self, managed: Managed, files: TlsFiles, *, clock: Callable[[], datetime] = utc) -> None:
+        """Nothing is sent yet. `clock`: this machine's, which may be wrong."""
+        self._managed = managed
+        self._files = files
+        self._clock = ServerClock(clock)
+        self._keeper: Keeper | None = None
+        self._there = asyncio.Event()
+
+    @property
+    def there(self) -> bool:
+        """Whether a certificate that API servers may trust is served."""
+        return self._there.is_set()
+
+    async def ready(self) -> None:
+        """Wait until there is one."""
+        await self._there.wait()
+
+    def now(self) -> datetime:
+        """Return the time, by the API server's clock as far as it is known."""
+        return self._clock.now()
+
+    def troubles(self) -> tuple[str, ...]:
+        """Say what stands in the way, and what a person should know of this machine's clock."""
+        found = self._keeper.troubles if self._keeper else ()
+        skew = self._clock.skew()
+        return (*found, skew) if skew else found
+
+    async def run(self, reload: Callable[[], object]) -> None:
+        """Keep it until cancelled; `reload` makes the server take up the files. Raises BadConfigError."""
+
+        def put(material: Material) -> None:
+            write(self._files, Issued(material.ca.cert, material.leaf.cert, material.leaf.key))
+            self._there.set()
+            reload()
+
+        access = self._managed.access
+        async with connect(access.kubeconfig, access.context) as connection:
+            vault = ClusterVault(connection, self._managed, self._clock)
+            self._keeper = keeper = Keeper(vault, self._managed.names, self._managed.lives, put, time.monotonic)
+            while True:
+                try:
+                    await keeper.look()
+                except Exception:  # noqa: BLE001 - logged, and the certificate at hand is served on
+                    _log.exception("certificate: internal error")
+                await asyncio.sleep(self._pause() * random.uniform(*_JITTER))  # noqa: S311 - no secret
+
+    def _pause(self) -> float:
+        if not self.there:
+            return _FIRST_PAUSE
+        return max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, self._managed.lives.leaf.total_seconds() / _LOOKS))
+
+
+class ServerClock:
+    """The API server's clock, between its answers: ours, put right."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._ahead = timedelta()
+
+    def set(self, date: datetime) -> None:
+        """Note what the API server's clock shows at this moment, to the second."""
+        ahead = self._clock() - date
+        if abs(ahead - self._ahead) > _SECOND:  # what is less may be rounding
+            self._ahead = ahead
+
+    def now(self) -> datetime:
+        """Return the time by that clock."""
+        return self._clock() - self._ahead
+
+    def skew(self) -> str | None:
+        """Say how wrong our own clock is, if it is by more than a minute."""
+        if abs(self._ahead) < _SKEW:
+            return None
+        side = "ahead of" if self._ahead > timedelta() else "behind"
+        return f"this machine's clock is {spoken(abs(self._ahead))} {side} the API server's"
+
+
+class ClusterVault:
+    """The real API server's objects: a `keeper.Vault`."""
+
+    def __init__(self, connection: Connection, managed: Managed, clock: ServerClock) -> None:
+        self._connection = connection
+        self._managed = managed
+        self._clock = clock
+
+    async def configuration(self) -> Configuration | None:
+        """See `Vault`."""
+        return await webhookconfiguration.read(self._connection, self._managed.configuration)
+
+    async def stored(self) -> Stored | None:
+        """See `Vault`."""
+        stored = await secrets.read(self._connection, self._managed.secret)
+        if self._connection.date:
+            self._clock.set(self._connection.date)
+        return stored
+
+    async def create(self, data: Mapping[str, bytes]) -> None:
+        """See `Vault`."""
+        await secrets.create(self._connection, self._managed.secret, data)
+
+    async def replace(self, stored: Stored, data: Mapping[str, bytes]) -> None:
+        """See `Vault`."""
+        await secrets.replace(self._connection, self._managed.secret, stored, data)
+
+    async def publish(self, configuration: Configuration, pem: bytes) -> None:
+        """See `Vault`."""
+        await webhookconfiguration.publish(self._connection, configuration, pem)
+
+    def now(self) -> datetime:
+        """See `Vault`."""
+        return self._clock.now()
