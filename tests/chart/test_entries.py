@@ -1,0 +1,165 @@
+"""The ValidatingWebhookConfiguration: whom it asks about, and whom never."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chart.rendering import CI, NAMESPACE, Chart, Object, Rendered
+
+OUT = {"kube-system", NAMESPACE}
+MODE = "netpol-preflight.io/mode"
+
+
+def matches(selector: Object, name: str, **labels: str) -> bool:
+    """Whether a namespace is selected, as the API server decides (apimachinery `labels.Requirement.Matches`)."""
+    have = {"kubernetes.io/metadata.name": name, **{key.replace("_", "/"): value for key, value in labels.items()}}
+    for requirement in selector.get("matchExpressions", []):
+        value, listed = have.get(requirement["key"]), requirement.get("values", [])
+        met = {
+            "In": value in listed,
+            "NotIn": value not in listed,
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }
+        if not met[requirement["operator"]]:
+            return False
+    return all(have.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+
+
+def asked(rendered: Rendered, name: str, mode: str | None = None) -> list[str]:
+    """Return the entries that cover a namespace."""
+    labels = {} if mode is None else {MODE.replace("/", "_"): mode}
+    return [entry for entry, one in rendered.webhooks.items() if matches(one["namespaceSelector"], name, **labels)]
+
+
+@pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
+@pytest.mark.parametrize("mode", [None, "warn", "enforce", "anything"])
+def test_kube_system_and_the_own_namespace_are_never_covered(chart: Chart, values: Path, mode: str | None) -> None:
+    rendered = chart.render(values)
+    assert [asked(rendered, name, mode) for name in sorted(OUT)] == [[], []]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"matchExpressions": []},
+        {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": sorted(OUT)}]},
+        {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+    ],
+)
+def test_no_selector_that_is_given_takes_them_in(chart: Chart, given: Any) -> None:  # noqa: ANN401 any values
+    rendered = chart.render({"webhook": {"namespaceSelector": given, "excludedNamespaces": []}})
+    assert [asked(rendered, name, mode) for name in sorted(OUT) for mode in (None, "enforce")] == [[]] * 4
+
+
+@pytest.mark.parametrize(
+    ("default", "label", "expected"),
+    [
+        ("warn", None, "advisory"),
+        ("warn", "warn", "advisory"),
+        ("warn", "audit", "advisory"),
+        ("warn", "typo", "advisory"),
+        ("warn", "enforce", "enforcing"),
+        ("warn", "off", None),
+        ("enforce", None, "enforcing"),
+        ("enforce", "typo", "enforcing"),
+        ("enforce", "enforce", "enforcing"),
+        ("enforce", "warn", "advisory"),
+        ("enforce", "audit", "advisory"),
+        ("enforce", "off", None),
+        ("off", None, "advisory"),
+        ("off", "enforce", "enforcing"),
+    ],
+)
+def test_a_namespace_is_covered_by_the_entry_of_its_mode_and_no_other(
+    chart: Chart, default: str, label: str | None, expected: str | None
+) -> None:
+    rendered = chart.render({"mode": default})
+    assert asked(rendered, "shop", label) == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize("mode", [None, "warn", "enforce", "typo"])
+def test_without_the_second_entry_the_first_covers_all(chart: Chart, mode: str | None) -> None:
+    rendered = chart.render({"webhook": {"enforcing": {"enabled": False}}})
+    assert asked(rendered, "shop", mode) == ["advisory"]
+    assert asked(rendered, "shop", "off") == []
+
+
+def test_given_conditions_are_added_to_ours(chart: Chart) -> None:
+    more = {"key": "team", "operator": "Exists"}
+    condition = {"name": "not-by-ci", "expression": "request.userInfo.username != 'ci'"}
+    values = {
+        "namespaceSelector": {"matchLabels": {"a": "b"}, "matchExpressions": [more]},
+        "matchConditions": [condition],
+        "objectSelector": {"matchLabels": {"opted": "in"}},
+        "excludedNamespaces": ["calico-system"],
+    }
+    for entry in chart.render({"webhook": values}).webhooks.values():
+        assert entry["namespaceSelector"]["matchLabels"] == {"a": "b"}
+        assert more in entry["namespaceSelector"]["matchExpressions"]
+        assert {"calico-system", *OUT} <= set(entry["namespaceSelector"]["matchExpressions"][0]["values"])
+        assert [one["name"] for one in entry["matchConditions"]] == ["not-controlled-by-another-object", "not-by-ci"]
+        assert entry["objectSelector"] == {"matchLabels": {"opted": "in"}}
+
+
+def test_where_only_some_namespaces_are_watched_only_those_are_covered(chart: Chart) -> None:
+    rendered = chart.render({"namespaces": ["shop", "kube-system"]})
+    assert [asked(rendered, name) for name in ("shop", "other", "kube-system")] == [["advisory"], [], []]
+
+
+def test_workload_kinds_are_named_and_nothing_else(default: Rendered) -> None:
+    for entry in default.webhooks.values():
+        named = {
+            f"{group}/{kind}" for rule in entry["rules"] for group in rule["apiGroups"] for kind in rule["resources"]
+        }
+        assert named == {
+            *("apps/deployments", "apps/statefulsets", "apps/daemonsets"),
+            *("batch/jobs", "batch/cronjobs", "/replicationcontrollers"),
+        }
+        assert all(rule["operations"] == ["CREATE", "UPDATE"] for rule in entry["rules"])
+        assert all(rule["scope"] == "Namespaced" for rule in entry["rules"])
+
+
+@pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
+def test_the_fields_that_keep_a_cluster_safe(chart: Chart, values: Path) -> None:
+    for entry in chart.render(values).webhooks.values():
+        assert entry["sideEffects"] == "None"
+        assert entry["matchPolicy"] == "Equivalent"
+        assert entry["admissionReviewVersions"] == ["v1"]
+        assert entry["timeoutSeconds"] <= 3
+        assert entry["clientConfig"]["service"]["path"] == "/validate"
+
+
+def test_by_default_nothing_fails_closed(default: Rendered) -> None:
+    assert {entry["failurePolicy"] for entry in default.webhooks.values()} == {"Ignore"}
+
+
+def test_only_the_enforcing_entry_fails_closed_where_that_is_asked_for(chart: Chart) -> None:
+    entries = chart.render({"webhook": {"enforcing": {"failurePolicy": "Fail"}}}).webhooks
+    assert {name: entry["failurePolicy"] for name, entry in entries.items()} == {
+        "advisory": "Ignore",
+        "enforcing": "Fail",
+    }
+
+
+def test_the_bundle_is_the_products_or_yours_or_cert_managers(chart: Chart) -> None:
+    ours = chart.render()
+    assert all("caBundle" not in entry["clientConfig"] for entry in ours.webhooks.values())
+    given = chart.render(next(path for path in CI if path.stem.startswith("provided")))
+    assert all(entry["clientConfig"]["caBundle"] for entry in given.webhooks.values())
+    injected = chart.render({"certificates": {"mode": "cert-manager"}}).one("ValidatingWebhookConfiguration")
+    certificate = chart.render({"certificates": {"mode": "cert-manager"}}).one("Certificate")["metadata"]
+    assert injected["metadata"]["annotations"] == {
+        "cert-manager.io/inject-ca-from": f"{certificate['namespace']}/{certificate['name']}"
+    }
+
+
+def test_two_releases_of_one_name_in_two_namespaces_share_nothing_that_is_cluster_wide(chart: Chart) -> None:
+    here, there = chart.render(), chart.render(None, "--namespace", "elsewhere")
+    wide = [
+        {(one["kind"], one["metadata"]["name"]) for one in each.objects if "namespace" not in one["metadata"]}
+        for each in (here, there)
+    ]
+    assert len(wide[0]) >= 3
+    assert not wide[0] & wide[1]

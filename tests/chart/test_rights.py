@@ -1,0 +1,111 @@
+"""What the product may do: read what verdicts rest on, and write its own Secret and the caBundle of its own entry."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chart.rendering import CI, NAMESPACE, RELEASE, Chart, Object, Rendered
+from webhook.cluster.kinds import KINDS
+from webhook.wire.foreign import KINDS as FAMILIES
+
+READ = ["get", "list", "watch"]
+CONFIGURATION = f"{RELEASE}-{NAMESPACE}"
+WRITES: list[Object] = [
+    {
+        "apiGroups": ["admissionregistration.k8s.io"],
+        "resources": ["validatingwebhookconfigurations"],
+        "resourceNames": [CONFIGURATION],
+        "verbs": ["get", "patch"],
+    },
+    {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [f"{RELEASE}-tls"], "verbs": ["get", "update"]},
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+]
+
+
+def granted(rules: list[Object]) -> set[tuple[str, str]]:
+    """Return what may be read: API group and resource."""
+    reading = [rule for rule in rules if rule["verbs"] == READ]
+    return {(group, kind) for rule in reading for group in rule["apiGroups"] for kind in rule["resources"]}
+
+
+def test_what_is_not_reading_is_these_three_rules(default: Rendered) -> None:
+    assert [rule for rule in default.rules if rule["verbs"] != READ] == WRITES
+
+
+@pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
+def test_no_right_is_wide(chart: Chart, values: Path) -> None:
+    rendered = chart.render(values)
+    for rule in rendered.rules:
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+        assert "nonResourceURLs" not in rule
+        if "secrets" in rule["resources"]:
+            assert rule["verbs"] == ["create"] or rule["resourceNames"]
+    for role in rendered.of("ClusterRole"):
+        assert not any("secrets" in rule["resources"] for rule in role["rules"])
+
+
+def test_secrets_are_written_in_the_own_namespace_only(default: Rendered) -> None:
+    (role,) = [one for one in default.of("Role") if any("secrets" in rule["resources"] for rule in one["rules"])]
+    assert role["metadata"]["namespace"] == NAMESPACE
+
+
+@pytest.mark.parametrize("mode", ["cert-manager", "provided"])
+def test_with_certificates_of_others_nothing_is_written(chart: Chart, mode: str) -> None:
+    values = {"mode": mode, "secretName": "mine", "caBundle": "-----BEGIN CERTIFICATE-----"}
+    rendered = chart.render({"certificates": values})
+    assert [rule for rule in rendered.rules if rule["verbs"] != READ] == []
+    assert rendered.of("Secret") == []
+
+
+def test_every_kind_that_the_program_reads_may_be_read(default: Rendered) -> None:
+    rights = granted(default.rules)
+    assert {(kind.group, kind.plural) for kind in KINDS} <= rights
+    assert {(group, _plural(kind)) for group, kind in FAMILIES} <= rights
+
+
+def _plural(kind: str) -> str:
+    return kind.lower().removesuffix("y") + "ies"
+
+
+def test_config_maps_are_read_only_where_that_is_wanted(chart: Chart) -> None:
+    assert ("", "configmaps") in granted(chart.render().rules)
+    assert ("", "configmaps") not in granted(chart.render({"rbac": {"configMaps": False}}).rules)
+
+
+def test_where_some_namespaces_are_watched_only_those_are_read(chart: Chart) -> None:
+    rendered = chart.render({"namespaces": ["shop", "kube-system"]})
+    wide = granted([rule for role in rendered.of("ClusterRole") for rule in role["rules"]])
+    assert {("", "namespaces"), ("", "nodes")} <= wide
+    namespaced = {(kind.group, kind.plural) for kind in KINDS if kind.namespaced}
+    assert not wide & namespaced
+    for namespace in ("shop", "kube-system"):
+        roles = [role for role in rendered.of("Role") if role["metadata"]["namespace"] == namespace]
+        assert namespaced <= granted([rule for role in roles for rule in role["rules"]])
+    arguments = rendered.pod["spec"]["containers"][0]["args"]
+    assert arguments[-2:] == ["--watch-namespace=shop", "--watch-namespace=kube-system"]
+
+
+def test_what_people_may_be_given_is_the_reading_alone(chart: Chart) -> None:
+    label = "rbac.authorization.k8s.io/aggregate-to-view"
+    rendered = chart.render({"rbac": {"aggregateToView": True}})
+    (role,) = [one for one in rendered.of("ClusterRole") if label in one["metadata"]["labels"]]
+    assert {tuple(rule["verbs"]) for rule in role["rules"]} == {tuple(READ)}
+    assert not [one for one in chart.render().of("ClusterRole") if label in one["metadata"]["labels"]]
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_the_bindings_name_the_account_that_the_pods_use(chart: Chart, *, create: bool) -> None:
+    rendered = chart.render({"serviceAccount": {"create": create, "name": "mine"}})
+    assert bool(rendered.of("ServiceAccount")) is create
+    assert rendered.pod["spec"]["serviceAccountName"] == "mine"
+    bindings = rendered.of("ClusterRoleBinding") + rendered.of("RoleBinding")
+    assert len(bindings) == 3
+    expected = [{"kind": "ServiceAccount", "name": "mine", "namespace": NAMESPACE}]
+    assert all(binding["subjects"] == expected for binding in bindings)
+    roles = {(one["kind"], one["metadata"]["name"]) for one in rendered.of("ClusterRole") + rendered.of("Role")}
+    assert {(one["roleRef"]["kind"], one["roleRef"]["name"]) for one in bindings} == roles
+
+
+def test_without_rbac_there_is_no_role(chart: Chart) -> None:
+    kinds = {one["kind"] for one in chart.render({"rbac": {"create": False}}).objects}
+    assert not kinds & {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
