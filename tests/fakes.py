@@ -109,6 +109,25 @@ def pod(name: str, version: str = "1", **labels: str) -> Raw:
     return {"metadata": metadata, "spec": {"containers": []}}
 
 
+def groups(*names: str) -> Answer:
+    """Answer `/apis`: each `group/version`, the preferred version of a group first."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        group, _, version = name.partition("/")
+        found.setdefault(group, []).append(version)
+    versions = {group: [{"groupVersion": f"{group}/{v}", "version": v} for v in vs] for group, vs in found.items()}
+    every = [{"name": group, "versions": vs, "preferredVersion": vs[0]} for group, vs in versions.items()]
+    return body(json.dumps({"kind": "APIGroupList", "groups": every}).encode())
+
+
+def resources(*kinds: Kind) -> Answer:
+    """Answer `/apis/GROUP/VERSION`, with a subresource for each kind."""
+    verbs = ["get", "list", "watch"]
+    every = [{"name": k.plural, "kind": k.name, "namespaced": k.namespaced, "verbs": verbs} for k in kinds]
+    every += [{**one, "name": f"{one['name']}/status", "verbs": ["get"]} for one in every]
+    return body(json.dumps({"kind": "APIResourceList", "resources": every}).encode())
+
+
 def event(kind: str, raw: Raw) -> Raw:
     return {"type": kind, "object": raw}
 
@@ -131,6 +150,7 @@ class Asked:
     path: str
     query: dict[str, str]
     token: str
+    accept: str = ""
 
     @property
     def watches(self) -> bool:
@@ -150,6 +170,11 @@ class ScriptedApi:
     open_watches: int = 0
     _lists: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     _watches: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
+    _always: dict[str, Answer] = field(default_factory=dict)
+
+    def always(self, path: str, answer: Answer) -> None:
+        """Answer whatever the scripts do not with this."""
+        self._always[path] = answer
 
     def lists(self, kind: Kind, *answers: Answer) -> None:
         self._lists[kind.path].extend(answers)
@@ -179,15 +204,14 @@ class ScriptedApi:
         return str(path)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        asked = Asked(
-            request.path, dict(request.query), request.headers.get("Authorization", "").removeprefix("Bearer ")
-        )
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        asked = Asked(request.path, dict(request.query), token, request.headers.get("Accept", ""))
         self.asked.append(asked)
         if asked.token != self.token:
             return await status(401, "Unauthorized")(request)
         script = (self._watches if asked.watches else self._lists)[request.path]
         if not asked.watches:
-            return await (script.popleft() if script else page())(request)
+            return await (script.popleft() if script else self._always.get(request.path, page()))(request)
         self.open_watches += 1
         try:
             return await (script.popleft() if script else stream())(request)
@@ -222,18 +246,21 @@ class RecordingSink:
     troubles: list[tuple[str, str]] = field(default_factory=list)
     phases: list[tuple[str, Phase]] = field(default_factory=list)
     world: dict[str, dict[str, Raw]] = field(default_factory=dict)
-    _begun: dict[str, dict[str, Raw]] = field(default_factory=dict)
+    _begun: dict[Collection, dict[str, Raw]] = field(default_factory=dict)
 
     def begin(self, where: Collection, /) -> None:
-        self._begun[where.kind.name] = {}
+        self._begun[where] = {}
 
     def take(self, where: Collection, raws: list[Raw], remaining: int, /) -> None:
         assert remaining >= 0
-        self._begun[where.kind.name] |= {raw["metadata"]["name"]: raw for raw in raws}
+        self._begun[where] |= {raw["metadata"]["name"]: raw for raw in raws}
 
     def end(self, where: Collection, /) -> None:
-        self.world[where.kind.name] = self._begun.pop(where.kind.name)
-        self.calls.append(("replace", *sorted(self.world[where.kind.name])))
+        found = self._begun.pop(where)
+        before = self.world.get(where.kind.name, {})
+        elsewhere = {n: r for n, r in before.items() if where.namespace not in ("", r["metadata"].get("namespace"))}
+        self.world[where.kind.name] = elsewhere | found
+        self.calls.append(("replace", *sorted(found)))
 
     def event(self, where: Collection, event_type: EventType, raw: Raw, /) -> None:
         name = raw["metadata"]["name"]

@@ -168,7 +168,7 @@ def test_a_burst_of_errors_is_waited_out(tmp_path: Path) -> None:
     async def scenario() -> None:
         lists = (*(status(code, "no") for code in (500, 503, 429, 409, 504)), page(pod("a")))
         async with watched(tmp_path, lists=lists) as it:
-            await it.watcher.synced()
+            await it.synced()
             assert it.sink.calls == [("replace", "a")]
             assert it.sink.troubles[:2] == [("Pod", "HTTP 500: no"), ("Pod", "HTTP 503: no")]
             assert len(it.sink.troubles) == 5
@@ -181,7 +181,7 @@ def test_the_server_says_how_long_to_wait(tmp_path: Path) -> None:
         began = time.monotonic()
         lists = (status(429, "busy", **{"Retry-After": "1"}), page(pod("a")))
         async with watched(tmp_path, lists=lists) as it:
-            await it.watcher.synced()
+            await it.synced()
             assert time.monotonic() - began >= 1
 
     run(scenario())
@@ -300,7 +300,7 @@ def test_empty_is_live_and_not_yet_listed_is_not(tmp_path: Path) -> None:
             assert [(one.kind, one.phase, one.reason) for one in state.waiting_for] == [
                 (PODS, Phase.WAITING, "HTTP 500: no")
             ]
-            await it.watcher.synced()
+            await it.synced()
             assert it.watcher.state == Live()
 
     run(scenario())
@@ -311,7 +311,7 @@ def test_a_kind_that_may_not_be_read_is_named_and_holds_nothing_up(tmp_path: Pat
     async def scenario() -> None:
         lists = (*(status(code, "pods: no"),) * 3, page(pod("a")))
         async with watched(tmp_path, lists=lists, kinds=(PODS, POLICIES)) as it:
-            await it.watcher.synced()
+            await it.synced()
             state = it.watcher.state
             assert isinstance(state, Live)
             assert [(one.kind, one.phase, one.reason) for one in state.unknown] == [

@@ -11,11 +11,12 @@ from tests.fakes import Answer, RecordingSink, ScriptedApi, scripted_api
 from webhook.cluster.client import Connection, connect
 from webhook.cluster.kinds import Collection, Kind
 from webhook.cluster.listing import Reading
+from webhook.cluster.state import Live
 from webhook.cluster.watch import Pace, Watcher
 
 PODS = Kind("v1", "Pod", "pods")
 POLICIES = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
-QUICK = Pace(first=0.01, most=0.05, slow=0.05)
+QUICK = Pace(first=0.01, most=0.05, slow=0.05, discover=0.05)
 
 
 async def reached(condition: Callable[[], bool]) -> None:
@@ -47,6 +48,10 @@ class Watched:
         except TimeoutError:
             pytest.fail(f"calls {self.sink.calls}, troubles {self.sink.troubles}, asked {self.api.asked}")
 
+    async def synced(self) -> None:
+        """Wait for the first `Live`."""
+        await self.until(lambda: isinstance(self.watcher.state, Live))
+
     async def until_calls(self, *calls: tuple[str, ...]) -> None:
         await self.until(lambda: len(self.sink.calls) >= len(calls))
         assert self.sink.calls == list(calls)
@@ -59,6 +64,8 @@ async def watched(
     lists: tuple[Answer, ...] = (),
     watches: tuple[Answer, ...] = (),
     kinds: tuple[Kind, ...] = (PODS,),
+    families: tuple[tuple[str, str], ...] = (),
+    namespaces: tuple[str, ...] = (),
     pace: Pace = QUICK,
     prepare: Callable[[ScriptedApi], None] = lambda _: None,
 ) -> AsyncIterator[Watched]:
@@ -69,7 +76,7 @@ async def watched(
         api.watches(kinds[0], *watches)
         async with connect(api.kubeconfig(folder)) as connection:
             sink = RecordingSink()
-            watcher = Watcher(connection, sink, kinds, pace=pace)
+            watcher = Watcher(connection, sink, kinds, families=families, namespaces=namespaces, pace=pace)
             task = asyncio.create_task(watcher.run())
             try:
                 yield Watched(api, watcher, sink)

@@ -10,7 +10,7 @@ import msgspec
 from webhook.cluster.client import BARE_LIST, WHOLE, Connection
 from webhook.cluster.errors import ExpiredError, ForbiddenError, GarbledError, NotServedError, cleaned
 from webhook.cluster.kinds import KINDS, Collection, Kind, Raw, collections
-from webhook.cluster.shapes import Decoders, Page
+from webhook.cluster.shapes import Decoders, Page, controlled
 
 PAGE: Final = 500  # objects, as kubectl and client-go ask for
 SLICE: Final = 50  # objects that are handed over before the event loop may do something else
@@ -83,7 +83,7 @@ class Reading(msgspec.Struct, frozen=True):
 
         None: it is gone meanwhile, and a watch will say so. Raises ClusterError.
         """
-        if not self.bare or self.where.kind.bare != "owned" or _controlled(raw):
+        if not self.bare or self.where.kind.bare != "owned" or controlled(raw):
             return raw
         metadata = raw.get("metadata") or {}
         path = self.where.kind.path_in(str(metadata.get("namespace"))) + "/" + quote(str(metadata.get("name")), safe="")
@@ -102,11 +102,6 @@ class Reading(msgspec.Struct, frozen=True):
         if not page.metadata.resource_version:
             raise GarbledError(f"the list of {self.where} has no resourceVersion")
         return page
-
-
-def _controlled(raw: Raw) -> bool:
-    owners = (raw.get("metadata") or {}).get("ownerReferences")
-    return isinstance(owners, list) and any(isinstance(one, dict) and one.get("controller") is True for one in owners)
 
 
 def _sliced(items: list[Raw]) -> Iterator[list[Raw]]:

@@ -4,7 +4,7 @@ A field that is not here is skipped by the decoder and never becomes a Python ob
 status, images, volumes, probes. Leaves are `Any`: whether they are what they should be is for `webhook.wire` to say.
 """
 
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, TypedDict
 
 import msgspec
 
@@ -67,6 +67,33 @@ class _Pod(TypedDict, total=False):
     status: _PodStatus | None
 
 
+class _ToldContainer(_Container, total=False):
+    command: Any
+    args: Any
+    env: Any
+    envFrom: Any
+    volumeMounts: Any
+
+
+class _ToldPodSpec(TypedDict, total=False):
+    """A pod's spec with what its containers are told: only of what nobody controls does that matter."""
+
+    nodeName: Any
+    hostNetwork: Any
+    dnsPolicy: Any
+    serviceAccountName: Any
+    subdomain: Any
+    containers: list[_ToldContainer] | None
+    initContainers: list[_ToldContainer] | None
+    volumes: Any
+
+
+class _ToldPod(TypedDict, total=False):
+    metadata: Metadata
+    spec: _ToldPodSpec | None
+    status: _PodStatus | None
+
+
 class _TemplateMetadata(TypedDict, total=False):
     labels: Any
     annotations: Any
@@ -74,7 +101,7 @@ class _TemplateMetadata(TypedDict, total=False):
 
 class _Template(TypedDict, total=False):
     metadata: _TemplateMetadata | None
-    spec: _PodSpec | None
+    spec: _ToldPodSpec | None
 
 
 class _WorkloadSpec(TypedDict, total=False):
@@ -84,9 +111,14 @@ class _WorkloadSpec(TypedDict, total=False):
     template: _Template | None
 
 
+class _WorkloadStatus(TypedDict, total=False):
+    desiredNumberScheduled: Any
+
+
 class _Workload(TypedDict, total=False):
     metadata: Metadata
     spec: _WorkloadSpec | None
+    status: _WorkloadStatus | None
 
 
 class _JobTemplate(TypedDict, total=False):
@@ -109,7 +141,6 @@ class _NodeSpec(TypedDict, total=False):
 
 class _NodeStatus(TypedDict, total=False):
     addresses: Any
-    conditions: Any
 
 
 class _Node(TypedDict, total=False):
@@ -145,13 +176,14 @@ class _Specified(TypedDict, total=False):
     spec: Any
 
 
-# A DaemonSet tells who enforces policy by its containers and its status, so it is taken whole, as are unknown kinds.
+# Kinds that are not here are taken as Anything.
 _SHAPES: Final[dict[str, type]] = {
     "Namespace": _Bare,
     "Node": _Node,
     "Pod": _Pod,
     "Service": _Service,
     "EndpointSlice": _EndpointSlice,
+    "DaemonSet": _Workload,
     "Deployment": _Workload,
     "StatefulSet": _Workload,
     "ReplicaSet": _Workload,
@@ -185,33 +217,57 @@ class Decoders:
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
         shape = _SHAPES.get(kind.name, Anything) if kind.group in _OURS else Anything
-        self._page = msgspec.json.Decoder(_page_of(shape))
-        self._object: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape)
+        told = _TOLD.get(kind.name) if kind.group in _OURS else None
+        self._page = _Decoder(_page_of(shape), _ANY_PAGE)
+        self._object = _Decoder(shape, _ANY_OBJECT)
+        self._told_page = _Decoder(_page_of(told), _ANY_PAGE) if told else None
+        self._told_object = _Decoder(told, _ANY_OBJECT) if told else None
 
     def page(self, body: bytes) -> Page:
         """Read a page; its items say what they are."""
-        try:
-            page: Page = self._page.decode(body)
-        except msgspec.ValidationError:
-            page = _ANY_PAGE.decode(body)
-        for raw in page.items or ():
+        page: Page = self._page.decode(body)
+        items = page.items or []
+        if self._told_page and not all(map(controlled, items)):
+            told = self._told_page.decode(body).items
+            items[:] = [one if controlled(one) else more for one, more in zip(items, told, strict=True)]
+        for raw in items:
             self._name(raw)
         return page
 
     def object(self, body: bytes | msgspec.Raw) -> Raw:
         """Read one object; it says what it is."""
-        try:
-            raw = self._object.decode(body)
-        except msgspec.ValidationError:
-            raw = _ANY_OBJECT.decode(body)
+        raw: Raw = self._object.decode(body)
+        if self._told_object and not controlled(raw):
+            raw = self._told_object.decode(body)
         self._name(raw)
-        return cast("Raw", raw)
+        return raw
 
     def _name(self, raw: Raw) -> None:
         """Write what items of a built-in list do not carry, and what a bare object calls PartialObjectMetadata."""
         raw["apiVersion"], raw["kind"] = self._kind.api_version, self._kind.name
 
 
+class _Decoder:
+    """Decodes by a shape; where an object does not have it, by one that leaves more open."""
+
+    def __init__(self, shape: Any, otherwise: msgspec.json.Decoder[Any]) -> None:  # noqa: ANN401 - a type
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape)
+        self._otherwise = otherwise
+
+    def decode(self, body: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - whatever the shape says
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError:
+            return self._otherwise.decode(body)
+
+
+def controlled(raw: Raw) -> bool:
+    """Say whether a controller made the object."""
+    owners = (raw.get("metadata") or {}).get("ownerReferences")
+    return isinstance(owners, list) and any(isinstance(one, dict) and one.get("controller") is True for one in owners)
+
+
 _OURS: Final = frozenset({"", "apps", "batch", "discovery.k8s.io", "networking.k8s.io"})
-_ANY_PAGE: Final = msgspec.json.Decoder(_page_of(Anything))
-_ANY_OBJECT: Final = msgspec.json.Decoder(Anything)
+_TOLD: Final[dict[str, type]] = {"Pod": _ToldPod}
+_ANY_PAGE: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(_page_of(Anything))
+_ANY_OBJECT: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Anything)
