@@ -96,7 +96,7 @@ def _is_inside(text: str, match: re.Match[str]) -> bool:
 
 
 def _url(match: re.Match[str], rest: str) -> Iterator[Mention]:
-    scheme = match["scheme"].lower().partition("+")[0]
+    scheme = match["scheme"].lower()
     found = _AUTHORITY.match(rest)
     authority = found.group() if found else ""
     if scheme in _RESOLVERS:
@@ -105,7 +105,7 @@ def _url(match: re.Match[str], rest: str) -> Iterator[Mention]:
         authority = found.group() if found else ""
     if "@" in rest[len(authority) :]:
         raise _Unclear
-    names = (scheme, *(match["jdbc"] or "").lower().split(":")[1:-1])
+    names = (*scheme.split("+"), *(match["jdbc"] or "").lower().split(":")[1:-1])  # `postgresql+asyncpg://`
     protocol, default = next((SCHEMES[n] for n in names if n in SCHEMES), ("TCP", None))
     known = any(n in SCHEMES for n in names)
     for place in authority.rpartition("@")[2].split(",")[:MOST]:
