@@ -25,11 +25,9 @@ def judge_coverage(view: View, source: PodEnd, block: Block, protocol: Protocol,
         return Side(Verdict.UNKNOWN, isolated=True, policies=refs, reason=f"too many rules divide {block}")
     sides = [judge_side(view, Direction.EGRESS, source, Outside(p), p.family, protocol, port) for p in pieces]
     verdict = together(side.verdict for side in sides)
-    worst = next((s for s in sides if s.verdict is Verdict.DENIED), None) or next(
-        (s for s in sides if s.verdict is not Verdict.ALLOWED), sides[0]
-    )
     if verdict is not Verdict.PARTIAL:
-        return worst
+        return next(side for side in sides if side.verdict is verdict)
+    worst = next(side for side in sides if side.verdict is Verdict.DENIED)
     passing = sum(p.size for p, s in zip(pieces, sides, strict=True) if s.verdict is Verdict.ALLOWED)
     reason = f"{passing} of {block.size} addresses are let through"
     return Side(verdict, worst.isolated, worst.policies, reason=reason)

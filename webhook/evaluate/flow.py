@@ -38,9 +38,16 @@ def judge_pair(
 
 def common_families(view: View, source: PodEnd, target: PodEnd, families: tuple[Family, ...]) -> tuple[Family, ...]:
     """Return the families on which the two may talk; a pod to come has those that the cluster has."""
-    cluster = view.families()
-    kept = [f for f in (source.families or cluster) if f in (target.families or cluster)]
+    kept = [f for f in _families(view, source) if f in _families(view, target)]
     return tuple(f for f in kept if not families or f in families)
+
+
+def _families(view: View, end: PodEnd) -> tuple[Family, ...]:
+    """Return the families of a pod; one to come on the host network has those of the nodes."""
+    if end.addresses or not end.shape.host_network:
+        return end.families or view.families()
+    of_nodes = {address.family for node in view.nodes() for address in node.addresses}
+    return tuple(sorted(of_nodes)) or view.families()
 
 
 def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, protocol: Protocol, port: int) -> Pair:
@@ -73,10 +80,9 @@ def _merged(sides: dict[Family, Side]) -> Side:
         (s for s in sides.values() if s.verdict is not Verdict.ALLOWED), first
     )
     parts = ", ".join(f"{FAMILY_NAME[f]} {side.verdict}" for f, side in sides.items())
-    reason = parts if worst.reason is None else f"{parts}: {worst.reason}"
-    return Side(
-        verdict, worst.isolated, worst.policies, first.admitted_by, reason if verdict != first.verdict else None
-    )
+    why = next((side.reason for side in sides.values() if side.verdict is not Verdict.ALLOWED and side.reason), None)
+    reason = None if verdict in (Verdict.ALLOWED, Verdict.DENIED) else f"{parts}: {why}" if why else parts
+    return Side(verdict, worst.isolated, worst.policies, first.admitted_by, reason)
 
 
 def judge_group(
