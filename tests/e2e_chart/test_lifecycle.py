@@ -7,9 +7,8 @@ from tests.e2e.scene import DRY_RUN, Scene
 from tests.e2e.story import MODE
 from tests.e2e_chart.kubelet import Kubelet
 from tests.e2e_chart.release import NAME, Release, everything, previous
+from tests.e2e_chart.steps import BOTH_SIDES, denied, reviews
 from tests.testbed.control_plane import ControlPlane
-
-BOTH_SIDES = ("NP101", "NP102")
 
 
 def test_install_story_upgrade_rollback_uninstall_and_again(
@@ -30,8 +29,8 @@ def test_install_story_upgrade_rollback_uninstall_and_again(
 
     shop.wait_ids(web_api, *BOTH_SIDES)
     shop.label(f"{MODE}=enforce")
-    denied = cluster.wait_for(lambda: _denied(shop, web_api), what="a denial")
-    shop.set_up(denied.partition("\n---\n")[2])  # the message is the remedy
+    message = cluster.wait_for(lambda: denied(shop, web_api), what="a denial")
+    shop.set_up(message.partition("\n---\n")[2])  # the message is the remedy
     cluster.wait_for(lambda: shop.apply(web_api, DRY_RUN).silent, what="the fix to be known")
     shop.set_up(web_api)
 
@@ -42,12 +41,12 @@ def test_install_story_upgrade_rollback_uninstall_and_again(
     release.upgrade()
     assert release.bundles == bundles
     assert release.get("deployment", NAME)["metadata"]["labels"]["app.kubernetes.io/version"] != "0.0.9"
-    _still_reviews(shop)
+    reviews(shop)
 
     release.helm("rollback", NAME, "1", "--wait")
     assert release.bundles == bundles
     assert release.get("deployment", NAME)["metadata"]["labels"]["app.kubernetes.io/version"] == "0.0.9"
-    _still_reviews(shop)
+    reviews(shop)
 
     release.helm("uninstall", NAME)
     left = {one for one in before if shop.namespace not in one}
@@ -56,17 +55,7 @@ def test_install_story_upgrade_rollback_uninstall_and_again(
     assert shop.apply(story.renamed(web_api, "unseen")).silent
 
     release.install()
-    _still_reviews(shop)
-
-
-def _denied(scene: Scene, what: story.Object) -> str:
-    said = scene.apply(what, DRY_RUN)
-    return said.stderr if 'admission webhook "enforcing.netpol-preflight.io" denied' in said.stderr else ""
-
-
-def _still_reviews(scene: Scene) -> None:
-    other = story.renamed(story.web_api(scene.namespace), "another")
-    scene.control_plane.wait_for(lambda: _denied(scene, other), what="reviews")
+    reviews(shop)
 
 
 def _here(cluster: ControlPlane, scene: Scene) -> set[str]:

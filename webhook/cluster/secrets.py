@@ -12,7 +12,8 @@ from webhook.cluster.errors import ClusterError, GarbledError, NotServedError, R
 
 CONFLICT: Final = 409
 TYPE: Final = "kubernetes.io/tls"
-_LABELS: Final = {"app.kubernetes.io/name": "netpol-preflight", "app.kubernetes.io/managed-by": "netpol-preflight"}
+# No more: every other label is the chart's to set, and Helm's server-side apply would stop at one that is ours.
+_LABELS: Final = {"app.kubernetes.io/part-of": "netpol-preflight"}
 _WHO: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
