@@ -5,7 +5,11 @@ from collections.abc import Callable, Coroutine
 
 from tests.fakes import pod
 from tests.watching import PODS, run
-from webhook.cluster.kinds import Collection, Raw
+from webhook.cluster.kinds import DISCOVERY, Collection, Kind, Raw
+from webhook.cluster.state import Phase, Standing
+from webhook.model.labels import Labels
+from webhook.model.objects import Shape
+from webhook.model.policy import Direction
 from webhook.model.settings import DEFAULTS
 from webhook.wiring.mirror import BATCH_SECONDS, Mirror
 from webhook.world import World
@@ -141,5 +145,80 @@ def test_reviews_come_between_the_pieces_of_a_great_batch() -> None:
             it.event(HERE, "ADDED", named(f"p{number}"))
         await look()
         assert len([count for count in set(seen) if 0 < count < 5_000]) > 3
+
+    told(scenario)
+
+
+CILIUM = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
+CALICO = Kind("projectcalico.org/v3", "NetworkPolicy", "networkpolicies")
+OURS = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+
+
+def doubted(it: Mirror) -> str:
+    found = it.world.doubt(Shape("ns", Labels({"app": "web"})), Direction.INGRESS)
+    return found.reason if found else ""
+
+
+def policy(kind: Kind, name: str) -> Raw:
+    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name, "namespace": "ns"}}
+
+
+def test_a_policy_of_another_family_is_in_the_world_until_its_family_is_not_served_any_more() -> None:
+    async def scenario(it: Mirror) -> None:
+        listed(it, policy(OURS, "same"), where=Collection(OURS))
+        listed(it, policy(CALICO, "same"), where=Collection(CALICO))
+        assert doubted(it) == "NetworkPolicy ns/same may apply here, and its kind is not evaluated"
+        it.event(Collection(CALICO), "DELETED", policy(CALICO, "same"))
+        await settled()
+        assert doubted(it) == ""
+        it.event(Collection(CALICO), "ADDED", policy(CALICO, "other"))
+        await settled()
+        assert "ns/other" in doubted(it)
+        it.forget(Collection(CALICO))
+        await settled()
+        assert doubted(it) == ""
+        assert [ref.name for ref in it.world.policies("ns")] == ["same"]
+
+    told(scenario)
+
+
+def test_a_family_that_is_not_listed_is_a_gap_until_it_is() -> None:
+    async def scenario(it: Mirror) -> None:
+        where = Collection(CILIUM)
+        it.moved(Standing(where))
+        assert doubted(it).startswith("CiliumNetworkPolicy.cilium.io may not be read (not yet listed)")
+        it.moved(Standing(where, Phase.FORBIDDEN, "HTTP 403: no"))
+        assert "(HTTP 403: no)" in doubted(it)
+        it.moved(Standing(where, Phase.LIVE))
+        assert doubted(it) == ""
+        it.moved(Standing(where, Phase.BEHIND, "cut"))
+        assert doubted(it) == ""
+        it.moved(Standing(Collection(PODS), Phase.FORBIDDEN, "HTTP 403: no"))
+        assert doubted(it) == ""  # no policy: the source has no world without them
+        it.moved(Standing(where, Phase.FORBIDDEN, "HTTP 403: no"))
+        it.forget(where)
+        assert doubted(it) == ""
+
+    told(scenario)
+
+
+def test_of_two_namespaces_both_have_to_be_listed() -> None:
+    async def scenario(it: Mirror) -> None:
+        for namespace, phase in (("a", Phase.LIVE), ("b", Phase.FORBIDDEN)):
+            it.moved(Standing(Collection(CILIUM, namespace), phase))
+        assert doubted(it)
+        it.moved(Standing(Collection(CILIUM, "b"), Phase.LIVE))
+        assert doubted(it) == ""
+
+    told(scenario)
+
+
+def test_where_nobody_says_which_families_are_served_any_may_be() -> None:
+    async def scenario(it: Mirror) -> None:
+        where = Collection(DISCOVERY)
+        it.moved(Standing(where, Phase.FORBIDDEN, "HTTP 403: no"))
+        assert "(HTTP 403: no)" in doubted(it)
+        it.moved(Standing(where, Phase.LIVE))
+        assert doubted(it) == ""
 
     told(scenario)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.registry import Collector
 
 from webhook import config
 from webhook.api.backend import Check
@@ -29,6 +30,12 @@ class Fixed:
 
     def view(self) -> View | None:
         return self._view
+
+    def stale(self) -> str | None:
+        return None
+
+    def collectors(self) -> tuple[Collector, ...]:
+        return ()
 
     def checks(self) -> tuple[Check, ...]:
         return (Check("source", self._view is not None),)

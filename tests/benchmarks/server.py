@@ -14,6 +14,7 @@ import msgspec
 import uvloop
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -45,6 +46,12 @@ class Fixed:
 
     def view(self) -> View | None:
         return self._world
+
+    def stale(self) -> str | None:
+        return None
+
+    def collectors(self) -> tuple[Collector, ...]:
+        return ()
 
     def checks(self) -> tuple[Check, ...]:
         return (Check("source", ok=True),)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -11,22 +12,28 @@ from webhook import config
 from webhook.cli.terminal import say
 from webhook.cli.usage import UsageError
 from webhook.manifests import STDIN, Broken, NoSuchPath, read
+from webhook.model.finding import Location
+from webhook.model.policy import Policy
 from webhook.model.settings import Settings
 from webhook.report import text
-from webhook.report.run import Failure
+from webhook.report.run import Failure, Origin
+from webhook.wiring import snapshot
 from webhook.wiring.inputs import Inputs, Subject, read_inputs, subjects
+from webhook.wiring.known import Known, of_snapshot
 from webhook.world import Put, World
 
 CLUSTER: Final = "cluster"
 
 
 class Gathered(Struct, frozen=True):
-    """A world and what to judge in it."""
+    """A world and what to judge in it: workloads and policies, with where they stand."""
 
     world: World
     subjects: tuple[Subject, ...]
+    policies: tuple[tuple[Policy, Location], ...]
     failures: tuple[Failure, ...]
     skipped: int
+    origin: Origin
 
 
 def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
@@ -38,33 +45,69 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
         raise UsageError("nothing to read: expected `-f FILE`, `-f DIR` or `-f -`")
     if STDIN in arguments.files and STDIN in arguments.against:
         raise UsageError("standard input can be read once: expected `-` in one of `-f` and `--against`")
-    settings = read_settings(arguments.config, arguments.cni, live=CLUSTER in arguments.against)
-    there = _inputs([path for path in arguments.against if path != CLUSTER], arguments.namespace)
+    snapshots = [path for path in arguments.against if _is_snapshot(path)]
+    live = bool(snapshots) or CLUSTER in arguments.against
+    settings = read_settings(arguments.config, arguments.cni, live=live)
+    known = [*map(_snapshot, snapshots), *([_cluster(arguments)] if CLUSTER in arguments.against else [])]
+    manifests = [path for path in arguments.against if path not in (CLUSTER, *snapshots)]
+    there = _inputs(manifests, arguments.namespace)
     judged = _inputs(arguments.files, arguments.namespace)
-    world = _cluster(arguments, settings) if CLUSTER in arguments.against else World(settings, complete=False)
+    world = World(settings, complete=bool(known) and all(one.complete for one in known))
+    world.apply(Put(value) for one in known for value in one.values)
     world.apply(Put(value) for value, _ in (*there.values, *judged.values))
-    failures = tuple(sorted((*there.failures, *there.problems, *judged.failures, *judged.problems)))
+    broken = [failure for one in known for failure in one.failures]
+    failures = tuple(sorted((*broken, *there.failures, *there.problems, *judged.failures, *judged.problems)))
+    for note in (note for one in known for note in one.notes):
+        say(f"note: {note}")
     for failure in failures:
         say(text.failure(failure))
-    return Gathered(world, subjects(judged.values), failures, judged.skipped)
+    policies = {v.ref: (v, place) for v, place in judged.values if isinstance(v, Policy)}
+    origin = _origin(known)
+    return Gathered(world, subjects(judged.values), tuple(policies.values()), failures, judged.skipped, origin)
 
 
-def _cluster(arguments: argparse.Namespace, settings: Settings) -> World:
-    """Read the cluster that the flags name. Without one of the kinds that decide there is no answer."""
+def _origin(known: Sequence[Known]) -> Origin:
+    """Return where the world comes from; of several the oldest, which answers are no newer than."""
+    oldest = min(known, key=lambda one: one.taken, default=None)
+    if oldest is None:
+        return Origin()
+    stale = oldest.taken < snapshot.now() - snapshot.STALE_AFTER
+    return Origin(oldest.taken.isoformat().replace("+00:00", "Z"), oldest.cluster, stale=stale)
+
+
+def _is_snapshot(path: str) -> bool:
+    try:
+        return path not in (CLUSTER, STDIN) and Path(path).is_file() and snapshot.is_snapshot(Path(path))
+    except OSError:
+        return False  # whoever reads it as a manifest says why it cannot be read
+
+
+def _snapshot(path: str) -> Known:
+    try:
+        return of_snapshot(path, snapshot.read(Path(path)))
+    except snapshot.NotASnapshot as error:
+        raise UsageError(f"{path}: not a snapshot that can be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+
+
+def _cluster(arguments: argparse.Namespace) -> Known:
+    """Read the cluster that the flags name."""
     import asyncio
 
+    from webhook.cli.progress import progress
     from webhook.cluster.errors import ClusterError
-    from webhook.wiring.live import OPTIONAL, Access, read_cluster
+    from webhook.wiring.known import of_cluster
+    from webhook.wiring.live import Access
+    from webhook.wiring.survey import survey
 
+    taken = snapshot.now()
     try:
-        world, missing = asyncio.run(read_cluster(Access(arguments.kubeconfig, arguments.context), settings))
+        with progress("reading the cluster") as told:
+            access = Access(arguments.kubeconfig, arguments.context)
+            return of_cluster(taken, asyncio.run(survey(access, lambda _, value: value, told)))
     except ClusterError as error:
         raise UsageError(f"--against cluster: {error}") from error
-    for kind, reason in missing.items():
-        if kind.name not in OPTIONAL:
-            raise UsageError(f"--against cluster: {kind} cannot be read: {reason}")
-        say(f"note: {kind} cannot be read: {reason}")
-    return world
 
 
 def read_settings(path: str | None, cni: str | None, mode: str | None = None, *, live: bool = False) -> Settings:

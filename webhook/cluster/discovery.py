@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.cluster.client import Connection
-from webhook.cluster.errors import ClusterError, GarbledError, NotServedError, cleaned
+from webhook.cluster.errors import UNREADABLE, ClusterError, GarbledError, NotServedError, cleaned
 from webhook.cluster.kinds import Kind
 
 T = TypeVar("T")
@@ -22,6 +22,16 @@ class Served(Struct, frozen=True):
 
     kinds: Mapping[Family, Kind] = {}
     troubles: Mapping[str, str] = {}
+
+    def trouble_of(self, family: Family) -> str | None:
+        """Return why it is not known whether a family is served; None where it is known."""
+        return None if family in self.kinds else self.troubles.get(family[0])
+
+
+def unread(family: Family) -> Kind:
+    """Return what stands for a kind of which only the group is known to be there."""
+    group, name = family
+    return Kind(f"{group}/-", name, name.lower(), namespaced=False)
 
 
 class _Version(Struct):
@@ -95,5 +105,5 @@ async def _kinds(connection: Connection, group: str, version: str) -> list[Kind]
 async def _read(connection: Connection, path: str, form: type[T]) -> T:
     try:
         return msgspec.json.decode(await connection.get(path, {}), type=form)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise GarbledError(f"`{path}` cannot be read: {cleaned(str(error))}") from error

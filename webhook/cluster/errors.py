@@ -9,6 +9,9 @@ import msgspec
 _LONGEST: Final = 300  # characters of somebody else's message: enough for any Status the API server writes
 
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding may raise
+
+
 class ClusterError(Exception):
     """Base of all; str() is fit to print."""
 
@@ -70,7 +73,7 @@ def refused(status: int, body: bytes, retry_after: str = "") -> RefusedError:
     try:
         said = msgspec.json.decode(body, type=_Status)
         text = said.message or said.reason
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         text = body[:_LONGEST].decode(errors="replace")
     seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
     message = f"HTTP {status}: {cleaned(text)}" if text.strip() else f"HTTP {status}"
@@ -81,7 +84,7 @@ def refused_in_stream(event: bytes) -> ClusterError:
     """Read the object of an `ERROR` event: a Status whose code says what the HTTP status could not say any more."""
     try:
         said = msgspec.json.decode(event, type=_Status)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         return GarbledError(f"an error event that cannot be read: {cleaned(str(error))}")
     return refused(said.code or 500, event)
 

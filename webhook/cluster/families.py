@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from webhook.cluster.discovery import Family, Served, served
+from webhook.cluster.discovery import Family, Served, served, unread
 from webhook.cluster.errors import ClusterError, ForbiddenError
 from webhook.cluster.kinds import DISCOVERY, Collection, Kind, collections
 from webhook.cluster.reflector import Reads, Reflector, jittered
@@ -67,10 +67,9 @@ class Families:
             if family not in self._kinds:
                 self._start(family, kind, group)
         troubles = {
-            Collection(Kind(f"{group_name}/-", name, name.lower(), namespaced=False)): reason
-            for group_name, reason in found.troubles.items()
-            for there, name in sorted(self._wanted)
-            if there == group_name and (there, name) not in self._kinds
+            Collection(unread(family)): reason
+            for family in self._wanted
+            if family not in self._kinds and (reason := found.trouble_of(family))
         }
         for where in [where for where in self._troubles if where not in troubles]:
             del self._troubles[where]

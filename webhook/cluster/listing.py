@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from webhook.cluster.client import BARE_LIST, WHOLE, Connection
-from webhook.cluster.errors import ExpiredError, ForbiddenError, GarbledError, NotServedError, cleaned
+from webhook.cluster.errors import UNREADABLE, ExpiredError, ForbiddenError, GarbledError, NotServedError, cleaned
 from webhook.cluster.kinds import KINDS, Collection, Kind, Raw, collections
 from webhook.cluster.shapes import Decoders, Page, controlled
 
@@ -91,13 +91,13 @@ class Reading(msgspec.Struct, frozen=True):
             return self.decoders.object(await self.connection.get(path, {}))
         except NotServedError:
             return None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise GarbledError(f"one of {self.where} cannot be read: {cleaned(str(error))}") from error
 
     def _decoded(self, body: bytes) -> Page:
         try:
             page = self.decoders.page(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise GarbledError(f"the list of {self.where} cannot be read: {cleaned(str(error))}") from error
         if not page.metadata.resource_version:
             raise GarbledError(f"the list of {self.where} has no resourceVersion")

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from webhook.cluster.client import BARE, WHOLE, Query
-from webhook.cluster.errors import GarbledError, UnreachableError, cleaned, refused_in_stream
+from webhook.cluster.errors import UNREADABLE, GarbledError, UnreachableError, cleaned, refused_in_stream
 from webhook.cluster.kinds import Raw
 from webhook.cluster.listing import Reading
 
@@ -65,7 +65,7 @@ def _event(line: bytes, reading: Reading) -> Event:
             raise refused_in_stream(bytes(wire.object))
         raw = reading.decoders.object(wire.object)
         version = raw["metadata"]["resourceVersion"]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise GarbledError(f"an event of {kind} cannot be read: {cleaned(str(error))}") from error
     except KeyError as error:
         raise GarbledError(f"an event of {kind} has no resourceVersion") from error

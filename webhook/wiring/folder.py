@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 from typing import Final
 
+from prometheus_client.registry import Collector
+
 from webhook.api.backend import Check
 from webhook.manifests import NoSuchPath
 from webhook.model.settings import Settings
@@ -35,6 +37,14 @@ class Folder:
     def view(self) -> View | None:
         """Return the world of the last time that every file could be read."""
         return self._world
+
+    def stale(self) -> str | None:
+        """Say what newer files cannot be used; None: the world is that of the files."""
+        return f"{self._path}: {self._problem}" if self._problem else None
+
+    def collectors(self) -> tuple[Collector, ...]:
+        """Return nothing: there is no watch."""
+        return ()
 
     def checks(self) -> tuple[Check, ...]:
         """Return one condition: there is a world. A newer one that cannot be read is a detail."""

@@ -8,12 +8,15 @@ from msgspec import Struct
 from prometheus_client.registry import Collector
 
 from webhook.api.backend import Check
-from webhook.cluster.client import connect
-from webhook.cluster.kinds import KINDS, Kind
+from webhook.cluster.client import Connection, connect
+from webhook.cluster.discovery import Served, served, unread
+from webhook.cluster.errors import ForbiddenError
+from webhook.cluster.kinds import KINDS, Collection, Kind
 from webhook.cluster.listing import read_once
 from webhook.cluster.state import Phase, Standing
 from webhook.cluster.watch import Pace, Watcher, clock
 from webhook.model.settings import Settings
+from webhook.wiring.gaps import FAMILIES
 from webhook.wiring.gauges import Gauges
 from webhook.wiring.mirror import Mirror
 from webhook.world import View, World
@@ -59,7 +62,7 @@ class Cluster:
     def stale(self) -> str | None:
         """Say what the world may be behind in, `pods not heard of for 130 s`; None: it is fresh."""
         now = self._clock()
-        ages = [(one.age(now) or 0.0, one.where) for one in self._required if one.kind.name not in OPTIONAL]
+        ages = [(one.age(now) or 0.0, one.where) for one in self._required if required(one.kind)]
         age, where = max(ages, default=(0.0, None))
         return f"{where} not heard of for {age:.0f} s" if age > self._stale_after else None
 
@@ -86,6 +89,7 @@ class Cluster:
             self._watcher = Watcher(
                 connection,
                 self._mirror,
+                families=FAMILIES,
                 namespaces=self._access.namespaces,
                 pace=self._pace,
                 clock=self._clock,
@@ -109,16 +113,35 @@ class Cluster:
         return Check(name, late or _usable(standing), detail)
 
 
+def required(kind: Kind) -> bool:
+    """Say whether nothing can be judged without a kind. Without others less is known, and said not to be."""
+    return kind in KINDS and kind.name not in OPTIONAL
+
+
 def _usable(standing: Standing) -> bool:
-    if standing.kind.name in OPTIONAL or standing.kind not in KINDS:
-        return standing.phase is not Phase.WAITING
-    return standing.phase.listed
+    return standing.phase.listed if required(standing.kind) else standing.phase is not Phase.WAITING
 
 
 async def read_cluster(access: Access, settings: Settings) -> tuple[World, dict[Kind, str]]:
-    """List a cluster once; return its world, and why for each kind that is missing in it. Raises ClusterError."""
+    """List a cluster once, with the policy families that it serves.
+
+    Return its world, and why for each kind that is missing in it (see `required`). Raises ClusterError.
+    """
     mirror = Mirror(World(settings, complete=not access.namespaces))
     async with connect(access.kubeconfig, access.context) as connection:
-        missing = await read_once(connection, mirror, namespaces=access.namespaces)
+        found = await _found(connection)
+        kinds = (*KINDS, *(found.kinds[family] for family in sorted(found.kinds)))
+        missing = await read_once(connection, mirror, kinds, access.namespaces)
+    missing |= {unread(family): reason for family in FAMILIES if (reason := found.trouble_of(family))}
+    for kind, reason in missing.items():
+        mirror.moved(Standing(Collection(kind), Phase.FORBIDDEN, reason))
     mirror.flush()
     return mirror.world, missing
+
+
+async def _found(connection: Connection) -> Served:
+    """Ask which policy families are served; who may not ask does not know of any."""
+    try:
+        return await served(connection, FAMILIES)
+    except ForbiddenError as error:
+        return Served(troubles={group: str(error) for group, _ in FAMILIES})

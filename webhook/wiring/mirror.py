@@ -11,6 +11,7 @@ from webhook.cluster.kinds import Collection
 from webhook.cluster.state import Standing
 from webhook.wire.objects import Projected, project
 from webhook.wire.shapes import Malformed
+from webhook.wiring.gaps import FAMILIES, Gaps
 from webhook.world import Change, Drop, Put, World
 from webhook.world.changes import key_of
 
@@ -37,6 +38,7 @@ class Mirror:
         self.troubles: Counter[str] = Counter()
         self._names: dict[str, Names] = {}
         self._seen: dict[Collection, Names] = {}
+        self._gaps = Gaps()
         self._pending: dict[Drop, Change] = {}
         self._timer: asyncio.Handle | None = None
 
@@ -54,7 +56,7 @@ class Mirror:
     def take(self, where: Collection, raws: list[Raw], remaining: int) -> None:  # noqa: ARG002 - for progress bars
         """Take some objects of a list."""
         seen = self._seen[where]
-        known = self._names.setdefault(where.kind.name, {})
+        known = self._names.setdefault(_word(where), {})
         changes = []
         for raw in raws:
             if (value := self._read(raw)) is None:
@@ -68,10 +70,10 @@ class Mirror:
     def end(self, where: Collection) -> None:
         """Hear that a list is complete: what was not in it is gone."""
         seen = self._seen.pop(where)
-        known = self._names.setdefault(where.kind.name, {})
+        known = self._names.setdefault(_word(where), {})
         for namespace in list(known) if not where.namespace else [where.namespace]:
             for name in known.get(namespace, set()) - seen.get(namespace, set()):
-                self._change(Drop(where.kind.name, namespace, name), None)
+                self._change(Drop(_word(where), namespace, name), None)
         self.lists[str(where.kind)] += 1
         _log.info("%s: %d listed", where, sum(map(len, seen.values())))
 
@@ -83,6 +85,7 @@ class Mirror:
     def moved(self, standing: Standing) -> None:
         """Hear that a collection changed its phase."""
         _log.info("%s: %s", standing.where, standing.phase.value)
+        self.world.apply(self._gaps.hear(standing))
 
     def trouble(self, where: Collection, reason: str) -> None:
         """Say that a collection cannot be read at the moment."""
@@ -93,6 +96,7 @@ class Mirror:
         """Drop a collection that is not there any more."""
         self.begin(where)
         self.end(where)
+        self.world.apply(self._gaps.forget(where))
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -135,6 +139,12 @@ class Mirror:
             return None
 
 
+def _word(where: Collection) -> str:
+    """Return what `key_of` calls the kind: one of a policy family with its group, for others have the same name."""
+    kind = where.kind
+    return f"{kind.name}.{kind.group}" if (kind.group, kind.name) in FAMILIES else kind.name
+
+
 def _name(where: Collection, raw: Raw) -> Drop:
     metadata = raw.get("metadata") or {}
-    return Drop(where.kind.name, str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+    return Drop(_word(where), str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))

@@ -21,6 +21,7 @@ from webhook.tls import TlsFiles
 from webhook.wiring.certificates import Certificates, Managed, utc
 from webhook.wiring.expiry import Expiry, WithCertificate
 from webhook.wiring.reviewer import Reviewer
+from webhook.wiring.settle import settle
 from webhook.wiring.source import Source
 
 _log: Final = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ def serve(source: Source, serving: Serving, on_ready: Callable[[str], object]) -
 
 async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Callable[[str], object]) -> None:
     drain, metrics = Drain(), Metrics()
+    for collector in source.collectors():
+        metrics.registry.register(collector)
     certificates = Certificates(serving.managed, files) if serving.managed else None
     expiry = _expiry(files, metrics, certificates)
     backend = WithCertificate(Reviewer(source, lambda: utc().date()), expiry)
@@ -71,6 +74,7 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
 
     async def announce(host: str, port: int) -> None:
         await source.ready()
+        settle()
         if certificates:
             await certificates.ready()
         on_ready(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from prometheus_client.registry import Collector
+
 from webhook.api.backend import Check
 from webhook.world import View
 
@@ -13,8 +15,16 @@ class Source(Protocol):
         """Return the world; None: it was never read in full, and nothing can be judged."""
         ...
 
+    def stale(self) -> str | None:
+        """Say in what the world may be behind what it is a picture of; None: in nothing. Stale, nothing is denied."""
+        ...
+
     def checks(self) -> tuple[Check, ...]:
         """Return the conditions of being ready."""
+        ...
+
+    def collectors(self) -> tuple[Collector, ...]:
+        """Return what Prometheus is told of this source."""
         ...
 
     async def ready(self) -> None:
