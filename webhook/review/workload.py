@@ -12,7 +12,12 @@ from webhook.world import View
 
 def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
     """Return the findings of one workload, in a stable order: worst first, then by id and dependency."""
-    judged = judge_workload(view, workload)
+    return review_judged(view, judge_workload(view, workload))
+
+
+def review_judged(view: View, judged: JudgedWorkload) -> tuple[Finding, ...]:
+    """Return the findings of a workload that was judged in `view`."""
+    workload = judged.workload
     found = list(check_declarations(judged, complete=view.complete))
     for part in (*judged.dependencies, *([judged.dns] if judged.dns else [])):
         if view.enforcer.enforces:

@@ -1,0 +1,31 @@
+"""One workload of a world that is there already: every answer, not only those that are bad."""
+
+from datetime import date
+
+from msgspec import Struct
+
+from webhook.checklist.declarations import malformed
+from webhook.explain import Judged, judge_workload
+from webhook.model.finding import Finding
+from webhook.model.objects import Workload
+from webhook.review.exemptions import exemptions, without_exempt
+from webhook.review.workload import review_judged
+from webhook.world import View
+
+
+class Audited(Struct, frozen=True):
+    """What a workload depends on, as judged, and the findings about it that no annotation exempts."""
+
+    workload: Workload
+    dependencies: tuple[Judged, ...]
+    findings: tuple[Finding, ...]
+    exempt: int = 0
+
+
+def audit_workload(view: View, workload: Workload, today: date) -> Audited:
+    """Judge a workload as a review of it would, whatever the mode of its namespace is."""
+    judged = judge_workload(view, workload)
+    granted, bad = exemptions(workload, today)
+    kept, exempt = without_exempt(review_judged(view, judged), granted)
+    findings = (*kept, *(malformed(workload.ref, item, "exempt") for item in bad))
+    return Audited(workload, judged.dependencies, findings, exempt)
