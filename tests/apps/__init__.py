@@ -9,7 +9,9 @@ from typing import Any, Final
 import yaml
 from msgspec import Struct
 
+from webhook.dependencies import parse, resolve
 from webhook.manifests import Document, read
+from webhook.model.dependency import Dependency
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, Settings
@@ -107,3 +109,9 @@ def findings(objects: Iterable[Raw], settings: Settings = DEFAULTS) -> tuple[Fin
 
 def told(found: Iterable[Finding]) -> frozenset[Told]:
     return frozenset((f.id, f.workload.short if f.workload else "", f.dependency or "") for f in found)
+
+
+def declared(world: World, workload: Workload) -> frozenset[str]:
+    """Return the canonical texts of what a workload declares."""
+    items = (item for note in workload.connects_to for item in parse(note.text))
+    return frozenset(resolve(world, workload, item).text for item in items if isinstance(item, Dependency))

@@ -16,6 +16,7 @@ COMMANDS: Final = {  # name -> what it does
     "check": "review manifests as the webhook would, policies included",
     "explain": "show one verdict step by step",
     "fix": "print the policies to apply, as YAML for `kubectl apply -f -`",
+    "annotate": "write inferred dependencies into manifests as annotations; comments and order stay",
     "matrix": "show every connection that is open, between workloads and to addresses outside",
     "demo": "play the story: a new service, two policies, a timeout, the fix",
 }
@@ -30,6 +31,9 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             parser.add_argument(
                 "--port", type=port, default=0, metavar="PORT", help="listen there (default: any free port)"
             )
+        case "annotate":
+            _world(parser)
+            parser.add_argument("--write", action="store_true", help="write the files (default: print a diff)")
         case _:
             _world(parser)
             if name == "explain":

@@ -31,7 +31,7 @@ def documents(file: str, data: bytes) -> Iterator[Document | Broken]:
         if file.endswith(".json") or _is_json(found, text):
             yield from found
             return
-    for line, chunk in _chunks(text):
+    for line, _, chunk in chunks(text):
         yield from _collect(file, _yaml(chunk, line), chunk)
 
 
@@ -64,8 +64,11 @@ def _collect(file: str, values: Iterator[tuple[int, object]], source: str = "") 
         yield Broken(file, error.line, error.reason + hint)
 
 
-def _chunks(text: str) -> Iterator[tuple[int, str]]:
-    """Cut YAML at its document markers, so that one document's error cannot reach another; with their first lines."""
+def chunks(text: str) -> Iterator[tuple[int, int, str]]:
+    """Cut YAML at its document markers, so that one document's error cannot reach another.
+
+    Each comes with its first line and with the place of its first character.
+    """
     starts = [match.start() for match in _SEPARATOR.finditer(text)]
     line = 1
     begin = 0
@@ -74,6 +77,7 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
         if end < len(text) and "%" in chunk and _DIRECTIVES.fullmatch(chunk):
             continue  # `%YAML 1.1` belongs to the document that it stands above
         if chunk:
-            yield line, chunk.removeprefix("\ufeff")
+            bare = chunk.removeprefix("\ufeff")
+            yield line, end - len(bare), bare
         line += chunk.count("\n")
         begin = end
