@@ -154,24 +154,28 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 def test_the_story_is_found_from_both_ends(run: Run) -> None:
     done = run("check", "-f", STORY, "--format", "json")
     assert done.code == 1
-    found = {(f["id"], f["workload"]["name"], f["dependency"]) for f in done.json["findings"]}
+    *about_workloads, about_policy = done.json["findings"]
+    found = {(f["id"], f["workload"]["name"], f["dependency"]) for f in about_workloads}
     assert found == {
         ("NP101", "web-api", "postgres.production:5432/TCP"),
         ("NP102", "web-api", "postgres.production:5432/TCP"),
     }
-    named = {f["id"]: [p["name"] for p in f["policies"]] for f in done.json["findings"]}
+    named = {f["id"]: [p["name"] for p in f["policies"]] for f in about_workloads}
     assert named == {"NP101": ["web-api-egress"], "NP102": ["default-deny-ingress"]}
-    assert done.json["summary"] == {"error": 2, "warning": 0, "info": 0, "checked": 3, "skipped": 0}
-    assert {f["location"]["file"] for f in done.json["findings"]} == {str(STORY / "web-api.yaml")}
+    assert done.json["summary"] == {"error": 2, "warning": 0, "info": 1, "checked": 3, "skipped": 0}
+    assert {f["location"]["file"] for f in about_workloads} == {str(STORY / "web-api.yaml")}
+    assert (about_policy["id"], about_policy["source"], about_policy["workload"]) == ("NP306", "policy", None)
+    assert about_policy["location"]["file"] == str(STORY / "production.yaml")
 
 
 def test_text_shows_where_and_sums_up(run: Run) -> None:
     done = run("check", "-f", STORY)
     lines = done.out.rstrip("\n").split("\n")
-    assert lines[0].startswith(
+    assert lines[0].startswith(f"{STORY}/production.yaml:42: info NP306 production/default-deny-ingress denies")
+    assert lines[2].startswith(
         f"{STORY}/web-api.yaml:2: error NP101 production/web-api -> production/postgres:5432/TCP"
     )
-    assert lines[-1] == "2 errors; 3 workloads checked"
+    assert lines[-1] == "2 errors, 1 info; 3 workloads checked"
     assert done.err == ""
 
 
@@ -199,7 +203,7 @@ def test_a_broken_document_is_named_and_the_rest_still_answered(run: Run, story:
     (story / "broken.yaml").write_text(BROKEN)
     done = run("check", "-f", story, "--format", "json")
     assert done.code == 2
-    assert len(done.json["findings"]) == 2
+    assert [f["id"] for f in done.json["findings"]] == ["NP101", "NP102", "NP306"]
     (error,) = done.json["errors"]
     assert error["file"] == str(story / "broken.yaml")
     assert error["line"] >= 5
@@ -229,14 +233,14 @@ def test_values_files_and_unknown_kinds_are_skipped_and_counted(run: Run, story:
     (story / "values.yaml").write_text("replicas: 3\n")
     (story / "crd.yaml").write_text("apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n")
     done = run("check", "-f", story)
-    assert done.out.endswith("2 errors; 3 workloads checked, 2 documents skipped\n")
+    assert done.out.endswith("2 errors, 1 info; 3 workloads checked, 2 documents skipped\n")
 
 
 def test_a_list_is_its_items(run: Run, story: Path) -> None:
     items = [d for f in sorted(story.glob("*.yaml")) for d in yaml.safe_load_all(f.read_text())]
     (story / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     done = run("check", "-f", story / "all.json", "--format", "json")
-    assert done.json["summary"] == {"error": 2, "warning": 0, "info": 0, "checked": 3, "skipped": 0}
+    assert done.json["summary"] == {"error": 2, "warning": 0, "info": 1, "checked": 3, "skipped": 0}
 
 
 def test_standard_input_is_a_dash() -> None:
@@ -266,7 +270,7 @@ def test_a_warning_fails_only_where_that_is_asked_for(run: Run, story: Path) -> 
     assert run("check", "-f", story).code == 0
     done = run("check", "-f", story, "--fail-on", "warning", "--format", "json")
     assert done.code == 1
-    assert [f["id"] for f in done.json["findings"]] == ["NP303"]
+    assert [f["id"] for f in done.json["findings"]] == ["NP303", "NP306"]
 
 
 def test_github_annotations_name_file_line_and_id(run: Run) -> None:

@@ -1,21 +1,20 @@
-"""`check`: review manifests as the webhook would."""
+"""`check`: review manifests as the webhook would, policies included."""
 
 import argparse
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
 import msgspec
 
-from webhook.checklist.declarations import malformed
 from webhook.cli.gather import Gathered, gather
 from webhook.cli.terminal import colour, emit
 from webhook.model.finding import Finding, Severity
-from webhook.model.objects import Workload
+from webhook.model.policy import Policy
 from webhook.report import github, json_, text
-from webhook.report.run import Summary
-from webhook.review import review_workload
-from webhook.review.exemptions import exemptions, without_exempt
-from webhook.world import View
+from webhook.report.run import Failure, Summary
+from webhook.review.audit import audit_workload
+from webhook.review.policies import review_policies
 
 _THRESHOLD: Final = {"error": Severity.ERROR, "warning": Severity.WARNING, "info": Severity.INFO}
 
@@ -32,22 +31,31 @@ def run(arguments: argparse.Namespace) -> int:
             emit(github.annotations(findings, gathered.failures))
         case _:
             emit(text.check(findings, gathered.failures, summary, text.coloured if colour() else text.plain))
-    if gathered.failures:
+    return exit_code(findings, gathered.failures, arguments.fail_on)
+
+
+def exit_code(findings: Iterable[Finding], failures: Sequence[Failure], fail_on: str) -> int:
+    """Return 2 where something could not be read, else 1 where a finding is at or above `--fail-on`, else 0."""
+    if failures:
         return 2
-    threshold = _THRESHOLD.get(arguments.fail_on)
+    threshold = _THRESHOLD.get(fail_on)
     return int(threshold is not None and any(finding.severity >= threshold for finding in findings))
 
 
 def review(gathered: Gathered, today: date) -> list[Finding]:
     """Return the findings of every subject, where it stands; without those that an annotation exempts."""
-    return [
+    workloads = [
         msgspec.structs.replace(finding, location=subject.location)
         for subject in gathered.subjects
-        for finding in _of_workload(gathered.world, subject.workload, today)
+        for finding in audit_workload(gathered.world, subject.workload, today).findings
     ]
+    return workloads + policy_findings(gathered, [policy for policy, _ in gathered.policies])
 
 
-def _of_workload(view: View, workload: Workload, today: date) -> list[Finding]:
-    granted, bad = exemptions(workload, today)
-    kept, _ = without_exempt(review_workload(view, workload), granted)
-    return [*kept, *(malformed(workload.ref, item, "exempt") for item in bad)]
+def policy_findings(gathered: Gathered, policies: Iterable[Policy]) -> list[Finding]:
+    """Return the findings of policies, where they stand in what is judged."""
+    places = {policy.ref: place for policy, place in gathered.policies}
+    return [
+        msgspec.structs.replace(finding, location=places.get(finding.policies[0].at(None)))
+        for finding in review_policies(gathered.world, policies)
+    ]

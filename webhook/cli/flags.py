@@ -7,7 +7,12 @@ from typing import Final
 from webhook.cli.readers import dns_label, dns_name, lifetime, listen, port, seconds, secret
 
 FORMATS: Final = ("text", "json", "github")
-_FORMATS_OF: Final = {"check": FORMATS, "matrix": ("text", "json", "dot", "markdown")}
+_FORMATS_OF: Final = {
+    "check": FORMATS,
+    "matrix": ("text", "json", "dot", "markdown"),
+    "audit": ("text", "json", "markdown"),
+}
+_BY_SEVERITY: Final = frozenset({"check", "audit"})  # what findings cost, not what an answer is
 NEVER: Final = "never"
 FAIL_ON: Final = ("error", "warning", "info", NEVER)
 
@@ -16,6 +21,8 @@ COMMANDS: Final = {  # name -> what it does
     "check": "review manifests as the webhook would, policies included",
     "explain": "show one verdict step by step",
     "fix": "print the policies to apply, as YAML for `kubectl apply -f -`",
+    "audit": "judge every declared dependency of a cluster, of a snapshot or of files",
+    "snapshot": "write what the evaluator needs of a cluster into a file, for use without it; never a Secret",
     "annotate": "write inferred dependencies into manifests as annotations; comments and order stay",
     "matrix": "show every connection that is open, between workloads and to addresses outside",
     "demo": "play the story: a new service, two policies, a timeout, the fix",
@@ -31,6 +38,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             parser.add_argument(
                 "--port", type=port, default=0, metavar="PORT", help="listen there (default: any free port)"
             )
+        case "snapshot":
+            _snapshot(parser)
         case "annotate":
             _world(parser)
             parser.add_argument("--write", action="store_true", help="write the files (default: print a diff)")
@@ -50,8 +59,8 @@ def _world(parser: argparse.ArgumentParser) -> None:
         help="manifests to judge; a DIR is read with its sub-folders (*.yaml *.yml *.json); repeatable",
     )  # fmt: skip
     group.add_argument(
-        "--against", action="append", default=[], metavar="PATH|cluster",
-        help="what is there already: manifests, or the cluster of the kubeconfig; repeatable",
+        "--against", action="append", default=[], metavar="PATH|SNAPSHOT|cluster",
+        help="what is there already: manifests, a snapshot, or the cluster of the kubeconfig; repeatable",
     )  # fmt: skip
     group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
     _settings(group)
@@ -68,10 +77,21 @@ def _kubeconfig(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--context", metavar="NAME", help="its context (default: the current one)")
 
 
+def _snapshot(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", required=True, metavar="FILE|-", help="where to write it: x.json.gz")
+    parser.add_argument(
+        "-n", "--namespace", dest="namespaces", action="append", default=[], type=dns_label, metavar="NS",
+        help="only what is in this namespace; repeatable (default: everything)",
+    )  # fmt: skip
+    _kubeconfig(parser.add_argument_group("the cluster"))
+
+
 def _output(parser: argparse.ArgumentParser, name: str) -> None:
     group = parser.add_argument_group("what to print")
     group.add_argument("--format", choices=_FORMATS_OF.get(name, FORMATS[:2]), default="text", help="default: text")
-    says = "exit 1 from this severity on (default: error)" if name == "check" else "`never`: exit 0 whatever is found"
+    says = "`never`: exit 0 whatever is found"
+    if name in _BY_SEVERITY:
+        says = "exit 1 from this severity on (default: error)"
     group.add_argument("--fail-on", choices=FAIL_ON, default="error", help=says)
 
 

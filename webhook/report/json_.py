@@ -120,6 +120,11 @@ def failure(one: Failure) -> Record:
 
 
 def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary) -> str:
+    """Return check's object as text."""
+    return render(checked(findings, errors, summary))
+
+
+def checked(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary) -> Record:
     """Return check's object."""
     counts = {
         "error": summary.error,
@@ -128,9 +133,7 @@ def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summa
         "checked": summary.checked,
         "skipped": summary.skipped,
     }
-    return render(
-        {"findings": [finding(f) for f in findings], "errors": [failure(e) for e in errors], "summary": counts}
-    )
+    return {"findings": [finding(f) for f in findings], "errors": [failure(e) for e in errors], "summary": counts}
 
 
 def fix(

@@ -36,3 +36,14 @@ class Summary(Struct, frozen=True):
             checked=checked,
             skipped=skipped,
         )
+
+
+class Origin(Struct, frozen=True):
+    """Where a world comes from. `taken`: when (RFC 3339), None for files; `cluster`: its API server's address.
+
+    `stale`: so long ago that the cluster may look different by now.
+    """
+
+    taken: str | None = None
+    cluster: str = ""
+    stale: bool = False

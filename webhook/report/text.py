@@ -49,15 +49,15 @@ def where(place: Location | None) -> str:
 def total(summary: Summary, broken: int, paint: Paint = plain) -> str:
     """Return `2 errors, 1 warning; 3 workloads checked, 1 document skipped`."""
     found = [
-        paint(style, _count(number, style)) if style != "info" else f"{number} info"
+        paint(style, count(number, style)) if style != "info" else f"{number} info"
         for style, number in (("error", summary.error), ("warning", summary.warning), ("info", summary.info))
         if number
     ]
-    done = [_count(summary.checked, "workload") + " checked"]
+    done = [count(summary.checked, "workload") + " checked"]
     if summary.skipped:
-        done.append(_count(summary.skipped, "document") + " skipped")
+        done.append(count(summary.skipped, "document") + " skipped")
     if broken:
-        done.append(paint("error", _count(broken, "document") + " unreadable"))
+        done.append(paint("error", count(broken, "document") + " unreadable"))
     return f"{', '.join(found) or paint('good', 'no findings')}; {', '.join(done)}"
 
 
@@ -74,7 +74,7 @@ def _fixes(manifests: Iterable[Manifest]) -> str:
     names = [_manifest_name(manifest) for manifest in manifests]
     if not names:
         return ""
-    return f"add {_count(len(names), 'NetworkPolicy')} {', '.join(names)}; "
+    return f"add {count(len(names), 'NetworkPolicy')} {', '.join(names)}; "
 
 
 def _manifest_name(manifest: Manifest) -> str:
@@ -87,10 +87,11 @@ def _place(finding: Finding) -> tuple[str, int, int, tuple[str, str, str]]:
     return (place.file, place.line, -finding.severity, finding.identity)
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Return `1 policy`, `2 policies`, `3 workloads`."""
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
-__all__ = ["Paint", "Severity", "block", "check", "coloured", "failure", "plain", "total", "where"]
+__all__ = ["Paint", "Severity", "block", "check", "coloured", "count", "failure", "plain", "total", "where"]

@@ -1,0 +1,79 @@
+"""`audit`: every declared dependency of a world, whoever applied it and when."""
+
+import argparse
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from webhook.cli.check import exit_code, policy_findings
+from webhook.cli.gather import CLUSTER, Gathered, gather
+from webhook.cli.progress import progress
+from webhook.cli.terminal import colour, emit
+from webhook.manifests import dump
+from webhook.model.finding import Finding, Location
+from webhook.model.objects import Workload
+from webhook.model.refs import WorkloadRef
+from webhook.report import audit as report
+from webhook.report import audit_markdown, text
+from webhook.report.run import Summary
+from webhook.review.audit import Audited, audit_workload
+from webhook.review.policies import review_namespaces
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print verdicts and findings; 1 where one is at or above `--fail-on`, 2 where something could not be read."""
+    if not arguments.files and not arguments.against:
+        arguments.against = [CLUSTER]
+    gathered = gather(arguments, judging=False)
+    found = audit(gathered, datetime.now(UTC).date())
+    match arguments.format:
+        case "json":
+            emit(report.record(found))
+        case "markdown":
+            emit(audit_markdown.markdown(found, dump))
+        case _:
+            emit(report.text(found, text.coloured if colour() else text.plain))
+    return exit_code(found.findings, gathered.failures, arguments.fail_on)
+
+
+def audit(gathered: Gathered, today: date) -> report.Audit:
+    """Judge everything that is there."""
+    world = gathered.world
+    every = list(_audited(gathered, today))
+    places = {subject.workload.ref: subject.location for subject in gathered.subjects}
+    namespaces = dict.fromkeys(one.workload.ref.namespace for one in every)
+    policies = [policy for name in world.namespaces() for _, policy in sorted(world.policies(name).items())]
+    findings = (
+        *(_placed(finding, places) for one in every for finding in one.findings),
+        *policy_findings(gathered, policies),
+        *review_namespaces(world, namespaces),
+    )
+    return report.Audit(
+        gathered.origin,
+        world.enforcer.name,
+        tuple(report.rows(every)),
+        findings,
+        gathered.failures,
+        Summary.of(findings, checked=len(every), skipped=gathered.skipped),
+        sum(one.exempt for one in every),
+    )
+
+
+def _audited(gathered: Gathered, today: date) -> Iterator[Audited]:
+    """Yield the answers for what no controller made: it made the others, and they are reviewed by it."""
+    workloads = sorted((w for w in gathered.world.workloads() if w.owner is None), key=_order)
+    with progress("judging workloads") as told:
+        for number, workload in enumerate(workloads, 1):
+            yield audit_workload(gathered.world, workload, today)
+            told(number, len(workloads))
+
+
+def _order(workload: Workload) -> tuple[str, str, str]:
+    ref = workload.ref
+    return ref.namespace, ref.kind, ref.name
+
+
+def _placed(finding: Finding, places: dict[WorkloadRef, Location]) -> Finding:
+    place = places.get(finding.workload) if finding.workload else None
+    return msgspec.structs.replace(finding, location=place) if place else finding

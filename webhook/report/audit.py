@@ -1,0 +1,129 @@
+"""What an audit found: every dependency of a world with its verdict, and the findings; as text and as JSON."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.model.dependency import Source
+from webhook.model.finding import Finding
+from webhook.model.refs import WorkloadRef
+from webhook.model.verdict import Verdict
+from webhook.report import json_
+from webhook.report.run import Failure, Origin, Summary
+from webhook.report.safe import clean
+from webhook.report.text import Paint, block, count, plain, total
+from webhook.report.warnings import order
+from webhook.review.audit import Audited
+
+STYLES: Final = {Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UNKNOWN: "dim", Verdict.ALLOWED: "good"}
+
+
+class Row(Struct, frozen=True):
+    """One dependency of one workload; `findings`: the ids of those about it."""
+
+    workload: WorkloadRef
+    dependency: str
+    source: Source
+    verdict: Verdict
+    findings: tuple[str, ...] = ()
+
+
+class Audit(Struct, frozen=True):
+    """The whole of it. `enforcer`: who enforces policy; `exempt`: how many findings somebody answered for."""
+
+    origin: Origin
+    enforcer: str
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+    errors: tuple[Failure, ...]
+    summary: Summary
+    exempt: int = 0
+
+
+def rows(audited: Iterable[Audited]) -> Iterator[Row]:
+    """Yield the dependencies, as their workloads come."""
+    for one in audited:
+        ids: dict[str | None, list[str]] = {}
+        for finding in one.findings:
+            ids.setdefault(finding.dependency, []).append(finding.id)
+        for judged in one.dependencies:
+            about = tuple(ids.get(judged.text, ()))
+            yield Row(one.workload.ref, judged.text, judged.source, judged.verdict, about)
+
+
+def record(audit: Audit) -> str:
+    """Return the JSON: check's object with `dependencies` and `world` (design.md §7)."""
+    whole = json_.checked(order(audit.findings), audit.errors, audit.summary)
+    whole["dependencies"] = [
+        {
+            "workload": json_.workload(row.workload),
+            "dependency": row.dependency,
+            "source": row.source,
+            "verdict": row.verdict,
+            "findings": list(row.findings),
+        }
+        for row in audit.rows
+    ]
+    origin = audit.origin
+    whole["world"] = {"taken": origin.taken, "cni": audit.enforcer, "stale": origin.stale}
+    return json_.render(whole)
+
+
+def text(audit: Audit, paint: Paint = plain) -> str:
+    """Return where the world is from, the findings, a line for each namespace, and two that sum up."""
+    lines = [paint("bold", world(audit)), ""]
+    lines += [block(finding, paint) for finding in order(audit.findings)]
+    lines += [""] if audit.findings else []
+    lines += [*_namespaces(audit, paint), summed(audit, paint)]
+    exempted = f", {count(audit.exempt, 'finding')} exempted" if audit.exempt else ""
+    return "\n".join([*lines, total(audit.summary, len(audit.errors), paint) + exempted])
+
+
+def world(audit: Audit) -> str:
+    """Return what was looked at: `cluster https://... as of 2026-11-21T01:02:03Z; calico enforces policy`."""
+    origin = audit.origin
+    of = f"cluster {clean(origin.cluster)} as of {origin.taken}" if origin.taken else "manifests"
+    old = " (more than a day old: it may look different by now)" if origin.stale else ""
+    return f"{of}{old}; policy as enforced by: {clean(audit.enforcer)}"
+
+
+def verdicts(some: Iterable[Row]) -> Counter[Verdict]:
+    """Return how many dependencies got which verdict."""
+    return Counter(row.verdict for row in some)
+
+
+def by_namespace(audit: Audit) -> dict[str, list[Row]]:
+    """Return the rows of each namespace, by its name."""
+    found: dict[str, list[Row]] = {}
+    for row in audit.rows:
+        found.setdefault(row.workload.namespace, []).append(row)
+    return dict(sorted(found.items()))
+
+
+def summed(audit: Audit, paint: Paint = plain) -> str:
+    """Return `12 dependencies: 9 allowed, 3 denied`."""
+    found = verdicts(audit.rows)
+    each = [paint(STYLES[verdict], f"{found[verdict]} {verdict}") for verdict in Verdict if found[verdict]]
+    number = f"{len(audit.rows)} {'dependency' if len(audit.rows) == 1 else 'dependencies'}"
+    return number + (f": {', '.join(each)}" if each else "")
+
+
+def _namespaces(audit: Audit, paint: Paint) -> Iterator[str]:
+    spaces = by_namespace(audit)
+    if not spaces:
+        return
+    width = max(len("NAMESPACE"), *(len(clean(name)) for name in spaces))
+    heads = [f"{verdict.value.upper():>8}" for verdict in Verdict]
+    yield paint("bold", f"{'NAMESPACE':{width}}  WORKLOADS  {'  '.join(heads)}")
+    for name, some in spaces.items():
+        found = verdicts(some)
+        cells = [_number(found[verdict], verdict, paint) for verdict in Verdict]
+        yield f"{clean(name):{width}}  {len({row.workload for row in some}):>9}  {'  '.join(cells)}"
+    yield ""
+
+
+def _number(number: int, verdict: Verdict, paint: Paint) -> str:
+    cell = f"{number or '-':>8}"
+    return paint(STYLES[verdict], cell) if number else cell

@@ -1,0 +1,225 @@
+"""One object of a cluster -> what a snapshot keeps of it, and back.
+
+Kept is what the core reads, by name; whatever is not listed here never gets out. Of what containers are told (env,
+command lines, ConfigMaps) only hosts and ports remain, as hints; of annotations only this product's, without user
+info in URLs.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import structs
+
+from webhook.dependencies.grammar import MOST_ITEMS, parse, shown
+from webhook.dependencies.items import is_url, items
+from webhook.model.dependency import Malformed as Unclear
+from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse, Mention
+from webhook.model.objects import Pod, Workload
+from webhook.model.settings import CONNECTS_TO, PREFIX
+from webhook.wire.objects import Projected, kind_of, project
+
+Raw = Mapping[str, Any]
+Record = dict[str, Any]
+Form = Mapping[str, Any] | Callable[[Any], Any] | None  # what to keep of an object, what to make of a value; None: all
+T = TypeVar("T")
+
+_USER_INFO: Final = re.compile(r"://\S*@")
+_AUTHORITY: Final = re.compile(r"(?P<scheme>[^:/]+:(?:[^:/]+:)?//)(?P<authority>[^/?#\\;\s]*)")
+_ENFORCING: Final = "--enable-network-policy"  # the one argument that tells who enforces policy
+_MAY_BE_SECRET: Final = frozenset({"headers", "headerMatches", "secret"})  # of Cilium's HTTP rules; no packet has them
+
+
+# -- out ---------------------------------------------------------------------------------------------------------------
+
+
+def minimal(raw: Raw, value: Projected) -> Record:
+    """Return what a snapshot keeps of `raw`, of which `project` made `value`."""
+    kind = kind_of(raw)
+    form = _FORMS.get(kind or "", _FOREIGN)
+    if isinstance(value, Workload) and value.owner is not None and kind == "ReplicaSet":
+        form = _OWNED  # all that is asked of it is whose it is
+    kept: Record = _pruned(raw, {"apiVersion": None, "kind": None, **form})
+    match value:
+        case Workload(hints=hints) | Pod(bare=Workload(hints=hints)) if hints:
+            kept["hints"] = [_told(one) for one in hints]
+        case ConfigMap(entries=entries):
+            kept["hints"] = [msgspec.to_builtins(one) for one in entries]
+        case _:
+            pass
+    return kept
+
+
+def _pruned(value: Any, form: Form) -> Any:  # noqa: ANN401 - any JSON value
+    if form is None:
+        return value
+    if not isinstance(form, Mapping):
+        return form(value)
+    if isinstance(value, list):
+        return [_pruned(item, form) for item in value]
+    if not isinstance(value, Mapping):
+        return None
+    kept = ((key, _pruned(value[key], of)) for key, of in form.items() if value.get(key) is not None)
+    return {key: item for key, item in kept if item not in (None, {}, [])}
+
+
+def _ours(annotations: object) -> Record:
+    """Return this product's annotations, without what may be a password."""
+    if not isinstance(annotations, Mapping):
+        return {}
+    ours = {key: text for key, text in annotations.items() if key.startswith(PREFIX) and isinstance(text, str)}
+    return {key: declared(text) if key == CONNECTS_TO else _USER_INFO.sub("://", text) for key, text in ours.items()}
+
+
+def declared(text: str) -> str:
+    """Return an annotation's items, one a line, that mean the same: URLs without user info, path and query."""
+    lines = []
+    for position, item in enumerate(items(text), 1):
+        if position > MOST_ITEMS + 1:
+            break
+        lines.append(_safe(item))
+    return "\n".join(lines)
+
+
+def _safe(item: str) -> str:
+    meant = parse(item)
+    if any(isinstance(one, Unclear) for one in meant):
+        return shown(item)
+    if not is_url(item):
+        return item
+    found = _AUTHORITY.match(item)
+    bare = f"{found['scheme']}{found['authority'].rpartition('@')[2]}/" if found else ""
+    return bare if parse(bare) == meant else shown(item)
+
+
+def _flags(words: object) -> list[str]:
+    """Return the arguments of a CNI's agent that say whether it enforces policy."""
+    if not isinstance(words, list):
+        return []
+    return [word for word in words if isinstance(word, str) and word.startswith(_ENFORCING)]
+
+
+def _without_headers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    match value:
+        case Mapping():
+            return {key: _without_headers(item) for key, item in value.items() if key not in _MAY_BE_SECRET}
+        case list():
+            return [_without_headers(item) for item in value]
+        case _:
+            return value
+
+
+_OWNER: Final[Form] = dict.fromkeys(("apiVersion", "kind", "name", "controller"))
+_NAME: Final = dict.fromkeys(("name", "namespace"))
+_META: Final = {
+    **_NAME,
+    "labels": None,
+    "annotations": _ours,
+    "ownerReferences": _OWNER,
+    "deletionTimestamp": None,
+}
+_PORT: Final[Form] = dict.fromkeys(("name", "port", "protocol", "targetPort", "containerPort"))
+_CONTAINER: Final[Form] = {"ports": _PORT, "restartPolicy": None}
+_POD_SPEC: Final = {
+    **dict.fromkeys(("nodeName", "hostNetwork", "dnsPolicy", "serviceAccountName", "subdomain")),
+    "containers": _CONTAINER,
+    "initContainers": _CONTAINER,
+}
+
+
+def _template(container: Form) -> dict[str, Form]:
+    containers = {"containers": container, "initContainers": container}
+    return {"metadata": {"labels": None, "annotations": _ours}, "spec": {**_POD_SPEC, **containers}}
+
+
+def _workload(container: Form = _CONTAINER) -> dict[str, Form]:
+    spec = {**dict.fromkeys(("replicas", "selector", "serviceName")), "template": _template(container)}
+    return {"metadata": _META, "spec": spec, "status": {"desiredNumberScheduled": None}}
+
+
+_OWNED: Final[dict[str, Form]] = {"metadata": _META}
+_FOREIGN: Final[dict[str, Form]] = {"metadata": _NAME, "spec": _without_headers, "specs": _without_headers}
+_FORMS: Final[dict[str, dict[str, Form]]] = {
+    "Namespace": {"metadata": {"name": None, "labels": None}},
+    "Node": {
+        "metadata": {"name": None, "labels": None},
+        "spec": {"podCIDR": None, "podCIDRs": None},
+        "status": {"addresses": {"type": None, "address": None}},
+    },
+    "Pod": {
+        "metadata": _META,
+        "spec": _POD_SPEC,
+        "status": {"phase": None, "podIP": None, "podIPs": {"ip": None}},
+    },
+    "Service": {
+        "metadata": {**_NAME, "labels": None},
+        "spec": {
+            **dict.fromkeys(("type", "externalName", "externalIPs", "clusterIP", "clusterIPs", "ipFamilies")),
+            **dict.fromkeys(("selector", "internalTrafficPolicy", "publishNotReadyAddresses")),
+            "ports": _PORT,
+        },
+        "status": {"loadBalancer": {"ingress": {"ip": None}}},
+    },
+    "EndpointSlice": {
+        "metadata": {**_NAME, "labels": None},
+        "addressType": None,
+        "endpoints": {"addresses": None, "conditions": {"ready": None}},
+        "ports": _PORT,
+    },
+    "ConfigMap": {"metadata": _NAME},
+    "NetworkPolicy": {"metadata": {**_NAME, "annotations": _ours}, "spec": None},
+    "CronJob": {"metadata": _META, "spec": {"jobTemplate": {"spec": {"template": _template(_CONTAINER)}}}},
+    "DaemonSet": _workload({"ports": _PORT, "restartPolicy": None, "args": _flags}),
+    **dict.fromkeys(("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"), _workload()),
+}
+
+
+# -- and back ----------------------------------------------------------------------------------------------------------
+
+
+def restored(record: Raw) -> Projected | None:
+    """Return the value that a record of `minimal` stands for; None: no kind of ours.
+
+    Raises Malformed, and msgspec.ValidationError for hints that are none.
+    """
+    value = project(record)
+    match value:
+        case Workload():
+            return structs.replace(value, hints=_containers(record))
+        case Pod(bare=Workload() as bare):
+            return structs.replace(value, bare=structs.replace(bare, hints=_containers(record)))
+        case ConfigMap():
+            entries = msgspec.convert(record.get("hints", ()), tuple[Hint, ...])
+            return structs.replace(value, entries=entries)
+        case _:
+            return value
+
+
+def _containers(record: Raw) -> tuple[ContainerHints, ...]:
+    return tuple(map(_hinted, msgspec.convert(record.get("hints", ()), list[_Told])))
+
+
+class _Given(msgspec.Struct, omit_defaults=True):
+    """One of what a container is given; what sort it is, the key says."""
+
+    hint: Hint | None = None
+    map: MapUse | None = None
+
+
+class _Told(msgspec.Struct, omit_defaults=True):
+    """`ContainerHints` as JSON."""
+
+    given: list[_Given] = []
+    said: tuple[Mention, ...] = ()
+
+
+def _told(hints: ContainerHints) -> Record:
+    given = [_Given(map=one) if isinstance(one, MapUse) else _Given(hint=one) for one in hints.given]
+    record: Record = msgspec.to_builtins(_Told(given, hints.said))
+    return record
+
+
+def _hinted(told: _Told) -> ContainerHints:
+    given = tuple(one for each in told.given for one in (each.hint, each.map) if one is not None)
+    return ContainerHints(given, told.said)

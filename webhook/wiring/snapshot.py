@@ -1,0 +1,189 @@
+"""A snapshot: what the evaluator needs of a cluster, as one file (gzip of JSON), never a Secret.
+
+```
+{"format": "netpol-preflight/1", "taken": RFC 3339, "cluster": the API server's address,
+ "namespaces": [what it was limited to], "kinds": {"Pod": "ok", "Deployment.apps": "forbidden", ...: "absent"},
+ "objects": [...]}
+```
+Objects stand in the API's own spelling, cut down to what policy can see, sorted by kind, namespace and name.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Annotated, Final, Literal, NoReturn
+
+import msgspec
+from msgspec import Meta, Struct
+
+from webhook.model.foreign import Gap
+from webhook.wire import foreign
+from webhook.wire.objects import Projected
+from webhook.wire.shapes import Malformed
+from webhook.wiring.minimal import Record, restored
+
+FORMAT: Final = "netpol-preflight/1"
+LARGEST: Final = 512 << 20  # bytes of JSON; 100,000 pods with all that belongs to them take a tenth
+STALE_AFTER: Final = timedelta(days=1)  # a cluster changes with every deployment, and most see one a day
+State = Literal["ok", "forbidden", "absent"]
+_GZIP: Final = b"\x1f\x8b"
+_PLAIN: Final = b'"format":"netpol-preflight/'  # of one that somebody unpacked
+_HEAD: Final = 4_096
+NETWORK_POLICY: Final = "NetworkPolicy.networking.k8s.io"
+UNNEEDED: Final = frozenset({"Node", "ConfigMap"})  # without them nothing is judged wrong, only less is known
+
+
+class NotASnapshot(Exception):  # noqa: N818 - what the file is
+    """The file is no snapshot that can be read; str() says why."""
+
+
+class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """The whole file. `namespaces`: what it was limited to; empty: nothing."""
+
+    format: str = FORMAT
+    taken: Annotated[datetime, Meta(tz=True)]
+    cluster: str
+    namespaces: tuple[str, ...] = ()
+    kinds: dict[str, State]
+    objects: list[Record]
+
+    def stale(self, now: datetime) -> bool:
+        """Say whether the cluster may look different by now."""
+        return now - self.taken > STALE_AFTER
+
+
+class _Head(Struct):
+    format: str = ""
+
+
+def kind_name(kind: str, group: str) -> str:
+    """Return `Pod`, `Deployment.apps`: what apimachinery calls a GroupKind."""
+    return f"{kind}.{group}" if group else kind
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def pack(snapshot: Snapshot) -> bytes:
+    """Return the file's content. The same snapshot gives the same bytes."""
+    ordered = msgspec.structs.replace(snapshot, objects=sorted(snapshot.objects, key=_place))
+    return gzip.compress(msgspec.json.encode(ordered, order="deterministic"), compresslevel=6, mtime=0)
+
+
+def _place(record: Record) -> tuple[str, str, str, str]:
+    metadata = record["metadata"]
+    return record["apiVersion"], record["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def write(snapshot: Snapshot, path: Path) -> int:
+    """Write the file, or leave what was there; return its size in bytes. Raises OSError."""
+    data = pack(snapshot)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return len(data)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def is_snapshot(path: Path) -> bool:
+    """Say whether a file means to be a snapshot, packed or not. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    return head.startswith(_GZIP) or _PLAIN in head.replace(b" ", b"")
+
+
+def read(path: Path) -> Snapshot:
+    """Read a snapshot. Raises NotASnapshot, OSError."""
+    with path.open("rb") as file:
+        return unpack(file)
+
+
+def unpack(file: IO[bytes]) -> Snapshot:
+    """Read a snapshot out of an open file. Raises NotASnapshot."""
+    data = _unzipped(file)
+    try:
+        head = msgspec.json.decode(data, type=_Head)
+        if head.format != FORMAT:
+            _refuse(f"its format is `{_shown(head.format)}`: expected `{FORMAT}`")
+        return msgspec.json.decode(data, type=Snapshot)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotASnapshot(_shown(str(error)[:1].lower() + str(error)[1:])) from error
+    except RecursionError as error:
+        raise NotASnapshot("it is nested too deep") from error
+
+
+def _unzipped(file: IO[bytes]) -> bytes:
+    start = file.read(len(_GZIP))
+    file.seek(0)
+    try:
+        data = gzip.GzipFile(fileobj=file).read(LARGEST + 1) if start == _GZIP else file.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise NotASnapshot(f"it cannot be unpacked: {_shown(str(error))}") from error
+    if len(data) > LARGEST:
+        _refuse(f"it holds more than {LARGEST >> 20} MiB")
+    return data
+
+
+def _refuse(why: str) -> NoReturn:
+    raise NotASnapshot(why)
+
+
+def _shown(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:200])
+
+
+# -- the world in it ---------------------------------------------------------------------------------------------------
+
+
+class Contents(Struct):
+    """What a world is made of. `broken`: objects that cannot be read, as `objects[3]: why`."""
+
+    values: list[Projected] = []
+    broken: list[str] = []
+
+
+def contents(snapshot: Snapshot) -> Contents:
+    """Return the values of a snapshot's objects."""
+    found = Contents()
+    for index, record in enumerate(snapshot.objects):
+        try:
+            value = restored(record)
+        except (Malformed, msgspec.ValidationError) as error:
+            found.broken.append(f"objects[{index}]: {_shown(str(error))}")
+            continue
+        if value is not None:
+            found.values.append(value)
+    return found
+
+
+def gaps(kinds: Mapping[str, State], reasons: Mapping[str, str]) -> Iterator[Gap]:
+    """Yield a gap for each kind of policy that may not be read: what it may select cannot be judged."""
+    for group, kind in (("networking.k8s.io", "NetworkPolicy"), *foreign.KINDS):
+        name = kind_name(kind, group)
+        if kinds.get(name) == "forbidden":
+            yield Gap(kind, group, reasons.get(name, "forbidden when the snapshot was taken"))
+
+
+def lost(kinds: Mapping[str, State]) -> Iterator[str]:
+    """Yield kinds that may not be read and are no policies, so that what is not there may exist all the same."""
+    policies = {NETWORK_POLICY, *(kind_name(kind, group) for group, kind in foreign.KINDS)}
+    for name, state in kinds.items():
+        if state == "forbidden" and name not in policies and name not in UNNEEDED:
+            yield name
+
+
+def forbidden(kinds: Mapping[str, State]) -> list[str]:
+    """Return the kinds that may not be read, sorted."""
+    return sorted(name for name, state in kinds.items() if state == "forbidden")
+
+
+def now() -> datetime:
+    """Return the time of day to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
