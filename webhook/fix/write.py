@@ -9,7 +9,7 @@ from webhook.fix.needs import Need
 from webhook.fix.selectors import Chosen, choose, shapes_of
 from webhook.model.addresses import Block
 from webhook.model.finding import Manifest
-from webhook.model.labels import Labels, Selector
+from webhook.model.labels import Labels
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
@@ -74,18 +74,28 @@ def _policy(
 
 def _subject(view: View, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
     """Choose whom to open: only those that are isolated already, since whoever a policy selects is isolated by it."""
-    shapes = _shapes(view, workload, ref)
-    closed = [shape for shape in shapes if _isolated(view, shape, direction)]
-    bystanders = [s for s in (*shapes, *_running(view, ref)) if not _isolated(view, s, direction)]
-    chosen = _or_unwritable(choose(view, ref, closed, _own_labels(view, workload, ref), bystanders), ref)
-    selector = Selector.exactly(chosen.labels)
-    for group in chosen.others:
-        for shape in shapes_of(group):
-            if selector.matches(shape.labels) is not Truth.NO and not _isolated(view, shape, direction):
-                raise Unwritable(_would_close(ref, group.ref.short, direction))
+    closed = [shape for shape in _shapes(view, workload, ref) if _isolated(view, shape, direction)]
+    open_ones = _open(view, workload, ref.namespace, direction)
+    chosen = _or_unwritable(choose(view, ref, closed, _own_labels(view, workload, ref), tuple(open_ones)), ref)
     if chosen.reached:
-        raise Unwritable(_would_close(ref, f"pods of {ref.short}", direction))
+        others = sorted({open_ones[shape].short for shape in chosen.reached})
+        raise Unwritable(_would_close(ref, ", ".join(others), direction))
     return chosen
+
+
+def _open(view: View, workload: Workload, namespace: str, direction: Direction) -> dict[Shape, WorkloadRef]:
+    """Return who of a namespace is not sure to be isolated: running pods, and those that a template may still make.
+
+    Pods on the host network are left out: no policy isolates them.
+    """
+    found = {shape: group.ref for group in view.groups(namespace) for shape in shapes_of(group)}
+    made = [w for w in view.workloads(namespace) if w.owner is None and w.ref.kind != "Pod"]
+    for one in (
+        *made,
+        *([workload] if workload.ref.namespace == namespace and not _running(view, workload.ref) else ()),
+    ):
+        found.setdefault(one.template.shape, one.ref)
+    return {s: ref for s, ref in found.items() if not s.host_network and not _isolated(view, s, direction)}
 
 
 def _isolated(view: View, shape: Shape, direction: Direction) -> bool:
@@ -94,8 +104,8 @@ def _isolated(view: View, shape: Shape, direction: Direction) -> bool:
 
 def _would_close(ref: WorkloadRef, others: str, direction: Direction) -> str:
     return (
-        f"the labels of {ref.short} also select {others}, which no {direction} policy isolates: a policy for one "
-        "would close the other; give them a label that tells them apart"
+        f"the labels of {ref.short} also select pods of {others} that no {direction} policy is sure to isolate: "
+        "a policy for some would close the others; give them a label that tells them apart"
     )
 
 
