@@ -101,8 +101,8 @@ def fingerprint(cert: x509.Certificate) -> bytes:
 
 
 def newest(certs: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
-    """Return the newest few."""
-    return tuple(sorted(certs, key=lambda cert: cert.not_valid_before_utc, reverse=True)[:_MOST])
+    """Return the newest few, in an order that depends on nothing else."""
+    return tuple(sorted(certs, key=lambda cert: (cert.not_valid_before_utc, fingerprint(cert)), reverse=True)[:_MOST])
 
 
 def pem_of(certs: Iterable[x509.Certificate]) -> bytes:

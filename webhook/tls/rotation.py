@@ -31,6 +31,7 @@ from webhook.tls.material import (
 )
 
 _SETTLE: Final = timedelta(minutes=5)
+_HEARD: Final = timedelta(seconds=10)
 _SECOND: Final = timedelta(seconds=1)  # X.509 knows nothing shorter
 
 
@@ -44,6 +45,11 @@ class Lives(Struct, frozen=True):
     def settle(self) -> timedelta:
         """How long a CA is in the caBundle before it is relied on: every API server has heard of it by then."""
         return min(_SETTLE, self.ca / 10)
+
+    @property
+    def heard(self) -> timedelta:
+        """How long a CA that was made in need is in the caBundle before a replica that starts is ready with it."""
+        return min(_HEARD, self.settle)
 
 
 class Situation(Struct, frozen=True):
@@ -79,7 +85,7 @@ def advance(found: Material | None, at: Situation) -> Advance:
     """Return what the Secret is to hold when `found` is what it holds (None: there is no Secret)."""
     reasons: list[str] = []
     material = _whole(found, at, reasons)
-    for step in (_rotated, _signed, _vouched, _forgotten):
+    for step in (_rotated, _signed, _recalled, _vouched, _forgotten):
         material = step(material, at, reasons)
     return Advance(material, tuple(reasons))
 
@@ -96,9 +102,9 @@ def _whole(found: Material | None, at: Situation, reasons: list[str]) -> Materia
         return found  # only the CA's key is lost: it is replaced as one that is old
     reasons.append(str(fault))
     if found and ca_fault(found.ca, at.now) is None:
-        return found
+        return _trusting(found, at)
     if found and ca_fault(found.next_ca, at.now) is None:
-        return _promoted(found, at)
+        return _trusting(_promoted(found, at), at)
     ca = new_ca(at.now, at.lives.ca)
     fresh = Material(ca, sign(ca, at.names, at.now, at.lives.leaf))
     return _trusting(fresh, at, *(found.authorities if found else ()))
@@ -139,6 +145,15 @@ def _signed(material: Material, at: Situation, reasons: list[str]) -> Material:
     return replace(material, leaf=sign(material.ca, names, at.now, at.lives.leaf))
 
 
+def _recalled(material: Material, at: Situation, reasons: list[str]) -> Material:
+    """Return the material with the CAs before that somebody took out while what they signed may still be served."""
+    if at.known is None or at.known.previous_until is None or at.now >= at.known.previous_until:
+        return material
+    signing = {_print(material.ca), _print(material.next_ca)}
+    before = tuple(cert for cert in _current(at.known.previous, at.now) if fingerprint(cert) not in signing)
+    return _added(material, before, at.known.previous_until, at.now, reasons)
+
+
 def _vouched(material: Material, at: Situation, reasons: list[str]) -> Material:
     """Return the material with the CA of what this replica serves, as long as that is trusted.
 
@@ -150,10 +165,7 @@ def _vouched(material: Material, at: Situation, reasons: list[str]) -> Material:
     (mine,), leaf = read_all(at.serving.ca.cert)[:1], certificate(at.serving.leaf.cert)
     if leaf is None or fingerprint(mine) in known or fingerprint(mine) not in map(fingerprint, read_all(at.live)):
         return material
-    vouched = _remembering(material, (mine,), leaf.not_valid_after_utc, at.now)
-    if vouched != material:  # they are the same where there is no room for so many
-        reasons.append("a CA whose certificate is in use was left out")
-    return vouched
+    return _added(material, (mine,), leaf.not_valid_after_utc, at.now, reasons)
 
 
 def _forgotten(material: Material, at: Situation, reasons: list[str]) -> Material:
@@ -188,6 +200,15 @@ def _trusting(material: Material, at: Situation, *others: x509.Certificate) -> M
     more = (*others, *read_all(at.live))
     strangers = [cert for cert in more if is_authority(cert) and fingerprint(cert) not in known]
     return _remembering(material, tuple(strangers), at.now + at.lives.leaf, at.now)
+
+
+def _added(
+    material: Material, certs: tuple[x509.Certificate, ...], until: datetime, now: datetime, reasons: list[str]
+) -> Material:
+    more = _remembering(material, certs, until, now)
+    if more != material:  # they are the same where there is no room for so many
+        reasons.append("a CA whose certificate may be in use was left out")
+    return more
 
 
 def _remembering(material: Material, certs: tuple[x509.Certificate, ...], until: datetime, now: datetime) -> Material:

@@ -12,7 +12,7 @@ from webhook.tls.files import TlsError
 from webhook.tls.material import Material, from_data, leaf_fault, to_data
 from webhook.tls.names import general_names
 from webhook.tls.rotation import Lives, Situation, advance, damage
-from webhook.tls.trust import Published, bundle, holds, same
+from webhook.tls.trust import Published, bundle, same
 
 _log: Final = logging.getLogger(__name__)
 _ATTEMPTS: Final = 5  # after that the next look is early enough
@@ -92,7 +92,8 @@ class Keeper:
             return
         if configuration is not None:
             await self._publish(configuration, material, troubles)
-        self._serve(material, troubles)
+        if not self.serving or material == self._known:  # what could not be put right is better than nothing only
+            self._serve(material, troubles)
 
     async def _configuration(self, troubles: list[str]) -> Configuration | None:
         try:
@@ -112,6 +113,9 @@ class Keeper:
             troubles.append(str(error))
             return None
         found = from_data(stored.data) if stored else None
+        sound = found if found and leaf_fault(found.leaf, found.ca, self._vault.now()) is None else None
+        if not sound and not self._published.known:
+            return None  # what API servers trust must be known before they are told to trust somebody else
         step = advance(found, self._situation())
         if step.reasons:
             try:
@@ -120,7 +124,7 @@ class Keeper:
                 raise
             except ClusterError as error:
                 troubles.append(str(error))
-                return found if found and leaf_fault(found.leaf, found.ca, self._vault.now()) is None else None
+                return sound  # old, or not wholly right, but trusted
             _log.info("certificate written to the Secret: %s", "; ".join(step.reasons))
         if damage(step.material, self._vault.now()) is None:
             self._known = step.material
@@ -151,8 +155,9 @@ class Keeper:
         if self.serving and self.serving.leaf == material.leaf:
             self.serving = material
             return
-        settled = self._published.settled(self._lives, self._monotonic())
-        if holds(self.serving, material, self._published, settled, self._vault.now()):
+        if self._published.holds(self.serving, material, self._lives, self._vault.now(), self._monotonic()):
+            if not self.serving:
+                troubles.append("waiting until every API server has heard of its new CA")
             return
         try:
             self._put(material)
