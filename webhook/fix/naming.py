@@ -16,7 +16,8 @@ from webhook.world import View
 LONGEST: Final = 253  # a DNS subdomain
 _HASH: Final = 6  # hexadecimal digits: names need to differ, not to resist attack
 _WORDS: Final = {Direction.EGRESS: "to", Direction.INGRESS: "from"}
-_STRANGE: Final = re.compile(r"[^a-z0-9.-]+|\.(?=[.-])|(?<=-)\.")
+_STRANGE: Final = re.compile(r"[^a-z0-9.]+")
+_DOTS: Final = re.compile(r"-?\.[.-]*")
 _AMBIGUOUS: Final = re.compile(r"-(?:to|from|egress|ingress)(?:-|$)|\.|[^a-z0-9.-]")
 
 
@@ -59,5 +60,5 @@ def _protocols(needs: Sequence[Need]) -> str:
 
 def _cut(text: str, tail: str) -> str:
     """Return `text-tail` within the limit, and of nothing but what a name may have in it."""
-    plain = _STRANGE.sub("-", text.lower())
+    plain = _DOTS.sub(".", _STRANGE.sub("-", text.lower()))
     return f"{plain[: LONGEST - len(tail) - 1].rstrip('-.')}-{tail}"
