@@ -184,7 +184,7 @@ def test_the_test_pod_sees_no_key(default: Rendered) -> None:
         ({"webhook": {"failurePolicy": "Fail"}}, "WARNING: webhook.failurePolicy is Fail"),
         ({"webhook": {"enforcing": {"failurePolicy": "Fail"}}}, "WARNING: webhook.enforcing.failurePolicy is Fail"),
         ({"webhook": {"timeoutSeconds": 20}}, "WARNING: webhook.timeoutSeconds is 20"),
-        ({"hostNetwork": True}, "WARNING: hostNetwork"),
+        ({"hostNetwork": True, "webhook": {"port": 9443}}, "WARNING: hostNetwork"),
         ({"mode": "enforce"}, "NOTE: cni is auto"),
     ],
 )

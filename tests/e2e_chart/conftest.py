@@ -41,21 +41,22 @@ def kubelet(
     yield running
     running.close()
     if request.session.testsfailed > failed_before:
-        request.config.stash[REMARKS].append(f"the pods' logs are in {directory}; " + "; ".join(running.problems[-3:]))
+        remark = f"the pods' logs are in {directory}; " + "; ".join(running.problems[-3:])
+        request.config.stash[REMARKS].append(remark.replace("{", "{{").replace("}", "}}"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def release(cluster: ControlPlane, kubelet: Kubelet) -> Iterator[Release]:
-    """Yield the release, installed or not; it is uninstalled after the test if it is there."""
-    assert kubelet is not None
-    made = Release(cluster)
-    yield made
+    """Yield the release, not installed yet, in its namespace; in the end nothing of it is left."""
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAME}})
+    yield Release(cluster)
+    kubelet.paused.clear()
     if cluster.helm("status", NAME, namespace=NAME).returncode == 0:
-        made.helm("uninstall", NAME)
-    cluster.kubectl("delete", "namespace", NAME, "--ignore-not-found")
+        Release(cluster).helm("uninstall", NAME)
+    cluster.kubectl("delete", "namespace", NAME)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shop(cluster: ControlPlane) -> Iterator[Scene]:
     """Yield the story's namespace, its database running, its policies there."""
     namespace = cluster.create_namespace("shop")

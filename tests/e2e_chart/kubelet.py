@@ -12,7 +12,7 @@ from tests.testbed.client import UNREACHABLE, ApiError
 from tests.testbed.control_plane import ControlPlane
 from tests.testbed.pods import MERGE_PATCH
 
-TICK = 0.1  # seconds
+TICK = 0.25  # seconds
 FINALIZER = "netpol-preflight.io/kubelet-of-the-test-bed"  # a pod stays in Terminating until its process has ended
 GONE = 404
 

@@ -3,11 +3,13 @@
 import json
 import shutil
 import subprocess
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.testbed.client import ApiError
 from tests.testbed.control_plane import ControlPlane
 
 CHART = Path(__file__).parents[2] / "charts/netpol-preflight"
@@ -42,15 +44,28 @@ class Release:
 
     def install(self, chart: Path = CHART, *values: str) -> str:
         """Install, and wait as `--wait` does."""
-        return self.helm("install", NAME, chart, "--create-namespace", "--wait", *QUICK, *values)
+        return self.helm("install", NAME, chart, "--wait", *QUICK, *values)
 
-    def upgrade(self, chart: Path = CHART, *values: str) -> str:
-        """Upgrade, and wait."""
-        return self.helm("upgrade", NAME, chart, "--wait", *QUICK, *values)
+    def upgrade(self, chart: Path = CHART, *values: str, wait: bool = True) -> str:
+        """Upgrade, and wait unless that is not wanted."""
+        return self.helm("upgrade", NAME, chart, *(["--wait"] if wait else []), *QUICK, *values)
 
-    def get(self, kind: str, name: str) -> Object:
-        """Return one object."""
-        found: Object = json.loads(self.kubectl("get", kind, name, "--output", "json"))
+    def path(self, one: Object) -> str:
+        """Return where the API serves an object of the release."""
+        version = one["apiVersion"]
+        root = f"/{'apis' if '/' in version else 'api'}/{version}"
+        namespace = one["metadata"].get("namespace")
+        plural = one["kind"].lower().removesuffix("y") + ("ies" if one["kind"].endswith("y") else "s")
+        return f"{root}{f'/namespaces/{namespace}' if namespace else ''}/{plural}/{one['metadata']['name']}"
+
+    def find(self, one: Object) -> Object | None:
+        """Return an object as it is in the cluster, None where it is not."""
+        try:
+            found: Object = self.plane.client.request("GET", self.path(one))
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
         return found
 
     @property
@@ -59,9 +74,17 @@ class Release:
         return [one for one in yaml.safe_load_all(self.helm("get", "manifest", NAME)) if one]
 
     @property
+    def version(self) -> str:
+        """What the Deployment says that it is a version of."""
+        path = f"/apis/apps/v1/namespaces/{NAME}/deployments/{NAME}"
+        labels = self.plane.client.request("GET", path)["metadata"]["labels"]
+        return str(labels["app.kubernetes.io/version"])
+
+    @property
     def bundles(self) -> list[str]:
         """The caBundle of each entry."""
-        webhooks = self.get("validatingwebhookconfiguration", CONFIGURATION)["webhooks"]
+        path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{CONFIGURATION}"
+        webhooks = self.plane.client.request("GET", path)["webhooks"]
         return [webhook["clientConfig"].get("caBundle", "") for webhook in webhooks]
 
 

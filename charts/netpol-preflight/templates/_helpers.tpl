@@ -94,6 +94,15 @@ capabilities: {drop: [ALL]}
 {{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSleepSeconds) (int .Values.drainSeconds)) -}}
 {{- fail "terminationGracePeriodSeconds: expected more than preStopSleepSeconds and drainSeconds together" -}}
 {{- end -}}
+{{- if and .Values.hostNetwork (eq (int .Values.webhook.port) 10250) -}}
+{{- fail "webhook.port: expected another one with hostNetwork, as 10250 is the kubelet's on every node" -}}
+{{- end -}}
+{{- if eq (int .Values.webhook.port) (int .Values.service.healthPort) -}}
+{{- fail "service.healthPort: expected another port than webhook.port" -}}
+{{- end -}}
+{{- if eq (int .Values.service.port) (int .Values.service.healthPort) -}}
+{{- fail "service.healthPort: expected another port than service.port" -}}
+{{- end -}}
 {{- if and (eq .Values.certificates.mode "provided") (not .Values.certificates.caBundle) -}}
 {{- fail "certificates.caBundle: expected the PEM of the CA, as certificates.mode is `provided`" -}}
 {{- end -}}
