@@ -40,9 +40,12 @@ def expected_of(folder: Path) -> Expected:
     return found
 
 
+def name(ref: dict[str, Any]) -> str:
+    return f"{ref['namespace']}/{ref['name']}"
+
+
 def key(finding: dict[str, Any]) -> dict[str, Any]:
     """The part of a finding of `check --format json` that a scenario fixes."""
-    name = lambda ref: f"{ref['namespace']}/{ref['name']}"  # noqa: E731 - one word for one use
     misses = [{**miss, "policy": name(miss["policy"])} for miss in finding["nearMisses"]]
     return {
         "id": finding["id"],
