@@ -23,7 +23,7 @@ from webhook.wiring.keeper import Keeper
 from webhook.wiring.live import Access
 
 _log: Final = logging.getLogger(__name__)
-_LONGEST_PAUSE: Final = 10.0  # seconds between two looks; so long may a wiped caBundle go unseen
+_LONGEST_PAUSE: Final = 10.0  # seconds between two looks: so long may a wiped caBundle go unseen
 _SHORTEST_PAUSE: Final = 0.2
 _FIRST_PAUSE: Final = 1.0  # while there is nothing to serve with
 _LOOKS: Final = 40  # in the life of a leaf, at least
@@ -50,11 +50,15 @@ def utc() -> datetime:
 class Certificates:
     """Keeps the certificate of one replica in `files`, and the Secret and the caBundle for all."""
 
-    def __init__(self, managed: Managed, files: TlsFiles, *, clock: Callable[[], datetime] = utc) -> None:
-        """Nothing is sent yet. `clock`: this machine's, which may be wrong."""
+    def __init__(
+        self, managed: Managed, files: TlsFiles, *, clock: Callable[[], datetime] = utc, pause: float = _LONGEST_PAUSE
+    ) -> None:
+        """Nothing is sent yet. `clock`: this machine's, which may be wrong. `pause`: seconds between looks, at most."""
         self._managed = managed
         self._files = files
         self._clock = ServerClock(clock)
+        life = managed.lives.leaf.total_seconds()
+        self._usual_pause = min(pause, max(_SHORTEST_PAUSE, life / _LOOKS))
         self._keeper: Keeper | None = None
         self._there = asyncio.Event()
 
@@ -94,12 +98,8 @@ class Certificates:
                     await keeper.look()
                 except Exception:  # noqa: BLE001 - logged, and the certificate at hand is served on
                     _log.exception("certificate: internal error")
-                await asyncio.sleep(self._pause() * random.uniform(*_JITTER))  # noqa: S311 - no secret
-
-    def _pause(self) -> float:
-        if not self.there:
-            return _FIRST_PAUSE
-        return max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, self._managed.lives.leaf.total_seconds() / _LOOKS))
+                pause = self._usual_pause if self.there else _FIRST_PAUSE
+                await asyncio.sleep(pause * random.uniform(*_JITTER))  # noqa: S311 - no secret
 
 
 class ServerClock:
