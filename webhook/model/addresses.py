@@ -16,7 +16,7 @@ FAMILY_NAME: dict[Family, str] = {4: "IPv4", 6: "IPv6"}
 _PARSED = 65_536  # distinct addresses remembered: a cluster repeats its pod, node and endpoint addresses
 
 
-class Address(Struct, frozen=True, order=True):
+class Address(Struct, frozen=True, order=True, gc=False):
     """One IPv4 or IPv6 address; an IPv4-mapped IPv6 address is its IPv4 address."""
 
     family: Family
@@ -31,7 +31,7 @@ class Address(Struct, frozen=True, order=True):
         return Block(self.family, self.value, BITS[self.family])
 
 
-class Block(Struct, frozen=True, order=True):
+class Block(Struct, frozen=True, order=True, gc=False):
     """A CIDR block: `first` is the network address, `prefix` its length in bits."""
 
     family: Family

@@ -8,7 +8,7 @@ from webhook.model.labels import EVERYTHING, Selector
 from webhook.model.refs import PolicyRef
 
 
-class Foreign(Struct, frozen=True):
+class Foreign(Struct, frozen=True, gc=False):
     """A policy that may let through or drop what it may select; what it says is not evaluated.
 
     `namespace` None: cluster-wide, of the namespaces that `namespaces` selects. `pods` None: the selector is not
@@ -22,7 +22,7 @@ class Foreign(Struct, frozen=True):
     pods: Selector | None = None
 
 
-class Gap(Struct, frozen=True):
+class Gap(Struct, frozen=True, gc=False):
     """A kind of policy that may not be read: whatever it may select cannot be judged."""
 
     kind: str

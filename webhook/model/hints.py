@@ -5,7 +5,7 @@ from msgspec import Struct
 from webhook.model.ports import Protocol
 
 
-class Mention(Struct, frozen=True):
+class Mention(Struct, frozen=True, gc=False):
     """A place in the network that some text names. `port` None: the text names only the host.
 
     Host and port may be `$(NAME)`: a variable whose value is elsewhere.
@@ -16,7 +16,7 @@ class Mention(Struct, frozen=True):
     protocol: Protocol = "TCP"
 
 
-class Hint(Struct, frozen=True):
+class Hint(Struct, frozen=True, gc=False):
     """What is known of one variable, or of one key of a ConfigMap. `number`: it holds a port and nothing else."""
 
     name: str
@@ -24,7 +24,7 @@ class Hint(Struct, frozen=True):
     number: int | None = None
 
 
-class MapUse(Struct, frozen=True):
+class MapUse(Struct, frozen=True, gc=False):
     """A ConfigMap that a container is given. `keys` None: all of them.
 
     `variable` names the variable that one key becomes; `prefix` stands before the names of those that all become.
@@ -38,14 +38,14 @@ class MapUse(Struct, frozen=True):
     mounted: bool = False
 
 
-class ContainerHints(Struct, frozen=True):
+class ContainerHints(Struct, frozen=True, gc=False):
     """What a container is told: `given` as variables and files, where a later one wins, `said` on its command line."""
 
     given: tuple[Hint | MapUse, ...] = ()
     said: tuple[Mention, ...] = ()
 
 
-class ConfigMap(Struct, frozen=True):
+class ConfigMap(Struct, frozen=True, gc=False):
     """A ConfigMap's hints, one for each key that has any."""
 
     namespace: str

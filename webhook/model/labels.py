@@ -43,7 +43,7 @@ class Labels:
 NO_LABELS = Labels()
 
 
-class LabelKeys(Struct, frozen=True):
+class LabelKeys(Struct, frozen=True, gc=False):
     """A set of label keys, some given by prefix: `batch.kubernetes.io/*`."""
 
     exact: frozenset[str] = frozenset()
@@ -74,7 +74,7 @@ class Operator(StrEnum):
     DOES_NOT_EXIST = "DoesNotExist"
 
 
-class Requirement(Struct, frozen=True):
+class Requirement(Struct, frozen=True, gc=False):
     """One condition of a selector. NotIn and DoesNotExist hold for an absent key."""
 
     key: str
@@ -114,7 +114,7 @@ class Requirement(Struct, frozen=True):
 _TRUE_IF_ABSENT = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
 
 
-class Selector(Struct, frozen=True):
+class Selector(Struct, frozen=True, gc=False):
     """A conjunction of requirements; without any it selects everything (`metav1.LabelSelector{}`)."""
 
     requirements: tuple[Requirement, ...] = ()

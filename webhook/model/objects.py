@@ -9,7 +9,7 @@ from webhook.model.ports import ContainerPort, Protocol
 from webhook.model.refs import WorkloadRef
 
 
-class Namespace(Struct, frozen=True):
+class Namespace(Struct, frozen=True, gc=False):
     """A namespace; `synthetic`: nobody gave the object, only its `kubernetes.io/metadata.name` is known."""
 
     name: str
@@ -17,7 +17,7 @@ class Namespace(Struct, frozen=True):
     synthetic: bool = False
 
 
-class Shape(Struct, frozen=True):
+class Shape(Struct, frozen=True, gc=False):
     """All that a policy can see of a pod but its addresses. Pods of one shape are interchangeable.
 
     `ports` are the named ports, in the order in which Kubernetes looks a name up. `template`: labels that
@@ -31,14 +31,14 @@ class Shape(Struct, frozen=True):
     template: bool = False
 
 
-class Owner(Struct, frozen=True):
+class Owner(Struct, frozen=True, gc=False):
     """The controlling ownerReference of an object."""
 
     kind: str
     name: str
 
 
-class Pod(Struct, frozen=True):
+class Pod(Struct, frozen=True, gc=False):
     """A pod. `live`: neither finished nor being deleted, so that it can be a backend.
 
     `bare`: the pod as a workload of its own, where no controller owns it.
@@ -55,7 +55,7 @@ class Pod(Struct, frozen=True):
     bare: "Workload | None" = None
 
 
-class Template(Struct, frozen=True):
+class Template(Struct, frozen=True, gc=False):
     """A workload's pod template. `declares`: every declared port, named or not."""
 
     shape: Shape
@@ -65,14 +65,14 @@ class Template(Struct, frozen=True):
     subdomain: str = ""
 
 
-class Declaration(Struct, frozen=True):
+class Declaration(Struct, frozen=True, gc=False):
     """The text of a netpol-preflight annotation and where it stood (`metadata` or `template`)."""
 
     text: str
     place: str
 
 
-class Workload(Struct, frozen=True):
+class Workload(Struct, frozen=True, gc=False):
     """A pod template in a namespace. `selector`: its own `matchLabels`; None where it has none (Job, Pod)."""
 
     ref: WorkloadRef
@@ -88,7 +88,7 @@ class Workload(Struct, frozen=True):
     flags: tuple[str, ...] = ()  # of a DaemonSet: arguments by which one that enforces policy is recognised
 
 
-class ServicePort(Struct, frozen=True):
+class ServicePort(Struct, frozen=True, gc=False):
     """One port of a Service. `target` is a number, a container port's name, or None (the same as `port`)."""
 
     port: int
@@ -97,7 +97,7 @@ class ServicePort(Struct, frozen=True):
     target: int | str | None = None
 
 
-class Service(Struct, frozen=True):
+class Service(Struct, frozen=True, gc=False):
     """A Service. `selector` None: its endpoints are listed by hand; `families` empty: not known."""
 
     namespace: str
@@ -113,7 +113,7 @@ class Service(Struct, frozen=True):
     local_only: bool = False  # internalTrafficPolicy: Local
 
 
-class EndpointPort(Struct, frozen=True):
+class EndpointPort(Struct, frozen=True, gc=False):
     """One port of an EndpointSlice; `number` None: every port."""
 
     name: str
@@ -121,7 +121,7 @@ class EndpointPort(Struct, frozen=True):
     number: int | None
 
 
-class EndpointSlice(Struct, frozen=True):
+class EndpointSlice(Struct, frozen=True, gc=False):
     """Addresses and ports behind a Service (`discovery.k8s.io/v1`)."""
 
     namespace: str
@@ -131,7 +131,7 @@ class EndpointSlice(Struct, frozen=True):
     ports: tuple[EndpointPort, ...] = ()
 
 
-class Node(Struct, frozen=True):
+class Node(Struct, frozen=True, gc=False):
     """A node; `pod_blocks` are its `spec.podCIDRs`."""
 
     name: str

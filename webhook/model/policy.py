@@ -17,21 +17,21 @@ class Direction(StrEnum):
     INGRESS = "Ingress"
 
 
-class PodPeer(Struct, frozen=True):
+class PodPeer(Struct, frozen=True, gc=False):
     """Pods by labels. `namespaces` None: no namespaceSelector, which means the policy's own namespace."""
 
     namespaces: Selector | None = None
     pods: Selector = EVERYTHING
 
 
-class BlockPeer(Struct, frozen=True):
+class BlockPeer(Struct, frozen=True, gc=False):
     """Addresses of a block without those of `excepts` (`networking.k8s.io/v1` IPBlock)."""
 
     block: Block
     excepts: tuple[Block, ...] = ()
 
 
-class UnclearPeer(Struct, frozen=True):
+class UnclearPeer(Struct, frozen=True, gc=False):
     """A peer that may match anything: what it says is not known to mean one thing."""
 
     reason: str
@@ -40,7 +40,7 @@ class UnclearPeer(Struct, frozen=True):
 Peer = PodPeer | BlockPeer | UnclearPeer
 
 
-class Rule(Struct, frozen=True):
+class Rule(Struct, frozen=True, gc=False):
     """One allow rule. `peers` None: from or to anywhere; `ports` None: every port of every protocol.
 
     Both empty: a rule that matches nothing (all its entries are ones that the API server refuses).
@@ -52,13 +52,13 @@ class Rule(Struct, frozen=True):
     unclear: str | None = None  # why the whole rule may match anything, or nothing
 
 
-class Section(Struct, frozen=True):
+class Section(Struct, frozen=True, gc=False):
     """The rules of one direction. Its presence isolates the pods that the policy selects."""
 
     rules: tuple[Rule, ...] = ()
 
 
-class Remark(Struct, frozen=True):
+class Remark(Struct, frozen=True, gc=False):
     """A block that may not mean what its author thinks. `text` as written; `block` what it is, or stands in."""
 
     finding: str
@@ -68,7 +68,7 @@ class Remark(Struct, frozen=True):
     block: str
 
 
-class Policy(Struct, frozen=True):
+class Policy(Struct, frozen=True, gc=False):
     """An allow-list policy (`networking.k8s.io/v1` NetworkPolicy).
 
     `subject` None: which pods it selects cannot be read, any pod of its namespace may be.

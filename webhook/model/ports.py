@@ -10,7 +10,7 @@ FIRST_PORT: Final = 1
 LAST_PORT: Final = 65_535
 
 
-class ContainerPort(Struct, frozen=True, order=True):
+class ContainerPort(Struct, frozen=True, order=True, gc=False):
     """One `containerPort` that a container, or a restartable init container, declares."""
 
     number: int
@@ -18,7 +18,7 @@ class ContainerPort(Struct, frozen=True, order=True):
     name: str = ""
 
 
-class PortRange(Struct, frozen=True, order=True):
+class PortRange(Struct, frozen=True, order=True, gc=False):
     """Ports `first` to `last`, both included, of one protocol."""
 
     protocol: Protocol
@@ -32,7 +32,7 @@ class PortRange(Struct, frozen=True, order=True):
         return f"{numbers}/{self.protocol}"
 
 
-class NamedPort(Struct, frozen=True, order=True):
+class NamedPort(Struct, frozen=True, order=True, gc=False):
     """A port name, resolved on the pod that the packet goes to, by name and protocol."""
 
     protocol: Protocol

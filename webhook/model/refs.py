@@ -22,7 +22,7 @@ KIND_OF_WORD: Final = {
 }
 
 
-class WorkloadRef(Struct, frozen=True, order=True):
+class WorkloadRef(Struct, frozen=True, order=True, gc=False):
     """A workload by kind, namespace and name."""
 
     kind: str
@@ -38,7 +38,7 @@ class WorkloadRef(Struct, frozen=True, order=True):
         return f"{self.namespace}/{self.name}"
 
 
-class PolicyRef(Struct, frozen=True):
+class PolicyRef(Struct, frozen=True, gc=False):
     """A policy, or with `rule` one of its rules, counted from 0 in its own list. `namespace` None: cluster-wide."""
 
     namespace: str | None

@@ -8,7 +8,7 @@ from webhook.model.ports import PortMatch
 from webhook.model.refs import PolicyRef
 
 
-class PodMatch(Struct, frozen=True):
+class PodMatch(Struct, frozen=True, gc=False):
     """Pods of namespace `namespace`, or of the namespaces that `namespaces` selects, whose labels `pods` selects.
 
     `own`: the rule names no namespace, and so means the policy's.
@@ -23,7 +23,7 @@ class PodMatch(Struct, frozen=True):
 Match = PodMatch | BlockPeer | UnclearPeer
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One allow rule. `matches` None: any peer; `ports` None: any port. An empty tuple matches nothing."""
 
     ref: PolicyRef
@@ -32,7 +32,7 @@ class Entry(Struct, frozen=True):
     unclear: str | None = None
 
 
-class Isolation(Struct, frozen=True):
+class Isolation(Struct, frozen=True, gc=False):
     """One direction of one policy: the pods it selects are closed but for its entries.
 
     `subject` None: any pod of the namespace may be selected. `by_address`: an entry looks at addresses.

@@ -82,6 +82,7 @@ class Cluster:
         """Wait until there is a world, with all policy families that are served."""
         while not all(check.ok for check in self.checks()):  # noqa: ASYNC110 - a kind may become readable at any time, and nothing tells
             await asyncio.sleep(_LOOK_AGAIN)
+        self._mirror.settle()
 
     async def run(self) -> None:
         """Watch until cancelled. Raises BadConfigError where it is not known whom to connect to."""

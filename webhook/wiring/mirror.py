@@ -12,6 +12,7 @@ from webhook.cluster.state import Standing
 from webhook.wire.objects import Projected, project
 from webhook.wire.shapes import Malformed
 from webhook.wiring.gaps import FAMILIES, Gaps
+from webhook.wiring.sharing import Sharing
 from webhook.world import Change, Drop, Put, World
 from webhook.world.changes import key_of
 
@@ -39,6 +40,7 @@ class Mirror:
         self._names: dict[str, Names] = {}
         self._seen: dict[Collection, Names] = {}
         self._gaps = Gaps()
+        self._sharing = Sharing()
         self._pending: dict[Drop, Change] = {}
         self._timer: asyncio.Handle | None = None
 
@@ -104,6 +106,11 @@ class Mirror:
         """Apply all that waits, at once."""
         self._apply(self._taken(len(self._pending)))
 
+    def settle(self) -> None:
+        """Give back what only a first sync needs."""
+        self.flush()
+        self._sharing.sweep()
+
     def _change(self, key: Drop, value: Projected | None) -> None:
         names = self._names.setdefault(key.kind, {})
         if value is None:
@@ -133,10 +140,11 @@ class Mirror:
 
     def _read(self, raw: Raw) -> Projected | None:
         try:
-            return project(raw)
+            value = project(raw)
         except Malformed as error:
             _log.warning("an object of kind %s cannot be read: %s", raw.get("kind"), error)
             return None
+        return None if value is None else self._sharing.parts(value)
 
 
 def _word(where: Collection) -> str:

@@ -53,7 +53,7 @@ class Owners:
     def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
         """Return the live pods below `ref`, by name."""
         if ref.kind == "Pod":
-            pod = self._pods.by_key.get((ref.namespace, ref.name))
+            pod = self._pods.get(ref.namespace, ref.name)
             return (pod,) if pod is not None and pod.live else ()
         key = (ref.namespace, ref.kind, ref.name)
         below = [key]

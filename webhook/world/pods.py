@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from webhook.model.addresses import Address, Family
 from webhook.model.labels import Labels
 from webhook.model.objects import Owner, Pod, Shape
-from webhook.world.index import discard
+from webhook.world.index import Sparse, discard
 
-Key = tuple[str, str]  # namespace, name
 OwnerKey = tuple[str, str, str]  # namespace, kind, name
 HASH_LABEL = "pod-template-hash"
 
@@ -17,23 +16,22 @@ class Pods:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.by_key: dict[Key, Pod] = {}
         self.by_namespace: dict[str, dict[str, Pod]] = {}
         self.by_shape: dict[Shape, dict[str, Pod]] = {}
         self.by_owner: dict[OwnerKey, dict[str, Pod]] = {}
         self.hashed: dict[OwnerKey, dict[OwnerKey, int]] = {}  # Deployment by its ReplicaSet's name -> ReplicaSets
         self.bare: dict[str, dict[str, Pod]] = {}
         self._by_label: dict[tuple[str, str, str], dict[Shape, None]] = {}
-        self._by_address: dict[Address, dict[Key, Pod]] = {}
+        self._by_address: Sparse[Address, Pod] = Sparse()
         self._families: dict[Family, int] = {4: 0, 6: 0}
 
+    def get(self, namespace: str, name: str) -> Pod | None:
+        """Return a pod."""
+        return self.by_namespace.get(namespace, {}).get(name)
+
     def put(self, pod: Pod) -> None:
-        """Add or replace a pod. Equal shapes share one value."""
-        key = (pod.namespace, pod.name)
-        old = self.by_key.get(key)
-        if old is not None:
-            self._forget(old)
-        self.by_key[key] = pod
+        """Add or replace a pod."""
+        self.drop(pod.namespace, pod.name)
         self.by_namespace.setdefault(pod.namespace, {})[pod.name] = pod
         members = self.by_shape.get(pod.shape)
         if members is None:
@@ -42,13 +40,13 @@ class Pods:
                 self._by_label.setdefault((pod.namespace, name, value), {})[pod.shape] = None
         members[pod.name] = pod
         for address in pod.addresses:
-            self._by_address.setdefault(address, {})[key] = pod
+            self._by_address.put(address, pod)
             self._families[address.family] += 1
         self._put_owner(pod)
 
     def drop(self, namespace: str, name: str) -> None:
         """Remove a pod, if it is here."""
-        old = self.by_key.pop((namespace, name), None)
+        old = self.get(namespace, name)
         if old is not None:
             self._forget(old)
 
@@ -68,7 +66,7 @@ class Pods:
             for name, value in pod.shape.labels.pairs:
                 discard(self._by_label, (pod.namespace, name, value), pod.shape)
         for address in pod.addresses:
-            discard(self._by_address, address, (pod.namespace, pod.name))
+            self._by_address.drop(address, pod)
             self._families[address.family] -= 1
         if pod.owner is None:
             discard(self.bare, pod.namespace, pod.name)
@@ -99,7 +97,7 @@ class Pods:
 
         Of two, which is so between two events only, the first by name: the order of events tells nothing.
         """
-        found = [p for p in self._by_address.get(address, {}).values() if p.live and not p.shape.host_network]
+        found = [p for p in self._by_address.get(address) if p.live and not p.shape.host_network]
         return min(found, key=lambda p: (p.namespace, p.name), default=None)
 
     def families(self) -> tuple[Family, ...]:

@@ -1,11 +1,13 @@
 """Services and their listed endpoints."""
 
+from collections.abc import Iterable
+
 from webhook.model.addresses import Address, Family
 from webhook.model.objects import EndpointSlice, Service
-from webhook.world.index import discard
+from webhook.world.index import Sparse, discard
 
 Key = tuple[str, str]  # namespace, name
-ByAddress = dict[Address, dict[Key, Service]]
+ByAddress = Sparse[Address, Service]
 
 
 class Services:
@@ -14,8 +16,8 @@ class Services:
     def __init__(self) -> None:
         """Start empty."""
         self.by_namespace: dict[str, dict[str, Service]] = {}
-        self._by_address: ByAddress = {}
-        self._by_outside: ByAddress = {}
+        self._by_address: ByAddress = Sparse()
+        self._by_outside: ByAddress = Sparse()
         self._slices: dict[Key, dict[str, EndpointSlice]] = {}
         self._service_of: dict[Key, str] = {}
         self._families: dict[Family, int] = {4: 0, 6: 0}
@@ -24,10 +26,9 @@ class Services:
         """Add or replace a Service."""
         self.drop(service.namespace, service.name)
         self.by_namespace.setdefault(service.namespace, {})[service.name] = service
-        key = (service.namespace, service.name)
         for index, addresses in self._addresses(service):
             for address in addresses:
-                index.setdefault(address, {})[key] = service
+                index.put(address, service)
         for address in service.cluster_ips:
             self._families[address.family] += 1
 
@@ -39,7 +40,7 @@ class Services:
         discard(self.by_namespace, namespace, name)
         for index, addresses in self._addresses(old):
             for address in addresses:
-                discard(index, address, (namespace, name))
+                index.drop(address, old)
         for address in old.cluster_ips:
             self._families[address.family] -= 1
 
@@ -48,11 +49,16 @@ class Services:
 
     def at(self, address: Address) -> Service | None:
         """Return the Service with that cluster address; of two, the first by name."""
-        return _first(self._by_address.get(address, {}))
+        return _first(self._by_address.get(address))
 
     def outside_at(self, address: Address) -> Service | None:
         """Return the Service with that external or load balancer address; of two, the first by name."""
-        return _first(self._by_outside.get(address, {}))
+        return _first(self._by_outside.get(address))
+
+    def slice(self, namespace: str, name: str) -> EndpointSlice | None:
+        """Return an EndpointSlice."""
+        service = self._service_of.get((namespace, name))
+        return None if service is None else self._slices[namespace, service][name]
 
     def put_slice(self, piece: EndpointSlice) -> None:
         """Add or replace an EndpointSlice."""
@@ -81,5 +87,5 @@ class Services:
         return tuple(family for family, count in self._families.items() if count)
 
 
-def _first(found: dict[Key, Service]) -> Service | None:
-    return found[min(found)] if found else None
+def _first(found: Iterable[Service]) -> Service | None:
+    return min(found, key=lambda service: (service.namespace, service.name), default=None)

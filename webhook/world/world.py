@@ -54,26 +54,44 @@ class World:
         for change in changes:
             match change:
                 case Put(value):
-                    self._put(value)
+                    if not self._has(value):
+                        self._put(value)
                 case Drop(kind, namespace, name):
                     self._drop(kind, namespace, name)
+
+    def _has(self, value: Value) -> bool:
+        """Say whether an equal value is here: most events tell of nothing that policy can see."""
+        match value:
+            case Pod():
+                return self._pods.get(value.namespace, value.name) == value
+            case Workload():
+                return self._workloads.get(value.ref.namespace, {}).get(value.ref) == value
+            case Service():
+                return self._services.by_namespace.get(value.namespace, {}).get(value.name) == value
+            case EndpointSlice():
+                return self._services.slice(value.namespace, value.name) == value
+            case Namespace():
+                return self._namespaces.get(value.name) == value
+            case Node():
+                return self._nodes.get(value.name) == value
+            case Policy():
+                return self._policies.named(value.namespace).get(value.ref) == value
+            case ConfigMap() | Foreign() | Gap():
+                return False
 
     def _put(self, value: Value) -> None:
         match value:
             case Namespace():
-                self._forget_unless(self._namespaces.get(value.name) == value)
                 self._namespaces[value.name] = value
+                self._memo.clear()
             case Node():
-                self._forget_unless(self._nodes.get(value.name) == value)
                 self._nodes[value.name] = value
+                self._memo.clear()
             case Pod():
                 self._pods.put(value)
                 self._backends.pop(value.namespace, None)
             case Workload():
-                self._forget_unless(value.ref.kind != "DaemonSet")
-                self._workloads.setdefault(value.ref.namespace, {})[value.ref] = value
-                self._owners.put(value)
-                self._backends.pop(value.ref.namespace, None)
+                self._put_workload(value)
             case Service():
                 self._services.put(value)
                 self._backends.pop(value.namespace, None)
@@ -88,9 +106,12 @@ class World:
                 self._doubts.put(value)
                 self._memo.clear()
 
-    def _forget_unless(self, harmless: bool) -> None:  # noqa: FBT001 - reads as a sentence where it is called
-        """Forget remembered answers. Nodes report themselves every few seconds, with nothing new to policy."""
-        if not harmless:
+    def _put_workload(self, workload: Workload) -> None:
+        ref = workload.ref
+        self._workloads.setdefault(ref.namespace, {})[ref] = workload
+        self._owners.put(workload)
+        self._backends.pop(ref.namespace, None)
+        if ref.kind not in _KINDS_WITHOUT_VERDICTS:
             self._memo.clear()
 
     def _drop(self, kind: str, namespace: str, name: str) -> None:
@@ -208,7 +229,7 @@ class World:
     def workload(self, ref: WorkloadRef) -> Workload | None:
         """Return a workload, a bare Pod included."""
         if ref.kind == "Pod":
-            pod = self._pods.by_key.get((ref.namespace, ref.name))
+            pod = self._pods.get(ref.namespace, ref.name)
             return pod.bare if pod else None
         return self._workloads.get(ref.namespace, {}).get(ref)
 
