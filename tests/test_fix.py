@@ -224,6 +224,14 @@ def test_what_stays_unknown_is_said() -> None:
     assert found.notes == (f"deploy/db.data:5432/TCP stays unknown: {why}",)
 
 
+def test_a_side_that_is_isolated_and_may_be_open_is_opened_for_sure() -> None:
+    """The client's rule names a peer that no one can read; the server's side is closed."""
+    vague = policy("shop/vague", podSelector={}, policyTypes=["Egress"], egress=[{"to": [{"fqdn": "db"}]}])
+    found = fixed(web("deploy/db.data:5432"), vague, WALL)
+    assert sorted(written(found)) == ["data/allow-db-from-web.shop-5432", "shop/allow-web-to-db.data-5432"]
+    assert found.notes == ()
+
+
 # -- names ------------------------------------------------------------------------------------------------------------
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")

@@ -19,17 +19,18 @@ def check_declarations(judged: JudgedWorkload, *, complete: bool) -> Iterator[Fi
 
 def malformed(workload: WorkloadRef, item: Malformed, annotation: str = "connects-to") -> Finding:
     """Return NP303 for an item that cannot be read."""
+    where = annotation if item.place == "metadata" else f"{item.place} {annotation}"
     facts = (
         ("position", str(item.position)),
         ("item", item.item),
         ("expected", item.expected),
-        ("annotation", annotation),
+        ("annotation", where),
     )
     return Finding(
         "NP303",
         DEFAULT_SEVERITY["NP303"],
         workload,
-        dependency=f"{annotation}[{item.position}]",
+        dependency=f"{where}[{item.position}]",
         source=item.source,
         facts=facts,
     )

@@ -21,7 +21,11 @@ class JudgedWorkload(Struct, frozen=True):
 
 def declared(workload: Workload) -> tuple[Declared, ...]:
     """Return the items of both annotations, each once."""
-    return tuple(dict.fromkeys(item for note in workload.connects_to for item in parse(note.text)))
+    found: dict[Declared, Declared] = {}
+    for note in workload.connects_to:
+        for item in parse(note.text):
+            found.setdefault(item, structs.replace(item, place=note.place) if isinstance(item, Malformed) else item)
+    return tuple(found.values())
 
 
 def judge_workload(view: View, workload: Workload) -> JudgedWorkload:
