@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
+from webhook.checklist.own import Own
 from webhook.explain.dns import dns_service
 from webhook.explain.workload import declared
-from webhook.model.addresses import BITS, Address, Block, Family, parse_address
+from webhook.model.addresses import BITS, Address, Block, parse_address
 from webhook.model.dependency import Dependency
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
 from webhook.model.labels import Labels
@@ -17,14 +18,14 @@ Facts = tuple[tuple[str, str], ...]
 FROM_WORDS: Final = {Direction.EGRESS: "egress", Direction.INGRESS: "ingress"}
 
 
-def check_blocks(view: View, policy: Policy) -> Iterator[Finding]:
-    """Yield what is odd about the address blocks of one policy, rule by rule."""
+def check_blocks(view: View, policy: Policy, own: Own) -> Iterator[Finding]:
+    """Yield what is odd about the address blocks of one policy, rule by rule. `own`: the addresses of `view`."""
     for remark in policy.remarks:
         facts = (("text", remark.text), ("block", remark.block), *_host(remark.text))
         yield finding(remark.finding, policy, remark.direction, remark.rule, facts)
     for direction, rule, peer in _blocks(policy):
         yield from _wide(view, policy, direction, rule, peer)
-        yield from _of_the_cluster(view, policy, direction, rule, peer)
+        yield from _of_the_cluster(own, policy, direction, rule, peer)
 
 
 def finding(name: str, policy: Policy, direction: Direction, rule: int | None, facts: Facts) -> Finding:
@@ -86,8 +87,8 @@ def _declared(view: View, policy: Policy, block: Block) -> Iterator[Address | Bl
                 yield target
 
 
-def _of_the_cluster(view: View, policy: Policy, direction: Direction, rule: int, peer: BlockPeer) -> Iterator[Finding]:
-    block = peer.block
+def _of_the_cluster(own: Own, policy: Policy, direction: Direction, rule: int, peer: BlockPeer) -> Iterator[Finding]:
+    block, view = peer.block, own.view
     service = view.service_at(Address(block.family, block.first)) if block.size == 1 else None
     if service is not None:
         if service != dns_service(view):
@@ -96,27 +97,6 @@ def _of_the_cluster(view: View, policy: Policy, direction: Direction, rule: int,
             name = f"{service.namespace}/{service.name}"
             yield finding("NP409", policy, direction, rule, (("block", str(block)), ("service", name), ("pods", pods)))
         return
-    if block.prefix == 0 or (what := _overlap(view, peer)) is None:
+    if block.prefix == 0 or (what := own.overlap(block, peer.excepts)) is None:
         return
     yield finding("NP404", policy, direction, rule, (("block", str(block)), ("range", what[0]), ("of", what[1])))
-
-
-def _overlap(view: View, peer: BlockPeer) -> tuple[str, str] | None:
-    """Return the first range of the cluster's own that a block reaches into, and whose it is."""
-    for inner, text, owner in _ranges(view, peer.block.family):
-        if peer.block.overlaps(inner) and not any(e.covers(inner) for e in peer.excepts):
-            return text, owner
-    return None
-
-
-def _ranges(view: View, family: Family) -> Iterator[tuple[Block, str, str]]:
-    """Yield ranges that new pods get addresses from, then the addresses of pods and Services."""
-    for pool in view.pod_blocks(family):
-        yield pool, str(pool), "pods"
-    for namespace in view.namespaces():
-        for group in view.groups(namespace):
-            for address in (a for pod in group.pods if not pod.shape.host_network for a in pod.addresses):
-                yield address.block, str(address), f"pod {group.ref.short}"
-        for service in view.services(namespace):
-            for address in service.cluster_ips:
-                yield address.block, str(address), f"Service {service.namespace}/{service.name}"

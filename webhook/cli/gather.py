@@ -21,6 +21,7 @@ from webhook.wiring import snapshot
 from webhook.wiring.inputs import Inputs, Subject, read_inputs, subjects
 from webhook.wiring.known import Known, of_snapshot
 from webhook.world import Put, World
+from webhook.world.still import Still
 
 CLUSTER: Final = "cluster"
 
@@ -52,7 +53,7 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
     manifests = [path for path in arguments.against if path not in (CLUSTER, *snapshots)]
     there = _inputs(manifests, arguments.namespace)
     judged = _inputs(arguments.files, arguments.namespace)
-    world = World(settings, complete=bool(known) and all(one.complete for one in known))
+    world = Still(settings, complete=bool(known) and all(one.complete for one in known))
     world.apply(Put(value) for one in known for value in one.values)
     world.apply(Put(value) for value, _ in (*there.values, *judged.values))
     broken = [failure for one in known for failure in one.failures]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -162,7 +163,10 @@ def _labels(selector: Selector, labels: Labels, field: str, *, synthetic: bool =
 def _label_miss(requirement: Requirement, labels: Labels, field: str) -> _Miss:
     value = labels.get(requirement.key)
     have = f"{requirement.key}={value}" if value is not None else f"no {requirement.key}"
-    alike = value is not None and any(
-        SequenceMatcher(None, value, wanted).ratio() >= _SIMILAR for wanted in requirement.values
-    )
+    alike = value is not None and any(_similar(value, wanted) for wanted in requirement.values)
     return _Miss(0 if alike else 2, field, str(requirement), have)
+
+
+@lru_cache(maxsize=4_096)  # in one namespace the same few names meet again and again
+def _similar(value: str, wanted: str) -> bool:
+    return SequenceMatcher(None, value, wanted).ratio() >= _SIMILAR

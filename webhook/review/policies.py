@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from webhook.checklist.namespaces import check_namespace
+from webhook.checklist.own import Own
 from webhook.checklist.policies import check_policy
 from webhook.model.finding import Finding
 from webhook.model.policy import Policy
@@ -12,7 +13,8 @@ from webhook.world import View
 def review_policies(view: View, policies: Iterable[Policy]) -> tuple[Finding, ...]:
     """Return the findings of each policy, and what each says, or does not say, as a part of its namespace."""
     wanted = {policy.ref: policy for policy in policies}
-    found = [one for policy in wanted.values() for one in check_policy(view, policy)]
+    own = Own(view)
+    found = [one for policy in wanted.values() for one in check_policy(view, policy, own)]
     for namespace in dict.fromkeys(policy.namespace for policy in wanted.values()):
         found += [
             one for one in check_namespace(view, namespace) if any(ref.at(None) in wanted for ref in one.policies)
