@@ -1,0 +1,100 @@
+"""Alerts, dashboard and scraping name only what there is."""
+
+import json
+import re
+
+import pytest
+
+from tests.chart.rendering import CHART, Chart, Object
+from webhook.api.metrics import PREFIX, Metrics
+from webhook.model.settings import DEFAULTS
+from webhook.wiring.live import Access, Cluster
+
+DASHBOARD: Object = json.loads((CHART / "files/dashboard.json").read_text(encoding="utf-8"))
+OF_THE_API_SERVER = {
+    "apiserver_admission_webhook_admission_duration_seconds_bucket",
+    "apiserver_admission_webhook_fail_open_count",
+}
+OF_EVERY_PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_total", "up"}
+NAME = re.compile(r"\b(?:netpol_preflight|apiserver|process)_[a-z_0-9]+\b|\bup\b")
+
+
+@pytest.fixture(scope="module")
+def exposed() -> set[str]:
+    """Return the names of the samples that the program exposes, those of labels that have not come up yet included."""
+    metrics = Metrics()
+    for collector in Cluster(Access(), DEFAULTS).collectors():
+        metrics.registry.register(collector)
+    found = set()
+    for family in metrics.registry.collect():
+        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
+        found |= {family.name + suffix for suffix in suffixes}
+    return found
+
+
+def alerts(chart: Chart) -> list[Object]:
+    rendered = chart.render({"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}})
+    (group,) = rendered.one("PrometheusRule")["spec"]["groups"]
+    rules: list[Object] = group["rules"]
+    return rules
+
+
+def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(chart: Chart, exposed: set[str]) -> None:
+    expressions = [rule["expr"] for rule in alerts(chart)]
+    expressions += [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    asked = {name for expression in expressions for name in NAME.findall(expression)}
+    assert asked <= exposed | OF_THE_API_SERVER | OF_EVERY_PROCESS
+    assert len({name for name in asked if name.startswith(PREFIX)}) >= 8
+
+
+def test_there_is_an_alert_for_each_way_to_be_of_no_use(chart: Chart) -> None:
+    assert {rule["alert"].removeprefix("NetpolPreflight") for rule in alerts(chart)} == {
+        *("CertificateExpires", "WatchStale", "NotReady", "Away", "Sheds", "Errors"),
+    }
+    for rule in alerts(chart):
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert rule["for"]
+        assert rule["annotations"].keys() == {"summary", "description"}
+        assert 'namespace="preflight", service="netpol-preflight"' in rule["expr"]
+
+
+def test_the_templates_of_prometheus_come_out_as_they_are(chart: Chart) -> None:
+    text = json.dumps(alerts(chart))
+    assert "{{ $labels.kind }}" in text
+    assert "{{ $value | humanizeDuration }}" in text
+
+
+def test_rules_of_your_own_are_added(chart: Chart) -> None:
+    mine = {"record": "a:b", "expr": "vector(1)"}
+    rendered = chart.render({"prometheusRule": {"enabled": True, "additionalRules": [mine]}})
+    assert rendered.one("PrometheusRule")["spec"]["groups"][0]["rules"][-1] == mine
+
+
+def test_the_service_monitor_scrapes_the_port_that_has_metrics(chart: Chart) -> None:
+    rendered = chart.render({"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}})
+    monitor, service = rendered.one("ServiceMonitor"), rendered.one("Service")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("health", "/metrics")
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+
+
+def test_the_dashboard_is_whole(chart: Chart) -> None:
+    found = chart.render({"dashboard": {"enabled": True}}).one("ConfigMap", "-dashboard")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    (text,) = found["data"].values()
+    assert json.loads(text) == DASHBOARD
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert all(panel["description"] and panel["targets"] for panel in panels)
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(places)
+    known = {variable["name"] for variable in DASHBOARD["templating"]["list"]} | {"__rate_interval"}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps([DASHBOARD["panels"]])))
+    assert used <= known
+
+
+def test_nothing_of_monitoring_is_there_by_default(chart: Chart) -> None:
+    kinds = {one["kind"] for one in chart.render().objects}
+    assert not kinds & {"ServiceMonitor", "PrometheusRule"}
