@@ -5,7 +5,8 @@ from itertools import product
 from random import Random
 from typing import Final, NamedTuple, TypeVar
 
-from hypothesis import assume, event, given, settings
+from hypothesis import assume, event, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -30,6 +31,7 @@ from webhook.model.objects import (
 from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, Section
 from webhook.model.ports import ContainerPort, PortRange, Protocol
 from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.settings import DEFAULTS, Settings
 from webhook.model.truth import Truth
 from webhook.model.verdict import Verdict
 from webhook.wire.networkpolicies import network_policy
@@ -134,8 +136,8 @@ class Case(NamedTuple):
     objects: list[Value]
     workloads: list[Workload]  # each with what it declares
 
-    def world(self, *policies: Policy) -> World:
-        world = World(complete=True)
+    def world(self, *policies: Policy, settings: Settings = DEFAULTS) -> World:
+        world = World(settings, complete=True)
         world.apply(map(Put, [*self.objects, *self.workloads, *policies]))
         return world
 
@@ -249,7 +251,7 @@ def test_what_is_denied_is_open_afterwards_or_there_is_a_reason(case: Case, data
             assert verdict is (Verdict.UNKNOWN if stays else Verdict.ALLOWED)
 
 
-@settings(max_examples=HEAVY)
+@hypothesis_settings(max_examples=HEAVY)
 @given(cases(), st.data())
 def test_nothing_that_was_open_closes(case: Case, data: st.DataObject) -> None:
     world, *_, found = one_denied(case, data)
@@ -267,7 +269,7 @@ def lost(before: Mapping[K, Verdict], then: Mapping[K, Verdict]) -> Iterator[tup
             yield question, verdict, then[question]
 
 
-@settings(max_examples=HEAVY)
+@hypothesis_settings(max_examples=HEAVY)
 @given(cases(), st.data())
 def test_nothing_opens_but_what_was_asked_and_what_the_notes_name(case: Case, data: st.DataObject) -> None:
     world, workload, part, lookup, found = one_denied(case, data)
@@ -322,7 +324,7 @@ def test_a_policy_says_its_direction_and_isolates_nobody_who_was_not(case: Case,
                 assert any(truth is Truth.YES for _, truth in world.selecting(shape, direction)), (manifest, shape)
 
 
-@settings(max_examples=HEAVY)
+@hypothesis_settings(max_examples=HEAVY)
 @given(cases())
 def test_one_fix_for_everything_opens_all_that_has_a_fix_alone(case: Case) -> None:
     world = case.world()
