@@ -24,6 +24,7 @@ _SECRET: Final = _all(
     "password passwords pin private pwd salt secret secrets signature token tokens user username",
 )
 _SECRET_ENDS: Final = ("password", "passwd", "secret", "token")
+_DIRECTIVES: Final = _all("proxy_pass fastcgi_pass uwsgi_pass scgi_pass grpc_pass memcached_pass")  # of nginx
 _NOT_DIALLED: Final = _all(
     "advertise advertised allow allowed bind callback cors listen listener listeners origin origins public redirect",
     "referer trusted",
@@ -48,6 +49,8 @@ class Meaning(Struct, frozen=True):
 
 def meaning(name: str) -> Meaning:
     """Read a name in any of the usual spellings: `DB_HOST`, `--db-host`, `db.host`, `dbHost`, `dbhost`."""
+    if name in _DIRECTIVES:
+        return Meaning(Says.ANYTHING)
     words = [word.lower() for word in _WORDS.findall(name)]
     if _NOT_DIALLED.intersection(words) or words[:2] == ["no", "proxy"]:
         return Meaning(Says.NOTHING)

@@ -7,7 +7,7 @@ from typing import Final
 from webhook.model.hints import Mention
 from webhook.model.ports import Protocol
 from webhook.model.variables import Meaning, Says, meaning
-from webhook.wire.mentions import LONGEST, MOST, mentions, number
+from webhook.wire.mentions import LONGEST, MOST, before_secret, mentions, number
 from webhook.wire.pairing import Setting, paired, setting
 
 _WORD: Final = re.compile(r"(?:[^\s\"';|&]++|\"[^\"]*+\"|'[^']*+')++|[;|&]++|[\"']")
@@ -15,6 +15,7 @@ _FLAG: Final = re.compile(r"--?(?P<name>[A-Za-z][\w.-]*+)")
 _FLAG_VALUE: Final = re.compile(r"(?P<dashes>--?)(?P<name>[A-Za-z][\w.-]*+)=(?P<value>.*)", re.DOTALL)
 _ASSIGNMENT: Final = re.compile(r"(?P<name>[A-Za-z_][\w.-]*+)=(?P<value>.*)", re.DOTALL)
 _DEVICE: Final = re.compile(r"/dev/(?P<protocol>tcp|udp)/(?P<host>[A-Za-z0-9_.-]++)/(?P<port>\d{1,5})")
+_SHELL_FLAG: Final = re.compile(r"-[a-z]*c")
 _PROBES: Final = frozenset({"nc", "ncat", "netcat", "telnet"})  # `nc -z HOST PORT`
 _END: Final = frozenset({"do", "done", "then", "||", "&&", ";", "|", "&"})
 _NO_NAME: Final = Meaning(Says.ANYTHING)
@@ -24,18 +25,31 @@ def said(words: Sequence[str]) -> tuple[Mention, ...]:
     """Return the places that a container's command and arguments name, each once."""
     found: dict[Mention, None] = {}
     line: list[str] = []
-    for word in words:
-        if _is_script(word):
+    for before, word in zip(("", *words), words, strict=False):
+        if _is_script(before, word):
             for text in word.splitlines():
-                found.update(dict.fromkeys(_line(_words(text))))
+                found.update(dict.fromkeys(_script_line(text)))
         else:
             line.append(word)
     found.update(dict.fromkeys(_line(line)))
     return tuple(found)[:MOST]
 
 
-def _is_script(word: str) -> bool:
-    return bool(re.search(r"\s", word.strip())) and not word.startswith("-") and len(word) <= LONGEST
+def _is_script(before: str, word: str) -> bool:
+    """Say whether a word holds several: one behind a flag is its value, but for `sh -c`."""
+    if not re.search(r"\s", word.strip()) or word.startswith("-") or len(word) > LONGEST:
+        return False
+    return not before.startswith("-") or "=" in before or _SHELL_FLAG.fullmatch(before) is not None
+
+
+def _script_line(text: str) -> Iterator[Mention]:
+    """Read a line of a script, up to what may be a secret. User info may hold spaces: with it a line is one value."""
+    if "@" in text:
+        yield from mentions(text, bare=False)
+    else:
+        words = _words(text)
+        end = next((at for at, word in enumerate(words, 1) if before_secret(word) != word), len(words))
+        yield from _line(words[:end])
 
 
 def _words(text: str) -> list[str]:
@@ -58,7 +72,7 @@ def _line(words: list[str]) -> Iterator[Mention]:
         if word.rpartition("/")[2] in _PROBES:
             probe, at = _probe(words, at)
             settings += probe
-        elif (one := _FLAG_VALUE.fullmatch(word) or _ASSIGNMENT.fullmatch(word)) is not None:
+        elif (one := _FLAG_VALUE.fullmatch(word) or _assignment(word)) is not None:
             settings.append(_named(one, word))
         elif (flag := _FLAG.fullmatch(word)) is not None and following is not None and following not in _END:
             settings.append(_flag(flag["name"], following))
@@ -69,6 +83,12 @@ def _line(words: list[str]) -> Iterator[Mention]:
         elif not word.startswith("-"):
             settings.append(setting(_NO_NAME, word))
     yield from paired(settings)
+
+
+def _assignment(word: str) -> re.Match[str] | None:
+    """Return `name=value`; several of them in one word are a connection string."""
+    found = _ASSIGNMENT.fullmatch(word)
+    return None if found and "=" in found["value"] and re.search(r"\s", found["value"]) else found
 
 
 def _named(found: re.Match[str], word: str) -> Setting:

@@ -40,7 +40,7 @@ def _settings(text: str) -> Iterator[Setting]:
             continue
         hidden = None
         name, value = _entry(bare)
-        said = meaning(name) if name else _ALONE
+        said = meaning(name) if name and not value.endswith("{") else _ALONE  # a block's own name is no value
         if said.says is Says.NOTHING:
             hidden = depth
         else:
@@ -49,7 +49,7 @@ def _settings(text: str) -> Iterator[Setting]:
 
 def _entry(line: str) -> tuple[str, str]:
     """Split a line into name and value; the name is empty where it has none."""
-    found = _ENTRY.fullmatch(_TRAILING_COMMENT.sub("", line))
+    found = _ENTRY.fullmatch(line if "@" in line else _TRAILING_COMMENT.sub("", line))  # `@` may end a password
     if found is None:
         return "", line.removeprefix("- ")
     return found["name"], _END_OF_VALUE.sub("", found["value"])

@@ -32,8 +32,10 @@ _INSIDE_URL: Final = frozenset("=/:?&%#@")
 _AUTHORITY: Final = re.compile(rf"(?:{_VARIABLE}|[^/?#\\;\s\"'`)\]}}>|])*+")
 _RESOLVERS: Final = frozenset({"dns", "passthrough"})  # gRPC naming: `dns:///host:port`
 _WRAPPED: Final = re.compile(r"(?:(?P<protocol>tcp|udp)[46]?)?\((?P<inside>[^()]*+)\)?")
-_SECRET: Final = re.compile(
-    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|api_?key|auth)[\w.-]*+[\"']?\s*+[=:]", re.IGNORECASE
+_SECRET: Final = re.compile(  # a key that announces a secret; `auth:80` is a host and a port
+    r"(?:pass(?:word|wd|phrase)?|pwd)[\w.-]*+[\"']?\s*+[=:]"
+    r"|(?:secret|token|credentials?|api_?key|auth)[\w.-]*+[\"']?\s*+(?:=|:(?!\d))",
+    re.IGNORECASE,
 )
 
 _PAIRS: Final = re.compile(r"\s*+[A-Za-z][\w .-]*=")
@@ -41,6 +43,7 @@ _BY_SPACE: Final = re.compile(r"(?P<key>\w++)\s*+=\s*+(?P<value>'(?:[^'\\]|\\.)*
 _BY_SEMICOLON: Final = re.compile(r"(?P<key>[\w .-]++)=\s*+(?P<value>\"[^\"]*+\"|'[^']*+'|[^;]*+)")
 _HOST_KEYS: Final = frozenset({"host", "server", "data source", "datasource", "hostname", "addr", "address"})
 _SEPARATORS: Final = re.compile(r"[,;|\s]++")
+_WORDS: Final = re.compile(r"[^\s,;|:]++(?:[,;|]\s*+[^\s,;|:]++)*+")
 _AROUND: Final = "\"'`[](){}<>"
 
 
@@ -60,6 +63,12 @@ def mentions(text: str, *, bare: bool) -> tuple[Mention, ...]:
     return tuple(found)[:MOST]
 
 
+def before_secret(text: str) -> str:
+    """Return what stands before the first key that announces a secret."""
+    found = _SECRET.search(text)
+    return text[: found.start()] if found else text
+
+
 def number(text: str) -> int | None:
     """Return the port that `text` is, if it is one and nothing else."""
     text = text.strip().strip("\"'")
@@ -71,6 +80,7 @@ def _read(text: str, *, bare: bool) -> Iterator[Mention]:
         return _urls(text)
     if _PAIRS.match(text):
         return _pairs(text)
+    text = before_secret(text)
     if "@" in text:
         return _behind_user(text, bare=bare)
     return _list(text, bare=bare)
@@ -83,10 +93,10 @@ def _urls(text: str) -> Iterator[Mention]:
         raise _Unclear
     if "@" in text and len({m["scheme"].lower() for m in starts}) > 1:
         raise _Unclear
-    if (secret := _SECRET.search(text)) is not None:
-        starts = [m for m in starts if m.start() < secret.start()]
     ends = [*(m.start() for m in starts[1:]), len(text)]
-    return iter([one for m, end in zip(starts, ends, strict=True) for one in _url(m, text[m.end() : end])])
+    limit = len(before_secret(text))
+    parts = [(m, text[m.end() : end]) for m, end in zip(starts, ends, strict=True) if m.start() < limit]
+    return iter([one for m, rest in parts for one in _url(m, rest)])
 
 
 def _is_inside(text: str, match: re.Match[str]) -> bool:
@@ -176,9 +186,11 @@ def _behind_user(text: str, *, bare: bool) -> Iterator[Mention]:
 
 
 def _list(text: str, *, bare: bool) -> Iterator[Mention]:
-    """Read `a:1,b:2`, `host:port/path`, and words where they are hosts; up to the first `key=value`."""
-    if (secret := _SECRET.search(text)) is not None:
-        text = text[: secret.start()]
+    """Read `a:1,b:2`, `host:port/path`, and words where they are hosts; up to the first `key=value`.
+
+    Words are hosts only where nothing else is there: alone, or in a list with commas.
+    """
+    bare = bare and _WORDS.fullmatch(text.strip()) is not None
     for item in _SEPARATORS.split(text):
         if "=" in item:
             return
