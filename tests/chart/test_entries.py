@@ -68,7 +68,12 @@ def test_no_selector_that_is_given_takes_them_in(chart: Chart, given: Any) -> No
         ("enforce", "warn", "advisory"),
         ("enforce", "audit", "advisory"),
         ("enforce", "off", None),
-        ("off", None, "advisory"),
+        ("audit", None, "advisory"),
+        ("audit", "typo", "advisory"),
+        ("audit", "enforce", "enforcing"),
+        ("off", None, None),
+        ("off", "typo", None),
+        ("off", "warn", "advisory"),
         ("off", "enforce", "enforcing"),
     ],
 )
@@ -79,11 +84,12 @@ def test_a_namespace_is_covered_by_the_entry_of_its_mode_and_no_other(
     assert asked(rendered, "shop", label) == ([expected] if expected else [])
 
 
-@pytest.mark.parametrize("mode", [None, "warn", "enforce", "typo"])
-def test_without_the_second_entry_the_first_covers_all(chart: Chart, mode: str | None) -> None:
-    rendered = chart.render({"webhook": {"enforcing": {"enabled": False}}})
-    assert asked(rendered, "shop", mode) == ["advisory"]
+@pytest.mark.parametrize("default", ["off", "audit", "warn", "enforce"])
+def test_without_the_second_entry_the_first_covers_all(chart: Chart, default: str) -> None:
+    rendered = chart.render({"mode": default, "webhook": {"enforcing": {"enabled": False}}})
+    assert all(asked(rendered, "shop", label) == ["advisory"] for label in ("audit", "warn", "enforce"))
     assert asked(rendered, "shop", "off") == []
+    assert asked(rendered, "shop") == asked(rendered, "shop", "typo") == ([] if default == "off" else ["advisory"])
 
 
 def test_given_conditions_are_added_to_ours(chart: Chart) -> None:

@@ -1,6 +1,8 @@
 """Values: what is taken, what is refused, what the README says of them."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 import yaml
 
 from tests.chart.rendering import CHART, CI, NAMESPACE, Chart, Object
+from webhook import __version__
 from webhook.config import CNIS, MODES, File
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -84,6 +87,19 @@ def test_the_readme_is_what_the_values_say() -> None:
     command = [sys.executable, str(CHART.parents[1] / "scripts/chart_docs.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_charts_app_is_the_package() -> None:
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert about["appVersion"] == __version__
+
+
+def test_the_pages_set_values_that_there_are(chart: Chart) -> None:
+    texts = [page.read_text(encoding="utf-8") for page in sorted((CHART.parents[1] / "docs").glob("*.md"))]
+    found = {flag.strip("`") for text in texts for flag in re.findall(r"--set(?:-\w+)? (?:'[^']*'|[^\s`]+)", text)}
+    assert len(found) > 10
+    for flag in sorted(found):
+        chart.render(None, *shlex.split(flag))
 
 
 def test_every_value_is_described() -> None:

@@ -48,7 +48,8 @@ def kubelet(
 @pytest.fixture(scope="module")
 def release(cluster: ControlPlane, kubelet: Kubelet) -> Iterator[Release]:
     """Yield the release, not installed yet, in its namespace; in the end nothing of it is left."""
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAME}})
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}  # the API server's own admission refuses others
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAME, "labels": restricted}})
     yield Release(cluster)
     kubelet.paused.clear()
     if cluster.helm("status", NAME, namespace=NAME).returncode == 0:

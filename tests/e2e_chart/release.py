@@ -81,6 +81,12 @@ class Release:
         return str(labels["app.kubernetes.io/version"])
 
     @property
+    def secret(self) -> Object:
+        """The Secret of the certificate; empty where there is none."""
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{NAME}-tls", "namespace": NAME}}
+        return self.find(secret) or {}
+
+    @property
     def bundles(self) -> list[str]:
         """The caBundle of each entry."""
         path = f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{CONFIGURATION}"

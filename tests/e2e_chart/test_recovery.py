@@ -1,11 +1,15 @@
 """What is deleted comes back, what is away locks nobody out, and what restarts is not missed."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.chart.rendering import CI
 from tests.e2e.scene import Scene
 from tests.e2e.story import MODE
 from tests.e2e_chart.kubelet import Kubelet
@@ -40,6 +44,18 @@ def test_every_object_that_is_deleted_comes_back(release: Release, shop: Scene, 
         assert cluster.client.request("GET", release.path(one)), one["kind"]
         cluster.wait_for(lambda: all(release.bundles), 30, "the caBundle")
         reviews(shop)
+
+
+def test_helm_of_every_kind_leaves_the_certificate_alone_or_it_is_put_back(release: Release, shop: Scene) -> None:
+    before = release.bundles
+    release.upgrade(CHART, *FAIL, "--server-side=false", wait=False)  # what Helm 3 does
+    assert release.bundles == before
+    assert "tls.crt" in release.secret["data"]
+    release.upgrade(CHART, *FAIL, "--server-side=false", "--force-replace", wait=False)
+    release.plane.wait_for(lambda: release.bundles == before and release.secret.get("data"), 30, "the certificate")
+    reviews(shop)
+    release.upgrade(CHART, *FAIL, "--server-side=true", "--force-conflicts")
+    assert release.bundles == before
 
 
 def _await_certificate(release: Release, secret: Object) -> None:
@@ -124,6 +140,18 @@ def test_the_emergency_stop_needs_nothing_of_the_product_and_upgrade_is_the_way_
     kubelet.paused.clear()
     release.upgrade(CHART, *FAIL)
     reviews(shop)
+
+
+@pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
+def test_the_api_server_takes_what_is_rendered_with_every_field_known(release: Release, values: Path) -> None:
+    scope = ("--set", "namespaces={default,kube-system}") if "namespaces" in values.stem else ()
+    text = release.helm("template", "another", CHART, "--values", values, "--no-hooks", *scope)
+    objects = [one for one in yaml.safe_load_all(text) if one]
+    ours = [one for one in objects if not one["apiVersion"].startswith(("monitoring.coreos.com", "cert-manager.io"))]
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": ours})
+    done = release.plane.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", input=listed)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(ours)
 
 
 def _pods(cluster: ControlPlane, namespace: str) -> set[str]:
