@@ -393,6 +393,22 @@ def test_what_the_api_server_refuses_is_told_and_the_certificate_at_hand_is_serv
     assert "PRIVATE" not in caplog.text
 
 
+def test_an_older_leaf_that_cannot_be_renewed_does_not_replace_a_newer_one() -> None:
+    api = ApiServers()
+    replica, fresh = Replica(api, QUICK), Replica(api, QUICK)
+    looked(replica)
+    api.passed += 70
+    looked(replica)
+    mine = served(replica)
+    assert len(api.backups) == 1
+    api.set(api.backups[0])
+    for each in (replica, fresh):
+        each.door.refuses = frozenset({"update secret"})
+    looked(replica, fresh)
+    assert served(replica).leaf == mine.leaf
+    assert served(fresh).leaf == from_data(api.backups[0]).leaf  # old, and better than nothing
+
+
 @pytest.mark.parametrize("refused", ["read configuration", "read secret", "create secret"])
 def test_without_its_rights_a_replica_has_no_certificate_and_says_why(refused: str) -> None:
     replica = Replica(ApiServers(), LIVES)
