@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests import apps
 from tests.apps import Raw
-from tests.making import headless, service, workload
+from tests.making import headless, metadata, service, workload
 from webhook.dependencies import infer
 from webhook.fix import fix
 from webhook.model.finding import Finding, Severity
@@ -37,15 +37,8 @@ def web(*containers: Raw, kind: str = "Deployment", **more: Any) -> Raw:  # noqa
     return workload(kind, "shop/web", containers=list(containers), **more)
 
 
-def config_map(name: str, data: dict[str, str], **more: object) -> Raw:
-    space, _, own = name.rpartition("/")
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"namespace": space, "name": own},
-        "data": data,
-        **more,
-    }
+def config_map(name: str, data: object) -> Raw:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(name), "data": data}
 
 
 def db(port: int = 5432, name: str = "shop/db") -> Raw:
@@ -305,7 +298,7 @@ def test_what_has_another_shape_says_nothing_and_breaks_nothing() -> None:
             assert isinstance(found, Workload)
             assert found.hints == ()
         assert isinstance(project(web(container(), volumes=value)), Workload)
-        assert isinstance(project(config_map("shop/x", {}, data=value)), ConfigMap)
+        assert isinstance(project(config_map("shop/x", value)), ConfigMap)
         for inner in ({"name": value, "value": value}, {"name": "A", "valueFrom": value}):
             assert isinstance(project(web(container(env=[inner]))), Workload)
 
