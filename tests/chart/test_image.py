@@ -17,7 +17,7 @@ TOP = Path(__file__).parents[2]
 DOCKERFILE = (TOP / "Dockerfile").read_text(encoding="utf-8")
 BUILD, RUNTIME = DOCKERFILE.replace("\\\n", " ").split("\nFROM ")[1:]
 PLACES = ("wheels", "build", "app")  # directories of the build stage, at the top of its file system
-MOST_MEGABYTES = 260  # three quarters are the official client's models
+MOST_MEGABYTES = 260  # more than half is the official client's models
 
 
 def test_the_image_runs_as_a_number_and_needs_no_shell() -> None:

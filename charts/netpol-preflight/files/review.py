@@ -84,10 +84,10 @@ def problem(status: int, body: bytes) -> str:
     response = review.get("response") or {}
     if review.get("apiVersion") != "admission.k8s.io/v1" or response.get("uid") != UID:
         return f"answer: not the AdmissionReview that was asked for: {body[:200]!r}"
-    if response.get("allowed") is not True:
-        return f"answer: a target that does not exist must not reject: {body[:500]!r}"
+    if not isinstance(response.get("allowed"), bool):
+        return f"answer: neither yes nor no: {body[:200]!r}"
     annotations = response.get("auditAnnotations") or {}
-    if "not-evaluated" in annotations:
+    if "not-evaluated" in annotations and annotations.get("mode") != "off":
         return f"cluster: allowed, but not evaluated: {annotations['not-evaluated']}"
     return ""
 
