@@ -195,6 +195,12 @@ def test_old_and_new_are_judged_against_the_same_world() -> None:
     assert not decided(annotated(TO_API), BAD, view).allowed
 
 
+def test_the_change_is_judged_as_part_of_the_world() -> None:
+    view = world(OUT, service("shop/web", {"app": "web"}, [{"port": 80}]))
+    found = decided(annotated("web:80"), view=view)
+    assert [f.id for f in found.findings] == ["NP106", "NP203"]  # it stands behind its own Service, which has no NP204
+
+
 # -- what is never rejected -------------------------------------------------------------------------------------------
 
 
@@ -283,7 +289,9 @@ def test_what_is_inferred_warns_and_never_rejects() -> None:
     view = world(OUT, backing)
     found = decided(inferred, view=view)
     assert found.allowed
-    assert [(f.id, f.dependency, f.source) for f in found.findings] == [("NP101", "db.data:5432/TCP", "inferred")]
+    (finding,) = found.findings
+    assert (finding.id, finding.dependency, finding.source) == ("NP101", "db.data:5432/TCP", "inferred")
+    assert finding.severity is Severity.WARNING
     assert not decided(annotated("db.data:5432"), view=view).allowed
 
 

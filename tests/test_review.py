@@ -243,6 +243,23 @@ def test_near_misses_of_each_side_are_with_its_finding() -> None:
     assert [(m.field, m.want, m.have) for m in ingress.near_misses] == [("namespace", "data", "shop")]
 
 
+def test_all_near_misses_together_are_three_the_nearest_first() -> None:
+    """Two kinds of servers behind one Service, each with two rules that misspell the client."""
+    servers = [pod(f"data/db-{n}", n, {"app": "db", "kind": str(n)}, [port("pg", 5432)]) for n in (3, 4)]
+    rules = [
+        policy(
+            f"data/{letter}{n}",
+            podSelector={"matchLabels": {"app": "db", "kind": str(n)}},
+            ingress=[{"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": word}}}]}],
+        )
+        for n in (3, 4)
+        for letter, word in (("a", "something"), ("b", "webb"))
+    ]
+    backing = service("data/both", {"app": "db"}, [{"port": 5432}])
+    (finding,) = told("both.data:5432", *servers, *rules, WALL, backing)
+    assert [str(miss.policy) for miss in finding.near_misses] == ["data/b3", "data/b4", "data/a3"]
+
+
 def test_a_finding_without_a_fix_says_why() -> None:
     bare = pod("data/bare", 3, {}, [port("pg", 5432)])
     (finding,) = told("pod/bare.data:5432", bare, WALL)
