@@ -24,6 +24,9 @@ for deployment in SAMPLES["Deployment"][:3]:
     SAMPLES["Job"].append({**deployment, "kind": "Job", "apiVersion": "batch/v1"})
     of_job = {"jobTemplate": {"spec": deployment["spec"]}}
     SAMPLES["CronJob"].append({**deployment, "kind": "CronJob", "apiVersion": "batch/v1", "spec": of_job})
+SAMPLES["ConfigMap"].append(
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"DB_URL": "http://db:5432"}}
+)
 REPLICA_SETS = next(kind for kind in KINDS if kind.name == "ReplicaSet")
 BALLAST = {"managedFields": [{"f": {}}] * 3, "uid": "u", "generation": 7, "selfLink": "/"}
 

@@ -10,7 +10,7 @@ USER = "netpol-preflight"
 
 # The kinds that `serve --source cluster` reads: no more is granted, and never secrets.
 READ = {
-    "": ["namespaces", "nodes", "pods", "replicationcontrollers", "services"],
+    "": ["configmaps", "namespaces", "nodes", "pods", "replicationcontrollers", "services"],
     "apps": ["daemonsets", "deployments", "replicasets", "statefulsets"],
     "batch": ["cronjobs", "jobs"],
     "discovery.k8s.io": ["endpointslices"],

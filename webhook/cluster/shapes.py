@@ -159,6 +159,11 @@ class _Service(TypedDict, total=False):
     status: _ServiceStatus | None
 
 
+class _ConfigMap(TypedDict, total=False):
+    metadata: Metadata
+    data: Any
+
+
 class _Endpoint(TypedDict, total=False):
     addresses: Any
     conditions: Any
@@ -182,6 +187,7 @@ _SHAPES: Final[dict[str, type]] = {
     "Node": _Node,
     "Pod": _Pod,
     "Service": _Service,
+    "ConfigMap": _ConfigMap,
     "EndpointSlice": _EndpointSlice,
     "DaemonSet": _Workload,
     "Deployment": _Workload,
