@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec import Struct
+
 from webhook.dependencies.targets import Flow, Found, Missing
 from webhook.model.objects import Pod, Service, ServicePort
 from webhook.model.ports import ContainerPort, Protocol
@@ -14,8 +16,31 @@ Port = int | str | None
 MOST_PORTS: Final = 50  # that one declaration without a port stands for
 
 
+class _Known(Struct, frozen=True):
+    service: Service
+    groups: tuple[Group, ...]
+    found: Found
+
+
 def through_service(view: View, service: Service, port: Port, protocol: Protocol, own: WorkloadRef) -> Found:
-    """Return the flows of `service:port`. `own`: the workload that asks."""
+    """Return the flows of `service:port`. `own`: the workload that asks.
+
+    Remembered for all who are not behind it themselves. Pods come and go without emptying the memo, so what the
+    answer rests on is compared; pods that are the same objects compare at once.
+    """
+    groups = view.backends(service)
+    if service.selector is None or any(group.ref == own for group in groups):
+        return _through(view, service, port, protocol, own)
+    key = (through_service, service.namespace, service.name, port, protocol)
+    known = view.memo.get(key)
+    if isinstance(known, _Known) and known.service == service and known.groups == groups:
+        return known.found
+    found = _through(view, service, port, protocol, own)
+    view.memo[key] = _Known(service, groups, found)
+    return found
+
+
+def _through(view: View, service: Service, port: Port, protocol: Protocol, own: WorkloadRef) -> Found:
     name = f"{service.name}.{service.namespace}"
     ports = [p for p in service.ports if p.protocol == protocol and port in (p.port, p.name)]
     if port is None:

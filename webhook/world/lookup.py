@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from webhook.model.labels import Labels, Selector
-from webhook.model.objects import Owner, Pod
+from webhook.model.objects import Owner, Pod, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.world.owners import DEEPEST
@@ -24,26 +24,27 @@ def by_controller(view: View, pods: Iterable[Pod]) -> dict[WorkloadRef, list[Pod
 def backends(view: View, namespace: str, labels: Labels, selected: Callable[[], Iterable[Pod]]) -> tuple[Group, ...]:
     """Return the groups behind a Service that selects `labels`."""
     found = {ref: Group(ref, tuple(sorted(ps, key=_name))) for ref, ps in by_controller(view, selected()).items()}
-    for group in templates(view, namespace):
-        shape = group.template.template.shape if group.template else None
-        if shape and Selector.exactly(labels).matches(shape.labels) is Truth.YES and group.ref not in found:
-            found[group.ref] = group
+    selector = Selector.exactly(labels)
+    for workload in view.workloads(namespace):
+        if workload.ref not in found and selector.matches(workload.template.shape.labels) is Truth.YES:
+            found.update(_template(view, workload))
     return tuple(found[ref] for ref in sorted(found))
 
 
 def groups(view: View, namespace: str, pods: Iterable[Pod]) -> tuple[Group, ...]:
     """Return every group of a namespace."""
     found = {ref: Group(ref, tuple(sorted(ps, key=_name))) for ref, ps in by_controller(view, pods).items()}
-    for group in templates(view, namespace):
-        found.setdefault(group.ref, group)
+    for workload in view.workloads(namespace):
+        if workload.ref not in found:
+            found.update(_template(view, workload))
     return tuple(found[ref] for ref in sorted(found))
 
 
-def templates(view: View, namespace: str) -> Iterable[Group]:
-    """Yield the uncontrolled workloads of a namespace that have no live pods."""
-    for workload in view.workloads(namespace):
-        if workload.owner is None and workload.ref.kind != "Pod" and not view.pods_of(workload.ref):
-            yield Group(workload.ref, template=workload)
+def _template(view: View, workload: Workload) -> dict[WorkloadRef, Group]:
+    """Return the group of an uncontrolled workload that has no live pods."""
+    if workload.owner is not None or workload.ref.kind == "Pod" or view.pods_of(workload.ref):
+        return {}
+    return {workload.ref: Group(workload.ref, template=workload)}
 
 
 def controllers(view: View, pod: Pod) -> tuple[WorkloadRef, ...]:
