@@ -8,8 +8,9 @@ import pytest
 from tests.arena import Raw, world_of
 from tests.making import deployment, owned_by, service, workload
 from tests.worlds import namespace, pod, policy, port
-from webhook.explain import explain
-from webhook.fix import Fixes, fix
+from webhook.explain import explain, judge_workload
+from webhook.fix import Fixed, Fixes, fix, fix_dependency
+from webhook.fix.fix import UNPROVED
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO
 from webhook.model.verdict import Verdict
@@ -136,6 +137,17 @@ def test_a_host_on_the_nodes_network_is_opened_by_its_address() -> None:
     (spec,) = written(found).values()
     assert spec["egress"][0]["to"] == [{"ipBlock": {"cidr": "192.0.2.9/32"}}]
     assert found.notes == ("data/agent is on the host network: its nodes' addresses are opened",)
+
+
+def test_of_a_server_that_is_partly_on_the_nodes_network_each_part_is_opened_as_it_is_seen() -> None:
+    pods = [pod(f"data/agent-{n}", n, {"app": "agent"}, [port("metrics", 9100)]) for n in (3, 4)]
+    pods[1]["spec"]["hostNetwork"] = True
+    for one in pods:
+        one["metadata"] |= owned_by("DaemonSet", "agent")
+    found = fixed(web("ds/agent.data:9100"), *pods, OUT)
+    (spec,) = written(found).values()
+    nodes = [{"ipBlock": {"cidr": "10.0.4.4/32"}}, {"ipBlock": {"cidr": "fd00::4:4/128"}}]
+    assert spec["egress"][0]["to"] == [*nodes, within("data", app="agent")]
 
 
 def test_policies_are_sorted_by_namespace_and_name_and_each_is_there_once() -> None:
@@ -317,3 +329,14 @@ def test_applied_it_makes_the_dependency_allowed() -> None:
     assert answer.dns is not None
     assert (answer.verdict, answer.dns.verdict) == (Verdict.ALLOWED, Verdict.ALLOWED)
     assert fix(after, [client]) == Fixes()
+
+
+def test_what_does_not_open_it_is_not_shown() -> None:
+    """The verdict is from before the server's side was closed too: what opens the other is not enough."""
+    before, after = world_of([*CAST, web("deploy/db.data:5432"), OUT]), world_of([*CAST, OUT, WALL])
+    client = before.workload(WorkloadRef("Deployment", "shop", "web"))
+    assert client is not None
+    (judged,) = judge_workload(before, client).dependencies
+    assert fix_dependency(before, client, judged).policies
+    found = fix_dependency(Overlay(after, [client]), client, judged)
+    assert found == Fixed(reason=UNPROVED)

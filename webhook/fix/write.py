@@ -145,26 +145,23 @@ def _peers(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     if isinstance(other, Block):
         return [{"ipBlock": {"cidr": str(other)}}], []
-    shapes = {pod.shape.host_network for pod in view.pods_of(other)} or {_host_network(view, workload, other)}
-    if True in shapes:
-        return _node_blocks(view, other), [f"{other.short} is on the host network: its nodes' addresses are opened"]
-    found = choose(view, other, _shapes(view, workload, other), _own_labels(view, workload, other))
-    chosen = _or_unwritable(found, other)
-    notes = [f"{other.short}: its labels also select {_names(chosen)}"] if chosen.others else []
-    peer: dict[str, Any] = {}
-    if other.namespace != subject.namespace:
-        peer["namespaceSelector"] = {"matchLabels": {NAME_LABEL: other.namespace}}
-    peer["podSelector"] = {"matchLabels": chosen.labels.as_dict()}
-    return [peer], notes
-
-
-def _host_network(view: View, workload: Workload, ref: WorkloadRef) -> bool:
-    found = _known(view, workload, ref)
-    return found is not None and found.template.shape.host_network
+    shapes = _shapes(view, workload, other)
+    inside = [shape for shape in shapes if not shape.host_network]
+    peers, notes = [], []
+    if len(inside) < len(shapes):
+        peers += _node_blocks(view, other)
+        notes.append(f"{other.short} is on the host network: its nodes' addresses are opened")
+    if inside or not shapes:
+        chosen = _or_unwritable(choose(view, other, inside, _own_labels(view, workload, other)), other)
+        notes += [f"{other.short}: its labels also select {_names(chosen)}"] if chosen.others else []
+        space = {"namespaceSelector": {"matchLabels": {NAME_LABEL: other.namespace}}}
+        pods = {"podSelector": {"matchLabels": chosen.labels.as_dict()}}
+        peers.append(pods if other.namespace == subject.namespace else {**space, **pods})
+    return peers, notes
 
 
 def _node_blocks(view: View, other: WorkloadRef) -> list[dict[str, Any]]:
-    addresses = sorted({a for pod in view.pods_of(other) for a in pod.addresses})
+    addresses = sorted({a for pod in view.pods_of(other) if pod.shape.host_network for a in pod.addresses})
     if not addresses:
         message = f"{other.short} is on the host network, and the address of its node is not known"
         raise Unwritable(message)
