@@ -134,7 +134,7 @@ def test_no_call_fails_when_the_secret_is_harmed(home: Home, load: Load, harm: s
             material = from_data(home.data())
             return material.ca.cert in known and is_whole(material, home)
 
-        home.control_plane.wait_for(repaired, 5, "the same CA in the Secret")
+        home.control_plane.wait_for(repaired, what="the same CA in the Secret")
 
 
 def is_whole(material: Material, home: Home) -> bool:
@@ -153,8 +153,8 @@ def test_a_ca_bundle_that_is_wiped_is_put_back_and_calls_succeed_again(home: Hom
         wanted = bundle(from_data(home.data()), datetime.now(UTC))
         return all(same(each, wanted) for each in home.bundles())
 
-    home.control_plane.wait_for(back, 5, "the caBundle")
-    home.control_plane.wait_for(load.works, 5, "a call to succeed")
+    home.control_plane.wait_for(back, what="the caBundle")
+    home.control_plane.wait_for(load.works, what="a call to succeed")
     time.sleep(1)  # the API server hears of it a moment later
     with load.none_fails():
         time.sleep(1)
@@ -164,17 +164,19 @@ def test_without_its_rights_a_replica_serves_on_and_says_what_it_lacks(
     home: Home, replicas: list[Replica], load: Load
 ) -> None:
     with load.none_fails():
-        done = home.control_plane.kubectl("delete", "rolebinding", ACCOUNT, namespace=home.namespace)
-        assert done.returncode == 0, done.stderr
 
         def told() -> bool:
             status, text = replicas[0].get("/readyz?verbose") or (0, "")
-            assert status == 200
-            return "forbidden" in text
+            assert status == 200, text
+            (line,) = [line for line in text.splitlines() if line.startswith("[+]certificate ok: ")]
+            return f'secrets "{SECRET}" is forbidden' in line
 
-        home.control_plane.wait_for(told, 5, "the complaint")
+        assert not told()
+        done = home.control_plane.kubectl("delete", "rolebinding", ACCOUNT, namespace=home.namespace)
+        assert done.returncode == 0, done.stderr
+        home.control_plane.wait_for(told, what="the complaint")
         home.grant()
-        home.control_plane.wait_for(lambda: not told(), 5, "the end of the complaint")
+        home.control_plane.wait_for(lambda: not told(), what="the end of the complaint")
 
 
 def test_no_key_was_logged(home: Home, replicas: list[Replica], load: Load) -> None:
