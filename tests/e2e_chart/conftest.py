@@ -41,7 +41,7 @@ def kubelet(
     yield running
     running.close()
     if request.session.testsfailed > failed_before:
-        remark = f"the pods' logs are in {directory}; " + "; ".join(running.problems[-3:])
+        remark = f"the pods' logs are in {directory}; " + "; ".join(one[:200] for one in running.problems[-3:])
         request.config.stash[REMARKS].append(remark.replace("{", "{{").replace("}", "}}"))
 
 

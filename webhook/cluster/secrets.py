@@ -11,7 +11,9 @@ from webhook.cluster.client import Connection
 from webhook.cluster.errors import ClusterError, GarbledError, NotServedError, RefusedError
 
 CONFLICT: Final = 409
-TYPE: Final = "kubernetes.io/tls"
+# What the chart's empty Secret is, as kubernetes.io/tls may not be empty: a type never changes, and Helm's replacing
+# upgrade of a Secret that we had to make anew would fail on another one.
+TYPE: Final = "Opaque"
 # No more: every other label is the chart's to set, and Helm's server-side apply would stop at one that is ours.
 _LABELS: Final = {"app.kubernetes.io/part-of": "netpol-preflight"}
 _WHO: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"

@@ -13,7 +13,7 @@ from msgspec import Struct
 from webhook.tls.files import certificate, is_pair, is_signed_by
 from webhook.tls.issue import CA_NAME, Pair
 
-# The first two are what a Secret of type kubernetes.io/tls must have, `ca.crt` is what cert-manager calls it.
+# Named as in a Secret of type kubernetes.io/tls; `ca.crt` is what cert-manager calls it.
 CERT, KEY, CA, CA_KEY = "tls.crt", "tls.key", "ca.crt", "ca.key"
 NEXT, NEXT_KEY = "next-ca.crt", "next-ca.key"
 PREVIOUS, UNTIL = "previous-ca.crt", "previous-ca.until"
