@@ -1,8 +1,10 @@
 """Hints of a workload joined with the world: what counts, what does not, and what it costs."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,6 +116,23 @@ def test_any_number_can_be_dialled_behind_a_headless_service_but_not_every_one_i
 
 def test_a_service_in_another_namespace() -> None:
     assert texts(db(name="data/db"), DB_URL="postgres://db.data/x") == ["db.data:5432/TCP"]
+
+
+SETTINGS_OF: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "infer" / "settings.yaml").read_text())
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in SETTINGS_OF])
+def test_settings_of_widely_used_programs(case: dict[str, Any]) -> None:
+    objects = [web(container(env=env(**case.get("env", {})), args=case.get("args", [])))]
+    objects.append(service("shop/web", {"app": "web"}, [{"port": 80}]))
+    for name, numbers in case["services"].items():
+        ports = [{"name": f"p{number}", "port": number} for number in numbers]
+        stateful = case.get("stateful") == name
+        objects.append((headless if stateful else service)(f"shop/{name}", {"app": name}, ports))
+        if stateful:
+            objects.append(workload("StatefulSet", f"shop/{name}", serviceName=name))
+    wanted = (need.rsplit(":", 1) for need in case["needs"])
+    assert sorted(inferred(*objects)) == sorted(f"{name}.shop:{port}/TCP" for name, port in wanted)
 
 
 # -- where it is said ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ def _all(*lines: str) -> frozenset[str]:
 
 _HOST: Final = _all(
     "addr addrs address addresses brokers dsn endpoint endpoints host hosts hostname hostnames nodes",
-    "server servers upstream upstreams uri uris url urls",
+    "seeds server servers upstream upstreams uri uris url urls",
 )
 _HOST_ENDS: Final = ("hostname", "host", "hosts", "url", "uri", "addr", "endpoint", "servers")  # `dbhost`, `siteurl`
 _NOT_HOSTS: Final = _all("ghost localhost curl")

@@ -28,6 +28,7 @@ _URL: Final = re.compile(
     r"(?<![A-Za-z0-9+._-])(?P<jdbc>jdbc:(?:[a-z0-9_-]{1,40}:){0,3}?)?(?P<scheme>[a-z][a-z0-9+.-]*+)://", re.IGNORECASE
 )
 _BEFORE_URL: Final = frozenset(" \t\r\n,;|=\"'`([{<>@")
+_KINDS: Final = re.compile(r"(?:[a-z]++:)++")  # what Spring writes before a URL: `optional:configserver:`
 _INSIDE_URL: Final = frozenset("=/:?&%#@")
 _AUTHORITY: Final = re.compile(rf"(?:{_VARIABLE}|[^/?#\\;\s\"'`)\]}}>|])*+")
 _RESOLVERS: Final = frozenset({"dns", "passthrough"})  # gRPC naming: `dns:///host:port`
@@ -89,7 +90,8 @@ def _read(text: str, *, bare: bool) -> Iterator[Mention]:
 def _urls(text: str) -> Iterator[Mention]:
     """Yield the hosts of every URL. One that is not clear makes all of them doubtful."""
     starts = [m for m in _URL.finditer(text) if not _is_inside(text, m)]
-    if not starts or (starts[0].start() and text[starts[0].start() - 1] not in _BEFORE_URL):
+    before = text[: starts[0].start()] if starts else ""
+    if not starts or (before and before[-1] not in _BEFORE_URL and ("@" in text or not _KINDS.fullmatch(before))):
         raise _Unclear
     if "@" in text and len({m["scheme"].lower() for m in starts}) > 1:
         raise _Unclear
@@ -115,7 +117,11 @@ def _url(match: re.Match[str], rest: str) -> Iterator[Mention]:
         authority = found.group() if found else ""
     if "@" in rest[len(authority) :]:
         raise _Unclear
-    names = (*scheme.split("+"), *(match["jdbc"] or "").lower().split(":")[1:-1])  # `postgresql+asyncpg://`
+    names = (
+        *scheme.split("+"),
+        scheme.rstrip("0123456789"),
+        *(match["jdbc"] or "").lower().split(":")[1:-1],
+    )  # `mysql2+x://`
     protocol, default = next((SCHEMES[n] for n in names if n in SCHEMES), ("TCP", None))
     known = any(n in SCHEMES for n in names)
     for place in authority.rpartition("@")[2].split(",")[:MOST]:
@@ -186,17 +192,17 @@ def _behind_user(text: str, *, bare: bool) -> Iterator[Mention]:
 
 
 def _list(text: str, *, bare: bool) -> Iterator[Mention]:
-    """Read `a:1,b:2`, `host:port/path`, and words where they are hosts; up to the first `key=value`.
+    """Read `a:1,b:2`, `host:port/path?query`, and words where they are hosts; up to the first `key=value`.
 
     Words are hosts only where nothing else is there: alone, or in a list with commas.
     """
     bare = bare and _WORDS.fullmatch(text.strip()) is not None
     for item in _SEPARATORS.split(text):
+        place, _, _ = item.partition("?")
+        place = place.strip("\"'" if "$(" in item else _AROUND)
+        found = _ENDPOINT.match(place)
+        named = found is not None and _BEHIND_ENDPOINT.fullmatch(place, found.end()) and (found["port"] or bare)
+        if found is not None and named and "=" not in place and (one := _mention(found)) is not None:
+            yield one
         if "=" in item:
             return
-        place = item.strip("\"'" if "$(" in item else _AROUND)
-        found = _ENDPOINT.match(place)
-        if found is None or not _BEHIND_ENDPOINT.fullmatch(place, found.end()) or not (found["port"] or bare):
-            continue
-        if (one := _mention(found)) is not None:
-            yield one
