@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests import apps
 from tests.apps import Raw
 from tests.making import headless, metadata, service, workload
+from webhook import config
 from webhook.dependencies import infer
 from webhook.fix import fix
 from webhook.model.finding import Finding, Severity
@@ -288,7 +289,10 @@ def test_a_look_up_is_inferred_where_nothing_else_needs_it() -> None:
 
 
 def test_it_can_be_switched_off() -> None:
-    assert reviewed(web(container(env=env(DB_URL="postgres://db/x"))), DENY, settings=Settings(infer=False))[2] == ()
+    off = config.settings(file=config.read_file({"infer": False}))
+    assert off.infer is False
+    assert config.settings().infer is True
+    assert reviewed(web(container(env=env(DB_URL="postgres://db/x"))), DENY, settings=off)[2] == ()
 
 
 # -- what is kept ----------------------------------------------------------------------------------------------------

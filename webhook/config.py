@@ -47,6 +47,7 @@ class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     cni: str | None = None
     cluster_domain: str | None = None
     mutator_labels: list[str] | None = None
+    infer: bool = DEFAULTS.infer
     dns: _DnsFile = _DnsFile()
 
 
@@ -81,6 +82,7 @@ def settings(mode: str | None = None, cni: str | None = None, *, live: bool = Fa
         detect=_detect(cni or file.cni or AUTO, live=live),
         pending_labels=DEFAULTS.pending_labels if file.mutator_labels is None else LabelKeys.of(file.mutator_labels),
         cluster_domain=file.cluster_domain or DEFAULTS.cluster_domain,
+        infer=file.infer,
         dns=Dns(namespace=file.dns.namespace, service=file.dns.service),
     )
 
