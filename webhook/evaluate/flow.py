@@ -6,6 +6,7 @@ from webhook.evaluate.coverage import judge_coverage
 from webhook.evaluate.ends import Outside, PodEnd, ends_of_pod, template_end
 from webhook.evaluate.side import HOST_NETWORK, judge_side
 from webhook.model.addresses import FAMILY_NAME, Block, Family
+from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.verdict import OPEN, Side, Verdict, both, together
@@ -92,13 +93,26 @@ def judge_group(
     if group.template is not None:
         end = template_end(view, group.template)
         yield end, 0, judge_pair(view, source, end, protocol, port, families)
-    seen: dict[tuple[object, Pair], list[PodEnd]] = {}
+    shapes: dict[Shape, list[PodEnd]] = {}
     for pod in group.pods:
-        end = ends_of_pod(pod)
-        pair = judge_pair(view, source, end, protocol, port, families)
-        seen.setdefault((pod.shape, pair), []).append(end)
-    for (_, pair), ends in seen.items():
-        yield ends[0], len(ends), pair
+        shapes.setdefault(pod.shape, []).append(ends_of_pod(pod))
+    for ends in shapes.values():
+        yield from _kinds(view, source, ends, protocol, port, families)
+
+
+def _kinds(
+    view: View, source: PodEnd, ends: list[PodEnd], protocol: Protocol, port: int, families: tuple[Family, ...]
+) -> Iterator[tuple[PodEnd, int, Pair]]:
+    """Judge pods of one shape: one for all, unless a rule looks at addresses or the source may be on their node."""
+    apart = source.shape.host_network or _by_address(view, source, Direction.EGRESS)
+    if not apart and not _by_address(view, ends[0], Direction.INGRESS):
+        yield ends[0], len(ends), judge_pair(view, source, ends[0], protocol, port, families)
+        return
+    seen: dict[Pair, list[PodEnd]] = {}
+    for end in ends:
+        seen.setdefault(judge_pair(view, source, end, protocol, port, families), []).append(end)
+    for pair, alike in seen.items():
+        yield alike[0], len(alike), pair
 
 
 def judge_outside(view: View, source: PodEnd, block: Block, protocol: Protocol, port: int) -> Pair:

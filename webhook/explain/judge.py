@@ -12,7 +12,7 @@ from webhook.evaluate.flow import Pair
 from webhook.evaluate.match import ports_match
 from webhook.evaluate.side import HOST_NETWORK
 from webhook.explain.nearmiss import Packet, near_misses
-from webhook.model.addresses import Block
+from webhook.model.addresses import Block, Family
 from webhook.model.dependency import Source
 from webhook.model.objects import Workload
 from webhook.model.policy import Direction
@@ -73,8 +73,10 @@ def judge_flow(
 ) -> Iterator[FlowVerdict]:
     """Yield one answer for each kind of pod, or for the addresses, that the flow goes to."""
     match flow.to:
-        case Group() as group:
+        case Group(ref=ref) as group if ref == workload.ref:
             yield from _to_group(view, workload, source, flow, group, purpose)
+        case Group() as group:
+            yield from _remembered(view, workload, source, flow, group, purpose)
         case Block() as block:
             yield _to_block(view, source, flow, block, purpose)
         case Host() as host:
@@ -82,6 +84,30 @@ def judge_flow(
             yield FlowVerdict(
                 host, 0, flow.protocol, flow.port or 0, flow.service_port, egress.verdict, egress, OPEN, purpose
             )
+
+
+class _Known(Struct, frozen=True):
+    flow: Flow
+    families: tuple[Family, ...]
+    answers: tuple[FlowVerdict, ...]
+
+
+def _remembered(
+    view: View, workload: Workload, source: PodEnd, flow: Flow, group: Group, purpose: str
+) -> tuple[FlowVerdict, ...]:
+    """Return the answers of `_to_group` about anybody but the workload itself.
+
+    Pods come and go without emptying the memo, so the flow is compared, its pods included, and the families that
+    pods have; pods that are the same objects compare at once.
+    """
+    families = view.families()
+    key = (_remembered, group.ref, flow.protocol, flow.port, flow.service_port, source, purpose)
+    known = view.memo.get(key)
+    if isinstance(known, _Known) and known.flow == flow and known.families == families:
+        return known.answers
+    answers = tuple(_to_group(view, workload, source, flow, group, purpose))
+    view.memo[key] = _Known(flow, families, answers)
+    return answers
 
 
 def _to_group(

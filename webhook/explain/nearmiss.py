@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ from webhook.families.networkpolicy import compile_section
 from webhook.model.addresses import Family
 from webhook.model.labels import NO_KEYS, Labels, Requirement, Selector
 from webhook.model.objects import Shape
-from webhook.model.policy import BlockPeer, Direction, Policy
+from webhook.model.policy import BlockPeer, Direction, Policy, Section
 from webhook.model.ports import NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Entry, Isolation, PodMatch
@@ -49,6 +49,14 @@ _FAR: Final = _Miss(99, "", "", "")  # more than one thing away
 
 def near_misses(view: View, packet: Packet) -> tuple[NearMiss, ...]:
     """Return at most three near misses among the policies of the subject's namespace, nearest first."""
+    key = (near_misses, packet, view.families())
+    known = view.memo.get(key)
+    if known is None:
+        known = view.memo[key] = _near_misses(view, packet)
+    return cast("tuple[NearMiss, ...]", known)
+
+
+def _near_misses(view: View, packet: Packet) -> tuple[NearMiss, ...]:
     found = {
         (miss.rank, NearMiss(ref, miss.field, miss.want, miss.have))
         for policy in view.policies(packet.subject.shape.namespace).values()
@@ -65,7 +73,7 @@ def _of_policy(view: View, policy: Policy, packet: Packet) -> Iterator[tuple[Pol
     section = policy.section(packet.direction) or idle
     if section is None or len(missed) > 1:
         return
-    isolation = compile_section(policy, packet.direction, section)
+    isolation = _compiled(view, policy, packet.direction, section)
     if idle is not None and policy.section(packet.direction) is None:
         types = "+".join(d.value for d in Direction if policy.section(d) is not None)
         missed.append(_Miss(0, "policyTypes", packet.direction.value, types or "none"))
@@ -75,6 +83,15 @@ def _of_policy(view: View, policy: Policy, packet: Packet) -> Iterator[tuple[Pol
         misses = [*missed, *_of_entry(view, isolation, entry, packet)]
         if len(misses) == 1 and misses[0] is not _FAR:
             yield entry.ref, misses[0]
+
+
+def _compiled(view: View, policy: Policy, direction: Direction, section: Section) -> Isolation:
+    """Compile a section once a view: the memo is emptied when a policy changes."""
+    key = (_compiled, policy.ref, direction)
+    found = view.memo.get(key)
+    if not isinstance(found, Isolation):
+        found = view.memo[key] = compile_section(policy, direction, section)
+    return found
 
 
 def _of_entry(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[_Miss]:
@@ -155,9 +172,11 @@ def _block_miss(peer: BlockPeer, other: End, family: Family | None) -> Iterator[
 
 def _labels(selector: Selector, labels: Labels, field: str, *, synthetic: bool = False) -> Iterator[_Miss]:
     keys = ANY_KEY if synthetic else NO_KEYS
-    for requirement in selector.requirements:
-        if requirement.matches(labels, keys) is not Truth.YES:
-            yield _label_miss(requirement, labels, field)
+    missed = [r for r in selector.requirements if r.matches(labels, keys) is not Truth.YES]
+    if len(missed) > 1:
+        yield from (_FAR,) * len(missed)  # no near miss, whatever they are: their words are not needed
+    else:
+        yield from (_label_miss(requirement, labels, field) for requirement in missed)
 
 
 def _label_miss(requirement: Requirement, labels: Labels, field: str) -> _Miss:

@@ -1,6 +1,7 @@
 """IP addresses and blocks as plain integers, so that a comparison costs nothing."""
 
 import ipaddress
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
@@ -62,6 +63,26 @@ class Block(Struct, frozen=True, order=True, gc=False):
 
     def __str__(self) -> str:
         return f"{Address(self.family, self.first)}/{self.prefix}"
+
+
+def merged(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """Return the fewest blocks that hold the addresses of `blocks` and no other, sorted."""
+    found: list[Block] = []
+    for block in sorted(set(blocks)):
+        if found and found[-1].covers(block):
+            continue
+        found.append(block)
+        while len(found) > 1 and (whole := _whole(*found[-2:])) is not None:
+            found[-2:] = [whole]
+    return tuple(found)
+
+
+def _whole(low: Block, high: Block) -> Block | None:
+    """Return the block that has these two halves, None where there is none."""
+    if low.family != high.family or low.prefix != high.prefix or high.first != low.last + 1:
+        return None
+    whole = Block(low.family, low.first, low.prefix - 1)
+    return whole if whole.covers(high) and low.first % whole.size == 0 else None
 
 
 @lru_cache(maxsize=_PARSED)

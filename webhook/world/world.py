@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
-from webhook.model.addresses import FAMILIES, Address, Block, Family
+from webhook.model.addresses import FAMILIES, Address, Block, Family, merged
 from webhook.model.doubt import Doubt
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
@@ -26,6 +26,7 @@ from webhook.world.view import Group, Selecting
 
 # An answer is remembered by shape and address, never by pod, and the Service is translated before it.
 _KINDS_WITHOUT_VERDICTS = frozenset({"Pod", "Service", "EndpointSlice", "ConfigMap", *WORKLOAD_KINDS} - {"DaemonSet"})
+_EVERYBODY = ("", "")  # beside the names and selectors of Services
 
 
 class World:
@@ -262,7 +263,11 @@ class World:
 
     def groups(self, namespace: str) -> tuple[Group, ...]:
         """Return everybody of a namespace."""
-        return groups(self, namespace, (p for p in self._pods.by_namespace.get(namespace, {}).values() if p.live))
+        here = self._backends.setdefault(namespace, {})
+        if _EVERYBODY not in here:
+            live = (pod for pod in self._pods.by_namespace.get(namespace, {}).values() if pod.live)
+            here[_EVERYBODY] = groups(self, namespace, live)
+        return here[_EVERYBODY]
 
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return (address, port or None, port name) of a Service's listed endpoints."""
@@ -292,9 +297,15 @@ class World:
     def families(self) -> tuple[Family, ...]:
         """Return the address families that pods have; IPv4 where nothing tells."""
         found = set(self._pods.families()) | set(self._services.families())
-        found |= {block.family for node in self._nodes.values() for block in node.pod_blocks}
+        found |= {family for family in FAMILIES if self.pod_blocks(family)}
         return tuple(f for f in FAMILIES if f in found) or (4,)
 
     def pod_blocks(self, family: Family) -> tuple[Block, ...]:
         """Return the blocks that new pods get their addresses from; empty: not known."""
-        return tuple(sorted({b for n in self._nodes.values() for b in n.pod_blocks if b.family == family}))
+        key = (World.pod_blocks, family)
+        found = self._memo.get(key)
+        if not isinstance(found, tuple):
+            found = self._memo[key] = merged(
+                b for n in self._nodes.values() for b in n.pod_blocks if b.family == family
+            )
+        return found
