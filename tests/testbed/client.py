@@ -1,10 +1,11 @@
 """A small client of the API server, for what a test sets up or looks at; what users do goes through kubectl."""
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
-from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,27 @@ class Client:
 
     def _headers(self, content_type: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}", "Accept": "application/json", "Content-Type": content_type}
+
+
+class _UnixConnection(HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect(str(self._path))
+
+
+def ask_unix(path: Path, url: str, body: object) -> Any:  # noqa: ANN401 any JSON
+    """POST JSON to who listens on a unix socket, and return the decoded answer; raises as `Client.request` does."""
+    with closing(_UnixConnection(path)) as connection:
+        connection.request("POST", url, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return _decode(response.status, response.read())
 
 
 def _decode(status: int, content: bytes) -> Any:  # noqa: ANN401 any JSON

@@ -62,7 +62,6 @@ def etcd_arguments(binaries: Mapping[str, Path], directory: Path) -> list[str | 
         f"--listen-client-urls=unix://{directory}/etcd.sock",
         "--advertise-client-urls=http://127.0.0.1:2379",  # must be given and look like this, is never dialled
         f"--listen-peer-urls=unix://{directory}/peer.sock",
-        "--enable-grpc-gateway=false",
         "--unsafe-no-fsync",
         "--log-level=warn",
     ]

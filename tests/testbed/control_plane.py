@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from tests.testbed import configuration
 from tests.testbed.binaries import Binaries
-from tests.testbed.client import UNREACHABLE, ApiError, Client
+from tests.testbed.client import UNREACHABLE, ApiError, Client, ask_unix
 from tests.testbed.connect_proxy import ConnectProxy
 from tests.testbed.node_agent import NodeAgent
 from tests.testbed.pods import Pods
@@ -104,6 +104,12 @@ class ControlPlane:
         """Stop the API server and start it again."""
         self.stop_apiserver(gently=gently)
         self.start_apiserver()
+
+    def compact_etcd(self) -> None:
+        """Make etcd forget every version of every object but the newest."""
+        socket = self.directory / "etcd.sock"
+        revision = ask_unix(socket, "/v3/kv/range", {"key": "AA==", "limit": 1})["header"]["revision"]
+        ask_unix(socket, "/v3/kv/compaction", {"revision": revision, "physical": True})
 
     @property
     def pids(self) -> list[int]:

@@ -1,0 +1,105 @@
+"""The line between us breaks, crawls or falls silent: half of anything is never taken for the whole."""
+
+import asyncio
+import random
+from pathlib import Path
+
+from msgspec import structs
+
+from tests.faults.following import QUICK, following, synced
+from tests.faults.proxy import bad_line, through
+from tests.faults.test_server import answer, away, create, delete, policies
+from tests.testbed.control_plane import ControlPlane
+
+MANY = 600  # policies: more than a page
+SEED = 20_261_121
+
+
+def test_connections_cut_inside_events_lose_none(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        dice = random.Random(SEED)
+        async with bad_line(control_plane.port) as line:
+            direct = control_plane.kubeconfig()
+            async with synced(through(line, direct, tmp_path), direct) as it:
+                line.cut_after = lambda: dice.randrange(1_500, 5_000)  # the TLS handshake takes 1,300
+                line.cut()
+                number = 0
+                while line.cuts < 20:
+                    await away(create, control_plane, namespace, f"p{number}", f"p{number + 1}")
+                    await away(delete, control_plane, namespace, f"p{number}")
+                    number += 2
+                line.cut_after = None
+                expected = sorted(f"p{one}" for one in range(1, number, 2))
+                await it.until(lambda: policies(it, namespace) == expected, "every event")
+                await it.converged()
+
+    asyncio.run(scenario())
+
+
+def test_a_list_that_is_cut_between_and_inside_its_pages_is_no_list(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        dice = random.Random(SEED)
+        await away(create, control_plane, namespace, *(f"p{number}" for number in range(MANY)))
+        async with bad_line(control_plane.port) as line:
+            line.cut_after = lambda: dice.randrange(2_500, 58_000)  # the first page has more than 50,000 bytes
+            direct = control_plane.kubeconfig()
+            async with following(through(line, direct, tmp_path), direct) as it:
+                await it.until(lambda: line.cuts > 40, "many cuts")
+                missing = [check.name for check in it.source.checks() if not check.ok]
+                assert "networkpolicies.networking.k8s.io" in missing
+                assert it.source.view() is None
+                line.cut_after = None
+                await it.until(lambda: it.source.view() is not None, "the whole list")
+                assert len(policies(it, namespace)) == MANY
+                await it.converged()
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_api_server_delays_the_world_and_nothing_else(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        await away(create, control_plane, namespace, *(f"p{number}" for number in range(100)))
+        async with bad_line(control_plane.port) as line:
+            line.bytes_per_second = 60_000
+            direct = control_plane.kubeconfig()
+            async with following(through(line, direct, tmp_path), direct) as it:
+                await it.until(lambda: bool(line.opened), "a connection")
+                answers = 0
+                while it.source.view() is None:
+                    said = answer(it, namespace)
+                    assert said.startswith("not-evaluated") or it.source.view() is not None
+                    answers += 1
+                    await asyncio.sleep(0.05)
+                assert answers > 5
+                assert it.measure("watch_troubles_total", "pods") == 0
+                await it.converged()
+
+    asyncio.run(scenario())
+
+
+def test_a_line_that_fell_silent_is_noticed_and_left(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with bad_line(control_plane.port) as line:
+            direct = control_plane.kubeconfig()
+            pace = structs.replace(QUICK, silence=2.0)
+            async with following(through(line, direct, tmp_path), direct, pace=pace, stale_after=4.0) as it:
+                await it.until(lambda: it.source.view() is not None, "a world")
+                assert it.source.stale() is None
+                line.flows.clear()
+                await away(create, control_plane, namespace, "unheard")
+                await it.until(lambda: it.source.stale() is not None, "the world to be stale")
+                assert it.source.view() is not None  # old answers are better than none
+                assert policies(it, namespace) == []
+                line.cut()
+                line.flows.set()
+                await it.until(lambda: policies(it, namespace) == ["unheard"], "what was missed")
+                await it.until(lambda: it.source.stale() is None, "the world to be fresh")
+                await it.converged()
+
+    asyncio.run(scenario())
