@@ -155,11 +155,12 @@ def _target(host: str, *, scheme: bool) -> Target:
     if not host.isascii():  # the small letter of some others is an ASCII one
         raise _Expected(FORM)
     host = host.lower()
-    try:
-        return parse_block(host) if "/" in host else parse_address(host)
-    except ValueError:
-        if ":" in host or re.fullmatch(r"[0-9.]+(?:/.*)?", host):
-            raise _Expected("an address, or a block as ADDRESS/PREFIX") from None
+    if ":" in host or host[:1].isdigit():  # no other text is an address, and most hosts are names
+        try:
+            return parse_block(host) if "/" in host else parse_address(host)
+        except ValueError:
+            if ":" in host or re.fullmatch(r"[0-9.]+(?:/.*)?", host):
+                raise _Expected("an address, or a block as ADDRESS/PREFIX") from None
     if not _is_name(host):
         raise _Expected(FORM)
     return NameTarget(host, scheme)
