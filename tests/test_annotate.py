@@ -221,6 +221,16 @@ def test_a_diff_shows_nothing_but_metadata(tmp_path: Path, run: Run, indent: int
     assert SECRET not in diff + said
 
 
+@pytest.mark.parametrize("key", [CONNECTS_TO, "note"])
+def test_a_diff_shows_no_user_info_of_other_annotations(tmp_path: Path, run: Run, key: str) -> None:
+    raw = deployment("a", annotations={key: f"https://u:{SECRET}@example.com"})
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    (tmp_path / "db.json").write_text(json.dumps(DB))
+    code, diff, said = run("annotate", "-f", tmp_path)
+    assert (code, diff.count("+++")) == (0, 1)
+    assert SECRET not in diff + said
+
+
 def test_what_is_there_already_is_looked_up_but_not_written(tmp_path: Path, run: Run) -> None:
     (tmp_path / "web.json").write_text(json.dumps(deployment("a")))
     (tmp_path / "there.json").write_text(json.dumps(DB))

@@ -1,6 +1,7 @@
 """Five public applications: nothing false as shipped, every missing rule found, and how much inference sees."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from webhook.dependencies import infer
 from webhook.model.finding import Severity
 from webhook.model.settings import Settings
 
+PAGE = Path(__file__).parent.parent / "docs" / "inference.md"
 PRECISION, RECALL = 0.98, 0.9
 
 
@@ -79,7 +81,10 @@ def test_precision_and_recall_over_all_applications(capsys: pytest.CaptureFixtur
             "a miss that `unseen` does not explain, or a hit that it denies"
         )
     precision, recall = right / (right + wrong), right / (right + missed)
+    lines.append(f"precision {precision:.3f}, recall {recall:.3f}")
     with capsys.disabled():
-        sys.stdout.write("\n".join(["", *lines, f"precision {precision:.3f}, recall {recall:.3f}", ""]))
+        sys.stdout.write("\n".join(["", *lines, ""]))
+    assert "\n".join(map(str.rstrip, lines)).lstrip() in PAGE.read_text(), "the figures of the page are others"
+    assert lines[-1] in PAGE.read_text()
     assert precision >= PRECISION
     assert recall >= RECALL

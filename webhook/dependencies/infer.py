@@ -16,7 +16,7 @@ from webhook.model.hints import Mention
 from webhook.model.objects import Service, Workload
 from webhook.model.ports import Protocol
 from webhook.model.schemes import SCHEMES
-from webhook.model.variables import meaning
+from webhook.model.variables import known_meaning
 from webhook.model.verdict import Host
 from webhook.world import Group, View
 
@@ -105,6 +105,6 @@ def _only_port(service: Service, mention: Mention, name: str) -> int | None:
     numbers = {port.port for port in service.ports if port.protocol == mention.protocol}
     if len(numbers) == 1:
         return next(iter(numbers))
-    text = "".join((*meaning(name).stem, mention.host)).lower()
+    text = "".join((*known_meaning(name).stem, mention.host)).lower()
     spoken = numbers.intersection(port for word, port in _SPOKEN.items() if word in text)
     return next(iter(spoken)) if len(spoken) == 1 else None

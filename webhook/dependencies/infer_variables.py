@@ -8,7 +8,7 @@ from msgspec import structs
 
 from webhook.model.hints import ContainerHints, Hint, MapUse, Mention
 from webhook.model.objects import Service
-from webhook.model.variables import meaning
+from webhook.model.variables import known_meaning
 from webhook.world import View
 
 _REFERENCE: Final = re.compile(r"\$\((?P<name>[^()]+)\)")
@@ -28,7 +28,7 @@ class Variables:
             for hint in (given,) if isinstance(given, Hint) else self._of_map(given):
                 self._take(hint, mounted=isinstance(given, MapUse) and given.mounted)
         self._ports = {
-            meaning(hint.name).stem: hint.number
+            known_meaning(hint.name).stem: hint.number
             for hint in (*self._files, *self._named.values())
             if hint.number is not None
         }
@@ -53,7 +53,7 @@ class Variables:
             for mention in hint.mentions:
                 one = self._filled(mention)
                 if one.port is None:
-                    one = structs.replace(one, port=self._ports.get(meaning(hint.name).stem))
+                    one = structs.replace(one, port=self._ports.get(known_meaning(hint.name).stem))
                 yield one, hint.name
         for mention in self._said:
             yield self._filled(mention), ""

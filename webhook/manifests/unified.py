@@ -1,11 +1,12 @@
 """A unified diff of edits, that shows of a file nothing but the metadata they are in.
 
 A manifest may hold passwords in its variables, and a diff is pasted into reviews: lines that hold more than metadata,
-or that are too long to be read, are neither changed lines nor context of this diff.
+that may hold user info of a URL, or that are too long to be read, are neither changed lines nor context of this diff.
 """
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import Final
 
 from webhook.manifests.edit import Change
@@ -36,8 +37,8 @@ def _hunk(lines: list[str], text: str, one: Change, shift: int) -> tuple[str, in
     new = one.new if pure else text[_start(text, one.start) : one.start] + one.new + text[one.end : _end(text, one.end)]
     added = re.findall(r"[^\n]*\n|[^\n]+", new)
     low, high = _shown(text, one)
-    if not low <= first or last > high + pure or any(len(line) > LONGEST for line in (*old, *added)):
-        return f"# line {first + 1}: changed, and not shown: it holds more than metadata\n", len(added) - len(old)
+    if not low <= first or last > high + pure or any(map(_unfit, (*old, *added))):
+        return f"# line {first + 1}: changed, and not shown: it may hold more than host names\n", len(added) - len(old)
     before = list(_near(reversed(lines[max(low, first - CONTEXT) : first])))[::-1]
     behind = first + len(old)
     after = list(_near(lines[behind : min(high + 1, behind + CONTEXT)]))
@@ -59,11 +60,12 @@ def _shown(text: str, one: Change) -> tuple[int, int]:
 
 
 def _near(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines up to the first that is too long."""
-    for line in lines:
-        if len(line) > LONGEST:
-            return
-        yield line
+    """Yield lines up to the first that is not to be shown."""
+    return takewhile(lambda line: not _unfit(line), lines)
+
+
+def _unfit(line: str) -> bool:
+    return len(line) > LONGEST or "@" in line
 
 
 def _range(start: int, count: int) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -75,3 +76,12 @@ def _stem(words: list[str]) -> tuple[str, ...]:
         end = next((end for end in _HOST_ENDS if words[-1].endswith(end)), "")
         words = [*words[:-1], words[-1].removesuffix(end)]
     return tuple(words)
+
+
+@lru_cache(maxsize=4_096)
+def known_meaning(name: str) -> Meaning:
+    """Return the meaning of a variable's or a key's name. The same few names stand in most workloads.
+
+    Not for names out of a text: what is a name there may be a secret, and secrets are not kept.
+    """
+    return meaning(name)

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final, cast
 
 from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse
-from webhook.model.variables import Says, meaning
+from webhook.model.variables import Says, known_meaning
 from webhook.wire import meta
 from webhook.wire.arguments import said
 from webhook.wire.configfiles import in_file
@@ -57,13 +57,13 @@ def config_map(raw: Raw, namespace: str) -> ConfigMap:
 def _entry(key: str, text: str) -> Hint:
     bare = text.strip()
     if "\n" in bare or key.rpartition(".")[2].lower() in _FILE_ENDINGS:
-        hidden = meaning(key).says is Says.NOTHING
+        hidden = known_meaning(key).says is Says.NOTHING
         return Hint(key, () if hidden else in_file(bare))
     return _hint(key, bare)
 
 
 def _hint(name: str, value: str) -> Hint:
-    read = setting(meaning(name), value)
+    read = setting(known_meaning(name), value)
     return Hint(name, read.mentions, read.number)
 
 
