@@ -190,6 +190,20 @@ def test_where_no_label_tells_them_apart_the_other_is_named() -> None:
     assert found.notes == ("data/db: its labels also select data/replica", "shop/web: its labels also select shop/twin")
 
 
+def test_another_whose_template_will_be_selected_is_named_too() -> None:
+    """Its running pods do not have the label yet."""
+    other = labelled(deployment("data/replica"), {"app": "db"})
+    running = pod("data/replica-1", 3, {"app": "replica"}, [])
+    running["metadata"] |= owned_by("Deployment", "replica")
+    found = fixed(other, running, web("deploy/db.data:5432"), WALL)
+    assert found.notes == ("data/db: its labels also select data/replica",)
+
+
+def test_another_of_the_same_name_is_named_with_its_kind() -> None:
+    found = fixed(workload("StatefulSet", "data/db"), web("deploy/db.data:5432"), WALL)
+    assert found.notes == ("data/db: its labels also select sts/data/db",)
+
+
 def test_where_the_other_would_be_isolated_by_it_there_is_none() -> None:
     other = labelled(deployment("data/replica"), {"app": "db"}, role="replica")
     only = policy("data/only", podSelector={"matchExpressions": [{"key": "role", "operator": "DoesNotExist"}]})

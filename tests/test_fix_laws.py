@@ -277,7 +277,7 @@ def test_nothing_opens_but_what_was_asked_and_what_the_notes_name(case: Case, da
     everybody, after = parties(world), applied(case, found.policies)
     flows = [*part.flows, *(lookup.flows if lookup and part.by_name else ())]
     dialled = {(flow.protocol, flow.port) for flow in flows}
-    named = {p.ref for p in everybody if any(word_in(p.ref.short, note) for note in found.notes)}
+    named = {p.ref for p in everybody if any(names(note, p.ref) for note in found.notes)}
     sources = {workload.ref, *named}
     targets = {flow.to for flow in flows} | named
     hosts = any("host network" in note for note in found.notes)
@@ -302,8 +302,9 @@ def test_nothing_opens_but_what_was_asked_and_what_the_notes_name(case: Case, da
             assert (protocol, port) in dialled
 
 
-def word_in(word: str, text: str) -> bool:
-    return word in text.replace(",", " ").replace(":", " ").split()
+def names(note: str, ref: WorkloadRef) -> bool:
+    _, _, others = note.partition(" also select ")
+    return bool({ref.short, str(ref)} & set(others.split(", ")))
 
 
 @given(cases(), st.data())

@@ -30,21 +30,33 @@ def choose(
     lasting = _lasting(shapes, view.settings.pending_labels)
     if not lasting:
         return None
+    strangers = [(group, shapes_of(group)) for group in _strangers(view, ref)]
     start = own if own and set(own.pairs) <= set(lasting.pairs) else lasting
-    best = _chosen(view, ref, start, avoid)
+    best = _chosen(strangers, start, avoid)
     for pair in lasting.pairs:
         if not best.others and not best.reached:
             break
-        longer = _chosen(view, ref, Labels((*best.labels.pairs, pair)), avoid)
+        longer = _chosen(strangers, Labels((*best.labels.pairs, pair)), avoid)
         if len(longer.others) + len(longer.reached) < len(best.others) + len(best.reached):
             best = longer
     return best
 
 
-def _chosen(view: View, ref: WorkloadRef, labels: Labels, avoid: Sequence[Shape]) -> Chosen:
+def _chosen(strangers: Iterable[tuple[Group, list[Shape]]], labels: Labels, avoid: Sequence[Shape]) -> Chosen:
     selector = Selector.exactly(labels)
-    reached = tuple(shape for shape in avoid if selector.matches(shape.labels) is not Truth.NO)
-    return Chosen(labels, _others(view, ref, labels), reached)
+    others = tuple({group.ref: group for group, shapes in strangers if _any(selector, shapes)}.values())
+    return Chosen(labels, others, tuple(shape for shape in avoid if _any(selector, (shape,))))
+
+
+def _strangers(view: View, ref: WorkloadRef) -> list[Group]:
+    """Return everybody else of the namespace: by running pods, and by templates that may still make some."""
+    made = [w for w in view.workloads(ref.namespace) if w.owner is None and w.ref.kind != "Pod"]
+    found = [*view.groups(ref.namespace), *(Group(workload.ref, template=workload) for workload in made)]
+    return sorted((group for group in found if group.ref != ref), key=lambda group: group.ref)
+
+
+def _any(selector: Selector, shapes: Iterable[Shape]) -> bool:
+    return any(selector.matches(shape.labels) is not Truth.NO for shape in shapes)
 
 
 def _lasting(shapes: Iterable[Shape], pending: LabelKeys) -> Labels:
@@ -54,16 +66,6 @@ def _lasting(shapes: Iterable[Shape], pending: LabelKeys) -> Labels:
         pairs = {(k, v) for k, v in shape.labels.pairs if k not in pending}
         common = pairs if common is None else common & pairs
     return Labels(common or ())
-
-
-def _others(view: View, ref: WorkloadRef, labels: Labels) -> tuple[Group, ...]:
-    selector = Selector.exactly(labels)
-    return tuple(g for g in view.groups(ref.namespace) if g.ref != ref and any_selected(selector, g))
-
-
-def any_selected(selector: Selector, group: Group) -> bool:
-    """Say whether `selector` selects a pod, or the template, of a group."""
-    return any(selector.matches(shape.labels) is not Truth.NO for shape in shapes_of(group))
 
 
 def shapes_of(group: Group) -> list[Shape]:

@@ -56,7 +56,7 @@ def _policy(
     view: View, workload: Workload, subject: WorkloadRef, direction: Direction, needs: list[Need]
 ) -> tuple[Manifest, list[str]]:
     chosen = _subject(view, workload, subject, direction)
-    notes = [f"{subject.short}: its labels also select {_names(chosen)}"] if chosen.others else []
+    notes = _reached(subject, chosen)
     key, peers_key = _KEYS[direction]
     rules = []
     for other in dict.fromkeys(need.other for need in needs):
@@ -153,7 +153,7 @@ def _peers(
         notes.append(f"{other.short} is on the host network: its nodes' addresses are opened")
     if inside or not shapes:
         chosen = _or_unwritable(choose(view, other, inside, _own_labels(view, workload, other)), other)
-        notes += [f"{other.short}: its labels also select {_names(chosen)}"] if chosen.others else []
+        notes += _reached(other, chosen)
         space = {"namespaceSelector": {"matchLabels": {NAME_LABEL: other.namespace}}}
         pods = {"podSelector": {"matchLabels": chosen.labels.as_dict()}}
         peers.append(pods if other.namespace == subject.namespace else {**space, **pods})
@@ -168,8 +168,10 @@ def _node_blocks(view: View, other: WorkloadRef) -> list[dict[str, Any]]:
     return [{"ipBlock": {"cidr": str(address.block)}} for address in addresses]
 
 
-def _names(chosen: Chosen) -> str:
-    return ", ".join(group.ref.short for group in chosen.others)
+def _reached(ref: WorkloadRef, chosen: Chosen) -> list[str]:
+    """Say whom else the labels select; one of the same name with its kind."""
+    names = [str(group.ref) if group.ref.short == ref.short else group.ref.short for group in chosen.others]
+    return [f"{ref.short}: its labels also select {', '.join(names)}"] if names else []
 
 
 def _port(need: Need) -> dict[str, Any]:
