@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from webhook.evaluate.ends import Outside, PodEnd
-from webhook.evaluate.side import judge_side
+from webhook.evaluate.side import doubted, judge_side
 from webhook.model.addresses import Block
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.ports import Protocol
@@ -17,6 +17,8 @@ SPLITS = 4_096  # pieces of a block that are judged one by one; beyond it the an
 def judge_coverage(view: View, source: PodEnd, block: Block, protocol: Protocol, port: int) -> Side:
     """Judge every address of `block`: cut it where any rule's block begins or ends, and judge each piece."""
     selecting = view.selecting(source.shape, Direction.EGRESS)
+    if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
+        return doubt
     if not selecting:
         return OPEN
     pieces = cut(block, _edges(isolation for isolation, _ in selecting))

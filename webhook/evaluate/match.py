@@ -13,7 +13,9 @@ from webhook.model.truth import Truth
 from webhook.world import View
 
 MISS_PODS = frozenset({"cilium", "gke-dataplane-v2"})  # blocks miss pods and nodes, unless a setting says otherwise
-BEFORE_TRANSLATION = frozenset({"aws"})  # egress is judged by the Service's address too, which a block may hold
+BEFORE_TRANSLATION = frozenset(
+    {"aws"}
+)  # egress is judged by the Service's address too, which a block may or may not hold
 ANY_KEY = LabelKeys(prefixes=("",))
 
 
@@ -85,7 +87,7 @@ def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None
     name = view.enforcer.name
     if name in MISS_PODS:
         return min(found, Truth.MAYBE)
-    return max(found, Truth.MAYBE) if name in BEFORE_TRANSLATION else found
+    return Truth.MAYBE if name in BEFORE_TRANSLATION else found
 
 
 def _block_matches(view: View, peer: BlockPeer, other: End, family: Family | None) -> Truth:

@@ -27,11 +27,9 @@ def judge_side(
     """Judge the rules on `subject`'s side. `family` None: no rule in question looks at addresses (`by_address`)."""
     if subject.shape.host_network:
         return HOST_NETWORK
-    doubt = view.doubt(subject.shape, direction)
+    if (doubt := doubted(view, subject.shape, direction)) is not None:
+        return doubt
     selecting = view.selecting(subject.shape, direction)
-    if doubt is not None:
-        refs = tuple(dict.fromkeys((*(i.ref for i, _ in selecting), *doubt.policies)))
-        return Side(Verdict.UNKNOWN, isolated=None, policies=refs, reason=doubt.reason)
     if not selecting:
         return OPEN
     address = other.address(family) if isinstance(other, PodEnd) and family else None
@@ -47,6 +45,15 @@ def judge_side(
         view.memo.clear()
     view.memo[key] = side
     return side
+
+
+def doubted(view: View, subject: Shape, direction: Direction) -> Side | None:
+    """Return the answer where policies that are not evaluated may decide this side; None where they do not."""
+    doubt = view.doubt(subject, direction)
+    if doubt is None:
+        return None
+    refs = tuple(dict.fromkeys((*(i.ref for i, _ in view.selecting(subject, direction)), *doubt.policies)))
+    return Side(Verdict.UNKNOWN, isolated=None, policies=refs, reason=doubt.reason)
 
 
 def _judge(

@@ -10,7 +10,7 @@ from webhook.evaluate import Outside, PodEnd, judge_group, judge_outside, templa
 from webhook.evaluate.ends import End
 from webhook.evaluate.flow import Pair
 from webhook.evaluate.match import ports_match
-from webhook.evaluate.side import HOST_NETWORK
+from webhook.evaluate.side import HOST_NETWORK, doubted
 from webhook.explain.nearmiss import Packet, near_misses
 from webhook.model.addresses import Block, Family
 from webhook.model.dependency import Source
@@ -181,6 +181,8 @@ def _to_host(view: View, source: PodEnd, protocol: Protocol, port: int | None) -
     """A name outside: sure only where nothing restricts, or a rule opens every address."""
     if source.shape.host_network:
         return HOST_NETWORK
+    if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
+        return doubt
     selecting = view.selecting(source.shape, Direction.EGRESS)
     if not selecting:
         return OPEN

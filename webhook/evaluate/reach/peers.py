@@ -111,4 +111,6 @@ class Peers:
         enforcer = classes.view.enforcer.name
         if enforcer in MISS_PODS:
             return sure & ~inside, possible
-        return sure, possible | inside if enforcer in BEFORE_TRANSLATION else possible
+        if enforcer in BEFORE_TRANSLATION:
+            return sure & ~inside, possible | inside
+        return sure, possible

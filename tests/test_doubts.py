@@ -1,0 +1,211 @@
+"""Policies of families that are not evaluated, kinds that may not be read, and who enforces."""
+
+from typing import Any
+
+import pytest
+
+from webhook.evaluate import ends_of_pod, judge_outside, judge_pair
+from webhook.evaluate.reach import matrix
+from webhook.explain import explain
+from webhook.model.addresses import parse_block
+from webhook.model.foreign import Gap
+from webhook.model.objects import Pod
+from webhook.model.refs import WorkloadRef
+from webhook.model.settings import UNRECOGNISED, Enforcer, Settings
+from webhook.model.verdict import Verdict
+from webhook.wire.objects import project
+from webhook.world import Drop, Put, World
+
+Raw = dict[str, Any]
+
+
+def namespace(name: str, **labels: str) -> Raw:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def pod(name: str, address: str, **labels: str) -> Raw:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": "shop", "name": name, "labels": labels},
+        "spec": {"containers": [{"name": "c", "image": "c"}]},
+        "status": {"phase": "Running", "podIP": address},
+    }
+
+
+def policy(version: str, kind: str, spec: Raw, where: str | None = None) -> Raw:
+    metadata = {"name": "other", **({"namespace": where} if where else {})}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+BASE = (
+    namespace("shop", team="a"),
+    namespace("data"),
+    pod("web", "10.0.0.1", app="web"),
+    pod("db", "10.0.0.2", app="db"),
+)
+ADMIN = "policy.networking.k8s.io/v1alpha1"
+
+
+def world(*objects: Raw, settings: Settings | None = None) -> World:
+    found = World(settings or Settings(), complete=True)
+    for raw in (*BASE, *objects):
+        value = project(raw)
+        assert value is not None, raw
+        found.apply([Put(value)])
+    return found
+
+
+def answer(view: World) -> Verdict:
+    web, db = (project(raw) for raw in BASE[2:])
+    assert isinstance(web, Pod)
+    assert isinstance(db, Pod)
+    return judge_pair(view, ends_of_pod(web), ends_of_pod(db), "TCP", 80)[0]
+
+
+MAY_SELECT = [
+    policy(ADMIN, "AdminNetworkPolicy", {"subject": {"namespaces": {"matchLabels": {"team": "a"}}}}),
+    policy(ADMIN, "BaselineAdminNetworkPolicy", {"subject": {"pods": {"podSelector": {"matchLabels": {"app": "db"}}}}}),
+    policy("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", {"subject": {"namespaces": {}}}),
+    policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": {"matchLabels": {"k8s:app": "db"}}}, "shop"),
+    policy("cilium.io/v2", "CiliumClusterwideNetworkPolicy", {"endpointSelector": {}}),
+    policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": 5}, "shop"),
+    policy("projectcalico.org/v3", "NetworkPolicy", {"selector": "app == 'db'"}, "shop"),
+    policy("projectcalico.org/v3", "GlobalNetworkPolicy", {"selector": "has(app) || all()"}),
+    policy("crd.projectcalico.org/v1", "GlobalNetworkPolicy", {}),
+]
+SELECTS_NOBODY_HERE = [
+    policy(ADMIN, "AdminNetworkPolicy", {"subject": {"namespaces": {"matchLabels": {"team": "b"}}}}),
+    policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": {}}, "data"),
+    policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": {"matchLabels": {"app": "x"}}}, "shop"),
+    policy("projectcalico.org/v3", "NetworkPolicy", {"selector": "app == 'x'"}, "shop"),
+]
+
+
+@pytest.mark.parametrize("raw", MAY_SELECT, ids=lambda raw: f"{raw['kind']} {raw['spec']}")
+def test_a_policy_of_another_family_that_may_select_an_end_makes_the_answer_unknown(raw: Raw) -> None:
+    view = world(raw)
+    assert answer(view) is Verdict.UNKNOWN
+    value = project(raw)
+    assert value is not None
+    workload = view.workload(WorkloadRef("Pod", "shop", "web"))
+    assert workload is not None
+    told = explain(view, workload, "po/db:80")
+    assert raw["metadata"]["name"] in (told.reason or "")
+    assert "other" in {ref.name for f in told.flows for side in (f.egress, f.ingress) for ref in side.policies}
+
+
+@pytest.mark.parametrize("raw", SELECTS_NOBODY_HERE, ids=lambda raw: f"{raw['kind']} {raw['spec']}")
+def test_one_that_selects_neither_end_changes_nothing(raw: Raw) -> None:
+    assert answer(world(raw)) is Verdict.ALLOWED
+
+
+@pytest.mark.parametrize("block", ["203.0.113.5/32", "203.0.113.0/24", "0.0.0.0/0"])
+def test_addresses_outside_are_as_doubtful_as_pods(block: str) -> None:
+    view = world(MAY_SELECT[0])
+    web = project(BASE[2])
+    assert isinstance(web, Pod)
+    assert judge_outside(view, ends_of_pod(web), parse_block(block), "TCP", 443)[0] is Verdict.UNKNOWN
+
+
+def test_names_outside_are_as_doubtful_as_addresses() -> None:
+    view = world(MAY_SELECT[0])
+    workload = view.workload(WorkloadRef("Pod", "shop", "web"))
+    assert workload is not None
+    assert explain(view, workload, "https://api.example.com").verdict is Verdict.UNKNOWN
+
+
+def test_a_policy_of_another_family_can_be_dropped_again() -> None:
+    view = world(MAY_SELECT[0])
+    view.apply([Drop("AdminNetworkPolicy.policy.networking.k8s.io", "", "other")])
+    assert answer(view) is Verdict.ALLOWED
+
+
+@pytest.mark.parametrize(("group", "enforcer"), [("cilium.io", "calico"), ("projectcalico.org", "cilium")])
+def test_objects_that_nobody_here_implements_do_nothing(group: str, enforcer: str) -> None:
+    raws = [raw for raw in MAY_SELECT if raw["apiVersion"].startswith(group)]
+    assert answer(world(*raws, settings=Settings(enforcer=Enforcer(enforcer)))) is Verdict.ALLOWED
+
+
+@pytest.mark.parametrize("gap", [Gap("NetworkPolicy", "networking.k8s.io", "403"), Gap("Tier", "cilium.io", "403")])
+def test_a_kind_that_may_not_be_read_makes_every_answer_unknown(gap: Gap) -> None:
+    view = world()
+    view.apply([Put(gap)])
+    assert answer(view) is Verdict.UNKNOWN
+    view.apply([Drop("Gap", gap.group, gap.kind)])
+    assert answer(view) is Verdict.ALLOWED
+
+
+def test_the_matrix_has_no_row_for_what_is_in_doubt() -> None:
+    found = matrix(world(MAY_SELECT[0]))
+    assert list(found.connections(found.sure)) == []
+
+
+def daemon_set(name: str, wanted: int = 3, *args: str) -> Raw:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"namespace": "kube-system", "name": name},
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "c", "args": list(args)}]}}},
+        "status": {"desiredNumberScheduled": wanted},
+    }
+
+
+ON_CLUSTER = Settings(detect="cluster")
+
+
+@pytest.mark.parametrize(
+    ("objects", "name", "decisive", "enforces"),
+    [
+        ([], UNRECOGNISED.name, False, True),
+        ([daemon_set("calico-node")], "calico", True, True),
+        ([daemon_set("calico-node", 0)], UNRECOGNISED.name, False, True),
+        ([daemon_set("cilium")], "cilium", True, True),
+        ([daemon_set("kube-flannel-ds")], "none", False, False),
+        ([daemon_set("kube-flannel-ds"), daemon_set("calico-node")], "calico", True, True),
+        ([daemon_set("aws-node", 3, "--enable-network-policy=true")], "aws", True, True),
+        ([daemon_set("aws-node"), daemon_set("cilium")], "cilium", True, True),
+        ([daemon_set("calico-node"), daemon_set("cilium")], "calico+cilium", False, True),
+        ([daemon_set("kindnet")], "kindnet", False, True),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_who_enforces_is_told_by_what_runs(objects: list[Raw], name: str, decisive: bool, enforces: bool) -> None:
+    found = world(*objects, settings=ON_CLUSTER).enforcer
+    assert (found.name, found.decisive, found.enforces) == (name, decisive, enforces)
+
+
+def test_files_are_judged_by_the_one_family_whose_objects_are_there() -> None:
+    assert world(settings=Settings(detect="files")).enforcer.name == "generic"
+    assert world(MAY_SELECT[3], settings=Settings(detect="files")).enforcer.name == "cilium"
+    assert world(MAY_SELECT[6], settings=Settings(detect="files")).enforcer.name == "calico"
+    assert world(MAY_SELECT[3], MAY_SELECT[6], settings=Settings(detect="files")).enforcer.name == "generic"
+
+
+BLOCK: Raw = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"namespace": "shop", "name": "block"},
+    "spec": {
+        "podSelector": {"matchLabels": {"app": "web"}},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/24"}}]}],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("enforcer", "verdict"),
+    [("generic", Verdict.ALLOWED), ("calico", Verdict.ALLOWED), ("cilium", Verdict.UNKNOWN), ("aws", Verdict.UNKNOWN)],
+)
+def test_a_block_over_pod_addresses_is_unknown_just_where_enforcers_differ(enforcer: str, verdict: Verdict) -> None:
+    assert answer(world(BLOCK, settings=Settings(enforcer=Enforcer(enforcer)))) is verdict
+
+
+def test_cilium_may_isolate_by_rules_that_policy_types_leave_out() -> None:
+    idle = {
+        **BLOCK,
+        "spec": {**BLOCK["spec"], "policyTypes": ["Ingress"], "podSelector": {"matchLabels": {"app": "web"}}},
+    }
+    assert answer(world(idle, settings=Settings(enforcer=Enforcer("cilium")))) is Verdict.UNKNOWN
+    assert answer(world(idle)) is Verdict.ALLOWED
