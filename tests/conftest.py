@@ -6,9 +6,18 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.testbed.fixtures"]
 
-# No deadline in either: speed is the benchmarks' business, never a test's.
+# No deadline in any: speed is the benchmarks' business, never a test's.
 settings.register_profile(
     "ci", deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# By hand: pytest tests/test_judge.py -k random --hypothesis-profile long --hypothesis-seed 20261120
+settings.register_profile(
+    "long",
+    deadline=None,
+    max_examples=10_000,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
