@@ -1,6 +1,7 @@
-"""The values' table of the chart's README, out of the comments (`# --`) of values.yaml. Run by scripts/chart-docs.
+"""What of the chart is written by a program; run by scripts/chart-docs.
 
-`--check` writes nothing and exits 1 where the file is not what it would write.
+The README's table of values, out of the comments (`# --`) of values.yaml; in values.schema.json what may stand under
+`config`, out of the program's configuration. `--check` writes nothing and exits 1 where a file would be another.
 """
 
 import json
@@ -9,7 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import yaml
+
+from webhook.config import File
 
 CHART = Path(__file__).parent.parent / "charts/netpol-preflight"
 KEY = re.compile(r"( *)([A-Za-z][A-Za-z0-9]*):")
@@ -76,17 +80,30 @@ def readme() -> str:
     return head + "\n".join(rows) + "\n" + FOOT
 
 
+def schema() -> str:
+    """Return values.schema.json with the part that the program knows."""
+    whole = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    _, made = msgspec.json.schema_components([File], ref_template="#/definitions/config{name}")
+    config = made.pop("File")
+    for key in ("mode", "cni"):  # values of their own
+        del config["properties"][key]
+    kept = {name: one for name, one in whole["definitions"].items() if not name.startswith("config")}
+    whole["definitions"] = kept | {f"config{name}": made[name] for name in sorted(made)}
+    whole["properties"]["config"] = config
+    return json.dumps(whole, indent=1) + "\n"
+
+
 def main() -> int:
-    """Write it, or compare."""
-    target = CHART / "README.md"
-    text = readme()
-    if "--check" not in sys.argv[1:]:
-        target.write_text(text, encoding="utf-8")
-        return 0
-    if target.is_file() and target.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write(f"{target} is not what values.yaml says: run scripts/chart-docs\n")
-    return 1
+    """Write them, or compare."""
+    code = 0
+    for name, text in (("README.md", readme()), ("values.schema.json", schema())):
+        target = CHART / name
+        if "--check" not in sys.argv[1:]:
+            target.write_text(text, encoding="utf-8")
+        elif not target.is_file() or target.read_text(encoding="utf-8") != text:
+            sys.stderr.write(f"{target} is not what it is made from: run scripts/chart-docs\n")
+            code = 1
+    return code
 
 
 if __name__ == "__main__":

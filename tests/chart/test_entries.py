@@ -84,6 +84,11 @@ def test_a_namespace_is_covered_by_the_entry_of_its_mode_and_no_other(
     assert asked(rendered, "shop", label) == ([expected] if expected else [])
 
 
+def test_where_the_program_gives_namespaces_their_modes_all_are_asked_about(chart: Chart) -> None:
+    rendered = chart.render({"mode": "off", "config": {"modes": {"prod-*": "warn"}}})
+    assert (asked(rendered, "shop"), asked(rendered, "shop", "off")) == (["advisory"], [])
+
+
 @pytest.mark.parametrize("default", ["off", "audit", "warn", "enforce"])
 def test_without_the_second_entry_the_first_covers_all(chart: Chart, default: str) -> None:
     rendered = chart.render({"mode": default, "webhook": {"enforcing": {"enabled": False}}})

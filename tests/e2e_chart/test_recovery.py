@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.chart.rendering import CI
+from tests.e2e import story
 from tests.e2e.scene import Scene
 from tests.e2e.story import MODE
 from tests.e2e_chart.kubelet import Kubelet
@@ -140,6 +141,19 @@ def test_the_emergency_stop_needs_nothing_of_the_product_and_upgrade_is_the_way_
     kubelet.paused.clear()
     release.upgrade(CHART, *FAIL)
     reviews(shop)
+
+
+def test_where_some_namespaces_are_watched_the_rights_in_those_are_enough(
+    release: Release, shop: Scene, cluster: ControlPlane
+) -> None:
+    release.upgrade(CHART, *FAIL, "--set", f"namespaces={{{shop.namespace},kube-system}}")
+    account = f"--as=system:serviceaccount:{NAME}:{NAME}"
+    refused = cluster.kubectl("auth", "can-i", "list", "pods", "--namespace=default", account)
+    assert (refused.returncode, refused.stdout.strip()) == (1, "no")
+    reviews(shop)
+    elsewhere = Scene(cluster, cluster.create_namespace("elsewhere", {MODE: "enforce"}))
+    assert not answer(elsewhere, story.web_api(elsewhere.namespace))
+    release.upgrade(CHART, *FAIL)
 
 
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)
