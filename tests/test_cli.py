@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+import webhook
 from webhook import __version__, config
 from webhook.cli.ask import review_of
 from webhook.cli.flags import COMMANDS
@@ -27,7 +28,7 @@ from webhook.model.objects import Shape, Template, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Mode
 
-STORY = Path(config.__file__).parent / "story"
+STORY = Path(webhook.__file__).parent / "story"
 PROGRAM = (sys.executable, "-m", "webhook")
 BROKEN = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n---\napiVersion: v1\nkind: [\n"
 BAD_POLICY = """\

@@ -13,13 +13,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook import config
+import webhook
 from webhook.cli.main import main
 from webhook.explain.errors import MOST_TEXT, Fault, read_error
 from webhook.explain.errors_signs import Kind
 
 SAMPLES: Final = Path(__file__).parent / "errors"
-STORY: Final = Path(config.__file__).parent / "story"
+STORY: Final = Path(webhook.__file__).parent / "story"
 FIELDS: Final = ("kind", "name", "address", "port", "protocol", "resolver")
 FAMILIES: Final = {"curl", "go", "grpc", "java", "mysql", "node", "nothing", "others", "postgres", "python"}
 

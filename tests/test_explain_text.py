@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple
 import pytest
 import yaml
 
-from webhook import config
+import webhook
 from webhook.cli.main import main
 
-STORY: Final = Path(config.__file__).parent / "story"
+STORY: Final = Path(webhook.__file__).parent / "story"
 SHOP: Final = Path(__file__).parent / "cases" / "worlds" / "shop.yaml"
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from prometheus_client.registry import Collector
 
+import webhook
 from webhook import config
 from webhook.api.backend import Check
 from webhook.model.settings import DEFAULTS, Settings
@@ -19,7 +20,7 @@ from webhook.wiring.inputs import read_inputs
 from webhook.wiring.reviewer import Reviewer
 from webhook.world import Put, View, World
 
-STORY = Path(config.__file__).parent / "story"
+STORY = Path(webhook.__file__).parent / "story"
 
 
 class Fixed:

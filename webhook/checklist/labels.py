@@ -1,16 +1,21 @@
-"""Labels that policies can find a workload by, and whether it declares anything: NP301 and NP302."""
+"""Labels that policies can find a workload by, and whether it declares what it uses: NP301, NP302 and NP304."""
 
 import re
 from collections.abc import Iterator
 
+from webhook.explain import JudgedWorkload
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
 from webhook.model.objects import Workload
 from webhook.model.settings import DECLARE_LABEL, RequiredLabel
 from webhook.world import View
 
 
-def check_workload(view: View, workload: Workload) -> Iterator[Finding]:
-    """Yield NP301 for labels that the settings require, and NP302 where the namespace asks for declarations."""
+def check_workload(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
+    """Yield NP301 for labels that the settings require, and NP302 and NP304 where declarations are asked for.
+
+    They are where the namespace says so; NP304 also where a workload has begun to declare.
+    """
+    workload = judged.workload
     missing = [text for label in view.settings.required_labels if (text := _missing(workload, label))]
     if missing:
         facts = (("labels", ", ".join(missing)),)
@@ -18,6 +23,16 @@ def check_workload(view: View, workload: Workload) -> Iterator[Finding]:
     asked = view.namespace(workload.ref.namespace).labels.get(DECLARE_LABEL) == "required"
     if asked and not workload.connects_to:
         yield Finding("NP302", DEFAULT_SEVERITY["NP302"], workload.ref)
+    if asked or workload.connects_to:
+        yield from _undeclared(judged)
+
+
+def _undeclared(judged: JudgedWorkload) -> Iterator[Finding]:
+    """NP304: containers are told to talk to somebody whom no annotation names."""
+    for one in judged.dependencies:
+        if one.source == "inferred":
+            severity = DEFAULT_SEVERITY["NP304"]
+            yield Finding("NP304", severity, judged.workload.ref, dependency=one.text, source="inferred")
 
 
 def _missing(workload: Workload, label: RequiredLabel) -> str | None:

@@ -46,8 +46,8 @@ def audit(gathered: Gathered, today: date) -> report.Audit:
     policies = [policy for name in world.namespaces() for _, policy in sorted(world.policies(name).items())]
     findings = (
         *(_placed(finding, places) for one in every for finding in one.findings),
-        *policy_findings(gathered, policies),
-        *review_namespaces(world, namespaces),
+        *policy_findings(gathered, policies, today),
+        *review_namespaces(world, namespaces, today),
     )
     return report.Audit(
         gathered.origin,

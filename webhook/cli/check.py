@@ -49,13 +49,13 @@ def review(gathered: Gathered, today: date) -> list[Finding]:
         for subject in gathered.subjects
         for finding in audit_workload(gathered.world, subject.workload, today).findings
     ]
-    return workloads + policy_findings(gathered, [policy for policy, _ in gathered.policies])
+    return workloads + policy_findings(gathered, [policy for policy, _ in gathered.policies], today)
 
 
-def policy_findings(gathered: Gathered, policies: Iterable[Policy]) -> list[Finding]:
+def policy_findings(gathered: Gathered, policies: Iterable[Policy], today: date) -> list[Finding]:
     """Return the findings of policies, where they stand in what is judged."""
     places = {policy.ref: place for policy, place in gathered.policies}
     return [
         msgspec.structs.replace(finding, location=places.get(finding.policies[0].at(None)))
-        for finding in review_policies(gathered.world, policies)
+        for finding in review_policies(gathered.world, policies, today)
     ]

@@ -1,12 +1,15 @@
 """Everything that one workload declares, or is inferred to need, judged; the DNS look-up once for all."""
 
+from fnmatch import fnmatchcase
+
 from msgspec import Struct, structs
 
-from webhook.dependencies import infer, parse, resolve, uncovered
+from webhook.dependencies import Resolved, infer, parse, resolve, uncovered
 from webhook.explain.dns import judge_dns
 from webhook.explain.judge import Judged, judge
 from webhook.model.dependency import Declared, Dependency, Malformed
 from webhook.model.objects import Workload
+from webhook.model.truth import Truth
 from webhook.world import View
 
 
@@ -28,11 +31,25 @@ def declared(workload: Workload) -> tuple[Declared, ...]:
     return tuple(found.values())
 
 
+def everybodys(view: View, workload: Workload) -> tuple[Dependency, ...]:
+    """Return what the configuration says that every workload of such a namespace connects to."""
+    name = workload.ref.namespace
+    found = []
+    for one in view.settings.everywhere:
+        named = not one.namespaces or any(fnmatchcase(name, pattern) for pattern in one.namespaces)
+        if named and one.selector.matches(view.namespace(name).labels) is Truth.YES:
+            found += [structs.replace(item, source="config") for item in parse(one.to) if isinstance(item, Dependency)]
+    return tuple(found)
+
+
 def judge_workload(view: View, workload: Workload) -> JudgedWorkload:
-    """Judge each dependency once: the declared ones in the order of declaration, then the inferred ones."""
+    """Judge each dependency once: those declared, in that order, then those of everybody, then those inferred."""
     items = declared(workload)
-    resolved = (resolve(view, workload, item) for item in items if isinstance(item, Dependency))
-    said = tuple({one.text: one for one in resolved}.values())
+    first: dict[str, Resolved] = {}
+    for item in (*(item for item in items if isinstance(item, Dependency)), *everybodys(view, workload)):
+        one = resolve(view, workload, item)
+        first.setdefault(one.text, one)
+    said = tuple(first.values())
     inferred = uncovered(infer(view, workload), said) if view.settings.infer else ()
     answers = tuple(judge(view, workload, one) for one in (*said, *inferred))
     return JudgedWorkload(

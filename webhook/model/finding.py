@@ -53,7 +53,8 @@ DEFAULT_SEVERITY: Final = {
     "NP408": Severity.WARNING,
     "NP409": Severity.WARNING,
 }
-MAY_REJECT: Final = frozenset({"NP101", "NP102", "NP103", "NP104"})  # and 301-303 where they are raised to
+MAY_REJECT: Final = frozenset({"NP101", "NP102", "NP103", "NP104"})
+RAISED: Final = frozenset({"NP301", "NP302", "NP303"})  # reject where the configuration makes them errors
 
 
 class Location(Struct, frozen=True):

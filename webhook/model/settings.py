@@ -1,11 +1,12 @@
 """Settings are values; `config` loads them."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from webhook.model.labels import LabelKeys
+from webhook.model.labels import EVERYTHING, LabelKeys, Selector
 
 PRODUCT: Final = "netpol-preflight"
 PREFIX: Final = "netpol-preflight.io/"
@@ -86,16 +87,47 @@ STANDARD_LABELS: Final = (  # what `requiredLabels: standard` means
 )
 
 
+class Exempted(Struct, frozen=True):
+    """A finding that the operator answers for: where, on which dependency, and until which day, still included.
+
+    `namespace` and `workload` are shell patterns; `workload` may begin with a kind, `deploy/web-*`.
+    """
+
+    id: str
+    reason: str
+    namespace: str = "*"
+    workload: str = "*"
+    dependency: str | None = None
+    until: date | None = None
+
+
+class Everywhere(Struct, frozen=True):
+    """What every workload connects to, in namespaces of one of these names (patterns; none: any) and labels."""
+
+    to: str
+    namespaces: tuple[str, ...] = ()
+    selector: Selector = EVERYTHING
+
+
 class Settings(Struct, frozen=True):
-    """Everything that can be set and that changes an answer."""
+    """Everything that can be set and that changes an answer.
+
+    `modes`: by pattern of namespaces. `severities`: by finding, as numbers of `Severity`; 0: it is not told.
+    """
 
     mode: Mode = Mode.WARN
+    modes: tuple[tuple[str, Mode], ...] = ()
     enforcer: Enforcer = GENERIC
     pending_labels: LabelKeys = LabelKeys.of(PENDING_LABELS)
     cluster_domain: str = "cluster.local"
     infer: bool = True  # judge what containers are told to talk to, too
     dns: Dns = Dns()
     required_labels: tuple[RequiredLabel, ...] = ()
+    severities: tuple[tuple[str, int], ...] = ()
+    exemptions: tuple[Exempted, ...] = ()
+    heed_annotations_in_enforce: bool = True  # whether a workload in `enforce` can exempt itself
+    ignored_namespaces: tuple[str, ...] = ()
+    everywhere: tuple[Everywhere, ...] = ()
     detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
 
 

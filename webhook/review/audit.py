@@ -8,6 +8,7 @@ from webhook.checklist.declarations import malformed
 from webhook.explain import Judged, judge_workload
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
+from webhook.review.configured import configured
 from webhook.review.exemptions import exemptions, without_exempt
 from webhook.review.workload import review_judged
 from webhook.world import View
@@ -26,6 +27,7 @@ def audit_workload(view: View, workload: Workload, today: date) -> Audited:
     """Judge a workload as a review of it would, whatever the mode of its namespace is."""
     judged = judge_workload(view, workload)
     granted, bad = exemptions(workload, today)
-    kept, exempt = without_exempt(review_judged(view, judged), granted)
-    findings = (*kept, *(malformed(workload.ref, item, "exempt") for item in bad))
-    return Audited(workload, judged.dependencies, findings, exempt)
+    found = (*review_judged(view, judged), *(malformed(workload.ref, item, "exempt") for item in bad))
+    told, exempt = configured(view.settings, found, today)
+    findings, more = without_exempt(told, granted)
+    return Audited(workload, judged.dependencies, findings, exempt + more)

@@ -6,9 +6,10 @@ from msgspec import Struct, structs
 
 from webhook.checklist.declarations import malformed
 from webhook.model.dependency import Malformed
-from webhook.model.finding import MAY_REJECT, Finding, Severity
+from webhook.model.finding import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.settings import MODE_LABEL, Mode
+from webhook.review.configured import configured, ignored, mode_set
 from webhook.review.exemptions import exemptions, without_exempt
 from webhook.review.workload import order, review_workload
 from webhook.wire.admission import AdmissionRequest
@@ -47,7 +48,7 @@ def decide(request: AdmissionRequest, view: View, today: date, stale: str | None
         return _skipped(request, mode, "controlled by another object, which was reviewed")
     if mode is Mode.OFF:
         return _skipped(request, mode, "mode off")
-    findings, exempt = _findings(view, workload, today)
+    findings, exempt = _findings(view, workload, today, mode)
     rejected = () if stale else _rejected(view, request, mode, findings, today)
     if stale:
         findings = tuple(structs.replace(f, assumptions=(*f.assumptions, f"{STALE}: {stale}")) for f in findings)
@@ -65,23 +66,28 @@ def decide(request: AdmissionRequest, view: View, today: date, stale: str | None
 
 
 def mode_of(view: View, namespace: str) -> tuple[Mode, tuple[str, ...]]:
-    """Return the namespace's mode; an unknown word falls back to the default and says so."""
-    word = view.namespace(namespace).labels.get(MODE_LABEL)
+    """Return the namespace's mode: its label's, else the configuration's. An unknown word is as good as none."""
+    if ignored(view.settings, namespace):
+        return Mode.OFF, ()
+    word, default = view.namespace(namespace).labels.get(MODE_LABEL), mode_set(view.settings, namespace)
     if word is None:
-        return view.settings.mode, ()
+        return default, ()
     try:
         return Mode(word), ()
     except ValueError:
         shown = "".join(c if c.isprintable() else "?" for c in word[:63])
         note = f"namespace {namespace}: label {MODE_LABEL}={shown} is none of off, audit, warn, enforce; "
-        return view.settings.mode, (f"{note}using {view.settings.mode} (NP303); correct the label",)
+        return default, (f"{note}using {default} (NP303); correct the label",)
 
 
-def _findings(view: View, workload: Workload, today: date) -> tuple[tuple[Finding, ...], int]:
+def _findings(view: View, workload: Workload, today: date, mode: Mode) -> tuple[tuple[Finding, ...], int]:
     granted, bad = exemptions(workload, today)
+    if mode is Mode.ENFORCE and not view.settings.heed_annotations_in_enforce:
+        granted = ()
     found = [*review_workload(Overlay(view, [workload]), workload), *_malformed(workload, bad)]
-    kept, exempt = without_exempt(found, granted)
-    return tuple(sorted(kept, key=order)), exempt
+    told, exempt = configured(view.settings, found, today)
+    kept, more = without_exempt(told, granted)
+    return tuple(sorted(kept, key=order)), exempt + more
 
 
 def _malformed(workload: Workload, bad: tuple[Malformed, ...]) -> list[Finding]:
@@ -94,12 +100,13 @@ def _rejected(
     """Return what rejects: nothing that is unsure or inferred, and on an update nothing that was so before."""
     if mode is not Mode.ENFORCE or not view.enforcer.decisive:
         return ()
-    grave = tuple(f for f in findings if f.id in MAY_REJECT and f.severity is Severity.ERROR and f.source != "inferred")
+    may = MAY_REJECT | RAISED
+    grave = tuple(f for f in findings if f.id in may and f.severity is Severity.ERROR and f.source != "inferred")
     if not grave or request.operation != "UPDATE":
         return grave
     if request.old is None:
         return ()  # what was so before cannot be told
-    before = {f.identity for f in _findings(view, request.old, today)[0]}
+    before = {f.identity for f in _findings(view, request.old, today, mode)[0]}
     return tuple(f for f in grave if f.identity not in before)
 
 

@@ -1,16 +1,18 @@
 """Policies and namespaces as they stand, without any workload in question: slips that nobody would find by testing."""
 
 from collections.abc import Iterable
+from datetime import date
 
 from webhook.checklist.namespaces import check_namespace
 from webhook.checklist.own import Own
 from webhook.checklist.policies import check_policy
 from webhook.model.finding import Finding
 from webhook.model.policy import Policy
+from webhook.review.configured import configured
 from webhook.world import View
 
 
-def review_policies(view: View, policies: Iterable[Policy]) -> tuple[Finding, ...]:
+def review_policies(view: View, policies: Iterable[Policy], today: date) -> tuple[Finding, ...]:
     """Return the findings of each policy, and what each says, or does not say, as a part of its namespace."""
     wanted = {policy.ref: policy for policy in policies}
     own = Own(view)
@@ -19,11 +21,12 @@ def review_policies(view: View, policies: Iterable[Policy]) -> tuple[Finding, ..
         found += [
             one for one in check_namespace(view, namespace) if any(ref.at(None) in wanted for ref in one.policies)
         ]
-    return tuple(found)
+    return configured(view.settings, found, today)[0]
 
 
-def review_namespaces(view: View, namespaces: Iterable[str]) -> tuple[Finding, ...]:
+def review_namespaces(view: View, namespaces: Iterable[str], today: date) -> tuple[Finding, ...]:
     """Return what is missing in namespaces as a whole; in part of a cluster that cannot be told."""
     if not view.complete:
         return ()
-    return tuple(one for name in namespaces for one in check_namespace(view, name) if not one.policies)
+    found = [one for name in namespaces for one in check_namespace(view, name) if not one.policies]
+    return configured(view.settings, found, today)[0]

@@ -1,6 +1,7 @@
 """One workload against a view: every finding about what it declares."""
 
 from webhook.checklist.declarations import check_declarations
+from webhook.checklist.labels import check_workload
 from webhook.explain import Judged, JudgedWorkload, enforcer_notes, judge_workload
 from webhook.fix import Fixed, fix_dependency
 from webhook.model.finding import Finding
@@ -18,7 +19,7 @@ def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
 def review_judged(view: View, judged: JudgedWorkload) -> tuple[Finding, ...]:
     """Return the findings of a workload that was judged in `view`."""
     workload = judged.workload
-    found = list(check_declarations(judged, complete=view.complete))
+    found = [*check_declarations(judged, complete=view.complete), *check_workload(view, judged)]
     for part in (*judged.dependencies, *([judged.dns] if judged.dns else [])):
         if view.enforcer.enforces:
             found += packet_findings(workload.ref, part, _fixed(view, judged, part), enforcer_notes(view))

@@ -1,14 +1,26 @@
-"""Settings out of flags and a configuration file, or one clear error."""
+"""Flags and `File` -> Settings."""
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable
 from typing import Final, Literal
 
-import msgspec
-from msgspec import Struct
-
-from webhook.model.labels import LabelKeys
-from webhook.model.settings import DEFAULTS, GENERIC, UNRECOGNISED, Dns, Enforcer, Mode, Settings
+from webhook.config.file import DependencyFile, File, SelectorFile
+from webhook.config.read import NO_FILE
+from webhook.config.words import Invalid, nearest
+from webhook.model.finding import Severity
+from webhook.model.labels import LabelKeys, Operator, Requirement, Selector
+from webhook.model.settings import (
+    DEFAULTS,
+    GENERIC,
+    STANDARD_LABELS,
+    UNRECOGNISED,
+    Dns,
+    Enforcer,
+    Everywhere,
+    Exempted,
+    Mode,
+    RequiredLabel,
+    Settings,
+)
 
 AUTO: Final = "auto"
 _DECISIVE: Final = {  # who enforces -> whether a denial by the API's own semantics is one there too, in every case
@@ -31,46 +43,6 @@ CNIS: Final = (AUTO, *_DECISIVE)
 MODES: Final = tuple(mode.value for mode in Mode)
 
 
-class Invalid(ValueError):  # noqa: N818 - what it says of the setting
-    """A setting that cannot be used; the message says which and what was expected."""
-
-
-class _DnsFile(Struct, frozen=True, forbid_unknown_fields=True):
-    namespace: str = ""
-    service: str = ""
-
-
-class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """The configuration file. A flag wins over it."""
-
-    mode: str | None = None
-    cni: str | None = None
-    cluster_domain: str | None = None
-    mutator_labels: list[str] | None = None
-    infer: bool = DEFAULTS.infer
-    dns: _DnsFile = _DnsFile()
-
-
-NO_FILE: Final = File()
-
-
-def read_file(raw: object) -> File:
-    """Check the decoded content of a configuration file (None: it is empty). Raises Invalid."""
-    if raw is None:
-        return NO_FILE
-    if isinstance(raw, Mapping):
-        for key in raw:
-            if key not in _KEYS:
-                raise Invalid(f"unknown setting `{key}`{nearest(str(key), _KEYS)}")
-    try:
-        return msgspec.convert(raw, File)
-    except msgspec.ValidationError as error:
-        raise Invalid(str(error)[:1].lower() + str(error)[1:]) from None
-
-
-_KEYS: Final = tuple(field.encode_name for field in msgspec.structs.fields(File))
-
-
 def settings(mode: str | None = None, cni: str | None = None, *, live: bool = False, file: File = NO_FILE) -> Settings:
     """Return the settings that flags, then `file`, then the defaults give. Raises Invalid.
 
@@ -78,12 +50,47 @@ def settings(mode: str | None = None, cni: str | None = None, *, live: bool = Fa
     """
     return Settings(
         mode=Mode(_one_of("mode", mode or file.mode or DEFAULTS.mode.value, MODES)),
+        modes=tuple(sorted((pattern, Mode(word)) for pattern, word in file.modes.items())),
         enforcer=_enforcer(_one_of("cni", cni or file.cni or AUTO, CNIS), live=live),
         detect=_detect(cni or file.cni or AUTO, live=live),
         pending_labels=DEFAULTS.pending_labels if file.mutator_labels is None else LabelKeys.of(file.mutator_labels),
         cluster_domain=file.cluster_domain or DEFAULTS.cluster_domain,
-        infer=file.infer,
         dns=Dns(namespace=file.dns.namespace, service=file.dns.service),
+        infer=file.infer,
+        required_labels=_labels(file),
+        severities=tuple(sorted((name, _severity(word)) for name, word in file.severities.items())),
+        exemptions=tuple(
+            Exempted(one.id, one.reason, one.namespace, one.workload, one.dependency, one.until)
+            for one in file.exemptions
+        ),
+        heed_annotations_in_enforce=not file.ignore_exemption_annotations_in_enforce,
+        ignored_namespaces=file.ignored_namespaces,
+        everywhere=tuple(map(_everywhere, file.dependencies)),
+    )
+
+
+def _severity(word: str) -> int:
+    return 0 if word == "off" else Severity[word.upper()].value
+
+
+def _labels(file: File) -> tuple[RequiredLabel, ...]:
+    if isinstance(file.required_labels, str):
+        return STANDARD_LABELS
+    return tuple(RequiredLabel(one.key, one.alternatives, one.values, one.pattern) for one in file.required_labels)
+
+
+def _everywhere(one: str | DependencyFile) -> Everywhere:
+    if isinstance(one, str):
+        return Everywhere(one)
+    return Everywhere(one.to, one.namespaces, _selector(one.namespace_selector))
+
+
+def _selector(given: SelectorFile) -> Selector:
+    return Selector(
+        (
+            *(Requirement(key, Operator.IN, frozenset((value,))) for key, value in given.match_labels.items()),
+            *(Requirement(e.key, Operator(e.operator), frozenset(e.values)) for e in given.match_expressions),
+        )
     )
 
 
@@ -105,9 +112,3 @@ def _one_of(setting: str, value: str, known: Iterable[str]) -> str:
     if value not in known:
         raise Invalid(f"{setting} `{value}` is unknown{nearest(value, known)}: expected {', '.join(known)}")
     return value
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `, did you mean ...?` for the nearest known word, or nothing."""
-    close = get_close_matches(word, tuple(known), n=1)
-    return f", did you mean `{close[0]}`?" if close else ""

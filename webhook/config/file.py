@@ -1,0 +1,99 @@
+"""The configuration file as data: what may stand in it, and what editors say about it."""
+
+from datetime import date
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+_LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_DOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+_GLOB: Final = r"^[a-z0-9*?]([-a-z0-9*?]{0,61}[a-z0-9*?])?$"
+
+Id = Annotated[str, Meta(pattern="^NP[0-9]{3}$", description="A finding: `netpol-preflight explain NP102`.")]
+Glob = Annotated[str, Meta(pattern=_GLOB, description="A namespace's name; `*` stands for any text.")]
+Name = Annotated[str, Meta(pattern=_LABEL + "|^$")]
+Text = Annotated[str, Meta(min_length=1)]
+ModeWord = Literal["off", "audit", "warn", "enforce"]
+SeverityWord = Literal["error", "warning", "info", "off"]
+
+
+class DnsFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where pods send their look-ups. Without `service`: the cluster's DNS is found."""
+
+    namespace: Name = ""
+    service: Name = ""
+
+
+class ExemptionFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """Findings that somebody answers for."""
+
+    id: Id
+    reason: Annotated[str, Meta(pattern=r"\S", description="Why; there is no exemption without a reason.")]
+    namespace: Glob = "*"
+    workload: Annotated[str, Meta(min_length=1, description="`web-*`, or with a kind `deploy/web-*`.")] = "*"
+    dependency: Annotated[Text | None, Meta(description="Of this dependency alone: `postgres.data:5432`.")] = None
+    until: Annotated[date | None, Meta(description="The last day on which it holds.")] = None
+
+
+class LabelFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """A label that every pod template must carry, under its own key or an alternative one."""
+
+    key: Text
+    alternatives: tuple[Text, ...] = ()
+    values: Annotated[tuple[str, ...], Meta(description="The values it may have; none: any.")] = ()
+    pattern: Annotated[str, Meta(description="A regular expression for the whole value.")] = ""
+
+
+class ExpressionFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """`metav1.LabelSelectorRequirement`."""
+
+    key: Text
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: tuple[str, ...] = ()
+
+
+class SelectorFile(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """`metav1.LabelSelector`."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[ExpressionFile, ...] = ()
+
+
+class DependencyFile(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What every workload of some namespaces connects to."""
+
+    to: Annotated[str, Meta(min_length=1, description="As in `connects-to`: `otel.observability:4317`.")]
+    namespaces: Annotated[tuple[Glob, ...], Meta(description="Namespaces by name; none: all.")] = ()
+    namespace_selector: Annotated[SelectorFile, Meta(description="Namespaces by label.")] = SelectorFile()
+
+
+class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The configuration of netpol-preflight. A flag wins over it."""
+
+    mode: Annotated[ModeWord | None, Meta(description="What a finding costs where nothing else is said.")] = None
+    modes: Annotated[
+        dict[Glob, ModeWord], Meta(description="By namespace; the longest pattern wins, a namespace's label over all.")
+    ] = {}
+    cni: Annotated[str | None, Meta(description="Who enforces policy: auto, generic, none, calico, ...")] = None
+    cluster_domain: Annotated[str, Meta(pattern=_DOMAIN, description="Default: cluster.local.")] | None = None
+    mutator_labels: Annotated[
+        tuple[Text, ...] | None,
+        Meta(description="Keys of labels that pods get after their template; `*` at the end. Replaces the defaults."),
+    ] = None
+    dns: DnsFile = DnsFile()
+    severities: Annotated[
+        dict[Id, SeverityWord], Meta(description="By finding. `error` for NP301 to NP303 rejects in `enforce`.")
+    ] = {}
+    exemptions: tuple[ExemptionFile, ...] = ()
+    ignore_exemption_annotations_in_enforce: Annotated[
+        bool, Meta(description="Workloads in `enforce` cannot exempt themselves.")
+    ] = False
+    required_labels: Annotated[
+        tuple[LabelFile, ...] | Literal["standard"],
+        Meta(description="Of pod templates (NP301). `standard`: app, role and env, or their recommended forms."),
+    ] = ()
+    dependencies: Annotated[
+        tuple[Text | DependencyFile, ...], Meta(description="What every workload connects to, declared or not.")
+    ] = ()
+    ignored_namespaces: Annotated[tuple[Glob, ...], Meta(description="Nothing is said about what is in them.")] = ()
+    infer: Annotated[bool, Meta(description="Judge what containers are told to talk to, too.")] = True
