@@ -236,10 +236,9 @@ def test_names_out_of_manifests_are_printed_safely(run: Run, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["NP102"], "`explain NP102` is not there yet, the README lists what ids mean"),
-        (["np999"], "`explain np999` is not there yet"),
-        (["web-api"], "unexpected `web-api`: expected `--from W --to DEP`, or `--from W --error TEXT`"),
-        (["--from", "web-api"], "expected `--from W --to DEP`, or `--from W --error TEXT`"),
+        (["np999"], "no finding `NP999`"),
+        (["web-api"], "unexpected `web-api`: expected `--from W --to DEP`, `--from W --error TEXT`, or"),
+        (["--from", "web-api"], "expected `--from W --to DEP`, `--from W --error TEXT`, or a finding"),
         (["--to", "postgres:5432"], "expected `--from W --to DEP`"),
         (["--error", "i/o timeout"], "expected `--from W --to DEP`"),
         ([], "expected `--from W --to DEP`"),

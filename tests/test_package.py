@@ -63,6 +63,8 @@ def test_the_wheel_carries_the_whole_package_and_nothing_else(tmp_path: Path) ->
     (wheel,) = tmp_path.glob("*.whl")
     carried = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     package = (path for path in (TOP / "webhook").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    assert carried == {path.relative_to(TOP).as_posix() for path in package}
+    pages = {f"webhook/pages/{page.name}" for page in (TOP / "docs/findings").iterdir()}
+    assert pages
+    assert carried == {path.relative_to(TOP).as_posix() for path in package} | pages
     assert "webhook/py.typed" in carried
     assert [name for name in carried if name.startswith("webhook/story/") and name.endswith(".yaml")]

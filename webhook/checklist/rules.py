@@ -19,7 +19,7 @@ from webhook.world import View
 def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
     """Yield what is odd about one policy's selectors and ports."""
     subjects = [s for s in _shapes(view, policy.namespace) if policy.subject is None or _may(policy.subject, s)]
-    if not subjects:
+    if not subjects and policy.subject is not None and policy.subject.requirements:
         first = Direction.INGRESS if policy.ingress is not None else Direction.EGRESS
         yield finding("NP405", policy, first, None, (("selector", str(policy.subject)),))
     for direction in Direction:

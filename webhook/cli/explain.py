@@ -1,4 +1,4 @@
-"""`explain`: one verdict step by step, or an error that somebody pasted."""
+"""`explain`: one verdict step by step, an error that somebody pasted, or what a finding means."""
 
 import argparse
 import re
@@ -11,6 +11,7 @@ import msgspec
 from webhook.cli.flags import NEVER
 from webhook.cli.gather import Gathered, gather
 from webhook.cli.names import find
+from webhook.cli.pages import page
 from webhook.cli.terminal import colour, emit
 from webhook.cli.usage import UsageError
 from webhook.explain import explain
@@ -30,11 +31,17 @@ from webhook.world import World
 
 _BAD = (Verdict.DENIED, Verdict.PARTIAL)
 _ID: Final = re.compile(r"NP[0-9]{3}", re.IGNORECASE)
-_USAGE: Final = "expected `--from W --to DEP`, or `--from W --error TEXT`"
+_USAGE: Final = "expected `--from W --to DEP`, `--from W --error TEXT`, or a finding such as NP102"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one verdict; 1 where it is denied or partial, 2 where something could not be read."""
+    """Print one verdict; 1 where it is denied or partial, 2 where something could not be read.
+
+    `explain NP102` prints the page of that finding; 0.
+    """
+    if arguments.topic is not None and _ID.fullmatch(arguments.topic):
+        emit(page(arguments.topic.upper()))
+        return 0
     _check(arguments)
     fault = None if arguments.error is None else _read(arguments)
     gathered = gather(arguments, judging=False)
@@ -48,8 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     topic = arguments.topic
-    if topic is not None and _ID.fullmatch(topic):
-        raise UsageError(f"`explain {topic}` is not there yet, the README lists what ids mean: {_USAGE}")
     if topic is not None:
         raise UsageError(f"unexpected `{clean(topic)}`: {_USAGE}")
     if arguments.source is None or (arguments.target is None and arguments.error is None):

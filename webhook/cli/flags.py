@@ -19,7 +19,7 @@ FAIL_ON: Final = ("error", "warning", "info", NEVER)
 COMMANDS: Final = {  # name -> what it does
     "serve": "answer AdmissionReviews: the webhook",
     "check": "review manifests as the webhook would, policies included",
-    "explain": "show one verdict step by step",
+    "explain": "show one verdict step by step, or what a finding means: explain NP102",
     "fix": "print the policies to apply, as YAML for `kubectl apply -f -`",
     "audit": "judge every declared dependency of a cluster, of a snapshot or of files",
     "snapshot": "write what the evaluator needs of a cluster into a file, for use without it; never a Secret",
@@ -96,7 +96,7 @@ def _output(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topic", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("topic", nargs="?", metavar="NPxxx", help="print the page of this finding")
     parser.add_argument("--from", dest="source", metavar="W", help="workload: deploy/web-api, or a unique name")
     parser.add_argument("--to", dest="target", metavar="DEP", help="as in the annotation: postgres.data:5432")
     parser.add_argument(
