@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 
 from webhook import tls
@@ -13,9 +14,13 @@ from webhook.cli.usage import UsageError
 from webhook.cluster.credentials import in_cluster
 from webhook.cluster.errors import ClusterError
 from webhook.cluster.secrets import SecretRef
+from webhook.config import Invalid
+from webhook.manifests import STDIN
+from webhook.model.settings import Settings
 from webhook.tls.names import general_name
 from webhook.tls.rotation import Lives
-from webhook.wiring.certificates import Managed
+from webhook.wiring.certificates import Managed, utc
+from webhook.wiring.configuration import Configured
 from webhook.wiring.folder import Folder
 from webhook.wiring.live import Access, Cluster
 from webhook.wiring.serve import Serving, serve
@@ -48,12 +53,25 @@ def _source(arguments: argparse.Namespace) -> Source:
                 "no `--source`, and no service account token: expected `--source PATH` or `--source cluster`"
             )
         source = CLUSTER
-    settings = read_settings(arguments.config, arguments.cni, arguments.mode, live=source == CLUSTER)
-    if source == CLUSTER:
-        return Cluster(_access(arguments), settings)
-    if arguments.watch_namespace:
+    settings = _settings(arguments, live=source == CLUSTER)
+    if source != CLUSTER and arguments.watch_namespace:
         raise UsageError("`--watch-namespace` is for a cluster: expected `--source cluster` with it")
-    return Folder(source, settings, arguments.namespace)
+    made = Cluster(_access(arguments), settings) if source == CLUSTER else Folder(source, settings, arguments.namespace)
+    if arguments.config is None or arguments.config == STDIN:
+        return made
+    load = partial(_reload, arguments, live=source == CLUSTER)
+    return Configured(made, Path(arguments.config), load, settings, lambda: utc().date())
+
+
+def _settings(arguments: argparse.Namespace, *, live: bool) -> Settings:
+    return read_settings(arguments.config, arguments.cni, arguments.mode, live=live)
+
+
+def _reload(arguments: argparse.Namespace, *, live: bool) -> Settings:
+    try:
+        return _settings(arguments, live=live)
+    except UsageError as error:
+        raise Invalid(str(error)) from error
 
 
 def _access(arguments: argparse.Namespace) -> Access:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.model.finding import Finding, Manifest, Severity
+from webhook.model.finding import RAISED, Finding, Manifest, Severity
 from webhook.model.settings import PRODUCT, Mode
 from webhook.report.safe import clean, clip
 from webhook.report.warnings import order, warnings
@@ -18,6 +18,8 @@ _FORBIDDEN: Final = {"code": 403, "reason": "Forbidden"}  # what Gatekeeper answ
 _LONGEST_KEY: Final = 63
 _LONGEST_ANNOTATION: Final = 1_024
 _MOST_REJECTED: Final = 20
+_TIMEOUT: Final = "declared dependencies would time out"
+_MISSING: Final = "labels or declarations that this cluster requires are not as they should be"
 _SAYS_SO: Final = frozenset({Mode.WARN, Mode.ENFORCE})
 
 
@@ -53,7 +55,7 @@ def denial(rejected: Iterable[Finding], dump_yaml: DumpYaml) -> str:
     The YAML comes last, so that everything from the first `---` on can be piped into kubectl.
     """
     findings = order(rejected)
-    text = [f"{PRODUCT}: declared dependencies would time out", ""]
+    text = [f"{PRODUCT}: {_MISSING if all(one.id in RAISED for one in findings) else _TIMEOUT}", ""]
     for finding in findings[:_MOST_REJECTED]:
         text.append(f"{finding.id} {sentence(finding)}")
         text += [f"    near miss: {miss}" for miss in near_misses(finding)]

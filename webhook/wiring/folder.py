@@ -34,6 +34,12 @@ class Folder:
         self._problem = "not read yet"
         self._stamp: Stamp | None = None
 
+    def configure(self, settings: Settings) -> None:
+        """Judge by other settings from here on."""
+        self._settings = settings
+        if self._world is not None:
+            self._world.configure(settings)
+
     def view(self) -> View | None:
         """Return the world of the last time that every file could be read."""
         return self._world

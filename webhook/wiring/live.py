@@ -55,6 +55,10 @@ class Cluster:
         self._watcher: Watcher | None = None
         self._complete = False  # once all that is served was listed, a family that comes later holds nothing up
 
+    def configure(self, settings: Settings) -> None:
+        """Judge by other settings from here on."""
+        self._mirror.world.configure(settings)
+
     def view(self) -> View | None:
         """Return the world; None until all that may decide a verdict was listed."""
         return self._mirror.world if self._required and all(map(_usable, self._required)) else None

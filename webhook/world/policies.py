@@ -25,6 +25,11 @@ class Policies:
         self._selecting: dict[str, dict[tuple[Shape, Direction], Selecting]] = {}
         self._pending = pending
 
+    def expect(self, pending: LabelKeys) -> None:
+        """Take other labels for those that templates may still be given."""
+        self._pending = pending
+        self._selecting.clear()
+
     def put(self, policy: Policy) -> None:
         """Add or replace a policy."""
         self.drop(policy.namespace, policy.ref)

@@ -60,6 +60,13 @@ class World:
                 case Drop(kind, namespace, name):
                     self._drop(kind, namespace, name)
 
+    def configure(self, settings: Settings) -> None:
+        """Answer by other settings from here on."""
+        self._settings = settings
+        self._policies.expect(settings.pending_labels)
+        self._backends.clear()
+        self._memo.clear()
+
     def _has(self, value: Value) -> bool:
         """Say whether an equal value is here: most events tell of nothing that policy can see."""
         match value:
