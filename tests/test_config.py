@@ -12,7 +12,7 @@ import yaml
 from tests.arena import Raw, world_of
 from tests.making import deployment
 from tests.test_cli import STORY, eventually, served
-from tests.test_decide import TO_DB, TODAY, annotated, request
+from tests.test_decide import OUT, TO_DB, TODAY, annotated, request
 from tests.worlds import namespace, policy, port
 from webhook import config
 from webhook.cli.ask import review_of
@@ -22,6 +22,7 @@ from webhook.model.finding import Severity
 from webhook.model.settings import DECLARE_LABEL, MODE_LABEL, Mode
 from webhook.report import admission
 from webhook.review import Decision, decide
+from webhook.review.audit import audit_workload
 from webhook.review.policies import review_policies
 
 TOP = Path(__file__).parent.parent
@@ -112,8 +113,7 @@ def decided(raw: dict[str, Any], obj: Raw, *objects: Raw, label: str | None = No
     """Ask about `obj` in a namespace whose egress is closed, in enforce unless `raw` says otherwise."""
     made = config.settings(cni="generic", file=config.read_file({"mode": "enforce", **raw}))
     labels = {**({MODE_LABEL: label} if label else {}), **({DECLARE_LABEL: "required"} if asks else {}), "team": "a"}
-    out = policy("shop/out", podSelector={}, policyTypes=["Egress"])
-    cast = [namespace("shop", labels), namespace("data"), deployment("data/db", [port("pg", 5432)]), out, *objects]
+    cast = [namespace("shop", labels), namespace("data"), deployment("data/db", [port("pg", 5432)]), OUT, *objects]
     return decide(request(obj), world_of(cast, settings=made), TODAY)
 
 
@@ -165,6 +165,10 @@ def test_annotations_that_exempt_can_be_ignored_where_it_is_enforced() -> None:
     assert decided({}, obj).allowed
     assert not decided(ignoring, obj).allowed
     assert ids(decided(ignoring | {"mode": "warn"}, obj)) == []
+    made = config.settings(file=config.read_file(ignoring | {"modes": {"shop": "enforce"}}))
+    world = world_of([deployment("data/db", [port("pg", 5432)]), OUT, obj], settings=made)
+    (web,) = world.workloads("shop")
+    assert [one.id for one in audit_workload(world, web, TODAY).findings] == ["NP101"]
 
 
 @pytest.mark.parametrize(

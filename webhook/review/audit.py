@@ -9,6 +9,7 @@ from webhook.explain import Judged, judge_workload
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.review.configured import configured
+from webhook.review.decide import heeded, mode_of
 from webhook.review.exemptions import exemptions, without_exempt
 from webhook.review.workload import review_judged
 from webhook.world import View
@@ -29,5 +30,6 @@ def audit_workload(view: View, workload: Workload, today: date) -> Audited:
     granted, bad = exemptions(workload, today)
     found = (*review_judged(view, judged), *(malformed(workload.ref, item, "exempt") for item in bad))
     told, exempt = configured(view.settings, found, today)
-    findings, more = without_exempt(told, granted)
+    mode, _ = mode_of(view, workload.ref.namespace)
+    findings, more = without_exempt(told, granted if heeded(view, mode) else ())
     return Audited(workload, judged.dependencies, findings, exempt + more)

@@ -80,10 +80,14 @@ def mode_of(view: View, namespace: str) -> tuple[Mode, tuple[str, ...]]:
         return default, (f"{note}using {default} (NP303); correct the label",)
 
 
+def heeded(view: View, mode: Mode) -> bool:
+    """Say whether workloads can exempt themselves in this mode."""
+    return mode is not Mode.ENFORCE or view.settings.heed_annotations_in_enforce
+
+
 def _findings(view: View, workload: Workload, today: date, mode: Mode) -> tuple[tuple[Finding, ...], int]:
     granted, bad = exemptions(workload, today)
-    if mode is Mode.ENFORCE and not view.settings.heed_annotations_in_enforce:
-        granted = ()
+    granted = granted if heeded(view, mode) else ()
     found = [*review_workload(Overlay(view, [workload]), workload), *_malformed(workload, bad)]
     told, exempt = configured(view.settings, found, today)
     kept, more = without_exempt(told, granted)
