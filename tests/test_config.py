@@ -256,6 +256,22 @@ def test_findings_about_policies_heed_the_configuration(raw: dict[str, Any], fou
     assert [one.id for one in findings] == found
 
 
+def test_a_world_that_is_configured_anew_answers_as_one_that_was_made_so() -> None:
+    added = policy(
+        "shop/meshed",
+        podSelector={"matchExpressions": [{"key": "mesh.example.com/on", "operator": "Exists"}]},
+        policyTypes=["Egress"],
+    )
+    cast = [namespace("shop"), deployment("data/db", [port("pg", 5432)]), added]
+    before = config.settings(file=config.read_file({"mutatorLabels": []}))
+    after = config.settings(file=config.read_file({"mutatorLabels": ["mesh.example.com/*"], "mode": "enforce"}))
+    world = world_of(cast, settings=before)
+    assert decide(request(BAD), world, TODAY).findings == ()
+    world.configure(after)
+    assert [one.id for one in decide(request(BAD), world, TODAY).findings] == ["NP106"]
+    assert decide(request(BAD), world, TODAY) == decide(request(BAD), world_of(cast, settings=after), TODAY)
+
+
 # -- while it serves --------------------------------------------------------------------------------------------------
 
 
