@@ -34,11 +34,9 @@ class Container:
         self._signalled = False
         places = mounts(control_plane, pod, directory)
         token = kubeconfig(control_plane, pod, directory)
-        self._command = [
-            *([sys.executable, *self.spec["command"][1:]] if "command" in self.spec else [str(_PROGRAM)]),
-            *self.spec.get("args", []),
-        ]
-        self._command = [rewritten(word, places, self.ports) for word in self._command]
+        program = sys.executable if "command" in self.spec else str(_PROGRAM)
+        words = [*self.spec.get("command", [])[1:], *self.spec.get("args", [])]
+        self._command = [program, *(rewritten(word, places, self.ports) for word in words)]
         self._environment = {
             # Nothing of the person who runs the tests; the rest is what the image and the spec set.
             "PATH": os.environ.get("PATH", ""),

@@ -68,6 +68,9 @@ def _from_node(source: PodEnd, target: PodEnd, ingress: Side) -> Side:
 
 
 def _by_address(view: View, subject: PodEnd, direction: Direction) -> bool:
+    """Say whether addresses matter to a side's answer; nothing isolates pods on the host network."""
+    if subject.shape.host_network:
+        return False
     return any(isolation.by_address for isolation, _ in view.selecting(subject.shape, direction))
 
 
