@@ -54,7 +54,7 @@ async def _follow(kubeconfig: str) -> None:
     await asyncio.wait([task])
 
 
-def _metrics(source: Cluster) -> Iterable:
+def _metrics(source: Cluster) -> Iterable[object]:
     return [metric for one in source.collectors() for metric in one.collect() if metric.name.endswith("world_objects")]
 
 

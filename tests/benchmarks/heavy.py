@@ -13,7 +13,9 @@ _TIME: Final = "2026-11-21T01:00:00Z"
 
 def _managed(manager: str, *fields: str) -> Raw:
     """Return an entry of managedFields of a usual size."""
-    owned = {f"f:{field}": {".": {}, "f:name": {}, f'k:{{"name":"{field}"}}': {".": {}, "f:value": {}}} for field in fields}
+    owned: Raw = {
+        f"f:{field}": {".": {}, "f:name": {}, f'k:{{"name":"{field}"}}': {".": {}, "f:value": {}}} for field in fields
+    }
     return {
         "manager": manager,
         "operation": "Update",
@@ -82,9 +84,7 @@ def heavy_objects(sizes: Sizes) -> Iterator[Raw]:
         metadata: Raw = raw["metadata"]
         if raw["kind"] == "Pod":
             app = metadata["labels"].get("app", "")
-            pods[metadata["namespace"], app].append(
-                (metadata["name"], raw["status"]["podIP"], raw["spec"]["nodeName"])
-            )
+            pods[metadata["namespace"], app].append((metadata["name"], raw["status"]["podIP"], raw["spec"]["nodeName"]))
         yield heavy(raw, pods)
 
 
@@ -121,5 +121,10 @@ def _endpoint(namespace: str, name: str, address: str, node: str) -> Raw:
         "conditions": {"ready": True, "serving": True, "terminating": False},
         "nodeName": node,
         "zone": "zone-a",
-        "targetRef": {"kind": "Pod", "namespace": namespace, "name": name, "uid": "00000000-0000-4000-8000-000000000000"},
+        "targetRef": {
+            "kind": "Pod",
+            "namespace": namespace,
+            "name": name,
+            "uid": "00000000-0000-4000-8000-000000000000",
+        },
     }

@@ -114,7 +114,7 @@ def _cut(items: list[bytes]) -> Iterator[bytes]:
     starts = range(0, max(1, len(items)), PAGE)
     for number, start in enumerate(starts, 1):
         last = number == len(starts)
-        metadata = {"resourceVersion": "1", "continue": "" if last else str(number)}
+        metadata: dict[str, str | int] = {"resourceVersion": "1", "continue": "" if last else str(number)}
         metadata |= {} if last else {"remainingItemCount": len(items) - start - PAGE}
         yield b'{"metadata":%b,"items":[%b]}' % (msgspec.json.encode(metadata), b",".join(items[start : start + PAGE]))
 

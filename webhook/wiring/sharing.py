@@ -72,8 +72,9 @@ class Sharing:
             self._fill(part)
         if len(kept) >= self._room.setdefault(kind, _ROOM):
             self._sweep(kind, _UNUSED)
-        kept[made] = made
-        return made
+        shared: Hashable = made
+        kept[shared] = shared
+        return shared
 
     def _sweep(self, kind: type, unused: int) -> None:
         kept = self._kept[kind]
