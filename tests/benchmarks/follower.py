@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 import uvloop
+from prometheus_client.metrics_core import Metric
 
 import webhook.wiring.serve  # noqa: F401 - all that serve loads counts
 from tests.benchmarks.results import memory_of
@@ -54,7 +55,7 @@ async def _follow(kubeconfig: str) -> None:
     await asyncio.wait([task])
 
 
-def _metrics(source: Cluster) -> Iterable[object]:
+def _metrics(source: Cluster) -> Iterable[Metric]:
     return [metric for one in source.collectors() for metric in one.collect() if metric.name.endswith("world_objects")]
 
 
@@ -71,9 +72,8 @@ async def _measured(seconds: float) -> None:
 async def _download(kubeconfig: str) -> None:
     """Download the same pages and decode them, which is the least that a sync can cost."""
     began, cpu = time.perf_counter(), time.process_time()
-    async with connect(kubeconfig) as connection:
-        async with asyncio.TaskGroup() as group:
-            counts = [group.create_task(_pages(connection, kind)) for kind in KINDS]
+    async with connect(kubeconfig) as connection, asyncio.TaskGroup() as group:
+        counts = [group.create_task(_pages(connection, kind)) for kind in KINDS]
     seconds, used = time.perf_counter() - began, time.process_time() - cpu
     count = sum(task.result() for task in counts)
     _say(Said("downloaded", seconds, used, memory_of("self"), memory_of("self", "VmHWM"), objects=count))
