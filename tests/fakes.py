@@ -171,10 +171,15 @@ class ScriptedApi:
     _lists: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     _watches: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     _always: dict[str, Answer] = field(default_factory=dict)
+    _always_watches: dict[str, Answer] = field(default_factory=dict)
 
     def always(self, path: str, answer: Answer) -> None:
         """Answer whatever the scripts do not with this."""
         self._always[path] = answer
+
+    def always_watches(self, path: str, answer: Answer) -> None:
+        """Answer whatever watches the scripts do not with this."""
+        self._always_watches[path] = answer
 
     def lists(self, kind: Kind, *answers: Answer) -> None:
         self._lists[kind.path].extend(answers)
@@ -214,7 +219,7 @@ class ScriptedApi:
             return await (script.popleft() if script else self._always.get(request.path, page()))(request)
         self.open_watches += 1
         try:
-            return await (script.popleft() if script else stream())(request)
+            return await (script.popleft() if script else self._always_watches.get(request.path, stream()))(request)
         finally:
             self.open_watches -= 1
 
