@@ -16,7 +16,6 @@ from webhook.report.safe import clean, clip
 from webhook.wire.objects import Projected, flatten, project
 from webhook.wire.shapes import Malformed
 
-
 _SHOWN = 63  # characters of a hostile kind or name that an error repeats
 
 
