@@ -1,0 +1,491 @@
+"""Snapshots: what is kept of a cluster, what is not, and that the answers out of one are those of the cluster."""
+
+import gzip
+import io
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from tests.benchmarks.synthetic import Sizes, objects
+from tests.test_cli import STORY, Done, Run, run, spawn  # noqa: F401 - `run` is a fixture
+from tests.testbed.control_plane import ControlPlane
+from webhook.dependencies import parse
+from webhook.manifests import Document, read
+from webhook.model.dependency import Malformed as Unclear
+from webhook.model.foreign import Gap
+from webhook.model.objects import Declaration, Pod, Workload
+from webhook.wire.objects import Projected, flatten, project
+from webhook.wire.shapes import Malformed
+from webhook.wiring import snapshot
+from webhook.wiring.known import of_snapshot
+from webhook.wiring.minimal import declared, minimal, restored
+from webhook.wiring.snapshot import NotASnapshot, Snapshot, State
+
+TAKEN = datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC)
+HERE = Path(__file__).parent
+OK: dict[str, State] = {"Pod": "ok", "NetworkPolicy.networking.k8s.io": "ok"}
+SECRET = "hunter2-never-in-a-snapshot"
+
+
+def taken(
+    raws: Iterable[Any],
+    kinds: dict[str, State] | None = None,
+    namespaces: tuple[str, ...] = (),
+    when: datetime = TAKEN,
+) -> Snapshot:
+    values = [(raw, project(raw)) for raw in raws]
+    kept = [minimal(raw, value) for raw, value in values if value is not None]
+    return Snapshot(taken=when, cluster="https://a", namespaces=namespaces, kinds=kinds or OK, objects=kept)
+
+
+def story() -> Iterator[dict[str, Any]]:
+    for document in read([str(STORY)], io.BytesIO()):
+        assert isinstance(document, Document)
+        yield document.raw
+
+
+def readable() -> Iterator[tuple[Any, Projected]]:
+    """Every object of the suite's own manifests and of a synthetic cluster that can be read."""
+    yield from ((raw, value) for raw in objects(Sizes(200, 40, 60)) if (value := project(raw)) is not None)
+    for document in read([str(STORY), str(HERE)], io.BytesIO()):
+        if not isinstance(document, Document):
+            continue
+        try:
+            for raw in flatten(document.raw):
+                if (value := project(raw)) is not None:
+                    yield raw, value
+        except Malformed:
+            continue
+
+
+def meant(value: Projected) -> Projected:
+    """The value with its declarations as what they mean: how they are spelled is not kept."""
+    match value:
+        case Workload():
+            notes = tuple(Declaration(str(parse(note.text)), note.place) for note in value.connects_to)
+            return structs.replace(value, connects_to=notes)
+        case Pod(bare=Workload() as bare):
+            return structs.replace(value, bare=meant(bare))
+        case _:
+            return value
+
+
+# -- what is kept ----------------------------------------------------------------------------------------------------
+
+
+def test_every_object_comes_back_as_it_was_read() -> None:
+    seen = set()
+    for raw, value in readable():
+        record = msgspec.json.decode(msgspec.json.encode(minimal(raw, value)))
+        back = restored(record)
+        assert back is not None
+        if isinstance(value, Workload) and value.ref.kind == "ReplicaSet" and value.owner:
+            assert isinstance(back, Workload)
+            assert (back.ref, back.owner) == (value.ref, value.owner)
+            assert "spec" not in record
+        else:
+            assert meant(back) == meant(value)
+        seen.add(type(value).__name__)
+    assert seen >= {"Namespace", "Node", "Pod", "Workload", "Service", "EndpointSlice", "Policy"}
+
+
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "a",
+        "namespace": "b",
+        "uid": "1",
+        "labels": {"app": "a"},
+        "managedFields": [{"manager": SECRET}],
+        "annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": SECRET,
+            "netpol-preflight.io/connects-to": f"postgres://web:{SECRET}@db.data/x?password={SECRET}, cache:6379",
+            "netpol-preflight.io/exempt": f"NP101@x: see https://me:{SECRET}@wiki.example.com/page",
+        },
+    },
+    "spec": {
+        "nodeName": "n",
+        "containers": [
+            {
+                "name": "c",
+                "image": SECRET,
+                "command": ["run", f"--password={SECRET}", "--db=db.data:5432"],
+                "env": [
+                    {"name": "PASSWORD", "value": SECRET},
+                    {"name": "DATABASE_URL", "value": f"postgres://web:{SECRET}@db.data:5432/x"},
+                ],
+                "ports": [{"name": "http", "containerPort": 80}],
+            }
+        ],
+    },
+    "status": {"phase": "Running", "podIP": "10.0.0.1", "message": SECRET},
+}
+
+
+def test_no_secret_of_a_pod_gets_out_and_its_hosts_do() -> None:
+    value = project(POD)
+    assert isinstance(value, Pod)
+    text = json.dumps(minimal(POD, value))
+    assert SECRET not in text
+    back = restored(json.loads(text))
+    assert isinstance(back, Pod)
+    assert value.bare
+    assert back.bare
+    assert back.bare.hints == value.bare.hints != ()
+    assert meant(back) != value
+    assert [str(one) for note in back.bare.connects_to for one in parse(note.text)] == [
+        str(one) for note in value.bare.connects_to for one in parse(note.text)
+    ]
+    assert "db.data" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "api", "rest"),
+    [
+        ("ConfigMap", "v1", {"data": {"password": SECRET, "DB_HOST": "db:5432"}, "binaryData": {"a": SECRET}}),
+        ("Service", "v1", {"spec": {"ports": [{"port": 80}], "extra": SECRET}, "status": {"conditions": SECRET}}),
+        ("Node", "v1", {"status": {"images": [SECRET], "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}}),
+        ("DaemonSet", "apps/v1", {"spec": {"template": {"spec": {"containers": [{"args": [SECRET]}]}}}}),
+        (
+            "CiliumNetworkPolicy",
+            "cilium.io/v2",
+            {
+                "spec": {
+                    "endpointSelector": {},
+                    "ingress": [{"headers": [SECRET], "headerMatches": [{"value": SECRET}]}],
+                }
+            },
+        ),
+    ],
+)
+def test_nothing_that_policy_cannot_see_gets_out(kind: str, api: str, rest: dict[str, Any]) -> None:
+    notes = {"last-applied": SECRET}
+    raw = {"apiVersion": api, "kind": kind, "metadata": {"name": "a", "namespace": "b", "annotations": notes}, **rest}
+    value = project(raw)
+    assert value is not None
+    record = minimal(raw, value)
+    assert SECRET not in json.dumps(record)
+    assert restored(record) == value
+
+
+def test_what_says_whether_a_cni_enforces_is_kept() -> None:
+    containers = [{"args": ["--enable-network-policy=true", "--token=" + SECRET]}]
+    spec = {"template": {"spec": {"containers": containers}}}
+    raw = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "aws-node"}, "spec": spec}
+    value = project(raw)
+    assert isinstance(value, Workload)
+    assert value.flags == ("--enable-network-policy=true",)
+    assert restored(minimal(raw, value)) == value
+
+
+@given(st.text(alphabet="ab:/@,.\n ?#[]=jdcpostgresmongodb-10", max_size=60))
+def test_declared_items_mean_the_same_and_keep_no_user_info(text: str) -> None:
+    before, after = parse(text), parse(declared(text))
+    assert [one for one in after if not isinstance(one, Unclear)] == [
+        one for one in before if not isinstance(one, Unclear)
+    ]
+    assert any(isinstance(one, Unclear) for one in after) == any(isinstance(one, Unclear) for one in before)
+    assert "@" not in declared(text)
+
+
+# -- the file --------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_cluster_gives_the_same_bytes_whatever_the_order_of_answers(tmp_path: Path) -> None:
+    raws = list(story())
+    one, other = taken(raws), taken(reversed(raws))
+    assert snapshot.pack(one) == snapshot.pack(other)
+    size = snapshot.write(one, tmp_path / "a.json.gz")
+    assert (tmp_path / "a.json.gz").stat().st_size == size
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json.gz"]
+    decoded = json.loads(gzip.decompress((tmp_path / "a.json.gz").read_bytes()))
+    assert {key: decoded[key] for key in ("format", "taken", "cluster", "kinds")} == {
+        "format": "netpol-preflight/1",
+        "taken": "2026-11-21T01:02:03Z",
+        "cluster": "https://a",
+        "kinds": OK,
+    }
+    assert snapshot.read(tmp_path / "a.json.gz") == structs.replace(one, objects=decoded["objects"])
+
+
+def test_one_that_was_unpacked_is_read_too(tmp_path: Path) -> None:
+    place = tmp_path / "a.json"
+    place.write_text(json.dumps(json.loads(gzip.decompress(snapshot.pack(taken(story())))), indent=2))
+    assert snapshot.is_snapshot(place)
+    assert len(snapshot.read(place).objects) == len(list(story()))
+    assert not snapshot.is_snapshot(STORY / "production.yaml")
+
+
+def packed(**changes: object) -> bytes:
+    whole = json.loads(gzip.decompress(snapshot.pack(taken(story()))))
+    return gzip.compress(json.dumps({**whole, **changes}).encode())
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x1f\x8b", "it cannot be unpacked"),
+        (b"\x1f\x8bnonsense", "it cannot be unpacked"),
+        (packed()[:300], "it cannot be unpacked"),
+        (gzip.compress(b"{"), "input data was truncated"),
+        (gzip.compress(b"\xff"), "malformed"),
+        (gzip.compress(b"[]"), "expected `object`, got `array`"),
+        (gzip.compress(b"{}"), "its format is ``: expected `netpol-preflight/1`"),
+        (packed(format="netpol-preflight/2"), "its format is `netpol-preflight/2`"),
+        (packed(taken="yesterday"), "at `$.taken`"),
+        (packed(taken="2026-11-21T01:02:03"), "at `$.taken`"),
+        (packed(kinds={"Pod": "maybe"}), "at `$.kinds[...]`"),
+        (packed(objects=[1]), "at `$.objects[0]`"),
+        (gzip.compress(b'{"format":"netpol-preflight/1","objects":' + b"[" * 100_000), "nested too deep"),
+    ],
+)
+def test_what_is_no_snapshot_is_refused_with_a_reason(data: bytes, said: str) -> None:
+    with pytest.raises(NotASnapshot) as refused:
+        snapshot.unpack(io.BytesIO(data))
+    assert said in str(refused.value)
+
+
+def test_what_unpacks_to_more_than_fits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "LARGEST", 1_000)
+    with pytest.raises(NotASnapshot, match="it holds more than"):
+        snapshot.unpack(io.BytesIO(gzip.compress(b" " * 1_001)))
+
+
+@given(st.binary(max_size=200), st.integers(0, 400), st.booleans())
+def test_damage_never_ends_in_anything_but_a_refusal(junk: bytes, at: int, inside: bool) -> None:
+    good = snapshot.pack(taken(story()))
+    text = gzip.decompress(good)
+    data = gzip.compress(text[:at] + junk + text[at:]) if inside else good[:at] + junk + good[at + len(junk) :]
+    with suppress(NotASnapshot):
+        snapshot.contents(snapshot.unpack(io.BytesIO(data)))
+
+
+def test_an_object_that_cannot_be_read_is_named_and_the_others_count() -> None:
+    good = list(story())
+    whole = taken(good)
+    odd = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": 80}}
+    hinted = {**good[0], "kind": "Deployment", "apiVersion": "apps/v1", "hints": [{"given": 5}]}
+    known = of_snapshot("f", structs.replace(whole, objects=[odd, hinted, *whole.objects]))
+    assert [(one.file, one.message.partition(":")[0]) for one in known.failures] == [
+        ("f", "objects[0]"),
+        ("f", "objects[1]"),
+    ]
+    assert "spec.ports: expected a list" in known.failures[0].message
+    assert len(known.values) == len(whole.objects)
+
+
+# -- what could not be read --------------------------------------------------------------------------------------------
+
+
+def test_a_kind_of_policy_that_was_forbidden_is_a_gap() -> None:
+    kinds: dict[str, State] = {**OK, "CiliumNetworkPolicy.cilium.io": "forbidden", "NetworkPolicy.cilium.io": "absent"}
+    known = of_snapshot("f", taken(story(), kinds))
+    (gap,) = [value for value in known.values if isinstance(value, Gap)]
+    assert (gap.kind, gap.group) == ("CiliumNetworkPolicy", "cilium.io")
+    assert known.complete
+    (note,) = known.notes
+    what, effect = note.split("): ")
+    assert what == "f: CiliumNetworkPolicy.cilium.io may not be read (forbidden when the snapshot was taken"
+    assert effect == "verdicts that such a policy may decide are unknown"
+
+
+def test_a_kind_without_which_things_are_missing_makes_the_world_partial() -> None:
+    known = of_snapshot("f", taken(story(), {**OK, "Deployment.apps": "forbidden", "Node": "forbidden"}))
+    assert not known.complete
+    assert [note.split(": ", 2)[2] for note in known.notes] == [
+        "the world is partial, what is not in it may exist all the same",
+        "less is known",
+    ]
+
+
+def test_a_snapshot_of_some_namespaces_is_partial() -> None:
+    known = of_snapshot("f", taken(story(), namespaces=("production",)))
+    assert not known.complete
+    assert known.notes == ("f: of namespaces production only: what is elsewhere is not known",)
+
+
+# -- from the command line ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """The story's cluster without the newcomer, as a snapshot."""
+    place = tmp_path / "there.json.gz"
+    raws = [raw for raw in story() if raw["metadata"]["name"] != "web-api"]
+    snapshot.write(taken(raws, when=datetime.now(UTC).replace(microsecond=0)), place)
+    return place
+
+
+@pytest.mark.parametrize("command", ["check", "fix"])
+def test_a_snapshot_answers_as_the_manifests_it_was_made_of(run: Run, stored: Path, command: str) -> None:  # noqa: F811
+    newcomer = STORY / "web-api.yaml"
+    there = [STORY / name for name in ("production.yaml", "kube-system.yaml")]
+    flags = [flag for path in there for flag in ("--against", path)]
+    told = run(command, "-f", newcomer, "--against", stored, "--cni", "generic")
+    assert told.err == ""
+    assert told == run(command, "-f", newcomer, *flags, "--cni", "generic")
+
+
+def test_explain_and_matrix_take_a_snapshot(run: Run, stored: Path) -> None:  # noqa: F811
+    newcomer = STORY / "web-api.yaml"
+    explained = run(
+        "explain", "-f", newcomer, "--against", stored, "--from", "web-api", "--to", "postgres:5432", "-n", "production"
+    )
+    assert explained.code == 1
+    assert "denied" in explained.out
+    assert run("matrix", "--against", stored).code == 0
+
+
+def test_a_file_that_is_no_snapshot_is_bad_usage(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "x.json.gz").write_bytes(gzip.compress(b"{}"))
+    done = run("check", "-f", STORY, "--against", tmp_path / "x.json.gz")
+    assert done.code == 2
+    assert done.err.endswith(
+        "x.json.gz: not a snapshot that can be read: its format is ``: expected `netpol-preflight/1`\n"
+    )
+
+
+def test_an_object_in_a_snapshot_that_cannot_be_read_is_said_and_ends_in_2(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    odd = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": 80}}
+    whole = taken(story())
+    snapshot.write(structs.replace(whole, objects=[odd, *whole.objects]), tmp_path / "x.json.gz")
+    done = run("check", "-f", STORY, "--against", tmp_path / "x.json.gz", "--format", "json")
+    assert done.code == 2
+    (error,) = done.json["errors"]
+    assert error["file"].endswith("x.json.gz")
+    assert "spec.ports" in error["message"]
+    assert done.json["summary"]["error"] == 2
+
+
+def test_an_old_snapshot_is_stale() -> None:
+    whole = taken(story())
+    assert not whole.stale(TAKEN + timedelta(hours=23))
+    assert whole.stale(TAKEN + timedelta(hours=25))
+
+
+# -- of a real cluster -------------------------------------------------------------------------------------------------
+
+
+def snap(control_plane: ControlPlane, place: Path, *flags: object, user: str = "admin") -> Done:
+    return spawn("snapshot", "-o", place, "--kubeconfig", control_plane.kubeconfig(user), *flags)
+
+
+def test_a_snapshot_of_a_cluster_answers_as_the_cluster(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    manifests = (STORY / "production.yaml").read_text().replace("production", namespace)
+    control_plane.apply(manifests)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": SECRET}}
+    control_plane.apply(json.dumps(secret), namespace)
+    newcomer = tmp_path / "web-api.yaml"
+    newcomer.write_text((STORY / "web-api.yaml").read_text().replace("production", namespace))
+    place = tmp_path / "cluster.json.gz"
+
+    done = snap(control_plane, place)
+    assert (done.code, done.out) == (0, ""), done.err
+    assert done.err.startswith("wrote ")
+    text = gzip.decompress(place.read_bytes()).decode()
+    assert SECRET not in text
+    assert "managedFields" not in text
+    whole = snapshot.read(place)
+    assert {record["kind"] for record in whole.objects} >= {"Namespace", "StatefulSet", "Service", "NetworkPolicy"}
+    assert "Secret" not in {record["kind"] for record in whole.objects} | set(whole.kinds)
+    assert whole.kinds["Deployment.apps"] == "ok"
+    assert whole.kinds["CiliumNetworkPolicy.cilium.io"] == "absent"
+    assert whole.cluster == f"https://127.0.0.1:{control_plane.port}"
+
+    live = ("--against", "cluster", "--kubeconfig", control_plane.kubeconfig())
+    for command in ("check", "fix"):
+        out_of_it = spawn(command, "-f", newcomer, "--against", place, "--format", "json")
+        assert out_of_it.code == (1 if command == "check" else 0), out_of_it.err
+        assert out_of_it == spawn(command, "-f", newcomer, *live, "--format", "json")
+
+
+def test_a_snapshot_of_one_namespace_has_nothing_of_the_others(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    control_plane.apply((STORY / "production.yaml").read_text().replace("production", namespace))
+    done = snap(control_plane, tmp_path / "one.json.gz", "-n", namespace)
+    assert done.code == 0, done.err
+    whole = snapshot.read(tmp_path / "one.json.gz")
+    assert {r["metadata"]["namespace"] for r in whole.objects if "namespace" in r["metadata"]} == {namespace}
+    assert [r["metadata"]["name"] for r in whole.objects if r["kind"] == "Namespace"] == [namespace]
+    assert whole.namespaces == (namespace,)
+
+
+def test_what_may_not_be_read_is_said_and_kept_in_mind(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    control_plane.apply((STORY / "production.yaml").read_text().replace("production", namespace))
+    rules = [
+        {"apiGroups": [""], "resources": ["namespaces", "services"], "verbs": ["list"]},
+        {"apiGroups": ["apps", "batch", "discovery.k8s.io"], "resources": ["*"], "verbs": ["list"]},
+    ]
+    name = f"half-{namespace}"
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": rules,
+    }
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "developer"}],
+    }
+    control_plane.apply(json.dumps(role))
+    control_plane.apply(json.dumps(binding))
+    place = tmp_path / "half.json.gz"
+    try:
+        done = control_plane.wait_for(
+            lambda: (tried := snap(control_plane, place, user="developer")).err.count("may not be read") == 4 and tried
+        )
+    finally:
+        control_plane.kubectl("delete", "clusterrole,clusterrolebinding", name)
+    assert done
+    assert done.code == 1
+    assert "NetworkPolicy.networking.k8s.io may not be read (HTTP 403: " in done.err
+    assert "Pod may not be read (HTTP 403: " in done.err
+    kinds = snapshot.read(place).kinds
+    assert (kinds["NetworkPolicy.networking.k8s.io"], kinds["Pod"], kinds["Service"]) == (
+        "forbidden",
+        "forbidden",
+        "ok",
+    )
+
+    newcomer = tmp_path / "web-api.yaml"
+    newcomer.write_text((STORY / "web-api.yaml").read_text().replace("production", namespace))
+    checked = spawn("check", "-f", newcomer, "--against", place, "--format", "json")
+    assert {f["id"] for f in checked.json["findings"]} == {"NP106"}
+    assert "NetworkPolicy.networking.k8s.io may not be read" in checked.err
+
+
+def test_a_cluster_that_cannot_be_reached_leaves_no_file(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\n"
+        "clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]\n"
+        "users: [{name: a, user: {}}]\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n"
+    )
+    done = spawn("snapshot", "-o", tmp_path / "x.json.gz", "--kubeconfig", config)
+    assert done.code == 2
+    assert "cannot reach `http://127.0.0.1:1`" in done.err
+    assert not (tmp_path / "x.json.gz").exists()
+
+
+def test_a_place_that_cannot_be_written_is_bad_usage(control_plane: ControlPlane, tmp_path: Path) -> None:
+    done = snap(control_plane, tmp_path / "none" / "x.json.gz")
+    assert done.code == 2
+    assert "cannot write" in done.err
