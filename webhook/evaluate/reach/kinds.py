@@ -53,8 +53,9 @@ def kinds_of(classes: Classes, peers: Peers, direction: Direction, isolations: S
     kinds = []
     for (numbers, _, _, in_doubt), some in found.items():
         selecting, perhaps = (tuple(isolations[n] for n in each) for each in numbers)
-        by_address = any(isolation.by_address for isolation in selecting + perhaps)
-        kinds.append(Kind(selecting, perhaps, classes.all[some[0]].shape, bits_of(some), by_address, in_doubt))
+        shape = classes.all[some[0]].shape
+        by_address = not shape.host_network and any(one.by_address for one in selecting + perhaps)
+        kinds.append(Kind(selecting, perhaps, shape, bits_of(some), by_address, in_doubt))
     return kinds
 
 
