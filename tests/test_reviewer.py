@@ -92,6 +92,33 @@ def test_enforce_denies_it() -> None:
     assert json.loads(answer.body)["response"]["status"]["code"] == 403
 
 
+class Stale(Fixed):
+    """A source that has heard nothing for long."""
+
+    def stale(self) -> str | None:
+        return "pods not heard of for 130 s"
+
+
+def test_a_stale_world_never_denies_and_the_audit_log_says_why() -> None:
+    answer = reviewer(Stale(world(config.settings("enforce")))).review(body(), timeout=3.0)
+    assert answer.outcome == "warned"
+    assert json.loads(answer.body)["response"]["auditAnnotations"]["stale"] == "pods not heard of for 130 s"
+
+
+@pytest.mark.parametrize(("left", "outcome"), [(0.0, "not-evaluated"), (0.019, "not-evaluated"), (0.5, "denied")])
+def test_an_answer_that_would_come_too_late_allows_and_says_so(left: float, outcome: str) -> None:
+    answer = reviewer(Fixed(world(config.settings("enforce")))).review(body(), timeout=left)
+    assert answer.outcome == outcome
+    response = json.loads(answer.body)["response"]
+    assert response["allowed"] is (outcome == "not-evaluated")
+    assert (response["auditAnnotations"].get("not-evaluated") == "no time left") is (outcome == "not-evaluated")
+
+
+def test_what_a_log_may_say_of_a_review_is_names_and_ids() -> None:
+    answer = reviewer(Fixed(world())).review(body(), timeout=None)
+    assert [key for key, _ in answer.about] == ["uid", "operation", "kind", "namespace", "name", "findings"]
+
+
 def test_an_unrecognised_enforcer_never_denies() -> None:
     answer = reviewer(Fixed(world(config.settings("enforce", live=True)))).review(body(), timeout=3.0)
     assert answer.outcome == "warned"

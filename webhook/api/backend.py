@@ -1,15 +1,17 @@
 """What HTTP asks of the program behind it."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
+
+FIELDS: Final = "fields"  # of a log record: what `extra` names them by
 
 
 class Answer(Struct, frozen=True):
     """A finished response. `body` is JSON for `status` 200, else a plain sentence for a person.
 
     `outcome` is one of allowed, warned, denied, not-evaluated, malformed; `mode` is one of off, audit, warn, enforce,
-    or empty where there was no saying.
+    or empty where there was no saying. `about`: what a log may say of the request: names and ids, nothing of its body.
     """
 
     status: int
@@ -17,6 +19,7 @@ class Answer(Struct, frozen=True):
     outcome: str
     mode: str = ""
     dry_run: bool = False
+    about: tuple[tuple[str, str], ...] = ()
 
 
 class Check(Struct, frozen=True):

@@ -1,11 +1,13 @@
 """What Prometheus sees. Every label's values are a fixed few, whatever arrives."""
 
+import platform
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
 from prometheus_client import ProcessCollector as Process
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from webhook import __version__
 from webhook.api.backend import Answer
 
 PREFIX: Final = "netpol_preflight_"
@@ -49,6 +51,10 @@ class Metrics:
             "Unix time after which the serving certificate is not valid.",
             registry=self.registry,
         )
+        build = Gauge(
+            PREFIX + "build_info", "Always 1; which program this is.", ("version", "python"), registry=self.registry
+        )
+        build.labels(__version__, platform.python_version()).set(1)
         self._pairs: dict[tuple[str, str, bool], tuple[Counter, Histogram]] = {}
 
     def answered(self, answer: Answer, seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from webhook.api.backend import Answer, Backend
+from webhook.api.backend import FIELDS, Answer, Backend
 from webhook.api.bodies import GoneError, RefusedError, check_headers, read_body
 from webhook.api.drain import Drain
 from webhook.api.durations import timeout_of
@@ -23,6 +23,7 @@ _DENIED: Final = "denied"
 # Seconds before a denial is looked at again, 250 ms in all: what was applied just before it may still be on its way to
 # our world. Most watch events take less than the first of these.
 _SECOND_LOOKS: Final = (0.025, 0.05, 0.175)
+_QUIET: Final = frozenset({"allowed"})  # most of them, and nothing to know about
 _TO_SPARE: Final = 0.1  # seconds that must be left after a look for the answer to arrive in time
 
 
@@ -70,7 +71,9 @@ class Validate:
         answer = self._review(body, left())
         if answer.outcome == _DENIED:
             answer = await self._second_looks(body, answer, left)
-        self._metrics.answered(answer, perf_counter() - started)
+        seconds = perf_counter() - started
+        self._metrics.answered(answer, seconds)
+        _tell(answer, seconds)
         return answer
 
     async def _second_looks(self, body: bytes, answer: Answer, left: Callable[[], float | None]) -> Answer:
@@ -92,3 +95,11 @@ class Validate:
         except Exception:  # noqa: BLE001 (whatever it is, a deployment must not fail for it)
             _log.exception("review failed")
             return after_failure(body)
+
+
+def _tell(answer: Answer, seconds: float) -> None:
+    """Log what was answered, never what was asked."""
+    level = logging.DEBUG if answer.outcome in _QUIET else logging.INFO
+    if _log.isEnabledFor(level):
+        fields = {"mode": answer.mode, "dryRun": answer.dry_run, "seconds": round(seconds, 6), **dict(answer.about)}
+        _log.log(level, "review %s", answer.outcome, extra={FIELDS: fields})

@@ -149,6 +149,9 @@ def _server(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default: info"
     )
+    group.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="of the lines on standard error (default: text)"
+    )
 
 
 def _managed(group: argparse._ArgumentGroup) -> None:

@@ -1,13 +1,12 @@
 """`serve`: the webhook, until it is told to stop."""
 
 import argparse
-import logging
-import sys
 from functools import partial
 from pathlib import Path
 
 from webhook import tls
 from webhook.api.certificate import CertificateError
+from webhook.cli import logs
 from webhook.cli.gather import CLUSTER, read_settings
 from webhook.cli.terminal import emit
 from webhook.cli.usage import UsageError
@@ -29,11 +28,7 @@ from webhook.wiring.source import Source, Unusable
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; 0 after SIGTERM, 2 where it cannot begin."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=arguments.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    logs.start(arguments.log_level, arguments.log_format)
     serving = _serving(arguments)
     try:
         serve(_source(arguments), serving, lambda address: emit(f"ready {address}"))

@@ -39,6 +39,21 @@ class Gauges(Collector):
         yield _counter("watch_troubles", "Failures to list or watch a kind.", self._mirror.troubles)
 
 
+class Health(Collector):
+    """Asks a source of any kind whether there is a world, and whether it is out of date."""
+
+    def __init__(self, there: Callable[[], bool], stale: Callable[[], bool]) -> None:
+        self._there = there
+        self._stale = stale
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield two gauges without labels."""
+        text = "1 once all was read that may decide a verdict; 0: reviews are allowed and not evaluated."
+        yield GaugeMetricFamily(PREFIX + "world_synced", text, value=float(self._there()))
+        text = "1 where the world may be out of date: nothing is denied then."
+        yield GaugeMetricFamily(PREFIX + "world_stale", text, value=float(self._stale()))
+
+
 def _gauge(name: str, text: str, values: dict[str, float] | dict[str, bool] | dict[str, int]) -> Metric:
     family = GaugeMetricFamily(PREFIX + name, text, labels=("kind",))
     for kind, value in sorted(values.items()):

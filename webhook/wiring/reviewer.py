@@ -48,10 +48,25 @@ class Reviewer:
         view = self._source.view()
         if view is None:
             return _allowed(request, "not synced")
-        decision = decide(request, view, self._today())
+        decision = decide(request, view, self._today(), self._source.stale())
         body = admission.encode(decision, dump)
-        return Answer(200, body, admission.outcome(decision), decision.mode.value, request.dry_run)
+        told = ",".join(sorted({finding.id for finding in decision.findings}))
+        about = (*_about(request), *((("findings", told),) if told else ()))
+        return Answer(200, body, admission.outcome(decision), decision.mode.value, request.dry_run, about)
 
 
 def _allowed(request: AdmissionRequest, reason: str) -> Answer:
-    return Answer(200, admission.not_evaluated(request.uid, reason), NOT_EVALUATED, dry_run=request.dry_run)
+    about = (*_about(request), ("reason", reason))
+    return Answer(
+        200, admission.not_evaluated(request.uid, reason), NOT_EVALUATED, dry_run=request.dry_run, about=about
+    )
+
+
+def _about(request: AdmissionRequest) -> tuple[tuple[str, str], ...]:
+    return (
+        ("uid", request.uid),
+        ("operation", request.operation),
+        ("kind", request.kind),
+        ("namespace", request.namespace),
+        ("name", request.name),
+    )

@@ -20,6 +20,7 @@ from webhook.api.server import Probes, Server, Timing
 from webhook.tls import TlsFiles
 from webhook.wiring.certificates import Certificates, Managed, utc
 from webhook.wiring.expiry import Expiry, WithCertificate
+from webhook.wiring.gauges import Health
 from webhook.wiring.reviewer import Reviewer
 from webhook.wiring.settle import settle
 from webhook.wiring.source import Source
@@ -55,7 +56,8 @@ def serve(source: Source, serving: Serving, on_ready: Callable[[str], object]) -
 
 async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Callable[[str], object]) -> None:
     drain, metrics = Drain(), Metrics()
-    for collector in source.collectors():
+    health = Health(lambda: source.view() is not None, lambda: source.stale() is not None)
+    for collector in (health, *source.collectors()):
         metrics.registry.register(collector)
     certificates = Certificates(serving.managed, files) if serving.managed else None
     expiry = _expiry(files, metrics, certificates)
