@@ -45,6 +45,7 @@ def template_end(view: View, workload: Workload) -> PodEnd:
     """
     if workload.ref.kind == "Pod":
         running = view.pods_of(workload.ref)
-        if running and running[0].bare == workload:
+        bare = running[0].bare if running else None
+        if bare is not None and bare.template == workload.template:  # annotations are no part of a pod to policy
             return ends_of_pod(running[0])
     return PodEnd(workload.template.shape)
