@@ -22,6 +22,12 @@ class Line:
         self.opened = 0
         self._open: set[asyncio.Task[None]] = set()
 
+    def abandon(self) -> None:
+        """Let what is open hang forever; what is opened from here on flows."""
+        self.flows.clear()
+        self.flows = asyncio.Event()
+        self.flows.set()
+
     def cut(self) -> None:
         """Break every connection now, without a goodbye."""
         for task in self._open:
@@ -33,15 +39,15 @@ class Line:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
-        ends = [writer]
+        ends, flows = [writer], self.flows
         try:
-            await self.flows.wait()
+            await flows.wait()
             there, away = await asyncio.open_connection("127.0.0.1", port)
             ends.append(away)
             budget = self.cut_after() if self.cut_after else None
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, away, None, 0.0))
-                group.create_task(self._pump(there, writer, budget, self.bytes_per_second))
+                group.create_task(_pump(reader, away, flows, None, 0.0))
+                group.create_task(_pump(there, writer, flows, budget, self.bytes_per_second))
         except* (OSError, _Cut):
             self.cuts += 1
         finally:
@@ -49,25 +55,26 @@ class Line:
             for end in ends:
                 end.transport.abort()
 
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int | None, pace: float
-    ) -> None:
-        while chunk := await reader.read(CHUNK if not pace else max(1, int(pace / 20))):
-            await self.flows.wait()
-            if budget is not None:
-                chunk, budget = chunk[:budget], budget - len(chunk)
-            writer.write(chunk)
-            await writer.drain()
-            if budget is not None and budget <= 0:
-                raise _Cut
-            if pace:
-                await asyncio.sleep(len(chunk) / pace)
-        await self.flows.wait()
-        raise _Cut  # one half of a connection is of no use
-
 
 class _Cut(Exception):  # noqa: N818 - what is done, not an error
     """The line breaks here."""
+
+
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event, budget: int | None, pace: float
+) -> None:
+    while chunk := await reader.read(CHUNK if not pace else max(1, int(pace / 20))):
+        await flows.wait()
+        if budget is not None:
+            chunk, budget = chunk[:budget], budget - len(chunk)
+        writer.write(chunk)
+        await writer.drain()
+        if budget is not None and budget <= 0:
+            raise _Cut
+        if pace:
+            await asyncio.sleep(len(chunk) / pace)
+    await flows.wait()
+    raise _Cut  # one half of a connection is of no use
 
 
 @asynccontextmanager
