@@ -6,13 +6,18 @@ from pathlib import Path
 
 from msgspec import structs
 
+from tests.fakes import RecordingSink
 from tests.faults.following import PATIENCE, QUICK, following, synced
 from tests.faults.proxy import bad_line, through
 from tests.faults.test_server import answer, away, create, delete, policies
 from tests.testbed.control_plane import ControlPlane
+from tests.watching import POLICIES, names, reached
+from webhook.cluster.client import connect
+from webhook.cluster.watch import Watcher
 
 MANY = 600  # policies: more than a page
 SEED = 20_261_121
+CUTS = 24
 
 
 def test_connections_cut_inside_events_lose_none(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
@@ -21,7 +26,7 @@ def test_connections_cut_inside_events_lose_none(control_plane: ControlPlane, na
         async with bad_line(control_plane.port) as line:
             direct = control_plane.kubeconfig()
             async with synced(through(line, direct, tmp_path), direct) as it:
-                line.cut_after = lambda: dice.randrange(1_500, 5_000)  # the TLS handshake takes 1,300
+                line.cut_after = lambda: dice.randrange(4_000, 9_000)  # so that at least one event comes
                 line.cut()
                 number = 0
                 while line.cuts < 20:
@@ -32,6 +37,7 @@ def test_connections_cut_inside_events_lose_none(control_plane: ControlPlane, na
                 expected = sorted(f"p{one}" for one in range(1, number, 2))
                 await it.until(lambda: policies(it, namespace) == expected, "every event")
                 await it.converged()
+                assert it.measure("watch_lists_total", "networkpolicies.networking.k8s.io") == 1
 
     asyncio.run(scenario())
 
@@ -40,20 +46,23 @@ def test_a_list_that_is_cut_between_and_inside_its_pages_is_no_list(
     control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        dice = random.Random(SEED)
         await away(create, control_plane, namespace, *(f"p{number}" for number in range(MANY)))
         async with bad_line(control_plane.port) as line:
-            line.cut_after = lambda: dice.randrange(2_500, 58_000)  # the first page has more than 50,000 bytes
-            direct = control_plane.kubeconfig()
-            async with following(through(line, direct, tmp_path), direct) as it:
-                await it.until(lambda: line.cuts > 40, "many cuts")
-                missing = [check.name for check in it.source.checks() if not check.ok]
-                assert "networkpolicies.networking.k8s.io" in missing
-                assert it.source.view() is None
-                line.cut_after = None
-                await it.until(lambda: it.source.view() is not None, "the whole list")
-                assert len(policies(it, namespace)) == MANY
-                await it.converged()
+            kubeconfig = str(through(line, control_plane.kubeconfig(), tmp_path))
+            async with connect(kubeconfig) as connection:
+                every = await names(connection, POLICIES)
+            whole = line.carried
+            budgets = [whole * part // CUTS for part in range(1, CUTS)]  # the last sixth is the second page
+            line.cut_after = lambda: budgets.pop(0) if budgets else whole * 10
+            async with connect(kubeconfig) as connection:
+                sink = RecordingSink()
+                task = asyncio.create_task(Watcher(connection, sink, (POLICIES,), pace=QUICK).run())
+                await reached(lambda: bool(sink.calls))
+                task.cancel()
+                await asyncio.wait([task])
+            assert len(every) >= MANY
+            assert sink.calls[0] == ("replace", *sorted(every))
+            assert len(sink.troubles) > CUTS - 4  # the line tells a little more than the server
 
     asyncio.run(scenario())
 
