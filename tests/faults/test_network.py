@@ -62,7 +62,9 @@ def test_a_list_that_is_cut_between_and_inside_its_pages_is_no_list(
                 await asyncio.wait([task])
             assert len(every) >= MANY
             assert sink.calls[0] == ("replace", *sorted(every))
-            assert len(sink.troubles) > CUTS - 4  # the line tells a little more than the server
+            assert (
+                len(sink.troubles) > CUTS / 2
+            )  # a request that was cut before its answer began is sent again, unnoticed
 
     asyncio.run(scenario())
 
