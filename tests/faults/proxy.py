@@ -20,6 +20,7 @@ class Line:
         self.flows.set()
         self.cuts = 0
         self.opened = 0
+        self.carried = 0  # bytes, both ways
         self._open: set[asyncio.Task[None]] = set()
 
     def abandon(self) -> None:
