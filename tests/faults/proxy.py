@@ -47,8 +47,8 @@ class Line:
             ends.append(away)
             budget = self.cut_after() if self.cut_after else None
             async with asyncio.TaskGroup() as group:
-                group.create_task(_pump(reader, away, flows, None, 0.0))
-                group.create_task(_pump(there, writer, flows, budget, self.bytes_per_second))
+                group.create_task(self._pump(reader, away, flows, None, 0.0))
+                group.create_task(self._pump(there, writer, flows, budget, self.bytes_per_second))
         except* (OSError, _Cut):
             self.cuts += 1
         finally:
@@ -56,26 +56,31 @@ class Line:
             for end in ends:
                 end.transport.abort()
 
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flows: asyncio.Event,
+        budget: int | None,
+        pace: float,
+    ) -> None:
+        while chunk := await reader.read(CHUNK if not pace else max(1, int(pace / 20))):
+            await flows.wait()
+            if budget is not None:
+                chunk, budget = chunk[:budget], budget - len(chunk)
+            writer.write(chunk)
+            self.carried += len(chunk)
+            await writer.drain()
+            if budget is not None and budget <= 0:
+                raise _Cut
+            if pace:
+                await asyncio.sleep(len(chunk) / pace)
+        await flows.wait()
+        raise _Cut  # one half of a connection is of no use
+
 
 class _Cut(Exception):  # noqa: N818 - what is done, not an error
     """The line breaks here."""
-
-
-async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event, budget: int | None, pace: float
-) -> None:
-    while chunk := await reader.read(CHUNK if not pace else max(1, int(pace / 20))):
-        await flows.wait()
-        if budget is not None:
-            chunk, budget = chunk[:budget], budget - len(chunk)
-        writer.write(chunk)
-        await writer.drain()
-        if budget is not None and budget <= 0:
-            raise _Cut
-        if pace:
-            await asyncio.sleep(len(chunk) / pace)
-    await flows.wait()
-    raise _Cut  # one half of a connection is of no use
 
 
 @asynccontextmanager
