@@ -91,6 +91,16 @@ def stream(*parts: Raw | bytes | asyncio.Event, end: str = "hold") -> Answer:
     return answer
 
 
+def held(until: asyncio.Event) -> Answer:
+    """Answer a watch with nothing at all before `until`, then hold it open."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        await until.wait()
+        return await stream()(request)
+
+    return answer
+
+
 async def _abort(request: web.BaseRequest) -> None:
     await asyncio.sleep(0.01)  # lets what was written leave first
     assert request.transport is not None

@@ -167,7 +167,7 @@ class Load:
         self._home.control_plane.route(self._home.namespace, SERVICE, 443, self._ports[0])
         labels = {"metadata": {"labels": {LABEL: self._home.name}}}  # not before its own objects are there
         self._home.patch(f"/api/v1/namespaces/{self._namespace}", labels)
-        self._home.control_plane.wait_for(self.works, 30, "the webhook to be called")
+        self._home.control_plane.wait_for(self.works, what="the webhook to be called")
         for thread in self._threads:
             thread.start()
         return self

@@ -14,7 +14,9 @@ from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
 import uvloop
+from fastapi import FastAPI
 
+from tests.patience import PATIENCE
 from webhook.api.app import build_app, build_probes
 from webhook.api.backend import Answer, Check
 from webhook.api.certificate import TlsPaths
@@ -67,8 +69,8 @@ def request_of(uid: str, **more: object) -> bytes:
 class Running:
     """A server that runs in a thread."""
 
-    def __init__(self, server: Server, backend: Echo, metrics: Metrics, files: TlsFiles) -> None:
-        self.server, self.backend, self.metrics, self.files = server, backend, metrics, files
+    def __init__(self, app: FastAPI, server: Server, backend: Echo, metrics: Metrics, files: TlsFiles) -> None:
+        self.app, self.server, self.backend, self.metrics, self.files = app, server, backend, metrics, files
         self.port = 0
         self.loop: asyncio.AbstractEventLoop | None = None
         self.error: BaseException | None = None
@@ -90,14 +92,14 @@ class Running:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(PATIENCE)
         if self.error:
             raise self.error
 
     def stop(self) -> None:
         if self._thread.is_alive() and self.loop:
             self.loop.call_soon_threadsafe(self.server.stop)
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         if self.error:
             raise self.error
@@ -106,10 +108,10 @@ class Running:
         return ssl.create_default_context(cafile=str(self.files.ca))
 
     def connect(self) -> HTTPSConnection:
-        return HTTPSConnection(HOST, self.port, context=self.context(), timeout=20)
+        return HTTPSConnection(HOST, self.port, context=self.context(), timeout=PATIENCE)
 
     def raw(self) -> ssl.SSLSocket:
-        return self.context().wrap_socket(socket.create_connection((HOST, self.port), 20), server_hostname=HOST)
+        return self.context().wrap_socket(socket.create_connection((HOST, self.port), PATIENCE), server_hostname=HOST)
 
     def post(self, body: bytes, headers: dict[str, str] | None = None, query: str = "") -> "Reply":
         return self.ask("POST", "/validate" + query, body, JSON if headers is None else headers)
@@ -161,8 +163,9 @@ def serving(
 ) -> Generator[Running]:
     files = ensure(directory, [], datetime.now(UTC))
     backend, metrics, drain = Echo(), Metrics(), Drain()
+    app = build_app(backend, limits, metrics=metrics, drain=drain)
     server = Server(
-        build_app(backend, limits, metrics=metrics, drain=drain),
+        app,
         host,
         port,
         tls=TlsPaths(files.cert, files.key),
@@ -171,7 +174,7 @@ def serving(
         probes=Probes(build_probes(backend, metrics=metrics, drain=drain), HOST, 0),
         on_certificate=on_certificate,
     )
-    running = Running(server, backend, metrics, files)
+    running = Running(app, server, backend, metrics, files)
     try:
         running.start()
         yield running
@@ -179,8 +182,8 @@ def serving(
         running.stop()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)

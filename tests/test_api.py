@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import time
+import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPSConnection
@@ -12,11 +12,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE
 from tests.serving import JSON, Running, eventually, exchange, request_of, review_of, serving
 from webhook.api.backend import Check
 from webhook.api.durations import duration, timeout_of
 from webhook.api.gate import MIB, Gate, Limits, OverloadedError
 from webhook.api.lastly import after_failure
+from webhook.api.validate import Validate
 
 
 @pytest.fixture(scope="module")
@@ -138,12 +140,12 @@ def test_a_client_that_leaves_early_frees_its_place(server: Running) -> None:
 
 
 def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
-    with serving(tmp_path, limits=Limits(body_seconds=0.3)) as server:
+    with serving(tmp_path, limits=Limits(body_seconds=1)) as server:
         connection = begin(server, 100)
         connection.send(b"half of it")
         response = connection.getresponse()
         assert (response.status, response.getheader("connection")) == (408, "close")
-        assert response.read() == b"body: expected all of it within 0.3 s\n"
+        assert response.read() == b"body: expected all of it within 1 s\n"
         connection.close()
         assert server.metric("admission_refused_total", code="408") == 1
         assert server.post(request_of("next")).uid == "next"
@@ -169,8 +171,7 @@ def test_half_received_bodies_are_bounded_together(tmp_path: Path) -> None:
     with serving(tmp_path, limits=Limits(buffered_bytes=MIB)) as server:
         first = begin(server, 2 * MIB)
         first.send(b" " * (MIB - 1000))
-        eventually(lambda: server.metric("admission_in_flight") == 1)
-        time.sleep(0.2)  # until all of it has arrived
+        eventually(lambda: buffered(server) == MIB - 1000)
         second = begin(server, 2 * MIB)
         second.send(b" " * 100_000)
         shed = second.getresponse()
@@ -179,6 +180,13 @@ def test_half_received_bodies_are_bounded_together(tmp_path: Path) -> None:
         second.close()
         eventually(lambda: server.metric("admission_in_flight") == 0)
         assert server.post(request_of("next").ljust(900_000)).uid == "next"
+
+
+def buffered(server: Running) -> int:
+    """Return how many bytes of bodies that are not whole yet have arrived."""
+    endpoints = [getattr(route, "endpoint", None) for route in server.app.routes]
+    (validate,) = [one for one in endpoints if isinstance(one, Validate)]
+    return validate._gate.buffered  # noqa: SLF001 - nothing outside of it tells
 
 
 def test_concurrent_reviews_each_get_their_own_answer(server: Running) -> None:
@@ -195,18 +203,22 @@ def test_concurrent_reviews_each_get_their_own_answer(server: Running) -> None:
 
 
 def test_probes_answer_between_reviews(server: Running) -> None:
-    probe, *connections = (server.connect() for _ in range(9))
-    for connection in (probe, *connections):
-        connection.connect()
-    for connection in connections:
-        connection.request("POST", "/validate", request_of("slow", seconds=0.2), JSON)
-    eventually(lambda: server.metric("admission_in_flight") > 4)
-    assert exchange(probe, "GET", "/livez").status == 200
-    assert server.metric("admission_in_flight") > 1
-    for connection in connections:
-        assert connection.getresponse().read() == review_of("slow")
+    over = threading.Event()
+
+    def client(_: int) -> None:
+        connection = server.connect()
+        while not over.is_set():  # there is never a moment without a review that waits
+            assert exchange(connection, "POST", "/validate", request_of("slow", seconds=0.05), JSON).uid == "slow"
         connection.close()
-    probe.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(client, range(8))
+        try:
+            eventually(lambda: server.metric("admission_in_flight") > 4)
+            assert server.get("/livez").status == 200
+        finally:
+            over.set()
+        assert len(list(answers)) == 8
 
 
 def test_one_review_runs_in_each_pass_of_the_loop() -> None:
@@ -244,7 +256,7 @@ def test_a_review_given_up_in_the_queue_does_not_stop_the_queue() -> None:
             await asyncio.sleep(0)
         tasks["b"].cancel()
         await asyncio.wait(tasks.values())
-        await asyncio.wait_for(review(gate, "d"), 5)
+        await asyncio.wait_for(review(gate, "d"), PATIENCE)
 
     for passes in range(6):
         order.clear()
@@ -311,7 +323,7 @@ def test_the_backend_is_told_what_is_left_of_the_timeout(server: Running) -> Non
     server.post(request_of("3"), query="?timeout=soon")
     first, second, third = (timeout for _, timeout in server.backend.seen)
     assert first is not None
-    assert 5 < first < 10
+    assert 0 < first < 10
     assert (second, third) == (0.0, None)
 
 

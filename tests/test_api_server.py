@@ -24,12 +24,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from tests.patience import PATIENCE
 from tests.serving import HOST, JSON, Running, eventually, exchange, request_of, serving
 from webhook.api.app import build_app
 from webhook.api.backend import Answer
 from webhook.api.certificate import Certificate, CertificateError, TlsPaths
 from webhook.api.drain import Drain
 from webhook.api.server import Server, Timing
+from webhook.api.sockets import listen, port_of
 from webhook.tls import TlsFiles, ensure
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +42,7 @@ def serial_of(files: TlsFiles) -> int:
 
 
 def served_serial(server: Running, context: ssl.SSLContext, name: str = HOST) -> int:
-    with context.wrap_socket(socket.create_connection((HOST, server.port), 10), server_hostname=name) as tls:
+    with context.wrap_socket(socket.create_connection((HOST, server.port), PATIENCE), server_hostname=name) as tls:
         der = tls.getpeercert(binary_form=True)
         assert der is not None
         return x509.load_der_x509_certificate(der).serial_number
@@ -68,9 +70,15 @@ def test_it_listens_where_it_is_told(tmp_path: Path, host: str) -> None:
         pytest.skip("no IPv6 on this machine")
     with serving(tmp_path, host=host) as server:
         address = "::1" if host == "::1" else HOST
-        connection = HTTPSConnection(address, server.port, context=server.context(), timeout=10)
+        connection = HTTPSConnection(address, server.port, context=server.context(), timeout=PATIENCE)
         assert exchange(connection, "GET", "/livez").body == b"ok"
         connection.close()
+
+
+def test_everywhere_is_ipv4_on_a_machine_without_ipv6() -> None:
+    with listen("::", 0, dual_stack=lambda: False) as listener:
+        assert listener.family == socket.AF_INET
+        socket.create_connection((HOST, port_of(listener)), PATIENCE).close()
 
 
 def test_a_name_without_an_address_is_an_error(tmp_path: Path) -> None:
@@ -83,7 +91,7 @@ def test_tls_is_1_2_or_newer_and_speaks_http_1_1(tmp_path: Path) -> None:
         context = server.context()
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["h2", "http/1.1"])
-        with context.wrap_socket(socket.create_connection((HOST, server.port), 10), server_hostname=HOST) as tls:
+        with context.wrap_socket(socket.create_connection((HOST, server.port), PATIENCE), server_hostname=HOST) as tls:
             assert (tls.version(), tls.selected_alpn_protocol()) == ("TLSv1.2", "http/1.1")
     paths = TlsPaths(tmp_path / "tls.crt", tmp_path / "tls.key")
     assert Certificate(paths).context.minimum_version == ssl.TLSVersion.TLSv1_2
@@ -93,7 +101,7 @@ def test_a_client_that_does_not_trust_the_ca_harms_nobody(tmp_path: Path) -> Non
     with serving(tmp_path) as server:
         with pytest.raises(ssl.SSLCertVerificationError):
             served_serial(server, ssl.create_default_context())
-        plain = HTTPConnection(HOST, server.port, timeout=10)
+        plain = HTTPConnection(HOST, server.port, timeout=PATIENCE)
         plain.request("GET", "/livez")
         with pytest.raises((ConnectionError, BadStatusLine)):  # TLS was expected
             plain.getresponse()
@@ -104,8 +112,8 @@ def test_a_client_that_does_not_trust_the_ca_harms_nobody(tmp_path: Path) -> Non
 def test_idle_connections_are_closed_only_after_the_api_server_has(tmp_path: Path) -> None:
     assert Timing().keep_alive > 90  # client-go's IdleConnTimeout, in seconds
     with serving(tmp_path, timing=Timing(keep_alive=1)) as server, server.raw() as connection:
-        connection.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
         started = time.monotonic()
+        connection.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
         with connection.makefile("rb") as stream:
             answer = stream.read()  # to the end of the connection
         assert answer.startswith(b"HTTP/1.1 200 ")
@@ -116,7 +124,7 @@ def test_idle_connections_are_closed_only_after_the_api_server_has(tmp_path: Pat
 def test_the_plain_listener_has_probes_and_no_reviews(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         assert server.server.probes_port not in {None, server.port}
-        plain = HTTPConnection(HOST, server.server.probes_port, timeout=10)
+        plain = HTTPConnection(HOST, server.server.probes_port, timeout=PATIENCE)
         assert exchange(plain, "GET", "/livez").body == b"ok"
         assert exchange(plain, "GET", "/readyz").body == b"ok"
         assert b"netpol_preflight_admission_in_flight" in exchange(plain, "GET", "/metrics").body
@@ -148,7 +156,7 @@ def calling(server: Running, context: ssl.SSLContext) -> Generator[list[str]]:
     over = threading.Event()
 
     def call(*, stay: bool) -> None:
-        connection = HTTPSConnection(HOST, server.port, context=context, timeout=10)
+        connection = HTTPSConnection(HOST, server.port, context=context, timeout=PATIENCE)
         connection.auto_open = False  # it must never be opened again behind our back
         connection.connect()
         while not over.is_set():
@@ -173,7 +181,7 @@ def calling(server: Running, context: ssl.SSLContext) -> Generator[list[str]]:
     finally:
         over.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE)
 
 
 def test_a_pair_that_does_not_match_never_replaces_one_that_works(
@@ -265,17 +273,26 @@ class Program:
         self._context = ssl.create_default_context(cafile=str(directory / "ca.crt"))
 
     def connect(self) -> HTTPSConnection:
-        return HTTPSConnection(HOST, self.port, context=self._context, timeout=20)
+        return HTTPSConnection(HOST, self.port, context=self._context, timeout=PATIENCE)
 
     def ready(self) -> int:
-        plain = HTTPConnection(HOST, self.probes_port, timeout=10)
+        plain = HTTPConnection(HOST, self.probes_port, timeout=PATIENCE)
         try:
             return exchange(plain, "GET", "/readyz").status
         finally:
             plain.close()
 
+    def in_flight(self) -> float:
+        plain = HTTPConnection(HOST, self.probes_port, timeout=PATIENCE)
+        try:
+            lines = exchange(plain, "GET", "/metrics").body.decode().splitlines()
+        finally:
+            plain.close()
+        (value,) = [line.split()[1] for line in lines if line.startswith("netpol_preflight_admission_in_flight ")]
+        return float(value)
+
     def finish(self) -> tuple[int, str]:
-        _, errors = self.process.communicate(timeout=30)
+        _, errors = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, errors
 
 
@@ -285,11 +302,11 @@ def programs() -> Generator[list[Program]]:
     yield started
     for program in started:
         program.process.kill()
-        program.process.communicate(timeout=10)
+        program.process.communicate(timeout=PATIENCE)
 
 
 def test_sigterm_makes_it_unready_and_it_serves_on_until_drained(tmp_path: Path, programs: list[Program]) -> None:
-    programs.append(program := Program(tmp_path, drain=1.5))
+    programs.append(program := Program(tmp_path, drain=600))
     connection = program.connect()
     before = exchange(connection, "POST", "/validate", request_of("1"), JSON)
     assert (before.uid, "connection" in before.headers, program.ready()) == ("1", False, 200)
@@ -301,7 +318,16 @@ def test_sigterm_makes_it_unready_and_it_serves_on_until_drained(tmp_path: Path,
     assert exchange(fresh, "POST", "/validate", request_of("3"), JSON).uid == "3"
     fresh.close()
     connection.close()
+    os.kill(program.process.pid, signal.SIGTERM)  # once more, so that it does not wait for ten minutes
     assert program.finish() == (0, "")
+
+
+def test_the_drain_takes_its_time_and_ends_by_itself(tmp_path: Path, programs: list[Program]) -> None:
+    programs.append(program := Program(tmp_path, drain=1))
+    begun = time.monotonic()
+    os.kill(program.process.pid, signal.SIGTERM)
+    assert program.finish() == (0, "")
+    assert time.monotonic() - begun >= 1
 
 
 def test_sigterm_lets_a_begun_request_end(tmp_path: Path, programs: list[Program]) -> None:
@@ -315,7 +341,7 @@ def test_sigterm_lets_a_begun_request_end(tmp_path: Path, programs: list[Program
     idle = program.connect()
     idle.connect()
     connection.send(body[:5])
-    time.sleep(0.2)  # until the server has begun to read it
+    eventually(lambda: program.in_flight() == 1)
     os.kill(program.process.pid, signal.SIGTERM)
     eventually(lambda: refuses(program.port))
     time.sleep(1.3)  # longer than idle connections are waited for
@@ -330,7 +356,7 @@ def test_sigterm_lets_a_begun_request_end(tmp_path: Path, programs: list[Program
 
 def refuses(port: int) -> bool:
     try:
-        socket.create_connection((HOST, port), 5).close()
+        socket.create_connection((HOST, port), PATIENCE).close()
     except ConnectionRefusedError:
         return True
     return False

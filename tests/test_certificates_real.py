@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 
 from tests.fleet import ACCOUNT, CONFIGURATIONS, JSON_PATCH, SECRET, SERVICE, Home, Load, Replica, normal
+from tests.patience import PATIENCE
 from tests.rotating import is_trusted
 from tests.testbed.control_plane import ControlPlane
 from tests.testbed.fixtures import REMARKS
@@ -91,14 +92,14 @@ def test_no_call_fails_while_leaves_and_cas_are_renewed(home: Home, load: Load) 
     cas: set[bytes] = set()
     renames = load.renames
     with load.none_fails():
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 2 * PATIENCE
         while len(cas) < 3 or len(leaves) < 6:
             assert time.monotonic() < deadline, (len(cas), len(leaves))
             data = home.data()
             leaves.add(data["tls.crt"])
             cas.add(data["ca.crt"])
             time.sleep(0.3)
-    assert load.renames - renames > 20
+    assert load.renames > renames + 5
     assert len(from_data(home.data()).authorities) <= 3
 
 
@@ -280,16 +281,16 @@ def test_a_machine_whose_clock_jumps_changes_nothing_and_says_so(quiet: Home, tm
     async def jumped() -> None:
         nonlocal ahead
         running = asyncio.create_task(certificates.run(lambda: None))
-        await asyncio.wait_for(certificates.ready(), 10)
+        await asyncio.wait_for(certificates.ready(), PATIENCE)
         before = quiet.secret()
         assert certificates.troubles() == ()
         ahead = timedelta(days=days)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not certificates.troubles():  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
         assert quiet.secret() == before
-        assert abs(certificates.now() - datetime.now(UTC)) < timedelta(seconds=3)
+        assert abs(certificates.now() - datetime.now(UTC)) < timedelta(minutes=1)
         side = "ahead of" if days > 0 else "behind"
         assert certificates.troubles() == (
             f"this machine's clock is {abs(days) - (days < 0)} days {side} the API server's",
@@ -325,4 +326,4 @@ def test_the_secret_goes_with_the_service_account(quiet: Home) -> None:
     assert quiet.secret()
     done = quiet.control_plane.kubectl("delete", "serviceaccount", ACCOUNT, namespace=quiet.namespace)
     assert done.returncode == 0, done.stderr
-    quiet.control_plane.wait_for(lambda: quiet.secret() is None, 30, "the Secret to go")
+    quiet.control_plane.wait_for(lambda: quiet.secret() is None, what="the Secret to go")

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 import webhook
+from tests.patience import PATIENCE
 from webhook import __version__, config
 from webhook.cli.ask import review_of
 from webhook.cli.flags import COMMANDS
@@ -424,7 +425,7 @@ class Served(NamedTuple):
     def get(self, path: str) -> str:
         place = urlsplit(self.address)
         context = ssl.create_default_context(cafile=str(self.ca))
-        connection = HTTPSConnection(place.hostname or "", place.port, context=context, timeout=10)
+        connection = HTTPSConnection(place.hostname or "", place.port, context=context, timeout=PATIENCE)
         with closing(connection):
             connection.request("GET", path)
             return connection.getresponse().read().decode()
@@ -444,7 +445,7 @@ def served(source: object, tls: Path, *flags: str) -> Generator[Served]:
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -456,7 +457,7 @@ def test_the_served_story_warns_and_a_term_signal_ends_it_with_0(story: Path) ->
         assert reply.allowed
         assert ["NP101" in reply.warnings[0], "NP102" in reply.warnings[1]] == [True, True]
         webhook.process.send_signal(signal.SIGTERM)
-        assert webhook.process.wait(15) == 0
+        assert webhook.process.wait(PATIENCE) == 0
 
 
 def test_enforce_denies_with_the_whole_fix_and_no_warning(story: Path) -> None:

@@ -15,9 +15,11 @@ from webhook.cluster.client import connect
 from webhook.cluster.credentials import SERVICE_ACCOUNT_TOKEN, in_cluster
 from webhook.cluster.errors import BadConfigError, ClusterError, UnreachableError
 from webhook.cluster.kinds import KINDS, Collection
-from webhook.cluster.listing import read_once
 from webhook.cluster.proxy import route
 from webhook.cluster.watch import Sink, Watcher
+from webhook.wiring.live import Access
+from webhook.wiring.snapshot import kind_name
+from webhook.wiring.survey import survey
 
 
 def test_cancelling_closes_every_stream(tmp_path: Path) -> None:
@@ -128,16 +130,19 @@ def test_loopback_is_never_sent_to_a_proxy(tmp_path: Path, monkeypatch: pytest.M
 
 def test_everything_can_be_read_once(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with scripted_api() as api, connect(api.kubeconfig(tmp_path)) as connection:
+        async with scripted_api() as api:
+            access = Access(api.kubeconfig(tmp_path))
             api.lists(PODS, page(pod("a"), pod("b")))
             api.lists(POLICIES, status(403, "no policies for you"))
-            sink = RecordingSink()
-            assert await read_once(connection, sink) == {POLICIES: "HTTP 403: no policies for you"}
-            assert set(sink.world) == {kind.name for kind in KINDS} - {"NetworkPolicy"}
-            assert set(sink.world["Pod"]) == {"a", "b"}
+            seen = await survey(access, lambda raw, _: raw["metadata"]["name"])
+            assert seen.found == ["a", "b"]
+            assert seen.reasons == {"NetworkPolicy.networking.k8s.io": "HTTP 403: no policies for you"}
+            assert {name for name, state in seen.kinds.items() if state == "ok"} == {
+                kind_name(kind.name, kind.group) for kind in KINDS if kind != POLICIES
+            }
             api.lists(PODS, status(500, "ill"))
             with pytest.raises(ClusterError, match=r"^HTTP 500: ill$"):
-                await read_once(connection, sink)
+                await survey(access, lambda raw, _: raw)
 
     run(scenario())
 

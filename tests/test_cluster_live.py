@@ -3,17 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from tests.fakes import ScriptedApi, bookmark, groups, page, pod, resources, scripted_api, status, stream
+from tests.patience import PATIENCE
 from tests.test_cluster_families import CILIUM
 from tests.watching import PODS, POLICIES, reached, run
 from webhook.cluster.kinds import KINDS
 from webhook.cluster.reflector import Pace
+from webhook.model.foreign import Gap
 from webhook.model.settings import DEFAULTS
-from webhook.wiring.live import STALE_SECONDS, Access, Cluster, read_cluster
+from webhook.wiring.known import of_cluster
+from webhook.wiring.live import STALE_SECONDS, Access, Cluster
+from webhook.wiring.survey import survey
 
 NODES = next(kind for kind in KINDS if kind.name == "Node")
 QUICK = Pace(first=0.01, most=0.05, slow=0.05, discover=0.05)
@@ -68,7 +73,7 @@ def test_until_every_kind_was_listed_there_is_no_world_and_each_that_is_missing_
             assert source.view() is None
             api.always(PODS.path, page(pod("a")))
             api.always(POLICIES.path, page())
-            await asyncio.wait_for(source.ready(), 10)
+            await asyncio.wait_for(source.ready(), PATIENCE)
             assert source.view() is not None
             assert missing(source) == {}
 
@@ -81,7 +86,7 @@ def test_nodes_that_may_not_be_read_and_families_that_come_later_hold_nothing_up
             api.always(NODES.path, status(403, "no nodes for you"))
 
         async with cluster(tmp_path, prepare) as (source, api):
-            await asyncio.wait_for(source.ready(), 10)
+            await asyncio.wait_for(source.ready(), PATIENCE)
             api.always("/apis", groups(CILIUM.api_version))
             api.always(f"/apis/{CILIUM.api_version}", resources(CILIUM))
             api.always(CILIUM.path, status(500, "ill"))
@@ -106,7 +111,7 @@ def test_a_watch_that_is_not_heard_of_makes_the_world_stale_until_it_is_heard_of
                     api.watches(kind, stream(said, bookmark("9")))
 
         async with cluster(tmp_path, prepare, clock) as (source, _):
-            await asyncio.wait_for(source.ready(), 10)
+            await asyncio.wait_for(source.ready(), PATIENCE)
             clock.now += STALE_SECONDS
             assert source.stale() is None
             clock.now += 1
@@ -135,7 +140,7 @@ def test_age_phase_and_number_of_each_kind_are_measured(tmp_path: Path) -> None:
             registry = CollectorRegistry()
             for collector in source.collectors():
                 registry.register(collector)
-            await asyncio.wait_for(source.ready(), 10)
+            await asyncio.wait_for(source.ready(), PATIENCE)
             clock.now += 7
 
             def value(name: str, kind: str) -> float | None:
@@ -154,7 +159,7 @@ def test_age_phase_and_number_of_each_kind_are_measured(tmp_path: Path) -> None:
 def test_a_world_of_some_namespaces_does_not_claim_to_be_complete(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with cluster(tmp_path, namespaces=("shop",)) as (source, api):
-            await asyncio.wait_for(source.ready(), 10)
+            await asyncio.wait_for(source.ready(), PATIENCE)
             view = source.view()
             assert view is not None
             assert not view.complete
@@ -170,11 +175,16 @@ def test_a_cluster_read_once_names_the_families_that_may_not_be_read(tmp_path: P
             api.always(f"/apis/{CILIUM.api_version}", resources(CILIUM))
             api.always("/apis/projectcalico.org/v3", status(503, "no endpoints"))
             api.always(CILIUM.path, status(403, "not for you"))
-            world, why = await read_cluster(Access(api.kubeconfig(tmp_path)), DEFAULTS)
-            assert world.complete
-            assert {kind.group: reason for kind, reason in why.items()} == {
-                "cilium.io": "HTTP 403: not for you",
-                "projectcalico.org": "HTTP 503: no endpoints",
+            seen = await survey(Access(api.kubeconfig(tmp_path)), lambda _, value: value)
+            forbidden = {name.partition(".")[2] for name, state in seen.kinds.items() if state == "forbidden"}
+            assert forbidden == {"cilium.io", "projectcalico.org"}
+            assert seen.reasons["CiliumNetworkPolicy.cilium.io"] == "HTTP 403: not for you"
+            assert seen.reasons["GlobalNetworkPolicy.projectcalico.org"] == "HTTP 503: no endpoints"
+            known = of_cluster(datetime(2026, 11, 21, tzinfo=UTC), seen)
+            assert known.complete
+            assert {(value.kind, value.reason) for value in known.values if isinstance(value, Gap)} >= {
+                ("CiliumNetworkPolicy", "HTTP 403: not for you"),
+                ("GlobalNetworkPolicy", "HTTP 503: no endpoints"),
             }
 
     run(scenario())

@@ -12,14 +12,18 @@ from typing import Any
 import pytest
 
 from tests.fakes import RecordingSink
+from tests.patience import PATIENCE
 from tests.testbed.control_plane import ControlPlane
 from tests.watching import PODS, POLICIES, names, reached
 from webhook.cluster.client import connect
 from webhook.cluster.errors import ClusterError
 from webhook.cluster.kinds import KINDS
-from webhook.cluster.listing import PAGE, read_once
+from webhook.cluster.listing import PAGE
 from webhook.cluster.state import Live, Phase
 from webhook.cluster.watch import Pace, Watcher
+from webhook.wiring.live import Access
+from webhook.wiring.snapshot import kind_name
+from webhook.wiring.survey import survey
 
 QUICK = Pace(first=0.1, most=0.5, slow=0.5)
 
@@ -32,7 +36,7 @@ async def live(kubeconfig: Path) -> AsyncIterator[tuple[Watcher, RecordingSink]]
         watcher = Watcher(connection, sink, pace=QUICK)
         task = asyncio.create_task(watcher.run())
         try:
-            await asyncio.wait_for(watcher.synced(), 20)
+            await asyncio.wait_for(watcher.synced(), PATIENCE)
             yield watcher, sink
         finally:
             task.cancel()
@@ -99,11 +103,10 @@ def test_a_killed_api_server_is_waited_for_and_nothing_is_lost(control_plane: Co
 
 def test_giving_up_at_any_moment_leaves_no_socket_behind(control_plane: ControlPlane) -> None:
     async def scenario(patience: float) -> None:
-        async with connect(str(control_plane.kubeconfig())) as connection:
-            task = asyncio.create_task(read_once(connection, RecordingSink()))
-            await asyncio.sleep(patience)
-            task.cancel()
-            await asyncio.wait([task])
+        task = asyncio.create_task(survey(Access(str(control_plane.kubeconfig())), lambda _, value: value))
+        await asyncio.sleep(patience)
+        task.cancel()
+        await asyncio.wait([task])
 
     for step in range(20):
         asyncio.run(scenario(step * 0.004))
@@ -136,8 +139,9 @@ def test_a_user_without_rights_is_told_which_kind_by_the_server_s_own_words(cont
                 'HTTP 403: pods is forbidden: User "developer" cannot list resource "pods" in API group "" '
                 "at the cluster scope"
             )
-        async with connect(str(control_plane.kubeconfig("developer"))) as connection:
-            assert set(await read_once(connection, RecordingSink())) == set(KINDS)
+        seen = await survey(Access(str(control_plane.kubeconfig("developer"))), lambda _, value: value)
+        assert {seen.kinds[kind_name(kind.name, kind.group)] for kind in KINDS} == {"forbidden"}
+        assert seen.found == []
 
     asyncio.run(scenario())
 

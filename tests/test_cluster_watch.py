@@ -8,10 +8,12 @@ import pytest
 
 from tests.fakes import (
     Answer,
+    ScriptedApi,
     body,
     bookmark,
     cut_page,
     event,
+    held,
     page,
     pod,
     refusal,
@@ -89,9 +91,10 @@ def test_a_watch_that_ended_well_is_taken_up_where_it_stopped(tmp_path: Path) ->
 def test_a_watch_that_ends_at_once_again_and_again_is_not_asked_for_without_pause(tmp_path: Path) -> None:
     async def scenario() -> None:
         pace = Pace(first=0.2, most=0.2, slow=1)
+        began = time.monotonic()
         async with watched(tmp_path, watches=(stream(end="close"),) * 100, pace=pace) as it:
-            await asyncio.sleep(0.5)
-            assert 1 <= len(it.api.watched_from) <= 6
+            await it.until(lambda: len(it.api.watched_from) > 4)
+            assert time.monotonic() - began > 4 * 0.2 / 2  # the least that jitter leaves of four pauses
 
     run(scenario())
 
@@ -278,7 +281,7 @@ def test_a_list_that_never_ends_is_given_up(tmp_path: Path) -> None:
 
 def test_a_silent_watch_is_asked_for_again_from_where_it_stopped(tmp_path: Path) -> None:
     async def scenario() -> None:
-        pace = Pace(first=0.01, most=0.01, slow=1, silence=0.1)
+        pace = Pace(first=0.01, most=0.01, slow=1, silence=1.0)
         watches = (stream(event("ADDED", pod("a", "5"))), stream(event("ADDED", pod("b", "6"))))
         async with watched(tmp_path, watches=watches, pace=pace) as it:
             await it.until_calls(("replace",), ("ADDED", "a"), ("ADDED", "b"))
@@ -293,13 +296,17 @@ def test_a_silent_watch_is_asked_for_again_from_where_it_stopped(tmp_path: Path)
 
 def test_empty_is_live_and_not_yet_listed_is_not(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with watched(tmp_path, lists=(status(500, "no"),) * 3, kinds=(PODS, POLICIES)) as it:
-            await it.until(lambda: len(it.sink.calls) == 1)  # the policies, none
+        def prepare(api: ScriptedApi) -> None:
+            api.always(PODS.path, status(500, "no"))
+
+        async with watched(tmp_path, kinds=(PODS, POLICIES), prepare=prepare) as it:
+            await it.until(lambda: bool(it.sink.troubles) and it.sink.calls == [("replace",)])  # the policies, none
             state = it.watcher.state
             assert isinstance(state, Listing)
             assert [(one.kind, one.phase, one.reason) for one in state.waiting_for] == [
                 (PODS, Phase.WAITING, "HTTP 500: no")
             ]
+            it.api.always(PODS.path, page())
             await it.synced()
             assert it.watcher.state == Live()
 
@@ -309,8 +316,10 @@ def test_empty_is_live_and_not_yet_listed_is_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("code", "phase"), [(403, Phase.FORBIDDEN), (404, Phase.ABSENT)])
 def test_a_kind_that_may_not_be_read_is_named_and_holds_nothing_up(tmp_path: Path, code: int, phase: Phase) -> None:
     async def scenario() -> None:
-        lists = (*(status(code, "pods: no"),) * 3, page(pod("a")))
-        async with watched(tmp_path, lists=lists, kinds=(PODS, POLICIES)) as it:
+        def prepare(api: ScriptedApi) -> None:
+            api.always(PODS.path, status(code, "pods: no"))
+
+        async with watched(tmp_path, kinds=(PODS, POLICIES), prepare=prepare) as it:
             await it.synced()
             state = it.watcher.state
             assert isinstance(state, Live)
@@ -318,6 +327,7 @@ def test_a_kind_that_may_not_be_read_is_named_and_holds_nothing_up(tmp_path: Pat
                 (PODS, phase, f"HTTP {code}: pods: no")
             ]
             assert "Pod" not in it.sink.world
+            it.api.always(PODS.path, page(pod("a")))
             await it.until(lambda: "Pod" in it.sink.world)  # asked again, slowly: the right was given
             assert it.watcher.state == Live()
 
@@ -339,13 +349,14 @@ def test_a_kind_that_becomes_forbidden_keeps_what_was_known(tmp_path: Path) -> N
 
 def test_a_kind_whose_watch_is_interrupted_is_behind_until_it_runs_again(tmp_path: Path) -> None:
     async def scenario() -> None:
-        slow = Pace(first=0.3, most=0.3, slow=1)
-        async with watched(tmp_path, watches=(stream(end="cut"),), pace=slow) as it:
-            await it.until(lambda: bool(it.sink.troubles))
+        again = asyncio.Event()
+        async with watched(tmp_path, watches=(stream(end="cut"), held(again))) as it:
+            await it.until(lambda: len(it.api.watched_from) == 2)
             state = it.watcher.state
             assert isinstance(state, Live)
             assert [(one.kind, one.phase) for one in state.behind] == [(PODS, Phase.BEHIND)]
             assert it.watcher.standings[0].heard is not None
+            again.set()
             await it.until(lambda: it.watcher.state == Live())
 
     run(scenario())

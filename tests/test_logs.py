@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.test_cli import STORY, served
 from webhook.api.backend import FIELDS
 from webhook.cli.ask import review_of
@@ -61,7 +62,7 @@ def test_a_served_review_is_logged_with_its_ids_and_none_of_its_body(tmp_path: P
         assert review_of(webhook.address, STORY / "web-api.yaml", webhook.ca).warnings
         metrics = webhook.get("/metrics")
         webhook.process.send_signal(signal.SIGTERM)
-        _, told = webhook.process.communicate(timeout=15)
+        _, told = webhook.process.communicate(timeout=PATIENCE)
     (line,) = [line for line in told.splitlines() if "review warned" in line]
     assert "docker.io" not in line
     assert "connects-to" not in line

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.testbed import build
 from tests.testbed.binaries import Binaries
 from tests.testbed.certificates import CertificateAuthority
@@ -53,7 +54,7 @@ def test_a_deployment_becomes_a_replicaset_and_pods(control_plane: ControlPlane,
     pods = control_plane.run_pods(namespace, 2, "app=web")
     assert {pod["metadata"]["ownerReferences"][0]["kind"] for pod in pods} == {"ReplicaSet"}
     assert len({pod["status"]["podIP"] for pod in pods}) == 2
-    available = ("rollout", "status", "deployment/web", "--timeout=15s")
+    available = ("rollout", "status", "deployment/web", "--timeout=120s")
     done = control_plane.kubectl(*available, namespace=namespace)
     assert done.returncode == 0, done.stderr
 
@@ -284,7 +285,7 @@ def test_a_killed_test_run_leaves_no_process(testbed_binaries: Binaries) -> None
     shutil.rmtree(directory)
     pids = [int(word) for word in words]
     assert len(pids) == 3
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while any(map(is_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_alive, pids))

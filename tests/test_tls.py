@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from tests.patience import PATIENCE
 from webhook.tls import TlsError, TlsFiles, ensure, expiry
 
 NOW = datetime(2026, 11, 20, 12, 30, 15, 123456, tzinfo=UTC)
@@ -124,7 +125,7 @@ def test_python_strictest_client_shakes_hands(tmp_path: Path) -> None:
     with client.wrap_socket(ours, server_hostname="localhost") as tls:
         tls.sendall(b"ping")
         assert tls.recv(4) == b"ping"
-    thread.join(10)
+    thread.join(PATIENCE)
 
 
 def test_good_files_are_kept(made: TlsFiles, tmp_path: Path) -> None:
@@ -287,14 +288,14 @@ def test_many_at_once_agree_on_one_certificate(tmp_path: Path) -> None:
     start = threading.Barrier(8)
 
     def together() -> None:
-        start.wait(10)
+        start.wait(PATIENCE)
         ensure(tmp_path, [], NOW)
 
     threads = [threading.Thread(target=together) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     files = ensure(tmp_path, [], NOW)
     verify(files, "localhost")
     assert sorted(contents(tmp_path)) == ["ca.crt", "tls.crt", "tls.key"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import Answer, RecordingSink, ScriptedApi, scripted_api
+from tests.patience import PATIENCE
 from webhook.cluster.client import Connection, connect
 from webhook.cluster.kinds import Collection, Kind
 from webhook.cluster.listing import Reading
@@ -21,7 +22,7 @@ QUICK = Pace(first=0.01, most=0.05, slow=0.05, discover=0.05)
 
 async def reached(condition: Callable[[], bool]) -> None:
     """Wait for `condition`; raises TimeoutError."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of waiting
             await asyncio.sleep(0.005)
 

@@ -94,7 +94,7 @@ def _await_called(control_plane: ControlPlane, name: str) -> None:
     scene = Scene(control_plane, namespace)
     probe = story.web_api(namespace, connects_to="!")
     what = f"the webhook to be called by {name}"
-    control_plane.wait_for(lambda: scene.apply(probe, DRY_RUN).warnings, timeout=60, what=what)
+    control_plane.wait_for(lambda: scene.apply(probe, DRY_RUN).warnings, what=what)
     control_plane.delete_namespace(namespace)
 
 

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.patience import PATIENCE
 from tests.testbed.processes import Leash, free_port
 
-READY_TIMEOUT = 60.0  # seconds; it takes 2 on an idle machine
-STOP_TIMEOUT = 20.0
+READY_TIMEOUT = PATIENCE  # it takes 2 s on an idle machine
+STOP_TIMEOUT = PATIENCE
 
 
 class Serve:
@@ -76,7 +77,7 @@ class Serve:
 
     def get(self, path: str) -> tuple[int, str] | None:
         """Ask a probe; None where nobody answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.health, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.health, timeout=PATIENCE)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -89,7 +90,7 @@ class Serve:
     def keep_open(self) -> http.client.HTTPSConnection:
         """Return a connection over TLS that has had an answer and stays open, as an API server's does."""
         context = ssl.create_default_context(cafile=str(self.tls / "ca.crt"))
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=PATIENCE, context=context)
         connection.request("GET", "/livez")
         assert connection.getresponse().read() == b"ok"
         return connection

@@ -76,12 +76,13 @@ def test_sigterm_ends_it_with_0_and_applies_go_on(lone: Scene, granted: None, st
 
 
 def test_its_user_has_the_rights_it_needs_and_no_others(control_plane: ControlPlane, served: Serve) -> None:
-    status, text = served.get("/readyz?verbose") or (0, "")
-    assert status == 200, text
-    for group, resources in READ.items():
-        for resource in resources:
-            name = f"{resource}.{group}".rstrip(".")
-            assert f"[+]{name} ok" in text.splitlines(), text
+    names = [f"{resource}.{group}".rstrip(".") for group, resources in READ.items() for resource in resources]
+
+    def reads_all() -> bool:
+        status, text = served.get("/readyz?verbose") or (0, "")
+        return status == 200 and {f"[+]{name} ok" for name in names} <= set(text.splitlines())
+
+    control_plane.wait_for(reads_all, what="every kind to be read")
     for verb, resource in (("list", "secrets"), ("create", "pods"), ("delete", "services")):
         done = control_plane.kubectl("auth", "can-i", verb, resource, "--all-namespaces", user=USER)
         assert (done.returncode, done.stdout) == (1, "no\n"), (verb, resource)

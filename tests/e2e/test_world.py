@@ -17,7 +17,11 @@ def test_a_file_with_the_policies_and_the_workload_is_judged_with_the_policies(m
         workload = story.renamed(story.web_api(scene.namespace), f"web-{number}")
         fix = scene.wait_denied(workload).fix
         said = scene.apply(f"{fix}\n---\n{written(workload)}")
-        assert said.silent, (number, said)
+        assert said.silent or said.denied, (number, said)
+        if said.denied:  # on a machine where an event takes longer than a denial waits for it
+            assert "first" in said.stderr
+            scene.wait_ids(workload)
+            assert scene.apply(workload).silent
 
 
 def test_a_policy_that_isolates_in_the_same_file_is_told_by_the_next_apply_at_the_latest(make_scene: MakeScene) -> None:
@@ -97,7 +101,7 @@ def test_an_api_server_that_crashes_and_comes_back_is_followed_again(scene: Scen
         watches = [line for line in text.splitlines() if not line.startswith("[+]certificate")]
         return status == 200 and not any(":" in line for line in watches)
 
-    scene.control_plane.wait_for(whole, timeout=40, what="every watch to run again")
+    scene.control_plane.wait_for(whole, what="every watch to run again")
     scene.wait_ids(web_api, *BOTH_SIDES)
     assert scene.kubectl("delete", "networkpolicy", "web-api-egress", "default-deny-ingress").code == 0
     scene.wait_ids(web_api)

@@ -27,7 +27,7 @@ def answer(scene: Scene, what: story.Object) -> str:
 def reviews(scene: Scene) -> None:
     """Return when a write in an enforcing namespace is denied."""
     other = story.renamed(story.web_api(scene.namespace), "another")
-    scene.control_plane.wait_for(lambda: DENIAL in answer(scene, other), 30, what="reviews")
+    scene.control_plane.wait_for(lambda: DENIAL in answer(scene, other), what="reviews")
 
 
 def harmless(scene: Scene) -> story.Object:

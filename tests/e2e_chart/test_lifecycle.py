@@ -49,7 +49,7 @@ def test_install_story_upgrade_rollback_uninstall_and_again(
 
     release.helm("uninstall", NAME)
     left = {one for one in before if shop.namespace not in one}
-    cluster.wait_for(lambda: _here(cluster, shop) == left, 30, "nothing to be left")
+    cluster.wait_for(lambda: _here(cluster, shop) == left, what="nothing to be left")
     assert not kubelet.containers
     assert shop.apply(story.renamed(web_api, "unseen")).silent
 

@@ -41,9 +41,9 @@ def test_every_object_that_is_deleted_comes_back(release: Release, shop: Scene, 
         if one["kind"] == "ServiceAccount":
             # Tokens are of the account that is gone, not of its name: the pods need new ones.
             release.kubectl("rollout", "restart", "deployment", NAME)
-            release.kubectl("rollout", "status", "deployment", NAME, "--timeout=60s")
+            release.kubectl("rollout", "status", "deployment", NAME, "--timeout=240s")
         assert cluster.client.request("GET", release.path(one)), one["kind"]
-        cluster.wait_for(lambda: all(release.bundles), 30, "the caBundle")
+        cluster.wait_for(lambda: all(release.bundles), what="the caBundle")
         reviews(shop)
 
 
@@ -53,7 +53,7 @@ def test_helm_of_every_kind_leaves_the_certificate_alone_or_it_is_put_back(relea
     assert release.bundles == before
     assert "tls.crt" in release.secret["data"]
     release.upgrade(CHART, *FAIL, "--server-side=false", "--force-replace", wait=False)
-    release.plane.wait_for(lambda: release.bundles == before and release.secret.get("data"), 30, "the certificate")
+    release.plane.wait_for(lambda: release.bundles == before and release.secret.get("data"), what="the certificate")
     reviews(shop)
     release.upgrade(CHART, *FAIL, "--server-side=true", "--force-conflicts")
     assert release.bundles == before
@@ -64,7 +64,7 @@ def _await_certificate(release: Release, secret: Object) -> None:
         found = release.find(secret)
         return found is not None and "tls.crt" in found.get("data", {})
 
-    release.plane.wait_for(made, 30, "the Secret to be made anew")
+    release.plane.wait_for(made, what="the Secret to be made anew")
 
 
 def test_a_restart_of_every_replica_fails_no_call(
@@ -73,8 +73,8 @@ def test_a_restart_of_every_replica_fails_no_call(
     before = set(kubelet.containers)
     with _load(shop) as answers:
         release.kubectl("rollout", "restart", "deployment", NAME)
-        release.kubectl("rollout", "status", "deployment", NAME, "--timeout=60s")
-        cluster.wait_for(lambda: not before & set(kubelet.containers), 30, "the old pods to be gone")
+        release.kubectl("rollout", "status", "deployment", NAME, "--timeout=240s")
+        cluster.wait_for(lambda: not before & set(kubelet.containers), what="the old pods to be gone")
     assert len(answers) > 50
     assert [one for one in answers if one] == []
 
@@ -126,8 +126,8 @@ def test_a_webhook_that_fails_closed_everywhere_and_is_away_locks_out_neither_it
     cluster.wait_for(lambda: _pods(cluster, "kube-system") - old, what="pods in kube-system")
 
     kubelet.paused.clear()
-    release.kubectl("rollout", "status", f"deployment/{NAME}", "--timeout=60s")
-    cluster.wait_for(lambda: not answer(shop, harmless(shop)), 30, "an answer")
+    release.kubectl("rollout", "status", f"deployment/{NAME}", "--timeout=240s")
+    cluster.wait_for(lambda: not answer(shop, harmless(shop)), what="an answer")
     reviews(shop)
 
 
@@ -137,7 +137,7 @@ def test_the_emergency_stop_needs_nothing_of_the_product_and_upgrade_is_the_way_
     kubelet.crash()
     assert 'failed calling webhook "enforcing' in answer(shop, harmless(shop))
     release.kubectl("delete", "validatingwebhookconfiguration", CONFIGURATION)
-    cluster.wait_for(lambda: not answer(shop, harmless(shop)), 30, "the end of reviews")
+    cluster.wait_for(lambda: not answer(shop, harmless(shop)), what="the end of reviews")
     kubelet.paused.clear()
     release.upgrade(CHART, *FAIL)
     reviews(shop)

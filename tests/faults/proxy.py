@@ -18,7 +18,7 @@ class Line:
         self.bytes_per_second = 0.0  # from the server, for each connection; 0: as fast as it goes
         self.flows = asyncio.Event()  # while it is not set, connections stay open and nothing arrives
         self.flows.set()
-        self.cuts = 0
+        self.cuts = 0  # connections that broke because they had carried what `cut_after` allows
         self.opened = 0
         self.carried = 0  # bytes, both ways
         self._open: set[asyncio.Task[None]] = set()
@@ -50,7 +50,7 @@ class Line:
                 group.create_task(self._pump(reader, away, flows, None, 0.0))
                 group.create_task(self._pump(there, writer, flows, budget, self.bytes_per_second))
         except* (OSError, _Cut):
-            self.cuts += 1
+            pass
         finally:
             self._open.discard(task)
             for end in ends:
@@ -72,6 +72,7 @@ class Line:
             self.carried += len(chunk)
             await writer.drain()
             if budget is not None and budget <= 0:
+                self.cuts += 1
                 raise _Cut
             if pace:
                 await asyncio.sleep(len(chunk) / pace)

@@ -22,7 +22,7 @@ from webhook.model.settings import DEFAULTS
 from webhook.wiring.live import Access, Cluster
 from webhook.world import World
 
-QUICK = Pace(first=0.002, most=0.01, slow=0.01, silence=0.3, discover=5.0)
+QUICK = Pace(first=0.002, most=0.01, slow=0.01, silence=0.5, discover=5.0)
 CHANGES = 1_500  # and more, until every fault was played
 MOST_CHANGES = 30_000
 REFUSALS = (409, 429, 500, 503, 504)
@@ -117,7 +117,7 @@ class History:
             if self._fault("bookmark", 0.3):
                 await response.write(json.dumps(bookmark(str(since))).encode() + b"\n")
             if self._fault("silence", 0.05):
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(1.0)
             await news.wait()
 
     async def _broken(self, request: web.BaseRequest, response: web.StreamResponse, line: bytes) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import PATIENCE
 from tests.testbed import build
 
 Version = tuple[int, int, int]
@@ -65,7 +66,7 @@ class Binaries:
 def version_of(name: str, path: Path) -> Version:
     """Return what the program says of itself; raises OSError or ValueError where it says nothing of the kind."""
     completed = subprocess.run(
-        [path, *VERSION_ARGUMENTS[name]], capture_output=True, text=True, timeout=30, check=False
+        [path, *VERSION_ARGUMENTS[name]], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     found = re.search(r"\bv?(\d+)\.(\d+)\.(\d+)", completed.stdout)
     if not found:

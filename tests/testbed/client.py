@@ -9,7 +9,9 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from pathlib import Path
 from typing import Any
 
-TIMEOUT = 15.0  # seconds
+from tests.patience import PATIENCE
+
+TIMEOUT = PATIENCE
 UNREACHABLE = (OSError, HTTPException)
 
 

@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 Resolve = Callable[[str, int], tuple[str, int] | None]
-CONNECT_TIMEOUT = 5.0  # seconds
+CONNECT_TIMEOUT = PATIENCE
 
 
 class ConnectProxy:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.patience import PATIENCE
 from tests.testbed import configuration
 from tests.testbed.binaries import Binaries
 from tests.testbed.client import UNREACHABLE, ApiError, Client, ask_unix
@@ -20,8 +21,8 @@ from tests.testbed.pods import Pods
 from tests.testbed.processes import Leash, Process, free_port
 
 T = TypeVar("T")
-START_TIMEOUT = 60.0  # seconds; it takes 3 to 6 on two idle cores
-COMMAND_TIMEOUT = 60.0
+START_TIMEOUT = PATIENCE  # it takes 3 to 6 s on two idle cores
+COMMAND_TIMEOUT = 3 * PATIENCE  # helm waits for others with a time limit of its own
 
 
 class StartError(Exception):
@@ -215,7 +216,7 @@ class ControlPlane:
         """Put a pod on a node and report it as a kubelet would; `ip` may be one address of each family."""
         self.pods.set_status(namespace, name, [ip] if isinstance(ip, str) else list(ip), ready=ready, phase=phase)
 
-    def run_pods(self, namespace: str, count: int, selector: str = "", timeout: float = 15.0) -> list[Any]:
+    def run_pods(self, namespace: str, count: int, selector: str = "", timeout: float = PATIENCE) -> list[Any]:
         """Wait for `count` pods that match, give each that has none a fresh address, and return them running."""
         found = self.wait_for(
             lambda: self.pods.matching(namespace, selector, count), timeout, f"{count} pods with `{selector}`"
@@ -240,7 +241,7 @@ class ControlPlane:
         entries = [json.loads(line) for line in lines if line.endswith("\n")]
         return [entry for entry in entries if fields.items() <= entry.get("objectRef", {}).items()]
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = 15.0, what: str = "the condition") -> T:
+    def wait_for(self, predicate: Callable[[], T], timeout: float = PATIENCE, what: str = "the condition") -> T:
         """Return the first true value of `predicate`; raises AssertionError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not (value := predicate()):

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 STOP_TIMEOUT = 5.0  # seconds between asking and killing
 # Below what kernels give to outgoing connections, so that a stopped server's port stays free for its restart.
 PORTS = range(20000, 32000)
@@ -49,7 +51,7 @@ class Leash:
         """Kill what is still held, and end."""
         if self._process.stdin:
             self._process.stdin.close()
-        self._process.wait(STOP_TIMEOUT)
+        self._process.wait(PATIENCE)
 
     def _tell(self, line: str) -> None:
         if self._process.stdin:
@@ -102,7 +104,7 @@ class Process:
                 self._process.wait(STOP_TIMEOUT)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(STOP_TIMEOUT)
+        self._process.wait(PATIENCE)
         self._leash.release(self._process.pid)
         self._process = None
 

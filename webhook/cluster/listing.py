@@ -1,15 +1,15 @@
 """Complete lists, page by page: no more than a page of raw objects is ever held."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, Protocol
 from urllib.parse import quote
 
 import msgspec
 
 from webhook.cluster.client import BARE_LIST, WHOLE, Connection
-from webhook.cluster.errors import UNREADABLE, ExpiredError, ForbiddenError, GarbledError, NotServedError, cleaned
-from webhook.cluster.kinds import KINDS, Collection, Kind, Raw, collections
+from webhook.cluster.errors import UNREADABLE, ExpiredError, GarbledError, NotServedError, cleaned
+from webhook.cluster.kinds import Collection, Raw
 from webhook.cluster.shapes import Decoders, Page, controlled
 
 PAGE: Final = 500  # objects, as kubectl and client-go ask for
@@ -111,29 +111,3 @@ def _sliced(items: list[Raw]) -> Iterator[list[Raw]]:
         some = items[: -SLICE - 1 : -1]
         del items[-SLICE:]
         yield some
-
-
-async def read_once(
-    connection: Connection, reader: Reader, kinds: Iterable[Kind] = KINDS, namespaces: tuple[str, ...] = ()
-) -> dict[Kind, str]:
-    """List every kind once, several at a time; return why, for each that may not be read or is not served.
-
-    What a kind of `bare="owned"` has beyond its metadata is asked for too. Raises ClusterError for anything else
-    that goes wrong: half a cluster is no world.
-    """
-    missing: dict[Kind, str] = {}
-
-    async def read(where: Collection) -> None:
-        try:
-            await Reading.of(connection, where, bare=where.kind.bare == "all").list_into(reader)
-        except (ForbiddenError, NotServedError) as error:
-            missing[where.kind] = str(error)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for kind in kinds:
-                for where in collections(kind, namespaces):
-                    group.create_task(read(where))
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from failed
-    return missing

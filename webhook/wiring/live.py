@@ -1,4 +1,4 @@
-"""`--source cluster` and `--against cluster`: a world out of an API server."""
+"""`--source cluster`: a world that follows an API server."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,11 +8,8 @@ from msgspec import Struct
 from prometheus_client.registry import Collector
 
 from webhook.api.backend import Check
-from webhook.cluster.client import Connection, connect
-from webhook.cluster.discovery import Served, served, unread
-from webhook.cluster.errors import ForbiddenError
-from webhook.cluster.kinds import KINDS, Collection, Kind
-from webhook.cluster.listing import read_once
+from webhook.cluster.client import connect
+from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.state import Phase, Standing
 from webhook.cluster.watch import Pace, Watcher, clock
 from webhook.model.settings import Settings
@@ -125,28 +122,3 @@ def required(kind: Kind) -> bool:
 
 def _usable(standing: Standing) -> bool:
     return standing.phase.listed if required(standing.kind) else standing.phase is not Phase.WAITING
-
-
-async def read_cluster(access: Access, settings: Settings) -> tuple[World, dict[Kind, str]]:
-    """List a cluster once, with the policy families that it serves.
-
-    Return its world, and why for each kind that is missing in it (see `required`). Raises ClusterError.
-    """
-    mirror = Mirror(World(settings, complete=not access.namespaces))
-    async with connect(access.kubeconfig, access.context) as connection:
-        found = await _found(connection)
-        kinds = (*KINDS, *(found.kinds[family] for family in sorted(found.kinds)))
-        missing = await read_once(connection, mirror, kinds, access.namespaces)
-    missing |= {unread(family): reason for family in FAMILIES if (reason := found.trouble_of(family))}
-    for kind, reason in missing.items():
-        mirror.moved(Standing(Collection(kind), Phase.FORBIDDEN, reason))
-    mirror.flush()
-    return mirror.world, missing
-
-
-async def _found(connection: Connection) -> Served:
-    """Ask which policy families are served; who may not ask does not know of any."""
-    try:
-        return await served(connection, FAMILIES)
-    except ForbiddenError as error:
-        return Served(troubles={group: str(error) for group, _ in FAMILIES})
