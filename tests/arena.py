@@ -14,7 +14,7 @@ from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.model.verdict import OPEN, Side, Verdict
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.world import World
 from webhook.world.changes import Put
 

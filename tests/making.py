@@ -6,7 +6,7 @@ from tests.arena import Raw, world_of
 from webhook.dependencies import Resolved, parse, resolve
 from webhook.model.dependency import Dependency
 from webhook.model.objects import Workload
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.world import View
 
 VERSIONS: Final = {

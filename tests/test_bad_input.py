@@ -24,7 +24,8 @@ from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode, Settings
 from webhook.report.admission import encode
 from webhook.review import decide
 from webhook.wire.admission import admission_request
-from webhook.wire.objects import flatten, project
+from webhook.families import project
+from webhook.wire.objects import flatten
 from webhook.wire.shapes import Malformed
 from webhook.world import Put, World
 

@@ -12,7 +12,7 @@ from tests.watching import PODS, run, watched
 from webhook.cluster.client import BARE, BARE_LIST, WHOLE
 from webhook.cluster.kinds import KINDS, Kind, Raw
 from webhook.cluster.shapes import Decoders
-from webhook.wire.objects import project
+from webhook.families import project
 
 SAMPLES: dict[str, list[Raw]] = defaultdict(list)
 for raw in objects(Sizes(pods=200, policies=60, services=90)):

@@ -7,7 +7,8 @@ from tests.test_cluster_mirror import named
 from webhook.model.labels import Operator
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction
-from webhook.wire.objects import Projected, project
+from webhook.families import project
+from webhook.wire.objects import Projected
 from webhook.wiring.sharing import Sharing
 
 EVERY = list(objects(Sizes(pods=400, policies=60, services=120)))

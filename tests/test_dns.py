@@ -13,7 +13,7 @@ from webhook.explain.dns import ASSUMED, dns_service, needs_dns, node_local
 from webhook.model.objects import Workload
 from webhook.model.settings import DEFAULTS, Dns, Settings
 from webhook.model.verdict import Verdict
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.world import View
 
 PORTS = [

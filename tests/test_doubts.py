@@ -13,7 +13,7 @@ from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import UNRECOGNISED, Enforcer, Settings
 from webhook.model.verdict import Verdict
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.world import Drop, Put, World
 
 Raw = dict[str, Any]

@@ -22,7 +22,7 @@ from webhook.report.text import block
 from webhook.report.warnings import LONGEST, line
 from webhook.report.words import message
 from webhook.review import review_workload
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.world import Drop, Overlay, World
 
 MARK = "zqsecretzq"

@@ -31,7 +31,7 @@ from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO
 from webhook.model.verdict import Verdict, together
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.world import Overlay, View, World
 from webhook.world.changes import Change, Put, key_of
 

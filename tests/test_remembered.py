@@ -14,7 +14,7 @@ from tests.benchmarks.world import SETTINGS
 from webhook.model.objects import Workload
 from webhook.review import review_workload
 from webhook.wire.admission import admission_request
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.world import Drop, Overlay, Put, World
 
 Raw = dict[str, Any]

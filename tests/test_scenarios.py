@@ -17,7 +17,7 @@ from webhook.model.refs import WORKLOAD_KINDS
 from webhook.report import admission
 from webhook.review import decide
 from webhook.wire.admission import admission_request
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.wire.shapes import Malformed
 from webhook.world import Put, World
 

@@ -23,7 +23,8 @@ from webhook.manifests import Document, read
 from webhook.model.dependency import Malformed as Unclear
 from webhook.model.foreign import Gap
 from webhook.model.objects import Declaration, Pod, Workload
-from webhook.wire.objects import Projected, flatten, project
+from webhook.families import project
+from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
 from webhook.wiring import snapshot
 from webhook.wiring.known import of_snapshot

@@ -36,7 +36,8 @@ from webhook.model.ports import ContainerPort
 from webhook.model.refs import WORKLOAD_KINDS, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, EXEMPT
 from webhook.wire import shapes
-from webhook.wire.objects import flatten, kind_of, project
+from webhook.families import project
+from webhook.wire.objects import flatten, kind_of
 from webhook.wire.shapes import Malformed, Problem
 
 

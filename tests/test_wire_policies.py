@@ -18,7 +18,7 @@ from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, Se
 from webhook.model.ports import NamedPort, PortRange
 from webhook.model.refs import PolicyRef
 from webhook.model.verdict import Verdict
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.wire.shapes import Malformed
 
 BOTH = ["Ingress", "Egress"]

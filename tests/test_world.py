@@ -12,8 +12,17 @@ from webhook.model.objects import Namespace, Owner, Pod, Service, Shape, Templat
 from webhook.model.refs import WorkloadRef
 from webhook.world import Change, Drop, Put, World
 from webhook.world.changes import Value, key_of
+from webhook.world.policies import Policies
 
-CACHES = {"_memo", "_selecting", "_backends"}  # what is in them is compared as answers
+CACHES = {
+    "_memo",
+    "_selecting",
+    "_backends",
+    "_found",
+    "_compiled_in",
+    "_asking",
+    "_problems",
+}  # what is in them is compared as answers
 histories = st.lists(changes, max_size=30)
 
 
@@ -39,6 +48,8 @@ def state(part: object) -> Any:  # noqa: ANN401 - nested dicts and model values
     """Return everything that a world holds but for caches; indexes and what is in them without order."""
     if isinstance(part, dict):
         return {key: state(value) for key, value in part.items()}
+    if isinstance(part, Policies):
+        part.problems()  # compiles what waits for it
     if type(part).__module__.startswith("webhook.world."):
         return {key: state(value) for key, value in vars(part).items() if key not in CACHES}
     return part

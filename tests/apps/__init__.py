@@ -16,7 +16,7 @@ from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, Settings
 from webhook.review import review_workload
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.wire.workloads import TEMPLATE_PATHS
 from webhook.world import Put, World
 

@@ -16,7 +16,7 @@ from tests.benchmarks.world import Built, build, encoded
 from webhook.model.objects import Workload
 from webhook.review import review_workload
 from webhook.wire.admission import admission_request
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.wiring.reviewer import Reviewer
 from webhook.world import Overlay, Put
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tests.benchmarks.synthetic import Sizes, objects
 from webhook.model.settings import Mode, Settings
-from webhook.wire.objects import project
+from webhook.families import project
 from webhook.world import Put, World
 
 SETTINGS: Final = Settings(mode=Mode.ENFORCE)

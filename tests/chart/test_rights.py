@@ -6,7 +6,7 @@ import pytest
 
 from tests.chart.rendering import CI, NAMESPACE, RELEASE, Chart, Object, Rendered
 from webhook.cluster.kinds import KINDS
-from webhook.wire.foreign import KINDS as FAMILIES
+from webhook.wiring.gaps import FAMILIES
 
 READ = ["get", "list", "watch"]
 CONFIGURATION = f"{RELEASE}-{NAMESPACE}"

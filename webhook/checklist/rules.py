@@ -80,7 +80,7 @@ def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iter
     section = policy.section(direction)
     if section is None:
         return
-    entry = next(e for e in compile_section(policy, direction, section).entries if e.ref.rule == rule.index)
+    entry = next(e for e in compile_section(policy, direction, section)[0].entries if e.ref.rule == rule.index)
     for match in entry.matches or ():
         if isinstance(match, PodMatch):
             for namespace in view.namespaces() if match.namespace is None else (match.namespace,):

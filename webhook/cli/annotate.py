@@ -9,6 +9,7 @@ from webhook.cli.gather import gather
 from webhook.cli.terminal import emit, say
 from webhook.cli.usage import UsageError
 from webhook.dependencies import Resolved, infer, parse, resolve, uncovered
+from webhook.families import project
 from webhook.manifests import STDIN, Document
 from webhook.manifests.annotate import Edited, annotate, write
 from webhook.manifests.edit import Edit
@@ -17,7 +18,7 @@ from webhook.model.dependency import Dependency
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO
 from webhook.report.safe import clean
-from webhook.wire.objects import flatten, project
+from webhook.wire.objects import flatten
 from webhook.wire.shapes import Malformed
 from webhook.world import View
 

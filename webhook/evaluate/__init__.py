@@ -4,13 +4,14 @@ Rule 1: whatever changes an answer changes here. Rule 2: nothing here knows who 
 """
 
 from webhook.evaluate.ends import Outside, PodEnd, ends_of_pod, template_end
-from webhook.evaluate.flow import judge_group, judge_outside, judge_pair
+from webhook.evaluate.flow import judge_from_outside, judge_group, judge_outside, judge_pair
 from webhook.evaluate.side import judge_side
 
 __all__ = [
     "Outside",
     "PodEnd",
     "ends_of_pod",
+    "judge_from_outside",
     "judge_group",
     "judge_outside",
     "judge_pair",

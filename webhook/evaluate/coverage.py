@@ -1,13 +1,13 @@
 """Which addresses of a block may be dialled: several rules together may cover what none covers alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.side import doubted, judge_side
 from webhook.model.addresses import Block
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.ports import Protocol
-from webhook.model.tier import Isolation
+from webhook.model.tier import Every, Isolation, Match, Neither
 from webhook.model.verdict import OPEN, Side, Verdict, together
 from webhook.world import View
 
@@ -40,10 +40,22 @@ def _edges(isolations: Iterable[Isolation]) -> list[Block]:
         edge
         for isolation in isolations
         for entry in isolation.entries
-        for match in entry.matches or ()
-        if isinstance(match, BlockPeer)
-        for edge in (match.block, *match.excepts)
+        for match in (*(entry.matches or ()), *(entry.own or ()))
+        for edge in edges_of(match)
     ]
+
+
+def edges_of(match: Match) -> Iterator[Block]:
+    """Yield the blocks at whose first and last address a peer's answer may change."""
+    match match:
+        case BlockPeer():
+            yield match.block
+            yield from match.excepts
+        case Every(peers) | Neither(peers):
+            for peer in peers:
+                yield from edges_of(peer)
+        case _:
+            return
 
 
 def cut(block: Block, edges: Iterable[Block]) -> list[Block]:

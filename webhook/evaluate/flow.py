@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from webhook.evaluate.coverage import judge_coverage
 from webhook.evaluate.ends import Outside, PodEnd, ends_of_pod, template_end
 from webhook.evaluate.side import HOST_NETWORK, judge_side
-from webhook.model.addresses import FAMILY_NAME, Block, Family
+from webhook.model.addresses import FAMILY_NAME, Address, Block, Family
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
+from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Side, Verdict, both, together
 from webhook.world import Group, View
 
@@ -47,6 +50,11 @@ def _families(view: View, end: PodEnd) -> tuple[Family, ...]:
     """Return the families of a pod; one to come on the host network has those of the nodes."""
     if end.addresses or not end.shape.host_network:
         return end.families or view.families()
+    return families_of_nodes(view)
+
+
+def families_of_nodes(view: View) -> tuple[Family, ...]:
+    """Return the families that nodes have, and so whatever comes to run on their network."""
     of_nodes = {address.family for node in view.nodes() for address in node.addresses}
     return tuple(sorted(of_nodes)) or view.families()
 
@@ -54,8 +62,10 @@ def _families(view: View, end: PodEnd) -> tuple[Family, ...]:
 def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, protocol: Protocol, port: int) -> Pair:
     egress = judge_side(view, Direction.EGRESS, source, target, family, protocol, port)
     ingress = judge_side(view, Direction.INGRESS, target, source, family, protocol, port)
-    if source.shape.host_network and ingress.verdict is not Verdict.ALLOWED:
+    if source.shape.host_network and ingress.verdict is not Verdict.ALLOWED and view.dialect.own_node:
         ingress = _from_node(source, target, ingress)
+    if target.shape.host_network:
+        egress = _to_node(view, source, target.node, egress)
     return both(egress.verdict, ingress.verdict), egress, ingress
 
 
@@ -65,6 +75,21 @@ def _from_node(source: PodEnd, target: PodEnd, ingress: Side) -> Side:
         return OWN_NODE if source.node == target.node else ingress
     reason = "a pod on the host network reaches pods of its own node whatever the policy; its node is not known"
     return Side(Verdict.UNKNOWN, ingress.isolated, ingress.policies, reason=reason)
+
+
+def _to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
+    """What a pod sends to its own node may be dropped after policy let it out (Calico: defaultEndpointToHostAction)."""
+    after = view.dialect.to_own_node
+    if after is Truth.YES or egress.verdict is not Verdict.ALLOWED or source.shape.host_network:
+        return egress
+    if source.node and node:
+        if source.node != node:
+            return egress
+        if after is Truth.NO:
+            reason = f"{view.dialect.name} drops what pods send to their own node (defaultEndpointToHostAction: Drop)"
+            return structs.replace(egress, verdict=Verdict.DENIED, final=True, admitted_by=None, reason=reason)
+    reason = "whether a pod reaches its own node is a setting, and it is not known which node it is on"
+    return structs.replace(egress, verdict=Verdict.UNKNOWN, admitted_by=None, reason=reason)
 
 
 def _by_address(view: View, subject: PodEnd, direction: Direction) -> bool:
@@ -124,6 +149,17 @@ def judge_outside(view: View, source: PodEnd, block: Block, protocol: Protocol, 
         return Verdict.ALLOWED, HOST_NETWORK, OPEN
     if block.size == 1:
         egress = judge_side(view, Direction.EGRESS, source, Outside(block), block.family, protocol, port)
+        if (node := view.node_at(Address(block.family, block.first))) is not None:
+            egress = _to_node(view, source, node.name, egress)
     else:
         egress = judge_coverage(view, source, block, protocol, port)
     return egress.verdict, egress, OPEN
+
+
+def judge_from_outside(view: View, block: Block, target: PodEnd, protocol: Protocol, port: int) -> Side:
+    """Judge what one address, of a node or outside the cluster, sends to a pod: only the target's side counts."""
+    ingress = judge_side(view, Direction.INGRESS, target, Outside(block), block.family, protocol, port)
+    node = view.node_at(Address(block.family, block.first))
+    if node is None or ingress.verdict is Verdict.ALLOWED or not view.dialect.own_node:
+        return ingress
+    return _from_node(PodEnd(Shape(""), node=node.name), target, ingress)

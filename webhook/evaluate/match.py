@@ -2,61 +2,110 @@
 
 from collections.abc import Iterable
 
-from webhook.evaluate.ends import End, Outside
+from msgspec import Struct
+
+from webhook.evaluate.ends import End, Outside, PodEnd
+from webhook.evaluate.places import at_place, node_matches, serves
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.expression import holds
 from webhook.model.labels import NO_KEYS, LabelKeys
 from webhook.model.objects import Shape
-from webhook.model.policy import BlockPeer, UnclearPeer
+from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import NamedPort, PortMatch, Protocol
-from webhook.model.tier import Entry, Match, PodMatch
+from webhook.model.tier import EndpointPeer, Entry, Every, Match, Neither, NodePeer, PlacePeer, PodMatch, ServicePeer
 from webhook.model.truth import Truth
 from webhook.world import View
+from webhook.world.asking import labels_of
 
-MISS_PODS = frozenset({"cilium", "gke-dataplane-v2"})  # blocks miss pods and nodes, unless a setting says otherwise
-BEFORE_TRANSLATION = frozenset(
-    {"aws"}
-)  # egress is judged by the Service's address too, which a block may or may not hold
 ANY_KEY = LabelKeys(prefixes=("",))
 
 
-def entry_matches(
-    view: View, entry: Entry, other: End, family: Family | None, protocol: Protocol, port: int, target: Shape | None
-) -> Truth:
-    """Say whether `entry` admits the packet. `target`: the pod that port names resolve on; None: no pod."""
+class Packet(Struct, frozen=True):
+    """One direction of one packet: whether `subject` may talk to `other` on this port.
+
+    `family` None: no rule in question looks at addresses.
+    """
+
+    direction: Direction
+    subject: PodEnd
+    other: End
+    family: Family | None
+    protocol: Protocol
+    port: int
+
+    @property
+    def target(self) -> Shape | None:
+        """The pod that port names resolve on; None: no pod."""
+        if self.direction is Direction.INGRESS:
+            return self.subject.shape
+        return self.other.shape if isinstance(self.other, PodEnd) else None
+
+
+def entry_matches(view: View, entry: Entry, packet: Packet) -> Truth:
+    """Say whether `entry` is about the packet."""
     if entry.unclear is not None:
         return Truth.MAYBE
-    ports = ports_match(entry.ports, protocol, port, target)
-    if ports is Truth.NO:
-        return Truth.NO
-    return min(ports, peers_match(view, entry, other, family))
+    found = ports_match(entry.ports, packet.protocol, packet.port, packet.target)
+    if found is not Truth.NO and entry.not_ports:
+        found = min(found, ports_match(entry.not_ports, packet.protocol, packet.port, packet.target).negated())
+    if found is not Truth.NO and entry.own is not None:
+        found = min(found, _own_matches(view, entry.own, packet))
+    if found is not Truth.NO:
+        found = min(found, peers_match(view, entry, packet.other, packet.family, packet))
+    return min(found, Truth.MAYBE) if entry.conditional is not None else found
 
 
-def peers_match(view: View, entry: Entry, other: End, family: Family | None) -> Truth:
-    """Say whether any peer of `entry` is the other end."""
+def _own_matches(view: View, own: tuple[Match, ...], packet: Packet) -> Truth:
+    """Say whether the subject, seen as an end, is what a rule says of its own side."""
+    seen = Packet(packet.direction, packet.subject, packet.subject, packet.family, packet.protocol, packet.port)
+    return any_of(peer_matches(view, match, packet.subject, packet.family, seen) for match in own)
+
+
+def peers_match(view: View, entry: Entry, other: End, family: Family | None, packet: Packet | None = None) -> Truth:
+    """Say whether any peer of `entry` is the other end. Without `packet` there is no subject: places are not known."""
     if entry.matches is None:
         return Truth.YES
-    best = Truth.NO
-    for match in entry.matches:
-        found = peer_matches(view, match, other, family)
-        if found is Truth.YES:
-            return Truth.YES
-        best = max(best, found)
-    return best
+    return any_of(peer_matches(view, match, other, family, packet) for match in entry.matches)
 
 
-def peer_matches(view: View, match: Match, other: End, family: Family | None) -> Truth:
+def peer_matches(view: View, match: Match, other: End, family: Family | None, packet: Packet | None = None) -> Truth:
     """Say whether one peer is the other end."""
     match match:
-        case UnclearPeer():
-            return Truth.MAYBE
+        case PodMatch() | EndpointPeer():
+            return _by_labels(view, match, other)
         case BlockPeer():
             return block_matches(view, match, other, family)
-        case PodMatch():
-            if isinstance(other, Outside) or other.shape.host_network:
-                return (
-                    Truth.NO
-                )  # host-network pods are seen as their node (concept page, NetworkPolicy and hostNetwork)
-            return pods_match(view, match, other.shape)
+        case UnclearPeer():
+            return Truth.MAYBE
+        case Every(peers):
+            return min((peer_matches(view, one, other, family, packet) for one in peers), default=Truth.YES)
+        case Neither(peers):
+            return any_of(peer_matches(view, one, other, family, packet) for one in peers).negated()
+        case PlacePeer(place):
+            return at_place(view, place, other, packet.subject if packet else None, family)
+        case NodePeer(nodes):
+            return node_matches(view, nodes, other)
+        case ServicePeer():
+            return serves(view, match, other, (packet.protocol, packet.port) if packet else None, family)
+
+
+def _by_labels(view: View, match: PodMatch | EndpointPeer, other: End) -> Truth:
+    """Host-network pods are seen as their node (concept page, NetworkPolicy and hostNetwork)."""
+    if isinstance(other, Outside) or other.shape.host_network:
+        return Truth.NO
+    if isinstance(match, PodMatch):
+        return pods_match(view, match, other.shape)
+    return holds(match.test, labels_of(view, other.shape))
+
+
+def any_of(parts: Iterable[Truth]) -> Truth:
+    """Return YES where one part is, else MAYBE where one may be."""
+    best = Truth.NO
+    for part in parts:
+        if part is Truth.YES:
+            return Truth.YES
+        best = max(best, part)
+    return best
 
 
 def pods_match(view: View, match: PodMatch, shape: Shape) -> Truth:
@@ -80,14 +129,13 @@ def namespace_matches(view: View, match: PodMatch, name: str) -> Truth:
 
 
 def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None) -> Truth:
-    """Say whether an ipBlock holds the other end's address, pod addresses included."""
+    """Say whether an ipBlock holds the other end's address; of pods and nodes as far as it holds them at all."""
     found = _block_matches(view, peer, other, family)
-    if isinstance(other, Outside) and view.node_at(Address(other.block.family, other.block.first)) is None:
-        return found
-    name = view.enforcer.name
-    if name in MISS_PODS:
-        return min(found, Truth.MAYBE)
-    return Truth.MAYBE if name in BEFORE_TRANSLATION else found
+    if isinstance(other, Outside):
+        node = view.node_at(Address(other.block.family, other.block.first))
+        return found if node is None else min(found, peer.nodes)
+    found = min(found, peer.nodes if other.shape.host_network else peer.pods)
+    return min(found, Truth.MAYBE) if view.dialect.before_translation else found
 
 
 def _block_matches(view: View, peer: BlockPeer, other: End, family: Family | None) -> Truth:

@@ -4,17 +4,19 @@ The same routine serves both directions; the difference is data.
 """
 
 from webhook.evaluate.ends import End, PodEnd
-from webhook.evaluate.match import entry_matches
+from webhook.evaluate.match import Packet, entry_matches
+from webhook.evaluate.walk import Decided, Ways, walk
 from webhook.evaluate.why import why_admitted, why_selected
 from webhook.model.addresses import Family
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Isolation
+from webhook.model.tier import NETWORK_POLICIES, Isolation
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Side, Verdict
 from webhook.world import View
+from webhook.world.view import Selecting
 
 MEMO_LIMIT = 200_000  # answers remembered before all are forgotten: bounds memory where templates never repeat
 Hopes = list[tuple[Isolation, Truth, Truth, PolicyRef | None]]  # selects, admits, by which rule
@@ -32,15 +34,17 @@ def judge_side(
     selecting = view.selecting(subject.shape, direction)
     if not selecting:
         return OPEN
+    if any(isolation.volatile for isolation, _ in selecting):  # Services come and go without emptying the memo
+        return _judge(view, selecting, Packet(direction, subject, other, family, protocol, port))
     address = other.address(family) if isinstance(other, PodEnd) and family else None
     whose = other.shape if isinstance(other, PodEnd) else other.block
     unassigned = isinstance(other, PodEnd) and not other.addresses
-    key = (direction, subject.shape, whose, address, unassigned, family, protocol, port)
+    nodes = (subject.node, other.node if isinstance(other, PodEnd) else "") if family else None
+    key = (direction, subject.shape, whose, address, unassigned, family, protocol, port, nodes)
     found = view.memo.get(key)
     if isinstance(found, Side):
         return found
-    target = subject.shape if direction is Direction.INGRESS else (other.shape if isinstance(other, PodEnd) else None)
-    side = _judge(view, selecting, other, family, protocol, port, target)
+    side = _judge(view, selecting, Packet(direction, subject, other, family, protocol, port))
     if len(view.memo) >= MEMO_LIMIT:
         view.memo.clear()
     view.memo[key] = side
@@ -56,21 +60,59 @@ def doubted(view: View, subject: Shape, direction: Direction) -> Side | None:
     return Side(Verdict.UNKNOWN, isolated=None, policies=refs, reason=doubt.reason)
 
 
-def _judge(
-    view: View,
-    selecting: tuple[tuple[Isolation, Truth], ...],
-    other: End,
-    family: Family | None,
-    protocol: Protocol,
-    port: int,
-    target: Shape | None,
-) -> Side:
+def allow_lists(selecting: Selecting) -> bool:
+    """Say whether only allow lists of one tier are there, which have no order and need no walk."""
+    return selecting[0][0].tier == NETWORK_POLICIES == selecting[-1][0].tier and all(i.isolates for i, _ in selecting)
+
+
+def _judge(view: View, selecting: Selecting, packet: Packet) -> Side:
+    return _by_lists(view, selecting, packet) if allow_lists(selecting) else _by_tiers(view, selecting, packet)
+
+
+def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
+    found = walk(view, selecting, packet)
+    sure = any(truth is Truth.YES for _, truth in found.met)
+    isolated = True if sure else None if found.met else False
+    first = found.ways[0]
+    met = tuple(dict.fromkeys(isolation.ref for isolation, _ in found.met))
+    if all(way.allowed for way in found.ways):
+        return Side(Verdict.ALLOWED, isolated, met, first.entry.ref if first.entry else None)
+    if not any(way.allowed for way in found.ways):
+        return _denied(view, first, isolated=isolated)
+    every = tuple(dict.fromkeys((*met, *(way.isolation.ref for way in found.ways if way.isolation))))
+    return Side(Verdict.UNKNOWN, isolated, every, reason=_why_not_sure(view, found, packet))
+
+
+def _denied(view: View, way: Decided, *, isolated: bool | None) -> Side:
+    """A denial, with the rule that makes it, or those at whose tier's end it is made."""
+    by = way.isolation
+    refs = (by.ref,) if by is not None and way.entry is not None else way.closed_by
+    rule = way.entry.ref if way.entry is not None else None
+    ordinary = (view.dialect.network_policies, view.dialect.rank)
+    final = way.place is not None and way.place < ordinary
+    standing = by.standing if by is not None else ""
+    return Side(Verdict.DENIED, isolated, refs, denied_by=rule, final=final, standing=standing)
+
+
+def _why_not_sure(view: View, found: Ways, packet: Packet) -> str:
+    if found.unsure is None:
+        refs = sorted({way.isolation.ref for way in found.ways if way.isolation})
+        return f"{' and '.join(map(str, refs))} differ, and nothing says which comes first"
+    isolation, selects, entry = found.unsure
+    if isolation.unclear is not None:
+        return f"{isolation.ref} cannot be read: {isolation.unclear}"
+    if selects is Truth.MAYBE or entry is None:
+        return why_selected(isolation)
+    return why_admitted(view, entry, packet)
+
+
+def _by_lists(view: View, selecting: Selecting, packet: Packet) -> Side:
     """Join the isolations: allowed where every way the unknowns may fall allows, denied where every way denies."""
     sure = tuple(i.ref for i, truth in selecting if truth is Truth.YES)
     refs = tuple(dict.fromkeys(i.ref for i, _ in selecting))
     hopes: Hopes = []
     for isolation, selects in selecting:
-        admits, entry = _admits(view, isolation, other, family, protocol, port, target)
+        admits, entry = _admits(view, isolation, packet)
         if admits is Truth.YES and selects is Truth.YES:
             return Side(Verdict.ALLOWED, isolated=True, policies=refs, admitted_by=entry)
         hopes.append((isolation, selects, admits, entry))
@@ -79,23 +121,15 @@ def _judge(
         return Side(Verdict.ALLOWED, isolated=None, policies=refs, admitted_by=hopes[0][3])
     if sure and all(admits is Truth.NO for _, _, admits, _ in hopes):
         return Side(Verdict.DENIED, isolated=True, policies=sure)
-    return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=_why(view, hopes, other, family))
+    return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=_why(view, hopes, packet))
 
 
-def _admits(
-    view: View,
-    isolation: Isolation,
-    other: End,
-    family: Family | None,
-    protocol: Protocol,
-    port: int,
-    target: Shape | None,
-) -> tuple[Truth, PolicyRef | None]:
+def _admits(view: View, isolation: Isolation, packet: Packet) -> tuple[Truth, PolicyRef | None]:
     if isolation.unclear is not None:
         return Truth.MAYBE, None
     best, where = Truth.NO, None
     for entry in isolation.entries:
-        found = entry_matches(view, entry, other, family, protocol, port, target)
+        found = entry_matches(view, entry, packet)
         if found > best:
             best, where = found, entry.ref
             if best is Truth.YES:
@@ -103,7 +137,7 @@ def _admits(
     return best, where
 
 
-def _why(view: View, hopes: Hopes, other: End, family: Family | None) -> str:
+def _why(view: View, hopes: Hopes, packet: Packet) -> str:
     """Name the first thing that could not be told, in the order of policies."""
     for isolation, selects, admits, entry in hopes:
         if isolation.unclear is not None:
@@ -111,6 +145,6 @@ def _why(view: View, hopes: Hopes, other: End, family: Family | None) -> str:
         if selects is Truth.MAYBE:
             return why_selected(isolation)
         if admits is Truth.MAYBE and entry is not None:
-            return why_admitted(view, next(e for e in isolation.entries if e.ref == entry), other, family)
+            return why_admitted(view, next(e for e in isolation.entries if e.ref == entry), packet)
     message = "no unknown among the hopes"
     raise AssertionError(message)

@@ -1,11 +1,10 @@
 """Why something cannot be told, in words that name the selector, the label or the address it hangs on."""
 
 from webhook.evaluate.ends import End, Outside
-from webhook.evaluate.match import peer_matches, pods_match
-from webhook.model.addresses import Family
+from webhook.evaluate.match import Packet, peer_matches, pods_match
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Entry, Isolation, Match, PodMatch
+from webhook.model.tier import EndpointPeer, Entry, Isolation, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -14,17 +13,21 @@ def why_selected(isolation: Isolation) -> str:
     """Say why it cannot be told whether a policy selects the subject."""
     if isolation.subject is None:
         return f"{isolation.ref} has a podSelector that cannot be read"
+    if isolation.scope is not None:
+        return f"{isolation.ref} selects pods by labels that are not known ({isolation.scope})"
     return f"{isolation.ref} selects pods by labels that are added later ({isolation.subject})"
 
 
-def why_admitted(view: View, entry: Entry, other: End, family: Family | None) -> str:
-    """Say why it cannot be told whether an entry admits the packet."""
-    rule = f"{entry.ref} rule {entry.ref.rule}"
+def why_admitted(view: View, entry: Entry, packet: Packet) -> str:
+    """Say why it cannot be told whether an entry is about the packet."""
+    rule = f"{entry.ref} rule {entry.ref.rule}" if entry.ref.rule is not None else str(entry.ref)
     if entry.unclear is not None:
-        return f"{rule} cannot be read: {entry.unclear}"
+        return f"{rule} cannot be read: {entry.unclear}" if entry.ref.rule is not None else f"{rule}: {entry.unclear}"
     for match in entry.matches or ():
-        if peer_matches(view, match, other, family) is Truth.MAYBE:
-            return f"{rule} {_why(view, match, other)}"
+        if peer_matches(view, match, packet.other, packet.family, packet) is Truth.MAYBE:
+            return f"{rule} {_why(view, match, packet.other)}"
+    if entry.conditional is not None:
+        return f"{rule} {entry.conditional}"
     return f"{rule} names a port that the pod gives to several numbers"
 
 
@@ -35,6 +38,10 @@ def _why(view: View, match: Match, other: End) -> str:
         return f"covers part of {other.block}"
     if isinstance(match, BlockPeer):
         return f"names the block {match.block}, and the address of the pod is not assigned yet"
+    if isinstance(match, EndpointPeer):
+        return f"admits pods by labels that are not known ({match.test})"
+    if not isinstance(match, PodMatch):
+        return "depends on the node or the address of the other end, which is not known"
     if _only_pods(view, match, other.shape.namespace):
         return f"admits pods by labels that are added later ({match.pods})"
     return f"admits namespaces by {match.namespaces}, and the labels of namespace {other.shape.namespace} are not known"

@@ -90,7 +90,7 @@ def _compiled(view: View, policy: Policy, direction: Direction, section: Section
     key = (_compiled, policy.ref, direction)
     found = view.memo.get(key)
     if not isinstance(found, Isolation):
-        found = view.memo[key] = compile_section(policy, direction, section)
+        found = view.memo[key] = compile_section(policy, direction, section, view.dialect)[0]
     return found
 
 

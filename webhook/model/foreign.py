@@ -1,25 +1,29 @@
-"""Policies of families that are not evaluated: known only by name and by whom they may select."""
+"""Objects of policy families beside NetworkPolicy, as they came; and kinds that may not be read."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.model.labels import EVERYTHING, Selector
+from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.refs import PolicyRef
 
 
 class Foreign(Struct, frozen=True, gc=False):
-    """A policy that may let through or drop what it may select; what it says is not evaluated.
+    """A policy, or what policies of its family refer to (a tier, a set of addresses, settings).
 
-    `namespace` None: cluster-wide, of the namespaces that `namespaces` selects. `pods` None: the selector is not
-    understood, so any pod in scope may be meant. `group`: the API group, which tells kinds of one name apart.
+    `spec`: the object's own fields as JSON gives them, untrusted: without metadata, status and type. `namespace` None:
+    cluster-wide. `group`: the API group, which tells kinds of one name apart. `version`: of the API, `v1alpha1`.
+    `refused`: why the enforcer itself says that it does not take the object (its status).
     """
 
     ref: PolicyRef
     group: str
     namespace: str | None = None
-    namespaces: Selector = EVERYTHING
-    pods: Selector | None = None
+    spec: Mapping[str, Any] = {}
+    labels: Labels = NO_LABELS
+    version: str = ""
+    refused: str = ""
 
 
 class Gap(Struct, frozen=True, gc=False):

@@ -29,6 +29,7 @@ class Shape(Struct, frozen=True, gc=False):
     ports: tuple[ContainerPort, ...] = ()
     host_network: bool = False
     template: bool = False
+    account: str = ""  # the ServiceAccount's name, where it is kept
 
 
 class Owner(Struct, frozen=True, gc=False):

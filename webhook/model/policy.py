@@ -8,6 +8,7 @@ from webhook.model.addresses import Block
 from webhook.model.labels import EVERYTHING, Selector
 from webhook.model.ports import PortMatch
 from webhook.model.refs import PolicyRef
+from webhook.model.truth import Truth
 
 
 class Direction(StrEnum):
@@ -25,10 +26,15 @@ class PodPeer(Struct, frozen=True, gc=False):
 
 
 class BlockPeer(Struct, frozen=True, gc=False):
-    """Addresses of a block without those of `excepts` (`networking.k8s.io/v1` IPBlock)."""
+    """Addresses of a block without those of `excepts` (`networking.k8s.io/v1` IPBlock).
+
+    `pods`, `nodes`: whether it holds the addresses of pods, and of nodes (with the pods on their host network).
+    """
 
     block: Block
     excepts: tuple[Block, ...] = ()
+    pods: Truth = Truth.YES
+    nodes: Truth = Truth.YES
 
 
 class UnclearPeer(Struct, frozen=True, gc=False):

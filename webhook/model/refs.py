@@ -39,12 +39,16 @@ class WorkloadRef(Struct, frozen=True, order=True, gc=False):
 
 
 class PolicyRef(Struct, frozen=True, gc=False):
-    """A policy, or with `rule` one of its rules, counted from 0 in its own list. `namespace` None: cluster-wide."""
+    """A policy, or with `rule` one of its rules, counted from 0 in its own list. `namespace` None: cluster-wide.
+
+    `group`: the API group; empty for Kubernetes' own NetworkPolicy, whose kind others have taken over.
+    """
 
     namespace: str | None
     name: str
     kind: str = "NetworkPolicy"
     rule: int | None = None
+    group: str = ""
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
@@ -55,9 +59,9 @@ class PolicyRef(Struct, frozen=True, gc=False):
     def __gt__(self, other: "PolicyRef") -> bool:
         return other < self
 
-    def _order(self) -> tuple[str, str, str, int]:
-        return (self.namespace or "", self.name, self.kind, -1 if self.rule is None else self.rule)
+    def _order(self) -> tuple[str, str, str, str, int]:
+        return (self.namespace or "", self.name, self.kind, self.group, -1 if self.rule is None else self.rule)
 
     def at(self, rule: int | None) -> "PolicyRef":
         """Return the same policy, pointing at one of its rules."""
-        return PolicyRef(self.namespace, self.name, self.kind, rule)
+        return PolicyRef(self.namespace, self.name, self.kind, rule, self.group)

@@ -1,11 +1,22 @@
-"""What policies of any family compile to: allow lists that isolate the pods they select, one direction each."""
+"""What policies of every family compile to: pieces in ordered tiers, each a list of rules for the pods it selects."""
+
+from enum import StrEnum
 
 from msgspec import Struct
 
+from webhook.model.expression import Expression
 from webhook.model.labels import EVERYTHING, Selector
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import PortMatch
 from webhook.model.refs import PolicyRef
+
+
+class Action(StrEnum):
+    """What a rule that matches does. PASS leaves the tier."""
+
+    ALLOW = "Allow"
+    DENY = "Deny"
+    PASS = "Pass"  # noqa: S105 - an action, no password
 
 
 class PodMatch(Struct, frozen=True, gc=False):
@@ -20,23 +31,98 @@ class PodMatch(Struct, frozen=True, gc=False):
     own: bool = False
 
 
-Match = PodMatch | BlockPeer | UnclearPeer
+class EndpointPeer(Struct, frozen=True, gc=False):
+    """Pods by any condition; never one on the host network."""
+
+    test: Expression
+
+
+class Place(StrEnum):
+    """Where the other end stands, whatever its labels."""
+
+    POD = "pod"  # one that is not on the host network
+    OWN_NODE = "own node"  # the node of the policy's subject, its host-network pods included
+    OTHER_NODE = "other node"
+    API_SERVER = "API server"  # what the EndpointSlices of default/kubernetes list
+    WORLD = "world"  # neither pod nor node
+
+
+class PlacePeer(Struct, frozen=True, gc=False):
+    """Whoever stands at `place`."""
+
+    place: Place
+
+
+class NodePeer(Struct, frozen=True, gc=False):
+    """Nodes by their labels, with the pods on their host network."""
+
+    nodes: Selector = EVERYTHING
+
+
+class ServicePeer(Struct, frozen=True, gc=False):
+    """The endpoints of a Service. `by_port`: on the ports only on which they serve it."""
+
+    namespace: str
+    name: str
+    by_port: bool = False
+
+
+class Every(Struct, frozen=True, gc=False):
+    """Ends that each of `peers` matches; without any, all there are."""
+
+    peers: tuple["Match", ...] = ()
+
+
+class Neither(Struct, frozen=True, gc=False):
+    """Ends that none of `peers` matches."""
+
+    peers: tuple["Match", ...] = ()
+
+
+Match = PodMatch | BlockPeer | UnclearPeer | EndpointPeer | PlacePeer | NodePeer | ServicePeer | Every | Neither
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One allow rule. `matches` None: any peer; `ports` None: any port. An empty tuple matches nothing."""
+    """One rule. `matches` None: any peer; `ports` None: any port. An empty tuple matches nothing.
+
+    `own`: what the subject itself must be, too; None: anything. `not_ports`: ports that the rule leaves out.
+    `unclear`: why the rule may match anything, or nothing. `conditional`: why a packet that matches may still go
+    another way (a rule about requests, names or identities that no address shows).
+    """
 
     ref: PolicyRef
     matches: tuple[Match, ...] | None = None
     ports: tuple[PortMatch, ...] | None = None
     unclear: str | None = None
+    action: Action = Action.ALLOW
+    own: tuple[Match, ...] | None = None
+    not_ports: tuple[PortMatch, ...] = ()
+    conditional: str | None = None
+
+
+class Tier(Struct, frozen=True, order=True, gc=False):
+    """A stage of the pipeline; lower `order` first, those of one order by name."""
+
+    order: float
+    name: str
+
+
+ADMIN = Tier(100, "Admin")
+NETWORK_POLICIES = Tier(200, "NetworkPolicy")
+BASELINE = Tier(300, "Baseline")
+Rank = tuple[float | str, ...]
 
 
 class Isolation(Struct, frozen=True, gc=False):
-    """One direction of one policy: the pods it selects are closed but for its entries.
+    """One direction of one policy, or a part of it that stands at a place of its own.
 
-    `subject` None: any pod of the namespace may be selected. `by_address`: an entry looks at addresses.
-    `unclear`: whether it isolates at all, and what it lets through, cannot be told.
+    Subjects are the pods of `namespace` (empty: any) whose labels `subject` selects (None: not known which) and for
+    which `scope` holds. Rules of a tier are asked by `rank`, then in the order of `entries`; pieces of equal rank have
+    no order among each other. `isolates`: a pod that this selects is denied at the end of the tier, where no rule
+    matched. Otherwise the next tier is asked, and after the last one the packet passes.
+    `by_address`: an entry looks at addresses, nodes or endpoints. `volatile`: at the endpoints of a Service.
+    `unclear`: whether it selects or isolates at all, and what its rules do, cannot be told.
+    `standing`: the place in a person's words, `Admin tier, priority 10`; empty for a NetworkPolicy.
     """
 
     ref: PolicyRef
@@ -46,3 +132,71 @@ class Isolation(Struct, frozen=True, gc=False):
     entries: tuple[Entry, ...] = ()
     by_address: bool = False
     unclear: str | None = None
+    tier: Tier = NETWORK_POLICIES
+    rank: Rank = ()
+    isolates: bool = True
+    scope: Expression | None = None
+    volatile: bool = False
+    standing: str = ""
+
+
+def position(isolation: Isolation) -> tuple[Tier, Rank, PolicyRef]:
+    """Return the sort key of a piece: pieces sorted by it stand in the order in which they are asked."""
+    return isolation.tier, isolation.rank, isolation.ref
+
+
+def piece(  # noqa: PLR0913 - it makes a value of that many parts
+    ref: PolicyRef,
+    direction: Direction,
+    entries: tuple[Entry, ...],
+    tier: Tier,
+    rank: Rank = (),
+    *,
+    namespace: str = "",
+    subject: Selector | None = EVERYTHING,
+    scope: Expression | None = None,
+    isolates: bool = False,
+    unclear: str | None = None,
+    standing: str = "",
+) -> Isolation:
+    """Return an Isolation whose `by_address` and `volatile` follow from its entries."""
+    ends = [match for e in entries for match in (*(e.matches or ()), *(e.own or ()))]
+    return Isolation(
+        ref,
+        namespace,
+        direction,
+        subject,
+        entries,
+        any(map(by_address, ends)),
+        unclear,
+        tier,
+        rank,
+        isolates,
+        scope,
+        any(map(volatile, ends)),
+        standing,
+    )
+
+
+def by_address(match: Match) -> bool:
+    """Say whether a match looks at more than labels."""
+    match match:
+        case Every(peers) | Neither(peers):
+            return any(map(by_address, peers))
+        case PodMatch() | EndpointPeer() | UnclearPeer():
+            return False
+        case _:
+            return True
+
+
+def volatile(match: Match) -> bool:
+    """Say whether a match depends on the endpoints of a Service."""
+    match match:
+        case Every(peers) | Neither(peers):
+            return any(map(volatile, peers))
+        case ServicePeer():
+            return True
+        case PlacePeer(place):
+            return place is Place.API_SERVER
+        case _:
+            return False

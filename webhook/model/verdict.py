@@ -54,7 +54,9 @@ class NearMiss(Struct, frozen=True, order=True):
 class Side(Struct, frozen=True):
     """One direction's answer. `isolated` None: it cannot be told. `policies`: those that isolate or deny, sorted.
 
-    `admitted_by` names the policy and the rule that let the packet through.
+    `admitted_by` and `denied_by` name the policy and the rule that decided; `denied_by` None: no rule did, and the
+    policies isolate. `standing`: the place of a denial in a person's words, `Admin tier, priority 10`. `final`: no
+    NetworkPolicy can change the denial, for it is made before any is asked.
     """
 
     verdict: Verdict
@@ -63,6 +65,9 @@ class Side(Struct, frozen=True):
     admitted_by: PolicyRef | None = None
     reason: str | None = None
     near_misses: tuple[NearMiss, ...] = ()
+    denied_by: PolicyRef | None = None
+    final: bool = False
+    standing: str = ""
 
 
 OPEN = Side(Verdict.ALLOWED)

@@ -7,7 +7,7 @@ from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
-from webhook.wire import foreign, hints, meta, services, workloads
+from webhook.wire import hints, meta, services, workloads
 from webhook.wire.networkpolicies import network_policy
 from webhook.wire.shapes import Raw, fail, mappings, string
 
@@ -53,22 +53,11 @@ def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
     """Read one object. None: not a kind of ours. Raises Malformed."""
     kind = kind_of(raw)
     if kind is None:
-        return _foreign(raw, default_namespace)
+        return None
     namespace = meta.namespace(raw, default_namespace)
     if reader := _READERS.get(kind):
         return reader(raw, namespace)
     return workloads.workload(raw, kind, namespace)
-
-
-def _foreign(raw: Raw, default_namespace: str) -> Foreign | None:
-    kind, version = raw.get("kind"), raw.get("apiVersion")
-    if not isinstance(kind, str) or not isinstance(version, str):
-        return None
-    group = version.rpartition("/")[0]
-    if (group, kind) not in foreign.KINDS:
-        return None
-    wide = kind in foreign.CLUSTER_WIDE
-    return foreign.foreign_policy(raw, kind, group, None if wide else meta.namespace(raw, default_namespace))
 
 
 def flatten(raw: Raw, path: str = "") -> Iterator[Raw]:

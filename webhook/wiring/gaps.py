@@ -5,11 +5,11 @@ from typing import Final
 
 from webhook.cluster.kinds import DISCOVERY, Collection
 from webhook.cluster.state import Standing
+from webhook.families import POLICIES, REFERENCES
 from webhook.model.foreign import Gap
-from webhook.wire import foreign
 from webhook.world import Change, Drop, Put
 
-FAMILIES: Final = frozenset(foreign.KINDS)  # API group, kind
+FAMILIES: Final = frozenset(kind for kind in (*POLICIES, *REFERENCES) if kind[0])  # API group, kind
 
 
 class Gaps:

@@ -6,6 +6,7 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from webhook.families import project
 from webhook.manifests import Broken, Document, read
 from webhook.model.finding import Location
 from webhook.model.objects import Pod, Workload
@@ -13,7 +14,7 @@ from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
 from webhook.report.run import Failure
 from webhook.report.safe import clean, clip
-from webhook.wire.objects import Projected, flatten, project
+from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
 
 _SHOWN = 63  # characters of a hostile kind or name that an error repeats

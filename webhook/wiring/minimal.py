@@ -14,11 +14,12 @@ from msgspec import structs
 
 from webhook.dependencies.grammar import MOST_ITEMS, parse, shown
 from webhook.dependencies.items import is_url, items
+from webhook.families import project
 from webhook.model.dependency import Malformed as Unclear
 from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse, Mention
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, PREFIX
-from webhook.wire.objects import Projected, kind_of, project
+from webhook.wire.objects import Projected, kind_of
 
 Raw = Mapping[str, Any]
 Record = dict[str, Any]

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from webhook.cluster.kinds import Collection
 from webhook.cluster.state import Standing
-from webhook.wire.objects import Projected, project
+from webhook.families import project
+from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
 from webhook.wiring.gaps import FAMILIES, Gaps
 from webhook.wiring.sharing import Sharing

@@ -19,9 +19,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from webhook.model.foreign import Gap
-from webhook.wire import foreign
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
+from webhook.wiring.gaps import FAMILIES
 from webhook.wiring.minimal import Record, restored
 
 FORMAT: Final = "netpol-preflight/1"
@@ -165,7 +165,7 @@ def contents(snapshot: Snapshot) -> Contents:
 
 def gaps(kinds: Mapping[str, State], reasons: Mapping[str, str]) -> Iterator[Gap]:
     """Yield a gap for each kind of policy that may not be read: what it may select cannot be judged."""
-    for group, kind in (("networking.k8s.io", "NetworkPolicy"), *foreign.KINDS):
+    for group, kind in (("networking.k8s.io", "NetworkPolicy"), *FAMILIES):
         name = kind_name(kind, group)
         if kinds.get(name) == "forbidden":
             yield Gap(kind, group, reasons.get(name, "forbidden when the snapshot was taken"))
@@ -173,7 +173,7 @@ def gaps(kinds: Mapping[str, State], reasons: Mapping[str, str]) -> Iterator[Gap
 
 def lost(kinds: Mapping[str, State]) -> Iterator[str]:
     """Yield kinds that may not be read and are no policies, so that what is not there may exist all the same."""
-    policies = {NETWORK_POLICY, *(kind_name(kind, group) for group, kind in foreign.KINDS)}
+    policies = {NETWORK_POLICY, *(kind_name(kind, group) for group, kind in FAMILIES)}
     for name, state in kinds.items():
         if state == "forbidden" and name not in policies and name not in UNNEEDED:
             yield name

@@ -11,7 +11,8 @@ from webhook.cluster.discovery import Served, served
 from webhook.cluster.errors import ClusterError, ForbiddenError, NotServedError
 from webhook.cluster.kinds import KINDS, Collection, Kind, Raw, collections
 from webhook.cluster.listing import Reading
-from webhook.wire.objects import Projected, project
+from webhook.families import project
+from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
 from webhook.wiring.gaps import FAMILIES
 from webhook.wiring.live import Access

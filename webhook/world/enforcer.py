@@ -3,12 +3,12 @@
 A DaemonSet counts only where it wants pods: resource definitions and settings alone are leftovers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.foreign import CALICO, CILIUM, Foreign
+from webhook.model.foreign import CALICO, CILIUM
 from webhook.model.objects import Workload
 from webhook.model.settings import GENERIC, UNRECOGNISED, Enforcer
 
@@ -41,7 +41,7 @@ _SIGNS: Final = {
     "kube-network-policies": _Sign("kube-network-policies"),
     "kube-ovn-cni": _Sign("kube-ovn", decisive=False),
 }
-_NAMESPACES: Final = frozenset(
+NAMESPACES: Final = frozenset(
     {"kube-system", "calico-system", "openshift-ovn-kubernetes", "ovn-kubernetes", "kube-flannel", "cilium", "antrea"}
 )
 
@@ -51,7 +51,7 @@ def from_cluster(workloads: Iterable[Workload]) -> Enforcer:
     signs = {
         w.ref.name: sign
         for w in workloads
-        if w.ref.kind == "DaemonSet" and w.ref.namespace in _NAMESPACES and w.replicas
+        if w.ref.kind == "DaemonSet" and w.ref.namespace in NAMESPACES and w.replicas
         if (sign := _SIGNS.get(w.ref.name)) is not None
         if not sign.flag or any(flag == sign.flag for flag in w.flags) or not sign.enforces
     }
@@ -64,10 +64,9 @@ def from_cluster(workloads: Iterable[Workload]) -> Enforcer:
     return NOBODY if signs else UNRECOGNISED
 
 
-def from_files(foreign: Iterable[Foreign]) -> Enforcer:
-    """Return the one family whose objects are there, else the API's own semantics."""
-    groups = {f.group for f in foreign}
+def from_files(groups: Collection[str]) -> Enforcer:
+    """Return the one family of whose API groups objects are there, else the API's own semantics."""
     for name, family in (("calico", CALICO), ("cilium", CILIUM)):
-        if groups and groups <= family:
+        if groups and family.issuperset(groups):
             return Enforcer(name)
     return GENERIC

@@ -1,17 +1,21 @@
 """A proposed change, read through to a view that stays as it is."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
+from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
 from webhook.model.hints import ConfigMap
-from webhook.model.labels import NO_LABELS
+from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.tier import Isolation
+from webhook.model.tier import Isolation, Rank, Tier, position
 from webhook.model.truth import Truth
+from webhook.world.asking import labels_of
 from webhook.world.lookup import backends, controllers, groups
 from webhook.world.policies import Policies
 from webhook.world.view import Group, Selecting, View
@@ -25,7 +29,7 @@ class Overlay:
         self._base = base
         self._memo: dict[object, object] = {}
         self._workloads: dict[WorkloadRef, Workload] = {}
-        self._policies = Policies(base.settings.pending_labels)
+        self._policies = Policies(base.settings.pending_labels, lambda: base.surroundings, partial(labels_of, self))
         for value in puts:
             match value:
                 case Workload():
@@ -63,12 +67,26 @@ class Overlay:
         if not mine:
             return below
         kept = [(i, truth) for i, truth in below if i.ref not in mine]
-        return tuple(sorted([*kept, *self._policies.selecting(shape, direction)], key=_policy))
+        return tuple(sorted([*kept, *self._policies.selecting(shape, direction)], key=_place))
 
     @property
     def enforcer(self) -> Enforcer:
         """Who enforces policy."""
         return self._base.enforcer
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the enforcer reads policies."""
+        return self._base.dialect
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What policies are compiled in."""
+        return self._base.surroundings
+
+    def account_labels(self, namespace: str, name: str) -> Labels | None:
+        """Return the labels of a ServiceAccount; None: not known."""
+        return self._base.account_labels(namespace, name)
 
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         """Return why answers on this side of `shape` cannot be trusted."""
@@ -78,7 +96,7 @@ class Overlay:
         """Return every isolation of a namespace, sorted by policy."""
         mine = self._policies.named(namespace)
         kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in mine]
-        return sorted([*kept, *self._policies.isolations(namespace, direction)], key=lambda i: i.ref)
+        return sorted([*kept, *self._policies.isolations(namespace, direction)], key=position)
 
     def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the policies of a namespace."""
@@ -193,8 +211,8 @@ class Overlay:
         return self._base.pod_blocks(family)
 
 
-def _policy(pair: tuple[Isolation, Truth]) -> PolicyRef:
-    return pair[0].ref
+def _place(pair: tuple[Isolation, Truth]) -> tuple[Tier, Rank, PolicyRef]:
+    return position(pair[0])
 
 
 def _selects(service: Service, workload: Workload) -> bool:

@@ -1,81 +1,148 @@
-"""Policies by namespace, compiled once, with the isolations that select a shape remembered per shape."""
+"""Policies of every family, compiled once, with the pieces that select a shape remembered per shape."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from webhook.families.networkpolicy import compile_policy
+from webhook.families import compile_foreign, compile_policy
+from webhook.families.family import Compiled
+from webhook.families.surroundings import Surroundings
+from webhook.model.expression import holds
+from webhook.model.foreign import Foreign
 from webhook.model.labels import NO_KEYS, LabelKeys
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Isolation
+from webhook.model.tier import Isolation, position
 from webhook.model.truth import Truth
 from webhook.world.index import discard
-from webhook.world.view import Selecting
+from webhook.world.view import Asking, Selecting
 
 REMEMBERED = 200_000  # (shape, direction) pairs; templates under review pass through here too
+EVERYWHERE = ""  # the namespace under which cluster-wide policies stand
+By = dict[tuple[str, Direction], dict[PolicyRef, tuple[Isolation, ...]]]
 
 
 class Policies:
-    """An index of policies. Only a change of the same namespace's policies forgets what selects a shape."""
+    """An index of policies. Only a change of the same namespace's policies forgets what selects a shape.
 
-    def __init__(self, pending: LabelKeys) -> None:
+    `around` tells what policies are compiled in; whoever changes that calls `recompile`.
+    """
+
+    def __init__(self, pending: LabelKeys, around: Callable[[], Surroundings], asking: Asking) -> None:
         """Start empty; `pending` are the labels that templates may still be given."""
         self.by_namespace: dict[str, dict[PolicyRef, Policy]] = {}
-        self._isolations: dict[tuple[str, Direction], dict[PolicyRef, tuple[Isolation, ...]]] = {}
+        self.foreign: dict[str, dict[PolicyRef, Foreign]] = {}
+        self._isolations: By = {}
         self._selecting: dict[str, dict[tuple[Shape, Direction], Selecting]] = {}
         self._pending = pending
+        self._compiled_in = around
+        self._asking = asking
+        self._problems: dict[PolicyRef, tuple[str, ...]] = {}
+        self._stale = False
 
     def expect(self, pending: LabelKeys) -> None:
         """Take other labels for those that templates may still be given."""
         self._pending = pending
         self._selecting.clear()
 
-    def put(self, policy: Policy) -> None:
+    def put(self, policy: Policy | Foreign) -> None:
         """Add or replace a policy."""
-        self.drop(policy.namespace, policy.ref)
-        self.by_namespace.setdefault(policy.namespace, {})[policy.ref] = policy
-        compiled = compile_policy(policy)
-        for direction in Direction:
-            if found := tuple(i for i in compiled if i.direction is direction):
-                self._isolations.setdefault((policy.namespace, direction), {})[policy.ref] = found
+        namespace = policy.namespace or EVERYWHERE
+        self.drop(namespace, policy.ref)
+        self._unremember(namespace)
+        if isinstance(policy, Policy):
+            self.by_namespace.setdefault(namespace, {})[policy.ref] = policy
+        else:
+            self.foreign.setdefault(namespace, {})[policy.ref] = policy
+        if not self._stale:
+            self._compile(namespace, policy)
 
-    def drop(self, namespace: str, ref: PolicyRef) -> None:
-        """Remove a policy, if it is here."""
-        self._selecting.pop(namespace, None)
+    def recompile(self) -> None:
+        """Hear that what policies are compiled in has changed."""
+        self._stale = True
+        self._selecting.clear()
+
+    def forget(self) -> None:
+        """Hear that the labels of namespaces or accounts have changed, which cluster-wide policies ask for."""
+        if any(self._isolations.get((EVERYWHERE, direction)) for direction in Direction):
+            self._selecting.clear()
+
+    def _compile(self, namespace: str, policy: Policy | Foreign) -> None:
+        around = self._compiled_in()
+        if isinstance(policy, Policy):
+            compiled = Compiled(compile_policy(policy, around.dialect))
+        else:
+            compiled = compile_foreign(policy, around)
+        if compiled.problems:
+            self._problems[policy.ref] = compiled.problems
+        for direction in Direction:
+            if found := tuple(i for i in compiled.pieces if i.direction is direction):
+                self._isolations.setdefault((namespace, direction), {})[policy.ref] = found
+
+    def _fresh(self) -> By:
+        """Return all pieces, compiled again where what they were compiled in has changed."""
+        if self._stale:
+            self._stale = False
+            self._isolations.clear()
+            self._problems.clear()
+            for index in (self.by_namespace, self.foreign):
+                for namespace, policies in index.items():
+                    for policy in policies.values():
+                        self._compile(namespace, policy)
+        return self._isolations
+
+    def drop(self, namespace: str, ref: PolicyRef) -> bool:
+        """Remove a policy; True if it was here."""
+        known = ref in self.by_namespace.get(namespace, {}) or ref in self.foreign.get(namespace, {})
+        if not known:
+            return False
+        self._unremember(namespace)
+        self._problems.pop(ref, None)
         discard(self.by_namespace, namespace, ref)
+        discard(self.foreign, namespace, ref)
         for direction in Direction:
             discard(self._isolations, (namespace, direction), ref)
+        return True
+
+    def _unremember(self, namespace: str) -> None:
+        if namespace == EVERYWHERE:
+            self._selecting.clear()
+        self._selecting.pop(namespace, None)
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
-        """Return the policies of a namespace."""
+        """Return the NetworkPolicies of a namespace."""
         return self.by_namespace.get(namespace, {})
 
+    def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
+        """Return what is wrong with policies of other families."""
+        self._fresh()
+        return self._problems
+
     def isolations(self, namespace: str, direction: Direction) -> list[Isolation]:
-        """Return every isolation of a namespace, sorted by policy."""
-        here = self._isolations.get((namespace, direction), {})
-        return [isolation for ref in sorted(here) for isolation in here[ref]]
+        """Return every piece of a namespace's own policies, in the order in which they are asked."""
+        here = self._fresh().get((namespace, direction), {})
+        return sorted((isolation for ref in here for isolation in here[ref]), key=position)
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        """Return what isolates, or may isolate, pods of `shape`, sorted by policy."""
+        """Return what selects, or may select, pods of `shape`, in the order in which it is asked."""
         remembered = self._selecting.setdefault(shape.namespace, {})
         found = remembered.get((shape, direction))
         if found is None:
-            isolations = self._isolations.get((shape.namespace, direction), {})
-            found = tuple(_matching(isolations, shape, self._pending))
+            found = self._matching(shape, direction)
             if len(remembered) >= REMEMBERED:
                 remembered.clear()
             remembered[shape, direction] = found
         return found
 
-
-def _matching(
-    isolations: Mapping[PolicyRef, tuple[Isolation, ...]], shape: Shape, pending: LabelKeys
-) -> list[tuple[Isolation, Truth]]:
-    keys = pending if shape.template else NO_KEYS
-    found: list[tuple[Isolation, Truth]] = []
-    for _, compiled in sorted(isolations.items()):
-        for isolation in compiled:
-            truth = Truth.MAYBE if isolation.subject is None else isolation.subject.matches(shape.labels, keys)
-            if truth is not Truth.NO:
-                found.append((isolation, Truth.MAYBE if isolation.unclear else truth))
-    return found
+    def _matching(self, shape: Shape, direction: Direction) -> Selecting:
+        keys = self._pending if shape.template else NO_KEYS
+        every = self._fresh()
+        found: list[tuple[Isolation, Truth]] = []
+        for namespace in (EVERYWHERE, shape.namespace):
+            for compiled in every.get((namespace, direction), {}).values():
+                for isolation in compiled:
+                    truth = Truth.MAYBE if isolation.subject is None else isolation.subject.matches(shape.labels, keys)
+                    if isolation.scope is not None and truth is not Truth.NO:
+                        truth = min(truth, holds(isolation.scope, self._asking(shape)))
+                    if truth is not Truth.NO:
+                        found.append((isolation, Truth.MAYBE if isolation.unclear else truth))
+        return tuple(sorted(found, key=lambda pair: position(pair[0])))

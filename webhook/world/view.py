@@ -1,13 +1,17 @@
 """The read side of a world. A view answers look-ups; it decides nothing about packets."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
 
+from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
+from webhook.model.expression import Lookup
 from webhook.model.hints import ConfigMap
+from webhook.model.labels import Labels
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -16,6 +20,7 @@ from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
 
 Selecting = tuple[tuple[Isolation, Truth], ...]
+Asking = Callable[[Shape], Lookup]  # what conditions may ask of pods of a shape
 
 
 class Group(Struct, frozen=True):
@@ -55,17 +60,28 @@ class View(Protocol):
         """Return the names of all namespaces, sorted."""
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        """Return what isolates, or may isolate, pods of `shape`, sorted by policy."""
+        """Return what selects, or may select, pods of `shape`, in the order in which it is asked."""
 
     @property
     def enforcer(self) -> Enforcer:
         """Who enforces policy: as set, or as found out."""
 
+    @property
+    def dialect(self) -> Dialect:
+        """How the enforcer reads policies."""
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What policies are compiled in."""
+
+    def account_labels(self, namespace: str, name: str) -> Labels | None:
+        """Return the labels of a ServiceAccount; None: not known."""
+
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         """Return why answers on this side of `shape` cannot be trusted."""
 
     def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
-        """Return every isolation of a namespace, sorted by policy."""
+        """Return every piece of a namespace's own policies (empty: of cluster-wide ones), in the order asked."""
 
     def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the policies of a namespace."""

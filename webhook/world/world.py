@@ -1,52 +1,25 @@
 """The world itself: what was put and not dropped, and the answers to `View`."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable
 
-from webhook.model.addresses import FAMILIES, Address, Block, Family, merged
-from webhook.model.doubt import Doubt
+from webhook.families import REFERENCES
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
-from webhook.model.labels import Labels
-from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Shape, Workload
-from webhook.model.policy import Direction, Policy
+from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
+from webhook.model.policy import Policy
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
-from webhook.model.settings import DEFAULTS, Enforcer, Settings
-from webhook.model.tier import Isolation
+from webhook.model.settings import Settings
+from webhook.world.around import ACCOUNT
 from webhook.world.changes import Change, Drop, Put, Value
-from webhook.world.doubts import Doubts
-from webhook.world.enforcer import from_cluster, from_files
 from webhook.world.index import discard
-from webhook.world.lookup import NAME_LABEL, backends, groups
-from webhook.world.owners import Owners
-from webhook.world.pods import Pods
-from webhook.world.policies import Policies
-from webhook.world.services import Services
-from webhook.world.view import Group, Selecting
+from webhook.world.reading import Reading
 
 # An answer is remembered by shape and address, never by pod, and the Service is translated before it.
 _KINDS_WITHOUT_VERDICTS = frozenset({"Pod", "Service", "EndpointSlice", "ConfigMap", *WORKLOAD_KINDS} - {"DaemonSet"})
-_EVERYBODY = ("", "")  # beside the names and selectors of Services
 
 
-class World:
+class World(Reading):
     """A cluster (`complete`), or some files of one. `apply` is its only writer."""
-
-    def __init__(self, settings: Settings = DEFAULTS, *, complete: bool) -> None:
-        """Start empty."""
-        self._settings = settings
-        self._complete = complete
-        self._memo: dict[object, object] = {}
-        self._namespaces: dict[str, Namespace] = {}
-        self._nodes: dict[str, Node] = {}
-        self._workloads: dict[str, dict[WorkloadRef, Workload]] = {}
-        self._pods = Pods()
-        self._owners = Owners(self._pods)
-        self._services = Services()
-        self._config_maps: dict[tuple[str, str], ConfigMap] = {}
-        self._policies = Policies(settings.pending_labels)
-        self._doubts = Doubts()
-        self._backends: dict[str, dict[tuple[str, str], tuple[Group, ...]]] = {}
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -64,6 +37,8 @@ class World:
         """Answer by other settings from here on."""
         self._settings = settings
         self._policies.expect(settings.pending_labels)
+        self._around.reset()
+        self._policies.recompile()
         self._backends.clear()
         self._memo.clear()
 
@@ -84,14 +59,16 @@ class World:
                 return self._nodes.get(value.name) == value
             case Policy():
                 return self._policies.named(value.namespace).get(value.ref) == value
-            case ConfigMap() | Foreign() | Gap():
+            case Foreign():
+                return self._policies.foreign.get(value.namespace or "", {}).get(value.ref) == value
+            case ConfigMap() | Gap():
                 return False
 
     def _put(self, value: Value) -> None:
         match value:
             case Namespace():
                 self._namespaces[value.name] = value
-                self._memo.clear()
+                self._relabelled()
             case Node():
                 self._nodes[value.name] = value
                 self._memo.clear()
@@ -111,14 +88,41 @@ class World:
                 self._policies.put(value)
                 self._memo.clear()
             case Foreign() | Gap():
-                self._doubts.put(value)
+                self._put_family(value)
                 self._memo.clear()
+
+    def _relabelled(self) -> None:
+        """Forget what follows from the labels of namespaces."""
+        self._memo.clear()
+        self._policies.forget()
+        if self._around.sets:
+            self._around.reset()
+            self._policies.recompile()
+
+    def _put_family(self, value: Foreign | Gap) -> None:
+        if isinstance(value, Gap):
+            self._doubts.put(value)
+            return
+        kind = (value.group, value.ref.kind)
+        if kind == ACCOUNT:
+            self._around.put(value)
+            self._policies.forget()
+        elif kind in REFERENCES:
+            self._around.put(value)
+            self._policies.recompile()
+        else:
+            new = value.ref not in self._policies.foreign.get(value.namespace or "", {})
+            self._policies.put(value)
+            if new and self._around.meet(value.group, 1):
+                self._policies.recompile()
 
     def _put_workload(self, workload: Workload) -> None:
         ref = workload.ref
         self._workloads.setdefault(ref.namespace, {})[ref] = workload
         self._owners.put(workload)
         self._backends.pop(ref.namespace, None)
+        if ref.kind == "DaemonSet" and self._around.put_daemon_set(workload):
+            self._policies.recompile()
         if ref.kind not in _KINDS_WITHOUT_VERDICTS:
             self._memo.clear()
 
@@ -126,6 +130,7 @@ class World:
         match kind:
             case "Namespace":
                 self._namespaces.pop(name, None)
+                self._relabelled()
             case "Node":
                 self._nodes.pop(name, None)
             case "Pod":
@@ -138,181 +143,32 @@ class World:
                 self._config_maps.pop((namespace, name), None)
             case "NetworkPolicy":
                 self._policies.drop(namespace, PolicyRef(namespace, name))
-            case _ if not self._doubts.drop(kind, namespace, name):
+            case _ if kind in WORKLOAD_KINDS:
                 self._drop_workload(WorkloadRef(kind, namespace, name))
             case _:
-                pass
+                self._drop_family(kind, namespace, name)
         self._backends.pop(namespace, None)
         if kind not in _KINDS_WITHOUT_VERDICTS:
             self._memo.clear()
+
+    def _drop_family(self, kind: str, namespace: str, name: str) -> None:
+        """Forget a gap, named by its group (`namespace`) and kind (`name`), or an object of `kind.group`."""
+        if kind == "Gap":
+            self._doubts.drop(namespace, name)
+            return
+        word, _, group = kind.partition(".")
+        if (group, word) in REFERENCES:
+            self._around.drop(group, word, namespace or None, name)
+            self._policies.recompile()
+            return
+        gone = self._policies.drop(namespace, PolicyRef(namespace or None, name, word, group=group))
+        if gone and self._around.meet(group, -1):
+            self._policies.recompile()
 
     def _drop_workload(self, ref: WorkloadRef) -> None:
         gone = self._workloads.get(ref.namespace, {}).get(ref)
         if gone is not None:
             discard(self._workloads, ref.namespace, ref)
             self._owners.drop(gone)
-
-    # -- reading: what View promises ---------------------------------------------------------------------------------
-
-    @property
-    def settings(self) -> Settings:
-        """The settings that answers depend on."""
-        return self._settings
-
-    @property
-    def complete(self) -> bool:
-        """Whether what is not here does not exist."""
-        return self._complete
-
-    @property
-    def memo(self) -> dict[object, object]:
-        """Answers that hold until something but a pod changes."""
-        return self._memo
-
-    def namespace(self, name: str) -> Namespace:
-        """Return the namespace; one that nobody gave has at least the label that the API server sets."""
-        found = self._namespaces.get(name)
-        return found or Namespace(name, Labels({NAME_LABEL: name}), synthetic=True)
-
-    def has_namespace(self, name: str) -> bool:
-        """Say whether the namespace, or something in it, is here."""
-        return name in self._namespaces or any(name in index for index in self._filled())
-
-    def namespaces(self) -> Iterable[str]:
-        """Return the names of all namespaces that are here or have something in them."""
-        return sorted({*self._namespaces, *(name for index in self._filled() for name in index)})
-
-    def _filled(self) -> tuple[Mapping[str, object], ...]:
-        """Return the indexes by namespace: a name is in one where something is in the namespace."""
-        return self._pods.by_namespace, self._services.by_namespace, self._policies.by_namespace, self._workloads
-
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        """Return what isolates, or may isolate, pods of `shape`."""
-        return self._policies.selecting(shape, direction)
-
-    @property
-    def enforcer(self) -> Enforcer:
-        """Who enforces policy: as set, or as found out from what is here."""
-        if not self._settings.detect:
-            return self._settings.enforcer
-        found = self._memo.get("enforcer")
-        if not isinstance(found, Enforcer):
-            live = self._settings.detect == "cluster"
-            found = from_cluster(self._daemon_sets()) if live else from_files(self._doubts.foreign.values())
-            self._memo["enforcer"] = found
-        return found
-
-    def _daemon_sets(self) -> Iterator[Workload]:
-        for here in self._workloads.values():
-            yield from (w for ref, w in here.items() if ref.kind == "DaemonSet")
-
-    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
-        """Return why answers on this side of `shape` cannot be trusted."""
-        key = ("doubt", shape, direction)
-        if key not in self._memo:
-            self._memo[key] = self._doubts.about(self, shape, direction)
-        found = self._memo[key]
-        return found if isinstance(found, Doubt) else None
-
-    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
-        """Return every isolation of a namespace, sorted by policy."""
-        return self._policies.isolations(namespace, direction)
-
-    def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
-        """Return the policies of a namespace."""
-        return self._policies.named(namespace)
-
-    def service(self, namespace: str, name: str) -> Service | None:
-        """Return a Service."""
-        return self._services.by_namespace.get(namespace, {}).get(name)
-
-    def services(self, namespace: str) -> Iterable[Service]:
-        """Return the Services of a namespace."""
-        return self._services.by_namespace.get(namespace, {}).values()
-
-    def config_map(self, namespace: str, name: str) -> ConfigMap | None:
-        """Return what a ConfigMap says of hosts and ports."""
-        return self._config_maps.get((namespace, name))
-
-    def workload(self, ref: WorkloadRef) -> Workload | None:
-        """Return a workload, a bare Pod included."""
-        if ref.kind == "Pod":
-            pod = self._pods.get(ref.namespace, ref.name)
-            return pod.bare if pod else None
-        return self._workloads.get(ref.namespace, {}).get(ref)
-
-    def workloads(self, namespace: str | None = None) -> Iterable[Workload]:
-        """Return the workloads of one namespace, or all, bare Pods included."""
-        for name in self.namespaces() if namespace is None else (namespace,):
-            yield from self._workloads.get(name, {}).values()
-            yield from (pod.bare for pod in self._pods.bare.get(name, {}).values() if pod.bare)
-
-    def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
-        """Return the live pods below `ref`, by name."""
-        return self._owners.pods_of(ref)
-
-    def top(self, pod: Pod) -> WorkloadRef:
-        """Return the topmost controller of a pod; the pod itself without one."""
-        return self._owners.top(pod)
-
-    def backends(self, service: Service) -> tuple[Group, ...]:
-        """Return who stands behind a Service's selector; a workload without pods by its template."""
-        here = self._backends.setdefault(service.namespace, {})
-        labels = service.selector
-        if labels is None:
-            return ()
-        key = (service.name, repr(labels.pairs))
-        if key not in here:
-            here[key] = backends(
-                self, service.namespace, labels, partial(self._pods.selected, service.namespace, labels)
-            )
-        return here[key]
-
-    def groups(self, namespace: str) -> tuple[Group, ...]:
-        """Return everybody of a namespace."""
-        here = self._backends.setdefault(namespace, {})
-        if _EVERYBODY not in here:
-            live = (pod for pod in self._pods.by_namespace.get(namespace, {}).values() if pod.live)
-            here[_EVERYBODY] = groups(self, namespace, live)
-        return here[_EVERYBODY]
-
-    def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
-        """Return (address, port or None, port name) of a Service's listed endpoints."""
-        return self._services.endpoints(service)
-
-    def pod_at(self, address: Address) -> Pod | None:
-        """Return the pod that has an address of its own."""
-        return self._pods.at(address)
-
-    def service_at(self, address: Address) -> Service | None:
-        """Return the Service with that cluster address."""
-        return self._services.at(address)
-
-    def outside_service_at(self, address: Address) -> Service | None:
-        """Return the Service with that external or load balancer address."""
-        return self._services.outside_at(address)
-
-    def node_at(self, address: Address) -> Node | None:
-        """Return the node with that address."""
-        found = (node for node in self._nodes.values() if address in node.addresses)
-        return min(found, key=lambda node: node.name, default=None)
-
-    def nodes(self) -> Iterable[Node]:
-        """Return all nodes."""
-        return self._nodes.values()
-
-    def families(self) -> tuple[Family, ...]:
-        """Return the address families that pods have; IPv4 where nothing tells."""
-        found = set(self._pods.families()) | set(self._services.families())
-        found |= {family for family in FAMILIES if self.pod_blocks(family)}
-        return tuple(f for f in FAMILIES if f in found) or (4,)
-
-    def pod_blocks(self, family: Family) -> tuple[Block, ...]:
-        """Return the blocks that new pods get their addresses from; empty: not known."""
-        key = (World.pod_blocks, family)
-        found = self._memo.get(key)
-        if not isinstance(found, tuple):
-            found = self._memo[key] = merged(
-                b for n in self._nodes.values() for b in n.pod_blocks if b.family == family
-            )
-        return found
+            if ref.kind == "DaemonSet" and self._around.drop_daemon_set(ref.namespace, ref.name):
+                self._policies.recompile()

@@ -24,7 +24,7 @@ def matrix(view: View, *, unknown: bool = False) -> Matrix:
     everybody = actors(view)
     isolations = {d: [i for n in view.namespaces() for i in view.isolations(n, d)] for d in Direction}
     classes = Classes(view, everybody, [i for some in isolations.values() for i in some])
-    by_family = _opened(view, classes, isolations)
+    by_family = _opened(classes, isolations)
     apart = strangers(classes, by_family)
     workloads = Workloads(classes, everybody, apart)
     addresses = taken(everybody)
@@ -44,11 +44,11 @@ def matrix(view: View, *, unknown: bool = False) -> Matrix:
     )
 
 
-def _opened(view: View, classes: Classes, isolations: dict[Direction, list[Isolation]]) -> dict[Family, Opened]:
+def _opened(classes: Classes, isolations: dict[Direction, list[Isolation]]) -> dict[Family, Opened]:
     peers = Peers(classes)
     kinds = {d: kinds_of(classes, peers, d, isolations[d]) for d in Direction}
     openings = {d: Openings(classes, peers, d) for d in Direction}
-    families = view.families() if classes.by_address else view.families()[:1]
+    families = classes.families if classes.by_address else classes.families[:1]
     return {f: {d: [(k, openings[d].of(k, f)) for k in kinds[d]] for d in Direction} for f in families}
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from webhook.evaluate.ends import PodEnd
-from webhook.evaluate.match import BEFORE_TRANSLATION, MISS_PODS
+from webhook.evaluate.flow import families_of_nodes
 from webhook.evaluate.reach.actors import Actor
 from webhook.evaluate.reach.bits import Bits, bits_of
 from webhook.evaluate.reach.pieces import Pieces
@@ -20,6 +20,7 @@ from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.ports import NamedPort
 from webhook.model.tier import Isolation, PodMatch
+from webhook.model.truth import Truth
 from webhook.world import View
 
 K = TypeVar("K")
@@ -71,6 +72,7 @@ class Classes:
         self._asked = Asked.by(isolations)
         self._numbers: dict[object, int] = {}
         self.of: list[tuple[int, ...]] = [self._of(actor) for actor in actors]
+        self._to_come = {False: view.families(), True: families_of_nodes(view)}
         self._index()
         self.pods: Bits = (1 << len(self.all)) - 1
         self.outside: Bits = ((1 << self._pieces.count) - 1) << len(self.all)
@@ -80,6 +82,12 @@ class Classes:
     def pieces(self) -> Pieces:
         """The addresses outside; piece 0 is the lowest bit of `outside`."""
         return self._pieces
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The address families that anybody here has, or may get."""
+        to_come = {f for hosted, bits in self.unassigned.items() if bits for f in self._to_come[hosted]}
+        return tuple(sorted(to_come | set(self._to_come[False])))
 
     def _of(self, actor: Actor) -> tuple[int, ...]:
         return tuple(dict.fromkeys(map(self.number, actor.ends)))
@@ -121,13 +129,16 @@ class Classes:
             places = ((one.places[index], number) for number, one in each)
             self.placed[family] = _grouped((place, number) for place, number in places if place is not None)
             self.on[family] = bits_of(
-                number for number, one in each if one.places[index] is not None or not one.assigned
+                number
+                for number, one in each
+                if one.places[index] is not None
+                or (not one.assigned and family in self._to_come[one.shape.host_network])
             )
 
 
 def _nodes(view: View) -> tuple[Address, ...]:
     """Return the nodes' addresses, where these are not met by blocks as others are (`evaluate.match`)."""
-    if view.enforcer.name not in MISS_PODS | BEFORE_TRANSLATION:
+    if view.dialect.blocks_hold_nodes is Truth.YES and not view.dialect.before_translation:
         return ()
     return tuple(address for node in view.nodes() for address in node.addresses)
 

@@ -1,13 +1,13 @@
 """Whom a peer of a rule means, for all classes at once; and whom a selector selects."""
 
 from webhook.evaluate.ends import PodEnd
-from webhook.evaluate.match import ANY_KEY, BEFORE_TRANSLATION, MISS_PODS, block_matches
+from webhook.evaluate.match import ANY_KEY, block_matches
 from webhook.evaluate.reach.bits import Bits
 from webhook.evaluate.reach.classes import Classes
 from webhook.model.addresses import Family
 from webhook.model.labels import NO_KEYS, LabelKeys, Operator, Requirement, Selector
 from webhook.model.objects import Shape
-from webhook.model.policy import BlockPeer, UnclearPeer
+from webhook.model.policy import BlockPeer
 from webhook.model.tier import Match, PodMatch
 from webhook.model.truth import Truth
 
@@ -37,7 +37,7 @@ class Peers:
                 return self._pods(match)
             case BlockPeer():
                 return self._block(match, family)
-            case UnclearPeer():
+            case _:
                 return 0, self._classes.everybody
 
     def select(self, selector: Selector, within: Bits) -> Pair:
@@ -107,10 +107,12 @@ class Peers:
                 truth = block_matches(classes.view, peer, PodEnd(Shape("", host_network=hosted)), family)
                 sure |= bits if truth is Truth.YES else 0
                 possible |= bits if truth is not Truth.NO else 0
-        inside = classes.pods | classes.pieces.apart << below
-        enforcer = classes.view.enforcer.name
-        if enforcer in MISS_PODS:
-            return sure & ~inside, possible
-        if enforcer in BEFORE_TRANSLATION:
+        for bits, held_at_all in ((classes.pods, peer.pods), (classes.pieces.apart << below, peer.nodes)):
+            if held_at_all is not Truth.YES:
+                sure &= ~bits
+            if held_at_all is Truth.NO:
+                possible &= ~bits
+        if classes.view.dialect.before_translation:
+            inside = classes.pods | classes.pieces.apart << below
             return sure & ~inside, possible | inside
         return sure, possible

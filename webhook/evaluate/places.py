@@ -1,0 +1,109 @@
+"""Where the other end stands: on a node, in the world outside, or behind a Service."""
+
+from collections.abc import Iterable, Iterator
+
+from webhook.evaluate.ends import End, Outside, PodEnd
+from webhook.model.addresses import Address, Family
+from webhook.model.labels import Selector
+from webhook.model.objects import Node, Service
+from webhook.model.ports import Protocol
+from webhook.model.tier import Place, ServicePeer
+from webhook.model.truth import Truth
+from webhook.world import View
+
+
+def at_place(view: View, place: Place, other: End, subject: PodEnd | None, family: Family | None) -> Truth:
+    """Say whether `other` stands at `place`, as seen from `subject`'s node."""
+    match place:
+        case Place.POD:
+            return Truth.of(_is_pod(other))
+        case Place.WORLD:
+            return Truth.of(isinstance(other, Outside) and _node(view, other) is None)
+        case Place.API_SERVER:
+            api_server = ServicePeer("default", "kubernetes")
+            return Truth.NO if _is_pod(other) else serves(view, api_server, other, None, family)
+        case Place.OWN_NODE | Place.OTHER_NODE:
+            own = _on_node_of(view, other, subject)
+            return own if place is Place.OWN_NODE or not _is_host(view, other) else own.negated()
+
+
+def _is_pod(other: End) -> bool:
+    return isinstance(other, PodEnd) and not other.shape.host_network
+
+
+def _is_host(view: View, other: End) -> bool:
+    """Say whether the other end is a node, or a pod on its host network."""
+    return other.shape.host_network if isinstance(other, PodEnd) else _node(view, other) is not None
+
+
+def _node(view: View, other: Outside) -> Node | None:
+    return view.node_at(Address(other.block.family, other.block.first))
+
+
+def _on_node_of(view: View, other: End, subject: PodEnd | None) -> Truth:
+    if not _is_host(view, other):
+        return Truth.NO
+    if isinstance(other, PodEnd):
+        here = other.node
+    else:
+        node = _node(view, other)
+        here = node.name if node else ""
+    there = subject.node if subject else ""
+    if here and there:
+        return Truth.of(here == there)
+    return Truth.MAYBE
+
+
+def node_matches(view: View, nodes: Selector, other: End) -> Truth:
+    """Say whether `other` is a node that `nodes` selects, or on its host network."""
+    if not _is_host(view, other):
+        return Truth.NO
+    if isinstance(other, Outside):
+        node = _node(view, other)
+        return Truth.MAYBE if node is None else nodes.matches(node.labels)
+    every = {n.name: nodes.matches(n.labels) for n in view.nodes()}
+    if other.node:
+        return every.get(other.node, Truth.MAYBE)
+    seen = set(every.values())
+    return seen.pop() if len(seen) == 1 else Truth.MAYBE
+
+
+def serves(
+    view: View, peer: ServicePeer, other: End, port: tuple[Protocol, int] | None, family: Family | None
+) -> Truth:
+    """Say whether `other` is an endpoint of a Service (`port`: on a port that it serves, where the peer asks)."""
+    service = view.service(peer.namespace, peer.name)
+    if service is None:
+        return Truth.NO if view.complete else Truth.MAYBE
+    wanted = set(_addresses(view, other, family))
+    listed = list(view.endpoints(service))
+    if wanted and listed:
+        numbers = {number for address, number, _ in listed if address in wanted}
+        return _asked(peer, numbers, port) if numbers else Truth.NO
+    return _selected(service, peer, other, port)
+
+
+def _addresses(view: View, other: End, family: Family | None) -> Iterator[Address]:
+    if isinstance(other, Outside):
+        if other.block.size == 1:
+            yield Address(other.block.family, other.block.first)
+        return
+    own: Iterable[Address] = other.addresses
+    if other.shape.host_network and not other.addresses:
+        own = (a for node in view.nodes() if node.name == other.node for a in node.addresses)
+    yield from (a for a in own if family in (None, a.family))
+
+
+def _asked(peer: ServicePeer, numbers: set[int | None], port: tuple[Protocol, int] | None) -> Truth:
+    if not peer.by_port:
+        return Truth.YES
+    return Truth.MAYBE if port is None else Truth.of(None in numbers or port[1] in numbers)
+
+
+def _selected(service: Service, peer: ServicePeer, other: End, port: tuple[Protocol, int] | None) -> Truth:
+    """Where no endpoint is listed: the pods that the Service selects will be."""
+    if isinstance(other, Outside) or service.selector is None or other.shape.namespace != service.namespace:
+        return Truth.MAYBE if isinstance(other, Outside) and other.block.size > 1 else Truth.NO
+    if any(other.shape.labels.get(key) != value for key, value in service.selector.pairs):
+        return Truth.NO
+    return Truth.MAYBE if peer.by_port or port is None else Truth.YES

@@ -1,0 +1,134 @@
+"""The pieces that select a pod -> what may become of a packet, tier by tier (design.md, section 2).
+
+Whatever cannot be told is followed both ways: an answer is sure where every way ends alike.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from msgspec import Struct
+
+from webhook.evaluate.match import Packet, entry_matches
+from webhook.model.refs import PolicyRef
+from webhook.model.tier import Action, Entry, Isolation, Rank, Tier
+from webhook.model.truth import Truth
+from webhook.world import View
+from webhook.world.view import Selecting
+
+
+class Decided(Struct, frozen=True):
+    """One way a packet may end: by a rule (`entry`), at the end of a tier (`closed_by`), or past the last tier."""
+
+    allowed: bool
+    isolation: Isolation | None = None
+    entry: Entry | None = None
+    closed_by: tuple[PolicyRef, ...] = ()
+
+    @property
+    def place(self) -> tuple[Tier, Rank] | None:
+        """Where it was decided."""
+        return (self.isolation.tier, self.isolation.rank) if self.isolation else None
+
+
+class Ways(Struct, frozen=True):
+    """All ways that a packet may end. `met`: what isolates, or may, before the last of them.
+
+    `unsure`: the first piece, and its entry if it is one, of which it could not be told whether it matches.
+    """
+
+    ways: tuple[Decided, ...]
+    met: tuple[tuple[Isolation, Truth], ...]
+    unsure: tuple[Isolation, Truth, Entry | None] | None
+
+
+class _Read(Struct, frozen=True):
+    """One piece, asked as if it selects the subject: what it may decide, and whether it may decide nothing."""
+
+    isolation: Isolation
+    selects: Truth
+    decides: tuple[tuple[Action, Entry | None], ...]
+    through: bool
+    unsure: Entry | None
+
+
+class _Walk:
+    def __init__(self, view: View, packet: Packet) -> None:
+        self._view = view
+        self._packet = packet
+        self.ways: list[Decided] = []
+        self.met: list[tuple[Isolation, Truth]] = []
+        self.unsure: tuple[Isolation, Truth, Entry | None] | None = None
+
+    def tier(self, members: Iterable[tuple[Isolation, Truth]]) -> bool:
+        """Ask one tier; say whether the packet may get past it."""
+        past = False
+        closed = {False}  # on the ways that are still open: whether something that isolates was met
+        closers: list[Isolation] = []
+        for _, group in groupby(members, key=lambda pair: pair[0].rank):
+            reads = [self._read(isolation, selects) for isolation, selects in group]
+            for read in reads:
+                self._note(read)
+                for action, entry in read.decides:
+                    past = past or action is Action.PASS
+                    if action is not Action.PASS:
+                        self.ways.append(Decided(action is Action.ALLOW, read.isolation, entry))
+            closed = _after(closed, reads)
+            closers += [read.isolation for read in reads if read.isolation.isolates]
+            if not closed:
+                return past
+        if True in closed:
+            self.ways.append(Decided(allowed=False, isolation=closers[-1], closed_by=self._closers(closers)))
+        return past or False in closed
+
+    def _closers(self, closers: Sequence[Isolation]) -> tuple[PolicyRef, ...]:
+        sure = {isolation.ref for isolation, truth in self.met if truth is Truth.YES}
+        refs = tuple(dict.fromkeys(isolation.ref for isolation in closers))
+        return tuple(ref for ref in refs if ref in sure) or refs
+
+    def _note(self, read: _Read) -> None:
+        if read.isolation.isolates:
+            self.met.append((read.isolation, read.selects))
+        if self.unsure is None and (read.selects is Truth.MAYBE or read.unsure or read.isolation.unclear):
+            self.unsure = (read.isolation, read.selects, read.unsure)
+
+    def _read(self, isolation: Isolation, selects: Truth) -> _Read:
+        if isolation.unclear is not None:
+            return _Read(isolation, selects, ((Action.ALLOW, None),), through=True, unsure=None)
+        decides: list[tuple[Action, Entry | None]] = []
+        unsure: Entry | None = None
+        for entry in isolation.entries:
+            found = entry_matches(self._view, entry, self._packet)
+            if found is Truth.NO:
+                continue
+            decides.append((entry.action, entry))
+            if found is Truth.YES:
+                return _Read(isolation, selects, tuple(decides), through=False, unsure=unsure)
+            unsure = unsure or entry
+        return _Read(isolation, selects, tuple(decides), through=True, unsure=unsure)
+
+
+def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
+    """Return the ways that are still open after pieces of one rank, in whatever order these are asked."""
+    if any(read.selects is Truth.YES and not read.through for read in reads):
+        return set()
+    surely = any(read.selects is Truth.YES and read.isolation.isolates for read in reads)
+    perhaps = any(read.selects is Truth.MAYBE and read.isolation.isolates and read.through for read in reads)
+    if surely:
+        return {True}
+    return closed | {True} if perhaps else closed
+
+
+def walk(view: View, selecting: Selecting, packet: Packet) -> Ways:
+    """Follow a packet through the tiers of `selecting`, which is sorted by `model.tier.position`."""
+    found = _Walk(view, packet)
+    for members in _tiers(selecting):
+        if not found.tier(members):
+            break
+    else:
+        found.ways.append(Decided(allowed=True))
+    return Ways(tuple(found.ways), tuple(found.met), found.unsure)
+
+
+def _tiers(selecting: Selecting) -> Iterator[list[tuple[Isolation, Truth]]]:
+    for _, members in groupby(selecting, key=lambda pair: pair[0].tier):
+        yield list(members)

@@ -1,0 +1,28 @@
+"""What a policy may refer to while it is compiled."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from webhook.model.dialect import GENERIC, Dialect
+from webhook.model.foreign import Foreign
+from webhook.model.objects import Namespace
+from webhook.model.settings import Enforcer
+
+
+class Surroundings(Struct, frozen=True):
+    """Who enforces, and the objects that policies refer to, by API group and kind.
+
+    Whatever of it changes, every policy is compiled again.
+    """
+
+    enforcer: Enforcer = Enforcer()
+    objects: Mapping[tuple[str, str], tuple[Foreign, ...]] = {}
+    namespaces: Mapping[str, Namespace] = {}
+    flags: Mapping[str, tuple[str, ...]] = {}
+    dialect: Dialect = GENERIC
+
+    def all(self, *kinds: tuple[str, str]) -> Iterable[Foreign]:
+        """Return the objects of some kinds, in the order of the kinds."""
+        for kind in kinds:
+            yield from self.objects.get(kind, ())

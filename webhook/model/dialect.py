@@ -1,0 +1,74 @@
+"""What one enforcer makes of policy: which families it knows, where they stand, and what it does in its own way.
+
+Each family module says its enforcers' dialects; everything else asks these values and never a product's name.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, Rank, Tier
+from webhook.model.truth import Truth
+
+Kind = tuple[str, str]  # API group, kind
+
+
+class Standing(StrEnum):
+    """What becomes of a kind of policy."""
+
+    EVALUATED = "evaluated"
+    INERT = "inert"  # nothing here enforces it
+    DOUBTFUL = "doubtful"  # something may, and how is not known
+
+
+class Unseen(Struct, frozen=True):
+    """Label keys that an enforcer keeps from its identities, as anchored regular expressions.
+
+    The longest match counts; an `include` wins over a shorter `ignore`. With `closed`, what no include names is unseen.
+    """
+
+    ignore: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    closed: bool = False
+
+
+class Dialect(Struct, frozen=True):
+    """How one enforcer reads policies.
+
+    `network_policies`, `rank`: where NetworkPolicy stands. `closing`: the tier at whose end the pods are denied that a
+    NetworkPolicy isolates; None: at the end of its own. `admin`, `baseline`: the tiers of cluster-wide policies.
+    `deny_first`: of cluster-wide policies of one priority a denial wins; else they have no order.
+    `by_name`: they are ordered by name. `blocks_hold_pods`, `blocks_hold_nodes`: whether an address block holds the
+    addresses of pods and of nodes. `honours_idle`: rules count that `policyTypes` leaves out. `own_node`: a node
+    reaches its own pods whatever policy says. `before_translation`: egress is judged by the Service's address.
+    `to_own_node`: whether a packet that policy lets out reaches the pod's own node.
+    Of cluster-wide policies: `unknown_peers` are peers that fail closed, as one without a field does; with one of
+    `refused_peers` the whole policy is refused; with `loose_namespaces`, namespaces that are told by what they lack
+    may be whatever has no namespace, too.
+    """
+
+    name: str = "generic"
+    evaluated: frozenset[Kind] = frozenset()
+    inert: frozenset[Kind] = frozenset()
+    network_policies: Tier = NETWORK_POLICIES
+    rank: Rank = ()
+    closing: Tier | None = None
+    admin: Tier = ADMIN
+    baseline: Tier = BASELINE
+    deny_first: bool = False
+    by_name: bool = False
+    blocks_hold_pods: Truth = Truth.YES
+    blocks_hold_nodes: Truth = Truth.YES
+    honours_idle: bool = False
+    own_node: bool = True
+    to_own_node: Truth = Truth.YES
+    before_translation: bool = False
+    unseen: Unseen | None = None
+    unknown_peers: frozenset[str] = frozenset()
+    refused_peers: frozenset[str] = frozenset()
+    loose_namespaces: bool = False
+    doubt: str = ""  # why no answer under it can be sure
+
+
+GENERIC: Final = Dialect()

@@ -1,0 +1,119 @@
+"""What policies are compiled in: who enforces, and the objects that policies refer to."""
+
+from collections.abc import Mapping
+
+from msgspec import structs
+
+from webhook.families import dialect_of
+from webhook.families.surroundings import Surroundings
+from webhook.model.foreign import Foreign
+from webhook.model.labels import NO_LABELS, Labels
+from webhook.model.objects import Namespace, Workload
+from webhook.model.settings import Enforcer, Settings
+from webhook.world.enforcer import NAMESPACES, from_cluster, from_files
+
+ACCOUNT = ("", "ServiceAccount")
+
+
+class Around:
+    """An index of references and of ServiceAccounts, and the surroundings that follow from them."""
+
+    def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
+        """Start with nothing but `namespaces`, which somebody else keeps."""
+        self._references: dict[tuple[str, str], dict[tuple[str | None, str], Foreign]] = {}
+        self._accounts: dict[tuple[str, str], Labels] = {}
+        self._daemon_sets: dict[tuple[str, str], Workload] = {}
+        self._groups: dict[str, int] = {}
+        self._namespaces = namespaces
+        self._found: Surroundings | None = None
+
+    def put(self, value: Foreign) -> None:
+        """Add or replace a reference or a ServiceAccount."""
+        kind = (value.group, value.ref.kind)
+        if kind == ACCOUNT:
+            self._accounts[value.namespace or "", value.ref.name] = value.labels
+            return
+        self._references.setdefault(kind, {})[value.namespace, value.ref.name] = value
+        self._found = None
+
+    def drop(self, group: str, kind: str, namespace: str | None, name: str) -> bool:
+        """Remove a reference or a ServiceAccount; True if a reference was here."""
+        if (group, kind) == ACCOUNT:
+            self._accounts.pop((namespace or "", name), None)
+            return False
+        self._found = None
+        here = self._references.get((group, kind), {})
+        known = here.pop((namespace, name), None) is not None
+        if known and not here:
+            del self._references[group, kind]
+        return known
+
+    def put_daemon_set(self, value: Workload) -> bool:
+        """Take a DaemonSet; True if it may tell who enforces."""
+        if value.ref.namespace not in NAMESPACES:
+            return False
+        self._daemon_sets[value.ref.namespace, value.ref.name] = value
+        self._found = None
+        return True
+
+    def drop_daemon_set(self, namespace: str, name: str) -> bool:
+        """Hear that a DaemonSet is gone; True if it was one of those that tell."""
+        self._found = None
+        return self._daemon_sets.pop((namespace, name), None) is not None
+
+    def meet(self, group: str, count: int) -> bool:
+        """Count policies of an API group; True if a group is new, or has gone."""
+        before = self._groups.get(group, 0)
+        if after := before + count:
+            self._groups[group] = after
+        else:
+            self._groups.pop(group, None)
+        if before and after:
+            return False
+        self._found = None
+        return True
+
+    def reset(self) -> None:
+        """Hear that namespaces or settings have changed."""
+        self._found = None
+
+    @property
+    def sets(self) -> bool:
+        """Whether policies may refer to anything that depends on namespaces."""
+        return bool(self._references)
+
+    def account_labels(self, namespace: str, name: str, *, complete: bool) -> Labels | None:
+        """Return the labels of a ServiceAccount; None: not known."""
+        found = self._accounts.get((namespace, name))
+        return NO_LABELS if found is None and complete and self._accounts else found
+
+    def surroundings(self, settings: Settings) -> Surroundings:
+        """Return what policies are compiled in."""
+        if self._found is None:
+            around = Surroundings(
+                self._enforcer(settings),
+                {
+                    kind: tuple(found[key] for key in sorted(found, key=_by_name))
+                    for kind, found in self._references.items()
+                },
+                self._namespaces,
+                {name: value.flags for (_, name), value in sorted(self._daemon_sets.items())},
+            )
+            self._found = structs.replace(around, dialect=dialect_of(around))
+        return self._found
+
+    def _enforcer(self, settings: Settings) -> Enforcer:
+        match settings.detect:
+            case "":
+                return settings.enforcer
+            case "cluster":
+                return from_cluster(self._daemon_sets.values())
+            case "files":
+                return from_files(self._met())
+
+    def _met(self) -> set[str]:
+        return {*self._groups, *(group for group, _ in self._references if group)}
+
+
+def _by_name(key: tuple[str | None, str]) -> tuple[str, str]:
+    return key[0] or "", key[1]

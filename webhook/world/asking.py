@@ -1,0 +1,27 @@
+"""What conditions of a policy may ask of a pod: its own labels, those of its namespace and of its ServiceAccount."""
+
+from webhook.model.expression import Lookup, Space, Value
+from webhook.model.objects import Shape
+from webhook.model.truth import Truth
+from webhook.world.view import View
+
+
+def labels_of(view: View, shape: Shape) -> Lookup:
+    """Return what is known of pods of a shape: a value, None where it is absent, MAYBE where it is not known."""
+
+    def lookup(space: Space, key: str) -> Value:
+        match space:
+            case Space.POD:
+                value = shape.labels.get(key)
+                unsure = shape.template and key in view.settings.pending_labels
+            case Space.NAMESPACE:
+                namespace = view.namespace(shape.namespace)
+                value, unsure = namespace.labels.get(key), namespace.synthetic
+            case Space.ACCOUNT:
+                labels = view.account_labels(shape.namespace, shape.account)
+                value, unsure = (None, True) if labels is None else (labels.get(key), False)
+            case _:  # Space.FIELD
+                value, unsure = (shape.namespace if key == "namespace" else shape.account), False
+        return Truth.MAYBE if value is None and unsure else value
+
+    return lookup

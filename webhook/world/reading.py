@@ -1,0 +1,215 @@
+"""The read side of a world: its indexes, and the answers to `View`."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from webhook.families.surroundings import Surroundings
+from webhook.model.addresses import FAMILIES, Address, Block, Family, merged
+from webhook.model.dialect import Dialect
+from webhook.model.doubt import Doubt
+from webhook.model.hints import ConfigMap
+from webhook.model.labels import Labels
+from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
+from webhook.model.policy import Direction, Policy
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.settings import DEFAULTS, Enforcer, Settings
+from webhook.model.tier import Isolation
+from webhook.world.around import Around
+from webhook.world.asking import labels_of
+from webhook.world.doubts import Doubts
+from webhook.world.lookup import NAME_LABEL, backends, groups
+from webhook.world.owners import Owners
+from webhook.world.pods import Pods
+from webhook.world.policies import Policies
+from webhook.world.services import Services
+from webhook.world.view import Group, Selecting
+
+_EVERYBODY = ("", "")  # beside the names and selectors of Services
+
+
+class Reading:
+    """What is here, and what follows from it. Nothing here changes what is here."""
+
+    def __init__(self, settings: Settings = DEFAULTS, *, complete: bool) -> None:
+        """Start empty."""
+        self._settings = settings
+        self._complete = complete
+        self._memo: dict[object, object] = {}
+        self._namespaces: dict[str, Namespace] = {}
+        self._nodes: dict[str, Node] = {}
+        self._workloads: dict[str, dict[WorkloadRef, Workload]] = {}
+        self._pods = Pods()
+        self._owners = Owners(self._pods)
+        self._services = Services()
+        self._config_maps: dict[tuple[str, str], ConfigMap] = {}
+        self._around = Around(self._namespaces)
+        self._policies = Policies(settings.pending_labels, lambda: self.surroundings, partial(labels_of, self))
+        self._doubts = Doubts()
+        self._backends: dict[str, dict[tuple[str, str], tuple[Group, ...]]] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that answers depend on."""
+        return self._settings
+
+    @property
+    def complete(self) -> bool:
+        """Whether what is not here does not exist."""
+        return self._complete
+
+    @property
+    def memo(self) -> dict[object, object]:
+        """Answers that hold until something but a pod changes."""
+        return self._memo
+
+    def namespace(self, name: str) -> Namespace:
+        """Return the namespace; one that nobody gave has at least the label that the API server sets."""
+        found = self._namespaces.get(name)
+        return found or Namespace(name, Labels({NAME_LABEL: name}), synthetic=True)
+
+    def has_namespace(self, name: str) -> bool:
+        """Say whether the namespace, or something in it, is here."""
+        return name in self._namespaces or any(name in index for index in self._filled())
+
+    def namespaces(self) -> Iterable[str]:
+        """Return the names of all namespaces that are here or have something in them."""
+        return sorted({*self._namespaces, *(name for index in self._filled() for name in index)})
+
+    def _filled(self) -> tuple[Mapping[str, object], ...]:
+        """Return the indexes by namespace: a name is in one where something is in the namespace."""
+        return self._pods.by_namespace, self._services.by_namespace, self._policies.by_namespace, self._workloads
+
+    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
+        """Return what isolates, or may isolate, pods of `shape`."""
+        return self._policies.selecting(shape, direction)
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What policies are compiled in."""
+        return self._around.surroundings(self._settings)
+
+    @property
+    def enforcer(self) -> Enforcer:
+        """Who enforces policy: as set, or as found out from what is here."""
+        return self.surroundings.enforcer
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the enforcer reads policies."""
+        return self.surroundings.dialect
+
+    def account_labels(self, namespace: str, name: str) -> Labels | None:
+        """Return the labels of a ServiceAccount; None: not known."""
+        return self._around.account_labels(namespace, name, complete=self._complete)
+
+    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for all, so far
+        """Return why answers on this side of `shape` cannot be trusted."""
+        key = Reading.doubt
+        if key not in self._memo:
+            why = self.dialect.doubt
+            self._memo[key] = Doubt((), why) if why else self._doubts.under(self.enforcer.name)
+        found = self._memo[key]
+        return found if isinstance(found, Doubt) else None
+
+    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+        """Return every isolation of a namespace, sorted by policy."""
+        return self._policies.isolations(namespace, direction)
+
+    def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
+        """Return the policies of a namespace."""
+        return self._policies.named(namespace)
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        """Return a Service."""
+        return self._services.by_namespace.get(namespace, {}).get(name)
+
+    def services(self, namespace: str) -> Iterable[Service]:
+        """Return the Services of a namespace."""
+        return self._services.by_namespace.get(namespace, {}).values()
+
+    def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """Return what a ConfigMap says of hosts and ports."""
+        return self._config_maps.get((namespace, name))
+
+    def workload(self, ref: WorkloadRef) -> Workload | None:
+        """Return a workload, a bare Pod included."""
+        if ref.kind == "Pod":
+            pod = self._pods.get(ref.namespace, ref.name)
+            return pod.bare if pod else None
+        return self._workloads.get(ref.namespace, {}).get(ref)
+
+    def workloads(self, namespace: str | None = None) -> Iterable[Workload]:
+        """Return the workloads of one namespace, or all, bare Pods included."""
+        for name in self.namespaces() if namespace is None else (namespace,):
+            yield from self._workloads.get(name, {}).values()
+            yield from (pod.bare for pod in self._pods.bare.get(name, {}).values() if pod.bare)
+
+    def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
+        """Return the live pods below `ref`, by name."""
+        return self._owners.pods_of(ref)
+
+    def top(self, pod: Pod) -> WorkloadRef:
+        """Return the topmost controller of a pod; the pod itself without one."""
+        return self._owners.top(pod)
+
+    def backends(self, service: Service) -> tuple[Group, ...]:
+        """Return who stands behind a Service's selector; a workload without pods by its template."""
+        here = self._backends.setdefault(service.namespace, {})
+        labels = service.selector
+        if labels is None:
+            return ()
+        key = (service.name, repr(labels.pairs))
+        if key not in here:
+            here[key] = backends(
+                self, service.namespace, labels, partial(self._pods.selected, service.namespace, labels)
+            )
+        return here[key]
+
+    def groups(self, namespace: str) -> tuple[Group, ...]:
+        """Return everybody of a namespace."""
+        here = self._backends.setdefault(namespace, {})
+        if _EVERYBODY not in here:
+            live = (pod for pod in self._pods.by_namespace.get(namespace, {}).values() if pod.live)
+            here[_EVERYBODY] = groups(self, namespace, live)
+        return here[_EVERYBODY]
+
+    def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
+        """Return (address, port or None, port name) of a Service's listed endpoints."""
+        return self._services.endpoints(service)
+
+    def pod_at(self, address: Address) -> Pod | None:
+        """Return the pod that has an address of its own."""
+        return self._pods.at(address)
+
+    def service_at(self, address: Address) -> Service | None:
+        """Return the Service with that cluster address."""
+        return self._services.at(address)
+
+    def outside_service_at(self, address: Address) -> Service | None:
+        """Return the Service with that external or load balancer address."""
+        return self._services.outside_at(address)
+
+    def node_at(self, address: Address) -> Node | None:
+        """Return the node with that address."""
+        found = (node for node in self._nodes.values() if address in node.addresses)
+        return min(found, key=lambda node: node.name, default=None)
+
+    def nodes(self) -> Iterable[Node]:
+        """Return all nodes."""
+        return self._nodes.values()
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the address families that pods have; IPv4 where nothing tells."""
+        found = set(self._pods.families()) | set(self._services.families())
+        found |= {family for family in FAMILIES if self.pod_blocks(family)}
+        return tuple(f for f in FAMILIES if f in found) or (4,)
+
+    def pod_blocks(self, family: Family) -> tuple[Block, ...]:
+        """Return the blocks that new pods get their addresses from; empty: not known."""
+        key = (Reading.pod_blocks, family)
+        found = self._memo.get(key)
+        if not isinstance(found, tuple):
+            found = self._memo[key] = merged(
+                b for n in self._nodes.values() for b in n.pod_blocks if b.family == family
+            )
+        return found
