@@ -140,7 +140,12 @@ def _workload(container: Form = _CONTAINER) -> dict[str, Form]:
 
 
 _OWNED: Final[dict[str, Form]] = {"metadata": _META}
-_FOREIGN: Final[dict[str, Form]] = {"metadata": _NAME, "spec": _without_headers, "specs": _without_headers}
+_FOREIGN: Final[dict[str, Form]] = {
+    "metadata": {**_NAME, "labels": None},
+    "spec": _without_headers,
+    "specs": _without_headers,
+    "status": {"conditions": dict.fromkeys(("type", "status", "message"))},
+}
 _FORMS: Final[dict[str, dict[str, Form]]] = {
     "Namespace": {"metadata": {"name": None, "labels": None}},
     "Node": {
