@@ -127,3 +127,32 @@ def _cyclonus_pod(row: Raw) -> Raw:
         "spec": {"containers": [{"name": "c", "ports": ports}]},
         "status": {"phase": "Running", "podIP": row["IP"]},
     }
+
+
+def cluster_network_policies() -> Iterator[Case]:
+    """The conformance suite of ClusterNetworkPolicy; destinations are addresses, as it dials them."""
+    with lzma.open(HERE / "cnp_conformance.pods.json.xz", "rt", encoding="utf-8") as file:
+        pods: dict[str, Raw] = json.load(file)
+    nodes = sorted({pod["status"]["hostIP"] for pod in pods.values()})
+    shared = [*map(_cnp_node, nodes), *(_placed(pod) for pod in pods.values())]
+    owners = {pod["status"]["podIP"]: name for name, pod in pods.items()}
+    for row in rows("cnp_conformance"):
+        policies = [*row["CNPs"], *({**POLICY, **p} for p in row["NPs"] or ())]
+        asked = Question(row["From"], owners[row["DstIP"]], 4, row["Proto"].upper(), row["Port"], row["Expect"])
+        yield Case(row["Sub"], [*row["Namespaces"], *shared, *policies], [asked])
+
+
+def _cnp_node(address: str) -> Raw:
+    """Return a node of the suite's cluster, of which only pods are recorded."""
+    labels = {"kubernetes.io/os": "linux"}
+    status = {"addresses": [{"type": "InternalIP", "address": address}]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": f"node-{address}", "labels": labels},
+        "status": status,
+    }
+
+
+def _placed(pod: Raw) -> Raw:
+    return {**pod, "spec": {**pod["spec"], "nodeName": f"node-{pod['status']['hostIP']}"}}

@@ -1,0 +1,73 @@
+"""The cluster-wide policies of `policy.networking.k8s.io`.
+
+AdminNetworkPolicy and BaselineAdminNetworkPolicy (v1alpha1), and ClusterNetworkPolicy (v1alpha2, v1beta1), which
+replaces them: ordered rules before and after NetworkPolicy. They never isolate: where none matches, the next tier is
+asked.
+Source: the API types' comments (`kubernetes-sigs/network-policy-api`, apis).
+"""
+
+from typing import Final
+
+from webhook.families.admin.dialects import DIALECTS
+from webhook.families.admin.kinds import ANP, BANP, CNP, Refused, Terms, terms_of
+from webhook.families.admin.rules import entries_of
+from webhook.families.admin.shapes import only
+from webhook.families.admin.subject import scope_of, subject_of
+from webhook.families.family import Compiled, Family
+from webhook.families.surroundings import Surroundings
+from webhook.model.foreign import Foreign
+from webhook.model.policy import Direction
+from webhook.model.tier import Action, Entry, Isolation, Rank, piece
+from webhook.wire.shapes import mapping, mappings
+
+_SECTIONS: Final = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
+_FIRST: Final = {Action.DENY: 0, Action.ALLOW: 1, Action.PASS: 2}  # at one place, where a denial wins
+
+
+def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
+    """Return the pieces of one policy: one a direction that has rules, or one a rule where denials go first.
+
+    An object that the API server refuses comes to nothing but problems. Raises Malformed where it cannot be told what
+    the policy means, or for whom.
+    """
+    if policy.refused:
+        return Compiled((), (policy.refused,))
+    spec = mapping(policy.spec, "spec", "")
+    try:
+        terms = terms_of(policy.ref, spec, surroundings.dialect)
+    except Refused as error:
+        return Compiled((), error.problems)
+    only(spec, terms.keys, "spec")
+    namespaces, pods = subject_of(spec)
+    problems: list[str] = []
+    pieces: list[Isolation] = []
+    for direction, key, peers_key in _SECTIONS:
+        entries: list[Entry] = []
+        for index, raw in enumerate(mappings(spec, key, "spec")):
+            entries += entries_of(terms, policy.ref.at(index), raw, f"spec.{key}[{index}]", peers_key, problems)
+        pieces += [
+            piece(
+                policy.ref, direction, part, terms.tier, rank, subject=pods, scope=namespaces, standing=terms.standing
+            )
+            for rank, part in _places(terms, policy.ref.name, entries)
+        ]
+    return Compiled(tuple(pieces), tuple(problems))
+
+
+def _places(terms: Terms, name: str, entries: list[Entry]) -> list[tuple[Rank, tuple[Entry, ...]]]:
+    """Say where rules stand in their tier: under their policy's priority, or each at a place of its own."""
+    if not entries:
+        return []
+    if not terms.dialect.deny_first:
+        return [((terms.priority, name) if terms.dialect.by_name else (terms.priority,), tuple(entries))]
+    return [((terms.priority, e.ref.rule or 0, _FIRST[e.action]), (e,)) for e in entries]
+
+
+FAMILY: Final = Family(
+    "admin",
+    policies=frozenset({ANP, BANP, CNP}),
+    compile=compile_policy,
+    scope=scope_of,
+    wide=frozenset({ANP, BANP, CNP}),
+    dialects=DIALECTS,
+)

@@ -1,0 +1,108 @@
+"""The peers of a rule, of which each has exactly one field set."""
+
+from enum import Enum, auto
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.families.admin.kinds import Terms
+from webhook.families.admin.shapes import given, one_of
+from webhook.families.admin.subject import selectors
+from webhook.model.addresses import parse_block
+from webhook.model.dialect import Dialect
+from webhook.model.labels import Operator, Selector
+from webhook.model.policy import BlockPeer, UnclearPeer
+from webhook.model.tier import Action, Match, NodePeer, PodMatch
+from webhook.wire.selectors import selector
+from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, shown, strings
+
+_INSIDE: Final = (".svc", ".local")  # how names end that a cluster gives out itself
+_NEGATIVE: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
+
+
+class Lost(Enum):
+    """Why a rule is not what it says. CLOSED: a peer says nothing, so it fails closed; UNCLEAR: it may mean more."""
+
+    CLOSED = auto()
+    UNCLEAR = auto()
+
+
+class Peers(Struct):
+    """What a rule is about: ends, and `names`, of which some are `inside` the cluster. `addressed`: not only pods."""
+
+    matches: tuple[Match, ...] = ()
+    names: tuple[str, ...] = ()
+    inside: bool = False
+    addressed: bool = False
+    lost: Lost | None = None
+    why: str = ""
+
+
+def peers_of(terms: Terms, rule: Raw, key: str, path: str, action: Action, problems: list[str]) -> Peers:
+    """Read the peers of a rule; one that cannot be read is a problem, and the rule is lost with it."""
+    matches: list[Match] = []
+    names: list[str] = []
+    addressed = False
+    try:
+        entries = mappings(rule, key, path)
+        if not entries:
+            fail(f"{path}.{key}", "expected at least one peer")
+        for index, raw in enumerate(entries):
+            where = f"{path}.{key}[{index}]"
+            if not given(raw) or terms.dialect.unknown_peers.intersection(given(raw)):
+                problems.append(f"{where}: a peer without a field that is known here fails closed")
+                return Peers(lost=Lost.CLOSED)
+            word = one_of(raw, terms.peers(key), where)
+            addressed = addressed or word not in ("namespaces", "pods")
+            if word == "domainNames":
+                names += _names(raw, where, action)
+            else:
+                matches += _matches(raw, word, where, terms.dialect)
+    except Malformed as error:
+        problems.append(str(error))
+        return Peers(lost=Lost.UNCLEAR, why=str(error))
+    return Peers(tuple(matches), tuple(names), any(map(_inside, names)), addressed)
+
+
+def _matches(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Match]:
+    match word:
+        case "nodes":
+            return [NodePeer(selector(mapping(raw, word, path), f"{path}.{word}"))]
+        case "networks":
+            return [_block(text, f"{path}.{word}", dialect) for text in _listed(raw, word, path)]
+        case _:
+            return _pods(*selectors(raw, path), word, dialect)
+
+
+def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> list[Match]:
+    negative = namespaces.requirements and all(r.operator in _NEGATIVE for r in namespaces.requirements)
+    if word == "namespaces" and negative and dialect.loose_namespaces:
+        return [UnclearPeer("namespaces without some label, which here may be anything that has no namespace, too")]
+    return [PodMatch(None, namespaces, pods)]
+
+
+def _block(text: str, path: str, dialect: Dialect) -> Match:
+    try:
+        block = parse_block(text)
+    except ValueError:
+        fail(path, f"expected an address block, not {shown(text)}")
+    return BlockPeer(block, pods=dialect.blocks_hold_pods, nodes=dialect.blocks_hold_nodes)
+
+
+def _names(raw: Raw, path: str, action: Action) -> list[str]:
+    found = _listed(raw, "domainNames", path)
+    if action is not Action.ALLOW:
+        fail(f"{path}.domainNames", f"expected them in rules that allow, not in one that says {action}")
+    return found
+
+
+def _listed(raw: Raw, key: str, path: str) -> list[str]:
+    found = list(strings(raw, key, path))
+    if not found:
+        fail(f"{path}.{key}", "expected at least one entry")
+    return found
+
+
+def _inside(name: str) -> bool:
+    """Say whether a name may be one that the cluster itself gives to pods."""
+    return name.removesuffix(".").endswith(_INSIDE) or ".svc." in name

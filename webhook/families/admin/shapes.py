@@ -1,0 +1,26 @@
+"""What the readers of this family share: objects of which exactly one field is set."""
+
+from collections.abc import Collection
+
+from webhook.wire.shapes import Raw, fail, shown
+
+
+def only(raw: Raw, keys: Collection[str], path: str) -> None:
+    """Fail on a field that the API does not have: a slip, or a newer API; either way its meaning is lost."""
+    if strange := sorted(str(key) for key in raw if key not in keys):
+        fail(path, f"expected {', '.join(sorted(keys))}, not {shown(strange[0])}, which a newer API may have")
+
+
+def given(raw: Raw) -> list[str]:
+    """Return the fields that are set, sorted."""
+    return sorted(str(key) for key, value in raw.items() if value is not None)
+
+
+def one_of(raw: Raw, keys: Collection[str], path: str) -> str:
+    """Return which field is set. Raises Malformed for none, several, or one that is not among `keys`."""
+    only(raw, keys, path)
+    found = given(raw)
+    if len(found) != 1:
+        said = " and ".join(map(shown, found)) or "nothing"
+        fail(path, f"expected one of {', '.join(sorted(keys))}, not {said}")
+    return found[0]
