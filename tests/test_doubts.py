@@ -64,9 +64,9 @@ def answer(view: World) -> Verdict:
 
 
 MAY_SELECT = [
-    policy(ADMIN, "AdminNetworkPolicy", {"subject": {"namespaces": {"matchLabels": {"team": "a"}}}}),
-    policy(ADMIN, "BaselineAdminNetworkPolicy", {"subject": {"pods": {"podSelector": {"matchLabels": {"app": "db"}}}}}),
-    policy("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", {"subject": {"namespaces": {}}}),
+    policy("crd.antrea.io/v1beta1", "ClusterNetworkPolicy", {"priority": 5}),
+    policy("networking.gke.io/v1alpha1", "FQDNNetworkPolicy", {"podSelector": {}}, "shop"),
+    policy(ADMIN, "AdminNetworkPolicy", {"priority": 1, "subject": {"workloads": {}}}),
     policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": {"matchLabels": {"k8s:app": "db"}}}, "shop"),
     policy("cilium.io/v2", "CiliumClusterwideNetworkPolicy", {"endpointSelector": {}}),
     policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": 5}, "shop"),
@@ -75,7 +75,8 @@ MAY_SELECT = [
     policy("crd.projectcalico.org/v1", "GlobalNetworkPolicy", {}),
 ]
 SELECTS_NOBODY_HERE = [
-    policy(ADMIN, "AdminNetworkPolicy", {"subject": {"namespaces": {"matchLabels": {"team": "b"}}}}),
+    policy(ADMIN, "AdminNetworkPolicy", {"priority": 1, "subject": {"namespaces": {"matchLabels": {"team": "b"}}}, "x": 1}),
+    policy("networking.gke.io/v1alpha1", "FQDNNetworkPolicy", {"podSelector": {}}, "data"),
     policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": {}}, "data"),
     policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": {"matchLabels": {"app": "x"}}}, "shop"),
     policy("projectcalico.org/v3", "NetworkPolicy", {"selector": "app == 'x'"}, "shop"),
@@ -117,7 +118,7 @@ def test_names_outside_are_as_doubtful_as_addresses() -> None:
 
 def test_a_policy_of_another_family_can_be_dropped_again() -> None:
     view = world(MAY_SELECT[0])
-    view.apply([Drop("AdminNetworkPolicy.policy.networking.k8s.io", "", "other")])
+    view.apply([Drop("ClusterNetworkPolicy.crd.antrea.io", "", "other")])
     assert answer(view) is Verdict.ALLOWED
 
 

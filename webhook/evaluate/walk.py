@@ -61,9 +61,20 @@ class _Walk:
 
     def tier(self, members: Iterable[tuple[Isolation, Truth]]) -> bool:
         """Ask one tier; say whether the packet may get past it."""
+        past, closed = False, {False}
+        closers: list[Isolation] = []
+        for _, lane in groupby(members, key=lambda pair: pair[0].lane):
+            passed, left = self._lane(lane, closers)
+            past = past or passed
+            closed = {one or other for one in closed for other in left}
+        if True in closed:
+            self.ways.append(Decided(allowed=False, isolation=closers[-1], closed_by=self._closers(closers)))
+        return past or False in closed
+
+    def _lane(self, members: Iterable[tuple[Isolation, Truth]], closers: list[Isolation]) -> tuple[bool, set[bool]]:
+        """Ask one lane: may it pass on the packet, and may it say nothing (empty: no), be it isolated (True) or not."""
         past = False
         closed = {False}  # on the ways that are still open: whether something that isolates was met
-        closers: list[Isolation] = []
         for _, group in groupby(members, key=lambda pair: pair[0].rank):
             reads = [self._read(isolation, selects) for isolation, selects in group]
             for read in reads:
@@ -75,10 +86,8 @@ class _Walk:
             closed = _after(closed, reads)
             closers += [read.isolation for read in reads if read.isolation.isolates]
             if not closed:
-                return past
-        if True in closed:
-            self.ways.append(Decided(allowed=False, isolation=closers[-1], closed_by=self._closers(closers)))
-        return past or False in closed
+                break
+        return past, closed
 
     def _closers(self, closers: Sequence[Isolation]) -> tuple[PolicyRef, ...]:
         sure = {isolation.ref for isolation, truth in self.met if truth is Truth.YES}

@@ -118,8 +118,10 @@ class Isolation(Struct, frozen=True, gc=False):
 
     Subjects are the pods of `namespace` (empty: any) whose labels `subject` selects (None: not known which) and for
     which `scope` holds. Rules of a tier are asked by `rank`, then in the order of `entries`; pieces of equal rank have
-    no order among each other. `isolates`: a pod that this selects is denied at the end of the tier, where no rule
-    matched. Otherwise the next tier is asked, and after the last one the packet passes.
+    no order among each other. `lane`: kinds between whose rules nothing says which come first; each lane of a tier is
+    asked for itself, and where several decide, any of them may be the one. `isolates`: a pod that this selects is
+    denied at the end of the tier, where no rule matched. Otherwise the next tier is asked, and after the last one the
+    packet passes.
     `by_address`: an entry looks at addresses, nodes or endpoints. `volatile`: at the endpoints of a Service.
     `unclear`: whether it selects or isolates at all, and what its rules do, cannot be told.
     `standing`: the place in a person's words, `Admin tier, priority 10`; empty for a NetworkPolicy.
@@ -138,11 +140,12 @@ class Isolation(Struct, frozen=True, gc=False):
     scope: Expression | None = None
     volatile: bool = False
     standing: str = ""
+    lane: str = ""
 
 
-def position(isolation: Isolation) -> tuple[Tier, Rank, PolicyRef]:
+def position(isolation: Isolation) -> tuple[Tier, str, Rank, PolicyRef]:
     """Return the sort key of a piece: pieces sorted by it stand in the order in which they are asked."""
-    return isolation.tier, isolation.rank, isolation.ref
+    return isolation.tier, isolation.lane, isolation.rank, isolation.ref
 
 
 def piece(  # noqa: PLR0913 - it makes a value of that many parts
@@ -158,6 +161,7 @@ def piece(  # noqa: PLR0913 - it makes a value of that many parts
     isolates: bool = False,
     unclear: str | None = None,
     standing: str = "",
+    lane: str = "",
 ) -> Isolation:
     """Return an Isolation whose `by_address` and `volatile` follow from its entries."""
     ends = [match for e in entries for match in (*(e.matches or ()), *(e.own or ()))]
@@ -175,6 +179,7 @@ def piece(  # noqa: PLR0913 - it makes a value of that many parts
         scope,
         any(map(volatile, ends)),
         standing,
+        lane,
     )
 
 

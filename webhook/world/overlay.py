@@ -211,7 +211,7 @@ class Overlay:
         return self._base.pod_blocks(family)
 
 
-def _place(pair: tuple[Isolation, Truth]) -> tuple[Tier, Rank, PolicyRef]:
+def _place(pair: tuple[Isolation, Truth]) -> tuple[Tier, str, Rank, PolicyRef]:
     return position(pair[0])
 
 

@@ -57,7 +57,10 @@ _LANGUAGES: Final = {
 
 
 class Terms(Struct, frozen=True):
-    """How one policy is to be read, and where it stands. `ports`: the field of a rule that names them."""
+    """How one policy is to be read, and where it stands. `ports`: the field of a rule that names them.
+
+    `lane`: the API that it is of; between the two nothing says whose rules come first.
+    """
 
     dialect: Dialect
     keys: frozenset[str]
@@ -67,6 +70,7 @@ class Terms(Struct, frozen=True):
     tier: Tier
     priority: int
     standing: str
+    lane: str
 
     def peers(self, key: str) -> frozenset[str]:
         """Return the peers that rules of `from` or `to` may have."""
@@ -97,6 +101,7 @@ def terms_of(ref: PolicyRef, spec: Raw, dialect: Dialect) -> Terms:
         dialect.admin if tier == "Admin" else dialect.baseline,
         priority,
         f"{tier} tier, priority {priority}" if "priority" in language.keys else f"{tier} tier",
+        "" if kind == CNP[1] else "v1alpha1",
     )
 
 
