@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPSConnection
+from itertools import count
 from pathlib import Path
 
 import uvloop
@@ -37,6 +38,7 @@ class Echo:
         self.seen: list[tuple[bytes, float | None]] = []
         self.checks: tuple[Check, ...] = (Check("pods-synced", ok=True),)
         self.broken = False
+        self._news = count()
 
     def review(self, body: bytes, *, timeout: float | None) -> Answer:
         self.seen.append((body, timeout))
@@ -51,6 +53,9 @@ class Echo:
             raise RuntimeError("secret detail")
         time.sleep(request.get("seconds", 0))  # a review keeps the event loop busy, as a real one does
         return Answer(200, review_of(uid), request.get("outcome", "allowed"), request.get("mode", "warn"))
+
+    def version(self) -> int:
+        return next(self._news)  # there always are some
 
     def readiness(self) -> tuple[Check, ...]:
         if self.broken:

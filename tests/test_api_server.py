@@ -252,6 +252,9 @@ class NoBackend:
     def review(self, body: bytes, *, timeout: float | None) -> Answer:
         raise NotImplementedError
 
+    def version(self) -> None:
+        raise NotImplementedError
+
     def readiness(self) -> tuple[()]:
         return ()
 

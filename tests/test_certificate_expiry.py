@@ -70,6 +70,9 @@ def test_the_certificate_is_one_more_condition_of_a_backend(tmp_path: Path) -> N
         def review(self, body: bytes, *, timeout: float | None) -> Answer:
             return Answer(200, body, f"{timeout}")
 
+        def version(self) -> int | None:
+            return 7
+
         def readiness(self) -> tuple[Check, ...]:
             return (Check("source", ok=True),)
 

@@ -32,6 +32,9 @@ class Fixed:
     def view(self) -> View | None:
         return self._view
 
+    def version(self) -> int | None:
+        return None
+
     def stale(self) -> str | None:
         return None
 

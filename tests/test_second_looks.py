@@ -1,8 +1,10 @@
 """A denial is looked at again before it is given: the world may be a moment behind what was just applied."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextvars import Context
 from pathlib import Path
+from typing import TypeVarTuple
 
 import pytest
 from starlette.types import Message, Scope
@@ -14,12 +16,18 @@ from webhook.api.gate import Gate, Limits
 from webhook.api.metrics import Metrics
 from webhook.api.validate import Validate
 
+Ts = TypeVarTuple("Ts")
+
 
 class Scripted:
-    """A backend that gives these outcomes one after the other, the last of them forever."""
+    """A backend that gives these outcomes one after the other, the last of them forever.
 
-    def __init__(self, outcomes: Iterable[str]) -> None:
+    `versions`: what the world's is whenever it is asked for, the last of them forever; by default it always is another.
+    """
+
+    def __init__(self, outcomes: Iterable[str], versions: Iterable[int | None] = ()) -> None:
         self.outcomes = list(outcomes)
+        self.versions = list(versions) or list(range(99))
         self.timeouts: list[float | None] = []
 
     def review(self, body: bytes, *, timeout: float | None) -> Answer:
@@ -28,12 +36,29 @@ class Scripted:
         self.timeouts.append(timeout)
         return Answer(200, outcome.encode(), outcome, "enforce")
 
+    def version(self) -> int | None:
+        return self.versions.pop(0) if len(self.versions) > 1 else self.versions[0]
+
     def readiness(self) -> tuple[Check, ...]:
         return ()
 
 
-def answered(backend: Scripted, query: bytes = b"") -> tuple[str, Metrics]:
-    """Return the outcome that one request gets, and what was counted."""
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop that notes what is slept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept: list[float] = []
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        self.slept.append(delay)
+        return super().call_later(delay, callback, *args, context=context)
+
+
+def answered(backend: Scripted, query: bytes = b"") -> tuple[str, Metrics, list[float]]:
+    """Return the outcome that one request gets, what was counted, and the pauses that were made."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
     scope: Scope = {"type": "http", "headers": headers, "query_string": query}
     sent: list[Message] = []
@@ -45,8 +70,10 @@ def answered(backend: Scripted, query: bytes = b"") -> tuple[str, Metrics]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Validate(backend, Gate(Limits()), metrics, Drain())(scope, receive, send))
-    return sent[-1]["body"].decode(), metrics
+    loop = Loop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(Validate(backend, Gate(Limits()), metrics, Drain())(scope, receive, send))
+    return sent[-1]["body"].decode(), metrics, loop.slept
 
 
 @pytest.mark.parametrize(
@@ -61,10 +88,29 @@ def answered(backend: Scripted, query: bytes = b"") -> tuple[str, Metrics]:
 )
 def test_a_denial_and_only_a_denial_is_looked_at_again(outcomes: list[str], gets: str, asked: int) -> None:
     backend = Scripted(outcomes)
-    said, metrics = answered(backend)
+    said, metrics, _ = answered(backend)
     assert (said, len(backend.timeouts)) == (gets, asked)
     labels = {"outcome": gets, "mode": "enforce", "dry_run": "false"}
     assert metrics.registry.get_sample_value("netpol_preflight_admission_requests_total", labels) == 1
+
+
+def test_a_world_in_which_nothing_happens_is_waited_for_and_not_judged_again() -> None:
+    backend = Scripted(["denied", "allowed"], versions=[5])
+    said, _, slept = answered(backend)
+    assert (said, len(backend.timeouts)) == ("denied", 1)
+    assert slept == [0.025, 0.05, 0.175]
+
+
+def test_what_happened_is_judged_once() -> None:
+    backend = Scripted(["denied"], versions=[5, 5, 6, 6, 6])
+    assert answered(backend)[0] == "denied"
+    assert len(backend.timeouts) == 2
+
+
+def test_a_world_of_which_no_news_is_on_its_way_is_not_waited_for() -> None:
+    backend = Scripted(["denied", "allowed"], versions=[None])
+    said, _, slept = answered(backend)
+    assert (said, len(backend.timeouts), slept) == ("denied", 1, [])
 
 
 def test_a_caller_in_a_hurry_gets_the_first_answer() -> None:

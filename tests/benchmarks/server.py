@@ -47,6 +47,9 @@ class Fixed:
     def view(self) -> View | None:
         return self._world
 
+    def version(self) -> int:
+        return self._world.version
+
     def stale(self) -> str | None:
         return None
 
@@ -68,6 +71,9 @@ class Allowing:
 
     def review(self, body: bytes, *, timeout: float | None) -> Answer:  # noqa: ARG002 - the protocol's
         return Answer(200, msgspec.json.encode(_allowed(msgspec.json.decode(body))), "allowed", "warn")
+
+    def version(self) -> None:
+        return None
 
     def readiness(self) -> tuple[Check, ...]:
         return ()

@@ -31,13 +31,17 @@ class Check(Struct, frozen=True):
 
 
 class Backend(Protocol):
-    """Reviews and readiness. Both run on the event loop and wait for nothing."""
+    """Reviews and readiness. All run on the event loop and wait for nothing."""
 
     def review(self, body: bytes, *, timeout: float | None) -> Answer:
         """Answer one AdmissionReview. `timeout`: seconds that the caller will still wait, None where it did not say.
 
-        After a denial the same body is asked about again, up to three times: the world may have caught up.
+        After a denial the same body is asked about again, up to three times, where the world has caught up by then.
         """
+        ...
+
+    def version(self) -> int | None:
+        """Return what grows with every change of the world; None where no news of it is ever on its way."""
         ...
 
     def readiness(self) -> tuple[Check, ...]:

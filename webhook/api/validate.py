@@ -78,12 +78,18 @@ class Validate:
 
     async def _second_looks(self, body: bytes, answer: Answer, left: Callable[[], float | None]) -> Answer:
         """Wait a little for the world to catch up, and return the last answer: the first that is no denial, if any."""
+        judged = self._backend.version()
+        if judged is None:
+            return answer
         for seconds in _SECOND_LOOKS:
             remaining = left()
             if remaining is not None and remaining < seconds + _TO_SPARE:
                 break
             await asyncio.sleep(seconds)
+            if self._backend.version() == judged:
+                continue
             await self._gate.turn()
+            judged = self._backend.version()
             answer = self._review(body, left())
             if answer.outcome != _DENIED:
                 break

@@ -49,6 +49,10 @@ class Configured:
         """Return the source's world."""
         return self._source.view()
 
+    def version(self) -> int | None:
+        """Return the source's."""
+        return self._source.version()
+
     def stale(self) -> str | None:
         """Return what the source says."""
         return self._source.stale()

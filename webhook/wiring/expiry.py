@@ -62,6 +62,10 @@ class WithCertificate:
         """Answer as the backend does."""
         return self._backend.review(body, timeout=timeout)
 
+    def version(self) -> int | None:
+        """Return the backend's."""
+        return self._backend.version()
+
     def readiness(self) -> tuple[Check, ...]:
         """Return the backend's conditions, and the certificate's."""
         return (*self._backend.readiness(), self._expiry.check())

@@ -44,6 +44,10 @@ class Folder:
         """Return the world of the last time that every file could be read."""
         return self._world
 
+    def version(self) -> int | None:
+        """Return nothing: files are looked at once a second, for which nobody waits."""
+        return None
+
     def stale(self) -> str | None:
         """Say what newer files cannot be used; None: the world is that of the files."""
         return f"{self._path}: {self._problem}" if self._problem else None

@@ -60,6 +60,10 @@ class Cluster:
         """Return the world; None until all that may decide a verdict was listed."""
         return self._mirror.world if self._required and all(map(_usable, self._required)) else None
 
+    def version(self) -> int | None:
+        """Return the world's."""
+        return self._mirror.world.version
+
     def stale(self) -> str | None:
         """Say what the world may be behind in, `pods not heard of for 130 s`; None: it is fresh."""
         now = self._clock()

@@ -30,6 +30,10 @@ class Reviewer:
         """Return the source's conditions."""
         return self._source.checks()
 
+    def version(self) -> int | None:
+        """Return the source's."""
+        return self._source.version()
+
     def review(self, body: bytes, *, timeout: float | None) -> Answer:
         """Answer one AdmissionReview: 400 where it is none, else 200."""
         try:

@@ -15,6 +15,10 @@ class Source(Protocol):
         """Return the world; None: it was never read in full, and nothing can be judged."""
         ...
 
+    def version(self) -> int | None:
+        """Return what grows with every change of the world; None where no news of it is ever on its way."""
+        ...
+
     def stale(self) -> str | None:
         """Say in what the world may be behind what it is a picture of; None: in nothing. Stale, nothing is denied."""
         ...

@@ -34,6 +34,7 @@ class Reading:
         """Start empty."""
         self._settings = settings
         self._complete = complete
+        self._version = 0
         self._memo: dict[object, object] = {}
         self._namespaces: dict[str, Namespace] = {}
         self._nodes: dict[str, Node] = {}
@@ -51,6 +52,11 @@ class Reading:
     def settings(self) -> Settings:
         """The settings that answers depend on."""
         return self._settings
+
+    @property
+    def version(self) -> int:
+        """What grows whenever something changes that answers may depend on."""
+        return self._version
 
     @property
     def complete(self) -> bool:

@@ -30,12 +30,15 @@ class World(Reading):
                 case Put(value):
                     if not self._has(value):
                         self._put(value)
+                        self._version += 1
                 case Drop(kind, namespace, name):
                     self._drop(kind, namespace, name)
+                    self._version += 1
 
     def configure(self, settings: Settings) -> None:
         """Answer by other settings from here on."""
         self._settings = settings
+        self._version += 1
         self._policies.expect(settings.pending_labels)
         self._around.reset()
         self._policies.recompile()
