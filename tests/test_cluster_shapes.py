@@ -24,6 +24,23 @@ for deployment in SAMPLES["Deployment"][:3]:
     SAMPLES["Job"].append({**deployment, "kind": "Job", "apiVersion": "batch/v1"})
     of_job = {"jobTemplate": {"spec": deployment["spec"]}}
     SAMPLES["CronJob"].append({**deployment, "kind": "CronJob", "apiVersion": "batch/v1", "spec": of_job})
+AGENT = {
+    "name": "aws-eks-nodeagent",
+    "image": "amazon/aws-network-policy-agent:v1.2.1",
+    "args": ["--enable-network-policy=true"],
+}
+SAMPLES["DaemonSet"].append(
+    {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "aws-node", "namespace": "kube-system"},
+        "spec": {"template": {"spec": {"containers": [AGENT]}}},
+        "status": {"desiredNumberScheduled": 4, "numberReady": 1},
+    }
+)
+SAMPLES["Node"].append(
+    {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "k", "annotations": {"k3s.io/node-args": '["server"]'}}}
+)
 SAMPLES["ConfigMap"].append(
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"DB_URL": "http://db:5432"}}
 )
@@ -38,7 +55,11 @@ def heavy(raw: Raw) -> Raw:
     outer = found.get("spec") or {}
     for spec in (outer, (outer.get("template") or {}).get("spec") or {}):
         for container in spec.get("containers", ()):
-            container |= {"image": "i", "env": [{"name": "DB", "value": "db:5432"}], "resources": {"limits": {}}}
+            container |= {
+                "image": container.get("image", "i"),
+                "env": [{"name": "DB", "value": "db:5432"}],
+                "resources": {"limits": {}},
+            }
         if "containers" in spec:
             spec |= {"volumes": [{"name": "v"}], "tolerations": [], "initContainers": None}
     if found["kind"] == "Node" and "status" in found:

@@ -19,11 +19,11 @@ from tests.benchmarks.synthetic import Sizes, objects
 from tests.test_cli import STORY, Done, Run, run, spawn  # noqa: F401 - `run` is a fixture
 from tests.testbed.control_plane import ControlPlane
 from webhook.dependencies import parse
+from webhook.families import project
 from webhook.manifests import Document, read
 from webhook.model.dependency import Malformed as Unclear
 from webhook.model.foreign import Gap
-from webhook.model.objects import Declaration, Pod, Workload
-from webhook.families import project
+from webhook.model.objects import Declaration, Node, Pod, Workload
 from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
 from webhook.wiring import snapshot
@@ -179,14 +179,71 @@ def test_nothing_that_policy_cannot_see_gets_out(kind: str, api: str, rest: dict
     assert restored(record) == value
 
 
-def test_what_says_whether_a_cni_enforces_is_kept() -> None:
-    containers = [{"args": ["--enable-network-policy=true", "--token=" + SECRET]}]
+def test_what_says_who_enforces_policy_is_kept() -> None:
+    containers = [
+        {
+            "name": "aws-eks-nodeagent",
+            "image": "602401143452.dkr.ecr.us-west-2.amazonaws.com/amazon/aws-network-policy-agent:v1.2.1@sha256:0",
+            "args": ["--enable-network-policy=true", "--token=" + SECRET],
+            "env": [{"name": "NETWORK_POLICY_ENFORCING_MODE", "value": "strict"}, {"name": "KEY", "value": SECRET}],
+        },
+        {"name": SECRET, "image": f"registry/{SECRET}:1"},
+    ]
     spec = {"template": {"spec": {"containers": containers}}}
-    raw = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "aws-node"}, "spec": spec}
+    status = {"desiredNumberScheduled": 3, "numberReady": 1, "conditions": SECRET}
+    raw = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "aws-node"},
+        "spec": spec,
+        "status": status,
+    }
     value = project(raw)
     assert isinstance(value, Workload)
-    assert value.flags == ("--enable-network-policy=true",)
-    assert restored(minimal(raw, value)) == value
+    assert value.flags == (
+        "container=aws-eks-nodeagent",
+        "image=amazon/aws-network-policy-agent:v1.2.1",
+        "--enable-network-policy=true",
+        "NETWORK_POLICY_ENFORCING_MODE=strict",
+        "ready=few",
+    )
+    record = minimal(raw, value)
+    assert SECRET not in json.dumps(record)
+    assert restored(record) == value
+
+
+@pytest.mark.parametrize(
+    ("line", "flags"),
+    [
+        (["server"], ("k3s=server",)),
+        (["agent", "--token", SECRET], ("k3s=agent",)),
+        (["server", "--disable-network-policy"], ("k3s=server", "k3s--disable-network-policy=true")),
+        (["server", "--disable-network-policy", "true"], ("k3s=server", "k3s--disable-network-policy=true")),
+        (["server", "--disable-network-policy=false"], ("k3s=server", "k3s--disable-network-policy=false")),
+        (["server", "--flannel-backend", "none", "--x"], ("k3s=server", "k3s--flannel-backend=none")),
+        ([SECRET], ()),
+        ([], ()),
+        ({"server": 1}, ()),
+        (["server", 5, None], ("k3s=server",)),
+    ],
+)
+def test_the_switches_of_a_node_s_distribution_are_kept(line: object, flags: tuple[str, ...]) -> None:
+    notes = {"k3s.io/node-args": json.dumps(line), "k3s.io/node-env": SECRET}
+    raw = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "annotations": notes}}
+    value = project(raw)
+    assert isinstance(value, Node)
+    assert value.flags == flags
+    record = minimal(raw, value)
+    assert SECRET not in json.dumps(record)
+    assert restored(record) == value
+
+
+def test_a_command_line_that_is_none_tells_nothing() -> None:
+    for text in ("[", "[" * 100_000, '"server"', ""):
+        notes = {"k3s.io/node-args": text}
+        value = project({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "annotations": notes}})
+        assert isinstance(value, Node)
+        assert value.flags == ()
 
 
 @given(st.text(alphabet="ab:/@,.\n ?#[]=jdcpostgresmongodb-10", max_size=60))

@@ -4,200 +4,12 @@ A field that is not here is skipped by the decoder and never becomes a Python ob
 status, images, volumes, probes. Leaves are `Any`: whether they are what they should be is for `webhook.wire` to say.
 """
 
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 import msgspec
 
+from webhook.cluster.fields import SHAPES, Anything, ToldPod
 from webhook.cluster.kinds import Kind, Raw
-
-
-class Metadata(TypedDict, total=False):
-    """`ObjectMeta`, without `managedFields`, often half of an object."""
-
-    name: str
-    namespace: str
-    resourceVersion: str
-    creationTimestamp: Any
-    deletionTimestamp: Any
-    labels: Any
-    annotations: Any
-    ownerReferences: Any
-
-
-class Anything(TypedDict, total=False):
-    """An object of any kind: also what is tried where an object does not have the shape of its kind."""
-
-    metadata: Metadata
-    spec: Any
-    status: Any
-    addressType: Any
-    endpoints: Any
-    ports: Any
-
-
-class _Bare(TypedDict, total=False):
-    metadata: Metadata
-
-
-class _Container(TypedDict, total=False):
-    name: Any
-    ports: Any
-    restartPolicy: Any
-
-
-class _PodSpec(TypedDict, total=False):
-    nodeName: Any
-    hostNetwork: Any
-    dnsPolicy: Any
-    serviceAccountName: Any
-    subdomain: Any
-    containers: list[_Container] | None
-    initContainers: list[_Container] | None
-
-
-class _PodStatus(TypedDict, total=False):
-    phase: Any
-    podIP: Any
-    podIPs: Any
-
-
-class _Pod(TypedDict, total=False):
-    metadata: Metadata
-    spec: _PodSpec | None
-    status: _PodStatus | None
-
-
-class _ToldContainer(_Container, total=False):
-    command: Any
-    args: Any
-    env: Any
-    envFrom: Any
-    volumeMounts: Any
-
-
-class _ToldPodSpec(TypedDict, total=False):
-    """A pod's spec with what its containers are told: only of what nobody controls does that matter."""
-
-    nodeName: Any
-    hostNetwork: Any
-    dnsPolicy: Any
-    serviceAccountName: Any
-    subdomain: Any
-    containers: list[_ToldContainer] | None
-    initContainers: list[_ToldContainer] | None
-    volumes: Any
-
-
-class _ToldPod(TypedDict, total=False):
-    metadata: Metadata
-    spec: _ToldPodSpec | None
-    status: _PodStatus | None
-
-
-class _TemplateMetadata(TypedDict, total=False):
-    labels: Any
-    annotations: Any
-
-
-class _Template(TypedDict, total=False):
-    metadata: _TemplateMetadata | None
-    spec: _ToldPodSpec | None
-
-
-class _WorkloadSpec(TypedDict, total=False):
-    replicas: Any
-    selector: Any
-    serviceName: Any
-    template: _Template | None
-
-
-class _WorkloadStatus(TypedDict, total=False):
-    desiredNumberScheduled: Any
-
-
-class _Workload(TypedDict, total=False):
-    metadata: Metadata
-    spec: _WorkloadSpec | None
-    status: _WorkloadStatus | None
-
-
-class _JobTemplate(TypedDict, total=False):
-    spec: _WorkloadSpec | None
-
-
-class _CronJobSpec(TypedDict, total=False):
-    jobTemplate: _JobTemplate | None
-
-
-class _CronJob(TypedDict, total=False):
-    metadata: Metadata
-    spec: _CronJobSpec | None
-
-
-class _NodeSpec(TypedDict, total=False):
-    podCIDR: Any
-    podCIDRs: Any
-
-
-class _NodeStatus(TypedDict, total=False):
-    addresses: Any
-
-
-class _Node(TypedDict, total=False):
-    metadata: Metadata
-    spec: _NodeSpec | None
-    status: _NodeStatus | None
-
-
-class _ServiceStatus(TypedDict, total=False):
-    loadBalancer: Any
-
-
-class _Service(TypedDict, total=False):
-    metadata: Metadata
-    spec: Any
-    status: _ServiceStatus | None
-
-
-class _ConfigMap(TypedDict, total=False):
-    metadata: Metadata
-    data: Any
-
-
-class _Endpoint(TypedDict, total=False):
-    addresses: Any
-    conditions: Any
-
-
-class _EndpointSlice(TypedDict, total=False):
-    metadata: Metadata
-    addressType: Any
-    endpoints: list[_Endpoint] | None
-    ports: Any
-
-
-class _Specified(TypedDict, total=False):
-    metadata: Metadata
-    spec: Any
-
-
-# Kinds that are not here are taken as Anything.
-_SHAPES: Final[dict[str, type]] = {
-    "Namespace": _Bare,
-    "Node": _Node,
-    "Pod": _Pod,
-    "Service": _Service,
-    "ConfigMap": _ConfigMap,
-    "EndpointSlice": _EndpointSlice,
-    "DaemonSet": _Workload,
-    "Deployment": _Workload,
-    "StatefulSet": _Workload,
-    "ReplicaSet": _Workload,
-    "ReplicationController": _Workload,
-    "Job": _Workload,
-    "CronJob": _CronJob,
-    "NetworkPolicy": _Specified,
-}
 
 
 class _ListMeta(msgspec.Struct):
@@ -222,7 +34,7 @@ class Decoders:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
-        shape = _SHAPES.get(kind.name, Anything) if kind.group in _OURS else Anything
+        shape = SHAPES.get(kind.name, Anything) if kind.group in _OURS else Anything
         told = _TOLD.get(kind.name) if kind.group in _OURS else None
         self._page = _Decoder(_page_of(shape), _ANY_PAGE)
         self._object = _Decoder(shape, _ANY_OBJECT)
@@ -274,6 +86,6 @@ def controlled(raw: Raw) -> bool:
 
 
 _OURS: Final = frozenset({"", "apps", "batch", "discovery.k8s.io", "networking.k8s.io"})
-_TOLD: Final[dict[str, type]] = {"Pod": _ToldPod}
+_TOLD: Final[dict[str, type]] = {"Pod": ToldPod}
 _ANY_PAGE: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(_page_of(Anything))
 _ANY_OBJECT: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Anything)

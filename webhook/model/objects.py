@@ -86,7 +86,9 @@ class Workload(Struct, frozen=True, gc=False):
     exempt: tuple[Declaration, ...] = ()
     service_name: str = ""
     hints: tuple[ContainerHints, ...] = ()  # none where a controller made the object: that one is asked
-    flags: tuple[str, ...] = ()  # of a DaemonSet: arguments by which one that enforces policy is recognised
+    flags: tuple[
+        str, ...
+    ] = ()  # of a DaemonSet: `image=calico/node:v3.32.1` and the like, by which an agent is recognised
 
 
 class ServicePort(Struct, frozen=True, gc=False):
@@ -123,19 +125,21 @@ class EndpointPort(Struct, frozen=True, gc=False):
 
 
 class EndpointSlice(Struct, frozen=True, gc=False):
-    """Addresses and ports behind a Service (`discovery.k8s.io/v1`)."""
+    """Addresses and ports behind a Service (`discovery.k8s.io/v1`). `unready`: those that get no traffic."""
 
     namespace: str
     name: str
     service: str
     addresses: tuple[Address, ...] = ()
     ports: tuple[EndpointPort, ...] = ()
+    unready: tuple[Address, ...] = ()
 
 
 class Node(Struct, frozen=True, gc=False):
-    """A node; `pod_blocks` are its `spec.podCIDRs`."""
+    """A node; `pod_blocks` are its `spec.podCIDRs`, `flags` what tells who enforces policy on it."""
 
     name: str
     addresses: tuple[Address, ...] = ()
     labels: Labels = NO_LABELS
     pod_blocks: tuple[Block, ...] = ()
+    flags: tuple[str, ...] = ()

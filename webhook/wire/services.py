@@ -9,6 +9,7 @@ from webhook.model.labels import Labels
 from webhook.model.objects import EndpointPort, EndpointSlice, Namespace, Node, Service, ServicePort
 from webhook.model.ports import FIRST_PORT, LAST_PORT
 from webhook.wire import meta
+from webhook.wire.agents import node_flags
 from webhook.wire.shapes import Raw, fail, integer, mapping, mappings, shown, string, string_map, strings
 from webhook.wire.workloads import address, protocol
 
@@ -70,13 +71,14 @@ def _port(raw: Raw, path: str) -> ServicePort:
 
 
 def endpoint_slice(raw: Raw, namespace_name: str) -> EndpointSlice:
-    """Read an EndpointSlice; endpoints that are known not to be ready are left out."""
+    """Read an EndpointSlice; endpoints that are known not to be ready stand apart."""
     return EndpointSlice(
         namespace=namespace_name,
         name=meta.name(raw),
         service=meta.labels(raw).get("kubernetes.io/service-name") or "",
-        addresses=tuple(_endpoint_addresses(raw)),
+        addresses=tuple(_endpoint_addresses(raw, ready=True)),
         ports=tuple(_endpoint_port(p, f"ports[{i}]") for i, p in enumerate(mappings(raw, "ports", ""))),
+        unready=tuple(_endpoint_addresses(raw, ready=False)),
     )
 
 
@@ -87,12 +89,12 @@ def _endpoint_port(raw: Raw, path: str) -> EndpointPort:
     return EndpointPort(string(raw, "name", path), protocol(raw, path), number)
 
 
-def _endpoint_addresses(raw: Raw) -> Iterator[Address]:
+def _endpoint_addresses(raw: Raw, *, ready: bool) -> Iterator[Address]:
     if raw.get("addressType") == "FQDN":
         return
     for index, entry in enumerate(mappings(raw, "endpoints", "")):
         path = f"endpoints[{index}]"
-        if mapping(entry, "conditions", path).get("ready") is not False:
+        if (mapping(entry, "conditions", path).get("ready") is not False) is ready:
             for text in strings(entry, "addresses", path):
                 yield address(text, f"{path}.addresses")
 
@@ -109,4 +111,6 @@ def node(raw: Raw) -> Node:
     for text in filter(None, texts):
         with suppress(ValueError):
             blocks.append(parse_block(text))
-    return Node(meta.name(raw), tuple(addresses), meta.labels(raw), tuple(blocks))
+    labels = meta.labels(raw)
+    flags = node_flags(meta.annotations(raw), labels.as_dict())
+    return Node(meta.name(raw), tuple(addresses), labels, tuple(blocks), flags)

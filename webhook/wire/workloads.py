@@ -9,6 +9,7 @@ from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, ContainerPort,
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, EXEMPT
 from webhook.wire import meta
+from webhook.wire.agents import daemon_set_flags
 from webhook.wire.hints import container_hints
 from webhook.wire.shapes import (
     Raw,
@@ -17,7 +18,6 @@ from webhook.wire.shapes import (
     integer,
     mapping,
     mappings,
-    sequence,
     shown,
     string,
     string_map,
@@ -52,7 +52,9 @@ def workload(raw: Raw, kind: str, namespace: str, name: str | None = None) -> Wo
         exempt=_declarations(top, inner, EXEMPT),
         service_name=string(spec, "serviceName", "spec") if kind == "StatefulSet" else "",
         hints=container_hints(mapping(template_raw, "spec", path), namespace) if owner is None else (),
-        flags=tuple(_flags(template_raw, path)) if kind == "DaemonSet" else (),
+        flags=daemon_set_flags(raw, mapping(template_raw, "spec", path).get("containers"))
+        if kind == "DaemonSet"
+        else (),
     )
 
 
@@ -78,15 +80,6 @@ def _replicas(raw: Raw, spec: Raw, kind: str) -> int | None:
     if kind == "DaemonSet":
         return integer(mapping(raw, "status", ""), "desiredNumberScheduled", "status")
     return None if kind == "Pod" else integer(spec, "replicas", "spec")
-
-
-def _flags(template: Raw, path: str) -> Iterator[str]:
-    """Yield the arguments that tell whether a CNI's DaemonSet enforces policy."""
-    spec = mapping(template, "spec", path)
-    for container in mappings(spec, "containers", f"{path}.spec"):
-        for argument in sequence(container, "args", f"{path}.spec.containers"):
-            if isinstance(argument, str) and argument.startswith("--enable-network-policy"):
-                yield argument
 
 
 def _template(raw: Raw, kind: str) -> tuple[Raw, str]:
@@ -139,6 +132,7 @@ def _shape(
         ports=tuple(p for p in ports if p.name),
         host_network=flag(spec, "hostNetwork", path),
         template=template,
+        account=string(spec, "serviceAccountName", path) or "default",
     )
 
 

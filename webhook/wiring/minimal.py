@@ -5,6 +5,7 @@ command lines, ConfigMaps) only hosts and ports remain, as hints; of annotations
 info in URLs.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -19,6 +20,7 @@ from webhook.model.dependency import Malformed as Unclear
 from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse, Mention
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, PREFIX
+from webhook.wire.agents import CONTAINERS, NODE_ARGUMENTS, arguments_of, command_of, image_of, variables_of
 from webhook.wire.objects import Projected, kind_of
 
 Raw = Mapping[str, Any]
@@ -28,7 +30,6 @@ T = TypeVar("T")
 
 _USER_INFO: Final = re.compile(r"://\S*@")
 _AUTHORITY: Final = re.compile(r"(?P<scheme>[^:/]+:(?:[^:/]+:)?//)(?P<authority>[^/?#\\;\s]*)")
-_ENFORCING: Final = "--enable-network-policy"  # the one argument that tells who enforces policy
 _MAY_BE_SECRET: Final = frozenset({"headers", "headerMatches", "secret"})  # of Cilium's HTTP rules; no packet has them
 
 
@@ -94,11 +95,17 @@ def _safe(item: str) -> str:
     return bare if parse(bare) == meant else shown(item)
 
 
-def _flags(words: object) -> list[str]:
-    """Return the arguments of a CNI's agent that say whether it enforces policy."""
-    if not isinstance(words, list):
-        return []
-    return [word for word in words if isinstance(word, str) and word.startswith(_ENFORCING)]
+def _agent(name: object) -> str | None:
+    """Return the name of a container that tells who enforces policy."""
+    return name if isinstance(name, str) and name in CONTAINERS else None
+
+
+def _told_by_nodes(annotations: object) -> Record:
+    """Return the command lines of a node's distribution, without what does not tell who enforces policy."""
+    if not isinstance(annotations, Mapping):
+        return {}
+    lines = {key: command_of(annotations.get(key)) for key in NODE_ARGUMENTS.values()}
+    return {key: json.dumps(words) for key, words in lines.items() if words}
 
 
 def _without_headers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -121,7 +128,7 @@ _META: Final = {
     "deletionTimestamp": None,
 }
 _PORT: Final[Form] = dict.fromkeys(("name", "port", "protocol", "targetPort", "containerPort"))
-_CONTAINER: Final[Form] = {"ports": _PORT, "restartPolicy": None}
+_CONTAINER: Final[dict[str, Form]] = {"ports": _PORT, "restartPolicy": None}
 _POD_SPEC: Final = {
     **dict.fromkeys(("nodeName", "hostNetwork", "dnsPolicy", "serviceAccountName", "subdomain")),
     "containers": _CONTAINER,
@@ -149,7 +156,7 @@ _FOREIGN: Final[dict[str, Form]] = {
 _FORMS: Final[dict[str, dict[str, Form]]] = {
     "Namespace": {"metadata": {"name": None, "labels": None}},
     "Node": {
-        "metadata": {"name": None, "labels": None},
+        "metadata": {"name": None, "labels": None, "annotations": _told_by_nodes},
         "spec": {"podCIDR": None, "podCIDRs": None},
         "status": {"addresses": {"type": None, "address": None}},
     },
@@ -176,7 +183,10 @@ _FORMS: Final[dict[str, dict[str, Form]]] = {
     "ConfigMap": {"metadata": _NAME},
     "NetworkPolicy": {"metadata": {**_NAME, "annotations": _ours}, "spec": None},
     "CronJob": {"metadata": _META, "spec": {"jobTemplate": {"spec": {"template": _template(_CONTAINER)}}}},
-    "DaemonSet": _workload({"ports": _PORT, "restartPolicy": None, "args": _flags}),
+    "DaemonSet": {
+        **_workload({"name": _agent, "image": image_of, "args": arguments_of, "env": variables_of, **_CONTAINER}),
+        "status": {"desiredNumberScheduled": None, "numberReady": None},
+    },
     **dict.fromkeys(("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"), _workload()),
 }
 
