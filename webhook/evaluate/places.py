@@ -76,10 +76,10 @@ def serves(
     if service is None:
         return Truth.NO if view.complete else Truth.MAYBE
     wanted = set(_addresses(view, other, family))
-    listed = list(view.endpoints(service))
+    listed = view.serving(service)
     if wanted and listed:
-        numbers = {number for address, number, _ in listed if address in wanted}
-        return _asked(peer, numbers, port) if numbers else Truth.NO
+        ports = {port for address in wanted for port in listed.get(address, ())}
+        return _asked(peer, ports, port) if wanted & listed.keys() else Truth.NO
     return _selected(service, peer, other, port)
 
 
@@ -94,7 +94,7 @@ def _addresses(view: View, other: End, family: Family | None) -> Iterator[Addres
     yield from (a for a in own if family in (None, a.family))
 
 
-def _asked(peer: ServicePeer, numbers: set[int | None], port: tuple[Protocol, int] | None) -> Truth:
+def _asked(peer: ServicePeer, ports: set[tuple[Protocol, int | None]], port: tuple[Protocol, int] | None) -> Truth:
     if not peer.by_port:
         return Truth.YES
     return Truth.MAYBE if port is None else Truth.of(None in numbers or port[1] in numbers)

@@ -59,7 +59,7 @@ def _placed(
         by_address=any(isinstance(m, BlockPeer) for e in entries for m in e.matches or ()),
         unclear=unclear,
         tier=dialect.network_policies,
-        rank=dialect.rank,
+        rank=(*dialect.rank, *(tie.format(namespace=policy.namespace, name=policy.ref.name) for tie in dialect.ties)),
     )
 
 

@@ -36,7 +36,8 @@ class Unseen(Struct, frozen=True):
 class Dialect(Struct, frozen=True):
     """How one enforcer reads policies.
 
-    `network_policies`, `rank`: where NetworkPolicy stands. `closing`: the tier at whose end the pods are denied that a
+    `network_policies`, `rank`: where NetworkPolicy stands; `ties`: what follows in its rank where others may share it,
+    as templates of `{namespace}` and `{name}`. `closing`: the tier at whose end the pods are denied that a
     NetworkPolicy isolates; None: at the end of its own. `admin`, `baseline`: the tiers of cluster-wide policies.
     `deny_first`: of cluster-wide policies of one priority a denial wins; else they have no order.
     `by_name`: they are ordered by name. `blocks_hold_pods`, `blocks_hold_nodes`: whether an address block holds the
@@ -57,6 +58,7 @@ class Dialect(Struct, frozen=True):
     admin: Tier = ADMIN
     baseline: Tier = BASELINE
     deny_first: bool = False
+    ties: tuple[str, ...] = ()
     by_name: bool = False
     blocks_hold_pods: Truth = Truth.YES
     blocks_hold_nodes: Truth = Truth.YES

@@ -43,3 +43,4 @@ class NamedPort(Struct, frozen=True, order=True, gc=False):
 
 
 PortMatch = PortRange | NamedPort
+Served = frozenset[tuple[Protocol, int | None]]  # the ports of an endpoint; None: every port of the protocol

@@ -11,6 +11,7 @@ from webhook.model.hints import ConfigMap
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
+from webhook.model.ports import Served
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Isolation, Rank, Tier, position
@@ -181,6 +182,10 @@ class Overlay:
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return the listed endpoints of a Service."""
         return self._base.endpoints(service)
+
+    def serving(self, service: Service) -> Mapping[Address, Served]:
+        """Return on which ports each listed endpoint serves (None: every one), ready or not."""
+        return self._base.serving(service)
 
     def pod_at(self, address: Address) -> Pod | None:
         """Return the pod that has an address of its own."""

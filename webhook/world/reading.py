@@ -11,6 +11,7 @@ from webhook.model.hints import ConfigMap
 from webhook.model.labels import Labels
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
+from webhook.model.ports import Served
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Enforcer, Settings
 from webhook.model.tier import Isolation
@@ -182,6 +183,10 @@ class Reading:
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return (address, port or None, port name) of a Service's listed endpoints."""
         return self._services.endpoints(service)
+
+    def serving(self, service: Service) -> Mapping[Address, Served]:
+        """Return on which ports each listed endpoint serves (None: every one), ready or not."""
+        return self._services.serving(service)
 
     def pod_at(self, address: Address) -> Pod | None:
         """Return the pod that has an address of its own."""

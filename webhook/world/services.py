@@ -1,9 +1,10 @@
 """Services and their listed endpoints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from webhook.model.addresses import Address, Family
 from webhook.model.objects import EndpointSlice, Service
+from webhook.model.ports import Served
 from webhook.world.index import Sparse, discard
 
 Key = tuple[str, str]  # namespace, name
@@ -20,6 +21,7 @@ class Services:
         self._by_outside: ByAddress = Sparse()
         self._slices: dict[Key, dict[str, EndpointSlice]] = {}
         self._service_of: dict[Key, str] = {}
+        self._serving: dict[Key, dict[Address, Served]] = {}  # of the Services that were asked for
         self._families: dict[Family, int] = {4: 0, 6: 0}
 
     def put(self, service: Service) -> None:
@@ -65,12 +67,14 @@ class Services:
         self.drop_slice(piece.namespace, piece.name)
         self._slices.setdefault((piece.namespace, piece.service), {})[piece.name] = piece
         self._service_of[piece.namespace, piece.name] = piece.service
+        self._serving.pop((piece.namespace, piece.service), None)
 
     def drop_slice(self, namespace: str, name: str) -> None:
         """Remove an EndpointSlice, if it is here."""
         service = self._service_of.pop((namespace, name), None)
         if service is not None:
             discard(self._slices, (namespace, service), name)
+            self._serving.pop((namespace, service), None)
 
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return (address, port or None, port name) for each endpoint of each slice, sorted."""
@@ -81,6 +85,18 @@ class Services:
                 key=lambda e: (e[0], e[1] or 0, e[2]),
             )
         )
+
+    def serving(self, service: Service) -> Mapping[Address, Served]:
+        """Return on which ports each endpoint serves, those that are not ready included."""
+        key = (service.namespace, service.name)
+        found = self._serving.get(key)
+        if found is None:
+            found = self._serving[key] = {}
+            for piece in self._slices.get(key, {}).values():
+                ports = frozenset((port.protocol, port.number) for port in piece.ports)
+                for address in (*piece.addresses, *piece.unready):
+                    found[address] = found.get(address, frozenset()) | ports
+        return found
 
     def families(self) -> tuple[Family, ...]:
         """Return the address families that cluster addresses have."""

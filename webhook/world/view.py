@@ -14,6 +14,7 @@ from webhook.model.hints import ConfigMap
 from webhook.model.labels import Labels
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
+from webhook.model.ports import Served
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Isolation
@@ -112,6 +113,9 @@ class View(Protocol):
 
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return (address, port or None, port name) of the listed endpoints."""
+
+    def serving(self, service: Service) -> Mapping[Address, Served]:
+        """Return on which ports each listed endpoint serves (None: every one), ready or not."""
 
     def pod_at(self, address: Address) -> Pod | None:
         """Return the pod that has an address of its own."""

@@ -1,0 +1,24 @@
+"""Calico (`projectcalico.org/v3`, stored as `crd.projectcalico.org/v1`): NetworkPolicy and GlobalNetworkPolicy.
+
+Ordered rules in ordered tiers, among which Kubernetes' NetworkPolicies stand, too. Staged kinds are never enforced,
+and so not read.
+Source: the API types' comments (`projectcalico/api`), `projectcalico/calico` (felix, libcalico-go), and what Felix
+3.32.1 does to packets (tests/conformance/calico.jsonl.xz).
+"""
+
+from typing import Final
+
+from webhook.families.calico.dialects import DIALECTS
+from webhook.families.calico.kinds import POLICIES, REFERENCES, WIDE
+from webhook.families.calico.policies import compile_policy, scope
+from webhook.families.family import Family
+
+FAMILY: Final = Family(
+    "calico",
+    policies=frozenset(POLICIES),
+    compile=compile_policy,
+    scope=scope,
+    references=frozenset(REFERENCES),
+    wide=frozenset(WIDE),
+    dialects=DIALECTS,
+)

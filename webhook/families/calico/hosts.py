@@ -1,0 +1,78 @@
+"""Host endpoints: policies on them may hold up what pods send and receive, and are not evaluated.
+
+Source: `tigera/docs` reference/host-endpoints, `projectcalico/calico` felix/rules.
+"""
+
+from collections.abc import Iterator
+from math import inf
+from typing import Final
+
+from webhook.families.calico.kinds import FELIX, HOSTS
+from webhook.families.calico.versions import TO_HOST, flags
+from webhook.families.surroundings import Surroundings
+from webhook.model.expression import Expression, holds
+from webhook.model.foreign import Foreign
+from webhook.model.policy import Direction
+from webhook.model.tier import Action, Entry, Isolation, Place, PlacePeer, Tier, piece
+from webhook.model.truth import Truth
+from webhook.wire.shapes import Malformed, Raw, flag, mapping, string, strings
+
+_FIRST: Final = Tier(-inf, "host endpoints")
+_NODES: Final = (PlacePeer(Place.OWN_NODE), PlacePeer(Place.OTHER_NODE))
+_ON_THE_WAY: Final = ("applyOnForward", "preDNAT", "doNotTrack")
+_ALLOWING: Final = "projectcalico-default-allow"  # the profile of host endpoints that Calico makes for nodes
+_PER_NODE: Final = "node."
+_ACTIONS: Final = {"accept": Truth.YES, "drop": Truth.NO}
+
+
+def guards(policy: Foreign, spec: Raw, subject: Expression, surroundings: Surroundings) -> Iterator[Isolation]:
+    """Yield what a cluster-wide policy may do to packets of pods where it selects host endpoints."""
+    endpoint = _selected(subject, surroundings)
+    if endpoint is None:
+        return
+    whole = any(flag(spec, key, "spec") for key in _ON_THE_WAY)
+    reason = f"also selects host endpoint `{endpoint}`, and what it does to packets there is not evaluated"
+    entry = Entry(policy.ref, None if whole else _NODES, action=Action.DENY, conditional=reason)
+    for direction in Direction:
+        yield piece(policy.ref, direction, (entry,), _FIRST, standing="host endpoints")
+
+
+def _selected(subject: Expression, surroundings: Surroundings) -> str | None:
+    """Return a host endpoint that a policy selects: by its own labels, for it has no others."""
+    for one in surroundings.all(*HOSTS):
+        if holds(subject, lambda _space, key, labels=one.labels: labels.get(key)) is Truth.YES:  # type: ignore[misc]
+            return one.ref.name
+    return None
+
+
+def to_own_node(surroundings: Surroundings) -> Truth:
+    """Say whether a pod's packets get to its own node once policy let them out: defaultEndpointToHostAction.
+
+    The environment of the DaemonSet wins over FelixConfiguration, that of a node over that of all
+    (felix/config/config_params.go).
+    """
+    told = {flag.removeprefix(TO_HOST) for flag in flags(surroundings) if flag.startswith(TO_HOST)}
+    found = {_ACTIONS.get(word.lower(), Truth.MAYBE) for word in told or _configured(surroundings)}
+    sure = found.pop() if len(found) == 1 else Truth.MAYBE
+    return min(sure, Truth.MAYBE) if any(map(_closes, surroundings.all(*HOSTS))) else sure
+
+
+def _configured(surroundings: Surroundings) -> set[str]:
+    every = {one.ref.name: _action(one) for one in surroundings.all(*FELIX)}
+    of_nodes = {action for name, action in every.items() if name.startswith(_PER_NODE) and action}
+    return {every.get("default") or "drop", *of_nodes}
+
+
+def _action(one: Foreign) -> str:
+    try:
+        return string(mapping(one.spec, "spec", ""), "defaultEndpointToHostAction", "spec").lower()
+    except Malformed:
+        return "not readable"
+
+
+def _closes(endpoint: Foreign) -> bool:
+    """Say whether a host endpoint without a policy lets nothing through."""
+    try:
+        return _ALLOWING not in strings(mapping(endpoint.spec, "spec", ""), "profiles", "spec")
+    except Malformed:
+        return True

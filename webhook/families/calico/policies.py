@@ -1,0 +1,158 @@
+"""NetworkPolicy and GlobalNetworkPolicy -> pieces.
+
+Source: `projectcalico/api` pkg/apis/projectcalico/v3, `projectcalico/calico` libcalico-go/lib/backend/syncersv1.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.families.calico.hosts import guards
+from webhook.families.calico.kinds import GLOBAL, STORED, Doubtful, doubt
+from webhook.families.calico.labels import OF_ACCOUNTS, OF_SUBJECTS, of_pods, selecting, subjects
+from webhook.families.calico.logic import conjunction
+from webhook.families.calico.rules import Context, compile_rule
+from webhook.families.calico.tiers import Standing, in_words, order_of, rank, standing, tier_name
+from webhook.families.calico.versions import version
+from webhook.families.family import Compiled
+from webhook.families.surroundings import Surroundings
+from webhook.model.expression import Expression
+from webhook.model.foreign import Foreign
+from webhook.model.policy import Direction
+from webhook.model.tier import Entry, Isolation, piece
+from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, mappings, sequence, shown, strings
+
+_KEYS: Final = frozenset(
+    {"tier", "order", "selector", "types", "ingress", "egress", "serviceAccountSelector", "performanceHints"}
+)
+_GLOBAL_KEYS: Final = _KEYS | {"namespaceSelector", "doNotTrack", "preDNAT", "applyOnForward"}
+_SECTIONS: Final = {Direction.INGRESS: "ingress", Direction.EGRESS: "egress"}
+_MOST_RULES: Final = 1024
+
+
+class _Types(Struct, frozen=True):
+    """The directions that a policy is about, and those that depend on how Calico was set up."""
+
+    sure: frozenset[Direction]
+    perhaps: frozenset[Direction] = frozenset()
+
+
+def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
+    """Return the pieces of a policy; one that Calico cannot read comes to nothing, as there, but problems.
+
+    Raises Doubtful where set-ups of Calico differ, or where what the policy names may not have been read.
+    """
+    problems: list[str] = []
+    try:
+        pieces = tuple(_pieces(policy, surroundings, problems))
+    except Doubtful:
+        raise
+    except Malformed as error:
+        return Compiled((), (f"not in force: {error}",))
+    return Compiled(pieces, tuple(dict.fromkeys(problems)))
+
+
+def scope(policy: Foreign) -> Expression | None:
+    """Return which pods a policy may be about; None: any."""
+    try:
+        return of_pods(_subject(mapping(policy.spec, "spec", "")))
+    except Malformed:
+        return None
+
+
+def _subject(spec: Raw) -> Expression:
+    read = (
+        selecting(spec, "selector", "spec"),
+        selecting(spec, "namespaceSelector", "spec", OF_SUBJECTS),
+        selecting(spec, "serviceAccountSelector", "spec", OF_ACCOUNTS),
+    )
+    return conjunction(part for part in read if part is not None)
+
+
+def _pieces(policy: Foreign, surroundings: Surroundings, problems: list[str]) -> Iterator[Isolation]:
+    spec = mapping(policy.spec, "spec", "")
+    wide = policy.ref.kind == GLOBAL
+    keys = _GLOBAL_KEYS if wide else _KEYS
+    if strange := sorted(str(key) for key in spec if key not in keys):
+        doubt("spec", f"expected {', '.join(sorted(keys))}, not {shown(strange[0])}, which a newer Calico may have")
+    running = version(surroundings)
+    subject, order = _subject(spec), order_of(spec)
+    tier = standing(tier_name(policy, spec, running), running, surroundings, problems)
+    place = rank(policy, tier.tier.name, order, running)
+    context = Context(policy.ref, policy.namespace, surroundings, running, problems)
+    sections = {direction: tuple(_entries(context, direction, spec)) for direction in _SECTIONS}
+    types = _types(policy, spec)
+    if wide:
+        yield from guards(policy, spec, subject, surroundings)
+        if flag(spec, "doNotTrack", "spec") or flag(spec, "preDNAT", "spec"):
+            return
+    whose = _Whose(policy, subject, tier, in_words(tier.tier, order))
+    for direction, entries in sections.items():
+        if direction in types.sure:
+            yield whose.piece(direction, entries, place)
+        elif direction in types.perhaps:
+            yield whose.piece(
+                direction, (), place, "`types` is missing, and set-ups of Calico count empty rules differently"
+            )
+
+
+class _Whose(Struct, frozen=True):
+    policy: Foreign
+    subject: Expression
+    tier: Standing
+    words: str
+
+    def piece(
+        self,
+        direction: Direction,
+        entries: tuple[Entry, ...],
+        place: tuple[float | str, ...],
+        unclear: str | None = None,
+    ) -> Isolation:
+        pods, scoped = subjects(self.subject)
+        return piece(
+            self.policy.ref,
+            direction,
+            entries,
+            self.tier.tier,
+            place,
+            namespace=self.policy.namespace or "",
+            subject=pods,
+            scope=scoped,
+            isolates=self.tier.closes,
+            unclear=unclear,
+            standing=self.words,
+        )
+
+
+def _entries(context: Context, direction: Direction, spec: Raw) -> Iterator[Entry]:
+    key = _SECTIONS[direction]
+    rules = mappings(spec, key, "spec")
+    if len(rules) > _MOST_RULES:
+        fail(f"spec.{key}", f"expected at most {_MOST_RULES} rules, not {len(rules)}")
+    for index, raw in enumerate(rules):
+        yield from compile_rule(context, direction, index, raw, f"spec.{key}[{index}]")
+
+
+def _types(policy: Foreign, spec: Raw) -> _Types:
+    """Return `types`, or what stands for it: as API servers default it, or Felix where nothing did."""
+    words = strings(spec, "types", "spec")
+    for index, word in enumerate(words):
+        if word not in _SECTIONS:
+            fail(f"spec.types[{index}]", f"expected Ingress or Egress, not {shown(word)}")
+    if words:
+        return _Types(frozenset(map(Direction, words)))
+    if spec.get("types") is not None:
+        fail("spec.types", "expected Ingress or Egress, or no `types`")
+    if policy.group == STORED:
+        return _Types(frozenset(Direction))
+    filled = _defaults(*(bool(sequence(spec, key, "spec")) for key in ("ingress", "egress")))
+    present = _defaults(*(spec.get(key) is not None for key in ("ingress", "egress")))
+    return _Types(filled & present, filled ^ present)
+
+
+def _defaults(ingress: bool, egress: bool) -> frozenset[Direction]:  # noqa: FBT001 - whether a section counts
+    if not egress:
+        return frozenset({Direction.INGRESS})
+    return frozenset(Direction) if ingress else frozenset({Direction.EGRESS})

@@ -1,0 +1,166 @@
+"""Calico's selector language -> Expression.
+
+    expression := conjunction ("||" conjunction)*
+    conjunction := operand ("&&" operand)*
+    operand := "!"* ( "(" expression ")" | "has(" label ")" | "all()" | "global()" | label comparison )
+    comparison := ("==" | "!=" | "contains" | "starts with" | "ends with") text | ("in" | "not in" | "notin") set
+    set := "{" [ text ("," text)* [","] ] "}"
+
+Source: `projectcalico/calico` libcalico-go/lib/selector/parser. Parentheses are kept on a list of our own, so that no
+text, however deep, exhausts the stack.
+"""
+
+from functools import lru_cache
+from typing import Final, NoReturn
+
+from msgspec import Struct
+
+from webhook.families.calico.logic import conjunction, disjunction, negation
+from webhook.families.calico.tokens import SelectorError, Token, tokens
+from webhook.model.expression import ALWAYS, NEVER, Expression, Space, Term, Test
+
+_REMEMBERED: Final = 8192  # texts: policies are compiled again and again, and say the same
+_WITH_TEXT: Final = {
+    "==": Test.IN,
+    "!=": Test.NOT_IN,
+    "contains": Test.CONTAINS,
+    "starts with": Test.STARTS_WITH,
+    "ends with": Test.ENDS_WITH,
+}
+_WITH_SET: Final = {"in": Test.IN, "not in": Test.NOT_IN}
+
+
+class Reading(Struct, frozen=True):
+    """What a selector is about. `prefix`: of every label; `everything`, `globally`: what all() and global() mean."""
+
+    prefix: str = ""
+    everything: Expression = ALWAYS
+    globally: Expression = ALWAYS
+
+
+PLAIN: Final = Reading()
+
+
+class _Open(Struct):
+    """An expression whose end has not come."""
+
+    negated: bool  # what is to be done with it when it has
+    done: list[Expression]
+    operands: list[Expression]
+
+    def closed(self) -> Expression:
+        """Return the whole of it."""
+        return disjunction([*self.done, conjunction(self.operands)])
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def parse(text: str, reading: Reading = PLAIN) -> Expression:
+    """Return what `text` selects, as terms on labels (Space.POD) as they are written. Raises SelectorError."""
+    parser = _Parser(text, reading)
+    return reading.everything if parser.empty else parser.parsed()
+
+
+class _Parser:
+    def __init__(self, text: str, reading: Reading) -> None:
+        self._text = text
+        self._words = tokens(text)
+        self._word = next(self._words)  # the one to be understood
+        self._reading = reading
+        self._stack = [_Open(negated=False, done=[], operands=[])]
+
+    @property
+    def empty(self) -> bool:
+        return self._word.kind == "end"
+
+    def parsed(self) -> Expression:
+        while True:
+            self._operand()
+            if not self._joined():
+                return self._stack[0].closed()
+
+    def _operand(self) -> None:
+        """Read the next operand, past all the parentheses that open before it."""
+        while True:
+            negated = False
+            while self._met("!"):
+                negated = not negated
+            if not self._met("("):
+                break
+            self._stack.append(_Open(negated=negated, done=[], operands=[]))
+        self._add(self._simple(), negated=negated)
+
+    def _add(self, found: Expression, *, negated: bool) -> None:
+        self._stack[-1].operands.append(negation(found) if negated else found)
+
+    def _joined(self) -> bool:
+        """Read what may follow an operand; say whether another one does."""
+        while len(self._stack) > 1 and self._met(")"):
+            inner = self._stack.pop()
+            self._add(inner.closed(), negated=inner.negated)
+        here = self._stack[-1]
+        if self._met("&&"):
+            return True
+        if self._met("||"):
+            here.done.append(conjunction(here.operands))
+            here.operands = []
+            return True
+        if len(self._stack) > 1 or not self.empty:
+            self._fail("&&, || or )" if len(self._stack) > 1 else "&&, || or the end")
+        return False
+
+    def _simple(self) -> Expression:
+        word = self._word
+        if self._met("has"):
+            return self._term(word, Test.HAS, frozenset())
+        if self._met("all"):
+            return self._reading.everything
+        if self._met("global"):
+            return self._reading.globally
+        return self._comparison(word) if self._met("label") else self._fail("a label, has(label), all(), global() or (")
+
+    def _term(self, label: Token, test: Test, values: frozenset[str]) -> Expression:
+        return Term(Space.POD, self._reading.prefix + label.value, test, values)
+
+    def _comparison(self, label: Token) -> Expression:
+        operator = self._word.kind
+        if operator in _WITH_TEXT:
+            self._advance()
+            return self._term(label, _WITH_TEXT[operator], frozenset((self._literal(),)))
+        if operator not in _WITH_SET:
+            return self._fail("an operator behind a label")
+        self._advance()
+        values = self._set()
+        if not values:
+            return NEVER if operator == "in" else ALWAYS
+        return self._term(label, _WITH_SET[operator], values)
+
+    def _literal(self) -> str:
+        word = self._word
+        if not self._met("text"):
+            self._fail("a text in quotes")
+        return word.value
+
+    def _set(self) -> frozenset[str]:
+        if not self._met("{"):
+            self._fail("a set in braces")
+        values = []
+        while self._word.kind == "text":
+            values.append(self._literal())
+            if not self._met(","):
+                break
+        if not self._met("}"):
+            self._fail(", or }" if values else "a text in quotes, or }")
+        return frozenset(values)
+
+    def _met(self, kind: str) -> bool:
+        """Say whether the next word is of `kind`, and go past it if so."""
+        if self._word.kind != kind:
+            return False
+        self._advance()
+        return True
+
+    def _advance(self) -> None:
+        self._word = next(self._words)
+
+    def _fail(self, expected: str) -> NoReturn:
+        raise SelectorError(expected, self._text, self._word.place)

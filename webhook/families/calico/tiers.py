@@ -1,0 +1,107 @@
+"""Tiers, and where policies stand in them.
+
+Source: `projectcalico/calico` felix/calc/policy_sorter.go, policy_resolver.go; api/pkg/apis/projectcalico/v3/tier.go.
+"""
+
+from math import inf
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.families.calico.kinds import STORED, TIERS, doubt
+from webhook.families.calico.versions import FIRST_API, SECOND_API, TIES_BY_NAME, Version
+from webhook.families.surroundings import Surroundings
+from webhook.model.foreign import Foreign
+from webhook.model.tier import Rank, Tier
+from webhook.wire.shapes import Malformed, Raw, fail, mapping, shown, string
+
+DEFAULT: Final = Tier(1_000_000, "default")
+ADMIN: Final = Tier(1000, "kube-admin")
+BASELINE: Final = Tier(10_000_000, "kube-baseline")
+FIRST_ADMIN: Final = Tier(1000, "adminnetworkpolicy")
+FIRST_BASELINE: Final = Tier(10_000_000, "baselineadminnetworkpolicy")
+_BUILT_IN: Final = {SECOND_API: (ADMIN, BASELINE), FIRST_API: (FIRST_ADMIN, FIRST_BASELINE)}
+OF_KUBERNETES: Final = 1000.0  # the order of Kubernetes' own NetworkPolicies in tier `default`
+
+
+class Standing(Struct, frozen=True):
+    """A tier, and whether pods are denied at its end."""
+
+    tier: Tier
+    closes: bool
+
+
+def admin_tiers(running: Version) -> tuple[Tier, Tier]:
+    """Return the tiers of the cluster-wide policies of Kubernetes, before and after NetworkPolicy."""
+    return next((found for since, found in _BUILT_IN.items() if running >= since), (ADMIN, BASELINE))
+
+
+def standing(name: str, running: Version, surroundings: Surroundings, problems: list[str]) -> Standing:
+    """Return the tier `name`. One that does not exist comes last, and closes.
+
+    Raises Doubtful where tiers may not have been read: `default` always exists.
+    """
+    if name == DEFAULT.name:
+        return Standing(DEFAULT, closes=True)
+    every = {one.ref.name: one for one in surroundings.all(*reversed(TIERS))}
+    if (found := every.get(name)) is not None:
+        try:
+            return _read(found)
+        except Malformed as error:
+            problems.append(f"Tier `{name}`: {error}")
+    elif (built_in := {tier.name: tier for tier in admin_tiers(running)}.get(name)) is not None:
+        return Standing(built_in, closes=False)
+    elif DEFAULT.name not in every:
+        doubt("spec.tier", f"expected a tier that is known, not {shown(name)}")
+    return Standing(Tier(inf, name), closes=True)
+
+
+def _read(found: Foreign) -> Standing:
+    spec = mapping(found.spec, "spec", "")
+    action = string(spec, "defaultAction", "spec") or "Deny"
+    if action not in ("Deny", "Pass"):
+        fail("spec.defaultAction", f"expected Deny or Pass, not {shown(action)}")
+    order = order_of(spec)
+    return Standing(Tier(DEFAULT.order if order is None else order, found.ref.name), closes=action == "Deny")
+
+
+def order_of(spec: Raw) -> float | None:
+    """Read `order`; None where there is none. Raises Malformed."""
+    value = spec.get("order")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        fail("spec.order", f"expected a number, not {shown(value)}")
+    return float(value)
+
+
+def tier_name(policy: Foreign, spec: Raw, running: Version) -> str:
+    """Return the tier that a policy names; older Calicos kept it in the stored object's name. Raises Malformed."""
+    found = string(spec, "tier", "spec")
+    if found:
+        return found
+    prefix, dot, _ = policy.ref.name.partition(".")
+    told = dot and policy.group == STORED and running < TIES_BY_NAME
+    return prefix if told else DEFAULT.name
+
+
+def rank(policy: Foreign, tier: str, order: float | None, running: Version) -> Rank:
+    """Return the place of a policy in its tier: by order, those without one last, then by name."""
+    first, namespace, name = inf if order is None else order, policy.namespace or "", policy.ref.name
+    if running >= TIES_BY_NAME:
+        return first, name, namespace, policy.ref.kind
+    stored = name if name.startswith(f"{tier}.") else f"{tier}.{name}"
+    return first, f"{namespace}/{stored}" if namespace else stored
+
+
+def ties_of_kubernetes(running: Version) -> tuple[str, ...]:
+    """Return what follows OF_KUBERNETES in the rank of a NetworkPolicy, as templates of its namespace and name."""
+    if running >= TIES_BY_NAME:
+        return "{name}", "{namespace}", "KubernetesNetworkPolicy"
+    return ("{namespace}/knp.default.{name}",)
+
+
+def in_words(tier: Tier, order: float | None) -> str:
+    """Return the place of a policy in a person's words."""
+    place = "last" if order is None else f"order {order:g}"
+    return f"tier {tier.name}, {place}"
