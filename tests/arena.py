@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, cast
 
-from tests.spec import netpol
+from tests.spec import netpol, tiers
 from webhook.evaluate import Outside, PodEnd, ends_of_pod, judge_outside, judge_pair, judge_side
 from webhook.explain import explain
+from webhook.families import project
 from webhook.model.addresses import Family, parse_address
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction
@@ -14,7 +15,6 @@ from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.model.verdict import OPEN, Side, Verdict
-from webhook.families import project
 from webhook.world import World
 from webhook.world.changes import Put
 
@@ -83,3 +83,12 @@ class Arena:
             self.objects, self.pods.get(source, source), self.pods.get(target, target), family, protocol, port
         )
         return answer["egress"] and answer["ingress"], answer["egress"], answer["ingress"]
+
+    def judge_tiers(
+        self, source: str, target: str, family: int, protocol: str, port: int
+    ) -> tuple[bool | None, bool | None, bool | None]:
+        """Ask the judge of tiers the same; None where the API leaves it open."""
+        ends = (self.pods.get(source, source), self.pods.get(target, target))
+        answer = tiers.decide(self.objects, *ends, family, protocol, port)
+        sides = answer["egress"], answer["ingress"]
+        return False if False in sides else None if None in sides else True, *sides

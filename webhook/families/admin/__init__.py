@@ -6,6 +6,7 @@ asked.
 Source: the API types' comments (`kubernetes-sigs/network-policy-api`, apis).
 """
 
+from functools import partial
 from typing import Final
 
 from webhook.families.admin.dialects import DIALECTS
@@ -45,12 +46,9 @@ def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
         entries: list[Entry] = []
         for index, raw in enumerate(mappings(spec, key, "spec")):
             entries += entries_of(terms, policy.ref.at(index), raw, f"spec.{key}[{index}]", peers_key, problems)
-        pieces += [
-            piece(
-                policy.ref, direction, part, terms.tier, rank, subject=pods, scope=namespaces, standing=terms.standing
-            )
-            for rank, part in _places(terms, policy.ref.name, entries)
-        ]
+        made = partial(piece, subject=pods, scope=namespaces, standing=terms.standing, lane=terms.lane)
+        places = _places(terms, policy.ref.name, entries)
+        pieces += [made(policy.ref, direction, part, terms.tier, rank) for rank, part in places]
     return Compiled(tuple(pieces), tuple(problems))
 
 
