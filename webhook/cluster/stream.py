@@ -48,10 +48,11 @@ async def watch(reading: Reading, version: str, *, seconds: int, silence: float)
     }
     accept = BARE if reading.bare else WHOLE
     async with reading.connection.stream(reading.where.path, query, silence, accept) as chunks:
-        yield _events(chunks, reading)
+        yield events(chunks, reading)
 
 
-async def _events(chunks: AsyncIterator[bytes], reading: Reading) -> AsyncIterator[Event]:
+async def events(chunks: AsyncIterator[bytes], reading: Reading) -> AsyncIterator[Event]:
+    """Yield what is said in chunks of any size. Raises as `watch` does, and what the chunks raise."""
     async for line in _lines(chunks):
         if line.strip():
             yield _event(line, reading)

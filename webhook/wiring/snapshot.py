@@ -31,6 +31,7 @@ State = Literal["ok", "forbidden", "absent"]
 _GZIP: Final = b"\x1f\x8b"
 _PLAIN: Final = b'"format":"netpol-preflight/'  # of one that somebody unpacked
 _HEAD: Final = 4_096
+_PIECE: Final = 1 << 20
 NETWORK_POLICY: Final = "NetworkPolicy.networking.k8s.io"
 UNNEEDED: Final = frozenset({"Node", "ConfigMap"})  # without them nothing is judged wrong, only less is known
 
@@ -123,12 +124,20 @@ def _unzipped(file: IO[bytes]) -> bytes:
     start = file.read(len(_GZIP))
     file.seek(0)
     try:
-        data = gzip.GzipFile(fileobj=file).read(LARGEST + 1) if start == _GZIP else file.read(LARGEST + 1)
+        return _limited(gzip.GzipFile(fileobj=file) if start == _GZIP else file)
     except (OSError, EOFError, zlib.error) as error:
         raise NotASnapshot(f"it cannot be unpacked: {_shown(str(error))}") from error
-    if len(data) > LARGEST:
-        _refuse(f"it holds more than {LARGEST >> 20} MiB")
-    return data
+
+
+def _limited(file: IO[bytes] | gzip.GzipFile) -> bytes:
+    """Read in pieces: whoever asks for all that may come is given room for it at once."""
+    parts, size = list[bytes](), 0
+    while piece := file.read(_PIECE):
+        parts.append(piece)
+        size += len(piece)
+        if size > LARGEST:
+            _refuse(f"it holds more than {LARGEST >> 20} MiB")
+    return b"".join(parts)
 
 
 def _refuse(why: str) -> NoReturn:
