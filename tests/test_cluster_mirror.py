@@ -1,7 +1,9 @@
 """What the API server says becomes the world: in batches, the last word of an object counts, reviews come between."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+
+import pytest
 
 from tests.fakes import pod
 from tests.watching import PODS, run
@@ -12,7 +14,7 @@ from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.settings import DEFAULTS
 from webhook.wiring.mirror import BATCH_SECONDS, Mirror
-from webhook.world import World
+from webhook.world import Change, Put, World
 
 HERE = Collection(PODS)
 MANY = 30_000  # events: many pieces on a fast machine too
@@ -149,6 +151,33 @@ def test_reviews_come_between_the_pieces_of_a_great_batch() -> None:
         assert len([count for count in set(seen) if 0 < count < MANY]) > 3
 
     told(scenario)
+
+
+class Brittle(World):
+    """A world that cannot take one pod."""
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            if isinstance(change, Put) and getattr(change.value, "name", "") == "odd":
+                raise RuntimeError("it does not fit")
+            super().apply((change,))
+
+
+def test_our_own_mistake_with_one_object_is_told_and_the_others_are_followed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        it = Mirror(Brittle(DEFAULTS, complete=True))
+        listed(it, named("a"), named("odd"), named("b"))
+        assert names(it) == ["a", "b"]
+        for name in ("c", "odd", "d"):
+            it.event(HERE, "ADDED", named(name))
+        await settled(it)
+        assert names(it) == ["a", "b", "c", "d"]
+        assert it.spoiled == "internal error with Pod ns/odd"
+
+    run(scenario())
+    assert "RuntimeError: it does not fit" in caplog.text
 
 
 CILIUM = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes import (
     Answer,
+    RecordingSink,
     ScriptedApi,
     body,
     bookmark,
@@ -25,7 +26,9 @@ from tests.fakes import (
 from tests.watching import PODS, POLICIES, names, run, watched
 from webhook.cluster.client import connect
 from webhook.cluster.errors import GarbledError
+from webhook.cluster.kinds import Collection, Raw
 from webhook.cluster.state import Listing, Live, Phase
+from webhook.cluster.stream import EventType
 from webhook.cluster.watch import RESUMES, Pace
 
 
@@ -289,6 +292,33 @@ def test_a_silent_watch_is_asked_for_again_from_where_it_stopped(tmp_path: Path)
             assert it.sink.troubles == []
 
     run(scenario())
+
+
+class Clumsy(RecordingSink):
+    """A sink that trips over one object, once."""
+
+    tripped = False
+
+    def event(self, where: Collection, event_type: EventType, raw: Raw, /) -> None:
+        if raw["metadata"]["name"] == "odd" and not self.tripped:
+            self.tripped = True
+            raise RuntimeError("tripped")
+        super().event(where, event_type, raw)
+
+
+def test_our_own_mistake_with_one_object_is_told_and_everything_is_listed_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        lists = (page(pod("a")), page(pod("a"), pod("odd")))
+        watches = (stream(event("ADDED", pod("odd", "2"))),)
+        async with watched(tmp_path, lists=lists, watches=watches, kinds=(PODS, POLICIES), sink=Clumsy()) as it:
+            await it.until(lambda: set(it.sink.world.get("Pod", ())) == {"a", "odd"})
+            assert it.sink.troubles == [("Pod", "internal error, see the log")]
+            await it.until(lambda: it.watcher.state == Live())
+
+    run(scenario())
+    assert "RuntimeError: tripped" in caplog.text
 
 
 # Not yet listed, empty, forbidden, absent

@@ -68,6 +68,7 @@ async def watched(
     families: tuple[tuple[str, str], ...] = (),
     namespaces: tuple[str, ...] = (),
     pace: Pace = QUICK,
+    sink: RecordingSink | None = None,
     prepare: Callable[[ScriptedApi], None] = lambda _: None,
 ) -> AsyncIterator[Watched]:
     """Watch a server that answers the first kind's lists and watches by these scripts."""
@@ -76,7 +77,7 @@ async def watched(
         api.lists(kinds[0], *lists)
         api.watches(kinds[0], *watches)
         async with connect(api.kubeconfig(folder)) as connection:
-            sink = RecordingSink()
+            sink = sink or RecordingSink()
             watcher = Watcher(connection, sink, kinds, families=families, namespaces=namespaces, pace=pace)
             task = asyncio.create_task(watcher.run())
             try:

@@ -1,6 +1,7 @@
 """List, then watch, forever: one collection kept up to date, as client-go's Reflector does."""
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -23,13 +24,14 @@ from webhook.cluster.listing import Reader, Reading
 from webhook.cluster.state import Phase, Standing
 from webhook.cluster.stream import Event, EventType, watch
 
+_log: Final = logging.getLogger(__name__)
 RESUMES: Final = 3  # times a cut watch is taken up again before everything is listed anew
 _SERVER_SECONDS: Final = (240, 480)  # a watch's length is drawn from here, so that the watches do not all end at once
 _TOO_SHORT: Final = 1.0  # seconds: a watch that ends sooner without an event is no watch
 
 
 class Sink(Reader, Protocol):
-    """Who is told. Called on the event loop; must not block, and must not raise: that ends the watcher.
+    """Who is told. Called on the event loop; must not block, and must not raise: that begins the list anew.
 
     INVARIANT: of a collection it hears first one whole list (`begin`, `take`s, `end`), then `event`s, each once and
     in order; after anything that could have lost an event, the list comes again. A list that breaks off ends with
@@ -109,6 +111,9 @@ class Reflector:
                 await self._watch()
             except ClusterError as error:
                 delay = self._after(error)
+            except Exception:  # noqa: BLE001 - logged and told; no object may end the watches of all the others
+                _log.exception("%s: internal error", self.where)
+                delay = self._after(GarbledError("internal error, see the log"))
             else:
                 delay = self._delay(self._reads.pace.most) if self._failures else 0.0
             await asyncio.sleep(delay)

@@ -66,6 +66,8 @@ class Cluster:
 
     def stale(self) -> str | None:
         """Say what the world may be behind in, `pods not heard of for 130 s`; None: it is fresh."""
+        if self._mirror.spoiled:
+            return self._mirror.spoiled
         now = self._clock()
         ages = [(one.age(now) or 0.0, one.where) for one in self._required if required(one.kind)]
         age, where = max(ages, default=(0.0, None))

@@ -38,6 +38,8 @@ class Mirror:
         self.world = world
         self.lists: Counter[str] = Counter()  # lists that were read to their end, by kind
         self.troubles: Counter[str] = Counter()
+        self.spoiled = ""
+        """What our own mistake left half done: from then on the world may be wrong, and nothing is denied by it."""
         self._names: dict[str, Names] = {}
         self._seen: dict[Collection, Names] = {}
         self._gaps = Gaps()
@@ -68,7 +70,7 @@ class Mirror:
             seen.setdefault(key.namespace, set()).add(key.name)
             known.setdefault(key.namespace, set()).add(key.name)
             changes.append(Put(value))
-        self.world.apply(changes)
+        self._apply(changes)
 
     def end(self, where: Collection) -> None:
         """Hear that a list is complete: what was not in it is gone."""
@@ -88,7 +90,7 @@ class Mirror:
     def moved(self, standing: Standing) -> None:
         """Hear that a collection changed its phase."""
         _log.info("%s: %s", standing.where, standing.phase.value)
-        self.world.apply(self._gaps.hear(standing))
+        self._apply(self._gaps.hear(standing))
 
     def trouble(self, where: Collection, reason: str) -> None:
         """Say that a collection cannot be read at the moment."""
@@ -99,7 +101,7 @@ class Mirror:
         """Drop a collection that is not there any more."""
         self.begin(where)
         self.end(where)
-        self.world.apply(self._gaps.forget(where))
+        self._apply(self._gaps.forget(where))
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -137,7 +139,13 @@ class Mirror:
         return [self._pending.pop(key) for key in tuple(islice(self._pending, most))]
 
     def _apply(self, changes: Iterable[Change]) -> None:
-        self.world.apply(changes)
+        for change in changes:
+            try:
+                self.world.apply((change,))
+            except Exception:  # noqa: BLE001 - logged and told; the objects after this one are followed all the same
+                key = key_of(change.value) if isinstance(change, Put) else change
+                self.spoiled = f"internal error with {key.kind} {key.namespace}/{key.name}"
+                _log.exception("%s", self.spoiled)
 
     def _read(self, raw: Raw) -> Projected | None:
         try:
