@@ -1,38 +1,93 @@
 """Which addresses of a block may be dialled: several rules together may cover what none covers alone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum, auto
+
+from msgspec import structs
 
 from webhook.evaluate.ends import Outside, PodEnd
+from webhook.evaluate.hosts import to_node
 from webhook.evaluate.side import doubted, judge_side
 from webhook.model.addresses import Block
-from webhook.model.policy import BlockPeer, Direction
+from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import Protocol
-from webhook.model.tier import Every, Isolation, Match, Neither
+from webhook.model.tier import EndpointPeer, Every, Isolation, Match, Neither, Place, PlacePeer, PodMatch
+from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Side, Verdict, together
 from webhook.world import View
+from webhook.world.view import Selecting
+
+
+class Where(Enum):
+    """Who has the addresses: whoever it is, the world outside without the nodes, or pods that are not known."""
+
+    OUTSIDE = auto()
+    WORLD = auto()
+    PODS = auto()
+
 
 SPLITS = 4_096  # pieces of a block that are judged one by one; beyond it the answer is unknown
 
 
-def judge_coverage(view: View, source: PodEnd, block: Block, protocol: Protocol, port: int) -> Side:
+def judge_coverage(
+    view: View, source: PodEnd, block: Block, protocol: Protocol, port: int, where: Where = Where.OUTSIDE
+) -> Side:
     """Judge every address of `block`: cut it where any rule's block begins or ends, and judge each piece."""
     selecting = view.selecting(source.shape, Direction.EGRESS)
     if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
         return doubt
-    if not selecting:
+    nodes = _apart(view, selecting, block) if where is Where.OUTSIDE else {}
+    if not selecting and not nodes:
         return OPEN
     pieces = cut(block, _edges(isolation for isolation, _ in selecting))
-    if len(pieces) > SPLITS:
+    if len(pieces) + len(nodes) > SPLITS:
         refs = tuple(isolation.ref for isolation, _ in selecting)
         return Side(Verdict.UNKNOWN, isolated=True, policies=refs, reason=f"too many rules divide {block}")
-    sides = [judge_side(view, Direction.EGRESS, source, Outside(p), p.family, protocol, port) for p in pieces]
-    verdict = together(side.verdict for side in sides)
+    parts = [(piece, piece.size - sum(map(piece.covers, nodes))) for piece in pieces if piece not in nodes]
+    ends = [*((piece, size, "") for piece, size in parts if size), *((node, 1, name) for node, name in nodes.items())]
+    found = [
+        (to_node(view, source, name, _one(view, source, Outside(piece, pod=where is Where.PODS), protocol, port)), size)
+        for piece, size, name in ends
+    ]
+    return _summed(block, found)
+
+
+def _one(view: View, source: PodEnd, other: Outside, protocol: Protocol, port: int) -> Side:
+    return judge_side(view, Direction.EGRESS, source, other, other.block.family, protocol, port)
+
+
+def _summed(block: Block, found: Sequence[tuple[Side, int]]) -> Side:
+    """Join the answers for parts of a block, each with how many addresses it has."""
+    verdict = together(side.verdict for side, _ in found)
     if verdict is not Verdict.PARTIAL:
-        return next(side for side in sides if side.verdict is verdict)
-    worst = next(side for side in sides if side.verdict is Verdict.DENIED)
-    passing = sum(p.size for p, s in zip(pieces, sides, strict=True) if s.verdict is Verdict.ALLOWED)
+        return next(side for side, _ in found if side.verdict is verdict)
+    worst = next(side for side, _ in found if side.verdict is Verdict.DENIED)
+    passing = sum(size for side, size in found if side.verdict is Verdict.ALLOWED)
     reason = f"{passing} of {block.size} addresses are let through"
-    return Side(verdict, worst.isolated, worst.policies, reason=reason)
+    return structs.replace(worst, verdict=verdict, reason=reason, stages=())
+
+
+def _apart(view: View, selecting: Selecting, block: Block) -> dict[Block, str]:
+    """Return the addresses in `block` that nodes have, with their names, where a node is not as any other address."""
+    alike = all(_nodes_are_as_others(m) for i, _ in selecting for e in i.entries for m in (e.matches or ()))
+    if alike and view.dialect.to_own_node is Truth.YES:
+        return {}
+    every = ((a, node.name) for node in view.nodes() for a in node.addresses)
+    return {address.block: name for address, name in every if block.holds(address)}
+
+
+def _nodes_are_as_others(match: Match) -> bool:
+    match match:
+        case Every(peers) | Neither(peers):
+            return all(map(_nodes_are_as_others, peers))
+        case BlockPeer(nodes=nodes):
+            return nodes is Truth.YES
+        case PodMatch() | EndpointPeer() | UnclearPeer():
+            return True
+        case PlacePeer(place):
+            return place is Place.POD
+        case _:
+            return False
 
 
 def _edges(isolations: Iterable[Isolation]) -> list[Block]:

@@ -25,9 +25,13 @@ class PodEnd(Struct, frozen=True):
 
 
 class Outside(Struct, frozen=True):
-    """Addresses that belong to no pod: outside the cluster, or a node's."""
+    """Addresses that belong to no pod: outside the cluster, or a node's.
+
+    `pod`: some pod has them after all, and nothing else is known of it.
+    """
 
     block: Block
+    pod: bool = False
 
 
 End = PodEnd | Outside

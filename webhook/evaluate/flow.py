@@ -6,12 +6,12 @@ from msgspec import structs
 
 from webhook.evaluate.coverage import judge_coverage
 from webhook.evaluate.ends import Outside, PodEnd, ends_of_pod, template_end
+from webhook.evaluate.hosts import to_node
 from webhook.evaluate.side import HOST_NETWORK, judge_side
 from webhook.model.addresses import FAMILY_NAME, Address, Block, Family
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
-from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Side, Verdict, both, together
 from webhook.world import Group, View
 
@@ -65,7 +65,7 @@ def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, prot
     if source.shape.host_network and ingress.verdict is not Verdict.ALLOWED and view.dialect.own_node:
         ingress = _from_node(source, target, ingress)
     if target.shape.host_network:
-        egress = _to_node(view, source, target.node, egress)
+        egress = to_node(view, source, target.node, egress)
     return both(egress.verdict, ingress.verdict), egress, ingress
 
 
@@ -75,21 +75,6 @@ def _from_node(source: PodEnd, target: PodEnd, ingress: Side) -> Side:
         return OWN_NODE if source.node == target.node else ingress
     reason = "a pod on the host network reaches pods of its own node whatever the policy; its node is not known"
     return Side(Verdict.UNKNOWN, ingress.isolated, ingress.policies, reason=reason)
-
-
-def _to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
-    """What a pod sends to its own node may be dropped after policy let it out (Calico: defaultEndpointToHostAction)."""
-    after = view.dialect.to_own_node
-    if after is Truth.YES or egress.verdict is not Verdict.ALLOWED or source.shape.host_network:
-        return egress
-    if source.node and node:
-        if source.node != node:
-            return egress
-        if after is Truth.NO:
-            reason = f"{view.dialect.name} drops what pods send to their own node (defaultEndpointToHostAction: Drop)"
-            return structs.replace(egress, verdict=Verdict.DENIED, final=True, admitted_by=None, reason=reason)
-    reason = "whether a pod reaches its own node is a setting, and it is not known which node it is on"
-    return structs.replace(egress, verdict=Verdict.UNKNOWN, admitted_by=None, reason=reason)
 
 
 def _by_address(view: View, subject: PodEnd, direction: Direction) -> bool:
@@ -105,13 +90,13 @@ def _merged(sides: dict[Family, Side]) -> Side:
     first = next(iter(sides.values()))
     if all(side == first for side in sides.values()):
         return first
-    worst = next((s for s in sides.values() if s.verdict is Verdict.DENIED), None) or next(
-        (s for s in sides.values() if s.verdict is not Verdict.ALLOWED), first
-    )
+    denied = sorted((s for s in sides.values() if s.verdict is Verdict.DENIED), key=lambda s: not s.final)
+    (worst, *_) = (*denied, *(s for s in sides.values() if s.verdict is not Verdict.ALLOWED), first)
     parts = ", ".join(f"{FAMILY_NAME[f]} {side.verdict}" for f, side in sides.items())
     why = next((side.reason for side in sides.values() if side.verdict is not Verdict.ALLOWED and side.reason), None)
     reason = None if verdict in (Verdict.ALLOWED, Verdict.DENIED) else f"{parts}: {why}" if why else parts
-    return Side(verdict, worst.isolated, worst.policies, first.admitted_by, reason)
+    by = first.admitted_by if verdict is Verdict.ALLOWED else None
+    return structs.replace(worst, verdict=verdict, admitted_by=by, reason=reason)
 
 
 def judge_group(
@@ -150,7 +135,7 @@ def judge_outside(view: View, source: PodEnd, block: Block, protocol: Protocol, 
     if block.size == 1:
         egress = judge_side(view, Direction.EGRESS, source, Outside(block), block.family, protocol, port)
         if (node := view.node_at(Address(block.family, block.first))) is not None:
-            egress = _to_node(view, source, node.name, egress)
+            egress = to_node(view, source, node.name, egress)
     else:
         egress = judge_coverage(view, source, block, protocol, port)
     return egress.verdict, egress, OPEN

@@ -5,14 +5,26 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from webhook.evaluate.ends import End, Outside, PodEnd
-from webhook.evaluate.places import at_place, node_matches, serves
-from webhook.model.addresses import Address, Block, Family
+from webhook.evaluate.places import at_place, is_some_pod, node_matches, node_of, serves
+from webhook.evaluate.services import behind
+from webhook.model.addresses import Block, Family
 from webhook.model.expression import holds
 from webhook.model.labels import NO_KEYS, LabelKeys
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import NamedPort, PortMatch, Protocol
-from webhook.model.tier import EndpointPeer, Entry, Every, Match, Neither, NodePeer, PlacePeer, PodMatch, ServicePeer
+from webhook.model.tier import (
+    EndpointPeer,
+    Entry,
+    Every,
+    Match,
+    Neither,
+    NodePeer,
+    PlacePeer,
+    PodMatch,
+    ServicePeer,
+    ServicesPeer,
+)
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.asking import labels_of
@@ -45,14 +57,23 @@ def entry_matches(view: View, entry: Entry, packet: Packet) -> Truth:
     """Say whether `entry` is about the packet."""
     if entry.unclear is not None:
         return Truth.MAYBE
-    found = ports_match(entry.ports, packet.protocol, packet.port, packet.target)
+    found = _ports_match(entry.ports, packet)
     if found is not Truth.NO and entry.not_ports:
-        found = min(found, ports_match(entry.not_ports, packet.protocol, packet.port, packet.target).negated())
+        found = min(found, _ports_match(entry.not_ports, packet).negated())
     if found is not Truth.NO and entry.own is not None:
         found = min(found, _own_matches(view, entry.own, packet))
     if found is not Truth.NO:
         found = min(found, peers_match(view, entry, packet.other, packet.family, packet))
     return min(found, Truth.MAYBE) if entry.conditional is not None else found
+
+
+def _ports_match(ports: tuple[PortMatch, ...] | None, packet: Packet) -> Truth:
+    """Say whether the packet's port is among `ports`; a pod of which nothing is known may give any name to any port."""
+    found = ports_match(ports, packet.protocol, packet.port, packet.target)
+    if found is Truth.NO and packet.direction is Direction.EGRESS and is_some_pod(packet.other):
+        named = any(isinstance(port, NamedPort) and port.protocol == packet.protocol for port in ports or ())
+        return Truth.MAYBE if named else found
+    return found
 
 
 def _own_matches(view: View, own: tuple[Match, ...], packet: Packet) -> Truth:
@@ -87,11 +108,15 @@ def peer_matches(view: View, match: Match, other: End, family: Family | None, pa
             return node_matches(view, nodes, other)
         case ServicePeer():
             return serves(view, match, other, (packet.protocol, packet.port) if packet else None, family)
+        case ServicesPeer():
+            return behind(view, match, other, family, lambda block: block_matches(view, block, other, family))
 
 
 def _by_labels(view: View, match: PodMatch | EndpointPeer, other: End) -> Truth:
     """Host-network pods are seen as their node (concept page, NetworkPolicy and hostNetwork)."""
-    if isinstance(other, Outside) or other.shape.host_network:
+    if isinstance(other, Outside):
+        return Truth.MAYBE if other.pod else Truth.NO
+    if other.shape.host_network:
         return Truth.NO
     if isinstance(match, PodMatch):
         return pods_match(view, match, other.shape)
@@ -131,10 +156,10 @@ def namespace_matches(view: View, match: PodMatch, name: str) -> Truth:
 def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None) -> Truth:
     """Say whether an ipBlock holds the other end's address; of pods and nodes as far as it holds them at all."""
     found = _block_matches(view, peer, other, family)
-    if isinstance(other, Outside):
-        node = view.node_at(Address(other.block.family, other.block.first))
+    if isinstance(other, Outside) and not other.pod:
+        node = node_of(view, other)
         return found if node is None else min(found, peer.nodes)
-    found = min(found, peer.nodes if other.shape.host_network else peer.pods)
+    found = min(found, peer.nodes if isinstance(other, PodEnd) and other.shape.host_network else peer.pods)
     return min(found, Truth.MAYBE) if view.dialect.before_translation else found
 
 

@@ -18,7 +18,7 @@ def at_place(view: View, place: Place, other: End, subject: PodEnd | None, famil
         case Place.POD:
             return Truth.of(_is_pod(other))
         case Place.WORLD:
-            return Truth.of(isinstance(other, Outside) and _node(view, other) is None)
+            return Truth.of(isinstance(other, Outside) and not other.pod and node_of(view, other) is None)
         case Place.API_SERVER:
             api_server = ServicePeer("default", "kubernetes")
             return Truth.NO if _is_pod(other) else serves(view, api_server, other, None, family)
@@ -27,17 +27,25 @@ def at_place(view: View, place: Place, other: End, subject: PodEnd | None, famil
             return own if place is Place.OWN_NODE or not _is_host(view, other) else own.negated()
 
 
+def is_some_pod(other: End) -> bool:
+    """Say whether it is a pod of which nothing is known but its address."""
+    return isinstance(other, Outside) and other.pod
+
+
 def _is_pod(other: End) -> bool:
-    return isinstance(other, PodEnd) and not other.shape.host_network
+    return is_some_pod(other) if isinstance(other, Outside) else not other.shape.host_network
 
 
 def _is_host(view: View, other: End) -> bool:
     """Say whether the other end is a node, or a pod on its host network."""
-    return other.shape.host_network if isinstance(other, PodEnd) else _node(view, other) is not None
+    if isinstance(other, Outside):
+        return not other.pod and node_of(view, other) is not None
+    return other.shape.host_network
 
 
-def _node(view: View, other: Outside) -> Node | None:
-    return view.node_at(Address(other.block.family, other.block.first))
+def node_of(view: View, other: Outside) -> Node | None:
+    """Return the node that has the one address; many together are outside, whoever has one of them."""
+    return view.node_at(Address(other.block.family, other.block.first)) if other.block.size == 1 else None
 
 
 def _on_node_of(view: View, other: End, subject: PodEnd | None) -> Truth:
@@ -46,7 +54,7 @@ def _on_node_of(view: View, other: End, subject: PodEnd | None) -> Truth:
     if isinstance(other, PodEnd):
         here = other.node
     else:
-        node = _node(view, other)
+        node = node_of(view, other)
         here = node.name if node else ""
     there = subject.node if subject else ""
     if here and there:
@@ -59,7 +67,7 @@ def node_matches(view: View, nodes: Selector, other: End) -> Truth:
     if not _is_host(view, other):
         return Truth.NO
     if isinstance(other, Outside):
-        node = _node(view, other)
+        node = node_of(view, other)
         return Truth.MAYBE if node is None else nodes.matches(node.labels)
     every = {n.name: nodes.matches(n.labels) for n in view.nodes()}
     if other.node:
@@ -75,6 +83,8 @@ def serves(
     service = view.service(peer.namespace, peer.name)
     if service is None:
         return Truth.NO if view.complete else Truth.MAYBE
+    if is_some_pod(other):
+        return Truth.MAYBE
     wanted = set(_addresses(view, other, family))
     listed = view.serving(service)
     if wanted and listed:
@@ -97,7 +107,7 @@ def _addresses(view: View, other: End, family: Family | None) -> Iterator[Addres
 def _asked(peer: ServicePeer, ports: set[tuple[Protocol, int | None]], port: tuple[Protocol, int] | None) -> Truth:
     if not peer.by_port:
         return Truth.YES
-    return Truth.MAYBE if port is None else Truth.of(None in numbers or port[1] in numbers)
+    return Truth.MAYBE if port is None else Truth.of(port in ports or (port[0], None) in ports)
 
 
 def _selected(service: Service, peer: ServicePeer, other: End, port: tuple[Protocol, int] | None) -> Truth:

@@ -37,7 +37,7 @@ def judge_side(
     if any(isolation.volatile for isolation, _ in selecting):  # Services come and go without emptying the memo
         return _judge(view, selecting, Packet(direction, subject, other, family, protocol, port))
     address = other.address(family) if isinstance(other, PodEnd) and family else None
-    whose = other.shape if isinstance(other, PodEnd) else other.block
+    whose = other.shape if isinstance(other, PodEnd) else other
     unassigned = isinstance(other, PodEnd) and not other.addresses
     nodes = (subject.node, other.node if isinstance(other, PodEnd) else "") if family else None
     key = (direction, subject.shape, whose, address, unassigned, family, protocol, port, nodes)
@@ -76,22 +76,40 @@ def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
     first = found.ways[0]
     met = tuple(dict.fromkeys(isolation.ref for isolation, _ in found.met))
     if all(way.allowed for way in found.ways):
-        return Side(Verdict.ALLOWED, isolated, met, first.entry.ref if first.entry else None)
+        by, standing = first.entry.ref if first.entry else None, first.isolation.standing if first.isolation else ""
+        return Side(Verdict.ALLOWED, isolated, met, by, standing=standing, stages=found.stages)
     if not any(way.allowed for way in found.ways):
-        return _denied(view, first, isolated=isolated)
+        return _denied(view, found, isolated=isolated)
     every = tuple(dict.fromkeys((*met, *(way.isolation.ref for way in found.ways if way.isolation))))
-    return Side(Verdict.UNKNOWN, isolated, every, reason=_why_not_sure(view, found, packet))
+    why = _why_not_sure(view, found, packet)
+    return Side(Verdict.UNKNOWN, isolated, every, reason=why, stages=found.stages)
 
 
-def _denied(view: View, way: Decided, *, isolated: bool | None) -> Side:
-    """A denial, with the rule that makes it, or those at whose tier's end it is made."""
+def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
+    """A denial, with the rule that makes it, or those at whose tier's end it is made.
+
+    Where several may make it, one that a NetworkPolicy can come before is named: that is what may still change.
+    """
+    way = next((way for way in found.ways if not _is_final(view, way)), found.ways[0])
     by = way.isolation
     refs = (by.ref,) if by is not None and way.entry is not None else way.closed_by
-    rule = way.entry.ref if way.entry is not None else None
-    ordinary = (view.dialect.network_policies, view.dialect.rank)
-    final = way.place is not None and way.place < ordinary
-    standing = by.standing if by is not None else ""
-    return Side(Verdict.DENIED, isolated, refs, denied_by=rule, final=final, standing=standing)
+    return Side(
+        Verdict.DENIED,
+        isolated,
+        refs,
+        denied_by=way.entry.ref if way.entry is not None else None,
+        final=_is_final(view, way),
+        standing=by.standing if by is not None else "",
+        stages=found.stages,
+    )
+
+
+def _is_final(view: View, way: Decided) -> bool:
+    """Say whether a way ends before a NetworkPolicy is asked; at the end of its own tier, it has been."""
+    tier, rank = view.dialect.network_policies, view.dialect.rank
+    if way.isolation is None:
+        return False
+    return way.isolation.tier < tier if way.entry is None else way.place is not None and way.place < (tier, rank)
 
 
 def _why_not_sure(view: View, found: Ways, packet: Packet) -> str:

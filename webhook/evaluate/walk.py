@@ -12,6 +12,7 @@ from webhook.evaluate.match import Packet, entry_matches
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry, Isolation, Rank, Tier
 from webhook.model.truth import Truth
+from webhook.model.verdict import Stage
 from webhook.world import View
 from webhook.world.view import Selecting
 
@@ -34,11 +35,13 @@ class Ways(Struct, frozen=True):
     """All ways that a packet may end. `met`: what isolates, or may, before the last of them.
 
     `unsure`: the first piece, and its entry if it is one, of which it could not be told whether it matches.
+    `stages`: what each tier made of it.
     """
 
     ways: tuple[Decided, ...]
     met: tuple[tuple[Isolation, Truth], ...]
     unsure: tuple[Isolation, Truth, Entry | None] | None
+    stages: tuple[Stage, ...] = ()
 
 
 class _Read(Struct, frozen=True):
@@ -58,9 +61,18 @@ class _Walk:
         self.ways: list[Decided] = []
         self.met: list[tuple[Isolation, Truth]] = []
         self.unsure: tuple[Isolation, Truth, Entry | None] | None = None
+        self.stages: list[Stage] = []
+        self._leaving: tuple[Isolation, Entry | None] | None = None  # the last rule that may leave the tier
 
-    def tier(self, members: Iterable[tuple[Isolation, Truth]]) -> bool:
+    def tier(self, members: Sequence[tuple[Isolation, Truth]]) -> bool:
         """Ask one tier; say whether the packet may get past it."""
+        before, self._leaving = len(self.ways), None
+        past, unmatched = self._tier(members)
+        self.stages.append(_stage(members, self.ways[before:], self._leaving, past=past, unmatched=unmatched))
+        return past or unmatched
+
+    def _tier(self, members: Iterable[tuple[Isolation, Truth]]) -> tuple[bool, bool]:
+        """Say whether a rule may pass the packet on, and whether none may match it."""
         past, closed = False, {False}
         closers: list[Isolation] = []
         for _, lane in groupby(members, key=lambda pair: pair[0].lane):
@@ -69,7 +81,7 @@ class _Walk:
             closed = {one or other for one in closed for other in left}
         if True in closed:
             self.ways.append(Decided(allowed=False, isolation=closers[-1], closed_by=self._closers(closers)))
-        return past or False in closed
+        return past, False in closed
 
     def _lane(self, members: Iterable[tuple[Isolation, Truth]], closers: list[Isolation]) -> tuple[bool, set[bool]]:
         """Ask one lane: may it pass on the packet, and may it say nothing (empty: no), be it isolated (True) or not."""
@@ -80,8 +92,9 @@ class _Walk:
             for read in reads:
                 self._note(read)
                 for action, entry in read.decides:
-                    past = past or action is Action.PASS
-                    if action is not Action.PASS:
+                    if action is Action.PASS:
+                        past, self._leaving = True, (read.isolation, entry)
+                    else:
                         self.ways.append(Decided(action is Action.ALLOW, read.isolation, entry))
             closed = _after(closed, reads)
             closers += [read.isolation for read in reads if read.isolation.isolates]
@@ -116,6 +129,28 @@ class _Walk:
         return _Read(isolation, selects, tuple(decides), through=True, unsure=unsure)
 
 
+def _stage(
+    members: Sequence[tuple[Isolation, Truth]],
+    ways: Sequence[Decided],
+    leaving: tuple[Isolation, Entry | None] | None,
+    *,
+    past: bool,
+    unmatched: bool,
+) -> Stage:
+    """Sum up one tier: what it decided where that is sure, and by which rule."""
+    refs = tuple(dict.fromkeys(isolation.ref for isolation, _ in members))
+    name = members[0][0].tier.name
+    if len({way.allowed for way in ways}) + past + unmatched != 1:
+        return Stage(name, refs, "unknown")
+    if ways:
+        by, entry, outcome = ways[0].isolation, ways[0].entry, "allowed" if ways[0].allowed else "denied"
+    elif leaving is not None:
+        (by, entry), outcome = leaving, "passed"
+    else:
+        return Stage(name, refs, "unmatched")
+    return Stage(name, refs, outcome, entry.ref if entry else None, by.standing if by else "")
+
+
 def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
     """Return the ways that are still open after pieces of one rank, in whatever order these are asked."""
     if any(read.selects is Truth.YES and not read.through for read in reads):
@@ -135,7 +170,7 @@ def walk(view: View, selecting: Selecting, packet: Packet) -> Ways:
             break
     else:
         found.ways.append(Decided(allowed=True))
-    return Ways(tuple(found.ways), tuple(found.met), found.unsure)
+    return Ways(tuple(found.ways), tuple(found.met), found.unsure, tuple(found.stages))
 
 
 def _tiers(selecting: Selecting) -> Iterator[list[tuple[Isolation, Truth]]]:

@@ -51,12 +51,26 @@ class NearMiss(Struct, frozen=True, order=True):
     have: str
 
 
+class Stage(Struct, frozen=True):
+    """What one tier made of a packet: `policies` select the pod there, `rule` decided, if one did.
+
+    `outcome` is one of allowed, denied, passed (a rule leaves the tier), unmatched and unknown.
+    """
+
+    tier: str
+    policies: tuple[PolicyRef, ...]
+    outcome: str
+    rule: PolicyRef | None = None
+    standing: str = ""
+
+
 class Side(Struct, frozen=True):
     """One direction's answer. `isolated` None: it cannot be told. `policies`: those that isolate or deny, sorted.
 
     `admitted_by` and `denied_by` name the policy and the rule that decided; `denied_by` None: no rule did, and the
-    policies isolate. `standing`: the place of a denial in a person's words, `Admin tier, priority 10`. `final`: no
-    NetworkPolicy can change the denial, for it is made before any is asked.
+    policies isolate. `standing`: the place of what decided in a person's words, `Admin tier, priority 10`. `final`: no
+    NetworkPolicy can change the denial, for it is made before any is asked. `stages`: the tiers that were asked, in
+    order; empty where there are none but NetworkPolicy's.
     """
 
     verdict: Verdict
@@ -68,6 +82,7 @@ class Side(Struct, frozen=True):
     denied_by: PolicyRef | None = None
     final: bool = False
     standing: str = ""
+    stages: tuple[Stage, ...] = ()
 
 
 OPEN = Side(Verdict.ALLOWED)
