@@ -11,7 +11,7 @@ from webhook.model.addresses import parse_block
 from webhook.model.foreign import Gap
 from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef
-from webhook.model.settings import UNRECOGNISED, Enforcer, Settings
+from webhook.model.settings import Enforcer, Settings
 from webhook.model.verdict import Verdict
 from webhook.families import project
 from webhook.world import Drop, Put, World
@@ -75,7 +75,9 @@ MAY_SELECT = [
     policy("crd.projectcalico.org/v1", "GlobalNetworkPolicy", {}),
 ]
 SELECTS_NOBODY_HERE = [
-    policy(ADMIN, "AdminNetworkPolicy", {"priority": 1, "subject": {"namespaces": {"matchLabels": {"team": "b"}}}, "x": 1}),
+    policy(
+        ADMIN, "AdminNetworkPolicy", {"priority": 1, "subject": {"namespaces": {"matchLabels": {"team": "b"}}}, "x": 1}
+    ),
     policy("networking.gke.io/v1alpha1", "FQDNNetworkPolicy", {"podSelector": {}}, "data"),
     policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": {}}, "data"),
     policy("cilium.io/v2", "CiliumNetworkPolicy", {"endpointSelector": {"matchLabels": {"app": "x"}}}, "shop"),
@@ -140,40 +142,6 @@ def test_a_kind_that_may_not_be_read_makes_every_answer_unknown(gap: Gap) -> Non
 def test_the_matrix_has_no_row_for_what_is_in_doubt() -> None:
     found = matrix(world(MAY_SELECT[0]))
     assert list(found.connections(found.sure)) == []
-
-
-def daemon_set(name: str, wanted: int = 3, *args: str) -> Raw:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"namespace": "kube-system", "name": name},
-        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "c", "args": list(args)}]}}},
-        "status": {"desiredNumberScheduled": wanted},
-    }
-
-
-ON_CLUSTER = Settings(detect="cluster")
-
-
-@pytest.mark.parametrize(
-    ("objects", "name", "decisive", "enforces"),
-    [
-        ([], UNRECOGNISED.name, False, True),
-        ([daemon_set("calico-node")], "calico", True, True),
-        ([daemon_set("calico-node", 0)], UNRECOGNISED.name, False, True),
-        ([daemon_set("cilium")], "cilium", True, True),
-        ([daemon_set("kube-flannel-ds")], "none", False, False),
-        ([daemon_set("kube-flannel-ds"), daemon_set("calico-node")], "calico", True, True),
-        ([daemon_set("aws-node", 3, "--enable-network-policy=true")], "aws", True, True),
-        ([daemon_set("aws-node"), daemon_set("cilium")], "cilium", True, True),
-        ([daemon_set("calico-node"), daemon_set("cilium")], "calico+cilium", False, True),
-        ([daemon_set("kindnet")], "kindnet", False, True),
-    ],
-    ids=lambda value: str(value)[:40],
-)
-def test_who_enforces_is_told_by_what_runs(objects: list[Raw], name: str, decisive: bool, enforces: bool) -> None:
-    found = world(*objects, settings=ON_CLUSTER).enforcer
-    assert (found.name, found.decisive, found.enforces) == (name, decisive, enforces)
 
 
 def test_files_are_judged_by_the_one_family_whose_objects_are_there() -> None:

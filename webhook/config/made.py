@@ -6,6 +6,7 @@ from typing import Final, Literal
 from webhook.config.file import DependencyFile, File, SelectorFile
 from webhook.config.read import NO_FILE
 from webhook.config.words import Invalid, nearest
+from webhook.model.enforcers import ENFORCERS
 from webhook.model.finding import Severity
 from webhook.model.labels import LabelKeys, Operator, Requirement, Selector
 from webhook.model.settings import (
@@ -23,23 +24,7 @@ from webhook.model.settings import (
 )
 
 AUTO: Final = "auto"
-_DECISIVE: Final = {  # who enforces -> whether a denial by the API's own semantics is one there too, in every case
-    "antrea": True,
-    "aws": True,
-    "azure-npm": True,
-    "calico": True,
-    "canal": True,
-    "cilium": True,
-    "generic": True,
-    "kindnet": True,
-    "kube-network-policies": True,
-    "kube-ovn": True,
-    "kube-router": True,
-    "none": False,  # nothing is enforced, so nothing is denied
-    "ovn-kubernetes": True,
-    "weave": True,
-}
-CNIS: Final = (AUTO, *_DECISIVE)
+CNIS: Final = (AUTO, *ENFORCERS)
 MODES: Final = tuple(mode.value for mode in Mode)
 
 
@@ -104,7 +89,8 @@ def _detect(name: str, *, live: bool) -> Literal["", "cluster", "files"]:
 def _enforcer(name: str, *, live: bool) -> Enforcer:
     if name == AUTO:
         return UNRECOGNISED if live else GENERIC
-    return Enforcer(name, decisive=_DECISIVE[name], enforces=name != "none")
+    known = ENFORCERS[name]
+    return Enforcer(name, decisive=known.decisive, enforces=known.enforces)
 
 
 def _one_of(setting: str, value: str, known: Iterable[str]) -> str:

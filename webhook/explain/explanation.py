@@ -40,6 +40,8 @@ def enforcer_notes(view: View) -> tuple[str, ...]:
         return ()
     if enforcer == UNRECOGNISED:
         return (NOT_RECOGNISED,)
+    if enforcer.why:
+        return (f"{enforcer.why}: nothing rejects",)
     return (f"{enforcer.name} departs from the API's own semantics in places: those are assumed, and nothing rejects",)
 
 

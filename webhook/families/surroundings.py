@@ -14,6 +14,8 @@ class Surroundings(Struct, frozen=True):
     """Who enforces, and the objects that policies refer to, by API group and kind.
 
     Whatever of it changes, every policy is compiled again.
+
+    `flags`: what DaemonSets tell of themselves, by name; `nodes`: what any node tells of itself (`webhook.wire.agents`).
     """
 
     enforcer: Enforcer = Enforcer()
@@ -21,6 +23,7 @@ class Surroundings(Struct, frozen=True):
     namespaces: Mapping[str, Namespace] = {}
     flags: Mapping[str, tuple[str, ...]] = {}
     dialect: Dialect = GENERIC
+    nodes: frozenset[str] = frozenset()
 
     def all(self, *kinds: tuple[str, str]) -> Iterable[Foreign]:
         """Return the objects of some kinds, in the order of the kinds."""

@@ -54,14 +54,16 @@ class Dns(Struct, frozen=True):
 
 
 class Enforcer(Struct, frozen=True):
-    """Who enforces policy. `decisive`: its semantics are known, so that a denial may reject.
+    """Who enforces policy; of several, each must let a packet pass, and their names are joined by `+`.
 
-    `enforces` False: it is known that nobody does.
+    `decisive`: its semantics are known, so that a denial may reject. `enforces` False: it is known that nobody does.
+    `why`: what makes it less than decisive, or what was recognised that enforces nothing.
     """
 
     name: str = "generic"
     decisive: bool = True
     enforces: bool = True
+    why: str = ""
 
 
 GENERIC: Final = Enforcer()

@@ -116,7 +116,7 @@ def command_of(text: object) -> list[str]:
 
 def _switches(words: list[str]) -> Iterator[str]:
     """Yield the switches; one without a value is on."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word.startswith(_SWITCHES):
             value = following if following and not following.startswith("-") else "true"
             yield (word if "=" in word else f"{word}={value}")[:_LONGEST]

@@ -8,7 +8,7 @@ from webhook.families import dialect_of
 from webhook.families.surroundings import Surroundings
 from webhook.model.foreign import Foreign
 from webhook.model.labels import NO_LABELS, Labels
-from webhook.model.objects import Namespace, Workload
+from webhook.model.objects import Namespace, Node, Workload
 from webhook.model.settings import Enforcer, Settings
 from webhook.world.enforcer import NAMESPACES, from_cluster, from_files
 
@@ -23,6 +23,7 @@ class Around:
         self._references: dict[tuple[str, str], dict[tuple[str | None, str], Foreign]] = {}
         self._accounts: dict[tuple[str, str], Labels] = {}
         self._daemon_sets: dict[tuple[str, str], Workload] = {}
+        self._nodes: dict[str, tuple[str, ...]] = {}
         self._groups: dict[str, int] = {}
         self._namespaces = namespaces
         self._found: Surroundings | None = None
@@ -61,6 +62,24 @@ class Around:
         self._found = None
         return self._daemon_sets.pop((namespace, name), None) is not None
 
+    def put_node(self, value: Node) -> bool:
+        """Take a node; True if what nodes tell of who enforces has changed."""
+        before = set(self._nodes.values())
+        self._nodes[value.name] = value.flags
+        return self._renoded(before)
+
+    def drop_node(self, name: str) -> bool:
+        """Hear that a node is gone; True if what nodes tell of who enforces has changed."""
+        before = set(self._nodes.values())
+        self._nodes.pop(name, None)
+        return self._renoded(before)
+
+    def _renoded(self, before: set[tuple[str, ...]]) -> bool:
+        if set(self._nodes.values()) - {()} == before - {()}:
+            return False
+        self._found = None
+        return True
+
     def meet(self, group: str, count: int) -> bool:
         """Count policies of an API group; True if a group is new, or has gone."""
         before = self._groups.get(group, 0)
@@ -98,6 +117,7 @@ class Around:
                 },
                 self._namespaces,
                 {name: value.flags for (_, name), value in sorted(self._daemon_sets.items())},
+                nodes=frozenset(flag for flags in self._nodes.values() for flag in flags),
             )
             self._found = structs.replace(around, dialect=dialect_of(around))
         return self._found
@@ -107,7 +127,7 @@ class Around:
             case "":
                 return settings.enforcer
             case "cluster":
-                return from_cluster(self._daemon_sets.values())
+                return from_cluster(self._daemon_sets.values(), set(self._nodes.values()))
             case "files":
                 return from_files(self._met())
 

@@ -73,8 +73,7 @@ class World(Reading):
                 self._namespaces[value.name] = value
                 self._relabelled()
             case Node():
-                self._nodes[value.name] = value
-                self._memo.clear()
+                self._put_node(value)
             case Pod():
                 self._pods.put(value)
                 self._backends.pop(value.namespace, None)
@@ -93,6 +92,17 @@ class World(Reading):
             case Foreign() | Gap():
                 self._put_family(value)
                 self._memo.clear()
+
+    def _put_node(self, value: Node) -> None:
+        self._nodes[value.name] = value
+        self._memo.clear()
+        if self._around.put_node(value):
+            self._policies.recompile()
+
+    def _drop_node(self, name: str) -> None:
+        self._nodes.pop(name, None)
+        if self._around.drop_node(name):
+            self._policies.recompile()
 
     def _relabelled(self) -> None:
         """Forget what follows from the labels of namespaces."""
@@ -135,7 +145,7 @@ class World(Reading):
                 self._namespaces.pop(name, None)
                 self._relabelled()
             case "Node":
-                self._nodes.pop(name, None)
+                self._drop_node(name)
             case "Pod":
                 self._pods.drop(namespace, name)
             case "Service":
