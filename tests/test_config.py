@@ -168,7 +168,7 @@ def test_annotations_that_exempt_can_be_ignored_where_it_is_enforced() -> None:
     made = config.settings(file=config.read_file(ignoring | {"modes": {"shop": "enforce"}}))
     world = world_of([deployment("data/db", [port("pg", 5432)]), OUT, obj], settings=made)
     (web,) = world.workloads("shop")
-    assert [one.id for one in audit_workload(world, web, TODAY).findings] == ["NP101"]
+    assert [one.id for one in audit_workload(world, web, TODAY, ()).findings] == ["NP101"]
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,10 @@ def audit(gathered: Gathered, today: date) -> report.Audit:
 def _audited(gathered: Gathered, today: date) -> Iterator[Audited]:
     """Yield the answers for what no controller made: it made the others, and they are reviewed by it."""
     workloads = sorted((w for w in gathered.world.workloads() if w.owner is None), key=_order)
+    reviewed = {workload.ref for workload in workloads}
     with progress("judging workloads") as told:
         for number, workload in enumerate(workloads, 1):
-            yield audit_workload(gathered.world, workload, today)
+            yield audit_workload(gathered.world, workload, today, reviewed)
             told(number, len(workloads))
 
 

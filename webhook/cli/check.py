@@ -44,10 +44,11 @@ def exit_code(findings: Iterable[Finding], failures: Sequence[Failure], fail_on:
 
 def review(gathered: Gathered, today: date) -> list[Finding]:
     """Return the findings of every subject, where it stands; without those that an annotation exempts."""
+    reviewed = {subject.workload.ref for subject in gathered.subjects}
     workloads = [
         msgspec.structs.replace(finding, location=subject.location)
         for subject in gathered.subjects
-        for finding in audit_workload(gathered.world, subject.workload, today).findings
+        for finding in audit_workload(gathered.world, subject.workload, today, reviewed).findings
     ]
     return workloads + policy_findings(gathered, [policy for policy, _ in gathered.policies], today)
 

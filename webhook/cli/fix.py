@@ -6,7 +6,7 @@ from itertools import groupby
 from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
 from webhook.cli.terminal import emit, say
-from webhook.fix import Fixes, fix
+from webhook.fix import Fixes, fix_all
 from webhook.manifests import dump
 from webhook.model.finding import Manifest
 from webhook.report import json_
@@ -16,7 +16,7 @@ from webhook.report.safe import clean
 def run(arguments: argparse.Namespace) -> int:
     """Print policies; 1 where something has no fix, 2 where something could not be read."""
     gathered = gather(arguments)
-    fixes = fix(gathered.world, [subject.workload for subject in gathered.subjects])
+    fixes = fix_all(gathered.world, [subject.workload for subject in gathered.subjects])
     if arguments.format == "json":
         unfixable = [(one.workload, one.dependency, one.reason) for one in fixes.unfixable]
         emit(json_.fix(fixes.policies, unfixable, gathered.failures))

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from webhook.cluster.fields import SHAPES, Anything, ToldPod
+from webhook.cluster.fields_inbound import INBOUND_SHAPES
 from webhook.cluster.kinds import Kind, Raw
 
 
@@ -34,7 +35,7 @@ class Decoders:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
-        shape = SHAPES.get(kind.name, Anything) if kind.group in _OURS else Anything
+        shape = _SHAPES.get(kind.name, Anything) if kind.group in _OURS else Anything
         told = _TOLD.get(kind.name) if kind.group in _OURS else None
         self._page = _Decoder(_page_of(shape), _ANY_PAGE)
         self._object = _Decoder(shape, _ANY_OBJECT)
@@ -85,7 +86,8 @@ def controlled(raw: Raw) -> bool:
     return isinstance(owners, list) and any(isinstance(one, dict) and one.get("controller") is True for one in owners)
 
 
-_OURS: Final = frozenset({"", "apps", "batch", "discovery.k8s.io", "networking.k8s.io"})
+_SHAPES: Final = {**SHAPES, **INBOUND_SHAPES}
+_OURS: Final = frozenset({"", "apps", "batch", "discovery.k8s.io", "gateway.networking.k8s.io", "networking.k8s.io"})
 _TOLD: Final[dict[str, type]] = {"Pod": ToldPod}
 _ANY_PAGE: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(_page_of(Anything))
 _ANY_OBJECT: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Anything)

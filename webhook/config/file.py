@@ -67,6 +67,17 @@ class DependencyFile(Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     namespace_selector: Annotated[SelectorFile, Meta(description="Namespaces by label.")] = SelectorFile()
 
 
+class InboundFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which declarations of others are judged as ways in to a workload (NP108)."""
+
+    ingress: Annotated[bool, Meta(description="Backends of Ingresses.")] = True
+    gateway: Annotated[bool, Meta(description="Backends of Gateway API routes.")] = True
+    scrape: Annotated[bool, Meta(description="Annotations prometheus.io/scrape.")] = True
+    scrapers: Annotated[
+        tuple[Text, ...], Meta(description="Who scrapes, `sts/prometheus.monitoring`; none: found by labels.")
+    ] = ()
+
+
 class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """The configuration of netpol-preflight. A flag wins over it."""
 
@@ -96,4 +107,5 @@ class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
         tuple[Text | DependencyFile, ...], Meta(description="What every workload connects to, declared or not.")
     ] = ()
     ignored_namespaces: Annotated[tuple[Glob, ...], Meta(description="Nothing is said about what is in them.")] = ()
+    inbound: InboundFile = InboundFile()
     infer: Annotated[bool, Meta(description="Judge what containers are told to talk to, too.")] = True

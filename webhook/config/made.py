@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from webhook.config.file import DependencyFile, File, SelectorFile
-from webhook.config.read import NO_FILE
+from webhook.config.read import NO_FILE, scraper
 from webhook.config.words import Invalid, nearest
 from webhook.model.enforcers import ENFORCERS
 from webhook.model.finding import Severity
@@ -18,6 +18,7 @@ from webhook.model.settings import (
     Enforcer,
     Everywhere,
     Exempted,
+    InboundSettings,
     Mode,
     RequiredLabel,
     Settings,
@@ -42,6 +43,12 @@ def settings(mode: str | None = None, cni: str | None = None, *, live: bool = Fa
         cluster_domain=file.cluster_domain or DEFAULTS.cluster_domain,
         dns=Dns(namespace=file.dns.namespace, service=file.dns.service),
         infer=file.infer,
+        inbound=InboundSettings(
+            file.inbound.ingress,
+            file.inbound.gateway,
+            file.inbound.scrape,
+            tuple(ref for text in file.inbound.scrapers if (ref := scraper(text)) is not None),
+        ),
         required_labels=_labels(file),
         severities=tuple(sorted((name, _severity(word)) for name, word in file.severities.items())),
         exemptions=tuple(

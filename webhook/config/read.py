@@ -13,19 +13,22 @@ from webhook.config.file import (
     ExemptionFile,
     ExpressionFile,
     File,
+    InboundFile,
     LabelFile,
     SelectorFile,
 )
 from webhook.config.words import Invalid, nearest, shown
 from webhook.dependencies import parse
-from webhook.model.dependency import Malformed
+from webhook.model.dependency import Dependency, Malformed, WorkloadTarget
 from webhook.model.finding import DEFAULT_SEVERITY
+from webhook.model.refs import WorkloadRef
 
 NO_FILE: Final = File()
 _SHAPES: Final[dict[str, type[Struct]]] = {  # path without indexes -> what stands there
     "": File,
     "dns": DnsFile,
     "exemptions": ExemptionFile,
+    "inbound": InboundFile,
     "requiredLabels": LabelFile,
     "dependencies": DependencyFile,
     "dependencies.namespaceSelector": SelectorFile,
@@ -142,8 +145,20 @@ def _complaints(file: File) -> Iterator[str]:
             re.compile(label.pattern)
         except re.error as error:
             yield f"requiredLabels[{index}].pattern: expected a regular expression: {error}"
+    for index, text in enumerate(file.inbound.scrapers):
+        if scraper(text) is None:
+            yield f"inbound.scrapers[{index}]: expected KIND/NAME.NAMESPACE, as `sts/prometheus.monitoring`"
     for index, one in enumerate(file.dependencies):
         yield from _dependency(f"dependencies[{index}]", one)
+
+
+def scraper(text: str) -> WorkloadRef | None:
+    """Read the name of a workload, written as in `connects-to`; None: it is none, or without its namespace."""
+    items = parse(text)
+    target = items[0].target if len(items) == 1 and isinstance(items[0], Dependency) else None
+    if not isinstance(target, WorkloadTarget) or not target.namespace:
+        return None
+    return WorkloadRef(target.kind, target.namespace, target.name)
 
 
 def _dependency(path: str, one: Any) -> Iterator[str]:  # noqa: ANN401 - text or DependencyFile

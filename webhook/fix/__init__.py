@@ -5,5 +5,6 @@ It opens nothing else: its selectors are those that select the two workloads, an
 """
 
 from webhook.fix.fix import Fixed, Fixes, Unfixable, fix, fix_dependency
+from webhook.fix.inbound import fix_all
 
-__all__ = ["Fixed", "Fixes", "Unfixable", "fix", "fix_dependency"]
+__all__ = ["Fixed", "Fixes", "Unfixable", "fix", "fix_all", "fix_dependency"]

@@ -58,13 +58,14 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
         return Fixed(reason=str(error))
     after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in manifests])
     proofs = [judge_dns(after, workload) if p.resolved is None else judge(after, workload, p.resolved) for p in parts]
-    if not all(proof is not None and _is_open(proof) for proof in proofs):
+    if not all(proof is not None and is_open(proof) for proof in proofs):
         return Fixed(reason=UNPROVED)
     unsure = (f"{p.text} stays unknown: {p.reason}" for p in proofs if p is not None and p.verdict is Verdict.UNKNOWN)
     return Fixed(tuple(manifests), notes=(*notes, *unsure))
 
 
-def _is_open(proof: Judged) -> bool:
+def is_open(proof: Judged) -> bool:
+    """Say whether nothing of it is closed for sure."""
     return all(flow.verdict not in CLOSED for flow in proof.flows)
 
 

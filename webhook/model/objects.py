@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family
 from webhook.model.hints import ContainerHints
+from webhook.model.inbound import Scrape
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.ports import ContainerPort, Protocol
 from webhook.model.refs import WorkloadRef
@@ -64,6 +65,7 @@ class Template(Struct, frozen=True, gc=False):
     dns_policy: str = "ClusterFirst"
     service_account: str = ""
     subdomain: str = ""
+    scrape: Scrape | None = None  # by its annotations
 
 
 class Declaration(Struct, frozen=True, gc=False):
@@ -114,6 +116,9 @@ class Service(Struct, frozen=True, gc=False):
     outside_ips: tuple[Address, ...] = ()  # external and load balancer addresses
     families: tuple[Family, ...] = ()
     local_only: bool = False  # internalTrafficPolicy: Local
+    published: bool = False  # type LoadBalancer or NodePort
+    outside_hosts: tuple[str, ...] = ()  # names of its load balancer
+    scrape: Scrape | None = None  # by its annotations
 
 
 class EndpointPort(Struct, frozen=True, gc=False):

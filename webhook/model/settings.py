@@ -7,6 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from webhook.model.labels import EVERYTHING, LabelKeys, Selector
+from webhook.model.refs import WorkloadRef
 
 PRODUCT: Final = "netpol-preflight"
 PREFIX: Final = "netpol-preflight.io/"
@@ -111,6 +112,15 @@ class Everywhere(Struct, frozen=True):
     selector: Selector = EVERYTHING
 
 
+class InboundSettings(Struct, frozen=True):
+    """Which declarations of others count as ways in. `scrapers`: who scrapes; without any, it is found by labels."""
+
+    ingress: bool = True
+    gateway: bool = True
+    scrape: bool = True
+    scrapers: tuple[WorkloadRef, ...] = ()
+
+
 class Settings(Struct, frozen=True):
     """Everything that can be set and that changes an answer.
 
@@ -130,6 +140,7 @@ class Settings(Struct, frozen=True):
     heed_annotations_in_enforce: bool = True  # whether a workload in `enforce` can exempt itself
     ignored_namespaces: tuple[str, ...] = ()
     everywhere: tuple[Everywhere, ...] = ()
+    inbound: InboundSettings = InboundSettings()
     detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
 
 

@@ -17,18 +17,33 @@ def near_misses(finding: Finding, cut: Cut) -> tuple[str, ...]:
 
 
 def _of_finding(finding: Finding, miss: NearMiss, cut: Cut) -> str:
+    ends = _AS_SERVER if finding.id in _OF_SERVERS else _AS_CLIENT
     for flow in finding.flows:
         for direction in Direction:
             side = flows.side(flow, direction)
             if miss in side.near_misses:
-                return sentence(miss, direction, side, flow, cut)
+                return sentence(miss, direction, side, flow, cut, ends)
     direction = Direction.EGRESS if finding.id == "NP101" else Direction.INGRESS
-    return sentence(miss, direction, None, None, cut)
+    return sentence(miss, direction, None, None, cut, ends)
 
 
-def sentence(miss: NearMiss, direction: Direction, side: Side | None, flow: FlowVerdict | None, cut: Cut) -> str:
-    """Return one near miss of `side`, which is one of `flow`: what the policy wants, and what it meets."""
-    ends = ("this workload", "the destination")
+_AS_CLIENT: Final = ("this workload", "the destination")
+_AS_SERVER: Final = ("the client", "this workload")
+_OF_SERVERS: Final = frozenset({"NP108", "NP109"})
+
+
+def sentence(
+    miss: NearMiss,
+    direction: Direction,
+    side: Side | None,
+    flow: FlowVerdict | None,
+    cut: Cut,
+    ends: tuple[str, str] = _AS_CLIENT,
+) -> str:
+    """Return one near miss of `side`, which is one of `flow`: what the policy wants, and what it meets.
+
+    `ends`: what the source and the destination are called.
+    """
     subject, other = ends if direction is Direction.EGRESS else ends[::-1]
     if miss.field == "podLabels" and side is not None and not _selects(side, miss):
         words, end = "{name} selects {want}; {end} has {have}", subject

@@ -113,7 +113,43 @@ def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:
     return f"{_who(finding, cut)} -> {end} will time out on some paths{which}" + (f": {why}" if why else "")
 
 
+def _kept_out(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say who does not get to the workload by a way that somebody declares."""
+    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
+    return (
+        f"{_by(facts, cut)}: {cut(facts.get('from', 'the controller'))} -> {flows.end(finding, stopped, cut)} "
+        f"will time out{_somewhere(finding)}: {_stopping(stopped, finding, cut)}{UNADMITTED}"
+    )
+
+
+def _dependants(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say whose declared connections to the workload do not get through."""
+    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
+    more = int(facts.get("more", "0"))
+    named = [cut(name) for name in facts.get("clients", "?").split(", ")]
+    clients = ", ".join(named) + (f" and {more} more" if more else "")
+    word = "client" if len(named) + more == 1 else "clients"
+    rest = f" ({cut(facts['left'])} more were not looked at)" if facts.get("left", "0") != "0" else ""
+    return (
+        f"existing {word} {clients} -> {flows.end(finding, stopped, cut)} will time out{_somewhere(finding)}: "
+        f"{_stopping(stopped, finding, cut)}{UNADMITTED}{rest}"
+    )
+
+
+def _by(facts: Facts, cut: Cut) -> str:
+    more = int(facts.get("more", "0"))
+    return cut(facts.get("by", "a declaration")) + (f" and {more} more" if more else "")
+
+
+def _somewhere(finding: Finding) -> str:
+    return " on some paths" if finding.verdict is Verdict.PARTIAL else ""
+
+
 def _unknown(finding: Finding, facts: Facts, cut: Cut) -> str:
+    if finding.source == "inbound":
+        why = cut(facts.get("reason", "it cannot be told"))
+        sender = cut(facts.get("from", "the controller"))
+        return f"{_by(facts, cut)}: {sender} -> {flows.end(finding, finding.flows, cut)} cannot be decided: {why}"
     why = cut(facts["reason"]) if "reason" in facts else "; ".join(map(cut, flows.reasons(finding.flows)))
     end = cut(finding.dependency or "") or flows.end(finding, finding.flows, cut)
     return f"{_who(finding, cut)} -> {end} cannot be decided" + (f": {why}" if why else "")
@@ -187,6 +223,8 @@ _SENTENCES: Final[dict[str, Builder]] = {
     "NP105": _partial,
     "NP106": _unknown,
     "NP107": _not_enforced,
+    "NP108": _kept_out,
+    "NP109": _dependants,
     "NP201": _absent,
     "NP202": _no_such_port,
     "NP203": _undeclared,
@@ -194,7 +232,7 @@ _SENTENCES: Final[dict[str, Builder]] = {
     "NP303": _malformed,
     **dict.fromkeys(slips.IDS, slips.sentence),
 }
-_FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105"})
+_FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105", "NP108", "NP109"})
 _REMEDIES: Final = {
     "NP106": "check this connection by hand",
     "NP107": "install a CNI that enforces NetworkPolicy",

@@ -1,5 +1,6 @@
 """One workload of a world that is there already: every answer, not only those that are bad."""
 
+from collections.abc import Collection
 from datetime import date
 
 from msgspec import Struct
@@ -8,9 +9,11 @@ from webhook.checklist.declarations import malformed
 from webhook.explain import Judged, judge_workload
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
+from webhook.model.refs import WorkloadRef
 from webhook.review.configured import configured
 from webhook.review.decide import heeded, mode_of
 from webhook.review.exemptions import exemptions, without_exempt
+from webhook.review.inbound import review_server
 from webhook.review.workload import review_judged
 from webhook.world import View
 
@@ -24,11 +27,18 @@ class Audited(Struct, frozen=True):
     exempt: int = 0
 
 
-def audit_workload(view: View, workload: Workload, today: date) -> Audited:
-    """Judge a workload as a review of it would, whatever the mode of its namespace is."""
+def audit_workload(view: View, workload: Workload, today: date, reviewed: Collection[WorkloadRef]) -> Audited:
+    """Judge a workload as a review of it would, whatever the mode of its namespace is.
+
+    `reviewed`: everybody who is, so that what a client is told is not told to its server once more.
+    """
     judged = judge_workload(view, workload)
     granted, bad = exemptions(workload, today)
-    found = (*review_judged(view, judged), *(malformed(workload.ref, item, "exempt") for item in bad))
+    found = (
+        *review_judged(view, judged),
+        *review_server(view, workload, today, without=reviewed),
+        *(malformed(workload.ref, item, "exempt") for item in bad),
+    )
     told, exempt = configured(view.settings, found, today)
     mode, _ = mode_of(view, workload.ref.namespace)
     findings, more = without_exempt(told, granted if heeded(view, mode) else ())

@@ -16,9 +16,14 @@ def configured(settings: Settings, found: Iterable[Finding], today: date) -> tup
     """Return findings with the severities that are set, and how many are exempt; what is off is not told."""
     severities = dict(settings.severities)
     told = [one for one in found if not ignored(settings, namespace_of(one)) and severities.get(one.id, 1)]
-    granted = [grant for grant in settings.exemptions if grant.until is None or grant.until >= today]
-    kept = [one for one in told if not any(_covers(grant, one) for grant in granted)]
+    kept = unanswered(settings, told, today)
     return tuple(_graded(one, severities.get(one.id)) for one in kept), len(told) - len(kept)
+
+
+def unanswered(settings: Settings, found: Iterable[Finding], today: date) -> list[Finding]:
+    """Return the findings that nobody answers for in the configuration."""
+    granted = [grant for grant in settings.exemptions if grant.until is None or grant.until >= today]
+    return [one for one in found if not any(_covers(grant, one) for grant in granted)]
 
 
 def ignored(settings: Settings, namespace: str) -> bool:

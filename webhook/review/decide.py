@@ -11,6 +11,7 @@ from webhook.model.objects import Workload
 from webhook.model.settings import MODE_LABEL, Mode
 from webhook.review.configured import configured, ignored, mode_set
 from webhook.review.exemptions import exemptions, without_exempt
+from webhook.review.inbound import review_server
 from webhook.review.workload import order, review_workload
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, View
@@ -48,7 +49,7 @@ def decide(request: AdmissionRequest, view: View, today: date, stale: str | None
         return _skipped(request, mode, "controlled by another object, which was reviewed")
     if mode is Mode.OFF:
         return _skipped(request, mode, "mode off")
-    findings, exempt = _findings(view, workload, today, mode)
+    findings, exempt = _findings(view, workload, today, mode, whole=True)
     rejected = () if stale else _rejected(view, request, mode, findings, today)
     if stale:
         findings = tuple(structs.replace(f, assumptions=(*f.assumptions, f"{STALE}: {stale}")) for f in findings)
@@ -85,10 +86,15 @@ def heeded(view: View, mode: Mode) -> bool:
     return mode is not Mode.ENFORCE or view.settings.heed_annotations_in_enforce
 
 
-def _findings(view: View, workload: Workload, today: date, mode: Mode) -> tuple[tuple[Finding, ...], int]:
+def _findings(
+    view: View, workload: Workload, today: date, mode: Mode, *, whole: bool = False
+) -> tuple[tuple[Finding, ...], int]:
+    """Return what is found, and how much more is exempt. `whole`: what others need of the workload, too."""
     granted, bad = exemptions(workload, today)
     granted = granted if heeded(view, mode) else ()
     found = [*review_workload(Overlay(view, [workload]), workload), *_malformed(workload, bad)]
+    if whole:
+        found += review_server(view, workload, today, new=view.workload(workload.ref) is None)
     told, exempt = configured(view.settings, found, today)
     kept, more = without_exempt(told, granted)
     return tuple(sorted(kept, key=order)), exempt + more

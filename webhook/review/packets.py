@@ -33,9 +33,7 @@ def packet_findings(
     is_dns = judged.resolved is None
     match judged.verdict:
         case Verdict.DENIED if is_dns:
-            yield _finding(
-                "NP103", workload, judged, fixed, notes, [s for f in judged.flows for s in (f.egress, f.ingress)]
-            )
+            yield closed_finding("NP103", workload, judged, fixed, notes)
         case Verdict.DENIED:
             for name, sides in (
                 ("NP101", [f.egress for f in judged.flows]),
@@ -44,13 +42,23 @@ def packet_findings(
                 if any(side in _stopping(judged) for side in sides):
                     yield _finding(name, workload, judged, fixed, notes, sides)
         case Verdict.PARTIAL:
-            yield _finding(
-                "NP105", workload, judged, fixed, notes, [s for f in judged.flows for s in (f.egress, f.ingress)]
-            )
+            yield closed_finding("NP105", workload, judged, fixed, notes)
         case Verdict.UNKNOWN if judged.flows or not judged.missing:
-            facts = (("reason", judged.reason or "it cannot be told"),)
-            policies = _policies(s for f in judged.flows for s in (f.egress, f.ingress))
-            yield _base("NP106", workload, judged, policies, facts)
+            yield unknown_finding(workload, judged)
+
+
+def closed_finding(
+    name: str, workload: WorkloadRef, judged: Judged, fixed: Fixed | None, notes: tuple[str, ...] = ()
+) -> Finding:
+    """Return a finding about everything that stops the flows of an answer, on both sides."""
+    return _finding(name, workload, judged, fixed, notes, [s for f in judged.flows for s in (f.egress, f.ingress)])
+
+
+def unknown_finding(workload: WorkloadRef, judged: Judged, facts: tuple[tuple[str, str], ...] = ()) -> Finding:
+    """Return NP106 with the reason why it cannot be told."""
+    why = (("reason", judged.reason or "it cannot be told"),)
+    policies = _policies(s for f in judged.flows for s in (f.egress, f.ingress))
+    return _base("NP106", workload, judged, policies, (*why, *facts))
 
 
 def _finding(

@@ -5,13 +5,14 @@ from typing import Final
 
 from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
+from webhook.model.inbound import Inbound
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
-from webhook.wire import hints, meta, services, workloads
+from webhook.wire import hints, inbound, meta, services, workloads
 from webhook.wire.networkpolicies import network_policy
 from webhook.wire.shapes import Raw, fail, mappings, string
 
-Projected = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy | Foreign
+Projected = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy | Foreign | Inbound
 
 _GROUPS: Final = {  # the API groups that own a kind; the same word in another group is another kind
     "Namespace": ("",),
@@ -28,7 +29,9 @@ _GROUPS: Final = {  # the API groups that own a kind; the same word in another g
     "ReplicaSet": ("apps", "extensions"),
     "Job": ("batch",),
     "CronJob": ("batch",),
+    **{kind: (group,) for group, kind in inbound.KINDS},
 }
+_BEFORE: Final = {("networking.k8s.io/v1beta1", "Ingress")}  # with backends of another shape
 _READERS: Final[dict[str, Callable[[Raw, str], Projected]]] = {
     "Namespace": lambda raw, _: services.namespace(raw),
     "Node": lambda raw, _: services.node(raw),
@@ -37,6 +40,7 @@ _READERS: Final[dict[str, Callable[[Raw, str], Projected]]] = {
     "ConfigMap": hints.config_map,
     "EndpointSlice": services.endpoint_slice,
     "NetworkPolicy": network_policy,
+    **{kind: inbound.reader(kind) for _, kind in inbound.KINDS},
 }
 
 
@@ -44,6 +48,8 @@ def kind_of(raw: Raw) -> str | None:
     """Return the kind where `project` reads it; None for any other kind or group."""
     kind, version = raw.get("kind"), raw.get("apiVersion")
     if not isinstance(kind, str) or not isinstance(version, str):
+        return None
+    if (version, kind) in _BEFORE:
         return None
     group = version.rpartition("/")[0]
     return kind if group in _GROUPS.get(kind, ()) else None

@@ -10,11 +10,13 @@ from webhook.model.objects import EndpointPort, EndpointSlice, Namespace, Node, 
 from webhook.model.ports import FIRST_PORT, LAST_PORT
 from webhook.wire import meta
 from webhook.wire.agents import node_flags
+from webhook.wire.inbound import scrape
 from webhook.wire.shapes import Raw, fail, integer, mapping, mappings, shown, string, string_map, strings
 from webhook.wire.workloads import address, protocol
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 _FAMILY = {"IPv4": 4, "IPv6": 6}
+_PUBLISHED = ("LoadBalancer", "NodePort")
 
 
 def namespace(raw: Raw) -> Namespace:
@@ -40,6 +42,9 @@ def service(raw: Raw, namespace_name: str) -> Service:
         outside_ips=tuple(_outside(raw, spec)),
         families=_families(spec),
         local_only=spec.get("internalTrafficPolicy") == "Local",
+        published=spec.get("type") in _PUBLISHED,
+        outside_hosts=tuple(_hosts(raw)),
+        scrape=scrape(meta.annotations(raw)),
     )
 
 
@@ -50,12 +55,22 @@ def _families(spec: Raw) -> tuple[Family, ...]:
 def _outside(raw: Raw, spec: Raw) -> Iterator[Address]:
     for text in strings(spec, "externalIPs", "spec"):
         yield address(text, "spec.externalIPs")
+    for entry, path in _balancers(raw):
+        if text := string(entry, "ip", path):
+            yield address(text, f"{path}.ip")
+
+
+def _hosts(raw: Raw) -> Iterator[str]:
+    for entry, path in _balancers(raw):
+        if text := string(entry, "hostname", path):
+            yield text
+
+
+def _balancers(raw: Raw) -> Iterator[tuple[Raw, str]]:
     path = "status.loadBalancer"
-    for index, entry in enumerate(
-        mappings(mapping(mapping(raw, "status", ""), "loadBalancer", "status"), "ingress", path)
-    ):
-        if text := string(entry, "ip", f"{path}.ingress[{index}]"):
-            yield address(text, f"{path}.ingress[{index}].ip")
+    status = mapping(mapping(raw, "status", ""), "loadBalancer", "status")
+    for index, entry in enumerate(mappings(status, "ingress", path)):
+        yield entry, f"{path}.ingress[{index}]"
 
 
 def _port(raw: Raw, path: str) -> ServicePort:

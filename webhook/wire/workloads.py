@@ -11,6 +11,7 @@ from webhook.model.settings import CONNECTS_TO, EXEMPT
 from webhook.wire import meta
 from webhook.wire.agents import daemon_set_flags
 from webhook.wire.hints import container_hints
+from webhook.wire.inbound import scrape
 from webhook.wire.shapes import (
     Raw,
     fail,
@@ -120,6 +121,7 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
         dns_policy=string(spec, "dnsPolicy", spec_path) or "ClusterFirst",
         service_account=string(spec, "serviceAccountName", spec_path),
         subdomain=string(spec, "subdomain", spec_path),
+        scrape=scrape(meta.annotations(raw, path)),
     )
 
 

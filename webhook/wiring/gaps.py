@@ -7,9 +7,11 @@ from webhook.cluster.kinds import DISCOVERY, Collection
 from webhook.cluster.state import Standing
 from webhook.families import POLICIES, REFERENCES
 from webhook.model.foreign import Gap
+from webhook.wire import inbound
 from webhook.world import Change, Drop, Put
 
 FAMILIES: Final = frozenset(kind for kind in (*POLICIES, *REFERENCES) if kind[0])  # API group, kind
+FOUND: Final = FAMILIES | inbound.KINDS  # all that is read if it is served, and looked for again and again
 
 
 class Gaps:

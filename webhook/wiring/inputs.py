@@ -9,6 +9,7 @@ from msgspec import Struct
 from webhook.families import project
 from webhook.manifests import Broken, Document, read
 from webhook.model.finding import Location
+from webhook.model.inbound import Gateway, Ingress, Route
 from webhook.model.objects import Pod, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
@@ -23,7 +24,7 @@ _SHOWN = 63  # characters of a hostile kind or name that an error repeats
 class Inputs(Struct):
     """What came out of some manifests: values in order, and how many documents were none of ours.
 
-    `failures`: what is missing because it could not be read. `problems`: policies that are there, but not clear.
+    `failures`: what is missing because it could not be read. `problems`: what is there, but not clear.
     """
 
     values: list[tuple[Projected, Location]] = msgspec.field(default_factory=list)
@@ -73,8 +74,9 @@ def _project(item: Mapping[str, object], namespace: str, location: Location, fou
     if value is None:
         return
     found.values.append((value, location))
-    if isinstance(value, Policy):
-        reasons = (*value.problems, *([value.unreadable] if value.unreadable else []))
+    if isinstance(value, Policy | Ingress | Route | Gateway):
+        unreadable = value.unreadable if isinstance(value, Policy) else None
+        reasons = (*value.problems, *([unreadable] if unreadable else []))
         found.problems += [Failure(location.file, location.line, f"{_named(item)}: {reason}") for reason in reasons]
 
 

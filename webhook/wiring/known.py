@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.wiring.snapshot import UNNEEDED, Snapshot, State, contents, forbidden, gaps, lost
+from webhook.wiring.snapshot import INBOUND, UNNEEDED, Snapshot, State, contents, forbidden, gaps, lost
 from webhook.world.changes import Value
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def notes(kinds: Mapping[str, State], reasons: Mapping[str, str], namespaces: It
     for name in forbidden(kinds):
         if name in partial:
             effect = "the world is partial, what is not in it may exist all the same"
+        elif name in INBOUND:
+            effect = "the ways in that it declares are not judged"
         elif name in UNNEEDED:
             effect = "less is known"
         else:

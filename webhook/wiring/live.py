@@ -13,13 +13,15 @@ from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.state import Phase, Standing
 from webhook.cluster.watch import Pace, Watcher, clock
 from webhook.model.settings import Settings
-from webhook.wiring.gaps import FAMILIES
+from webhook.wire import inbound
+from webhook.wiring.gaps import FOUND
 from webhook.wiring.gauges import Gauges
 from webhook.wiring.mirror import Mirror
 from webhook.world import View, World
 
 OPTIONAL: Final = frozenset({"Node", "ConfigMap"})  # without it nothing is judged wrong, only less is known
 STALE_SECONDS: Final = 120.0  # a watch that is well is heard of about every minute, and asked again after 75 s
+WITHOUT: Final = "the ways in that it declares are not judged"
 _LOOK_AGAIN: Final = 0.2  # seconds
 
 
@@ -97,7 +99,7 @@ class Cluster:
             self._watcher = Watcher(
                 connection,
                 self._mirror,
-                families=FAMILIES,
+                families=FOUND,
                 namespaces=self._access.namespaces,
                 pace=self._pace,
                 clock=self._clock,
@@ -114,6 +116,8 @@ class Cluster:
         detail = "" if standing.phase is Phase.LIVE else standing.phase.value
         if standing.reason:
             detail = f"{detail}: {standing.reason}" if detail else standing.reason
+        if _only_helps(standing.kind) and not standing.phase.listed:
+            detail = f"{detail}; {WITHOUT}"
         age = standing.age(now) or 0.0
         if age > self._stale_after:
             detail = f"{detail}; " * bool(detail) + f"not heard of for {age:.0f} s"
@@ -126,5 +130,12 @@ def required(kind: Kind) -> bool:
     return kind in KINDS and kind.name not in OPTIONAL
 
 
+def _only_helps(kind: Kind) -> bool:
+    """Say whether a kind tells of ways in and nothing else, so that nothing waits for it."""
+    return (kind.group, kind.name) in inbound.KINDS
+
+
 def _usable(standing: Standing) -> bool:
-    return standing.phase.listed if required(standing.kind) else standing.phase is not Phase.WAITING
+    if required(standing.kind):
+        return standing.phase.listed
+    return standing.phase is not Phase.WAITING or _only_helps(standing.kind)

@@ -18,9 +18,11 @@ from webhook.dependencies.items import is_url, items
 from webhook.families import project
 from webhook.model.dependency import Malformed as Unclear
 from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse, Mention
+from webhook.model.inbound import ROUTES
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, PREFIX
 from webhook.wire.agents import CONTAINERS, NODE_ARGUMENTS, arguments_of, command_of, image_of, variables_of
+from webhook.wire.inbound import CLASS_ANNOTATION, DEFAULT_CLASS, SCRAPE, SCRAPE_PORT
 from webhook.wire.objects import Projected, kind_of
 
 Raw = Mapping[str, Any]
@@ -67,11 +69,18 @@ def _pruned(value: Any, form: Form) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _ours(annotations: object) -> Record:
-    """Return this product's annotations, without what may be a password."""
+    """Return the annotations that are read, without what may be a password."""
     if not isinstance(annotations, Mapping):
         return {}
-    ours = {key: text for key, text in annotations.items() if key.startswith(PREFIX) and isinstance(text, str)}
+    ours = {key: text for key, text in annotations.items() if _kept(key) and isinstance(text, str)}
     return {key: declared(text) if key == CONNECTS_TO else _USER_INFO.sub("://", text) for key, text in ours.items()}
+
+
+def _kept(key: str) -> bool:
+    return key.startswith(PREFIX) or key in _READ
+
+
+_READ: Final = frozenset({SCRAPE, SCRAPE_PORT, CLASS_ANNOTATION, DEFAULT_CLASS})  # of others: no value is a secret
 
 
 def declared(text: str) -> str:
@@ -153,6 +162,11 @@ _FOREIGN: Final[dict[str, Form]] = {
     "specs": _without_headers,
     "status": {"conditions": dict.fromkeys(("type", "status", "message"))},
 }
+_NAMED: Final = {"metadata": {**_NAME, "annotations": _ours}}
+_BALANCER: Final[Form] = {"loadBalancer": {"ingress": {"ip": None, "hostname": None}}}
+_BACKEND: Final[Form] = {"service": {"name": None, "port": None}}
+_REFERENCE: Final[Form] = dict.fromkeys(("group", "kind", "namespace", "name", "port"))
+_ROUTE: Final[Form] = {"parentRefs": _REFERENCE, "rules": {"backendRefs": _REFERENCE}}
 _FORMS: Final[dict[str, dict[str, Form]]] = {
     "Namespace": {"metadata": {"name": None, "labels": None}},
     "Node": {
@@ -166,13 +180,13 @@ _FORMS: Final[dict[str, dict[str, Form]]] = {
         "status": {"phase": None, "podIP": None, "podIPs": {"ip": None}},
     },
     "Service": {
-        "metadata": {**_NAME, "labels": None},
+        "metadata": {**_NAME, "labels": None, "annotations": _ours},
         "spec": {
             **dict.fromkeys(("type", "externalName", "externalIPs", "clusterIP", "clusterIPs", "ipFamilies")),
             **dict.fromkeys(("selector", "internalTrafficPolicy", "publishNotReadyAddresses")),
             "ports": _PORT,
         },
-        "status": {"loadBalancer": {"ingress": {"ip": None}}},
+        "status": _BALANCER,
     },
     "EndpointSlice": {
         "metadata": {**_NAME, "labels": None},
@@ -181,6 +195,23 @@ _FORMS: Final[dict[str, dict[str, Form]]] = {
         "ports": _PORT,
     },
     "ConfigMap": {"metadata": _NAME},
+    "Ingress": {
+        **_NAMED,
+        "spec": {
+            "ingressClassName": None,
+            "defaultBackend": _BACKEND,
+            "rules": {"http": {"paths": {"backend": _BACKEND}}},
+        },
+        "status": _BALANCER,
+    },
+    "IngressClass": {**_NAMED, "spec": {"controller": None}},
+    "Gateway": {
+        "metadata": _NAME,
+        "spec": {"gatewayClassName": None, "listeners": {"port": None}},
+        "status": {"addresses": {"type": None, "value": None}},
+    },
+    "GatewayClass": {"metadata": _NAME, "spec": {"controllerName": None}},
+    **{kind: {"metadata": _NAME, "spec": _ROUTE} for kind in ROUTES},
     "NetworkPolicy": {"metadata": {**_NAME, "annotations": _ours}, "spec": None},
     "CronJob": {"metadata": _META, "spec": {"jobTemplate": {"spec": {"template": _template(_CONTAINER)}}}},
     "DaemonSet": {

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from webhook.model.foreign import Gap
+from webhook.wire import inbound
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
 from webhook.wiring.gaps import FAMILIES
@@ -33,7 +34,15 @@ _PLAIN: Final = b'"format":"netpol-preflight/'  # of one that somebody unpacked
 _HEAD: Final = 4_096
 _PIECE: Final = 1 << 20
 NETWORK_POLICY: Final = "NetworkPolicy.networking.k8s.io"
-UNNEEDED: Final = frozenset({"Node", "ConfigMap"})  # without them nothing is judged wrong, only less is known
+
+
+def kind_name(kind: str, group: str) -> str:
+    """Return `Pod`, `Deployment.apps`: what apimachinery calls a GroupKind."""
+    return f"{kind}.{group}" if group else kind
+
+
+INBOUND: Final = frozenset(kind_name(kind, group) for group, kind in inbound.KINDS)
+UNNEEDED: Final = frozenset({"Node", "ConfigMap"}) | INBOUND  # without them nothing is judged wrong
 
 
 class NotASnapshot(Exception):  # noqa: N818 - what the file is
@@ -57,11 +66,6 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 class _Head(Struct):
     format: str = ""
-
-
-def kind_name(kind: str, group: str) -> str:
-    """Return `Pod`, `Deployment.apps`: what apimachinery calls a GroupKind."""
-    return f"{kind}.{group}" if group else kind
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from webhook.cluster.listing import Reading
 from webhook.families import project
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
-from webhook.wiring.gaps import FAMILIES
+from webhook.wiring.gaps import FOUND
 from webhook.wiring.live import Access
 from webhook.wiring.snapshot import State, kind_name
 
@@ -50,9 +50,9 @@ async def survey(access: Access, keep: Callable[[Raw, Projected], T], told: Told
 async def _families(connection: Connection) -> Served:
     """Ask which policy families are served; whoever may not ask does not know of any."""
     try:
-        return await served(connection, FAMILIES)
+        return await served(connection, FOUND)
     except ForbiddenError as error:
-        return Served(troubles={group: str(error) for group, _ in FAMILIES})
+        return Served(troubles={group: str(error) for group, _ in FOUND})
 
 
 class _Visit(Generic[T]):
@@ -97,9 +97,9 @@ class _Visit(Generic[T]):
 
     def result(self, cluster: str, families: Served) -> Surveyed[T]:
         """Return all of it, in an order that does not depend on which answer came first."""
-        kinds: dict[str, State] = {kind_name(kind, group): "absent" for group, kind in sorted(FAMILIES)}
+        kinds: dict[str, State] = {kind_name(kind, group): "absent" for group, kind in sorted(FOUND)}
         reasons = {}
-        for group, word in FAMILIES:
+        for group, word in FOUND:
             if reason := families.trouble_of((group, word)):
                 kinds[kind_name(word, group)] = "forbidden"
                 reasons[kind_name(word, group)] = reason

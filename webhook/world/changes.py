@@ -4,10 +4,12 @@ from msgspec import Struct
 
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
+from webhook.model.inbound import Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
+from webhook.world.inbound import key_of_inbound
 
-Value = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy | Foreign | Gap
+Value = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy | Foreign | Gap | Inbound
 
 
 class Put(Struct, frozen=True):
@@ -40,6 +42,8 @@ def key_of(value: Value) -> Drop:
             return Drop(ref.kind, ref.namespace or "", ref.name)
         case Foreign(ref=ref, group=group):
             return Drop(f"{ref.kind}.{group}", ref.namespace or "", ref.name)
+        case Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
+            return Drop(*key_of_inbound(value))
         case Gap(kind=kind, group=group):
             return Drop("Gap", group, kind)
         case Pod() | Service() | EndpointSlice() | ConfigMap():

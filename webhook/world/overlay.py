@@ -17,7 +17,9 @@ from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Isolation, Rank, Tier, position
 from webhook.model.truth import Truth
 from webhook.world.asking import labels_of
+from webhook.world.inbound import Declarations, scrapes
 from webhook.world.lookup import backends, controllers, groups
+from webhook.world.mentions import mentioned
 from webhook.world.policies import Policies
 from webhook.world.view import Group, Selecting, View
 
@@ -25,9 +27,13 @@ from webhook.world.view import Group, Selecting, View
 class Overlay:
     """`base` with some workloads and policies put on top. The base must not change while this is in use."""
 
-    def __init__(self, base: View, puts: Iterable[Workload | Policy] = ()) -> None:
-        """Put values over `base`; what has the same kind, namespace and name is hidden."""
+    def __init__(self, base: View, puts: Iterable[Workload | Policy] = (), *, anew: bool = False) -> None:
+        """Put values over `base`; what has the same kind, namespace and name is hidden.
+
+        `anew`: so are the pods of such a workload, as if it had been rolled out: its template counts.
+        """
         self._base = base
+        self._anew = anew
         self._memo: dict[object, object] = {}
         self._workloads: dict[WorkloadRef, Workload] = {}
         self._policies = Policies(base.settings.pending_labels, lambda: base.surroundings, partial(labels_of, self))
@@ -122,7 +128,7 @@ class Overlay:
 
     def backends(self, service: Service) -> tuple[Group, ...]:
         """Return who stands behind a Service's selector."""
-        below = self._base.backends(service)
+        below = self._kept(self._base.backends(service))
         if self._reowned and service.selector is not None:
             return backends(self, service.namespace, service.selector, lambda: (p for g in below for p in g.pods))
         mine = [w for w in self._workloads.values() if w.ref.namespace == service.namespace and w.owner is None]
@@ -135,13 +141,17 @@ class Overlay:
         if self._reowned:
             return groups(self, namespace, self._pods(namespace))
         mine = [w for w in self._workloads.values() if w.ref.namespace == namespace and w.owner is None]
-        return self._with_templates(self._base.groups(namespace), mine)
+        return self._with_templates(self._kept(self._base.groups(namespace)), mine)
+
+    def _kept(self, below: tuple[Group, ...]) -> tuple[Group, ...]:
+        """Leave out the pods that are as good as gone."""
+        return tuple(g for g in below if g.ref not in self._workloads) if self._anew else below
 
     def _with_templates(self, below: tuple[Group, ...], mine: Iterable[Workload]) -> tuple[Group, ...]:
         """Templates on top replace those below; a workload that has pods is judged by its pods."""
         found = {g.ref: g for g in below if g.pods or g.ref not in self._workloads}
         for workload in mine:
-            if workload.ref not in found and not self._base.pods_of(workload.ref):
+            if workload.ref not in found and not self.pods_of(workload.ref):
                 found[workload.ref] = Group(workload.ref, template=workload)
         return tuple(found[ref] for ref in sorted(found))
 
@@ -161,19 +171,46 @@ class Overlay:
         """Return the Services of a namespace."""
         return self._base.services(namespace)
 
+    def services_of(self, shape: Shape) -> tuple[Service, ...]:
+        """Return the Services that select pods of `shape`, by name."""
+        return self._base.services_of(shape)
+
+    def published(self) -> Iterable[Service]:
+        """Return the Services that are to be reached from outside."""
+        return self._base.published()
+
+    @property
+    def inbound(self) -> Declarations:
+        """Who declares that something is reached from outside."""
+        return self._base.inbound
+
+    def scrapers(self) -> tuple[Workload, ...]:
+        """Return the workloads that scrape what is annotated."""
+        below = [w for w in self._base.scrapers() if w.ref not in self._workloads]
+        return tuple(sorted((*below, *filter(scrapes, self._workloads.values())), key=lambda w: w.ref))
+
+    def mentioning(self, names: Iterable[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
+        """Return the workloads whose declarations may mean one of these names, sorted."""
+        wanted = set(names)
+        below = (ref for ref in self._base.mentioning(wanted) if ref not in self._workloads)
+        mine = (w.ref for w in self._workloads.values() if w.owner is None and not wanted.isdisjoint(mentioned(w)))
+        return tuple(sorted((*below, *mine)))
+
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""
         return self._base.config_map(namespace, name)
 
     def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
         """Return the live pods below `ref`, by name."""
+        if self._anew and ref in self._workloads:
+            return ()
         if not self._reowned or ref.kind == "Pod":
             return self._base.pods_of(ref)
         below = (pod for pod in self._pods(ref.namespace) if ref in controllers(self, pod))
         return tuple(sorted(below, key=lambda pod: pod.name))
 
     def _pods(self, namespace: str) -> Iterable[Pod]:
-        return (pod for group in self._base.groups(namespace) for pod in group.pods)
+        return (pod for group in self._kept(self._base.groups(namespace)) for pod in group.pods)
 
     def top(self, pod: Pod) -> WorkloadRef:
         """Return the topmost controller of a pod."""

@@ -18,7 +18,9 @@ from webhook.model.tier import Isolation
 from webhook.world.around import Around
 from webhook.world.asking import labels_of
 from webhook.world.doubts import Doubts
+from webhook.world.inbound import Declarations, Scrapers
 from webhook.world.lookup import NAME_LABEL, backends, groups
+from webhook.world.mentions import Mentions
 from webhook.world.owners import Owners
 from webhook.world.pods import Pods
 from webhook.world.policies import Policies
@@ -47,6 +49,9 @@ class Reading:
         self._around = Around(self._namespaces)
         self._policies = Policies(settings.pending_labels, lambda: self.surroundings, partial(labels_of, self))
         self._doubts = Doubts()
+        self._inbound = Declarations()
+        self._mentions = Mentions()
+        self._scrapers = Scrapers()
         self._backends: dict[str, dict[tuple[str, str], tuple[Group, ...]]] = {}
 
     @property
@@ -133,6 +138,27 @@ class Reading:
     def services(self, namespace: str) -> Iterable[Service]:
         """Return the Services of a namespace."""
         return self._services.by_namespace.get(namespace, {}).values()
+
+    def services_of(self, shape: Shape) -> tuple[Service, ...]:
+        """Return the Services that select pods of `shape`, by name."""
+        return tuple(sorted(self._services.selecting(shape.namespace, shape.labels), key=lambda service: service.name))
+
+    def published(self) -> Iterable[Service]:
+        """Return the Services that are to be reached from outside."""
+        return self._services.published.values()
+
+    @property
+    def inbound(self) -> Declarations:
+        """Who declares that something is reached from outside."""
+        return self._inbound
+
+    def scrapers(self) -> tuple[Workload, ...]:
+        """Return the workloads that scrape what is annotated."""
+        return self._scrapers.every()
+
+    def mentioning(self, names: Iterable[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
+        """Return the workloads whose declarations may mean one of these names, sorted."""
+        return tuple(sorted(self._mentions.of(names)))
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""

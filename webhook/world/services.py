@@ -1,8 +1,9 @@
 """Services and their listed endpoints."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from webhook.model.addresses import Address, Family
+from webhook.model.labels import Labels
 from webhook.model.objects import EndpointSlice, Service
 from webhook.model.ports import Served
 from webhook.world.index import Sparse, discard
@@ -23,6 +24,8 @@ class Services:
         self._service_of: dict[Key, str] = {}
         self._serving: dict[Key, dict[Address, Served]] = {}  # of the Services that were asked for
         self._families: dict[Family, int] = {4: 0, 6: 0}
+        self._by_label: dict[tuple[str, str, str], dict[str, Service]] = {}  # by the first label of the selector
+        self.published: dict[Key, Service] = {}
 
     def put(self, service: Service) -> None:
         """Add or replace a Service."""
@@ -33,6 +36,10 @@ class Services:
                 index.put(address, service)
         for address in service.cluster_ips:
             self._families[address.family] += 1
+        if service.selector:
+            self._by_label.setdefault((service.namespace, *service.selector.pairs[0]), {})[service.name] = service
+        if service.published or service.outside_ips or service.outside_hosts:
+            self.published[service.namespace, service.name] = service
 
     def drop(self, namespace: str, name: str) -> None:
         """Remove a Service, if it is here."""
@@ -45,6 +52,16 @@ class Services:
                 index.drop(address, old)
         for address in old.cluster_ips:
             self._families[address.family] -= 1
+        if old.selector:
+            discard(self._by_label, (namespace, *old.selector.pairs[0]), name)
+        self.published.pop((namespace, name), None)
+
+    def selecting(self, namespace: str, labels: Labels) -> Iterator[Service]:
+        """Yield the Services whose selector pods with these labels meet."""
+        for pair in labels.pairs:
+            for service in self._by_label.get((namespace, *pair), {}).values():
+                if service.selector and all(labels.get(key) == value for key, value in service.selector.pairs):
+                    yield service
 
     def _addresses(self, service: Service) -> tuple[tuple[ByAddress, tuple[Address, ...]], ...]:
         return (self._by_address, service.cluster_ips), (self._by_outside, service.outside_ips)

@@ -19,6 +19,7 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
+from webhook.world.inbound import Declarations
 
 Selecting = tuple[tuple[Isolation, Truth], ...]
 Asking = Callable[[Shape], Lookup]  # what conditions may ask of pods of a shape
@@ -92,6 +93,22 @@ class View(Protocol):
 
     def services(self, namespace: str) -> Iterable[Service]:
         """Return the Services of a namespace."""
+
+    def services_of(self, shape: Shape) -> tuple[Service, ...]:
+        """Return the Services that select pods of `shape`, by name."""
+
+    def published(self) -> Iterable[Service]:
+        """Return the Services that are to be reached from outside: of type LoadBalancer or NodePort, or by address."""
+
+    @property
+    def inbound(self) -> Declarations:
+        """Who declares that something is reached from outside, for reading."""
+
+    def scrapers(self) -> tuple[Workload, ...]:
+        """Return the workloads that scrape what is annotated, those included that something else controls."""
+
+    def mentioning(self, names: Iterable[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
+        """Return the workloads whose declarations may mean one of these (namespace, name), sorted."""
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""

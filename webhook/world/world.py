@@ -5,17 +5,20 @@ from collections.abc import Iterable
 from webhook.families import REFERENCES
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
+from webhook.model.inbound import INBOUND_KINDS, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
 from webhook.model.settings import Settings
 from webhook.world.around import ACCOUNT
 from webhook.world.changes import Change, Drop, Put, Value
+from webhook.world.inbound import key_of_inbound
 from webhook.world.index import discard
 from webhook.world.reading import Reading
 
 # An answer is remembered by shape and address, never by pod, and the Service is translated before it.
-_KINDS_WITHOUT_VERDICTS = frozenset({"Pod", "Service", "EndpointSlice", "ConfigMap", *WORKLOAD_KINDS} - {"DaemonSet"})
+_QUIET = frozenset({"EndpointSlice", "ConfigMap", *INBOUND_KINDS})
+_KINDS_WITHOUT_VERDICTS = frozenset({"Pod", "Service", *_QUIET, *WORKLOAD_KINDS} - {"DaemonSet"})
 
 
 class World(Reading):
@@ -54,8 +57,6 @@ class World(Reading):
                 return self._workloads.get(value.ref.namespace, {}).get(value.ref) == value
             case Service():
                 return self._services.by_namespace.get(value.namespace, {}).get(value.name) == value
-            case EndpointSlice():
-                return self._services.slice(value.namespace, value.name) == value
             case Namespace():
                 return self._namespaces.get(value.name) == value
             case Node():
@@ -64,6 +65,8 @@ class World(Reading):
                 return self._policies.named(value.namespace).get(value.ref) == value
             case Foreign():
                 return self._policies.foreign.get(value.namespace or "", {}).get(value.ref) == value
+            case EndpointSlice() | Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
+                return self._has_quietly(value)
             case ConfigMap() | Gap():
                 return False
 
@@ -76,14 +79,15 @@ class World(Reading):
                 self._put_node(value)
             case Pod():
                 self._pods.put(value)
+                self._put_mentions(value)
                 self._backends.pop(value.namespace, None)
             case Workload():
                 self._put_workload(value)
             case Service():
                 self._services.put(value)
                 self._backends.pop(value.namespace, None)
-            case EndpointSlice():
-                self._services.put_slice(value)
+            case EndpointSlice() | Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
+                self._put_quietly(value)
             case ConfigMap():
                 self._config_maps[value.namespace, value.name] = value
             case Policy():
@@ -129,10 +133,34 @@ class World(Reading):
             if new and self._around.meet(value.group, 1):
                 self._policies.recompile()
 
+    def _has_quietly(self, value: EndpointSlice | Inbound) -> bool:
+        match value:
+            case EndpointSlice():
+                return self._services.slice(value.namespace, value.name) == value
+            case _:
+                return self._inbound.get(key_of_inbound(value)) == value
+
+    def _put_quietly(self, value: EndpointSlice | Inbound) -> None:
+        """Put what nothing else is kept of."""
+        match value:
+            case EndpointSlice():
+                self._services.put_slice(value)
+            case _:
+                self._inbound.put(value)
+
+    def _put_mentions(self, pod: Pod) -> None:
+        """A bare Pod declares for itself; whoever controls one declares for it."""
+        if pod.bare is not None:
+            self._mentions.put(pod.bare)
+        else:
+            self._mentions.drop(WorkloadRef("Pod", pod.namespace, pod.name))
+
     def _put_workload(self, workload: Workload) -> None:
         ref = workload.ref
         self._workloads.setdefault(ref.namespace, {})[ref] = workload
         self._owners.put(workload)
+        self._mentions.put(workload)
+        self._scrapers.put(workload)
         self._backends.pop(ref.namespace, None)
         if ref.kind == "DaemonSet" and self._around.put_daemon_set(workload):
             self._policies.recompile()
@@ -148,6 +176,7 @@ class World(Reading):
                 self._drop_node(name)
             case "Pod":
                 self._pods.drop(namespace, name)
+                self._mentions.drop(WorkloadRef("Pod", namespace, name))
             case "Service":
                 self._services.drop(namespace, name)
             case "EndpointSlice":
@@ -159,10 +188,14 @@ class World(Reading):
             case _ if kind in WORKLOAD_KINDS:
                 self._drop_workload(WorkloadRef(kind, namespace, name))
             case _:
-                self._drop_family(kind, namespace, name)
+                self._drop_other(kind, namespace, name)
         self._backends.pop(namespace, None)
         if kind not in _KINDS_WITHOUT_VERDICTS:
             self._memo.clear()
+
+    def _drop_other(self, kind: str, namespace: str, name: str) -> None:
+        if not self._inbound.drop(kind, namespace, name):
+            self._drop_family(kind, namespace, name)
 
     def _drop_family(self, kind: str, namespace: str, name: str) -> None:
         """Forget a gap, named by its group (`namespace`) and kind (`name`), or an object of `kind.group`."""
@@ -183,5 +216,7 @@ class World(Reading):
         if gone is not None:
             discard(self._workloads, ref.namespace, ref)
             self._owners.drop(gone)
+            self._mentions.drop(ref)
+            self._scrapers.drop(ref)
             if ref.kind == "DaemonSet" and self._around.drop_daemon_set(ref.namespace, ref.name):
                 self._policies.recompile()

@@ -1,0 +1,111 @@
+"""The ways in that others declare for a workload: Ingresses, Gateways' routes, scrape annotations (design.md §5)."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.dependencies.resolve import Resolved
+from webhook.dependencies.services import declares, named
+from webhook.dependencies.sources import of_ingress, of_route, scrapers
+from webhook.dependencies.targets import Flow, Found
+from webhook.model.inbound import ROUTES, Backend, Declaring, Ingress, Scrape
+from webhook.model.objects import Service, ServicePort, Workload
+from webhook.model.ports import Protocol
+from webhook.model.refs import SHORT_KINDS
+from webhook.world import Group, View
+
+_ANNOTATION: Final = "prometheus.io/scrape"
+
+
+class Path(Struct, frozen=True):
+    """One declared way in. `by`: what declares it, as `Ingress shop/web`.
+
+    `sources`: who sends; each is one kind of pod, and where they are of several workloads any may be the one that does.
+    `tried`: of several ports any may be the one that is meant.
+    """
+
+    by: str
+    to: Resolved
+    sources: tuple[Workload, ...]
+    tried: bool = False
+
+
+def inbound(view: View, workload: Workload) -> Iterator[Path]:
+    """Yield the ways in to the pods that a workload's template makes, where it is known who sends."""
+    shape, wanted = workload.template.shape, view.settings.inbound
+    for service in view.services_of(shape):
+        for one in view.inbound.sending_to(service.namespace, service.name):
+            if wanted.ingress if isinstance(one, Ingress) else wanted.gateway:
+                yield from _declared(view, workload, service, one)
+        if wanted.scrape and service.scrape is not None:
+            yield from _scraped_service(view, workload, service, service.scrape)
+    if wanted.scrape and workload.template.scrape is not None:
+        yield from _scraped_pods(view, workload, workload.template.scrape)
+
+
+def _declared(view: View, workload: Workload, service: Service, one: Declaring) -> Iterator[Path]:
+    """Yield one way for each port that is sent to."""
+    protocol: Protocol = "TCP" if isinstance(one, Ingress) else ROUTES[one.kind]
+    backends = [b for b in one.backends if (b.namespace, b.service) == (service.namespace, service.name)]
+    ports = dict.fromkeys(port for b in backends if (port := _port(service, b, protocol)) is not None)
+    reached = [(port, flow) for port in ports if (flow := _flow(workload, service, port)) is not None]
+    senders = _others(workload, of_ingress(view, one) if isinstance(one, Ingress) else of_route(view, one))
+    kind = "Ingress" if isinstance(one, Ingress) else one.kind
+    for port, flow in reached if senders else ():
+        name = f"{service.name}.{service.namespace}"
+        yield Path(f"{kind} {one.namespace}/{one.name}", _to(name, f"{port.port}/{protocol}", (flow,)), senders)
+
+
+def _port(service: Service, backend: Backend, protocol: Protocol) -> ServicePort | None:
+    return next((p for p in service.ports if p.protocol == protocol and backend.port in (p.port, p.name)), None)
+
+
+def _flow(workload: Workload, service: Service, port: ServicePort) -> Flow | None:
+    """Return the flow to a Service's port: controllers dial its endpoints, so that a headless one is no exception."""
+    target = port.target if port.target is not None else port.port
+    number = named(workload.template.declares, target, port.protocol) if isinstance(target, str) else target
+    return None if number is None else _direct(workload, port.protocol, number, service, port.port)
+
+
+def _direct(
+    workload: Workload, protocol: Protocol, number: int, service: Service | None = None, service_port: int | None = None
+) -> Flow:
+    group = Group(workload.ref, template=workload)
+    families = service.families if service else ()
+    return Flow(group, protocol, number, service_port, families=families, declared=declares(group, number, protocol))
+
+
+def _scraped_service(view: View, workload: Workload, service: Service, scrape: Scrape) -> Iterator[Path]:
+    """A port that is named replaces that of each endpoint; without one, every endpoint's own is tried."""
+    ports = [port for port in service.ports if port.protocol == "TCP"]
+    if scrape.port is not None:
+        flows = [_direct(workload, "TCP", scrape.port, service)]
+    else:
+        flows = [flow for port in ports if (flow := _flow(workload, service, port)) is not None]
+    by = f"{_ANNOTATION} of Service {service.namespace}/{service.name}"
+    yield from _scraped(view, workload, f"{service.name}.{service.namespace}", flows, by)
+
+
+def _scraped_pods(view: View, workload: Workload, scrape: Scrape) -> Iterator[Path]:
+    declared = dict.fromkeys(port.number for port in workload.template.declares if port.protocol == "TCP")
+    numbers = declared if scrape.port is None else (scrape.port,)
+    ref = workload.ref
+    name = f"{SHORT_KINDS[ref.kind]}/{ref.name}.{ref.namespace}"
+    yield from _scraped(view, workload, name, [_direct(workload, "TCP", number) for number in numbers], _ANNOTATION)
+
+
+def _scraped(view: View, workload: Workload, name: str, flows: list[Flow], by: str) -> Iterator[Path]:
+    senders = _others(workload, scrapers(view)) if flows else ()
+    if senders:
+        port = f"{flows[0].port}/TCP" if len(flows) == 1 else "*"
+        yield Path(by, _to(name, port, tuple(flows)), senders, tried=True)
+
+
+def _to(name: str, port: str, flows: tuple[Flow, ...]) -> Resolved:
+    return Resolved(f"{name}:{port}", "inbound", Found(name, flows, port), by_name=False)
+
+
+def _others(workload: Workload, senders: tuple[Workload, ...]) -> tuple[Workload, ...]:
+    """Return the senders; none where the workload may be one itself."""
+    return () if any(sender.ref == workload.ref for sender in senders) else senders

@@ -1,0 +1,137 @@
+"""Whose pods send what an Ingress, a route or a scrape annotation declares. What is not sure is nobody.
+
+Sources: the IngressClass and Ingress status of `k8s.io/api/networking/v1`; GEP-1762 for the labels of what a Gateway
+makes; the charts of the controllers for what their pods are called.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msgspec import structs
+
+from webhook.model.inbound import Gateway, Ingress, Reached, Route
+from webhook.model.labels import Labels
+from webhook.model.objects import Service, Shape, Template, Workload
+from webhook.world import Group, View
+
+WEB: Final = frozenset({80, 443})  # on which an Ingress controller is reached
+GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
+_NAME: Final = "app.kubernetes.io/name"
+_CONTROLLERS: Final = {  # spec.controller of an IngressClass, or how it begins -> labels of the pods, any of these sets
+    "getambassador.io/ingress-controller": ({_NAME: "emissary-ingress"},),
+    "haproxy-ingress.github.io/controller": ({_NAME: "haproxy-ingress"},),
+    "haproxy.org/ingress-controller": ({_NAME: "kubernetes-ingress"},),
+    "ingress-controllers.konghq.com/kong": ({_NAME: "kong"},),
+    "istio.io/ingress-controller": ({"istio": "ingressgateway"},),
+    "k8s.io/ingress-nginx": ({_NAME: "ingress-nginx"},),
+    "nginx.org/ingress-controller": ({_NAME: "nginx-ingress"},),
+    "projectcontour.io/": ({"app": "envoy"}, {_NAME: "contour", "app.kubernetes.io/component": "envoy"}),
+    "traefik.io/ingress-controller": ({_NAME: "traefik"},),
+}
+_OWNED: Final = {  # spec.controllerName of a GatewayClass -> labels of the Service: the Gateway's name and namespace
+    "gateway.envoyproxy.io/gatewayclass-controller": (
+        "gateway.envoyproxy.io/owning-gateway-name",
+        "gateway.envoyproxy.io/owning-gateway-namespace",
+    )
+}
+
+
+def of_ingress(view: View, ingress: Ingress) -> tuple[Workload, ...]:
+    """Return the controller: who is at the address that it wrote down, else who is called as its class's usually is."""
+    services = list(_at(view, ingress.reached, WEB)) or list(_of_class(view, ingress))
+    return _senders(view, services)
+
+
+def of_route(view: View, route: Route) -> tuple[Workload, ...]:
+    """Return whose pods stand behind the Gateways of a route; nobody, where that is not known of each."""
+    found: dict[Workload, None] = {}
+    for namespace, name in route.parents:
+        gateway = view.inbound.gateway(namespace, name)
+        senders = _of_gateway(view, gateway) if gateway else ()
+        if not senders:
+            return ()
+        found.update(dict.fromkeys(senders))
+    return tuple(found)
+
+
+def scrapers(view: View) -> tuple[Workload, ...]:
+    """Return who scrapes: as configured, else by what it is called."""
+    named = view.settings.inbound.scrapers
+    if named:
+        return _of_groups(view, (Group(ref, view.pods_of(ref), view.workload(ref)) for ref in named))
+    return _of_groups(view, (Group(w.ref, view.pods_of(w.ref), w) for w in view.scrapers() if _topmost(view, w)))
+
+
+def _topmost(view: View, workload: Workload) -> bool:
+    """Say whether nobody whose template is known made the workload: an operator's own kinds have none."""
+    owner = workload.owner
+    return owner is None or view.workload(structs.replace(workload.ref, kind=owner.kind, name=owner.name)) is None
+
+
+def _at(view: View, reached: Reached, ports: Iterable[int]) -> Iterator[Service]:
+    """Yield the Services at these addresses: several may share one, but no two a port of it."""
+    wanted = frozenset(ports)
+    for service in view.published():
+        if _meet(service, reached) and any(port.port in wanted for port in service.ports):
+            yield service
+
+
+def _meet(service: Service, reached: Reached) -> bool:
+    addresses = {*service.outside_ips, *service.cluster_ips}
+    return not (addresses.isdisjoint(reached.addresses) and set(service.outside_hosts).isdisjoint(reached.hosts))
+
+
+def _of_class(view: View, ingress: Ingress) -> Iterator[Service]:
+    """Yield the Services of pods that are called as the controllers of this class are."""
+    found = view.inbound.ingress_class(ingress.class_name)
+    word = found.controller if found else ""
+    labels = next((some for start, some in _CONTROLLERS.items() if word.startswith(start)), ())
+    for service in view.published() if labels else ():
+        elsewhere = (service.outside_ips or service.outside_hosts) and ingress.reached != Reached()
+        if not elsewhere and any(_called(group, some) for some in labels for group in view.backends(service)):
+            yield service
+
+
+def _called(group: Group, labels: dict[str, str]) -> bool:
+    return any(all(shape.labels.get(key) == value for key, value in labels.items()) for shape in _shapes(group))
+
+
+def _shapes(group: Group) -> Iterator[Shape]:
+    yield from (pod.shape for pod in group.pods)
+    if group.template is not None:
+        yield group.template.template.shape
+
+
+def _of_gateway(view: View, gateway: Gateway) -> tuple[Workload, ...]:
+    services = list(_owned(view, gateway)) or list(_at(view, gateway.reached, gateway.ports))
+    if services:
+        return _senders(view, services)
+    named = {GATEWAY_NAME: gateway.name}
+    return _of_groups(view, (group for group in view.groups(gateway.namespace) if _called(group, named)))
+
+
+def _owned(view: View, gateway: Gateway) -> Iterator[Service]:
+    """Yield the Services that say whose Gateway they were made for."""
+    yield from (s for s in view.services(gateway.namespace) if s.labels.get(GATEWAY_NAME) == gateway.name)
+    made_by = view.inbound.gateway_class(gateway.class_name)
+    keys = _OWNED.get(made_by.controller) if made_by else None
+    if keys is not None:
+        names = Labels(zip(keys, (gateway.name, gateway.namespace), strict=True))
+        yield from (s for s in view.published() if all(s.labels.get(key) == value for key, value in names.pairs))
+
+
+def _senders(view: View, services: Iterable[Service]) -> tuple[Workload, ...]:
+    return _of_groups(view, (group for service in services for group in view.backends(service)))
+
+
+def _of_groups(view: View, groups: Iterable[Group]) -> tuple[Workload, ...]:
+    """Return each kind of pod as a workload to ask for, sorted; those of a template where there are no pods."""
+    found: dict[Workload, None] = {}
+    for group in sorted(groups, key=lambda group: group.ref):
+        known = view.workload(group.ref) or group.template
+        for shape in dict.fromkeys(pod.shape for pod in group.pods):
+            template = structs.replace(known.template, shape=shape) if known else Template(shape)
+            found[structs.replace(known, template=template) if known else Workload(group.ref, template)] = None
+        if not group.pods and known is not None:
+            found[known] = None
+    return tuple(found)

@@ -1,0 +1,66 @@
+"""Who says that it connects to a workload, judged from the client's side: a server is reviewed with its clients."""
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from msgspec import Struct, structs
+
+from webhook.dependencies import Resolved, resolve
+from webhook.explain.judge import Judged, judge
+from webhook.explain.workload import declared
+from webhook.model.dependency import Dependency
+from webhook.model.objects import Workload
+from webhook.model.refs import WorkloadRef
+from webhook.world import Group, View
+
+MOST: Final = 200  # dependants that one review looks at
+_ENDS: Final = frozenset({"Job", "Pod"})  # kinds that stay when their work is done
+
+
+class Dependant(Struct, frozen=True):
+    """A client's declared dependency as far as it leads to the server."""
+
+    client: Workload
+    judged: Judged
+
+
+class Dependants(Struct, frozen=True):
+    """The dependencies of the first `MOST` clients. `left`: how many clients were not looked at."""
+
+    found: tuple[Dependant, ...] = ()
+    left: int = 0
+
+
+def judge_dependants(view: View, server: Workload, without: Collection[WorkloadRef] = ()) -> Dependants:
+    """Judge what others declare that leads to the pods of a workload's template.
+
+    `view` has the workload, without any pods. `without`: clients that are told of it themselves.
+    """
+    ref = server.ref
+    names = {(ref.namespace, name) for name in (ref.name, *(s.name for s in view.services_of(server.template.shape)))}
+    refs = [one for one in view.mentioning(names) if one != ref and one not in without]
+    clients = [client for one in refs[:MOST] if (client := view.workload(one)) is not None and _lives(view, client)]
+    return Dependants(
+        tuple(dependant for client in clients for dependant in _of_client(view, client, ref)), len(refs[MOST:])
+    )
+
+
+def _lives(view: View, client: Workload) -> bool:
+    """Say whether a client may still connect: what has ended stays in the cluster for a while."""
+    return client.ref.kind not in _ENDS or bool(view.pods_of(client.ref))
+
+
+def _of_client(view: View, client: Workload, server: WorkloadRef) -> Iterator[Dependant]:
+    told: set[str] = set()
+    for item in declared(client):
+        if not isinstance(item, Dependency):
+            continue
+        resolved = _part(resolve(view, client, item), server)
+        if resolved.found.flows and resolved.text not in told:
+            told.add(resolved.text)
+            yield Dependant(client, judge(view, client, resolved))
+
+
+def _part(resolved: Resolved, server: WorkloadRef) -> Resolved:
+    flows = tuple(f for f in resolved.found.flows if isinstance(f.to, Group) and f.to.ref == server)
+    return structs.replace(resolved, found=structs.replace(resolved.found, flows=flows, missing=()))

@@ -1,0 +1,90 @@
+"""Who is to be reached from where, as others declare it: Ingresses, Gateway API routes and scrape annotations."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.model.addresses import Address
+from webhook.model.ports import Protocol
+
+ROUTES: Final[dict[str, Protocol]] = {  # kinds of the Gateway API, and what they carry
+    "HTTPRoute": "TCP",
+    "GRPCRoute": "TCP",
+    "TLSRoute": "TCP",
+    "TCPRoute": "TCP",
+    "UDPRoute": "UDP",
+}
+INBOUND_KINDS: Final = ("Ingress", "IngressClass", "Gateway", "GatewayClass", *ROUTES)
+
+
+class Scrape(Struct, frozen=True, gc=False):
+    """`prometheus.io/scrape: "true"`. `port`: that of `prometheus.io/port`; None: every declared one is tried."""
+
+    port: int | None = None
+
+
+class Backend(Struct, frozen=True, gc=False):
+    """A Service that traffic is sent to, by number or name of the Service's port; None: none is named."""
+
+    namespace: str
+    service: str
+    port: int | str | None = None
+
+
+class Reached(Struct, frozen=True, gc=False):
+    """Where something is to be reached from outside (a status): addresses and host names."""
+
+    addresses: tuple[Address, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+class Ingress(Struct, frozen=True, gc=False):
+    """`networking.k8s.io/v1` Ingress. `class_name` empty: the default class. `problems`: what cannot be read."""
+
+    namespace: str
+    name: str
+    class_name: str = ""
+    backends: tuple[Backend, ...] = ()
+    reached: Reached = Reached()
+    problems: tuple[str, ...] = ()
+
+
+class IngressClass(Struct, frozen=True, gc=False):
+    """`networking.k8s.io/v1` IngressClass: the word by which its controller knows itself meant."""
+
+    name: str
+    controller: str = ""
+    default: bool = False
+
+
+class Route(Struct, frozen=True, gc=False):
+    """A route of the Gateway API. `parents`: (namespace, name) of the Gateways that it is attached to."""
+
+    kind: str
+    namespace: str
+    name: str
+    parents: tuple[tuple[str, str], ...] = ()
+    backends: tuple[Backend, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Gateway(Struct, frozen=True, gc=False):
+    """`gateway.networking.k8s.io` Gateway. `ports`: those of its listeners."""
+
+    namespace: str
+    name: str
+    class_name: str = ""
+    reached: Reached = Reached()
+    ports: tuple[int, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class GatewayClass(Struct, frozen=True, gc=False):
+    """`gateway.networking.k8s.io` GatewayClass."""
+
+    name: str
+    controller: str = ""
+
+
+Declaring = Ingress | Route
+Inbound = Ingress | IngressClass | Route | Gateway | GatewayClass

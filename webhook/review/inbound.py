@@ -1,0 +1,119 @@
+"""What others need of a workload: declared ways in (NP108) and its dependants (NP109), over its template."""
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import date
+
+from msgspec import structs
+
+from webhook.explain import Judged, enforcer_notes
+from webhook.explain.dependants import Dependant, Dependants, judge_dependants
+from webhook.explain.inbound import CLOSED, Way, judge_inbound
+from webhook.fix import Fixed
+from webhook.fix.inbound import fix_dependants, fix_way, shuts_out
+from webhook.model.finding import Finding
+from webhook.model.objects import Workload
+from webhook.model.refs import WorkloadRef
+from webhook.model.verdict import FlowVerdict, Verdict
+from webhook.review.configured import unanswered
+from webhook.review.exemptions import exemptions, without_exempt
+from webhook.review.packets import closed_finding, unknown_finding
+from webhook.world import Overlay, View
+
+SHOWN = 2  # clients that a finding names
+
+
+def review_server(
+    view: View, workload: Workload, today: date, *, new: bool = False, without: Collection[WorkloadRef] = ()
+) -> tuple[Finding, ...]:
+    """Return NP108 and NP109 about a workload; nothing where nobody enforces policy.
+
+    `new`: it was not there before, so that nobody was told of its clients' egress. `without`: clients that are
+    reviewed too, and so told themselves.
+    """
+    if not view.enforcer.enforces:
+        return ()
+    off = {name for name, severity in view.settings.severities if not severity}
+    anew = Overlay(view, [workload], anew=True)
+    found: list[Finding] = []
+    if "NP108" not in off:
+        found += _of_ways(anew, workload)
+    if "NP109" not in off:
+        found += _of_dependants(anew, workload, judge_dependants(anew, workload, without), today, new=new)
+    return tuple(found)
+
+
+# -- NP108 -------------------------------------------------------------------------------------------------------------
+
+
+def _of_ways(view: View, workload: Workload) -> Iterator[Finding]:
+    """Yield one finding for each port of a Service, or of the pods, that somebody is kept out of."""
+    ways: dict[str, list[Way]] = {}
+    for way in judge_inbound(view, workload):
+        ways.setdefault(way.path.to.text, []).append(way)
+    for some in ways.values():
+        if closed := [way for way in some if way.verdict in CLOSED]:
+            yield _closed_way(view, workload, closed)
+        elif unknown := [way for way in some if way.verdict is Verdict.UNKNOWN]:
+            judged = _merged(one for _, one in unknown[0].judged)
+            yield unknown_finding(workload.ref, structs.replace(judged, verdict=Verdict.UNKNOWN), _told(unknown))
+
+
+def _closed_way(view: View, workload: Workload, ways: list[Way]) -> Finding:
+    fixes = [fix_way(view, workload, way) for way in ways]
+    judged = _merged(one for way in ways for _, one in way.judged)
+    found = closed_finding("NP108", workload.ref, judged, _both(fixes), enforcer_notes(view))
+    return structs.replace(found, facts=(*found.facts, *_told(ways)))
+
+
+def _told(ways: list[Way]) -> tuple[tuple[str, str], ...]:
+    by = list(dict.fromkeys(way.path.by for way in ways))
+    senders = list(dict.fromkeys(ref.short for way in ways for ref in way.senders))
+    return (("by", by[0]), ("more", str(len(by) - 1)), ("from", ", ".join(senders)))
+
+
+def _both(fixes: list[Fixed]) -> Fixed:
+    """Join fixes: all of them, or the reason why one cannot be."""
+    if reason := next((one.reason for one in fixes if not one.policies), None):
+        return Fixed(reason=reason)
+    policies = [policy for one in fixes for policy in one.policies]
+    distinct = [policy for index, policy in enumerate(policies) if policy not in policies[:index]]
+    return Fixed(tuple(distinct), notes=tuple(dict.fromkeys(note for one in fixes for note in one.notes)))
+
+
+# -- NP109 -------------------------------------------------------------------------------------------------------------
+
+
+def _of_dependants(view: View, workload: Workload, every: Dependants, today: date, *, new: bool) -> Iterator[Finding]:
+    """Yield one finding for each dependency, however many clients have it."""
+    by_text: dict[str, list[Dependant]] = {}
+    for one in every.found:
+        if any(_concerns(flow, new=new) for flow in one.judged.flows) and not _answered_for(view, one, today):
+            by_text.setdefault(one.judged.text, []).append(one)
+    for some in by_text.values():
+        judged = _merged(one.judged for one in some)
+        told = structs.replace(judged, flows=tuple(flow for flow in judged.flows if _concerns(flow, new=new)))
+        found = closed_finding("NP109", workload.ref, told, fix_dependants(view, workload, some), enforcer_notes(view))
+        clients = ", ".join(one.client.ref.short for one in some[:SHOWN])
+        facts = (("clients", clients), ("more", str(len(some[SHOWN:]))), ("left", str(every.left)))
+        yield structs.replace(found, facts=(*found.facts, *facts))
+
+
+def _concerns(flow: FlowVerdict, *, new: bool) -> bool:
+    """Say whether the server's owner has a part in it: its own side, or a way that it has only just made one of."""
+    return shuts_out(flow) or (new and flow.verdict in CLOSED)
+
+
+def _answered_for(view: View, one: Dependant, today: date) -> bool:
+    """Say whether the client is exempt: whoever owns it knows."""
+    about = [closed_finding(name, one.client.ref, one.judged, None) for name in ("NP101", "NP102")]
+    granted, _ = exemptions(one.client, today)
+    kept, _ = without_exempt(about, granted)
+    return len(unanswered(view.settings, kept, today)) < len(about)
+
+
+def _merged(judged: Iterable[Judged]) -> Judged:
+    """Return one answer of several about the same thing: every flow once."""
+    first, *others = judged
+    flows = tuple(dict.fromkeys(flow for one in (first, *others) for flow in one.flows))
+    verdict = Verdict.PARTIAL if any(flow.verdict is not Verdict.DENIED for flow in flows) else Verdict.DENIED
+    return structs.replace(first, flows=flows, verdict=verdict)
