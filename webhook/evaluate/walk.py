@@ -173,6 +173,36 @@ def walk(view: View, selecting: Selecting, packet: Packet) -> Ways:
     return Ways(tuple(found.ways), tuple(found.met), found.unsure, tuple(found.stages))
 
 
-def _tiers(selecting: Selecting) -> Iterator[list[tuple[Isolation, Truth]]]:
+def _tiers(selecting: Selecting) -> Iterator[Selecting]:
     for _, members in groupby(selecting, key=lambda pair: pair[0].tier):
-        yield list(members)
+        yield tuple(members)
+
+
+def passes_everything(selecting: Selecting) -> bool:
+    """Say whether every packet is sure to pass, whatever its other end and its port."""
+    for members in _tiers(selecting):
+        if any(isolation.unclear is not None for isolation, _ in members):
+            return False
+        opened = _opened(members)
+        if opened is not False:
+            return opened is True
+        if any(isolation.isolates for isolation, _ in members):
+            return False
+    return True
+
+
+def _opened(members: Selecting) -> bool | None:
+    """Say whether a rule of a tier lets everything through; None: one that does something else comes before it."""
+    lanes = len({isolation.lane for isolation, _ in members}) > 1
+    for _, group in groupby(members, key=lambda pair: () if lanes else pair[0].rank):
+        some = [(entry, selects) for isolation, selects in group for entry in isolation.entries]
+        if any(entry.action is not Action.ALLOW for entry, _ in some):
+            return None
+        if any(selects is Truth.YES and _opens_everything(entry) for entry, selects in some):
+            return True
+    return False
+
+
+def _opens_everything(entry: Entry) -> bool:
+    narrowed = (entry.matches, entry.ports, entry.own, entry.unclear, entry.conditional)
+    return all(part is None for part in narrowed) and not entry.not_ports

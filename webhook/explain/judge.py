@@ -7,17 +7,17 @@ from msgspec import Struct, structs
 from webhook.dependencies import Flow, Missing, Resolved
 from webhook.dependencies.addresses import may_be_a_pods
 from webhook.evaluate import Outside, PodEnd, judge_group, judge_outside, template_end
+from webhook.evaluate.coverage import Where, judge_coverage
 from webhook.evaluate.ends import End
 from webhook.evaluate.flow import Pair
-from webhook.evaluate.match import ports_match
 from webhook.evaluate.side import HOST_NETWORK, doubted
+from webhook.evaluate.walk import passes_everything
 from webhook.explain.nearmiss import Packet, near_misses
 from webhook.model.addresses import Block, Family
 from webhook.model.dependency import Source
 from webhook.model.objects import Workload
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
-from webhook.model.tier import Entry, PodMatch
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, FlowVerdict, Host, Side, Verdict, together
 from webhook.world import Group, View
@@ -132,14 +132,18 @@ def _adjusted(workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
     if group.ref == workload.ref and not flow.own and (workload.ref.kind == "Pod" or workload.replicas == 1):
         return Verdict.ALLOWED, ITSELF, ITSELF
     _, egress, ingress = pair
-    isolated = not (egress.isolated is False and ingress.isolated is False)
     why = HAIRPIN if flow.own else LOCAL if flow.local else None
-    if why is None or not isolated:
+    if why is None or not (_selected(egress) or _selected(ingress)):
         return pair
     unknown = [
         structs.replace(side, verdict=Verdict.UNKNOWN, reason=why, admitted_by=None) for side in (egress, ingress)
     ]
     return Verdict.UNKNOWN, unknown[0], unknown[1]
+
+
+def _selected(side: Side) -> bool:
+    """Say whether any policy has a say on this side."""
+    return side.isolated is not False or side.verdict is not Verdict.ALLOWED or bool(side.stages)
 
 
 def _with_near_misses(view: View, direction: Direction, side: Side, source: PodEnd, target: PodEnd, flow: Flow) -> Side:
@@ -151,34 +155,25 @@ def _with_near_misses(view: View, direction: Direction, side: Side, source: PodE
 
 def _missed(view: View, direction: Direction, side: Side, subject: PodEnd, other: End, flow: Flow) -> Side:
     packet = Packet(direction, subject, other, flow.protocol, flow.port or 0, flow.service_port)
-    return structs.replace(side, near_misses=near_misses(view, packet))
+    return structs.replace(side, near_misses=near_misses(view, packet, side))
 
 
 def _to_block(view: View, source: PodEnd, flow: Flow, block: Block, purpose: str) -> FlowVerdict:
     port = flow.port or 0
     verdict, egress, ingress = judge_outside(view, source, block, flow.protocol, port)
-    closed = egress.verdict in (Verdict.DENIED, Verdict.PARTIAL)
-    if closed and may_be_a_pods(view, block) and _opens_pods(view, source, flow.protocol, port):
-        verdict = Verdict.UNKNOWN
-        reason = f"{block} may hold addresses of pods that a rule admits by labels"
-        egress = structs.replace(egress, verdict=verdict, reason=reason)
+    if may_be_a_pods(view, block) and not source.shape.host_network:
+        as_pods = judge_coverage(view, source, block, flow.protocol, port, Where.PODS)
+        if as_pods.verdict is not verdict:
+            verdict = Verdict.UNKNOWN
+            reason = f"{block} may hold addresses of pods, which a rule treats by their labels"
+            egress = structs.replace(egress, verdict=verdict, reason=reason, admitted_by=None)
     if egress.verdict is Verdict.DENIED:
         egress = _missed(view, Direction.EGRESS, egress, source, Outside(block), flow)
     return FlowVerdict(block, 0, flow.protocol, port, flow.service_port, verdict, egress, ingress, purpose)
 
 
-def _opens_pods(view: View, source: PodEnd, protocol: Protocol, port: int) -> bool:
-    """Say whether an egress rule lets out to some pods on this port."""
-    return any(
-        ports_match(entry.ports, protocol, port, None) is not Truth.NO
-        for isolation, _ in view.selecting(source.shape, Direction.EGRESS)
-        for entry in isolation.entries
-        if any(isinstance(match, PodMatch) for match in entry.matches or ())
-    )
-
-
 def _to_host(view: View, source: PodEnd, protocol: Protocol, port: int | None) -> Side:
-    """A name outside: sure only where nothing restricts, or a rule opens every address."""
+    """A name outside: sure only where every address of the world outside is let through alike."""
     if source.shape.host_network:
         return HOST_NETWORK
     if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
@@ -186,16 +181,16 @@ def _to_host(view: View, source: PodEnd, protocol: Protocol, port: int | None) -
     selecting = view.selecting(source.shape, Direction.EGRESS)
     if not selecting:
         return OPEN
-    refs = tuple(isolation.ref for isolation, _ in selecting)
-    if port is not None:
-        sides = [judge_outside(view, source, ALL_ADDRESSES[f], protocol, port)[1] for f in view.families()]
-        if all(side.verdict is Verdict.ALLOWED for side in sides):
-            return sides[0]
-    elif any(_opens_everything(e) for isolation, t in selecting if t is Truth.YES for e in isolation.entries):
-        return Side(Verdict.ALLOWED, isolated=True, policies=refs)
-    sure = any(truth is Truth.YES for _, truth in selecting)
-    return Side(Verdict.UNKNOWN, isolated=True if sure else None, policies=refs, reason=NAME)
-
-
-def _opens_everything(entry: Entry) -> bool:
-    return entry.matches is None and entry.ports is None and entry.unclear is None
+    refs = tuple(dict.fromkeys(isolation.ref for isolation, _ in selecting))
+    isolated = True if any(i.isolates and truth is Truth.YES for i, truth in selecting) else None
+    if port is None:
+        if passes_everything(selecting):
+            return Side(Verdict.ALLOWED, isolated=isolated, policies=refs)
+        return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=NAME)
+    sides = [
+        judge_coverage(view, source, ALL_ADDRESSES[family], protocol, port, Where.WORLD) for family in view.families()
+    ]
+    if all(side.verdict is Verdict.ALLOWED for side in sides):
+        return sides[0]
+    unsure = next((side.reason for side in sides if side.verdict is Verdict.UNKNOWN and side.reason), None)
+    return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=unsure or NAME)
