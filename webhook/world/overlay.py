@@ -7,6 +7,7 @@ from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import Address, Block, Family
 from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
+from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
@@ -108,6 +109,14 @@ class Overlay:
     def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the policies of a namespace."""
         return {**self._base.policies(namespace), **self._policies.named(namespace)}
+
+    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
+        """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
+        return self._base.foreign(namespace)
+
+    def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
+        """Return what is wrong with policies of other families."""
+        return self._base.problems()
 
     def workload(self, ref: WorkloadRef) -> Workload | None:
         """Return a workload."""

@@ -7,6 +7,7 @@ from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import FAMILIES, Address, Block, Family, merged
 from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
+from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import Labels
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
@@ -130,6 +131,14 @@ class Reading:
     def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the policies of a namespace."""
         return self._policies.named(namespace)
+
+    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
+        """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
+        return self._policies.foreign.get(namespace, {})
+
+    def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
+        """Return what is wrong with policies of other families."""
+        return self._policies.problems()
 
     def service(self, namespace: str, name: str) -> Service | None:
         """Return a Service."""

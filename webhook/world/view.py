@@ -10,6 +10,7 @@ from webhook.model.addresses import Address, Block, Family
 from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
 from webhook.model.expression import Lookup
+from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import Labels
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
@@ -87,6 +88,12 @@ class View(Protocol):
 
     def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the policies of a namespace."""
+
+    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
+        """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
+
+    def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
+        """Return what is wrong with policies of other families: parts that are not in force, or not understood."""
 
     def service(self, namespace: str, name: str) -> Service | None:
         """Return a Service."""
