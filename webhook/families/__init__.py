@@ -5,7 +5,7 @@ A new family is its module and its line in FAMILIES; nothing else knows which th
 
 from typing import Final
 
-from webhook.families import admin, calico, opaque
+from webhook.families import admin, calico, cilium, opaque
 from webhook.families.family import NOTHING, Compiled, Family
 from webhook.families.networkpolicy import compile_policy
 from webhook.families.surroundings import Surroundings
@@ -21,7 +21,7 @@ from webhook.wire.shapes import Malformed, Raw
 
 __all__ = ["POLICIES", "REFERENCES", "Surroundings", "compile_foreign", "compile_policy", "dialect_of", "project"]
 
-FAMILIES: Final[tuple[Family, ...]] = (admin.FAMILY, calico.FAMILY, opaque.FAMILY)
+FAMILIES: Final[tuple[Family, ...]] = (admin.FAMILY, calico.FAMILY, cilium.FAMILY, opaque.FAMILY)
 POLICIES: Final[dict[Kind, Family]] = {kind: family for family in FAMILIES for kind in family.policies}
 REFERENCES: Final[frozenset[Kind]] = frozenset(kind for family in FAMILIES for kind in family.references)
 _WIDE: Final[frozenset[Kind]] = frozenset(kind for family in FAMILIES for kind in family.wide)

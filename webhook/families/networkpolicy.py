@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from webhook.model.dialect import GENERIC, Dialect
-from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Rule, Section
-from webhook.model.tier import Entry, Isolation, Match, PodMatch
+from webhook.families.closing import following
+from webhook.families.peers import in_namespace, matches_of
+from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect
+from webhook.model.policy import BlockPeer, Direction, Policy, Rule, Section
+from webhook.model.tier import Entry, Isolation
 
 
 def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolation, ...]:
@@ -17,6 +19,8 @@ def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolatio
 
     A second one closes later where the dialect asks other policies before it denies.
     """
+    if NETWORK_POLICY in dialect.inert:
+        return ()
     if policy.unreadable is not None:
         return tuple(_placed(policy, d, (), dialect, unclear=policy.unreadable) for d in Direction)
     return tuple(
@@ -39,12 +43,14 @@ def compile_section(
     policy: Policy, direction: Direction, section: Section, dialect: Dialect = GENERIC
 ) -> tuple[Isolation, ...]:
     """Compile the rules of one direction as if `policyTypes` named it."""
+    subject = policy.subject if policy.subject is None else in_namespace(policy.subject, policy.namespace, dialect)
+    if subject is None and policy.subject is not None:
+        return ()
     entries = tuple(_entry(policy, rule, dialect) for rule in section.rules)
-    whole = _placed(policy, direction, entries, dialect)
+    whole = structs.replace(_placed(policy, direction, entries, dialect), subject=subject)
     if dialect.closing is None:
         return (whole,)
-    closing = structs.replace(whole, entries=(), by_address=False, tier=dialect.closing, rank=())
-    return structs.replace(whole, isolates=False), closing
+    return structs.replace(whole, isolates=False), *following(whole, dialect, isolates=True)
 
 
 def _placed(
@@ -64,15 +70,6 @@ def _placed(
 
 
 def _entry(policy: Policy, rule: Rule, dialect: Dialect) -> Entry:
-    matches = None if rule.peers is None else tuple(_match(policy, peer, dialect) for peer in rule.peers)
+    peers = rule.peers
+    matches = None if peers is None else tuple(m for peer in peers for m in matches_of(policy.namespace, peer, dialect))
     return Entry(policy.ref.at(rule.index), matches, rule.ports, rule.unclear)
-
-
-def _match(policy: Policy, peer: Peer, dialect: Dialect) -> Match:
-    if isinstance(peer, BlockPeer):
-        return structs.replace(peer, pods=dialect.blocks_hold_pods, nodes=dialect.blocks_hold_nodes)
-    if not isinstance(peer, PodPeer):
-        return peer
-    if peer.namespaces is None:
-        return PodMatch(policy.namespace, pods=peer.pods, own=True)
-    return PodMatch(None, peer.namespaces, peer.pods)

@@ -13,15 +13,16 @@ from webhook.model.settings import Enforcer
 class Surroundings(Struct, frozen=True):
     """Who enforces, and the objects that policies refer to, by API group and kind.
 
-    Whatever of it changes, every policy is compiled again.
-
-    `flags`: what DaemonSets tell of themselves, by name; `nodes`: what any node tells of itself (`webhook.wire.agents`).
+    `flags`: what DaemonSets tell of themselves, by name; `nodes`: what any node tells of itself, see `wire.agents`.
+    `settings`: of agents, by the namespace and the name of their ConfigMap. Whatever of this changes, every policy is
+    compiled again.
     """
 
     enforcer: Enforcer = Enforcer()
     objects: Mapping[tuple[str, str], tuple[Foreign, ...]] = {}
     namespaces: Mapping[str, Namespace] = {}
     flags: Mapping[str, tuple[str, ...]] = {}
+    settings: Mapping[tuple[str, str], Mapping[str, str]] = {}
     dialect: Dialect = GENERIC
     nodes: frozenset[str] = frozenset()
 

@@ -8,10 +8,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, Rank, Tier
+from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier
 from webhook.model.truth import Truth
 
 Kind = tuple[str, str]  # API group, kind
+NETWORK_POLICY: Final[Kind] = ("networking.k8s.io", "NetworkPolicy")
 
 
 class Standing(StrEnum):
@@ -44,9 +45,14 @@ class Dialect(Struct, frozen=True):
     addresses of pods and of nodes. `honours_idle`: rules count that `policyTypes` leaves out. `own_node`: a node
     reaches its own pods whatever policy says. `before_translation`: egress is judged by the Service's address.
     `to_own_node`: whether a packet that policy lets out reaches the pod's own node.
+    `from_own_node`: places where a pod that rules for ingress select is open to its own node; the flag says whether
+    surely. `whole_blocks_hold_nodes`: whether a block that is all of an address family holds nodes, where others do.
+    `namespace_key`: a pod label's key that means the pod's namespace. `pod_peers`: whether NetworkPolicy peers match
+    the pods that they select; `loose_peers`: those that ask only what a namespace lacks match whatever has none.
+    `pieces`: what the enforcer does without any policy. `unenforced`: why it enforces none at all; empty: it does.
     Of cluster-wide policies: `unknown_peers` are peers that fail closed, as one without a field does; with one of
     `refused_peers` the whole policy is refused; with `loose_namespaces`, namespaces that are told by what they lack
-    may be whatever has no namespace, too.
+    may be whatever has no namespace, too; `no_peers_are_all`: an empty list of peers, which the API refuses, is all.
     """
 
     name: str = "generic"
@@ -54,11 +60,11 @@ class Dialect(Struct, frozen=True):
     inert: frozenset[Kind] = frozenset()
     network_policies: Tier = NETWORK_POLICIES
     rank: Rank = ()
+    ties: tuple[str, ...] = ()
     closing: Tier | None = None
     admin: Tier = ADMIN
     baseline: Tier = BASELINE
     deny_first: bool = False
-    ties: tuple[str, ...] = ()
     by_name: bool = False
     blocks_hold_pods: Truth = Truth.YES
     blocks_hold_nodes: Truth = Truth.YES
@@ -67,9 +73,17 @@ class Dialect(Struct, frozen=True):
     to_own_node: Truth = Truth.YES
     before_translation: bool = False
     unseen: Unseen | None = None
+    from_own_node: tuple[tuple[Tier, Rank, bool], ...] = ()
+    whole_blocks_hold_nodes: Truth = Truth.YES
+    namespace_key: str = ""
+    pod_peers: Truth = Truth.YES
+    loose_peers: bool = False
+    pieces: tuple[Isolation, ...] = ()
+    unenforced: str = ""
     unknown_peers: frozenset[str] = frozenset()
     refused_peers: frozenset[str] = frozenset()
     loose_namespaces: bool = False
+    no_peers_are_all: bool = False
     doubt: str = ""  # why no answer under it can be sure
 
 

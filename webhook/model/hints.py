@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.ports import Protocol
 
 
@@ -46,8 +47,9 @@ class ContainerHints(Struct, frozen=True, gc=False):
 
 
 class ConfigMap(Struct, frozen=True, gc=False):
-    """A ConfigMap's hints, one for each key that has any."""
+    """A ConfigMap's hints, one for each key that has any. `settings`: where it is an agent's, those about policy."""
 
     namespace: str
     name: str
     entries: tuple[Hint, ...] = ()
+    settings: Labels = NO_LABELS

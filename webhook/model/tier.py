@@ -2,13 +2,14 @@
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from webhook.model.expression import Expression
 from webhook.model.labels import EVERYTHING, Selector
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import PortMatch
 from webhook.model.refs import PolicyRef
+from webhook.model.truth import Truth
 
 
 class Action(StrEnum):
@@ -67,6 +68,27 @@ class ServicePeer(Struct, frozen=True, gc=False):
     by_port: bool = False
 
 
+class ServiceWish(Struct, frozen=True, gc=False):
+    """Services of `namespace` (empty: any): the one called `name`, or those whose labels `labels` selects."""
+
+    namespace: str
+    name: str = ""
+    labels: Selector | None = None
+
+
+class ServicesPeer(Struct, frozen=True, gc=False):
+    """Who stands behind Services, on whatever port.
+
+    That is the pods that a Service's selector selects; of one without, the addresses that it lists, as blocks that hold
+    those of `pods` and `nodes` or not. `or_any`: where no such Service is, all ends.
+    """
+
+    wanted: tuple[ServiceWish, ...]
+    or_any: bool = False
+    pods: Truth = Truth.YES
+    nodes: Truth = Truth.YES
+
+
 class Every(Struct, frozen=True, gc=False):
     """Ends that each of `peers` matches; without any, all there are."""
 
@@ -79,7 +101,18 @@ class Neither(Struct, frozen=True, gc=False):
     peers: tuple["Match", ...] = ()
 
 
-Match = PodMatch | BlockPeer | UnclearPeer | EndpointPeer | PlacePeer | NodePeer | ServicePeer | Every | Neither
+Match = (
+    PodMatch
+    | BlockPeer
+    | UnclearPeer
+    | EndpointPeer
+    | PlacePeer
+    | NodePeer
+    | ServicePeer
+    | ServicesPeer
+    | Every
+    | Neither
+)
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -164,22 +197,27 @@ def piece(  # noqa: PLR0913 - it makes a value of that many parts
     lane: str = "",
 ) -> Isolation:
     """Return an Isolation whose `by_address` and `volatile` follow from its entries."""
-    ends = [match for e in entries for match in (*(e.matches or ()), *(e.own or ()))]
-    return Isolation(
+    bare = Isolation(
         ref,
         namespace,
         direction,
         subject,
-        entries,
-        any(map(by_address, ends)),
-        unclear,
-        tier,
-        rank,
-        isolates,
-        scope,
-        any(map(volatile, ends)),
-        standing,
-        lane,
+        unclear=unclear,
+        tier=tier,
+        rank=rank,
+        isolates=isolates,
+        scope=scope,
+        standing=standing,
+        lane=lane,
+    )
+    return with_entries(bare, entries)
+
+
+def with_entries(isolation: Isolation, entries: tuple[Entry, ...]) -> Isolation:
+    """Return a piece with other entries, and what follows from them."""
+    ends = [match for e in entries for match in (*(e.matches or ()), *(e.own or ()))]
+    return structs.replace(
+        isolation, entries=entries, by_address=any(map(by_address, ends)), volatile=any(map(volatile, ends))
     )
 
 
@@ -199,7 +237,7 @@ def volatile(match: Match) -> bool:
     match match:
         case Every(peers) | Neither(peers):
             return any(map(volatile, peers))
-        case ServicePeer():
+        case ServicePeer() | ServicesPeer():
             return True
         case PlacePeer(place):
             return place is Place.API_SERVER

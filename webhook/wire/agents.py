@@ -33,6 +33,29 @@ IMAGES: Final = frozenset(  # the last word of an image's name, or its last two
         "weave-npc",
     }
 )
+SETTINGS: Final = {  # by ConfigMap: what decides how an agent reads policy
+    "cilium-config": (
+        "allow-localhost",
+        "cluster-name",
+        "enable-cilium-clusterwide-network-policy",
+        "enable-cilium-network-policy",
+        "enable-host-firewall",
+        "enable-ipv4",
+        "enable-ipv6",
+        "enable-k8s-cluster-network-policy",
+        "enable-k8s-networkpolicy",
+        "enable-l7-proxy",
+        "enable-node-selector-labels",
+        "enable-non-default-deny-policies",
+        "enable-policy",
+        "enable-sctp",
+        "labels",
+        "node-labels",
+        "policy-audit-mode",
+        "policy-cidr-match-mode",
+        "policy-default-local-cluster",
+    ),
+}
 NODE_ARGUMENTS: Final = {"k3s": "k3s.io/node-args", "rke2": "rke2.io/node-args"}
 _SWITCHES: Final = ("--disable-network-policy", "--flannel-backend")
 _OPERATING_SYSTEM: Final = "kubernetes.io/os"

@@ -48,8 +48,9 @@ def minimal(raw: Raw, value: Projected) -> Record:
     match value:
         case Workload(hints=hints) | Pod(bare=Workload(hints=hints)) if hints:
             kept["hints"] = [_told(one) for one in hints]
-        case ConfigMap(entries=entries):
+        case ConfigMap(entries=entries, settings=settings):
             kept["hints"] = [msgspec.to_builtins(one) for one in entries]
+            kept |= {"data": settings.as_dict()} if settings else {}
         case _:
             pass
     return kept

@@ -25,6 +25,7 @@ class Around:
         self._daemon_sets: dict[tuple[str, str], Workload] = {}
         self._nodes: dict[str, tuple[str, ...]] = {}
         self._groups: dict[str, int] = {}
+        self._settings: dict[tuple[str, str], Labels] = {}
         self._namespaces = namespaces
         self._found: Surroundings | None = None
 
@@ -61,6 +62,14 @@ class Around:
         """Hear that a DaemonSet is gone; True if it was one of those that tell."""
         self._found = None
         return self._daemon_sets.pop((namespace, name), None) is not None
+
+    def put_settings(self, namespace: str, name: str, settings: Labels) -> bool:
+        """Take what a ConfigMap sets for an agent, or that it sets nothing; True if that is news."""
+        if settings == self._settings.get((namespace, name), NO_LABELS):
+            return False
+        self._settings[namespace, name] = settings
+        self._found = None
+        return True
 
     def put_node(self, value: Node) -> bool:
         """Take a node; True if what nodes tell of who enforces has changed."""
@@ -117,6 +126,7 @@ class Around:
                 },
                 self._namespaces,
                 {name: value.flags for (_, name), value in sorted(self._daemon_sets.items())},
+                {key: found.as_dict() for key, found in sorted(self._settings.items()) if found},
                 nodes=frozenset(flag for flags in self._nodes.values() for flag in flags),
             )
             self._found = structs.replace(around, dialect=dialect_of(around))

@@ -136,7 +136,8 @@ class Policies:
     def _matching(self, shape: Shape, direction: Direction) -> Selecting:
         keys = self._pending if shape.template else NO_KEYS
         every = self._fresh()
-        found: list[tuple[Isolation, Truth]] = []
+        own = self._compiled_in().dialect.pieces
+        found = [(isolation, Truth.YES) for isolation in own if isolation.direction is direction]
         for namespace in (EVERYWHERE, shape.namespace):
             for compiled in every.get((namespace, direction), {}).values():
                 for isolation in compiled:

@@ -6,6 +6,7 @@ from webhook.families import REFERENCES
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import INBOUND_KINDS, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
+from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
@@ -90,12 +91,19 @@ class World(Reading):
                 self._put_quietly(value)
             case ConfigMap():
                 self._config_maps[value.namespace, value.name] = value
+                self._set(value.namespace, value.name, value.settings)
             case Policy():
                 self._policies.put(value)
                 self._memo.clear()
             case Foreign() | Gap():
                 self._put_family(value)
                 self._memo.clear()
+
+    def _set(self, namespace: str, name: str, settings: Labels) -> None:
+        """Hear what a ConfigMap sets for an agent."""
+        if self._around.put_settings(namespace, name, settings):
+            self._policies.recompile()
+            self._memo.clear()
 
     def _put_node(self, value: Node) -> None:
         self._nodes[value.name] = value
@@ -183,6 +191,7 @@ class World(Reading):
                 self._services.drop_slice(namespace, name)
             case "ConfigMap":
                 self._config_maps.pop((namespace, name), None)
+                self._set(namespace, name, NO_LABELS)
             case "NetworkPolicy":
                 self._policies.drop(namespace, PolicyRef(namespace, name))
             case _ if kind in WORKLOAD_KINDS:

@@ -16,6 +16,7 @@ from webhook.families.admin.shapes import only
 from webhook.families.admin.subject import scope_of, subject_of
 from webhook.families.family import Compiled, Family
 from webhook.families.surroundings import Surroundings
+from webhook.families.unseen import visible
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Isolation, Rank, piece
@@ -39,7 +40,9 @@ def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
     except Refused as error:
         return Compiled((), error.problems)
     only(spec, terms.keys, "spec")
-    namespaces, pods = subject_of(spec)
+    namespaces, selected = subject_of(spec)
+    if (pods := visible(selected, surroundings.dialect.unseen)) is None:
+        return Compiled((), ("spec.subject: selects no pod, by labels that are not seen here",))
     problems: list[str] = []
     pieces: list[Isolation] = []
     for direction, key, peers_key in _SECTIONS:

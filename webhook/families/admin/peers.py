@@ -8,11 +8,13 @@ from msgspec import Struct
 from webhook.families.admin.kinds import Terms
 from webhook.families.admin.shapes import given, one_of
 from webhook.families.admin.subject import selectors
+from webhook.families.peers import block_peer, pods_as_seen
+from webhook.families.unseen import visible
 from webhook.model.addresses import parse_block
 from webhook.model.dialect import Dialect
 from webhook.model.labels import Operator, Selector
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Action, Match, NodePeer, PodMatch
+from webhook.model.tier import Action, Every, Match, NodePeer, PodMatch
 from webhook.wire.selectors import selector
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, shown, strings
 
@@ -45,6 +47,8 @@ def peers_of(terms: Terms, rule: Raw, key: str, path: str, action: Action, probl
     addressed = False
     try:
         entries = mappings(rule, key, path)
+        if not entries and terms.dialect.no_peers_are_all and rule.get(key) is not None:
+            return Peers((Every(()),))
         if not entries:
             fail(f"{path}.{key}", "expected at least one peer")
         for index, raw in enumerate(entries):
@@ -78,7 +82,11 @@ def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> 
     negative = namespaces.requirements and all(r.operator in _NEGATIVE for r in namespaces.requirements)
     if word == "namespaces" and negative and dialect.loose_namespaces:
         return [UnclearPeer("namespaces without some label, which here may be anything that has no namespace, too")]
-    return [PodMatch(None, namespaces, pods)]
+    seen = visible(pods, dialect.unseen)
+    if seen is None:
+        return []
+    match = PodMatch(None, namespaces, seen)
+    return [match] if word == "namespaces" else list(pods_as_seen(match, dialect))
 
 
 def _block(text: str, path: str, dialect: Dialect) -> Match:
@@ -86,7 +94,7 @@ def _block(text: str, path: str, dialect: Dialect) -> Match:
         block = parse_block(text)
     except ValueError:
         fail(path, f"expected an address block, not {shown(text)}")
-    return BlockPeer(block, pods=dialect.blocks_hold_pods, nodes=dialect.blocks_hold_nodes)
+    return block_peer(BlockPeer(block), dialect)
 
 
 def _names(raw: Raw, path: str, action: Action) -> list[str]:

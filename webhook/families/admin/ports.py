@@ -91,6 +91,6 @@ def _number(raw: Raw, key: str, path: str) -> int:
 
 
 def _range(spoken: Protocol, first: int, last: int | None, path: str) -> PortRange:
-    if last is not None and first >= last:
+    if last is not None and first > last:
         fail(path, f"expected start below end, not {first} and {last}")
     return PortRange(spoken, first, first if last is None else last)

@@ -1,0 +1,78 @@
+"""How Cilium, and Google's Dataplane V2, which is built on it, read policies."""
+
+from typing import Final
+
+from webhook.families.cilium.endpoints import cluster_hidden
+from webhook.families.cilium.places import AFTER_UNION, ALLOWED, CLOSING, OWN_NODE, UNION
+from webhook.families.cilium.settings import CONFIG, Config, config_of
+from webhook.families.surroundings import Surroundings
+from webhook.model.dialect import NETWORK_POLICY, Dialect, Kind
+from webhook.model.policy import Direction
+from webhook.model.refs import PolicyRef
+from webhook.model.tier import Isolation, piece
+from webhook.model.truth import Truth
+
+CNP: Final[Kind] = ("cilium.io", "CiliumNetworkPolicy")
+CCNP: Final[Kind] = ("cilium.io", "CiliumClusterwideNetworkPolicy")
+_ADMIN: Final = "policy.networking.k8s.io"
+_CLUSTER_POLICY: Final[Kind] = (_ADMIN, "ClusterNetworkPolicy")
+_BEFORE: Final[frozenset[Kind]] = frozenset({(_ADMIN, "AdminNetworkPolicy"), (_ADMIN, "BaselineAdminNetworkPolicy")})
+
+
+def cilium(around: Surroundings) -> Dialect:
+    """Return the dialect of Cilium as its ConfigMap sets it."""
+    config = config_of(around)
+    counts = {
+        NETWORK_POLICY: config.network_policy,
+        CNP: config.namespaced,
+        CCNP: config.clusterwide is not False,
+        _CLUSTER_POLICY: config.cluster_policies,
+    }
+    return _dialect("cilium", config, counts, frozenset())
+
+
+def dataplane_v2(around: Surroundings) -> Dialect:
+    """Return the dialect of Dataplane V2: no namespaced policies of Cilium's own, and the others by choice."""
+    config = config_of(around)
+    counts = {NETWORK_POLICY: True, CNP: False, CCNP: config.clusterwide is True, _CLUSTER_POLICY: False}
+    doubtful = frozenset({CCNP}) if config.clusterwide is None else frozenset()
+    return _dialect("gke-dataplane-v2", config, counts, doubtful)
+
+
+def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: frozenset[Kind]) -> Dialect:
+    evaluated = frozenset(kind for kind, does in counts.items() if does and not config.enforces)
+    baseline = _CLUSTER_POLICY in evaluated
+    places = ((UNION, AFTER_UNION, False), (OWN_NODE, (), True)) if baseline else ((UNION, AFTER_UNION, True),)
+    return Dialect(
+        name=name,
+        evaluated=evaluated,
+        inert=_BEFORE | (frozenset(counts) - evaluated - doubtful),
+        network_policies=UNION,
+        rank=ALLOWED,
+        closing=CLOSING,
+        from_own_node=places if config.local_host else (),
+        deny_first=True,
+        blocks_hold_pods=Truth.of(config.blocks_hold_pods),
+        blocks_hold_nodes=Truth.of(config.blocks_hold_nodes),
+        whole_blocks_hold_nodes=Truth.NO,
+        honours_idle=True,
+        own_node=False,
+        unseen=config.unseen,
+        namespace_key="io.kubernetes.pod.namespace",
+        pod_peers=cluster_hidden(config).negated(),
+        loose_peers=config.local_cluster is False,
+        refused_peers=frozenset() if config.node_labels else frozenset({"nodes"}),
+        loose_namespaces=True,
+        no_peers_are_all=True,
+        pieces=_always() if config.always and not config.enforces else (),
+        unenforced=config.enforces,
+        doubt=config.doubt,
+    )
+
+
+def _always() -> tuple[Isolation, ...]:
+    """`enable-policy: always` isolates every pod, whether policies select it or not."""
+    ref = PolicyRef("kube-system", CONFIG, "ConfigMap")
+    return tuple(
+        piece(ref, direction, (), CLOSING, isolates=True, standing="enable-policy: always") for direction in Direction
+    )

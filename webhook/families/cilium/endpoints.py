@@ -1,0 +1,202 @@
+"""Selectors of endpoints -> whom they match: pods by their labels, nodes and the world by what is reserved for them."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from webhook.families.cilium.settings import Config
+from webhook.families.cilium.wants import (
+    ACCOUNT,
+    ANY,
+    CLUSTER,
+    K8S,
+    NAMESPACE,
+    NAMESPACE_LABELS,
+    NODE,
+    RESERVED,
+    Want,
+    Wants,
+    exists,
+    one,
+)
+from webhook.families.unseen import seen
+from webhook.model.expression import ALWAYS, NEVER, All, Expression, Not, Space, Term, Test
+from webhook.model.labels import Operator, Requirement, Selector
+from webhook.model.policy import UnclearPeer
+from webhook.model.tier import EndpointPeer, Every, Match, Neither, NodePeer, Place, PlacePeer, PodMatch
+from webhook.model.truth import Truth
+
+AGGREGATE: Final = "is true of whoever has no labels, and so may select all pods, addresses or nodes at once"
+CLUSTER_HIDDEN: Final = "asks for the cluster's label, which setting `labels` keeps from pods or not, by version"
+_API_SERVER: Final = "kube-apiserver"
+_RESERVED_OF: Final = {
+    Place.OWN_NODE: frozenset({"host"}),
+    Place.OTHER_NODE: frozenset({"remote-node"}),
+    Place.WORLD: frozenset({"world"}),
+}
+_SUB_WORLDS: Final = frozenset({"world", "world-ipv4", "world-ipv6"})  # which is there depends on the address families
+_FIELDS: Final = {NAMESPACE: "namespace", ACCOUNT: "account"}
+
+
+def peer_wants(wants: Wants, namespace: str | None, config: Config) -> Wants:
+    """Add what a peer's selector does not say: the policy's namespace (or any), and the local cluster.
+
+    Source: `getEndpointSelector` of `pkg/k8s/apis/cilium.io/utils`.
+    """
+    if any(want.source == RESERVED for want in wants):
+        return wants
+    found = list(wants)
+    if not names(wants, NAMESPACE):
+        if namespace is None:
+            found.append(exists(K8S, NAMESPACE))
+        elif not any(want.of_pod and want.key.startswith(NAMESPACE_LABELS) for want in wants):
+            found.append(one(K8S, NAMESPACE, namespace))
+    if config.local_cluster is not False and not names(wants, CLUSTER):
+        found.append(one(K8S, CLUSTER, config.cluster))
+    return tuple(found)
+
+
+def names(wants: Wants, key: str) -> bool:
+    """Say whether a selector asks for a label of pods."""
+    return any(want.of_pod and want.key == key for want in wants)
+
+
+def ends_of(wants: Wants, config: Config, own: str | None = None) -> tuple[Match, ...]:
+    """Return whom a complete selector matches. `own`: the namespace that it was given, as it named none itself."""
+    if cluster_hidden(config) is Truth.MAYBE:
+        wants = tuple(want for want in wants if want.key != CLUSTER)
+    matches: list[Match] = [*_pods(wants, config, own)]
+    for place in _RESERVED_OF:
+        matches += at(place, wants, config)
+    if cluster_hidden(config) is Truth.MAYBE:
+        return tuple(Every((match, UnclearPeer(CLUSTER_HIDDEN))) for match in matches)
+    if wants and all(want.negative for want in wants):
+        matches.append(UnclearPeer(AGGREGATE))
+    return tuple(matches)
+
+
+def cluster_hidden(config: Config) -> Truth:
+    """Say whether peers ask for the cluster's label while setting `labels` keeps it from pods, so that none match."""
+    if config.local_cluster is False or seen(CLUSTER, config.unseen):
+        return Truth.NO
+    return Truth.MAYBE if config.local_cluster is None else Truth.YES
+
+
+def pod_condition(wants: Wants, config: Config) -> Expression:
+    """Return the condition on pods that a complete selector comes to."""
+    parts: list[Expression] = []
+    for want in wants:
+        folded = _folded(want, config)
+        if folded is False:
+            return NEVER
+        if folded is not True:
+            parts.append(_term(*folded, want))
+    return All(tuple(parts)) if parts else ALWAYS
+
+
+def split_condition(wants: Wants, config: Config) -> tuple[Selector, Expression | None]:
+    """Return the same as a selector of the pods' own labels, and a condition on the rest (None: none)."""
+    requirements: list[Requirement] = []
+    rest: list[Want] = []
+    for want in wants:
+        folded = _folded(want, config)
+        if isinstance(folded, tuple) and folded[0] is Space.POD:
+            requirements.append(Requirement(folded[1], want.operator, want.values))
+        else:
+            rest.append(want)
+    condition = pod_condition(tuple(rest), config)
+    return Selector(tuple(requirements)), None if condition == ALWAYS else condition
+
+
+def _folded(want: Want, config: Config) -> bool | tuple[Space, str]:
+    """Say whether a requirement holds for every pod, or for none; else what it asks for."""
+    if not want.of_pod or not seen(want.key, config.unseen):
+        return want.negative
+    always = want.operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST)
+    if want.key == CLUSTER:
+        return want.holds(config.cluster)
+    if want.key in _FIELDS:
+        return want.operator is Operator.EXISTS if always else (Space.FIELD, _FIELDS[want.key])
+    if want.key.startswith(NAMESPACE_LABELS):
+        return Space.NAMESPACE, want.key.removeprefix(NAMESPACE_LABELS)
+    return Space.POD, want.key
+
+
+def _term(space: Space, key: str, want: Want) -> Expression:
+    match want.operator:
+        case Operator.IN:
+            return Term(space, key, Test.IN, want.values)
+        case Operator.NOT_IN:
+            return Term(space, key, Test.NOT_IN, want.values)
+        case Operator.EXISTS:
+            return Term(space, key, Test.HAS)
+        case Operator.DOES_NOT_EXIST:
+            return Not(Term(space, key, Test.HAS))
+
+
+def _pods(wants: Wants, config: Config, own: str | None) -> Iterator[Match]:
+    """Return the pods that a selector matches; where it has that form, by namespace and labels, which can be worded."""
+    condition = pod_condition(wants, config)
+    if condition == NEVER:
+        return
+    pods: list[Requirement] = []
+    namespaces: list[Requirement] = []
+    named: set[str] = set()
+    for want in wants:
+        match _folded(want, config):
+            case (Space.POD, key):
+                pods.append(Requirement(key, want.operator, want.values))
+            case (Space.NAMESPACE, key):
+                namespaces.append(Requirement(key, want.operator, want.values))
+            case (Space.FIELD, "namespace") if want.operator is Operator.IN and len(want.values) == 1:
+                named |= want.values
+            case (_, _):
+                yield EndpointPeer(condition)
+                return
+            case _:
+                continue
+    if named and (namespaces or len(named) > 1):
+        yield EndpointPeer(condition)
+    elif named:
+        (namespace,) = named
+        yield PodMatch(namespace, pods=Selector(tuple(pods)), own=namespace == own)
+    else:
+        yield PodMatch(None, Selector(tuple(namespaces)), Selector(tuple(pods)))
+
+
+def at(place: Place, wants: Wants, config: Config) -> Iterator[Match]:
+    """Yield what of a place that is no pod a selector matches, if it can match any of it."""
+    conditions: list[Match] = [PlacePeer(place)]
+    for want in wants:
+        met = _met(want, place, config)
+        if met is False:
+            return
+        if met is not True:
+            conditions.append(met)
+    yield conditions[0] if len(conditions) == 1 else Every(tuple(conditions))
+
+
+def _met(want: Want, place: Place, config: Config) -> bool | Match:
+    """Say whether what stands at a place meets a requirement; else on what that depends."""
+    if want.source in (RESERVED, ANY):
+        if want.key in _RESERVED_OF[place] and not (place is Place.WORLD and config.dual_stack):
+            return want.holds("")
+        if want.key == _API_SERVER:
+            return _either(want, PlacePeer(Place.API_SERVER))
+        if want.key in _SUB_WORLDS and place is Place.WORLD:
+            return UnclearPeer(f"asks for `reserved:{want.key}`, which depends on the cluster's address families")
+    if place is Place.WORLD and want.source not in (RESERVED, ANY, K8S, NODE):
+        return UnclearPeer(f"asks for labels of source `{want.source}`, and which addresses have them cannot be told")
+    if place is Place.OTHER_NODE and want.source in (NODE, ANY) and config.node_labels:
+        if config.node_filter:
+            return UnclearPeer("asks for labels of nodes, of which the setting `node-labels` keeps some")
+        return NodePeer(Selector((Requirement(want.key, want.operator, want.values),)))
+    if place is Place.OTHER_NODE and want.of_pod and want.key == CLUSTER and config.node_labels:
+        return want.holds(config.cluster)
+    return want.negative
+
+
+def _either(want: Want, peer: Match) -> bool | Match:
+    """Return what a requirement comes to on a label whose value is empty and that `peer` says who has."""
+    if want.holds("") == want.holds(None):
+        return want.negative
+    return peer if want.holds("") else Neither((peer,))

@@ -1,0 +1,156 @@
+"""CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy -> pieces (`pkg/policy/{repository,mapstate}.go`).
+
+All policies are one union in which denials count first; who is isolated is denied after the Baseline tier.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from msgspec import structs
+
+from webhook.families.cilium.blocks import GROUPS
+from webhook.families.cilium.context import Context
+from webhook.families.cilium.endpoints import pod_condition, split_condition
+from webhook.families.cilium.places import ALLOWED, DENIED, HOSTS, UNION, WITHHELD
+from webhook.families.cilium.refused import Refused, checked, given, only, refuse
+from webhook.families.cilium.rules import Lists, lists_of
+from webhook.families.cilium.settings import Config, config_of
+from webhook.families.cilium.wants import ANY, K8S, NAMESPACE, NODE, Wants, one, subject_of, wants_of
+from webhook.families.closing import following
+from webhook.families.family import Compiled
+from webhook.families.surroundings import Surroundings
+from webhook.model.dialect import Dialect
+from webhook.model.expression import NEVER, Expression, Some
+from webhook.model.foreign import Foreign
+from webhook.model.labels import Requirement, Selector
+from webhook.model.policy import Direction
+from webhook.model.refs import PolicyRef
+from webhook.model.tier import Action, Entry, Isolation, Match, NodePeer, piece, with_entries
+from webhook.wire.shapes import Malformed, Raw, flag, mapping, mappings
+
+_KEY_OF: Final = {Direction.EGRESS: "egress", Direction.INGRESS: "ingress"}
+_NODE_SOURCES: Final = frozenset({ANY, K8S, NODE})
+_KEYS: Final = frozenset(
+    {
+        *("ingress", "ingressDeny", "egress", "egressDeny"),
+        *("endpointSelector", "nodeSelector", "enableDefaultDeny", "labels", "description", "log"),
+    }
+)
+_EVERY_LABEL: Final = Config()
+
+
+def compile_policy(policy: Foreign, around: Surroundings) -> Compiled:
+    """Return the pieces of a policy; one that Cilium does not take comes to nothing but problems. Raises Malformed."""
+    if policy.refused:
+        return Compiled((), (f"status: Cilium does not take it: {policy.refused}",))
+    problems: list[str] = []
+    try:
+        pieces = [piece for raw, path in specs_of(policy) for piece in _spec(raw, path, policy, around, problems)]
+    except Refused as error:
+        return Compiled((), (*problems, str(error)))
+    return Compiled(tuple(pieces), tuple(problems))
+
+
+def specs_of(policy: Foreign) -> list[tuple[Raw, str]]:
+    """Return the rules of a policy, each with its path: `spec`, and each of `specs`. Raises Refused, Malformed."""
+    only(policy.spec, frozenset({"spec", "specs"}), "")
+    found = [(checked(mapping, policy.spec, "spec", ""), "spec")] if given(policy.spec, "spec") else []
+    for index, raw in enumerate(checked(mappings, policy.spec, "specs", "")):
+        found.append((raw, f"specs[{index}]"))
+    if not found:
+        refuse("spec", "expected spec or specs")
+    return found
+
+
+def scope_of(policy: Foreign) -> Expression | None:
+    """Return whom a policy can be about that cannot be read otherwise; None: anybody in its namespace.
+
+    What a selector asks to be absent is left out: labels that Cilium does not see are absent to it.
+    """
+    try:
+        subjects = [subject_of(raw, path, policy.namespace) for raw, path in specs_of(policy)]
+    except (Refused, Malformed):
+        return None
+    every = [pod_condition(tuple(want for want in wants if not want.negative), _EVERY_LABEL) for wants in subjects]
+    return Some(tuple(every))
+
+
+def _spec(raw: Raw, path: str, policy: Foreign, around: Surroundings, problems: list[str]) -> Iterator[Isolation]:
+    only(raw, _KEYS, path)
+    _check_subject(raw, path, policy)
+    context = Context(policy.namespace, config_of(around), tuple(around.all(*GROUPS)))
+    lists = {d: lists_of(raw, path, d, policy.ref, context, problems) for d in Direction}
+    isolates = _isolates(raw, path, lists, context.config)
+    if not any(found.filled for found in lists.values()):
+        refuse(path, "expected a rule in ingress, ingressDeny, egress or egressDeny")
+    if given(raw, "nodeSelector"):
+        yield from _on_hosts(raw, path, policy.ref, lists, context.config, problems)
+        return
+    wants = subject_of(raw, path, policy.namespace)
+    if pod_condition(wants, context.config) == NEVER:
+        problems.append(f"{path}.endpointSelector: selects no pod, as Cilium gives pods no such labels")
+        return
+    for direction, found in lists.items():
+        if found.filled:
+            base = _base(policy, direction, wants, context.config)
+            yield from _pieces(base, found, around.dialect, isolates=isolates[direction])
+
+
+def _check_subject(raw: Raw, path: str, policy: Foreign) -> None:
+    given_both = [key for key in ("endpointSelector", "nodeSelector") if given(raw, key)]
+    if len(given_both) != 1:
+        refuse(path, "expected one of endpointSelector and nodeSelector")
+    if given_both == ["nodeSelector"] and policy.namespace is not None:
+        refuse(f"{path}.nodeSelector", "expected endpointSelector in a namespaced policy")
+    checked(wants_of, checked(mapping, raw, given_both[0], path), f"{path}.{given_both[0]}")
+
+
+def _isolates(raw: Raw, path: str, lists: Mapping[Direction, Lists], config: Config) -> dict[Direction, bool]:
+    """Say which directions are denied by default: those with rules, unless `enableDefaultDeny` says otherwise."""
+    found = {direction: listed.filled for direction, listed in lists.items()}
+    said = checked(mapping, raw, "enableDefaultDeny", path)
+    for direction, key in _KEY_OF.items():
+        value = checked(flag, said, key, f"{path}.enableDefaultDeny")
+        if given(said, key) and config.non_default_deny:
+            found[direction] = found[direction] and value
+    return found
+
+
+def _base(policy: Foreign, direction: Direction, wants: Wants, config: Config) -> Isolation:
+    """Return a piece without entries for the pods that a policy selects."""
+    own = None if policy.namespace is None else one(K8S, NAMESPACE, policy.namespace)
+    subject, scope = split_condition(tuple(want for want in wants if want != own), config)
+    return piece(
+        policy.ref, direction, (), UNION, ALLOWED, namespace=policy.namespace or "", subject=subject, scope=scope
+    )
+
+
+def _pieces(base: Isolation, found: Lists, dialect: Dialect, *, isolates: bool) -> Iterator[Isolation]:
+    places = ((DENIED, found.denied, "deny rules"), (WITHHELD, found.withheld, ""), (ALLOWED, found.allowed, ""))
+    for rank, entries, standing in places:
+        if entries:
+            yield with_entries(structs.replace(base, rank=rank, standing=standing), tuple(entries))
+    yield from following(base, dialect, isolates=isolates)
+
+
+def _on_hosts(
+    raw: Raw, path: str, ref: PolicyRef, lists: Mapping[Direction, Lists], config: Config, problems: list[str]
+) -> Iterator[Isolation]:
+    """A policy of nodes: it may drop, at the node, what a pod sends to it or it sends to a pod."""
+    if not config.host_firewall:
+        problems.append(f"{path}.nodeSelector: policies of nodes count only where enable-host-firewall is on")
+        return
+    why = "is a policy of nodes, and what it lets through is not evaluated"
+    nodes = _nodes(checked(mapping, raw, "nodeSelector", path), f"{path}.nodeSelector")
+    for direction, found in lists.items():
+        if found.filled:
+            other = Direction.INGRESS if direction is Direction.EGRESS else Direction.EGRESS
+            entry = Entry(ref, nodes, action=Action.DENY, conditional=why)
+            yield piece(ref, other, (entry,), HOSTS, standing="host firewall")
+
+
+def _nodes(raw: Raw, path: str) -> tuple[Match, ...]:
+    wants = checked(wants_of, raw, path)
+    if all(want.source in _NODE_SOURCES for want in wants):
+        return (NodePeer(Selector(tuple(Requirement(want.key, want.operator, want.values) for want in wants))),)
+    return (NodePeer(),)

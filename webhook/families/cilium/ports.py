@@ -1,0 +1,100 @@
+"""`toPorts`: ports by number, by name or all of them, and what else is asked of a packet that goes to them.
+
+Source: `pkg/policy/api/{l4,rule_validation}.go`, and the schema of the CRDs.
+"""
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.families.cilium.layer7 import RULE_KEYS, condition_of
+from webhook.families.cilium.refused import checked, only, refuse
+from webhook.families.cilium.settings import Config
+from webhook.model.ports import LAST_PORT, NamedPort, PortMatch, PortRange, Protocol
+from webhook.wire.shapes import Raw, fail, integer, mappings, shown, string
+
+MOST_PORTS: Final = 40
+_WITHOUT_PORTS: Final = frozenset({"VRRP", "IGMP", "GRE", "IPIP", "IPV6", "ESP", "AH"})
+_SPOKEN: Final[dict[str, tuple[Protocol, ...]]] = {"TCP": ("TCP",), "UDP": ("UDP",), "SCTP": ("SCTP",)}
+_NAME: Final = re.compile(r"(?=.{1,15}\Z)(?:[A-Za-z0-9]-?)*[A-Za-z](?:-?[A-Za-z0-9])*\Z")  # an IANA service name
+_NUMBER: Final = re.compile(r"[0-9]{1,5}\Z")
+_KEYS: Final = frozenset({"port", "endPort", "protocol"})
+
+
+class Ports(Struct, frozen=True):
+    """One of `toPorts`. `matches` None: every port. `why`: what else a packet must meet; empty: nothing."""
+
+    matches: tuple[PortMatch, ...] | None
+    why: str = ""
+
+
+class Side(Struct, frozen=True):
+    """Which list a rule stands in."""
+
+    ingress: bool
+    denies: bool
+
+
+def ports_of(rule: Raw, path: str, side: Side, config: Config) -> list[Ports] | None:
+    """Read `toPorts`. None: there is none, and every port of every protocol is meant. Raises Refused, Malformed."""
+    entries = checked(mappings, rule, "toPorts", path)
+    if not entries:
+        return None
+    return [_entry(raw, f"{path}.toPorts[{index}]", side, config) for index, raw in enumerate(entries)]
+
+
+def _entry(raw: Raw, path: str, side: Side, config: Config) -> Ports:
+    only(raw, frozenset({"ports"}) if side.denies else RULE_KEYS, path)
+    listed = checked(mappings, raw, "ports", path)
+    if len(listed) > MOST_PORTS:
+        refuse(f"{path}.ports", f"expected at most {MOST_PORTS} ports, not {len(listed)}")
+    found: list[PortMatch] = []
+    everything = False
+    for index, entry in enumerate(listed):
+        read = _port(entry, f"{path}.ports[{index}]", config)
+        everything = everything or read is None
+        found += read or ()
+    why = "" if side.denies else condition_of(raw, path, listed, config, ingress=side.ingress)
+    return Ports(None if everything else tuple(found), why)
+
+
+def _port(raw: Raw, path: str, config: Config) -> tuple[PortMatch, ...] | None:
+    """Read one port; None: every port of every protocol."""
+    only(raw, _KEYS, path)
+    text, end = checked(string, raw, "port", path), checked(integer, raw, "endPort", path)
+    word = checked(string, raw, "protocol", path, "ANY")
+    spoken = _protocols(word, path, config)
+    if not text:
+        refuse(f"{path}.port", "expected a port's number or name")
+    if end is not None and not 0 <= end <= LAST_PORT:
+        refuse(f"{path}.endPort", f"expected a port up to {LAST_PORT}, not {shown(end)}")
+    if _NAME.match(text):
+        return tuple(NamedPort(one, text.lower()) for one in spoken)
+    first = _number(text, path)
+    if first == 0:
+        return None if word == "ANY" else tuple(PortRange(one) for one in spoken)
+    return tuple(PortRange(one, first, max(first, end or 0)) for one in spoken)
+
+
+def _protocols(word: str, path: str, config: Config) -> tuple[Protocol, ...]:
+    if word == "ANY":
+        return ("TCP", "UDP", "SCTP") if config.sctp else ("TCP", "UDP")
+    if word in ("ICMP", "ICMPv6"):
+        fail(f"{path}.protocol", f"expected a protocol with ports: {word} is refused, or ignored, by version")
+    if word not in _SPOKEN and word not in _WITHOUT_PORTS:
+        refuse(f"{path}.protocol", f"expected TCP, UDP, SCTP or ANY, not {shown(word)}")
+    return _SPOKEN.get(word, ())
+
+
+def _number(text: str, path: str) -> int:
+    """Read a number as `strconv.ParseUint(text, 0, 16)` does: with a leading zero it is octal."""
+    if not _NUMBER.match(text):
+        refuse(f"{path}.port", f"expected a port's number or name, not {shown(text)}")
+    octal = len(text) > 1 and text.startswith("0")
+    if octal and not set(text) <= set("01234567"):
+        refuse(f"{path}.port", f"expected a number without leading zeros, not {shown(text)}")
+    found = int(text, 8 if octal else 10)
+    if found > LAST_PORT:
+        refuse(f"{path}.port", f"expected a port up to {LAST_PORT}, not {shown(text)}")
+    return found

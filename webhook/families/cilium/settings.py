@@ -1,0 +1,177 @@
+"""What ConfigMap `cilium-config` sets that decides how policies are read (`pkg/option/config.go`, 1.20 defaults)."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.families.surroundings import Surroundings
+from webhook.model.dialect import Unseen
+
+CONFIG: Final = "cilium-config"
+NODE_CONFIG: Final = ("cilium.io", "CiliumNodeConfig")
+_HOME: Final = "kube-system"
+_FALSE: Final = frozenset({"false", "0", "f"})
+_TRUE: Final = frozenset({"true", "1", "t"})
+# The keys of pod labels that are kept and ignored without a setting (pkg/labelsfilter/filter.go).
+_INCLUDED: Final = (r"io\.kubernetes\.pod\.namespace", r"io\.cilium\.k8s\.namespace\.labels", r"app\.kubernetes\.io")
+_IGNORED: Final = (
+    r"io\.kubernetes",
+    r"kubernetes\.io",
+    r".*beta\.kubernetes\.io",
+    r"k8s\.io",
+    r"topology\.kubernetes\.io",
+    r"pod-template-hash",
+    r"pod-template-generation",
+    r"controller-revision-hash",
+    r"controller-uid",
+    r"statefulset\.kubernetes\.io/pod-name",
+    r"apps\.kubernetes\.io/pod-index",
+    r"batch\.kubernetes\.io/job-completion-index",
+    r"batch\.kubernetes\.io/controller-uid",
+    r"annotation.*",
+    r"etcd_node",
+)
+DEFAULT_UNSEEN: Final = Unseen(_IGNORED, _INCLUDED)
+_LONGEST: Final = 200
+_REPEATED_GROUP: Final = re.compile(r"\)[*+?{]|[*+}][*+{]")  # takes exponential time on some keys
+_POLICY_KEYS: Final = frozenset(  # of a CiliumNodeConfig: those that make nodes differ about policy
+    {
+        "allow-localhost",
+        "enable-cilium-clusterwide-network-policy",
+        "enable-cilium-network-policy",
+        "enable-k8s-cluster-network-policy",
+        "enable-k8s-networkpolicy",
+        "enable-node-selector-labels",
+        "enable-non-default-deny-policies",
+        "enable-policy",
+        "labels",
+        "policy-audit-mode",
+        "policy-cidr-match-mode",
+        "policy-default-local-cluster",
+    }
+)
+
+
+class Config(Struct, frozen=True):
+    """The settings, with the defaults of Cilium 1.20 where the ConfigMap says nothing.
+
+    `enforces` empty: policies are enforced; else why they are not. `doubt`: what makes every answer unsure.
+    `local_cluster` None: the setting is not there, and its default depends on the version.
+    """
+
+    known: bool = False
+    always: bool = False
+    enforces: str = ""
+    network_policy: bool = True
+    namespaced: bool = True
+    clusterwide: bool | None = None
+    cluster_policies: bool = False
+    blocks_hold_pods: bool = False
+    blocks_hold_nodes: bool = False
+    local_host: bool = True
+    local_cluster: bool | None = None
+    cluster: str = "default"
+    node_labels: bool = False
+    node_filter: bool = False
+    non_default_deny: bool = True
+    host_firewall: bool = False
+    layer_7: bool = True
+    sctp: bool = False
+    dual_stack: bool = False
+    unseen: Unseen = DEFAULT_UNSEEN
+    doubt: str = ""
+
+
+def config_of(around: Surroundings) -> Config:
+    """Return the settings of the cluster."""
+    found = {namespace: data for (namespace, name), data in sorted(around.settings.items()) if name == CONFIG}
+    data = found.get(_HOME) or next(iter(found.values()), {})
+    modes = frozenset(_listed(data.get("policy-cidr-match-mode", "")))
+    unseen, doubt = _unseen(data.get("labels", ""))
+    return Config(
+        known=bool(found),
+        always=data.get("enable-policy") == "always",
+        enforces=_enforces(data),
+        network_policy=_flag(data, "enable-k8s-networkpolicy", default=True),
+        namespaced=_flag(data, "enable-cilium-network-policy", default=True),
+        clusterwide=_maybe(data, "enable-cilium-clusterwide-network-policy"),
+        cluster_policies=_flag(data, "enable-k8s-cluster-network-policy", default=False),
+        blocks_hold_pods="pods" in modes,
+        blocks_hold_nodes="nodes" in modes,
+        local_host=data.get("allow-localhost", "auto") != "policy",
+        local_cluster=_maybe(data, "policy-default-local-cluster"),
+        cluster=data.get("cluster-name") or "default",
+        node_labels=_flag(data, "enable-node-selector-labels", default=False),
+        node_filter=bool(data.get("node-labels")),
+        non_default_deny=_flag(data, "enable-non-default-deny-policies", default=True),
+        host_firewall=_flag(data, "enable-host-firewall", default=False),
+        layer_7=_flag(data, "enable-l7-proxy", default=True),
+        sctp=_flag(data, "enable-sctp", default=False),
+        dual_stack=_flag(data, "enable-ipv4", default=True) and _flag(data, "enable-ipv6", default=False),
+        unseen=unseen,
+        doubt=doubt or _node_doubt(around),
+    )
+
+
+def _maybe(data: Mapping[str, str], key: str) -> bool | None:
+    word = data.get(key, "").lower()
+    return True if word in _TRUE else False if word in _FALSE else None
+
+
+def _flag(data: Mapping[str, str], key: str, *, default: bool) -> bool:
+    said = _maybe(data, key)
+    return default if said is None else said
+
+
+def _listed(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _enforces(data: Mapping[str, str]) -> str:
+    if data.get("enable-policy") == "never":
+        return "enable-policy is `never`"
+    return "policy-audit-mode is on" if _flag(data, "policy-audit-mode", default=False) else ""
+
+
+def _node_doubt(around: Surroundings) -> str:
+    """Some nodes may read policy by settings of their own, and which pods run there is not known beforehand."""
+    for config in around.all(NODE_CONFIG):
+        spec = config.spec.get("spec")
+        defaults = spec.get("defaults") if isinstance(spec, dict) else None
+        if isinstance(defaults, dict) and (keys := sorted(_POLICY_KEYS.intersection(defaults))):
+            return f"CiliumNodeConfig {config.ref} sets {keys[0]} on some nodes only"
+    return ""
+
+
+def _unseen(text: str) -> tuple[Unseen, str]:
+    """Read `labels`: patterns beside the built-in ones. `k8s:!key` ignores; any other makes an allow-list.
+
+    A pattern names its labels' source, and only labels of `k8s` are a pod's: with another one it includes nothing.
+    """
+    ignore, include, closed = list(_IGNORED), list(_INCLUDED), False
+    for entry in _listed(text):
+        source, colon, pattern = entry.partition(":")
+        if not colon:
+            source, pattern = "", entry
+        ignores = pattern.startswith("!")
+        pattern = pattern.removeprefix("!")
+        closed = closed or not ignores
+        if source not in ("", "k8s"):
+            continue
+        if not _simple(pattern):
+            return DEFAULT_UNSEEN, f"setting `labels` has the pattern `{pattern[:60]}`, which is not understood"
+        (ignore if ignores else include).append(pattern)
+    return Unseen(tuple(ignore), tuple(include), closed), ""
+
+
+def _simple(pattern: str) -> bool:
+    """Say whether a pattern is one that both Go and Python read, and read alike."""
+    if not pattern or len(pattern) > _LONGEST or "(?" in pattern or _REPEATED_GROUP.search(pattern):
+        return False
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
