@@ -12,23 +12,40 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from msgspec import structs
 
 from tests.arena import Raw, world_of
 from webhook.explain import Explanation, explain
+from webhook.families import Surroundings, compile_foreign, dialect_of, project
+from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
-from webhook.model.refs import KIND_OF_WORD, WorkloadRef
-from webhook.model.settings import CONNECTS_TO
+from webhook.model.refs import KIND_OF_WORD, PolicyRef, WorkloadRef
+from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
 from webhook.model.verdict import FlowVerdict, Side, Verdict
 from webhook.review import Decision, decide
 from webhook.wire.admission import admission_request
 from webhook.world import World
 
 CASES: Final = Path(__file__).parent / "cases"
-ROWS: Final = {*range(1, 91), *range(133, 141)}
+ROWS: Final = {*range(1, 141), *(f"T{number}" for number in range(18, 26))}
 TODAY: Final = date(2026, 11, 20)
-KEYS_OF_A_CASE: Final = {"rows", "about", "world", "without", "objects", "policies", "complete", "dry_run", "ask"}
+KEYS_OF_A_CASE: Final = {
+    "rows",
+    "about",
+    "world",
+    "without",
+    "objects",
+    "policies",
+    "wide",
+    "cni",
+    "problems",
+    "complete",
+    "dry_run",
+    "ask",
+}
 KEYS_OF_A_QUESTION: Final = {
     "from", "to", "verdict", "flows", "egress", "ingress", "reason", "assumptions", "findings", "lacks",
+    "under",
 }  # fmt: skip
 
 
@@ -59,17 +76,29 @@ def test_no_case_says_what_nobody_checks() -> None:
 def test_the_case_is_answered_as_it_says(name: str) -> None:
     case = ALL[name]
     objects = objects_of(case)
-    world = world_of(objects, complete=case.get("complete", True))
+    complete = case.get("complete", True)
+    settings = Settings(enforcer=Enforcer(case.get("cni", "generic")))
+    world = world_of(objects, complete=complete, settings=settings)
+    if "problems" in case:
+        assert problems_of(objects, settings.enforcer) == case["problems"]
     for question in case["ask"]:
         ref = workload_ref(question["from"])
-        workload = world.workload(ref)
-        assert workload is not None, f"no {ref} in this world"
-        wrong = [*wrong_answer(question, explain(world, workload, question["to"]))]
+        wrong = [*wrong_answer(question, explained(world, ref, question["to"]))]
         if "findings" in question or "lacks" in question:
             wrong += wrong_findings(
                 question, admitted(objects, world, ref, question["to"], dry=case.get("dry_run", False))
             )
+        for cni, answer in question.get("under", {}).items():
+            there = world_of(objects, complete=complete, settings=Settings(enforcer=Enforcer(cni)))
+            expected = answer if isinstance(answer, dict) else {"verdict": answer}
+            wrong += [f"under {cni}: {w}" for w in wrong_answer(expected, explained(there, ref, question["to"]))]
         assert wrong == [], f"{question['from']} -> {question['to']}"
+
+
+def explained(world: World, ref: WorkloadRef, to: str) -> Explanation:
+    workload = world.workload(ref)
+    assert workload is not None, f"no {ref} in this world"
+    return explain(world, workload, to)
 
 
 # -- the world --------------------------------------------------------------------------------------------------------
@@ -83,7 +112,8 @@ def objects_of(case: Raw) -> list[Raw]:
         found = {key_of(raw): raw for raw in yaml.safe_load_all(text)}
     for key in case.get("without", ()):
         del found[key]
-    for raw in [*case.get("objects", ()), *map(network_policy, case.get("policies", ()))]:
+    short = [*map(network_policy, case.get("policies", ())), *map(wide_policy, case.get("wide", ()))]
+    for raw in [*case.get("objects", ()), *short]:
         found[key_of(raw)] = raw
     return list(found.values())
 
@@ -96,6 +126,33 @@ def network_policy(short: Raw) -> Raw:
     namespace, _, name = short["name"].partition("/")
     metadata = {"namespace": namespace, "name": name}
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": short["spec"]}
+
+
+WIDE: Final = {
+    "anp": ("v1alpha1", "AdminNetworkPolicy"),
+    "banp": ("v1alpha1", "BaselineAdminNetworkPolicy"),
+    "cnp": ("v1alpha2", "ClusterNetworkPolicy"),
+}
+
+
+def wide_policy(short: Raw) -> Raw:
+    word = next(iter(set(short) & set(WIDE)))
+    version, kind = WIDE[word]
+    metadata = {"name": short[word]}
+    return {
+        "apiVersion": f"policy.networking.k8s.io/{version}",
+        "kind": kind,
+        "metadata": metadata,
+        "spec": short["spec"],
+    }
+
+
+def problems_of(objects: list[Raw], enforcer: Enforcer) -> list[str]:
+    """Return what is said to be wrong with the policies of other families, in their order."""
+    around = Surroundings(enforcer)
+    around = structs.replace(around, dialect=dialect_of(around))
+    read = [value for value in map(project, objects) if isinstance(value, Foreign)]
+    return [problem for value in read for problem in compile_foreign(value, around).problems]
 
 
 def workload_ref(text: str) -> WorkloadRef:
@@ -149,18 +206,21 @@ def wrong_answer(question: Raw, found: Explanation) -> Iterator[str]:
 
 
 def wrong_side(expected: Raw, side: Side) -> Iterator[str]:
-    if expected.get("verdict", side.verdict) != side.verdict:
-        yield f"verdict {side.verdict}"
-    if expected.get("isolated", side.isolated) is not side.isolated:
-        yield f"isolated {side.isolated}"
-    if "policies" in expected and expected["policies"] != [str(p) for p in side.policies]:
-        yield f"policies {[str(p) for p in side.policies]}"
-    if "admitted" in expected:
-        where = side.admitted_by and f"{side.admitted_by}#{side.admitted_by.rule}"
-        if where != expected["admitted"]:
-            yield f"admitted by {where}"
-    if "near" in expected and expected["near"] != [n.field for n in side.near_misses]:
-        yield f"near misses {side.near_misses}"
+    found = {
+        "verdict": side.verdict,
+        "isolated": side.isolated,
+        "policies": [str(p) for p in side.policies],
+        "admitted": rule_of(side.admitted_by),
+        "denied": rule_of(side.denied_by),
+        "standing": side.standing,
+        "final": side.final,
+        "near": [n.field for n in side.near_misses],
+    }
+    yield from (f"{key} {found[key]}" for key in expected if expected[key] != found[key])
+
+
+def rule_of(ref: PolicyRef | None) -> str | None:
+    return None if ref is None else f"{ref}#{ref.rule}"
 
 
 def wrong_findings(question: Raw, decision: Decision) -> Iterator[str]:
