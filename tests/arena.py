@@ -5,12 +5,11 @@ from functools import cached_property
 from typing import Any, cast
 
 from tests.spec import netpol, tiers
-from webhook.evaluate import Outside, PodEnd, ends_of_pod, judge_outside, judge_pair, judge_side
+from webhook.evaluate import PodEnd, ends_of_pod, judge_from_outside, judge_outside, judge_pair
 from webhook.explain import explain
 from webhook.families import project
 from webhook.model.addresses import Family, parse_address
 from webhook.model.objects import Pod
-from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
@@ -34,13 +33,14 @@ def world_of(objects: Iterable[Raw], *, complete: bool = True, settings: Setting
 class Arena:
     """One world. An end of a connection is `namespace/pod` or an address."""
 
-    def __init__(self, objects: Sequence[Raw]) -> None:
+    def __init__(self, objects: Sequence[Raw], settings: Settings = DEFAULTS) -> None:
         self.objects = list(objects)
+        self.settings = settings
         self.pods = {"{namespace}/{name}".format(**o["metadata"]): o for o in objects if o["kind"] == "Pod"}
 
     @cached_property
     def world(self) -> World:
-        return world_of(self.objects)
+        return world_of(self.objects, settings=self.settings)
 
     @cached_property
     def _ends(self) -> dict[str, PodEnd]:
@@ -63,8 +63,7 @@ class Arena:
         if here is not None:
             return judge_outside(self.world, here, parse_address(target).block, spoken, port)
         assert there is not None, "one end must be a pod"
-        outside = Outside(parse_address(source).block)
-        side = judge_side(self.world, Direction.INGRESS, there, outside, only, spoken, port)
+        side = judge_from_outside(self.world, parse_address(source).block, there, spoken, port)
         return side.verdict, OPEN, side
 
     def _to_itself(self, name: str, family: int, protocol: str, port: int) -> tuple[Verdict, Side, Side]:

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -9,6 +10,12 @@ from typing import Any, Final, NamedTuple
 
 Raw = dict[str, Any]
 HERE: Final = Path(__file__).parent
+TO_HOST: Final = {  # how Felix ran that measured `calico`
+    "apiVersion": "projectcalico.org/v3",
+    "kind": "FelixConfiguration",
+    "metadata": {"name": "default"},
+    "spec": {"defaultEndpointToHostAction": "Accept"},
+}
 POLICY: Final = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
 
 
@@ -81,22 +88,33 @@ def cyclonus() -> Iterator[Case]:
 def packets() -> Iterator[Case]:
     """What real packets did. A probe with a `quirk` does not judge: there that CNI leaves the API."""
     for row in rows("packets"):
-        yield Case(
-            row["case"],
-            row["objects"],
-            [
-                Question(
-                    q["from"],
-                    q["to"],
-                    6 if q.get("family") == "IPv6" else 4,
-                    q["protocol"],
-                    q["port"],
-                    q["verdict"] == "allowed",
-                )
-                for q in row["probes"]
-                if "quirk" not in q
-            ],
+        yield Case(row["case"], row["objects"], _measured(row["probes"]))
+
+
+def _measured(probes: list[Raw]) -> list[Question]:
+    return [
+        Question(
+            q["from"],
+            q["to"],
+            6 if q.get("family") == "IPv6" else 4,
+            q["protocol"],
+            q["port"],
+            q["verdict"] == "allowed",
         )
+        for q in probes
+        if "quirk" not in q
+    ]
+
+
+def calico() -> Iterator[Case]:
+    """What real packets did under Calico. A probe with a `quirk` does not judge: set-ups of Calico differ there."""
+    for row in rows("calico"):
+        yield Case(row["case"], [TO_HOST, *row["objects"]], _measured(row["probes"]))
+
+
+def calico_quirks() -> Counter[str]:
+    """How many probes of each quirk do not judge."""
+    return Counter(q["quirk"] for row in rows("calico") for q in row["probes"] if "quirk" in q)
 
 
 def defaulted(policy: Raw) -> Raw:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.model.addresses import Address, Family
-from webhook.model.labels import Selector
-from webhook.model.objects import Node, Service
+from webhook.model.labels import NO_KEYS, Selector
+from webhook.model.objects import Node, Service, ServicePort
 from webhook.model.ports import Protocol
 from webhook.model.tier import Place, ServicePeer
 from webhook.model.truth import Truth
@@ -90,7 +90,7 @@ def serves(
     if wanted and listed:
         ports = {port for address in wanted for port in listed.get(address, ())}
         return _asked(peer, ports, port) if wanted & listed.keys() else Truth.NO
-    return _selected(service, peer, other, port)
+    return _selected(view, service, peer, other, port)
 
 
 def _addresses(view: View, other: End, family: Family | None) -> Iterator[Address]:
@@ -110,10 +110,19 @@ def _asked(peer: ServicePeer, ports: set[tuple[Protocol, int | None]], port: tup
     return Truth.MAYBE if port is None else Truth.of(port in ports or (port[0], None) in ports)
 
 
-def _selected(service: Service, peer: ServicePeer, other: End, port: tuple[Protocol, int] | None) -> Truth:
-    """Where no endpoint is listed: the pods that the Service selects will be."""
+def _selected(view: View, service: Service, peer: ServicePeer, other: End, port: tuple[Protocol, int] | None) -> Truth:
+    """Where no endpoint is listed: the pods that the Service selects will be, on the ports that it will find there."""
     if isinstance(other, Outside) or service.selector is None or other.shape.namespace != service.namespace:
         return Truth.MAYBE if isinstance(other, Outside) and other.block.size > 1 else Truth.NO
-    if any(other.shape.labels.get(key) != value for key, value in service.selector.pairs):
-        return Truth.NO
-    return Truth.MAYBE if peer.by_port or port is None else Truth.YES
+    keys = view.settings.pending_labels if other.shape.template else NO_KEYS
+    found = Selector.exactly(service.selector).matches(other.shape.labels, keys)
+    if not peer.by_port:
+        return found
+    return min(found, Truth.MAYBE if port is None else Truth.of(any(_leads(one, other, port) for one in service.ports)))
+
+
+def _leads(served: ServicePort, pod: PodEnd, port: tuple[Protocol, int]) -> bool:
+    """Say whether a Service's port leads to `port` of a pod."""
+    target = served.port if served.target is None else served.target
+    named = (p.number for p in pod.shape.ports if (p.name, p.protocol) == (target, served.protocol))
+    return (served.protocol, next(named, None) if isinstance(target, str) else target) == port

@@ -144,12 +144,14 @@ class _Parser:
         if not self._met("{"):
             self._fail("a set in braces")
         values = []
+        wanted = "a text in quotes, or }"
         while self._word.kind == "text":
             values.append(self._literal())
             if not self._met(","):
+                wanted = ", or }"
                 break
         if not self._met("}"):
-            self._fail(", or }" if values else "a text in quotes, or }")
+            self._fail(wanted)
         return frozenset(values)
 
     def _met(self, kind: str) -> bool:
