@@ -96,7 +96,8 @@ def _merged(sides: dict[Family, Side]) -> Side:
     why = next((side.reason for side in sides.values() if side.verdict is not Verdict.ALLOWED and side.reason), None)
     reason = None if verdict in (Verdict.ALLOWED, Verdict.DENIED) else f"{parts}: {why}" if why else parts
     by = first.admitted_by if verdict is Verdict.ALLOWED else None
-    return structs.replace(worst, verdict=verdict, admitted_by=by, reason=reason)
+    final = worst.final and verdict is Verdict.DENIED
+    return structs.replace(worst, verdict=verdict, admitted_by=by, reason=reason, final=final)
 
 
 def judge_group(

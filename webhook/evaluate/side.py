@@ -115,10 +115,10 @@ def _is_final(view: View, way: Decided) -> bool:
 def _why_not_sure(view: View, found: Ways, packet: Packet) -> str:
     if found.unsure is None:
         refs = sorted({way.isolation.ref for way in found.ways if way.isolation})
-        return f"{' and '.join(map(str, refs))} differ, and nothing says which comes first"
+        return f"{' and '.join(ref.titled for ref in refs)} differ, and nothing says which comes first"
     isolation, selects, entry = found.unsure
     if isolation.unclear is not None:
-        return f"{isolation.ref} cannot be read: {isolation.unclear}"
+        return f"{isolation.ref.titled} cannot be read: {isolation.unclear}"
     if selects is Truth.MAYBE or entry is None:
         return why_selected(isolation)
     return why_admitted(view, entry, packet)
@@ -159,7 +159,7 @@ def _why(view: View, hopes: Hopes, packet: Packet) -> str:
     """Name the first thing that could not be told, in the order of policies."""
     for isolation, selects, admits, entry in hopes:
         if isolation.unclear is not None:
-            return f"{isolation.ref} cannot be read: {isolation.unclear}"
+            return f"{isolation.ref.titled} cannot be read: {isolation.unclear}"
         if selects is Truth.MAYBE:
             return why_selected(isolation)
         if admits is Truth.MAYBE and entry is not None:

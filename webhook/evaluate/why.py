@@ -12,15 +12,16 @@ from webhook.world import View
 def why_selected(isolation: Isolation) -> str:
     """Say why it cannot be told whether a policy selects the subject."""
     if isolation.subject is None:
-        return f"{isolation.ref} has a podSelector that cannot be read"
+        return f"{isolation.ref.titled} has a podSelector that cannot be read"
     if isolation.scope is not None:
-        return f"{isolation.ref} selects pods by labels that are not known ({isolation.scope})"
-    return f"{isolation.ref} selects pods by labels that are added later ({isolation.subject})"
+        return f"{isolation.ref.titled} selects pods by labels that are not known ({isolation.scope})"
+    return f"{isolation.ref.titled} selects pods by labels that are added later ({isolation.subject})"
 
 
 def why_admitted(view: View, entry: Entry, packet: Packet) -> str:
     """Say why it cannot be told whether an entry is about the packet."""
-    rule = f"{entry.ref} rule {entry.ref.rule}" if entry.ref.rule is not None else str(entry.ref)
+    name = entry.ref.titled
+    rule = f"{name} rule {entry.ref.rule}" if entry.ref.rule is not None else name
     if entry.unclear is not None:
         return f"{rule} cannot be read: {entry.unclear}" if entry.ref.rule is not None else f"{rule}: {entry.unclear}"
     for match in entry.matches or ():

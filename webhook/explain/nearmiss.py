@@ -107,7 +107,7 @@ def _of_policy(
     if section is None or len(missed) > 1:
         return
     isolation = _compiled(view, policy, packet.direction, section)
-    if not _in_time(isolation, end):
+    if isolation is None or not _in_time(isolation, end):
         return
     if idle is not None and policy.section(packet.direction) is None and not view.dialect.honours_idle:
         types = "+".join(d.value for d in Direction if policy.section(d) is not None)
@@ -126,13 +126,12 @@ def _of_entries(
             yield entry.ref, misses[0]
 
 
-def _compiled(view: View, policy: Policy, direction: Direction, section: Section) -> Isolation:
-    """Compile a section once a view: the memo is emptied when a policy changes."""
+def _compiled(view: View, policy: Policy, direction: Direction, section: Section) -> Isolation | None:
+    """Compile a section once a view, the memo is emptied when a policy changes; None: it selects nobody here."""
     key = (_compiled, policy.ref, direction)
-    found = view.memo.get(key)
-    if not isinstance(found, Isolation):
-        found = view.memo[key] = compile_section(policy, direction, section, view.dialect)[0]
-    return found
+    if key not in view.memo:
+        view.memo[key] = next(iter(compile_section(policy, direction, section, view.dialect)), None)
+    return cast("Isolation | None", view.memo[key])
 
 
 def _of_entry(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[Miss]:

@@ -29,6 +29,7 @@ DEFAULT_SEVERITY: Final = {
     "NP101": Severity.ERROR,
     "NP102": Severity.ERROR,
     "NP103": Severity.ERROR,
+    "NP104": Severity.ERROR,
     "NP105": Severity.WARNING,
     "NP106": Severity.INFO,
     "NP107": Severity.INFO,

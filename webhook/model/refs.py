@@ -22,6 +22,12 @@ KIND_OF_WORD: Final = {
 }
 
 
+_OWNERS: Final = {  # kinds whose name several families use: the groups that need not be said
+    "NetworkPolicy": ("",),
+    "ClusterNetworkPolicy": ("", "policy.networking.k8s.io"),
+}
+
+
 class WorkloadRef(Struct, frozen=True, order=True, gc=False):
     """A workload by kind, namespace and name."""
 
@@ -52,6 +58,23 @@ class PolicyRef(Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    @property
+    def kind_word(self) -> str:
+        """The kind as messages show it: nothing for NetworkPolicy; with its group where others have the name, too."""
+        if self.group in _OWNERS.get(self.kind, (self.group,)):
+            return "" if self.kind == "NetworkPolicy" else self.kind
+        return f"{self.kind}.{self.group}"
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the kind's name alone does not tell whose it is."""
+        return bool(self.group) and self.kind in _OWNERS
+
+    @property
+    def titled(self) -> str:
+        """Kind and name, as messages show them: `shop/web`, `ClusterNetworkPolicy fence`."""
+        return f"{self.kind_word} {self}".lstrip()
 
     def __lt__(self, other: "PolicyRef") -> bool:
         return self._order() < other._order()

@@ -42,7 +42,7 @@ def both(egress: Verdict, ingress: Verdict) -> Verdict:
 class NearMiss(Struct, frozen=True, order=True):
     """A rule, or a policy, that would have let the packet through but for one thing.
 
-    `field` is one of podLabels, namespaceLabels, namespace, cidr, port, protocol, policyTypes.
+    `field` is one of podLabels, namespaceLabels, namespace, serviceAccount, cidr, port, protocol, policyTypes.
     """
 
     policy: PolicyRef

@@ -11,7 +11,7 @@ from webhook.model.policy import Direction
 from webhook.model.verdict import FlowVerdict, Verdict
 from webhook.report import json_, path
 from webhook.report.advice import advice
-from webhook.report.flows import policy, some
+from webhook.report.flows import deciders
 from webhook.report.flows import side as side_of
 from webhook.report.json_ import Record
 from webhook.report.path import NO_REMEDY, Remedy
@@ -69,7 +69,9 @@ def cause(diagnosis: Diagnosis) -> str:
     """Return what explains the error best, in one sentence."""
     words = CAUSES[diagnosis.cause]
     reason = diagnosis.explanation.reason if diagnosis.explanation else None
-    return words.format(sides=_stopping(diagnosis), reason=clean(reason or "the target is not known"))
+    return words.format(
+        what=_whose(diagnosis), sides=_stopping(diagnosis), reason=clean(reason or "the target is not known")
+    )
 
 
 def told(diagnosis: Diagnosis, step: Step) -> list[str]:
@@ -104,12 +106,12 @@ def _told_sides(direction: Direction, several: Iterable[FlowVerdict]) -> Iterato
     for flow in sorted(several, key=lambda f: _WORST.index(side_of(f, direction).verdict)):
         side = side_of(flow, direction)
         seen[path.because(direction, side)] = None
+        seen |= dict.fromkeys(path.tiers(direction, side))
         seen |= dict.fromkeys(f"near miss: {miss}" for miss in path.near_misses(direction, side, flow))
     yield from seen
 
 
 _WORST: Final = (Verdict.DENIED, Verdict.PARTIAL, Verdict.UNKNOWN, Verdict.ALLOWED)
-_MOST_POLICIES: Final = 3
 _CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 
 
@@ -128,19 +130,27 @@ def _told_dns(diagnosis: Diagnosis) -> Iterator[str]:
 
 def _stopping(diagnosis: Diagnosis) -> str:
     """Return the sides that deny, each with who isolates."""
-    found = diagnosis.explanation
-    several = found.flows if found else ()
+    return ", ".join(dict.fromkeys(_isolated(_in_question(diagnosis))))
+
+
+def _whose(diagnosis: Diagnosis) -> str:
+    """Return what drops packets, as the cause names it: NetworkPolicy, unless another kind may be in it."""
+    sides = [side_of(flow, direction) for flow in _in_question(diagnosis) for direction in Direction]
+    others = any(ref.kind_word for side in sides if side.verdict in _CLOSED for ref in side.policies)
+    return "policy" if others else "NetworkPolicy"
+
+
+def _in_question(diagnosis: Diagnosis) -> tuple[FlowVerdict, ...]:
     if diagnosis.cause is Cause.DNS_POLICY and diagnosis.dns:
-        several = diagnosis.dns.flows
-    return ", ".join(dict.fromkeys(_isolated(several)))
+        return diagnosis.dns.flows
+    return diagnosis.explanation.flows if diagnosis.explanation else ()
 
 
 def _isolated(several: Iterable[FlowVerdict]) -> Iterator[str]:
     for direction in Direction:
         shut = [side for flow in several if (side := side_of(flow, direction)).verdict in _CLOSED]
-        by = dict.fromkeys(policy(ref.at(None), WHOLE) for side in shut for ref in side.policies)
         if shut:
-            yield f"{direction.value.lower()} isolated by {some(by, _MOST_POLICIES)}"
+            yield f"{direction.value.lower()} {deciders(shut, direction, WHOLE)}"
 
 
 def _assumed(diagnosis: Diagnosis) -> tuple[str, ...]:

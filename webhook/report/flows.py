@@ -9,6 +9,7 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import Destination, FlowVerdict, Host, Side, Verdict
 
 Cut = Callable[[str], str]  # makes a name safe to print, and short enough
+DENY_RULES = "deny rules"  # the standing of rules that deny whatever another rule allows
 _MOST_POLICIES = 2
 _MOST_PORTS = 4
 
@@ -81,15 +82,51 @@ def _bracketed(where: str) -> str:
 def policy(ref: PolicyRef, cut: Cut) -> str:
     """Return `namespace/name`, with the kind before it where it is not a NetworkPolicy."""
     name = f"{cut(ref.namespace)}/{cut(ref.name)}" if ref.namespace else cut(ref.name)
-    return name if ref.kind == "NetworkPolicy" else f"{cut(ref.kind)} {name}"
+    return f"{cut(ref.kind_word)} {name}".lstrip()
 
 
-def deciders(finding: Finding, flows: tuple[FlowVerdict, ...], direction: Direction, cut: Cut) -> str:
-    """Return the policies that isolate, or deny, in `direction`."""
-    refs = dict.fromkeys(ref.at(None) for flow in flows for ref in side(flow, direction).policies)
-    return some(
-        (policy(ref, cut) for ref in refs or dict.fromkeys(r.at(None) for r in finding.policies)), _MOST_POLICIES
+def place(ref: PolicyRef, direction: Direction, standing: str = "") -> str:
+    """Return where a rule stands in its policy: `ingress[0]`, Cilium's deny rules `ingressDeny[0]`."""
+    section = direction.value.lower() + ("Deny" if standing == DENY_RULES else "")
+    return f"{section}[{ref.rule}]" if ref.rule is not None else "rule"
+
+
+def rule(ref: PolicyRef, direction: Direction, standing: str, cut: Cut) -> str:
+    """Return a rule as its author finds it, and where its policy stands: `(Admin tier, priority 10)`."""
+    stands = f" ({cut(standing)})" if standing and standing != DENY_RULES else ""
+    return f"{policy(ref, cut)} {place(ref, direction, standing)}{stands}"
+
+
+def deciders(sides: Iterable[Side], direction: Direction, cut: Cut, otherwise: Iterable[PolicyRef] = ()) -> str:
+    """Return what stops packets: `denied by` a rule and where it stands, or `isolated by` policies.
+
+    `otherwise`: those that isolate, where the sides name none.
+    """
+    every = list(sides)
+    rules = dict.fromkeys(
+        f"denied by {rule(one.denied_by, direction, one.standing, cut)}" for one in every if one.denied_by is not None
     )
+    ends = dict.fromkeys(_at_the_end(one, cut) for one in every if _ends_a_tier(one))
+    rest = [one for one in every if one.denied_by is None and not _ends_a_tier(one)]
+    refs = dict.fromkeys(ref.at(None) for one in rest for ref in one.policies)
+    if not refs and not rules and not ends:
+        refs = dict.fromkeys(ref.at(None) for ref in otherwise)
+    by = some((policy(ref, cut) for ref in refs), _MOST_POLICIES)
+    return " and ".join((*rules, *ends, *([f"isolated by {by}"] if by else [])))
+
+
+def isolates(sides: Iterable[Side]) -> bool:
+    """Say whether packets are stopped for want of a rule that admits them, and by no rule that denies them."""
+    return all(one.denied_by is None and not _ends_a_tier(one) for one in sides)
+
+
+def _ends_a_tier(one: Side) -> bool:
+    return one.denied_by is None and one.final and bool(one.standing)
+
+
+def _at_the_end(one: Side, cut: Cut) -> str:
+    by = some((policy(ref.at(None), cut) for ref in one.policies), _MOST_POLICIES)
+    return f"isolated by {by} ({cut(one.standing)}), whose tier ends in Deny"
 
 
 def service_ports(flows: Iterable[FlowVerdict]) -> str | None:

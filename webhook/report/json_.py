@@ -9,7 +9,7 @@ from webhook.explain import Explanation, Judged
 from webhook.model.addresses import Block
 from webhook.model.finding import Finding, Location
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import Destination, FlowVerdict, Host, NearMiss, Side
+from webhook.model.verdict import Destination, FlowVerdict, Host, NearMiss, Side, Stage
 from webhook.report.run import Failure, Summary
 from webhook.report.words import message
 
@@ -22,8 +22,9 @@ def workload(ref: WorkloadRef) -> Record:
 
 
 def policy(ref: PolicyRef) -> Record:
-    """Return P."""
-    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name, "rule": ref.rule}
+    """Return P, with `group` where the kind alone does not tell whose it is."""
+    found = {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name, "rule": ref.rule}
+    return found | {"group": ref.group} if ref.ambiguous else found
 
 
 def near_miss(miss: NearMiss) -> Record:
@@ -72,6 +73,17 @@ def side(one: Side) -> Record:
         "policies": [policy(ref) for ref in one.policies],
         "nearMisses": [near_miss(miss) for miss in one.near_misses],
         "reason": one.reason,
+    } | ({"tiers": [_stage(stage) for stage in one.stages]} if one.stages else {})
+
+
+def _stage(one: Stage) -> Record:
+    """Return what one tier made of a packet."""
+    return {
+        "tier": one.tier,
+        "outcome": one.outcome,
+        "rule": policy(one.rule) if one.rule else None,
+        "standing": one.standing or None,
+        "policies": [policy(ref) for ref in one.policies],
     }
 
 

@@ -50,7 +50,7 @@ def sentence(
     else:
         words, end = _WORDS.get(miss.field, _ANYTHING), other
     return words.format(
-        name=cut(miss.policy.name),
+        name=f"{cut(miss.policy.kind_word)} {cut(miss.policy.name)}".lstrip(),
         admits="admits" if direction is Direction.INGRESS else "lets out to",
         end=end,
         want=cut(miss.want),
@@ -74,6 +74,7 @@ _WORDS: Final = {
     "podLabels": _ANYTHING,
     "namespaceLabels": "{name} {admits} namespaces with {want}; the namespace of {end} has {have}",
     "namespace": "{name} {admits} pods of namespace {want} only; {end} is in {have}",
+    "serviceAccount": "{name} {admits} pods of service account {want}; {end} runs as {have}",
     "cidr": "{name} {admits} {want}; the address is {have}",
     "port": "{name} opens {want}{service}; the packet arrives on {have}",
     "protocol": "{name} opens {want}; the packet is {have}",

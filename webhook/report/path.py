@@ -9,7 +9,7 @@ from webhook.model.finding import Finding, Severity
 from webhook.model.objects import Service
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import FlowVerdict, Side, Verdict
+from webhook.model.verdict import FlowVerdict, Side, Stage, Verdict
 from webhook.report import flows, near, words
 from webhook.report.safe import clean
 from webhook.report.text import Paint, plain
@@ -17,6 +17,7 @@ from webhook.report.words import WHOLE
 
 STYLE = {Verdict.ALLOWED: "good", Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UNKNOWN: "warning"}
 _STOPPED = (Verdict.DENIED, Verdict.PARTIAL)
+_OUTCOMES = {"allowed": "allowed", "denied": "denied", "passed": "passed on", "unknown": "cannot be told"}
 
 
 class Remedy(Struct, frozen=True):
@@ -70,31 +71,43 @@ def because(direction: Direction, side: Side) -> str:
     """Return what decides one side: who isolates the pod, and which rule lets the packet through."""
     if side.reason:
         return clean(side.reason)
-    if side.isolated is False:
-        return f"not isolated: no policy selects it for {direction.value.lower()}"
-    by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in side.policies)
-    isolated = f"isolated by {by}" if by else "isolated"
     lets = "lets it out" if direction is Direction.EGRESS else "admits it"
+    if side.verdict in _STOPPED and not flows.isolates((side,)):
+        return flows.deciders((side,), direction, WHOLE)
+    if side.isolated is False and side.admitted_by is None:
+        whom = "no policy selects it" if not side.stages else "no rule is about it, and no policy isolates it"
+        return f"not isolated: {whom} for {direction.value.lower()}"
+    by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in side.policies)
+    isolated = f"isolated by {by}; " if by else "isolated; " if side.isolated is not False else ""
     if side.admitted_by is not None:
-        own = side.policies == (side.admitted_by.at(None),)
-        which = f"its {_place(side.admitted_by, direction)}" if own else rule(side.admitted_by, direction)
-        return f"{isolated}; {which} {lets}"
-    return f"{isolated}; no rule {lets}" if side.verdict is Verdict.DENIED else isolated
+        own = side.policies == (side.admitted_by.at(None),) and not side.standing
+        which = flows.place(side.admitted_by, direction) if own else _rule(side.admitted_by, direction, side.standing)
+        return f"{isolated}{'its ' if own else ''}{which} {lets}"
+    return f"{isolated}no rule {lets}" if side.verdict is Verdict.DENIED else isolated.removesuffix("; ")
 
 
-def rule(ref: PolicyRef, direction: Direction) -> str:
-    """Return a rule as its author finds it: the policy, and the path below `spec`."""
-    return f"{flows.policy(ref, WHOLE)} {_place(ref, direction)}"
+def tiers(direction: Direction, side: Side) -> Iterator[str]:
+    """Yield what each tier made of the packet, in the order in which they are asked, where there are several."""
+    if len(side.stages) > 1 or any(ref.kind_word for stage in side.stages for ref in stage.policies):
+        yield from (f"{number}. {_stage(direction, stage)}" for number, stage in enumerate(side.stages, 1))
 
 
-def _place(ref: PolicyRef, direction: Direction) -> str:
-    return f"{direction.value.lower()}[{ref.rule}]" if ref.rule is not None else "rule"
+def _stage(direction: Direction, stage: Stage) -> str:
+    by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in stage.policies)
+    if stage.rule is not None:
+        return f"{clean(stage.tier)}: {_OUTCOMES[stage.outcome]} by {_rule(stage.rule, direction, stage.standing)}"
+    said = {"denied": f"denied at its end: isolated by {by}", "unmatched": f"no rule of {by} is about it"}
+    return f"{clean(stage.tier)}: {said.get(stage.outcome, f'{_OUTCOMES[stage.outcome]}: {by}')}"
+
+
+def _rule(ref: PolicyRef, direction: Direction, standing: str = "") -> str:
+    return flows.rule(ref, direction, standing, WHOLE)
 
 
 def near_misses(direction: Direction, side: Side, flow: FlowVerdict) -> Iterator[str]:
     """Yield the rules that would have let the packet through but for one thing, each with its place."""
     for miss in side.near_misses:
-        yield f"{near.sentence(miss, direction, side, flow, WHOLE)} ({_place(miss.policy, direction)})"
+        yield f"{near.sentence(miss, direction, side, flow, WHOLE)} ({flows.place(miss.policy, direction)})"
 
 
 def _missing(explanation: Explanation) -> Iterator[str]:
@@ -152,6 +165,8 @@ def _side(direction: Direction, side: Side, flow: FlowVerdict, paint: Paint) -> 
     mark = "x" if side.verdict is Verdict.DENIED else "|"
     word = paint(STYLE[side.verdict], f"{side.verdict.value:<9}")
     yield f"    {mark}  {direction.value.lower():<9}{word}{because(direction, side)}"
+    for stage in tiers(direction, side):
+        yield f"    |  {'':<18}{stage}"
     for miss in near_misses(direction, side, flow):
         yield f"    |  {'':<18}near miss: {miss}"
 

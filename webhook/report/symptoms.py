@@ -68,11 +68,11 @@ TAKEN: Final = {
     "only": "the text names no target: taken to be {taken}, the only one declared",
 }
 CAUSES: Final = {
-    Cause.POLICY: "NetworkPolicy drops the packet: {sides}",
-    Cause.POLICY_PARTLY: "NetworkPolicy drops the packet on some paths: {sides}",
-    Cause.POLICY_REJECTS: "NetworkPolicy, which kube-router answers by a refusal: {sides}",
+    Cause.POLICY: "{what} drops the packet: {sides}",
+    Cause.POLICY_PARTLY: "{what} drops the packet on some paths: {sides}",
+    Cause.POLICY_REJECTS: "{what}, which kube-router answers by a refusal: {sides}",
     Cause.POLICY_OR_SERVER: "something answered, so first the server; policy denies the connection too: {sides}",
-    Cause.DNS_POLICY: "NetworkPolicy drops the DNS look-up: {sides}",
+    Cause.DNS_POLICY: "{what} drops the DNS look-up: {sides}",
     Cause.DNS_SERVER: "policy lets the look-up pass: the DNS server, or the way to it",
     Cause.DNS_UNDECIDED: "whether policy lets the look-up pass cannot be told",
     Cause.NO_SUCH_NAME: "nobody has that name; policy is innocent",

@@ -65,7 +65,7 @@ def message(finding: Finding) -> str:
 
 def details(finding: Finding) -> tuple[str, ...]:
     """Return what else is worth knowing: Service ports, who else is selected, assumptions."""
-    moved = flows.service_ports(finding.flows) if finding.id in _FIXABLE else None
+    moved = flows.service_ports(finding.flows) if finding.id in _FIXABLE or finding.id == "NP104" else None
     return (
         *((f"port {moved} is the Service's, policy sees the pod's",) if moved else ()),
         *(f"note: {clean(assumption)}" for assumption in finding.assumptions),
@@ -78,21 +78,31 @@ def _who(finding: Finding, cut: Cut) -> str:
 
 
 def _isolated(finding: Finding, _: Facts, cut: Cut, direction: Direction) -> str:
-    stopped = flows.closed(finding, direction) or finding.flows
-    by = flows.deciders(finding, stopped, direction, cut)
+    shut = flows.closed(finding, direction)
+    stopped = tuple(f for f in shut if not flows.side(f, direction).final) or shut or finding.flows
+    sides = [flows.side(flow, direction) for flow in stopped]
+    by = flows.deciders(sides, direction, cut, finding.policies)
     return (
         f"{_who(finding, cut)} -> {flows.end(finding, stopped, cut)} will time out: "
-        f"{direction.value.lower()} isolated by {by}{UNADMITTED}"
+        f"{direction.value.lower()} {by}{UNADMITTED if flows.isolates(sides) else ''}"
     )
 
 
-def _stopping(stopped: tuple[FlowVerdict, ...], finding: Finding, cut: Cut) -> str:
-    sides = [
-        f"{direction.value.lower()} isolated by {flows.deciders(finding, shut, direction, cut)}"
-        for direction in Direction
-        if (shut := tuple(f for f in stopped if flows.side(f, direction).verdict in _SHUT))
-    ]
-    return " and ".join(sides)
+def _stopping(stopped: tuple[FlowVerdict, ...], finding: Finding, cut: Cut, *, final: bool | None = None) -> str:
+    """Return what stops packets, egress first. `final`: only what no NetworkPolicy can change, or only the rest."""
+    told = []
+    for direction in Direction:
+        shut = [side for f in stopped if (side := flows.side(f, direction)).verdict in _SHUT]
+        if some := [side for side in shut if final in (None, side.final)]:
+            by = flows.deciders(some, direction, cut, finding.policies)
+            told.append(f"{direction.value.lower()} {by}")
+    return " and ".join(told)
+
+
+def _unadmitted(stopped: tuple[FlowVerdict, ...]) -> str:
+    """Say that no rule admits it, where that is all there is to say."""
+    shut = (side for f in stopped for d in Direction if (side := flows.side(f, d)).verdict in _SHUT and not side.final)
+    return UNADMITTED if flows.isolates(shut) else ""
 
 
 _SHUT: Final = (Verdict.DENIED, Verdict.PARTIAL)
@@ -100,9 +110,18 @@ _SHUT: Final = (Verdict.DENIED, Verdict.PARTIAL)
 
 def _dns(finding: Finding, _: Facts, cut: Cut) -> str:
     stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
-    why = _stopping(stopped, finding, cut)
+    why = _stopping(stopped, finding, cut, final=False) or _stopping(stopped, finding, cut)
     where = flows.end(finding, stopped, cut)
-    return f"{_who(finding, cut)} cannot resolve names: -> {where} will time out: {why}{UNADMITTED}"
+    return f"{_who(finding, cut)} cannot resolve names: -> {where} will time out: {why}{_unadmitted(stopped)}"
+
+
+def _final(finding: Finding, _: Facts, cut: Cut) -> str:
+    """Say what is denied before any NetworkPolicy is asked: a look-up, or a connection."""
+    stopped = tuple(f for f in finding.flows if any(flows.side(f, d).final for d in Direction)) or finding.flows
+    what = " cannot resolve names:" if finding.flows and all(f.purpose == "dns" for f in finding.flows) else ""
+    end = flows.end(finding, stopped, cut)
+    why = _stopping(stopped, finding, cut, final=True)
+    return f"{_who(finding, cut)}{what} -> {end} will time out: {why}"
 
 
 def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:
@@ -118,7 +137,7 @@ def _kept_out(finding: Finding, facts: Facts, cut: Cut) -> str:
     stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
     return (
         f"{_by(facts, cut)}: {cut(facts.get('from', 'the controller'))} -> {flows.end(finding, stopped, cut)} "
-        f"will time out{_somewhere(finding)}: {_stopping(stopped, finding, cut)}{UNADMITTED}"
+        f"will time out{_somewhere(finding)}: {_stopping(stopped, finding, cut)}{_unadmitted(stopped)}"
     )
 
 
@@ -132,7 +151,7 @@ def _dependants(finding: Finding, facts: Facts, cut: Cut) -> str:
     rest = f" ({cut(facts['left'])} more were not looked at)" if facts.get("left", "0") != "0" else ""
     return (
         f"existing {word} {clients} -> {flows.end(finding, stopped, cut)} will time out{_somewhere(finding)}: "
-        f"{_stopping(stopped, finding, cut)}{UNADMITTED}{rest}"
+        f"{_stopping(stopped, finding, cut)}{_unadmitted(stopped)}{rest}"
     )
 
 
@@ -220,6 +239,7 @@ _SENTENCES: Final[dict[str, Builder]] = {
     "NP101": _egress,
     "NP102": _ingress,
     "NP103": _dns,
+    "NP104": _final,
     "NP105": _partial,
     "NP106": _unknown,
     "NP107": _not_enforced,
@@ -234,6 +254,7 @@ _SENTENCES: Final[dict[str, Builder]] = {
 }
 _FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105", "NP108", "NP109"})
 _REMEDIES: Final = {
+    "NP104": "no NetworkPolicy can open it: an administrator must change that policy",
     "NP106": "check this connection by hand",
     "NP107": "install a CNI that enforces NetworkPolicy",
     "NP201": "create it, or correct the annotation",

@@ -1,4 +1,4 @@
-"""Verdicts -> findings NP101 to NP103, NP105 and NP106."""
+"""Verdicts -> findings NP101 to NP106."""
 
 from collections.abc import Iterable, Iterator
 
@@ -32,19 +32,28 @@ def packet_findings(
     """
     is_dns = judged.resolved is None
     match judged.verdict:
-        case Verdict.DENIED if is_dns:
-            yield closed_finding("NP103", workload, judged, fixed, notes)
         case Verdict.DENIED:
-            for name, sides in (
-                ("NP101", [f.egress for f in judged.flows]),
-                ("NP102", [f.ingress for f in judged.flows]),
-            ):
-                if any(side in _stopping(judged) for side in sides):
-                    yield _finding(name, workload, judged, fixed, notes, sides)
+            stopping = _stopping(judged)
+            final = [side for side in stopping if side.final]
+            if final:
+                yield structs.replace(_finding("NP104", workload, judged, fixed, notes, final), fix=())
+            for name, sides in _sides(judged, dns=is_dns):
+                rest = [side for side in sides if not side.final]
+                if any(side in stopping for side in rest):
+                    yield _finding(name, workload, judged, fixed, notes, rest)
         case Verdict.PARTIAL:
             yield closed_finding("NP105", workload, judged, fixed, notes)
         case Verdict.UNKNOWN if judged.flows or not judged.missing:
             yield unknown_finding(workload, judged)
+
+
+def _sides(judged: Judged, *, dns: bool) -> Iterator[tuple[str, list[Side]]]:
+    """Yield the finding for what a NetworkPolicy can open, and the sides that it is about."""
+    egress, ingress = [f.egress for f in judged.flows], [f.ingress for f in judged.flows]
+    if dns:
+        yield "NP103", [*egress, *ingress]
+    else:
+        yield from (("NP101", egress), ("NP102", ingress))
 
 
 def closed_finding(
