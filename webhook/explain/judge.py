@@ -116,7 +116,7 @@ def _to_group(
     port = flow.port or 0
     seen: dict[FlowVerdict, int] = {}
     for end, pods, pair in judge_group(view, source, group, flow.protocol, port, flow.families):
-        verdict, *sides = _adjusted(workload, flow, group, pair)
+        verdict, *sides = _adjusted(view, workload, flow, group, pair)
         egress, ingress = (
             _with_near_misses(view, direction, side, source, end, flow)
             for direction, side in zip(Direction, sides, strict=True)
@@ -127,11 +127,15 @@ def _to_group(
         yield structs.replace(key, pods=count)
 
 
-def _adjusted(workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
+def _adjusted(view: View, workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
     """Apply what is neither policy nor address: a pod and itself, and Services that stay on the node."""
-    if group.ref == workload.ref and not flow.own and (workload.ref.kind == "Pod" or workload.replicas == 1):
+    hairpin = view.dialect.hairpin
+    alone = group.ref == workload.ref and (workload.ref.kind == "Pod" or workload.replicas == 1)
+    if alone and (not flow.own or hairpin is Truth.YES):
         return Verdict.ALLOWED, ITSELF, ITSELF
-    _, egress, ingress = pair
+    verdict, egress, ingress = pair
+    if flow.own and (hairpin is Truth.NO or (hairpin is Truth.YES and verdict is Verdict.ALLOWED)):
+        return pair
     why = HAIRPIN if flow.own else LOCAL if flow.local else None
     if why is None or not (_selected(egress) or _selected(ingress)):
         return pair

@@ -49,6 +49,7 @@ class Dialect(Struct, frozen=True):
     surely. `whole_blocks_hold_nodes`: whether a block that is all of an address family holds nodes, where others do.
     `namespace_key`: a pod label's key that means the pod's namespace. `pod_peers`: whether NetworkPolicy peers match
     the pods that they select; `loose_peers`: those that ask only what a namespace lacks match whatever has none.
+    `hairpin`: whether a pod reaches itself through its own Service whatever policy says; NO: policy is asked as usual.
     `pieces`: what the enforcer does without any policy. `unenforced`: why it enforces none at all; empty: it does.
     Of cluster-wide policies: `unknown_peers` are peers that fail closed, as one without a field does; with one of
     `refused_peers` the whole policy is refused; with `loose_namespaces`, namespaces that are told by what they lack
@@ -77,6 +78,7 @@ class Dialect(Struct, frozen=True):
     whole_blocks_hold_nodes: Truth = Truth.YES
     namespace_key: str = ""
     pod_peers: Truth = Truth.YES
+    hairpin: Truth = Truth.MAYBE
     loose_peers: bool = False
     pieces: tuple[Isolation, ...] = ()
     unenforced: str = ""

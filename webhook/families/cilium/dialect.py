@@ -57,6 +57,7 @@ def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: froz
         whole_blocks_hold_nodes=Truth.NO,
         honours_idle=True,
         own_node=False,
+        hairpin=Truth.YES,
         unseen=config.unseen,
         namespace_key="io.kubernetes.pod.namespace",
         pod_peers=cluster_hidden(config).negated(),

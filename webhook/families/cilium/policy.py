@@ -126,6 +126,7 @@ def _base(policy: Foreign, direction: Direction, wants: Wants, config: Config) -
 
 
 def _pieces(base: Isolation, found: Lists, dialect: Dialect, *, isolates: bool) -> Iterator[Isolation]:
+    found.allowed.sort(key=lambda entry: entry.conditional is not None)  # they have no order, and a sure one answers
     places = ((DENIED, found.denied, "deny rules"), (WITHHELD, found.withheld, ""), (ALLOWED, found.allowed, ""))
     for rank, entries, standing in places:
         if entries:
