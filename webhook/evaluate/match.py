@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from webhook.evaluate.ends import End, Outside, PodEnd
-from webhook.evaluate.places import at_place, is_some_pod, node_matches, node_of, serves
+from webhook.evaluate.places import at_place, node_matches, node_of, serves
 from webhook.evaluate.services import behind
 from webhook.model.addresses import Block, Family
 from webhook.model.expression import holds
@@ -57,23 +57,26 @@ def entry_matches(view: View, entry: Entry, packet: Packet) -> Truth:
     """Say whether `entry` is about the packet."""
     if entry.unclear is not None:
         return Truth.MAYBE
-    found = _ports_match(entry.ports, packet)
+    found = Truth.YES if entry.ports is None else _ports_match(entry.ports, packet)
     if found is not Truth.NO and entry.not_ports:
         found = min(found, _ports_match(entry.not_ports, packet).negated())
     if found is not Truth.NO and entry.own is not None:
         found = min(found, _own_matches(view, entry.own, packet))
-    if found is not Truth.NO:
+    if found is not Truth.NO and entry.matches is not None:
         found = min(found, peers_match(view, entry, packet.other, packet.family, packet))
-    return min(found, Truth.MAYBE) if entry.conditional is not None else found
+    return found if entry.conditional is None else min(found, Truth.MAYBE)
 
 
-def _ports_match(ports: tuple[PortMatch, ...] | None, packet: Packet) -> Truth:
+def _ports_match(ports: tuple[PortMatch, ...], packet: Packet) -> Truth:
     """Say whether the packet's port is among `ports`; a pod of which nothing is known may give any name to any port."""
-    found = ports_match(ports, packet.protocol, packet.port, packet.target)
-    if found is Truth.NO and packet.direction is Direction.EGRESS and is_some_pod(packet.other):
-        named = any(isinstance(port, NamedPort) and port.protocol == packet.protocol for port in ports or ())
-        return Truth.MAYBE if named else found
-    return found
+    protocol, port, other = packet.protocol, packet.port, packet.other
+    if packet.direction is Direction.INGRESS:
+        return ports_match(ports, protocol, port, packet.subject.shape)
+    if isinstance(other, PodEnd):
+        return ports_match(ports, protocol, port, other.shape)
+    found = ports_match(ports, protocol, port, None)
+    named = other.pod and any(isinstance(one, NamedPort) and one.protocol == protocol for one in ports)
+    return Truth.MAYBE if found is Truth.NO and named else found
 
 
 def _own_matches(view: View, own: tuple[Match, ...], packet: Packet) -> Truth:
