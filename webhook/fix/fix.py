@@ -49,6 +49,8 @@ def fix_dependency(view: View, workload: Workload, judged: Judged, dns: Judged |
 
 def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fixed:
     """Open several dependencies of one workload by as few policies as there are subjects and directions."""
+    if (why := in_the_way(parts, only_final=True)) is not None:
+        return Fixed(reason=why)
     wanted = list(needs(workload, parts))
     if not wanted:
         return Fixed(reason=next((p.reason for p in parts if p.reason), "no policy is in the way"))
@@ -59,9 +61,22 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
     after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in manifests])
     proofs = [judge_dns(after, workload) if p.resolved is None else judge(after, workload, p.resolved) for p in parts]
     if not all(proof is not None and is_open(proof) for proof in proofs):
-        return Fixed(reason=UNPROVED)
+        return Fixed(reason=in_the_way([proof for proof in proofs if proof is not None]) or UNPROVED)
     unsure = (f"{p.text} stays unknown: {p.reason}" for p in proofs if p is not None and p.verdict is Verdict.UNKNOWN)
     return Fixed(tuple(manifests), notes=(*notes, *unsure))
+
+
+def in_the_way(parts: Iterable[Judged], *, only_final: bool = False) -> str | None:
+    """Name the policy that denies where no NetworkPolicy can come before it; else, any other rule that denies."""
+    sides = [s for p in parts for f in p.flows if f.verdict in CLOSED for s in (f.egress, f.ingress)]
+    denying = [s for s in sides if s.verdict is Verdict.DENIED and (s.final or s.denied_by is not None)]
+    for side in sorted(denying, key=lambda s: not s.final):
+        if side.final or not only_final:
+            names = ", ".join(ref.titled for ref in side.policies)
+            by = f"denied by {names}" if names else f"denied: {side.reason}" if side.reason else "denied"
+            place = f" ({side.standing})" if side.standing else ""
+            return f"{by}{place}: an administrator must change it" if side.final else f"{by}{place} all the same"
+    return None
 
 
 def is_open(proof: Judged) -> bool:

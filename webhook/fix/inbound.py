@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from webhook.explain.dependants import Dependant, judge_dependants
 from webhook.explain.inbound import CLOSED, Way, closed_part, judge_inbound
 from webhook.explain.judge import judge
-from webhook.fix.fix import UNPROVED, Fixed, Fixes, Unfixable, fix, is_open
+from webhook.fix.fix import UNPROVED, Fixed, Fixes, Unfixable, fix, in_the_way, is_open
 from webhook.fix.needs import needs
 from webhook.fix.write import Unwritable, write
 from webhook.model.objects import Workload
@@ -76,6 +76,8 @@ def fix_dependants(view: View, server: Workload, closed: Sequence[Dependant]) ->
 
 def _fixed(view: View, server: Workload, parts: Sequence[Dependant]) -> Fixed:
     """Write for all of them at once, evaluate again, and only then show."""
+    if (why := in_the_way((one.judged for one in parts), only_final=True)) is not None:
+        return Fixed(reason=why)
     wanted = [need for one in parts for need in needs(one.client, [one.judged])]
     if not wanted:
         return Fixed(reason=next((one.judged.reason for one in parts if one.judged.reason), "no policy is in the way"))
@@ -85,6 +87,7 @@ def _fixed(view: View, server: Workload, parts: Sequence[Dependant]) -> Fixed:
         return Fixed(reason=str(error))
     after = Overlay(view, [network_policy(one, one["metadata"]["namespace"]) for one in manifests])
     resolved = [(one.client, one.judged.resolved) for one in parts if one.judged.resolved is not None]
-    if not all(is_open(judge(after, client, to)) for client, to in resolved):
-        return Fixed(reason=UNPROVED)
+    proofs = [judge(after, client, to) for client, to in resolved]
+    if not all(map(is_open, proofs)):
+        return Fixed(reason=in_the_way(proofs) or UNPROVED)
     return Fixed(tuple(manifests), notes=tuple(notes))

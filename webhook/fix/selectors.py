@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from webhook.families.unseen import seen
+from webhook.model.dialect import Unseen
 from webhook.model.labels import LabelKeys, Labels, Selector
 from webhook.model.objects import Pod, Shape
 from webhook.model.refs import WorkloadRef
@@ -27,7 +29,7 @@ def choose(
     The workload's `own` matchLabels come first: they cannot change. Where they select another workload, or a shape
     to `avoid`, as many of the common labels are added as it takes.
     """
-    lasting = _lasting(shapes, view.settings.pending_labels)
+    lasting = _lasting(shapes, view.settings.pending_labels, view.dialect.unseen)
     if not lasting:
         return None
     strangers = [(group, shapes_of(group)) for group in _strangers(view, ref)]
@@ -59,11 +61,11 @@ def _any(selector: Selector, shapes: Iterable[Shape]) -> bool:
     return any(selector.matches(shape.labels) is not Truth.NO for shape in shapes)
 
 
-def _lasting(shapes: Iterable[Shape], pending: LabelKeys) -> Labels:
-    """Return the labels that all have in common, without those that come and go with a pod."""
+def _lasting(shapes: Iterable[Shape], pending: LabelKeys, unseen: Unseen | None) -> Labels:
+    """Return the labels that all have in common and that policy sees, without those that come and go with a pod."""
     common: set[tuple[str, str]] | None = None
     for shape in shapes:
-        pairs = {(k, v) for k, v in shape.labels.pairs if k not in pending}
+        pairs = {(k, v) for k, v in shape.labels.pairs if k not in pending and seen(k, unseen)}
         common = pairs if common is None else common & pairs
     return Labels(common or ())
 

@@ -1,9 +1,10 @@
 """NetworkPolicy objects that open given needs and nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from webhook.explain import ASSUMED_DNS
+from webhook.fix.isolation import Entangled, Outsiders, denied_behind, isolated, lost, outsiders
 from webhook.fix.naming import free_name, name
 from webhook.fix.needs import Need
 from webhook.fix.selectors import Chosen, choose, shapes_of
@@ -12,11 +13,14 @@ from webhook.model.finding import Manifest
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
+from webhook.model.ports import ContainerPort
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
-from webhook.world import View
+from webhook.wire.networkpolicies import network_policy
+from webhook.world import Overlay, View
 from webhook.world.lookup import NAME_LABEL
 
+_MOST_NAMED: Final = 3
 _KEYS: Final = {Direction.EGRESS: ("egress", "to"), Direction.INGRESS: ("ingress", "from")}
 
 
@@ -31,7 +35,7 @@ def write(view: View, workload: Workload, needs: Iterable[Need]) -> tuple[list[M
         grouped.setdefault((need.subject, need.direction), []).append(need)
     manifests, notes = [], []
     for (subject, direction), some in grouped.items():
-        manifest, said = _policy(view, workload, subject, direction, some)
+        manifest, said = _kept_open(view, workload, subject, direction, some)
         manifests.append(manifest)
         notes += said
     return sorted(manifests, key=_identity), list(dict.fromkeys(notes))
@@ -52,9 +56,49 @@ def _identity(manifest: Manifest) -> tuple[str, str]:
     return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
 
 
-def _policy(
+def _kept_open(
     view: View, workload: Workload, subject: WorkloadRef, direction: Direction, needs: list[Need]
 ) -> tuple[Manifest, list[str]]:
+    """Return a policy that also lets through what the tiers behind do, for pods that it is the first to isolate."""
+    bare = [s for s in _shapes(view, workload, subject) if not s.host_network and not isolated(view, s, direction)]
+    bare = [shape for shape in bare if denied_behind(view, shape, direction)]
+    if not bare:
+        return _policy(view, workload, subject, direction, needs)
+    try:
+        every = {outsiders(view, shape, direction) for shape in bare}
+    except Entangled as error:
+        raise Unwritable(str(error)) from error
+    rest = Outsiders(tuple({str(peer): peer for one in every for peer in one.peers}.values()))
+    told = [f"{subject.short}: {one.note}" for one in every if one.note]
+    ends = [(shape, _declared(view, workload, subject)) for shape in bare]
+    wanted, closed = needs, set[Need]()
+    for _ in range(2):
+        manifest, said = _policy(view, workload, subject, direction, wanted, rest.peers)
+        after = Overlay(view, [network_policy(manifest, subject.namespace)])
+        if not (closed := lost(view, after, subject, ends, direction)):
+            return manifest, [*said, *told]
+        wanted = [*wanted, *sorted(closed, key=_order)]
+    others = sorted({str(need.other) for need in closed})
+    names = ", ".join(others[:_MOST_NAMED]) + (f" and {len(others) - _MOST_NAMED} more" if others[_MOST_NAMED:] else "")
+    message = f"a policy that opens it isolates {subject.short} for {direction}, and so would close {names}"
+    raise Unwritable(message)
+
+
+def _declared(view: View, workload: Workload, ref: WorkloadRef) -> tuple[ContainerPort, ...]:
+    found = _known(view, workload, ref)
+    own = found.template.declares if found else ()
+    return tuple(dict.fromkeys((*own, *(port for pod in view.pods_of(ref) for port in pod.declares))))
+
+
+def _policy(
+    view: View,
+    workload: Workload,
+    subject: WorkloadRef,
+    direction: Direction,
+    needs: list[Need],
+    rest: Sequence[dict[str, Any]] = (),
+) -> tuple[Manifest, list[str]]:
+    """Write a policy for `needs`; `rest` are peers that stay open on every port."""
     chosen = _subject(view, workload, subject, direction)
     notes = _reached(subject, chosen)
     key, peers_key = _KEYS[direction]
@@ -63,6 +107,8 @@ def _policy(
         peers, said = _peers(view, workload, subject, other)
         notes += said
         rules.append({peers_key: peers, "ports": [_port(need) for need in needs if need.other == other]})
+    if rest:
+        rules.append({peers_key: list(rest)})
     spec: dict[str, Any] = {
         "podSelector": {"matchLabels": chosen.labels.as_dict()},
         "policyTypes": [direction.value],
@@ -74,8 +120,9 @@ def _policy(
 
 def _subject(view: View, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
     """Choose whom to open: only those that are isolated already, since whoever a policy selects is isolated by it."""
-    closed = [shape for shape in _shapes(view, workload, ref) if _isolated(view, shape, direction)]
-    open_ones = _open(view, workload, ref.namespace, direction)
+    shapes = _shapes(view, workload, ref)
+    closed = [s for s in shapes if isolated(view, s, direction) or denied_behind(view, s, direction)]
+    open_ones = {s: one for s, one in _open(view, workload, ref.namespace, direction).items() if s not in closed}
     chosen = _or_unwritable(choose(view, ref, closed, _own_labels(view, workload, ref), tuple(open_ones)), ref)
     if chosen.reached:
         others = sorted({open_ones[shape].short for shape in chosen.reached})
@@ -95,11 +142,7 @@ def _open(view: View, workload: Workload, namespace: str, direction: Direction) 
         *([workload] if workload.ref.namespace == namespace and not _running(view, workload.ref) else ()),
     ):
         found.setdefault(one.template.shape, one.ref)
-    return {s: ref for s, ref in found.items() if not s.host_network and not _isolated(view, s, direction)}
-
-
-def _isolated(view: View, shape: Shape, direction: Direction) -> bool:
-    return any(truth is Truth.YES for _, truth in view.selecting(shape, direction))
+    return {s: ref for s, ref in found.items() if not s.host_network and not isolated(view, s, direction)}
 
 
 def _would_close(ref: WorkloadRef, others: str, direction: Direction) -> str:
@@ -161,6 +204,9 @@ def _peers(
 
 
 def _node_blocks(view: View, other: WorkloadRef) -> list[dict[str, Any]]:
+    if view.dialect.blocks_hold_nodes is Truth.NO:
+        message = f"{other.short} is on the host network, and address blocks of a NetworkPolicy hold no nodes here"
+        raise Unwritable(message)
     addresses = sorted({a for pod in view.pods_of(other) if pod.shape.host_network for a in pod.addresses})
     if not addresses:
         message = f"{other.short} is on the host network, and the address of its node is not known"
