@@ -64,7 +64,8 @@ def test_every_kind_that_the_program_reads_may_be_read(default: Rendered) -> Non
 
 
 def _plural(kind: str) -> str:
-    return kind.lower().removesuffix("y") + "ies"
+    word = kind.lower()
+    return f"{word.removesuffix('y')}ies" if word.endswith("y") else f"{word}s"
 
 
 def test_config_maps_are_read_only_where_that_is_wanted(chart: Chart) -> None:

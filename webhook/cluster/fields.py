@@ -218,6 +218,7 @@ class _Specified(TypedDict, total=False):
 # Kinds that are not here are taken as Anything.
 SHAPES: Final[dict[str, type]] = {
     "Namespace": _Bare,
+    "ServiceAccount": _Bare,
     "Node": _Node,
     "Pod": _Pod,
     "Service": _Service,

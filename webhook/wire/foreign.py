@@ -15,14 +15,14 @@ KUBERNETES: Final = "networking.k8s.io"
 
 
 def foreign(raw: Raw, namespace: str | None) -> Foreign:
-    """Read an object. Its `spec` holds `spec` and whatever else stands beside it (`specs`, `data`)."""
+    """Read an object. Its `spec` holds `spec` and whatever else stands beside it (`specs`); of a core kind nothing."""
     group, _, version = string(raw, "apiVersion", "").rpartition("/")
     kind = string(raw, "kind", "")
     return Foreign(
         PolicyRef(namespace, meta.name(raw), kind, group=group),
         group,
         namespace,
-        {key: value for key, value in raw.items() if key not in _NOT_SPEC},
+        {key: value for key, value in raw.items() if key not in _NOT_SPEC} if group else {},
         meta.labels(raw),
         version,
         _refused(raw),

@@ -19,7 +19,7 @@ from webhook.wiring.gauges import Gauges
 from webhook.wiring.mirror import Mirror
 from webhook.world import View, World
 
-OPTIONAL: Final = frozenset({"Node", "ConfigMap"})  # without it nothing is judged wrong, only less is known
+OPTIONAL: Final = frozenset({"Node", "ConfigMap", "ServiceAccount"})  # without it only less is known
 STALE_SECONDS: Final = 120.0  # a watch that is well is heard of about every minute, and asked again after 75 s
 WITHOUT: Final = "the ways in that it declares are not judged"
 _LOOK_AGAIN: Final = 0.2  # seconds

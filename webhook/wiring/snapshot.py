@@ -42,7 +42,7 @@ def kind_name(kind: str, group: str) -> str:
 
 
 INBOUND: Final = frozenset(kind_name(kind, group) for group, kind in inbound.KINDS)
-UNNEEDED: Final = frozenset({"Node", "ConfigMap"}) | INBOUND  # without them nothing is judged wrong
+UNNEEDED: Final = frozenset({"Node", "ConfigMap", "ServiceAccount"}) | INBOUND  # without them nothing is judged wrong
 
 
 class NotASnapshot(Exception):  # noqa: N818 - what the file is

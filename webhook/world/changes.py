@@ -41,7 +41,7 @@ def key_of(value: Value) -> Drop:
         case Policy(ref=ref):
             return Drop(ref.kind, ref.namespace or "", ref.name)
         case Foreign(ref=ref, group=group):
-            return Drop(f"{ref.kind}.{group}", ref.namespace or "", ref.name)
+            return Drop(f"{ref.kind}.{group}" if group else ref.kind, ref.namespace or "", ref.name)
         case Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
             return Drop(*key_of_inbound(value))
         case Gap(kind=kind, group=group):

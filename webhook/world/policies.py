@@ -62,8 +62,8 @@ class Policies:
         self._selecting.clear()
 
     def forget(self) -> None:
-        """Hear that the labels of namespaces or accounts have changed, which cluster-wide policies ask for."""
-        if any(self._isolations.get((EVERYWHERE, direction)) for direction in Direction):
+        """Hear that the labels of namespaces or accounts have changed, for which policies of other families ask."""
+        if any(self._isolations.get((EVERYWHERE, direction)) for direction in Direction) or any(self.foreign.values()):
             self._selecting.clear()
 
     def _compile(self, namespace: str, policy: Policy | Foreign) -> None:

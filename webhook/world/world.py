@@ -212,6 +212,10 @@ class World(Reading):
             self._doubts.drop(namespace, name)
             return
         word, _, group = kind.partition(".")
+        if (group, word) == ACCOUNT:
+            self._around.drop(group, word, namespace, name)
+            self._policies.forget()
+            return
         if (group, word) in REFERENCES:
             self._around.drop(group, word, namespace or None, name)
             self._policies.recompile()
