@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.arena import Raw
 from tests.making import VERSIONS, deployment, endpoint_slice, headless, node, service, workload
+from tests.test_wire_inbound import EVERY as WAYS_IN
 from tests.worlds import namespace, pod, policy, port
 from webhook.explain import explain
 from webhook.manifests import dump
@@ -136,6 +137,7 @@ FULL: Final = {
         "spec": {"endpointSelector": {"matchLabels": {"k8s:app": "x", "io.kubernetes.pod.namespace": "shop"}}},
     },
     "Node": node("n1", "192.168.0.1", blocks=["10.0.0.0/8"]),
+    **{raw["kind"]: raw for raw in WAYS_IN},
     "EndpointSlice": endpoint_slice("data/db-1", "db", ["10.0.0.1"], [{"name": "pg", "port": 5432}]),
     "NetworkPolicy": policy(
         "shop/p",

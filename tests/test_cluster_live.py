@@ -6,18 +6,21 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.fakes import ScriptedApi, bookmark, groups, page, pod, resources, scripted_api, status, stream
+from tests.fakes import Answer, ScriptedApi, bookmark, groups, page, pod, resources, scripted_api, status, stream
 from tests.patience import PATIENCE
 from tests.test_cluster_families import CILIUM
 from tests.watching import PODS, POLICIES, reached, run
-from webhook.cluster.kinds import KINDS
+from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.reflector import Pace
 from webhook.model.foreign import Gap
+from webhook.model.objects import Shape
+from webhook.model.policy import Direction
 from webhook.model.settings import DEFAULTS
 from webhook.wiring.known import of_cluster
-from webhook.wiring.live import STALE_SECONDS, Access, Cluster
+from webhook.wiring.live import STALE_SECONDS, WITHOUT, Access, Cluster
 from webhook.wiring.survey import survey
 
 NODES = next(kind for kind in KINDS if kind.name == "Node")
@@ -96,6 +99,56 @@ def test_nodes_that_may_not_be_read_and_families_that_come_later_hold_nothing_up
             assert source.view() is not None
             assert "no nodes for you" in details["nodes"]
             assert details["ciliumnetworkpolicies.cilium.io"].startswith("not yet listed")
+
+    run(scenario())
+
+
+def details(source: Cluster) -> dict[str, str]:
+    return {check.name: check.detail for check in source.checks()}
+
+
+INGRESSES = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
+ROUTES = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+
+
+@pytest.mark.parametrize("answer", [status(403, "not for you"), status(500, "ill")], ids=["forbidden", "ill"])
+def test_kinds_that_tell_of_ways_in_hold_nothing_up_and_are_named(tmp_path: Path, answer: Answer) -> None:
+    async def scenario() -> None:
+        def prepare(api: ScriptedApi) -> None:
+            api.always("/apis", groups(INGRESSES.api_version))
+            api.always(f"/apis/{INGRESSES.api_version}", resources(INGRESSES))
+            api.always(INGRESSES.path, answer)
+
+        async with cluster(tmp_path, prepare) as (source, api):
+            await asyncio.wait_for(source.ready(), PATIENCE)
+            view = source.view()
+            assert view is not None
+            assert view.complete
+            assert view.doubt(Shape("shop"), Direction.INGRESS) is None
+            await reached(lambda: "ingresses.networking.k8s.io" in {check.name for check in source.checks()})
+            await reached(lambda: WITHOUT in details(source)[str(INGRESSES)])
+            assert missing(source) == {}
+            assert not [check for check in source.checks() if "gateway" in check.name], "absent, and nobody misses it"
+            api.always(INGRESSES.path, page(pod("a")))
+            await reached(lambda: view.inbound.get(("Ingress", "ns", "a")) is not None)
+            await reached(lambda: details(source)[str(INGRESSES)] == "")
+
+    run(scenario())
+
+
+def test_the_gateway_api_may_be_installed_later_and_be_removed_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with cluster(tmp_path) as (source, api):
+            await asyncio.wait_for(source.ready(), PATIENCE)
+            view = source.view()
+            assert view is not None
+            api.always(ROUTES.path, page(pod("a")))
+            api.always(f"/apis/{ROUTES.api_version}", resources(ROUTES))
+            api.always("/apis", groups(ROUTES.api_version))
+            await reached(lambda: view.inbound.get(("HTTPRoute", "ns", "a")) is not None)
+            api.always("/apis", groups())
+            await reached(lambda: view.inbound.get(("HTTPRoute", "ns", "a")) is None)
+            assert missing(source) == {}
 
     run(scenario())
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.fakes import ScriptedApi, body, event, page, pod, status, stream
+from tests.test_wire_inbound import EVERY
 from tests.watching import PODS, run, watched
 from webhook.cluster.client import BARE, BARE_LIST, WHOLE
 from webhook.cluster.kinds import KINDS, Kind, Raw
@@ -65,6 +66,22 @@ def heavy(raw: Raw) -> Raw:
     if found["kind"] == "Node" and "status" in found:
         found["status"]["images"] = [{"names": ["n"] * 5}] * 50
     return found
+
+
+@pytest.mark.parametrize("raw", EVERY, ids=lambda raw: str(raw["kind"]))
+def test_what_is_kept_of_a_way_in_projects_to_the_same_value(raw: Raw) -> None:
+    kind = Kind(raw["apiVersion"], raw["kind"], "any")
+    heavy_one = json.loads(json.dumps(raw))
+    heavy_one["metadata"] |= BALLAST
+    strange = {"metadata": {"name": "x", "namespace": "n"}, "spec": {"rules": 5, "listeners": "x"}}
+    body_of = json.dumps({"metadata": {"resourceVersion": "1"}, "items": [heavy_one]}).encode()
+    items = Decoders(kind).page(body_of).items
+    assert items
+    (decoded,) = items
+    assert project(decoded) == project(raw)
+    for word in ("managedFields", "hosts", "headers", "hostnames", "pathType"):
+        assert word not in json.dumps(decoded)
+    assert project(Decoders(kind).object(json.dumps(strange).encode())) is not None
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)

@@ -2,8 +2,22 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from tests.values import answers, bare, filled, judged, pods, policies, services, shapes, values, verdicts, workloads
+from tests.values import (
+    NAMESPACES,
+    answers,
+    bare,
+    filled,
+    judged,
+    pods,
+    policies,
+    services,
+    shapes,
+    values,
+    verdicts,
+    workloads,
+)
 from webhook.model.labels import Labels
 from webhook.model.objects import Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy, Section
@@ -94,3 +108,17 @@ def test_a_workload_put_into_a_new_namespace_makes_it_known() -> None:
     assert overlay.has_namespace("new")
     assert list(overlay.namespaces()) == ["new"]
     assert overlay.workload(WorkloadRef("Pod", "new", "p")) == proposed
+
+
+@given(bases, workloads(("Deployment", "StatefulSet")).map(lambda w: structs.replace(w, owner=None)))
+def test_a_workload_put_anew_has_no_pods_yet(below: list[Value], proposed: Workload) -> None:
+    """As if it had been rolled out: its template stands where its pods stood, and everybody else stays."""
+    base = filled(below)
+    gone = {(pod.namespace, pod.name) for pod in Overlay(base, [proposed]).pods_of(proposed.ref)}
+    without = [v for v in below if not (isinstance(v, Pod) and (v.namespace, v.name) in gone)]
+    overlay, merged = Overlay(base, [proposed], anew=True), filled([*without, proposed])
+    assert overlay.pods_of(proposed.ref) == ()
+    for namespace in NAMESPACES:
+        assert overlay.groups(namespace) == merged.groups(namespace)
+        for service in merged.services(namespace):
+            assert overlay.backends(service) == merged.backends(service)

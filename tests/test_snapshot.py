@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from tests.benchmarks.synthetic import Sizes, objects
+from tests.making import deployment, service
 from tests.test_cli import STORY, Done, Run, run, spawn  # noqa: F401 - `run` is a fixture
+from tests.test_wire import put
+from tests.test_wire_inbound import GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLASS, ROUTE
 from tests.testbed.control_plane import ControlPlane
 from webhook.dependencies import parse
 from webhook.families import project
@@ -24,6 +27,7 @@ from webhook.manifests import Document, read
 from webhook.model.dependency import Malformed as Unclear
 from webhook.model.foreign import Gap
 from webhook.model.objects import Declaration, Node, Pod, Workload
+from webhook.wire.inbound import CLASS_ANNOTATION
 from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
 from webhook.wiring import snapshot
@@ -343,6 +347,38 @@ def test_an_object_that_cannot_be_read_is_named_and_the_others_count() -> None:
 
 
 # -- what could not be read --------------------------------------------------------------------------------------------
+
+
+WAYS_IN: tuple[dict[str, Any], ...] = (
+    INGRESS | {"metadata": {**INGRESS["metadata"], "annotations": {CLASS_ANNOTATION: "nginx", "own": SECRET}}},
+    {**ROUTE, "status": {"parents": [{"message": SECRET}]}},
+    put(ROUTE, "spec.rules.0.filters", [{"requestHeaderModifier": {"set": [{"name": "key", "value": SECRET}]}}]),
+    put(GATEWAY, "spec.listeners.0.tls", {"certificateRefs": [{"name": SECRET}]}),
+    put(INGRESS_CLASS, "spec.parameters", {"name": SECRET}),
+    put(GATEWAY_CLASS, "spec.description", SECRET),
+    deployment("shop/web", notes={"prometheus.io/scrape": "true", "prometheus.io/port": "9102", "own": SECRET}),
+    service("edge/nginx", {"app": "a"}, [{"port": 80}], type="LoadBalancer")
+    | {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com", "message": SECRET}]}}},
+)
+
+
+@pytest.mark.parametrize("raw", WAYS_IN, ids=lambda raw: str(raw["kind"]))
+def test_of_ways_in_all_is_kept_that_is_read_and_nothing_else(raw: dict[str, Any]) -> None:
+    value = project(raw)
+    assert value is not None
+    record = minimal(raw, value)
+    assert restored(json.loads(json.dumps(record))) == value
+    assert SECRET not in json.dumps(record)
+
+
+def test_ways_in_that_were_forbidden_leave_the_world_whole_and_are_named() -> None:
+    kinds: dict[str, State] = {**OK, "Ingress.networking.k8s.io": "forbidden"}
+    known = of_snapshot("f", taken(story(), kinds))
+    assert known.complete
+    assert not [value for value in known.values if isinstance(value, Gap)]
+    (note,) = known.notes
+    assert note.startswith("f: Ingress.networking.k8s.io may not be read")
+    assert note.endswith("the ways in that it declares are not judged")
 
 
 def test_a_kind_of_policy_that_was_forbidden_is_a_gap() -> None:

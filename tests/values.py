@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from webhook.evaluate import PodEnd, judge_pair
 from webhook.model.addresses import Address, parse_address, parse_block
+from webhook.model.inbound import Backend, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
 from webhook.model.labels import Labels, Operator, Requirement, Selector
 from webhook.model.objects import (
+    Declaration,
     EndpointPort,
     EndpointSlice,
     Namespace,
@@ -40,6 +43,9 @@ OWNERS: Final = (
 )
 OWNED: Final = ("web", "web-h1", "web-h2")
 
+declarations = st.sampled_from(
+    ((), (), (Declaration("s1:80, web.b", "metadata"),), (Declaration("p1.s2.a", "template"),))
+)
 labels = st.sampled_from([Labels(found) for found in ({"app": "a"}, {"app": "a", "tier": "a"}, {"app": "b"}, {})])
 namespaces = st.sampled_from(NAMESPACES)
 addresses = st.lists(st.sampled_from(ADDRESSES), max_size=2, unique=True).map(tuple)
@@ -82,6 +88,7 @@ def workloads(draw: st.DrawFn, kinds: Iterable[str] = WORKLOAD_KINDS) -> Workloa
         Template(shape, shape.ports),
         selector=shape.labels or None,
         owner=draw(st.sampled_from(OWNERS)),
+        connects_to=draw(declarations),
     )
 
 
@@ -98,7 +105,7 @@ def pods(draw: st.DrawFn) -> Pod:
         live=draw(st.sampled_from((True, True, True, False))),
         owner=owner,
         declares=shape.ports,
-        bare=bare(shape, name) if owner is None else None,
+        bare=structs.replace(bare(shape, name), connects_to=draw(declarations)) if owner is None else None,
     )
 
 
@@ -136,6 +143,7 @@ services = st.builds(
     selector=labels.map(lambda found: found or None),
     cluster_ips=addresses,
     outside_ips=addresses,
+    published=st.booleans(),
 )
 slices = st.builds(
     EndpointSlice,
@@ -147,7 +155,15 @@ slices = st.builds(
 )
 nodes = st.builds(Node, st.sampled_from(("n1", "n2")), addresses, pod_blocks=st.lists(blocks, max_size=2).map(tuple))
 named = st.builds(Namespace, namespaces, labels)
-values: st.SearchStrategy[Value] = st.one_of(pods(), workloads(), policies(), services, slices, nodes, named)
+backends = st.lists(st.builds(Backend, namespaces, st.sampled_from(("s1", "s2")), st.just(80)), max_size=2).map(tuple)
+ways: st.SearchStrategy[Inbound] = st.one_of(
+    st.builds(Ingress, namespaces, st.sampled_from(("i1", "i2")), backends=backends),
+    st.builds(Route, st.sampled_from(("HTTPRoute", "UDPRoute")), namespaces, st.just("i1"), backends=backends),
+    st.builds(IngressClass, st.sampled_from(("c1", "c2")), default=st.booleans()),
+    st.builds(Gateway, namespaces, st.just("i1")),
+    st.builds(GatewayClass, st.just("c1")),
+)
+values: st.SearchStrategy[Value] = st.one_of(pods(), workloads(), policies(), services, slices, nodes, named, ways)
 judged: st.SearchStrategy[Value] = st.one_of(policies(), policies(), nodes, named)  # what verdicts rest on
 drops: st.SearchStrategy[Drop] = values.map(key_of)
 changes: st.SearchStrategy[Change] = st.one_of(values.map(Put), values.map(Put), drops)
@@ -160,6 +176,7 @@ def filled(objects: Iterable[Value]) -> World:
     return world
 
 
+NAMES: Final = tuple((n, name) for n in NAMESPACES for name in ("s1", "s2", "web"))
 PLAYERS: Final = tuple(
     PodEnd(Shape(n, Labels(found), PORTS[:1], host, template=not own), own, node)
     for n, found, host, own, node in (
@@ -194,6 +211,11 @@ def answers(view: View) -> dict[str, Any]:
         "families": view.families(),
         "pod blocks": (view.pod_blocks(4), view.pod_blocks(6)),
         "addresses": {a: _at(view, a) for a in ADDRESSES},
+        "mentioning": {name: view.mentioning([name]) for name in NAMES},
+        "published": sorted((s.namespace, s.name) for s in view.published()),
+        "services of": {shape: view.services_of(shape) for shape in shapes_here},
+        "sending to": {name: view.inbound.sending_to(*name) for name in NAMES},
+        "class": view.inbound.ingress_class(""),
         **{name: _of_namespace(view, name) for name in NAMESPACES},
     }
     assert len(found["workloads"]) == len(every), "each workload once"
