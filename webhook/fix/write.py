@@ -65,11 +65,11 @@ def _kept_open(
     if not bare:
         return _policy(view, workload, subject, direction, needs)
     try:
-        every = {outsiders(view, shape, direction) for shape in bare}
+        every = [outsiders(view, shape, direction) for shape in bare]
     except Entangled as error:
         raise Unwritable(str(error)) from error
     rest = Outsiders(tuple({str(peer): peer for one in every for peer in one.peers}.values()))
-    told = [f"{subject.short}: {one.note}" for one in every if one.note]
+    told = sorted({f"{subject.short}: {one.note}" for one in every if one.note})
     ends = [(shape, _declared(view, workload, subject)) for shape in bare]
     wanted, closed = needs, set[Need]()
     for _ in range(2):
