@@ -89,7 +89,7 @@ def test_what_cilium_refuses_comes_to_nothing_and_says_why() -> None:
         around = Surroundings(SETTINGS.enforcer, settings=settings)
         around = Surroundings(SETTINGS.enforcer, settings=settings, dialect=dialect_of(around))
         for value in values:
-            if value.ref.kind in ("CiliumCIDRGroup",):
+            if value.ref.kind == "CiliumCIDRGroup":
                 continue
             compiled = compile_foreign(value, around)
             refused = not compiled.pieces and bool(compiled.problems) and "selects no pod" not in compiled.problems[0]

@@ -1,10 +1,10 @@
 """Why something cannot be told, in words that name the selector, the label or the address it hangs on."""
 
-from webhook.evaluate.ends import End, Outside
+from webhook.evaluate.ends import Outside
 from webhook.evaluate.match import Packet, peer_matches, pods_match
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import EndpointPeer, Entry, Isolation, Match, PodMatch
+from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, NodePeer, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -25,16 +25,24 @@ def why_admitted(view: View, entry: Entry, packet: Packet) -> str:
     if entry.unclear is not None:
         return f"{rule} cannot be read: {entry.unclear}" if entry.ref.rule is not None else f"{rule}: {entry.unclear}"
     for match in entry.matches or ():
-        if peer_matches(view, match, packet.other, packet.family, packet) is Truth.MAYBE:
-            return f"{rule} {_why(view, match, packet.other)}"
+        if _unsure(view, match, packet):
+            return f"{rule} {_why(view, match, packet)}"
     if entry.conditional is not None:
         return f"{rule} {entry.conditional}"
     return f"{rule} names a port that the pod gives to several numbers"
 
 
-def _why(view: View, match: Match, other: End) -> str:
-    if isinstance(match, UnclearPeer):
-        return f"cannot be read: {match.reason}"
+def _why(view: View, match: Match, packet: Packet) -> str:
+    other = packet.other
+    match match:
+        case UnclearPeer(reason):
+            return f"is unclear: {reason}"
+        case Every(peers):
+            return next(_why(view, one, packet) for one in peers if _unsure(view, one, packet))
+        case PlacePeer() | NodePeer():
+            return "depends on the node that the two ends are on, which is not known"
+        case _:
+            pass
     if isinstance(other, Outside):
         return f"covers part of {other.block}"
     if isinstance(match, BlockPeer):
@@ -46,6 +54,10 @@ def _why(view: View, match: Match, other: End) -> str:
     if _only_pods(view, match, other.shape.namespace):
         return f"admits pods by labels that are added later ({match.pods})"
     return f"admits namespaces by {match.namespaces}, and the labels of namespace {other.shape.namespace} are not known"
+
+
+def _unsure(view: View, match: Match, packet: Packet) -> bool:
+    return peer_matches(view, match, packet.other, packet.family, packet) is Truth.MAYBE
 
 
 def _only_pods(view: View, match: PodMatch, namespace: str) -> bool:
