@@ -120,7 +120,7 @@ def _fixes(world: World, workload: Workload, dependency: str) -> Fixes:
 def _remedy(fixes: Fixes) -> Remedy:
     reasons: Sequence[str] = [one.reason for one in fixes.unfixable]
     yaml = dump(fixes.policies) if fixes.policies else ""
-    return Remedy(yaml, "; ".join(reasons) or None, fixes.notes)
+    return Remedy(yaml, "; ".join(dict.fromkeys(reasons)) or None, fixes.notes)
 
 
 def _paint() -> text.Paint:

@@ -81,9 +81,15 @@ def outsiders(view: View, shape: Shape, direction: Direction) -> Outsiders:
 
 
 def _outside_pods(view: View, direction: Direction) -> Outsiders:
+    """Return all addresses but those of pods; where files do not tell which these are, say so instead."""
     apart = view.dialect.blocks_hold_pods is not Truth.NO
     pods = {family: [str(block) for block in view.pod_blocks(family)] for family in view.families()}
     if apart and not all(pods.values()):
+        if view.complete:
+            message = (
+                "a policy would isolate it from addresses outside, and which of all are those of pods is not known"
+            )
+            raise Entangled(message)
         way = "connect to it" if direction is Direction.INGRESS else "it connects to"
         return Outsiders(note=f"addresses outside the cluster that {way} need a rule of their own")
     return Outsiders(

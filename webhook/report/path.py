@@ -17,6 +17,7 @@ from webhook.report.words import WHOLE
 
 STYLE = {Verdict.ALLOWED: "good", Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UNKNOWN: "warning"}
 _STOPPED = (Verdict.DENIED, Verdict.PARTIAL)
+_ENDS = {"denied": "denied at its end: isolated by {by}", "unmatched": "no rule of {by} is about it"}
 _OUTCOMES = {"allowed": "allowed", "denied": "denied", "passed": "passed on", "unknown": "cannot be told"}
 
 
@@ -87,17 +88,23 @@ def because(direction: Direction, side: Side) -> str:
 
 
 def tiers(direction: Direction, side: Side) -> Iterator[str]:
-    """Yield what each tier made of the packet, in the order in which they are asked, where there are several."""
-    if len(side.stages) > 1 or any(ref.kind_word for stage in side.stages for ref in stage.policies):
-        yield from (f"{number}. {_stage(direction, stage)}" for number, stage in enumerate(side.stages, 1))
+    """Yield what each tier made of the packet, in the order in which they are asked, where there is more to tell."""
+    told = [stage for number, stage in enumerate(side.stages) if not _waits(stage, side.stages[number + 1 :])]
+    if len(told) > 1 or any(stage.outcome in ("passed", "unknown") for stage in told):
+        yield from (f"{number}. {_stage(direction, stage)}" for number, stage in enumerate(told, 1))
+
+
+def _waits(stage: Stage, later: tuple[Stage, ...]) -> bool:
+    """Say whether a tier says nothing because its policies deny at the end of a later one."""
+    ends = (one for one in later if one.outcome == "denied" and one.rule is None)
+    return stage.outcome == "unmatched" and any(set(stage.policies) <= set(end.policies) for end in ends)
 
 
 def _stage(direction: Direction, stage: Stage) -> str:
     by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in stage.policies)
     if stage.rule is not None:
         return f"{clean(stage.tier)}: {_OUTCOMES[stage.outcome]} by {_rule(stage.rule, direction, stage.standing)}"
-    said = {"denied": f"denied at its end: isolated by {by}", "unmatched": f"no rule of {by} is about it"}
-    return f"{clean(stage.tier)}: {said.get(stage.outcome, f'{_OUTCOMES[stage.outcome]}: {by}')}"
+    return f"{clean(stage.tier)}: {_ENDS.get(stage.outcome, _OUTCOMES['unknown'] + ': {by}').format(by=by)}"
 
 
 def _rule(ref: PolicyRef, direction: Direction, standing: str = "") -> str:
