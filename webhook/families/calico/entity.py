@@ -95,7 +95,7 @@ def entity(raw: Raw, path: str, namespace: str | None, problems: list[str]) -> E
         negative,
         blocks(raw, "nets", path, problems),
         blocks(raw, "notNets", path, problems),
-        _service(raw, path),
+        _service(raw, path, problems),
         ports(raw, "ports", path),
         ports(raw, "notPorts", path),
         bool(raw.get("domains")),
@@ -110,7 +110,7 @@ def _accounts(raw: Raw, path: str) -> Expression | None:
     return conjunction(parts) if parts else None
 
 
-def _service(raw: Raw, path: str) -> tuple[str, str] | None:
+def _service(raw: Raw, path: str, problems: list[str]) -> tuple[str, str] | None:
     if raw.get("services") is None:
         return None
     inner, where = mapping(raw, "services", path), f"{path}.services"
@@ -119,7 +119,9 @@ def _service(raw: Raw, path: str) -> tuple[str, str] | None:
         fail(f"{where}.name", "expected a Service's name")
     if beside := [key for key in _ALONE if raw.get(key)]:
         doubt(where, f"expected no {beside[0]} beside it, which API servers refuse")
-    return string(inner, "namespace", where), name
+    if not (namespace := string(inner, "namespace", where)):
+        problems.append(f"{where}.namespace: expected a namespace: without one no Service is meant")
+    return namespace, name
 
 
 def labelled(side: Entity, surroundings: Surroundings, problems: list[str]) -> tuple[Factor, Factor] | None:

@@ -71,7 +71,7 @@ def compile_rule(context: Context, direction: Direction, index: int, raw: Raw, p
     if strange := sorted(str(key) for key in raw if key not in _KEYS):
         doubt(path, f"expected {', '.join(sorted(_KEYS))}, not `{strange[0]}`, which a newer Calico may have")
     action = raw.get("action")
-    if action != LOG and action not in _ACTIONS:
+    if not isinstance(action, str) or (action != LOG and action not in _ACTIONS):
         fail(f"{path}.action", f"expected Allow, Deny, Log or Pass, not {shown(action)}")
     rule = _rule(context, direction, index, raw, path)
     if rule is not None and action != LOG:
@@ -88,6 +88,8 @@ def _rule(context: Context, direction: Direction, index: int, raw: Raw, path: st
     ]
     _check_ports(sides, spoken, path, context.version)
     _check_services(sides, direction, path)
+    if len({block.family for side in sides for block in (*side.nets, *side.not_nets)}) > 1:
+        context.problems.append(f"{path}: expected blocks of one address family: API servers may refuse both in a rule")
     families = sides[0].families() & sides[1].families() & _versions(raw, path)
     protocols = carried(spoken, excluded)
     icmp = _icmp(raw, spoken, path)
