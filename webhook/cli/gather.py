@@ -18,7 +18,7 @@ from webhook.model.settings import Settings
 from webhook.report import text
 from webhook.report.run import Failure, Origin
 from webhook.wiring import snapshot
-from webhook.wiring.inputs import Inputs, Subject, read_inputs, subjects
+from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.wiring.known import Known, of_snapshot
 from webhook.world import Put, World
 from webhook.world.still import Still
@@ -57,7 +57,8 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
     world.apply(Put(value) for one in known for value in one.values)
     world.apply(Put(value) for value, _ in (*there.values, *judged.values))
     broken = [failure for one in known for failure in one.failures]
-    failures = tuple(sorted((*broken, *there.failures, *there.problems, *judged.failures, *judged.problems)))
+    problems = (*there.problems, *judged.problems, *misread(world, (*there.values, *judged.values)))
+    failures = tuple(sorted({*broken, *there.failures, *judged.failures, *problems}))
     for note in (note for one in known for note in one.notes):
         say(f"note: {note}")
     for failure in failures:

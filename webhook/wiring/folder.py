@@ -12,7 +12,7 @@ from webhook.api.backend import Check
 from webhook.manifests import NoSuchPath
 from webhook.model.settings import Settings
 from webhook.report.text import failure
-from webhook.wiring.inputs import Inputs, read_inputs
+from webhook.wiring.inputs import Inputs, misread, read_inputs
 from webhook.wiring.source import Unusable
 from webhook.world import Put, View, World
 
@@ -96,7 +96,7 @@ class Folder:
         world = World(self._settings, complete=False)
         world.apply(Put(value) for value, _ in found.values)
         self._world, self._problem = world, ""
-        for problem in found.problems:
+        for problem in (*found.problems, *misread(world, found.values)):
             _log.warning("%s", failure(problem))
         _log.info("read %d objects from %s", len(found.values), self._path)
 

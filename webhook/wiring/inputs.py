@@ -9,6 +9,7 @@ from msgspec import Struct
 from webhook.families import project
 from webhook.manifests import Broken, Document, read
 from webhook.model.finding import Location
+from webhook.model.foreign import Foreign
 from webhook.model.inbound import Gateway, Ingress, Route
 from webhook.model.objects import Pod, Workload
 from webhook.model.policy import Policy
@@ -17,6 +18,7 @@ from webhook.report.run import Failure
 from webhook.report.safe import clean, clip
 from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
+from webhook.world import View
 
 _SHOWN = 63  # characters of a hostile kind or name that an error repeats
 
@@ -78,6 +80,17 @@ def _project(item: Mapping[str, object], namespace: str, location: Location, fou
         unreadable = value.unreadable if isinstance(value, Policy) else None
         reasons = (*value.problems, *([unreadable] if unreadable else []))
         found.problems += [Failure(location.file, location.line, f"{_named(item)}: {reason}") for reason in reasons]
+
+
+def misread(view: View, values: Iterable[tuple[Projected, Location]]) -> list[Failure]:
+    """Return what is wrong with the policies of other families that are evaluated in `view`."""
+    found, evaluated = view.problems(), view.dialect.evaluated
+    return [
+        Failure(location.file, location.line, f"{value.ref.kind} `{clip(value.ref.name, _SHOWN)}`: {problem}")
+        for value, location in values
+        if isinstance(value, Foreign) and (value.group, value.ref.kind) in evaluated
+        for problem in found.get(value.ref, ())
+    ]
 
 
 def _named(item: Mapping[str, object]) -> str:
