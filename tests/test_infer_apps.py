@@ -64,6 +64,27 @@ def test_without_declarations_inference_still_finds_what_settings_tell(app: App)
         assert {f.source for f in found} <= {"inferred"}, rule
 
 
+def test_with_their_ways_in_there_is_nothing_to_find_either(app: App) -> None:
+    assert apps.served(app.objects) == ()
+    objects = apps.ways(app.name)
+    assert apps.served(objects) == ()
+    assert apps.findings(objects) == ()
+
+
+def test_without_one_who_is_let_in_exactly_that_way_is_found(app: App) -> None:
+    objects = apps.ways(app.name)
+    carried = apps.carried(objects)
+    assert carried
+    for policy, told in carried.items():
+        space, _, name = policy.partition("/")
+        rest = [o for o in objects if (o["metadata"].get("namespace"), o["metadata"]["name"]) != (space, name)]
+        rest += [o for o in objects if o["kind"] != "NetworkPolicy" and o not in rest]
+        found = apps.served(rest)
+        assert apps.told(found) == {told}, policy
+        assert {f.severity for f in found} == {Severity.WARNING}
+        assert all(f.fix for f in found)
+
+
 def test_inference_can_be_switched_off(app: App) -> None:
     for rule in app.rules:
         assert apps.findings(apps.without(apps.undeclared(app.objects), rule), Settings(infer=False)) == ()

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,16 +11,18 @@ import yaml
 from msgspec import Struct
 
 from webhook.dependencies import parse, resolve
+from webhook.families import project
 from webhook.manifests import Document, read
 from webhook.model.dependency import Dependency
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, Settings
 from webhook.review import review_workload
-from webhook.families import project
+from webhook.review.inbound import review_server
 from webhook.wire.workloads import TEMPLATE_PATHS
 from webhook.world import Put, World
 
+TODAY: Final = date(2026, 11, 20)
 FOLDER: Final = Path(__file__).parent
 NAMES: Final = ("boutique", "ci", "chat", "retail", "monitoring")
 Raw = dict[str, Any]
@@ -72,6 +75,29 @@ def load(name: str) -> App:
 _OPTIONAL: Final = (("unseen", ""), ("own", False), ("outside", False))
 
 
+def ways(name: str) -> tuple[Raw, ...]:
+    """Return an application with what stands before it, and the ways in that Ingresses and annotations declare."""
+    documents = list(read([str(FOLDER / "edge.yaml"), str(FOLDER / name / "ways.yaml")], io.BytesIO()))
+    found = tuple(one.raw for one in documents if isinstance(one, Document))
+    assert len(found) == len(documents), documents
+    return (*load(name).objects, *found)
+
+
+def carried(objects: Iterable[Raw]) -> dict[str, Told]:
+    """Return what is found without each policy that lets in for one way, by the policy's name."""
+    notes = {_name(one): one["metadata"].get("annotations", {}).get("carries") for one in objects}
+    return {policy: ("NP108", *text.split(" ", 1)) for policy, text in notes.items() if text}
+
+
+def served(objects: Iterable[Raw], settings: Settings = DEFAULTS) -> tuple[Finding, ...]:
+    """Return what is found of workloads as servers; each is told once, as in a check of everything."""
+    world = world_of(objects, settings)
+    every = {workload.ref for workload in workloads(world)}
+    return tuple(
+        found for workload in workloads(world) for found in review_server(world, workload, TODAY, without=every)
+    )
+
+
 def undeclared(objects: Iterable[Raw]) -> tuple[Raw, ...]:
     """Return the objects without any declaration."""
     found = tuple(deepcopy(one) for one in objects)
@@ -89,7 +115,7 @@ def without(objects: Iterable[Raw], rule: Rule) -> tuple[Raw, ...]:
 
 
 def _name(raw: Mapping[str, Any]) -> str:
-    return f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
+    return f"{raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}"
 
 
 def world_of(objects: Iterable[Raw], settings: Settings = DEFAULTS) -> World:
