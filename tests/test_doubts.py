@@ -7,13 +7,13 @@ import pytest
 from webhook.evaluate import ends_of_pod, judge_outside, judge_pair
 from webhook.evaluate.reach import matrix
 from webhook.explain import explain
+from webhook.families import project
 from webhook.model.addresses import parse_block
 from webhook.model.foreign import Gap
 from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.verdict import Verdict
-from webhook.families import project
 from webhook.world import Drop, Put, World
 
 Raw = dict[str, Any]
@@ -165,16 +165,26 @@ BLOCK: Raw = {
 
 @pytest.mark.parametrize(
     ("enforcer", "verdict"),
-    [("generic", Verdict.ALLOWED), ("calico", Verdict.ALLOWED), ("cilium", Verdict.UNKNOWN), ("aws", Verdict.UNKNOWN)],
+    [
+        ("generic", Verdict.ALLOWED),
+        ("calico", Verdict.ALLOWED),
+        ("aws", Verdict.ALLOWED),  # where the client dials the pod itself
+        ("cilium", Verdict.DENIED),
+        ("antrea", Verdict.UNKNOWN),
+        ("calico+cilium", Verdict.UNKNOWN),
+    ],
 )
-def test_a_block_over_pod_addresses_is_unknown_just_where_enforcers_differ(enforcer: str, verdict: Verdict) -> None:
+def test_a_block_over_pod_addresses_is_what_the_enforcer_makes_of_it(enforcer: str, verdict: Verdict) -> None:
     assert answer(world(BLOCK, settings=Settings(enforcer=Enforcer(enforcer)))) is verdict
 
 
-def test_cilium_may_isolate_by_rules_that_policy_types_leave_out() -> None:
+@pytest.mark.parametrize(
+    ("enforcer", "verdict"),
+    [("cilium", Verdict.DENIED), ("terway", Verdict.UNKNOWN), ("generic", Verdict.ALLOWED)],
+)
+def test_rules_that_policy_types_leave_out_count_for_some_enforcers(enforcer: str, verdict: Verdict) -> None:
     idle = {
         **BLOCK,
         "spec": {**BLOCK["spec"], "policyTypes": ["Ingress"], "podSelector": {"matchLabels": {"app": "web"}}},
     }
-    assert answer(world(idle, settings=Settings(enforcer=Enforcer("cilium")))) is Verdict.UNKNOWN
-    assert answer(world(idle)) is Verdict.ALLOWED
+    assert answer(world(idle, settings=Settings(enforcer=Enforcer(enforcer)))) is verdict

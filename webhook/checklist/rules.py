@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from webhook.checklist.blocks import finding
-from webhook.evaluate.match import namespace_matches
+from webhook.evaluate.labels import namespace_matches
 from webhook.families.networkpolicy import compile_section
 from webhook.fix.selectors import shapes_of
 from webhook.model.finding import Finding

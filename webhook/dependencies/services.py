@@ -131,6 +131,7 @@ def _flow(service: Service, wanted: ServicePort, group: Group, number: int, own:
         own=group.ref == own and not service.headless,
         local=service.local_only,
         declared=declares(group, number, wanted.protocol),
+        through=None if service.headless else service,
     )
 
 
@@ -193,7 +194,8 @@ def _listed(view: View, service: Service, wanted: ServicePort, asked: Port, own:
         port = wanted.port if number is None or unchanged else number
         pod = view.pod_at(address)
         if pod is None:
-            found[Flow(address.block, wanted.protocol, port, wanted.port, service.families)] = None
+            through = None if service.headless else service
+            found[Flow(address.block, wanted.protocol, port, wanted.port, service.families, through=through)] = None
         else:
             found[_flow(service, wanted, Group(view.top(pod), (pod,)), port, own)] = None
     yield from found

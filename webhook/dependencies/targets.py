@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from webhook.model.addresses import Block, Family
+from webhook.model.objects import Service
 from webhook.model.ports import Protocol
 from webhook.model.verdict import Host
 from webhook.world import Group
@@ -27,6 +28,7 @@ class Flow(Struct, frozen=True):
     own: bool = False
     local: bool = False
     declared: bool = True  # a container of the destination declares the port
+    through: Service | None = None  # whose own address the client dials; None: it dials the destination itself
 
 
 class Missing(Struct, frozen=True):

@@ -7,8 +7,8 @@ from msgspec import structs
 from webhook.evaluate.coverage import judge_coverage
 from webhook.evaluate.ends import Outside, PodEnd, ends_of_pod, template_end
 from webhook.evaluate.hosts import to_node
-from webhook.evaluate.side import HOST_NETWORK, judge_side
-from webhook.model.addresses import FAMILY_NAME, Address, Block, Family
+from webhook.evaluate.side import judge_side, of_host
+from webhook.model.addresses import FAMILIES, FAMILY_NAME, Address, Block, Family
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
@@ -26,7 +26,8 @@ def judge_pair(
 
     `families`: those that a Service uses; empty: any.
     """
-    if not _by_address(view, source, Direction.EGRESS) and not _by_address(view, target, Direction.INGRESS):
+    apart = _by_address(view, source, Direction.EGRESS) or _by_address(view, target, Direction.INGRESS)
+    if not apart and view.dialect.families == FAMILIES:
         return _one(view, source, target, None, protocol, port)
     common = common_families(view, source, target, families)
     if not common:
@@ -38,6 +39,12 @@ def judge_pair(
     verdict = together(v for v, _, _ in answers.values())
     egress = _merged({f: a[1] for f, a in answers.items()})
     return verdict, egress, _merged({f: a[2] for f, a in answers.items()})
+
+
+def _unpoliced(view: View) -> Side:
+    """Return the answer for an address family that the enforcer does not police as policies say."""
+    reason = f"{view.dialect.name} does not support IPv6, and what it lets pass is not known"
+    return Side(Verdict.UNKNOWN, isolated=None, reason=reason)
 
 
 def common_families(view: View, source: PodEnd, target: PodEnd, families: tuple[Family, ...]) -> tuple[Family, ...]:
@@ -60,6 +67,9 @@ def families_of_nodes(view: View) -> tuple[Family, ...]:
 
 
 def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, protocol: Protocol, port: int) -> Pair:
+    if family is not None and family not in view.dialect.families and _selected(view, source, target):
+        side = _unpoliced(view)
+        return side.verdict, side, side
     egress = judge_side(view, Direction.EGRESS, source, target, family, protocol, port)
     ingress = judge_side(view, Direction.INGRESS, target, source, family, protocol, port)
     if source.shape.host_network and ingress.verdict is not Verdict.ALLOWED and view.dialect.own_node:
@@ -67,6 +77,12 @@ def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, prot
     if target.shape.host_network:
         egress = to_node(view, source, target.node, egress)
     return both(egress.verdict, ingress.verdict), egress, ingress
+
+
+def _selected(view: View, source: PodEnd, target: PodEnd) -> bool:
+    """Say whether any policy is about either end."""
+    ends = ((source, Direction.EGRESS), (target, Direction.INGRESS))
+    return any(not end.shape.host_network and view.selecting(end.shape, direction) for end, direction in ends)
 
 
 def _from_node(source: PodEnd, target: PodEnd, ingress: Side) -> Side:
@@ -132,7 +148,11 @@ def _kinds(
 def judge_outside(view: View, source: PodEnd, block: Block, protocol: Protocol, port: int) -> Pair:
     """Judge addresses outside the cluster: only the source's side counts, and every address of the block."""
     if source.shape.host_network:
-        return Verdict.ALLOWED, HOST_NETWORK, OPEN
+        side = of_host(view, source.shape, Direction.EGRESS)
+        return side.verdict, side, OPEN
+    if block.family not in view.dialect.families and view.selecting(source.shape, Direction.EGRESS):
+        side = _unpoliced(view)
+        return side.verdict, side, OPEN
     if block.size == 1:
         egress = judge_side(view, Direction.EGRESS, source, Outside(block), block.family, protocol, port)
         if (node := view.node_at(Address(block.family, block.first))) is not None:

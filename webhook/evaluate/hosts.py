@@ -1,8 +1,15 @@
-"""What a pod sends to its own node: enforcers differ on whether it arrives once policy let it out."""
+"""Nodes as the other end: what pods send to their own one, and peers that match whoever is on the host network.
+
+Enforcers differ on whether a packet to the own node arrives once policy let it out, or even where it did not.
+"""
 
 from msgspec import structs
 
 from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.labels import pods_match
+from webhook.model.labels import Labels
+from webhook.model.objects import Shape
+from webhook.model.tier import EndpointPeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.model.verdict import Side, Verdict
 from webhook.world import View
@@ -11,7 +18,9 @@ from webhook.world import View
 def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
     """What a pod sends to its own node may be dropped after policy let it out (Calico: defaultEndpointToHostAction)."""
     after = view.dialect.to_own_node
-    if after is Truth.YES or egress.verdict is not Verdict.ALLOWED or source.shape.host_network:
+    if egress.verdict is not Verdict.ALLOWED:
+        return _past_policy(view, source, node, egress)
+    if after is Truth.YES or source.shape.host_network:
         return egress
     if source.node and node:
         if source.node != node:
@@ -21,3 +30,35 @@ def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
             return structs.replace(egress, verdict=Verdict.DENIED, final=True, admitted_by=None, reason=reason)
     reason = "whether a pod reaches its own node is a setting, and it is not known which node it is on"
     return structs.replace(egress, verdict=Verdict.UNKNOWN, admitted_by=None, reason=reason)
+
+
+def _past_policy(view: View, source: PodEnd, node: str, egress: Side) -> Side:
+    """What policy does not let out may reach the pod's own node all the same (`Dialect.past_own_node`)."""
+    past = view.dialect.past_own_node
+    known = bool(source.node and node)
+    if past is Truth.NO or (known and source.node != node):
+        return egress
+    if known and past is Truth.YES:
+        return structs.replace(egress, verdict=Verdict.ALLOWED, reason="a pod reaches its own node whatever the policy")
+    reason = "a pod may reach its own node whatever the policy" + ("" if known else "; its node is not known")
+    return structs.replace(egress, verdict=Verdict.UNKNOWN, reason=reason)
+
+
+def on_host_network(view: View, match: PodMatch | EndpointPeer, shape: Shape | None) -> Truth:
+    """Say whether a peer matches pods on the host network, of `shape`, or a node (None)."""
+    dialect = view.dialect
+    if isinstance(match, EndpointPeer):
+        return Truth.NO
+    if dialect.host_namespace is not None:
+        return _in_namespace(match, dialect.host_namespace)
+    if dialect.host_pods is Truth.NO or shape is None:
+        return Truth.NO
+    return min(dialect.host_pods, pods_match(view, match, shape))
+
+
+def _in_namespace(match: PodMatch, labels: Labels) -> Truth:
+    """Hosts stand in a namespace of their own: sure only for a rule that asks for the label that says so."""
+    if match.namespace is not None or match.pods.requirements or match.namespaces.matches(labels) is Truth.NO:
+        return Truth.NO
+    named = any(requirement.key in labels.as_dict() for requirement in match.namespaces.requirements)
+    return Truth.YES if named else Truth.MAYBE

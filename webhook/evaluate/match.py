@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from webhook.evaluate.ends import End, Outside, PodEnd
+from webhook.evaluate.hosts import on_host_network
+from webhook.evaluate.labels import pods_match
 from webhook.evaluate.places import at_place, node_matches, node_of, serves
 from webhook.evaluate.services import behind
 from webhook.model.addresses import Block, Family
 from webhook.model.expression import holds
-from webhook.model.labels import NO_KEYS, LabelKeys
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import NamedPort, PortMatch, Protocol
@@ -28,8 +29,6 @@ from webhook.model.tier import (
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.asking import labels_of
-
-ANY_KEY = LabelKeys(prefixes=("",))
 
 
 class Packet(Struct, frozen=True):
@@ -118,9 +117,10 @@ def peer_matches(view: View, match: Match, other: End, family: Family | None, pa
 def _by_labels(view: View, match: PodMatch | EndpointPeer, other: End) -> Truth:
     """Host-network pods are seen as their node (concept page, NetworkPolicy and hostNetwork)."""
     if isinstance(other, Outside):
-        return Truth.MAYBE if other.pod else Truth.NO
+        node = view.dialect.host_namespace is not None and not other.pod and node_of(view, other) is not None
+        return on_host_network(view, match, None) if node else Truth.MAYBE if other.pod else Truth.NO
     if other.shape.host_network:
-        return Truth.NO
+        return on_host_network(view, match, other.shape)
     if isinstance(match, PodMatch):
         return pods_match(view, match, other.shape)
     return holds(match.test, labels_of(view, other.shape))
@@ -136,34 +136,13 @@ def any_of(parts: Iterable[Truth]) -> Truth:
     return best
 
 
-def pods_match(view: View, match: PodMatch, shape: Shape) -> Truth:
-    """Say whether a pod of `shape` is among the pods of `match`."""
-    if match.namespace is not None:
-        if match.namespace != shape.namespace:
-            return Truth.NO
-        here = Truth.YES
-    else:
-        here = namespace_matches(view, match, shape.namespace)
-        if here is Truth.NO:
-            return Truth.NO
-    keys = view.settings.pending_labels if shape.template else NO_KEYS
-    return min(here, match.pods.matches(shape.labels, keys))
-
-
-def namespace_matches(view: View, match: PodMatch, name: str) -> Truth:
-    """Say whether the namespace selector of `match` selects `name`; labels of a namespace nobody gave are not known."""
-    namespace = view.namespace(name)
-    return match.namespaces.matches(namespace.labels, ANY_KEY if namespace.synthetic else NO_KEYS)
-
-
 def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None) -> Truth:
     """Say whether an ipBlock holds the other end's address; of pods and nodes as far as it holds them at all."""
     found = _block_matches(view, peer, other, family)
     if isinstance(other, Outside) and not other.pod:
         node = node_of(view, other)
         return found if node is None else min(found, peer.nodes)
-    found = min(found, peer.nodes if isinstance(other, PodEnd) and other.shape.host_network else peer.pods)
-    return min(found, Truth.MAYBE) if view.dialect.before_translation else found
+    return min(found, peer.nodes if isinstance(other, PodEnd) and other.shape.host_network else peer.pods)
 
 
 def _block_matches(view: View, peer: BlockPeer, other: End, family: Family | None) -> Truth:

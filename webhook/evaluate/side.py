@@ -28,14 +28,14 @@ def judge_side(
 ) -> Side:
     """Judge the rules on `subject`'s side. `family` None: no rule in question looks at addresses (`by_address`)."""
     if subject.shape.host_network:
-        return HOST_NETWORK
+        return of_host(view, subject.shape, direction)
     if (doubt := doubted(view, subject.shape, direction)) is not None:
         return doubt
     selecting = view.selecting(subject.shape, direction)
     if not selecting:
         return OPEN
     if _is_volatile(selecting):  # Services come and go without emptying the memo
-        return _judge(view, selecting, Packet(direction, subject, other, family, protocol, port))
+        return decide(view, selecting, Packet(direction, subject, other, family, protocol, port))
     address = other.address(family) if isinstance(other, PodEnd) and family else None
     whose = other.shape if isinstance(other, PodEnd) else other
     unassigned = isinstance(other, PodEnd) and not other.addresses
@@ -44,11 +44,17 @@ def judge_side(
     found = view.memo.get(key)
     if isinstance(found, Side):
         return found
-    side = _judge(view, selecting, Packet(direction, subject, other, family, protocol, port))
+    side = decide(view, selecting, Packet(direction, subject, other, family, protocol, port))
     if len(view.memo) >= MEMO_LIMIT:
         view.memo.clear()
     view.memo[key] = side
     return side
+
+
+def of_host(view: View, subject: Shape, direction: Direction) -> Side:
+    """Return the answer for a pod on the host network: policy is not about it, unless there is one about nodes."""
+    doubt = view.doubt(subject, direction)
+    return HOST_NETWORK if doubt is None else Side(Verdict.UNKNOWN, isolated=None, reason=doubt.reason)
 
 
 def doubted(view: View, subject: Shape, direction: Direction) -> Side | None:
@@ -77,7 +83,8 @@ def allow_lists(selecting: Selecting) -> bool:
     return True
 
 
-def _judge(view: View, selecting: Selecting, packet: Packet) -> Side:
+def decide(view: View, selecting: Selecting, packet: Packet) -> Side:
+    """Judge a packet by the pieces that select its subject, of which there is one at least."""
     return _by_lists(view, selecting, packet) if allow_lists(selecting) else _by_tiers(view, selecting, packet)
 
 

@@ -1,7 +1,8 @@
 """Why something cannot be told, in words that name the selector, the label or the address it hangs on."""
 
 from webhook.evaluate.ends import Outside
-from webhook.evaluate.match import Packet, peer_matches, pods_match
+from webhook.evaluate.labels import pods_match
+from webhook.evaluate.match import Packet, peer_matches
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, NodePeer, PlacePeer, PodMatch

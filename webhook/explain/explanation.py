@@ -58,13 +58,20 @@ def explain(view: View, workload: Workload, text: str) -> Explanation:
         verdict, reason = Verdict.DENIED, DNS_DENIED
     if dns is not None and dns.verdict is Verdict.UNKNOWN and verdict is Verdict.ALLOWED:
         verdict, reason = Verdict.UNKNOWN, f"DNS look-ups cannot be judged: {dns.reason}"
-    if not view.enforcer.enforces and verdict in (Verdict.DENIED, Verdict.PARTIAL):
+    if not view.enforcer.enforces and verdict is not Verdict.ALLOWED and _by_policy(judged, verdict):
         verdict, reason = Verdict.ALLOWED, f"{NOT_ENFORCED}: by policy it would be {verdict}"
     assumptions = (*judged.assumptions, *(dns.assumptions if dns else ()), *enforcer_notes(view))
     service = _dialled(view, items[0], judged)
     return Explanation(
         workload.ref, judged.text, verdict, judged.flows, reason, assumptions, judged, dns, service=service
     )
+
+
+def _by_policy(judged: Judged, verdict: Verdict) -> bool:
+    """Say whether it is policy that a verdict comes from, and not what the dependency may mean."""
+    if verdict is not Verdict.UNKNOWN:
+        return True
+    return bool(judged.flows) and (judged.resolved is None or judged.resolved.found.unsure is None)
 
 
 def _dialled(view: View, item: Dependency, judged: Judged) -> Service | None:

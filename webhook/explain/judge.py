@@ -10,7 +10,8 @@ from webhook.evaluate import Outside, PodEnd, judge_group, judge_outside, templa
 from webhook.evaluate.coverage import Where, judge_coverage
 from webhook.evaluate.ends import End
 from webhook.evaluate.flow import Pair
-from webhook.evaluate.side import HOST_NETWORK, doubted
+from webhook.evaluate.fronts import judge_front
+from webhook.evaluate.side import doubted, of_host
 from webhook.evaluate.walk import passes_everything
 from webhook.explain.nearmiss import Packet, near_misses
 from webhook.model.addresses import Block, Family
@@ -19,7 +20,7 @@ from webhook.model.objects import Workload
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.truth import Truth
-from webhook.model.verdict import OPEN, FlowVerdict, Host, Side, Verdict, together
+from webhook.model.verdict import OPEN, FlowVerdict, Host, Side, Verdict, both, together
 from webhook.world import Group, View
 
 ALL_ADDRESSES = {4: Block(4, 0, 0), 6: Block(6, 0, 0)}
@@ -116,7 +117,7 @@ def _to_group(
     port = flow.port or 0
     seen: dict[FlowVerdict, int] = {}
     for end, pods, pair in judge_group(view, source, group, flow.protocol, port, flow.families):
-        verdict, *sides = _adjusted(view, workload, flow, group, pair)
+        verdict, *sides = _adjusted(view, workload, flow, group, _as_dialled(view, source, flow, pair))
         egress, ingress = (
             _with_near_misses(view, direction, side, source, end, flow)
             for direction, side in zip(Direction, sides, strict=True)
@@ -127,6 +128,14 @@ def _to_group(
         yield structs.replace(key, pods=count)
 
 
+def _as_dialled(view: View, source: PodEnd, flow: Flow, pair: Pair) -> Pair:
+    """Judge what the client sends by the address that it dials, where that is what policy sees."""
+    if not view.dialect.before_translation or flow.through is None or flow.service_port is None:
+        return pair
+    egress = judge_front(view, source, flow.through, flow.protocol, flow.service_port)
+    return both(egress.verdict, pair[2].verdict), egress, pair[2]
+
+
 def _adjusted(view: View, workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
     """Apply what is neither policy nor address: a pod and itself, and Services that stay on the node."""
     hairpin = view.dialect.hairpin
@@ -134,6 +143,8 @@ def _adjusted(view: View, workload: Workload, flow: Flow, group: Group, pair: Pa
     if alone and (not flow.own or hairpin is Truth.YES):
         return Verdict.ALLOWED, ITSELF, ITSELF
     verdict, egress, ingress = pair
+    if alone and view.dialect.hairpin_in:
+        return egress.verdict, egress, ITSELF
     if flow.own and (hairpin is Truth.NO or (hairpin is Truth.YES and verdict is Verdict.ALLOWED)):
         return pair
     why = HAIRPIN if flow.own else LOCAL if flow.local else None
@@ -151,7 +162,8 @@ def _selected(side: Side) -> bool:
 
 
 def _with_near_misses(view: View, direction: Direction, side: Side, source: PodEnd, target: PodEnd, flow: Flow) -> Side:
-    if side.verdict is not Verdict.DENIED:
+    dialled = view.dialect.before_translation and flow.through is not None
+    if side.verdict is not Verdict.DENIED or (dialled and direction is Direction.EGRESS):
         return side
     subject, other = (source, target) if direction is Direction.EGRESS else (target, source)
     return _missed(view, direction, side, subject, other, flow)
@@ -164,7 +176,9 @@ def _missed(view: View, direction: Direction, side: Side, subject: PodEnd, other
 
 def _to_block(view: View, source: PodEnd, flow: Flow, block: Block, purpose: str) -> FlowVerdict:
     port = flow.port or 0
-    verdict, egress, ingress = judge_outside(view, source, block, flow.protocol, port)
+    verdict, egress, ingress = _as_dialled(view, source, flow, judge_outside(view, source, block, flow.protocol, port))
+    if view.dialect.before_translation and flow.through is not None:
+        return FlowVerdict(block, 0, flow.protocol, port, flow.service_port, verdict, egress, ingress, purpose)
     if may_be_a_pods(view, block) and not source.shape.host_network:
         as_pods = judge_coverage(view, source, block, flow.protocol, port, Where.PODS)
         if as_pods.verdict is not verdict:
@@ -179,7 +193,7 @@ def _to_block(view: View, source: PodEnd, flow: Flow, block: Block, purpose: str
 def _to_host(view: View, source: PodEnd, protocol: Protocol, port: int | None) -> Side:
     """A name outside: sure only where every address of the world outside is let through alike."""
     if source.shape.host_network:
-        return HOST_NETWORK
+        return of_host(view, source.shape, Direction.EGRESS)
     if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
         return doubt
     selecting = view.selecting(source.shape, Direction.EGRESS)

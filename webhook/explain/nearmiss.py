@@ -109,7 +109,7 @@ def _of_policy(
     isolation = _compiled(view, policy, packet.direction, section)
     if isolation is None or not _in_time(isolation, end):
         return
-    if idle is not None and policy.section(packet.direction) is None and not view.dialect.honours_idle:
+    if idle is not None and policy.section(packet.direction) is None and view.dialect.honours_idle is Truth.NO:
         types = "+".join(d.value for d in Direction if policy.section(d) is not None)
         missed.append(Miss(0, "policyTypes", packet.direction.value, types or "none"))
     yield from _of_entries(view, isolation, list(isolation.entries), packet, missed)

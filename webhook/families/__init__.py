@@ -5,7 +5,7 @@ A new family is its module and its line in FAMILIES; nothing else knows which th
 
 from typing import Final
 
-from webhook.families import admin, calico, cilium, opaque
+from webhook.families import admin, calico, cilium, opaque, others
 from webhook.families.family import NOTHING, Compiled, Family
 from webhook.families.networkpolicy import compile_policy
 from webhook.families.surroundings import Surroundings
@@ -21,7 +21,7 @@ from webhook.wire.shapes import Malformed, Raw
 
 __all__ = ["POLICIES", "REFERENCES", "Surroundings", "compile_foreign", "compile_policy", "dialect_of", "project"]
 
-FAMILIES: Final[tuple[Family, ...]] = (admin.FAMILY, calico.FAMILY, cilium.FAMILY, opaque.FAMILY)
+FAMILIES: Final[tuple[Family, ...]] = (admin.FAMILY, calico.FAMILY, cilium.FAMILY, opaque.FAMILY, others.FAMILY)
 POLICIES: Final[dict[Kind, Family]] = {kind: family for family in FAMILIES for kind in family.policies}
 REFERENCES: Final[frozenset[Kind]] = frozenset(kind for family in FAMILIES for kind in family.references)
 _WIDE: Final[frozenset[Kind]] = frozenset(kind for family in FAMILIES for kind in family.wide)
@@ -41,7 +41,10 @@ def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
 
 def dialect_of(surroundings: Surroundings) -> Dialect:
     """Return how the enforcer reads policies; one of its own that no family describes reads them as the API says."""
-    said = _DIALECTS.get(surroundings.enforcer.name)
+    name = surroundings.enforcer.name
+    if "+" in name:
+        return others.several(name.split("+"))
+    said = _DIALECTS.get(name)
     return GENERIC if said is None else said(surroundings)
 
 

@@ -4,14 +4,19 @@ Source: the API types' comments (`k8s.io/api/networking/v1`).
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec import structs
 
 from webhook.families.closing import following
 from webhook.families.peers import in_namespace, matches_of
+from webhook.families.port_reading import as_taken
 from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule, Section
 from webhook.model.tier import Entry, Isolation
+from webhook.model.truth import Truth
+
+_IDLE: Final = "whether rules count that policyTypes leaves out depends on the CNI"
 
 
 def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolation, ...]:
@@ -21,19 +26,22 @@ def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolatio
     """
     if NETWORK_POLICY in dialect.inert:
         return ()
+    policy = as_taken(policy, dialect)
     if policy.unreadable is not None:
         return tuple(_placed(policy, d, (), dialect, unclear=policy.unreadable) for d in Direction)
-    return tuple(
+    compiled = tuple(
         piece
         for direction, section in _sections(policy, dialect)
         for piece in compile_section(policy, direction, section, dialect)
     )
+    perhaps = policy.idle if dialect.honours_idle is Truth.MAYBE else ()
+    return *compiled, *(_placed(policy, direction, (), dialect, unclear=_IDLE) for direction, _ in perhaps)
 
 
 def _sections(policy: Policy, dialect: Dialect) -> Iterator[tuple[Direction, Section]]:
     for direction in Direction:
         section = policy.section(direction)
-        if section is None and dialect.honours_idle:
+        if section is None and dialect.honours_idle is Truth.YES:
             section = dict(policy.idle).get(direction)
         if section is not None:
             yield direction, section

@@ -8,6 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.model.addresses import FAMILIES, Family
+from webhook.model.labels import Labels
 from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier
 from webhook.model.truth import Truth
 
@@ -42,15 +44,23 @@ class Dialect(Struct, frozen=True):
     NetworkPolicy isolates; None: at the end of its own. `admin`, `baseline`: the tiers of cluster-wide policies.
     `deny_first`: of cluster-wide policies of one priority a denial wins; else they have no order.
     `by_name`: they are ordered by name. `blocks_hold_pods`, `blocks_hold_nodes`: whether an address block holds the
-    addresses of pods and of nodes. `honours_idle`: rules count that `policyTypes` leaves out. `own_node`: a node
-    reaches its own pods whatever policy says. `before_translation`: egress is judged by the Service's address.
+    addresses of pods and of nodes. `honours_idle`: whether rules count that `policyTypes` leaves out. `own_node`: a
+    node reaches its own pods whatever policy says. `before_translation`: egress is judged by the Service's address.
     `to_own_node`: whether a packet that policy lets out reaches the pod's own node.
     `from_own_node`: places where a pod that rules for ingress select is open to its own node; the flag says whether
     surely. `whole_blocks_hold_nodes`: whether a block that is all of an address family holds nodes, where others do.
     `namespace_key`: a pod label's key that means the pod's namespace. `pod_peers`: whether NetworkPolicy peers match
     the pods that they select; `loose_peers`: those that ask only what a namespace lacks match whatever has none.
     `hairpin`: whether a pod reaches itself through its own Service whatever policy says; NO: policy is asked as usual.
+    `hairpin_in`: what comes back to it that way is let in.
     `pieces`: what the enforcer does without any policy. `unenforced`: why it enforces none at all; empty: it does.
+    `refuses`: what policy stops is answered by a refusal, and not by silence. `port_names`: why a policy
+    that names a port is no policy; empty: it is one. `port_ranges`: whether a range of ports is more than its
+    first. `host_pods`: whether peers match pods on the host network by their labels; `host_namespace`: labels of the
+    namespace by which peers may match them and nodes. `hosts`: why policy may be about nodes and pods on the host
+    network; empty: it is not. `past_own_node`: whether a pod reaches its own node whatever policy says. `families`:
+    of addresses that are policed as written. `openshift`: the DNS of the cluster may be OpenShift's.
+    `uncertain`: why NetworkPolicy may do anything to the pods that it selects.
     Of cluster-wide policies: `unknown_peers` are peers that fail closed, as one without a field does; with one of
     `refused_peers` the whole policy is refused; with `loose_namespaces`, namespaces that are told by what they lack
     may be whatever has no namespace, too; `no_peers_are_all`: an empty list of peers, which the API refuses, is all.
@@ -69,7 +79,7 @@ class Dialect(Struct, frozen=True):
     by_name: bool = False
     blocks_hold_pods: Truth = Truth.YES
     blocks_hold_nodes: Truth = Truth.YES
-    honours_idle: bool = False
+    honours_idle: Truth = Truth.NO
     own_node: bool = True
     to_own_node: Truth = Truth.YES
     before_translation: bool = False
@@ -86,6 +96,17 @@ class Dialect(Struct, frozen=True):
     refused_peers: frozenset[str] = frozenset()
     loose_namespaces: bool = False
     no_peers_are_all: bool = False
+    refuses: bool = False
+    hairpin_in: bool = False
+    port_names: str = ""
+    port_ranges: bool = True
+    host_pods: Truth = Truth.NO
+    host_namespace: Labels | None = None
+    hosts: str = ""
+    past_own_node: Truth = Truth.NO
+    families: tuple[Family, ...] = FAMILIES
+    openshift: bool = False
+    uncertain: str = ""
     doubt: str = ""  # why no answer under it can be sure
 
 

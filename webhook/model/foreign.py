@@ -49,11 +49,13 @@ ENFORCED_BY: Final[dict[str, frozenset[str]]] = {
     "canal": CALICO | ADMIN,
     "cilium": CILIUM | ADMIN,
     "gke-dataplane-v2": CILIUM | ADMIN | GKE,
+    "flannel": frozenset(),
     "kindnet": ADMIN,
     "kube-network-policies": ADMIN,
     "kube-ovn": ADMIN,
     "kube-router": frozenset(),
     "ovn-kubernetes": ADMIN,
+    "terway": CILIUM,
     "weave": frozenset(),
     "none": frozenset(),
 }

@@ -34,6 +34,7 @@ IMAGES: Final = frozenset(  # the last word of an image's name, or its last two
     }
 )
 SETTINGS: Final = {  # by ConfigMap: what decides how an agent reads policy
+    "amazon-vpc-cni": ("enable-network-policy-controller",),
     "cilium-config": (
         "allow-localhost",
         "cluster-name",

@@ -10,7 +10,7 @@ from webhook.model.foreign import Foreign
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Namespace, Node, Workload
 from webhook.model.settings import Enforcer, Settings
-from webhook.world.enforcer import NAMESPACES, from_cluster, from_files
+from webhook.world.enforcer import AWS_SETTINGS, NAMESPACES, from_cluster, from_files
 
 ACCOUNT = ("", "ServiceAccount")
 
@@ -137,7 +137,8 @@ class Around:
             case "":
                 return settings.enforcer
             case "cluster":
-                return from_cluster(self._daemon_sets.values(), set(self._nodes.values()))
+                settings_of_aws = self._settings.get(AWS_SETTINGS, NO_LABELS).as_dict()
+                return from_cluster(self._daemon_sets.values(), set(self._nodes.values()), settings_of_aws)
             case "files":
                 return from_files(self._met())
 

@@ -115,8 +115,10 @@ class Reading:
         """Return the labels of a ServiceAccount; None: not known."""
         return self._around.account_labels(namespace, name, complete=self._complete)
 
-    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for all, so far
+    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for both, so far
         """Return why answers on this side of `shape` cannot be trusted."""
+        if shape.host_network:
+            return Doubt((), self.dialect.hosts) if self.dialect.hosts else None
         key = Reading.doubt
         if key not in self._memo:
             why = self.dialect.doubt

@@ -1,7 +1,8 @@
 """Whom a peer of a rule means, for all classes at once; and whom a selector selects."""
 
 from webhook.evaluate.ends import PodEnd
-from webhook.evaluate.match import ANY_KEY, block_matches
+from webhook.evaluate.labels import ANY_KEY
+from webhook.evaluate.match import block_matches
 from webhook.evaluate.reach.bits import Bits
 from webhook.evaluate.reach.classes import Classes
 from webhook.model.addresses import Family

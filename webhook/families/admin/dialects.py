@@ -17,10 +17,6 @@ _SAID: Final = {
     for dialect in (
         Dialect("generic", evaluated=BOTH_APIS),
         Dialect("unrecognised", evaluated=BOTH_APIS),
-        Dialect("kube-network-policies", evaluated=BOTH_APIS, by_name=True),  # ties go by name
-        Dialect("ovn-kubernetes", evaluated=FIRST_API),
-        Dialect("antrea", evaluated=FIRST_API),
-        Dialect("kube-ovn", evaluated=BOTH_APIS),
     )
 }
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from webhook.families.admin.kinds import ANP, BANP, CNP
-from webhook.families.calico.hosts import to_own_node
+from webhook.families.calico.hosts import hosts, to_own_node
 from webhook.families.calico.kinds import POLICIES
 from webhook.families.calico.tiers import DEFAULT, OF_KUBERNETES, admin_tiers, ties_of_kubernetes
 from webhook.families.calico.versions import FIRST_API, SECOND_API, version
 from webhook.families.surroundings import Surroundings
 from webhook.model.dialect import Dialect, Kind
+from webhook.model.truth import Truth
 
 _FIRST_KINDS: Final[frozenset[Kind]] = frozenset({ANP, BANP})
 _SECOND_KINDS: Final[frozenset[Kind]] = frozenset({CNP})
@@ -32,6 +33,8 @@ def _dialect(name: str, surroundings: Surroundings) -> Dialect:
         by_name=True,
         unknown_peers=frozenset({"nodes", "domainNames"}),
         to_own_node=to_own_node(surroundings),
+        hairpin=Truth.NO,
+        hosts=hosts(surroundings),
     )
 
 

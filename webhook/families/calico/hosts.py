@@ -57,6 +57,12 @@ def to_own_node(surroundings: Surroundings) -> Truth:
     return min(sure, Truth.MAYBE) if any(map(_closes, surroundings.all(*HOSTS))) else sure
 
 
+def hosts(surroundings: Surroundings) -> str:
+    """Return why policy may be about nodes, too; empty: no node has a host endpoint but those that Calico makes."""
+    first = next((one for one in surroundings.all(*HOSTS) if _closes(one)), None)
+    return "" if first is None else f"host endpoint `{first.ref.name}` puts nodes under policy, which is not evaluated"
+
+
 def _configured(surroundings: Surroundings) -> set[str]:
     every = {one.ref.name: _action(one) for one in surroundings.all(*FELIX)}
     of_nodes = {action for name, action in every.items() if name.startswith(_PER_NODE) and action}

@@ -55,7 +55,7 @@ def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: froz
         blocks_hold_pods=Truth.of(config.blocks_hold_pods),
         blocks_hold_nodes=Truth.of(config.blocks_hold_nodes),
         whole_blocks_hold_nodes=Truth.NO,
-        honours_idle=True,
+        honours_idle=Truth.YES,
         own_node=False,
         hairpin=Truth.YES,
         unseen=config.unseen,
@@ -67,6 +67,9 @@ def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: froz
         no_peers_are_all=True,
         pieces=_always() if config.always and not config.enforces else (),
         unenforced=config.enforces,
+        hosts="Cilium's host firewall is on, and what it lets nodes send is not evaluated"
+        if config.host_firewall
+        else "",
         doubt=config.doubt,
     )
 

@@ -1,0 +1,174 @@
+"""Egress judged before translation: the packet still goes to the Service's own address and port.
+
+The enforcer's controller resolves every rule to addresses, ClusterIPs among them (`Dialect.before_translation`).
+Source: `aws/amazon-network-policy-controller-k8s`, pkg/resolvers/endpoints.go and pkg/k8s/service_utils.go; the EKS
+user guide asks that Service port and container port are one.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import structs
+
+from webhook.evaluate.ends import Outside, PodEnd
+from webhook.evaluate.labels import namespace_matches
+from webhook.evaluate.match import Packet
+from webhook.evaluate.side import decide, doubted, of_host
+from webhook.model.addresses import IPV4, Block
+from webhook.model.labels import NO_LABELS, Selector
+from webhook.model.objects import Service, ServicePort, Shape
+from webhook.model.policy import BlockPeer, Direction, UnclearPeer
+from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.tier import Entry, Isolation, Match, PodMatch, with_entries
+from webhook.model.truth import Truth
+from webhook.model.verdict import OPEN, Side
+from webhook.world import View
+
+_MOVED: Final = "opens a Service whose port is not its pods' port, which older controllers do not"
+_ANYWHERE: Final = Block(IPV4, 0, 32)
+_ALL: Final = Selector()
+
+
+def judge_front(view: View, source: PodEnd, service: Service, protocol: Protocol, port: int) -> Side:
+    """Judge what a pod sends to a Service, of which only its own address and `port` are seen."""
+    if source.shape.host_network:
+        return of_host(view, source.shape, Direction.EGRESS)
+    if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
+        return doubt
+    selecting = view.selecting(source.shape, Direction.EGRESS)
+    if not selecting:
+        return OPEN
+    block = service.cluster_ips[0].block if service.cluster_ips else _ANYWHERE
+    resolved = tuple((_resolved(view, piece, service, protocol, port), truth) for piece, truth in selecting)
+    packet = Packet(Direction.EGRESS, source, Outside(block), block.family, protocol, port)
+    return decide(view, resolved, packet)
+
+
+def _resolved(view: View, isolation: Isolation, service: Service, protocol: Protocol, port: int) -> Isolation:
+    """Return a piece whose entries say of this one Service and port what the rules come to."""
+    asked = (protocol, port)
+    entries = tuple(one for entry in isolation.entries for one in _entries(view, entry, service, asked))
+    return with_entries(isolation, entries)
+
+
+def _entries(view: View, entry: Entry, service: Service, asked: tuple[Protocol, int]) -> Iterator[Entry]:
+    if entry.unclear is not None:
+        yield entry
+        return
+    for match in (None,) if entry.matches is None else entry.matches:
+        found, why = _matches(view, match, entry, service, asked)
+        if found is not Truth.NO:
+            unsure = None if found is Truth.YES else (UnclearPeer(why),)
+            yield structs.replace(entry, matches=unsure, ports=None)
+
+
+def _matches(
+    view: View, match: Match | None, entry: Entry, service: Service, asked: tuple[Protocol, int]
+) -> tuple[Truth, str]:
+    """Say whether one peer of a rule opens the Service's address and port; and why that is not sure."""
+    match match:
+        case None:
+            return _numbered(entry.ports, asked), ""
+        case BlockPeer():
+            held = _held(match, service)
+            return min(held, _numbered(entry.ports, asked)), "holds the Service's address or not, which is not known"
+        case PodMatch():
+            stands = _stands(view, match, service)
+            opened = Truth.NO if stands is Truth.NO else _opened(view, entry.ports, service, asked)
+            return min(stands, opened), _MOVED if opened is Truth.MAYBE else "selects a namespace of unknown labels"
+        case _:
+            return Truth.MAYBE, "may be about the Service's address"
+
+
+def _numbered(ports: tuple[PortMatch, ...] | None, asked: tuple[Protocol, int]) -> Truth:
+    """Say whether a rule without pods opens a port: names have nobody to resolve on."""
+    protocol, port = asked
+    return Truth.of(
+        ports is None
+        or any(isinstance(p, PortRange) and p.protocol == protocol and p.first <= port <= p.last for p in ports)
+    )
+
+
+def _held(peer: BlockPeer, service: Service) -> Truth:
+    if not service.cluster_ips:
+        return Truth.YES if peer.block.prefix == 0 and not peer.excepts else Truth.MAYBE
+    address = service.cluster_ips[0]
+    return Truth.of(peer.block.holds(address) and not any(inner.holds(address) for inner in peer.excepts))
+
+
+def _stands(view: View, match: PodMatch, service: Service) -> Truth:
+    """Say whether a peer opens the Service: its `spec.selector`, read as labels, must be what the peer selects."""
+    if match.namespace is None:
+        here = namespace_matches(view, match, service.namespace)
+    else:
+        here = Truth.of(match.namespace == service.namespace)
+    return min(here, match.pods.matches(service.selector or NO_LABELS))
+
+
+def _opened(view: View, ports: tuple[PortMatch, ...] | None, service: Service, asked: tuple[Protocol, int]) -> Truth:
+    """Say whether the pods' ports of a rule come to the Service's port: each to the first one that leads to it."""
+    if ports is None:
+        return Truth.YES
+    best = Truth.NO
+    shapes = list(_behind(view, service))
+    for port in ports:
+        if port.protocol != asked[0]:
+            continue
+        if isinstance(port, PortRange) and (port.first, port.last) == (FIRST_PORT, LAST_PORT):
+            return Truth.YES
+        for number, own in _led(port, service, shapes):
+            last = max(number, port.last) if isinstance(port, PortRange) and port.first != port.last else number
+            if number <= asked[1] <= last:
+                best = max(best, Truth.YES if own == number else Truth.MAYBE)
+    return best
+
+
+def _led(port: PortMatch, service: Service, shapes: list[Shape]) -> Iterator[tuple[int, int | None]]:
+    """Yield the Service's port that leads to a rule's port, and the number that pods have it under."""
+    of_protocol = [one for one in service.ports if one.protocol == port.protocol]
+    wanted: int | str = port.name if isinstance(port, NamedPort) else port.first
+    for one in of_protocol:
+        if _target(one) == wanted:
+            numbers = {wanted} if isinstance(wanted, int) else _numbers(shapes, wanted, port.protocol)
+            yield one.port, next(iter(numbers)) if len(numbers) == 1 else None
+            return
+    for one in of_protocol:
+        target = _target(one)
+        if isinstance(target, str) == isinstance(wanted, str):
+            continue
+        name, number = (target, wanted) if isinstance(target, str) else (wanted, target)
+        numbers = _numbers(shapes, str(name), port.protocol)
+        if number in numbers and (isinstance(wanted, str) or len(numbers) == 1):
+            yield one.port, int(number)
+            return
+
+
+def _target(port: ServicePort) -> int | str:
+    return port.port if port.target is None else port.target
+
+
+def _behind(view: View, service: Service) -> Iterator[Shape]:
+    for group in view.backends(service):
+        if group.template is not None:
+            yield group.template.template.shape
+        yield from (pod.shape for pod in group.pods)
+
+
+def _numbers(shapes: list[Shape], name: str, protocol: Protocol) -> set[int]:
+    """Return the numbers that pods behind the Service give a port's name."""
+    return {p.number for shape in shapes for p in shape.ports if p.name == name and p.protocol == protocol}
+
+
+def lacking(view: View, source: PodEnd, service: Service, backends: list[Shape]) -> Iterator[str]:
+    """Yield labels that rules ask of pods, which the backends carry and the Service's own selector does not name."""
+    named = service.selector or NO_LABELS
+    for isolation, _ in view.selecting(source.shape, Direction.EGRESS):
+        for entry in isolation.entries:
+            for match in entry.matches or ():
+                if (
+                    not isinstance(match, PodMatch)
+                    or _stands(view, structs.replace(match, pods=_ALL), service) is Truth.NO
+                ):
+                    continue
+                if all(match.pods.matches(shape.labels) is Truth.YES for shape in backends):
+                    yield from (r.key for r in match.pods.requirements if r.matches(named) is Truth.NO)
