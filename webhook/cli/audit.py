@@ -44,9 +44,11 @@ def audit(gathered: Gathered, today: date) -> report.Audit:
     places = {subject.workload.ref: subject.location for subject in gathered.subjects}
     namespaces = dict.fromkeys(one.workload.ref.namespace for one in every)
     policies = [policy for name in world.namespaces() for _, policy in sorted(world.policies(name).items())]
+    spaces = ("", *world.namespaces())
+    foreign = [policy for name in spaces for _, policy in sorted(world.foreign(name).items())]
     findings = (
         *(_placed(finding, places) for one in every for finding in one.findings),
-        *policy_findings(gathered, policies, today),
+        *policy_findings(gathered, policies, foreign, today),
         *review_namespaces(world, namespaces, today),
     )
     return report.Audit(

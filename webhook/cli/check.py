@@ -10,11 +10,12 @@ import msgspec
 from webhook.cli.gather import Gathered, gather
 from webhook.cli.terminal import colour, emit
 from webhook.model.finding import Finding, Severity
+from webhook.model.foreign import Foreign
 from webhook.model.policy import Policy
 from webhook.report import github, json_, text
 from webhook.report.run import Failure, Summary
 from webhook.review.audit import audit_workload
-from webhook.review.policies import review_policies
+from webhook.review.policies import review_foreign, review_policies
 
 _THRESHOLD: Final = {"error": Severity.ERROR, "warning": Severity.WARNING, "info": Severity.INFO}
 
@@ -50,13 +51,18 @@ def review(gathered: Gathered, today: date) -> list[Finding]:
         for subject in gathered.subjects
         for finding in audit_workload(gathered.world, subject.workload, today, reviewed).findings
     ]
-    return workloads + policy_findings(gathered, [policy for policy, _ in gathered.policies], today)
+    own, foreign = [policy for policy, _ in gathered.policies], [policy for policy, _ in gathered.foreign]
+    return workloads + policy_findings(gathered, own, foreign, today)
 
 
-def policy_findings(gathered: Gathered, policies: Iterable[Policy], today: date) -> list[Finding]:
+def policy_findings(
+    gathered: Gathered, policies: Iterable[Policy], foreign: Iterable[Foreign], today: date
+) -> list[Finding]:
     """Return the findings of policies, where they stand in what is judged."""
     places = {policy.ref: place for policy, place in gathered.policies}
-    return [
-        msgspec.structs.replace(finding, location=places.get(finding.policies[0].at(None)))
-        for finding in review_policies(gathered.world, policies, today)
-    ]
+    places |= {policy.ref: place for policy, place in gathered.foreign}
+    found = (
+        *review_policies(gathered.world, policies, today),
+        *review_foreign(gathered.world, foreign, today, gathered.read),
+    )
+    return [msgspec.structs.replace(one, location=places.get(one.policies[0].at(None))) for one in found]

@@ -11,9 +11,12 @@ from msgspec import Struct
 from webhook import config
 from webhook.cli.terminal import say
 from webhook.cli.usage import UsageError
+from webhook.families import POLICIES
 from webhook.manifests import STDIN, Broken, NoSuchPath, read
 from webhook.model.finding import Location
+from webhook.model.foreign import Foreign
 from webhook.model.policy import Policy
+from webhook.model.refs import PolicyRef
 from webhook.model.settings import Settings
 from webhook.report import text
 from webhook.report.run import Failure, Origin
@@ -27,7 +30,11 @@ CLUSTER: Final = "cluster"
 
 
 class Gathered(Struct, frozen=True):
-    """A world and what to judge in it: workloads and policies, with where they stand."""
+    """A world and what to judge in it: workloads and policies, with where they stand.
+
+    `foreign`: policies of other families than NetworkPolicy. `read`: whatever stands in files, of any family: what is
+    wrong with it is among the failures.
+    """
 
     world: World
     subjects: tuple[Subject, ...]
@@ -35,6 +42,8 @@ class Gathered(Struct, frozen=True):
     failures: tuple[Failure, ...]
     skipped: int
     origin: Origin
+    foreign: tuple[tuple[Foreign, Location], ...] = ()
+    read: frozenset[PolicyRef] = frozenset()
 
 
 def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
@@ -65,7 +74,19 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
         say(text.failure(failure))
     policies = {v.ref: (v, place) for v, place in judged.values if isinstance(v, Policy)}
     origin = _origin(known)
-    return Gathered(world, subjects(judged.values), tuple(policies.values()), failures, judged.skipped, origin)
+    foreign = {
+        v.ref: (v, place) for v, place in judged.values if isinstance(v, Foreign) and (v.group, v.ref.kind) in POLICIES
+    }
+    return Gathered(
+        world,
+        subjects(judged.values),
+        tuple(policies.values()),
+        failures,
+        judged.skipped,
+        origin,
+        tuple(foreign.values()),
+        frozenset(v.ref for v, _ in (*there.values, *judged.values) if isinstance(v, Foreign)),
+    )
 
 
 def _origin(known: Sequence[Known]) -> Origin:

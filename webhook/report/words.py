@@ -49,6 +49,8 @@ def remedy(finding: Finding) -> str:
         return f"no fix: {clean(finding.no_fix)}" if finding.no_fix else f"see `{PRODUCT} explain`"
     if finding.id in slips.IDS:
         return slips.remedy(finding, WHOLE)
+    if finding.id == "NP107" and finding.workload is None:
+        return _OF_POLICY["problem" in dict(finding.facts)]
     return _REMEDIES.get(finding.id, f"see `{PRODUCT} explain {finding.id}`")
 
 
@@ -210,8 +212,20 @@ def _malformed(finding: Finding, facts: Facts, cut: Cut) -> str:
 
 
 def _not_enforced(finding: Finding, facts: Facts, cut: Cut) -> str:
+    if finding.workload is None:
+        return _not_in_force(facts, cut)
     why = "; ".join(cut(value) for value in facts.values())
     return f"{_pair(finding, cut)}: policies deny this, but nothing enforces them here" + (f": {why}" if why else "")
+
+
+def _not_in_force(facts: Facts, cut: Cut) -> str:
+    """Say that a policy does nothing here, or not what it says."""
+    policy = cut(facts.get("policy", "the policy"))
+    if "problem" in facts:
+        more = f" (and {facts['more']} more)" if "more" in facts else ""
+        return f"{policy} is not in force as it is written: {cut(facts['problem'])}{more}"
+    enforcer, kind = cut(facts.get("enforcer", "")), cut(facts.get("kind", ""))
+    return f"{policy} has no enforcer here: {enforcer} takes no notice of {kind}"
 
 
 def _pair(finding: Finding, cut: Cut) -> str:
@@ -253,6 +267,10 @@ _SENTENCES: Final[dict[str, Builder]] = {
     **dict.fromkeys(slips.IDS, slips.sentence),
 }
 _FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105", "NP108", "NP109"})
+_OF_POLICY: Final = {  # whether it is the policy that is not right
+    True: "correct the policy",
+    False: "write it as a kind that is enforced here, or delete it",
+}
 _REMEDIES: Final = {
     "NP104": "no NetworkPolicy can open it: an administrator must change that policy",
     "NP106": "check this connection by hand",

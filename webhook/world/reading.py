@@ -86,11 +86,12 @@ class Reading:
 
     def namespaces(self) -> Iterable[str]:
         """Return the names of all namespaces that are here or have something in them."""
-        return sorted({*self._namespaces, *(name for index in self._filled() for name in index)})
+        return sorted({*self._namespaces, *(name for index in self._filled() for name in index if name)})
 
     def _filled(self) -> tuple[Mapping[str, object], ...]:
         """Return the indexes by namespace: a name is in one where something is in the namespace."""
-        return self._pods.by_namespace, self._services.by_namespace, self._policies.by_namespace, self._workloads
+        policies = self._policies.by_namespace, self._policies.foreign
+        return self._pods.by_namespace, self._services.by_namespace, *policies, self._workloads
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what isolates, or may isolate, pods of `shape`."""
