@@ -161,8 +161,8 @@ FIELDS = st.sampled_from(
     (
         "tier", "priority", "subject", "ingress", "egress", "from", "to", "action", "name", "ports", "protocols",
         "namespaces", "pods", "namespaceSelector", "podSelector", "matchLabels", "matchExpressions", "networks",
-        "nodes", "domainNames", "tcp", "udp", "destinationPort", "number", "range", "start", "end", "destinationNamedPort",
-        "portNumber", "portRange", "namedPort", "port", "protocol", "key", "operator", "values", "",
+        "nodes", "domainNames", "tcp", "udp", "destinationPort", "number", "range", "start", "end",
+        "destinationNamedPort", "portNumber", "portRange", "namedPort", "port", "protocol", "key", "operator", "values", "",
     )
 )  # fmt: skip
 ANYTHING = st.recursive(
