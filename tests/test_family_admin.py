@@ -158,13 +158,13 @@ WORDS = st.sampled_from(
     ("Admin", "Accept", "Deny", "Pass", "Allow", "10.0.0.0/8", "web", "", "namespaces", "0.0.0.0/0", "In", "Exists")
 )
 FIELDS = st.sampled_from(
-    (
-        "tier", "priority", "subject", "ingress", "egress", "from", "to", "action", "name", "ports", "protocols",
-        "namespaces", "pods", "namespaceSelector", "podSelector", "matchLabels", "matchExpressions", "networks",
-        "nodes", "domainNames", "tcp", "udp", "destinationPort", "number", "range", "start", "end",
-        "destinationNamedPort", "portNumber", "portRange", "namedPort", "port", "protocol", "key", "operator", "values", "",
-    )
-)  # fmt: skip
+    [
+        *("tier", "priority", "subject", "ingress", "egress", "from", "to", "action", "name", "ports", "protocols"),
+        *("namespaces", "pods", "namespaceSelector", "podSelector", "matchLabels", "matchExpressions", "networks"),
+        *("nodes", "domainNames", "tcp", "udp", "destinationPort", "number", "range", "start", "end", "protocol"),
+        *("destinationNamedPort", "portNumber", "portRange", "namedPort", "port", "key", "operator", "values", ""),
+    ]
+)
 ANYTHING = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-1, 70_000), WORDS),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(FIELDS, inner, max_size=4)),
