@@ -16,11 +16,9 @@ from webhook.world import View
 
 
 def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
-    """What a pod sends to its own node may be dropped after policy let it out (Calico: defaultEndpointToHostAction)."""
+    """What a pod sends to its own node may be dropped, whatever policy says (Calico: defaultEndpointToHostAction)."""
     after = view.dialect.to_own_node
-    if egress.verdict is not Verdict.ALLOWED:
-        return _past_policy(view, source, node, egress)
-    if after is Truth.YES or source.shape.host_network:
+    if after is Truth.YES or egress.verdict is Verdict.DENIED or source.shape.host_network:
         return egress
     if source.node and node:
         if source.node != node:
@@ -28,6 +26,8 @@ def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
         if after is Truth.NO:
             reason = f"{view.dialect.name} drops what pods send to their own node (defaultEndpointToHostAction: Drop)"
             return structs.replace(egress, verdict=Verdict.DENIED, final=True, admitted_by=None, reason=reason)
+    if egress.verdict is not Verdict.ALLOWED:
+        return egress
     reason = "whether a pod reaches its own node is a setting, and it is not known which node it is on"
     return structs.replace(egress, verdict=Verdict.UNKNOWN, admitted_by=None, reason=reason)
 

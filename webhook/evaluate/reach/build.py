@@ -1,38 +1,46 @@
 """View -> matrix: classes, what each side opens, both joined, put together by workload."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from webhook.evaluate.reach.actors import actors
 from webhook.evaluate.reach.bits import bits_of
 from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.kinds import kinds_of
+from webhook.evaluate.reach.hosts import Hosts
+from webhook.evaluate.reach.kinds import Traits, kinds_of
 from webhook.evaluate.reach.matrix import Beyond, Layer, Matrix
+from webhook.evaluate.reach.nodes import Nodes
 from webhook.evaluate.reach.opening import Openings
 from webhook.evaluate.reach.parts import Parts, less
 from webhook.evaluate.reach.peers import Peers
 from webhook.evaluate.reach.pods import Opened, reached, strangers
 from webhook.evaluate.reach.ranges import Addresses, outside, taken
 from webhook.evaluate.reach.workloads import Workloads
-from webhook.model.addresses import Family
+from webhook.model.addresses import FAMILIES, Family
 from webhook.model.policy import Direction
 from webhook.model.tier import Isolation
 from webhook.world import View
+from webhook.world.policies import EVERYWHERE
+
+Isolations = dict[Direction, list[Isolation]]
 
 
 def matrix(view: View, *, unknown: bool = False) -> Matrix:
     """Return all connections between workloads, and between workloads and addresses outside the cluster."""
     everybody = actors(view)
-    isolations = {d: [i for n in view.namespaces() for i in view.isolations(n, d)] for d in Direction}
+    isolations = {d: list(_isolations(view, d)) for d in Direction}
     classes = Classes(view, everybody, [i for some in isolations.values() for i in some])
-    by_family = _opened(classes, isolations)
+    by_family = _opened(classes, isolations, classes.families if classes.by_address else classes.families[:1])
+    beyond = _beyond_families(classes, isolations, by_family)
     apart = strangers(classes, by_family)
-    workloads = Workloads(classes, everybody, apart)
+    nodes = Nodes(classes, everybody, apart)
+    workloads, hosts = Workloads(classes, nodes), Hosts(classes, nodes)
     addresses = taken(everybody)
 
     def parts(*, sure: bool) -> list[list[Parts]]:
         pods = workloads.reached(reached(classes, by_family, apart, sure=sure), sure=sure)
-        some = next(iter(by_family.values()))  # what a block holds of the addresses outside is the same in all
-        return [pods, *(outside(classes, some[direction], sure=sure) for direction in Direction)]
+        out = outside(classes, Direction.EGRESS, beyond, sure=sure)
+        into = outside(classes, Direction.INGRESS, beyond, sure=sure)
+        return [pods, hosts.out(out, sure=sure), hosts.into(into, sure=sure)]
 
     surely = parts(sure=True)
     doubtful = _less(parts(sure=False), surely) if unknown else None
@@ -44,12 +52,28 @@ def matrix(view: View, *, unknown: bool = False) -> Matrix:
     )
 
 
-def _opened(classes: Classes, isolations: dict[Direction, list[Isolation]]) -> dict[Family, Opened]:
+def _isolations(view: View, direction: Direction) -> Iterator[Isolation]:
+    """Yield every piece of the view: the enforcer's own, those of cluster-wide policies, those of namespaces."""
+    yield from (piece for piece in view.dialect.pieces if piece.direction is direction)
+    for namespace in (EVERYWHERE, *view.namespaces()):
+        yield from view.isolations(namespace, direction)
+
+
+def _opened(classes: Classes, isolations: Isolations, families: Iterable[Family]) -> dict[Family, Opened]:
     peers = Peers(classes)
-    kinds = {d: kinds_of(classes, peers, d, isolations[d]) for d in Direction}
-    openings = {d: Openings(classes, peers, d) for d in Direction}
-    families = classes.families if classes.by_address else classes.families[:1]
+    traits = {d: Traits(d) for d in Direction}
+    kinds = {d: kinds_of(classes, peers, traits[d], isolations[d]) for d in Direction}
+    openings = {d: Openings(classes, peers, traits[d]) for d in Direction}
     return {f: {d: [(k, openings[d].of(k, f)) for k in kinds[d]] for d in Direction} for f in families}
+
+
+def _beyond_families(classes: Classes, isolations: Isolations, by_family: dict[Family, Opened]) -> dict[Family, Opened]:
+    """Return what is opened to addresses outside by their family, which only a subject's own addresses tell apart."""
+    some = next(iter(by_family.values()))
+    missing = [f for f in FAMILIES if f not in by_family]
+    if not classes.asked.own_address:
+        return by_family | dict.fromkeys(missing, some)
+    return by_family | _opened(classes, isolations, missing)
 
 
 def _less(possible: Iterable[Sequence[Parts]], sure: Iterable[Sequence[Parts]]) -> list[list[Parts]]:

@@ -12,15 +12,14 @@ from msgspec import Struct
 from webhook.evaluate.ends import PodEnd
 from webhook.evaluate.flow import families_of_nodes
 from webhook.evaluate.reach.actors import Actor
+from webhook.evaluate.reach.asked import Asked
 from webhook.evaluate.reach.bits import Bits, bits_of
 from webhook.evaluate.reach.pieces import Pieces
 from webhook.model.addresses import FAMILIES, Address, Family
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
-from webhook.model.ports import NamedPort
-from webhook.model.tier import Isolation, PodMatch
-from webhook.model.truth import Truth
+from webhook.model.tier import Isolation
 from webhook.world import View
 
 K = TypeVar("K")
@@ -31,33 +30,16 @@ class Class(Struct, frozen=True):
     """What policies see of some pods: `shape` has only the labels and port names that some policy asks for.
 
     Where no policy asks for addresses, `places` are not there and all count as assigned. `doubts`: the directions in
-    which something may decide that is not evaluated.
+    which something may decide that is not evaluated. `node` is there only where a policy asks for it. `end`: one of the
+    pods.
     """
 
     shape: Shape
     places: Places
     assigned: bool
-    doubts: tuple[Direction, ...] = ()
-
-
-class Asked(Struct, frozen=True):
-    """All that the policies of a view ask of pods: label keys, and names of ports."""
-
-    keys: frozenset[str]
-    names: frozenset[str]
-
-    @staticmethod
-    def by(isolations: Iterable[Isolation]) -> "Asked":
-        """Collect what `isolations` ask."""
-        keys: set[str] = set()
-        names: set[str] = set()
-        for isolation in isolations:
-            selectors = [isolation.subject] if isolation.subject else []
-            for entry in isolation.entries:
-                selectors += [match.pods for match in entry.matches or () if isinstance(match, PodMatch)]
-                names |= {port.name for port in entry.ports or () if isinstance(port, NamedPort)}
-            keys |= {requirement.key for selector in selectors for requirement in selector.requirements}
-        return Asked(frozenset(keys), frozenset(names))
+    doubts: tuple[Direction, ...]
+    node: str
+    end: PodEnd
 
 
 class Classes:
@@ -67,9 +49,9 @@ class Classes:
         """Put every end of `actors` into its class; `isolations` are all that the view has."""
         self.view = view
         self.all: list[Class] = []
-        self._pieces = Pieces(isolations, _nodes(view))
         self.by_address = any(isolation.by_address for isolation in isolations)
-        self._asked = Asked.by(isolations)
+        self.asked = Asked.by(view, isolations)
+        self._pieces = Pieces(isolations, _nodes(view), self.asked.served)
         self._numbers: dict[object, int] = {}
         self.of: list[tuple[int, ...]] = [self._of(actor) for actor in actors]
         self._to_come = {False: view.families(), True: families_of_nodes(view)}
@@ -95,17 +77,21 @@ class Classes:
     def number(self, end: PodEnd) -> int:
         """Return the number of the class of `end`; a new one where it is the first of its kind."""
         shape = end.shape
-        labels = tuple(pair for pair in shape.labels.pairs if pair[0] in self._asked.keys)
-        ports = tuple(p for p in shape.ports if p.name in self._asked.names)
+        labels = tuple(pair for pair in shape.labels.pairs if pair[0] in self.asked.keys)
+        ports = tuple(p for p in shape.ports if p.name in self.asked.names)
         places = self._place(end)
         assigned = bool(end.addresses) or not self.by_address
         doubts = tuple(d for d in Direction if not shape.host_network and self.view.doubt(shape, d) is not None)
-        key = (shape.namespace, labels, ports, shape.host_network, shape.template, places, assigned, doubts)
+        account = shape.account if self.asked.accounts else ""
+        node = end.node if self.asked.near or (self.asked.nodes and shape.host_network) else ""
+        served = tuple(a for a in end.addresses if a in self.asked.served) if self.asked.served else ()
+        seen = (shape.namespace, labels, ports, shape.host_network, shape.template, account)
+        key = (*seen, places, assigned, doubts, node, served)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.all)
-            seen = Shape(shape.namespace, Labels(labels), ports, shape.host_network, shape.template)
-            self.all.append(Class(seen, places, assigned, doubts))
+            kept = Shape(shape.namespace, Labels(labels), *seen[2:])
+            self.all.append(Class(kept, places, assigned, doubts, node, end))
         return found
 
     def _place(self, end: PodEnd) -> Places:
@@ -120,6 +106,7 @@ class Classes:
         self.by_namespace = _grouped((one.shape.namespace, number) for number, one in each)
         self.by_label = _grouped((pair, number) for number, one in each for pair in one.shape.labels.pairs)
         self.by_key = _grouped((pair[0], number) for number, one in each for pair in one.shape.labels.pairs)
+        self.by_account = _grouped(((one.shape.namespace, one.shape.account), number) for number, one in each)
         self.host_network = bits_of(number for number, one in each if one.shape.host_network)
         self.templates = bits_of(number for number, one in each if one.shape.template)
         self.unassigned = _grouped((one.shape.host_network, number) for number, one in each if not one.assigned)
@@ -136,11 +123,10 @@ class Classes:
             )
 
 
-def _nodes(view: View) -> tuple[Address, ...]:
-    """Return the nodes' addresses, where these are not met by blocks as others are (`evaluate.match`)."""
-    if view.dialect.blocks_hold_nodes is Truth.YES and not view.dialect.before_translation:
-        return ()
-    return tuple(address for node in view.nodes() for address in node.addresses)
+def _nodes(view: View) -> dict[Address, str]:
+    """Return the nodes by their addresses; of two with the same one the first by name, as `View.node_at` does."""
+    every = sorted(view.nodes(), key=lambda node: node.name, reverse=True)
+    return {address: node.name for node in every for address in node.addresses}
 
 
 def _grouped(pairs: Iterable[tuple[K, int]]) -> dict[K, Bits]:

@@ -1,23 +1,23 @@
 """What one direction of a kind of pod lets through, worked out for every peer and every port at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
+from itertools import groupby
 
 from msgspec import Struct
 
-from webhook.evaluate.match import ports_match
-from webhook.evaluate.portset import EVERYTHING, NOTHING, PortSet, interval, union
-from webhook.evaluate.reach.bits import Bits, bits_of, members
+from webhook.evaluate.portset import EVERYTHING
 from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.kinds import Kind, names_ports
-from webhook.evaluate.reach.parts import Parts, overlap, partition
+from webhook.evaluate.reach.kinds import Kind, Subject, Traits
+from webhook.evaluate.reach.parts import Grant, Parts, less, overlap, partition
 from webhook.evaluate.reach.peers import Peers
+from webhook.evaluate.reach.rows import Rows
+from webhook.evaluate.reach.stages import Read, Stage, walked
 from webhook.model.addresses import Family
-from webhook.model.objects import Shape
-from webhook.model.policy import Direction
-from webhook.model.ports import NamedPort, PortMatch, PortRange
-from webhook.model.tier import Entry, Isolation
+from webhook.model.tier import Isolation, position
 from webhook.model.truth import Truth
+
+Members = Sequence[tuple[Isolation, Truth]]
 
 
 class Opening(Struct, frozen=True):
@@ -30,110 +30,118 @@ class Opening(Struct, frozen=True):
 class Grants(Struct, frozen=True):
     """What the rules of one isolation grant: surely, and what more they may."""
 
-    sure: tuple[tuple[Bits, PortSet], ...]
-    doubtful: tuple[tuple[Bits, PortSet], ...]
+    sure: tuple[Grant, ...]
+    doubtful: tuple[Grant, ...]
 
 
 class Openings:
     """Openings of one direction; what several kinds share is worked out once."""
 
-    def __init__(self, classes: Classes, peers: Peers, direction: Direction) -> None:
+    def __init__(self, classes: Classes, peers: Peers, traits: Traits) -> None:
         """Work for `classes`."""
-        self._classes = classes
-        self._peers = peers
-        self._direction = direction
-        self._grants: dict[tuple[int, Family, Shape | None], Grants] = {}  # by the isolation's place in memory
+        self._everybody = classes.everybody
+        self._rows = Rows(classes, peers, traits.direction)
+        self._traits = traits
+        self._grants: dict[object, Grants] = {}
+        self._stages: dict[object, Stage] = {}
         self._open: Parts = {EVERYTHING: classes.everybody}
 
     def of(self, kind: Kind, family: Family) -> Opening:
         """Join isolations as `evaluate.side` does. Pods are met by their address of `family`."""
         if kind.in_doubt:
             return Opening({}, self._open)
-        if kind.subject.host_network or not (kind.sure or kind.doubtful):
+        if kind.subject.shape.host_network or not (kind.sure or kind.doubtful):
             return Opening(self._open, self._open)
-        sure = [self._of_isolation(isolation, kind, family) for isolation in kind.sure]
-        doubtful = [self._of_isolation(isolation, kind, family) for isolation in kind.doubtful]
+        members = (*((i, Truth.YES) for i in kind.sure), *((i, Truth.MAYBE) for i in kind.doubtful))
+        if kind.lists:
+            return self._of_lists(members, kind.subject, family)
+        return self._of_tiers(sorted(members, key=lambda pair: position(pair[0])), kind.subject, family)
+
+    def _of_lists(self, members: Members, subject: Subject, family: Family) -> Opening:
+        sure, doubtful = self._granted(members, subject, family)
         if not sure:
             each = (partition(grants.sure) for grants in doubtful)
             return Opening(reduce(overlap, each, self._open), self._open)
         surely = partition(grant for grants in sure for grant in grants.sure)
         if not doubtful and not any(grants.doubtful for grants in sure):
             return Opening(surely, surely)
-        every = (grant for grants in (*sure, *doubtful) for grant in (*grants.sure, *grants.doubtful))
-        return Opening(surely, partition(every))
+        return Opening(surely, _possibly(sure, doubtful))
 
-    def _of_isolation(self, isolation: Isolation, kind: Kind, family: Family) -> Grants:
-        named = self._direction is Direction.INGRESS and names_ports(isolation)
-        key = (id(isolation), family, kind.subject if named else None)
-        found = self._grants.get(key)
+    def _of_tiers(self, members: Members, subject: Subject, family: Family) -> Opening:
+        """Follow all packets through the tiers; what is allowed on some way and denied on none is sure."""
+        passing = self._open
+        allowed: list[Grant] = []
+        denied: list[Grant] = []
+        for _, tier in groupby(members, key=lambda pair: pair[0].tier):
+            stage = self._stage(tuple(tier), subject, family)
+            allowed += _grants(overlap(passing, stage.allowed))
+            denied += _grants(overlap(passing, stage.denied))
+            passing = overlap(passing, stage.past)
+            if not passing:
+                break
+        possible = partition((*allowed, *_grants(passing)))
+        return Opening(less(possible, partition(denied)), possible)
+
+    def _stage(self, members: Members, subject: Subject, family: Family) -> Stage:
+        asked = tuple((id(isolation), truth, self._asked(isolation, subject, family)) for isolation, truth in members)
+        found = self._stages.get((asked, family))
         if found is None:
-            target = kind.subject if self._direction is Direction.INGRESS else None
-            found = self._grants[key] = self._work_out(isolation, target, family)
+            lists = all(self._traits.of(isolation).lists for isolation, _ in members)
+            make = self._stage_of_lists if lists else self._stage_in_order
+            found = self._stages[asked, family] = make(members, subject, family)
         return found
 
-    def _work_out(self, isolation: Isolation, target: Shape | None, family: Family) -> Grants:
-        anything = ((self._classes.everybody, EVERYTHING),)
+    def _stage_of_lists(self, members: Members, subject: Subject, family: Family) -> Stage:
+        """Whoever is surely isolated is denied what is not surely granted; another may be denied it, and may pass."""
+        sure, doubtful = self._granted(members, subject, family)
+        opening = self._of_lists(members, subject, family)
+        return Stage(_possibly(sure, doubtful), less(self._open, opening.sure), {} if sure else self._open)
+
+    def _stage_in_order(self, members: Members, subject: Subject, family: Family) -> Stage:
+        def read(isolation: Isolation, truth: Truth) -> Read:
+            entries = isolation.entries if isolation.unclear is None else ()
+            return isolation, truth, [(e.action, self._rows.of(e, subject, family)) for e in entries]
+
+        return walked([read(*member) for member in members], self._everybody)
+
+    def _granted(self, members: Members, subject: Subject, family: Family) -> tuple[list[Grants], list[Grants]]:
+        """Return what pieces grant that surely select, and those that may."""
+        sure = [self._of_isolation(i, subject, family) for i, truth in members if truth is Truth.YES]
+        return sure, [self._of_isolation(i, subject, family) for i, truth in members if truth is not Truth.YES]
+
+    def _of_isolation(self, isolation: Isolation, subject: Subject, family: Family) -> Grants:
+        key = (id(isolation), family, self._asked(isolation, subject, family))
+        found = self._grants.get(key)
+        if found is None:
+            found = self._grants[key] = self._work_out(isolation, subject, family)
+        return found
+
+    def _asked(self, isolation: Isolation, subject: Subject, family: Family) -> object:
+        """Return what the rules of a piece ask of the subject: for equal answers they do the same."""
+        traits = self._traits.of(isolation)
+        if traits.plain:
+            return ()
+        owns = tuple(self._rows.own(entry, subject.number, family) for entry in traits.own)
+        return subject.shape.ports if traits.names else (), owns, subject.node if traits.near else ""
+
+    def _work_out(self, isolation: Isolation, subject: Subject, family: Family) -> Grants:
         if isolation.unclear is not None:
-            return Grants((), anything)
-        sure: list[tuple[Bits, PortSet]] = []
-        doubtful: list[tuple[Bits, PortSet]] = []
-        for entry in isolation.entries:
-            if entry.unclear is not None:
-                doubtful += anything
-                continue
-            for surely, possibly, ports, perhaps in self._entry(entry, target, family):
-                if surely and ports:
-                    sure.append((surely, ports))
-                if (unsure := possibly & ~surely) and ports:
-                    doubtful.append((unsure, ports))
-                if possibly and perhaps:
-                    doubtful.append((possibly, perhaps))
+            return Grants((), ((self._everybody, EVERYTHING),))
+        sure: list[Grant] = []
+        doubtful: list[Grant] = []
+        for row in (row for entry in isolation.entries for row in self._rows.of(entry, subject, family)):
+            if row.sure and row.ports:
+                sure.append((row.sure, row.ports))
+            if (unsure := row.possible & ~row.sure) and row.ports:
+                doubtful.append((unsure, row.ports))
+            if row.perhaps:
+                doubtful.append((row.possible, row.perhaps))
         return Grants(tuple(sure), tuple(doubtful))
 
-    def _entry(
-        self, entry: Entry, target: Shape | None, family: Family
-    ) -> Iterator[tuple[Bits, Bits, PortSet, PortSet]]:
-        """Yield (peers, possible peers, ports, possible ports); names resolve on the pod that the packet goes to."""
-        sure, possible = self._who(entry, family)
-        if self._direction is Direction.INGRESS or not any(isinstance(p, NamedPort) for p in entry.ports or ()):
-            yield sure, possible, *entry_ports(entry.ports, target)
-            return
-        classes = self._classes
-        by_names: dict[object, list[int]] = {}
-        for number in members(possible & classes.pods):
-            by_names.setdefault(classes.all[number].shape.ports, []).append(number)
-        for some in by_names.values():
-            bits = bits_of(some)
-            yield sure & bits, possible & bits, *entry_ports(entry.ports, classes.all[some[0]].shape)
-        yield sure & classes.outside, possible & classes.outside, *entry_ports(entry.ports, None)
 
-    def _who(self, entry: Entry, family: Family) -> tuple[Bits, Bits]:
-        if entry.matches is None:
-            return self._classes.everybody, self._classes.everybody
-        sure = possible = 0
-        for match in entry.matches:
-            yes, maybe = self._peers.matched(match, family)
-            sure |= yes
-            possible |= maybe
-        return sure, possible
+def _grants(parts: Parts) -> Iterator[Grant]:
+    return ((who, ports) for ports, who in parts.items())
 
 
-def entry_ports(ports: Iterable[PortMatch] | None, target: Shape | None) -> tuple[PortSet, PortSet]:
-    """Return the ports that a rule's `ports` mean on `target`: surely, and those that depend on the CNI."""
-    if ports is None:
-        return EVERYTHING, NOTHING
-    sure = maybe = NOTHING
-    for port in ports:
-        if isinstance(port, PortRange):
-            sure = union(sure, interval(port.protocol, port.first, port.last))
-            continue
-        for number in {p.number for p in target.ports if p.name == port.name} if target else ():
-            one = interval(port.protocol, number, number)
-            match ports_match((port,), port.protocol, number, target):
-                case Truth.YES:
-                    sure = union(sure, one)
-                case Truth.MAYBE:
-                    maybe = union(maybe, one)
-                case Truth.NO:
-                    pass
-    return sure, maybe
+def _possibly(*several: Iterable[Grants]) -> Parts:
+    return partition(grant for some in several for grants in some for grant in (*grants.sure, *grants.doubtful))

@@ -1,15 +1,20 @@
 """Whom a peer of a rule means, for all classes at once; and whom a selector selects."""
 
+from collections.abc import Iterable
+
 from webhook.evaluate.ends import PodEnd
 from webhook.evaluate.labels import ANY_KEY
 from webhook.evaluate.match import block_matches
 from webhook.evaluate.reach.bits import Bits
 from webhook.evaluate.reach.classes import Classes
+from webhook.evaluate.reach.conditions import Conditions
+from webhook.evaluate.reach.places import Places, Port
 from webhook.model.addresses import Family
+from webhook.model.expression import Expression
 from webhook.model.labels import NO_KEYS, LabelKeys, Operator, Requirement, Selector
 from webhook.model.objects import Shape
-from webhook.model.policy import BlockPeer
-from webhook.model.tier import Match, PodMatch
+from webhook.model.policy import BlockPeer, UnclearPeer
+from webhook.model.tier import EndpointPeer, Every, Match, Neither, PodMatch
 from webhook.model.truth import Truth
 
 Pair = tuple[Bits, Bits]  # surely, possibly
@@ -21,25 +26,58 @@ class Peers:
     def __init__(self, classes: Classes) -> None:
         """Ask about `classes`."""
         self._classes = classes
-        self._matched: dict[tuple[Match, Family], Pair] = {}
+        self._conditions = Conditions(classes)
+        self._places = Places(classes)
+        self._matched: dict[tuple[Match, Family, str, Port | None], Pair] = {}
         self._namespaces: dict[Selector, Pair] = {}
 
-    def matched(self, match: Match, family: Family) -> Pair:
-        """Return whom a peer means, pods by their address of one family."""
-        key = (match, family)
+    def any_of(self, matches: Iterable[Match], family: Family, node: str = "", port: Port | None = None) -> Pair:
+        """Return whom any of `matches` means: pods by their address of one family, as seen from a pod on `node`.
+
+        `port`: what is dialled, where a match asks for it; None: it matters to none.
+        """
+        sure = possible = 0
+        for match in matches:
+            yes, maybe = self._one(match, family, node, port)
+            sure |= yes
+            possible |= maybe
+        return sure, possible
+
+    def holding(self, scope: Expression) -> Pair:
+        """Return the pods for which a condition holds."""
+        return self._conditions.holding(scope)
+
+    def _one(self, match: Match, family: Family, node: str, port: Port | None) -> Pair:
+        key = (match, family, node, port)
         found = self._matched.get(key)
         if found is None:
-            found = self._matched[key] = self._match(match, family)
+            found = self._matched[key] = self._match(match, family, node, port)
         return found
 
-    def _match(self, match: Match, family: Family) -> Pair:
+    def _match(self, match: Match, family: Family, node: str, port: Port | None) -> Pair:
+        everybody = self._classes.everybody
         match match:
             case PodMatch():
                 return self._pods(match)
             case BlockPeer():
                 return self._block(match, family)
+            case UnclearPeer():
+                return 0, everybody
+            case EndpointPeer(test):
+                sure, possible = self._conditions.holding(test)
+                return sure & ~self._classes.host_network, possible & ~self._classes.host_network
+            case Every(peers):
+                sure = possible = everybody
+                for peer in peers:
+                    yes, maybe = self._one(peer, family, node, port)
+                    sure &= yes
+                    possible &= maybe
+                return sure, possible
+            case Neither(peers):
+                yes, maybe = self.any_of(peers, family, node, port)
+                return everybody & ~maybe, everybody & ~yes
             case _:
-                return 0, self._classes.everybody
+                return self._places.matched(match, family, node, port)
 
     def select(self, selector: Selector, within: Bits) -> Pair:
         """Return whom a selector selects among `within`."""
@@ -108,12 +146,13 @@ class Peers:
                 truth = block_matches(classes.view, peer, PodEnd(Shape("", host_network=hosted)), family)
                 sure |= bits if truth is Truth.YES else 0
                 possible |= bits if truth is not Truth.NO else 0
-        for bits, held_at_all in ((classes.pods, peer.pods), (classes.pieces.apart << below, peer.nodes)):
+        hosts, nodes = classes.host_network, classes.pieces.of_nodes << below
+        for bits, held_at_all in ((classes.pods & ~hosts, peer.pods), (hosts | nodes, peer.nodes)):
             if held_at_all is not Truth.YES:
                 sure &= ~bits
             if held_at_all is Truth.NO:
                 possible &= ~bits
         if classes.view.dialect.before_translation:
-            inside = classes.pods | classes.pieces.apart << below
+            inside = classes.pods | nodes
             return sure & ~inside, possible | inside
         return sure, possible

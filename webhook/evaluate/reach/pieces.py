@@ -4,6 +4,7 @@ import ipaddress
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 
+from webhook.evaluate.coverage import edges_of
 from webhook.evaluate.reach.bits import Bits, bits_of
 from webhook.model.addresses import BITS, FAMILIES, IPV4, Address, Block, Family
 from webhook.model.policy import BlockPeer
@@ -15,27 +16,41 @@ Ranges = tuple[Block, ...]
 class Pieces:
     """The pieces of both families, IPv4 first, numbered in the order of their addresses."""
 
-    def __init__(self, isolations: Iterable[Isolation], apart: Iterable[Address]) -> None:
-        """Cut at the edges of every block of `isolations`; each address of `apart` is a piece of its own."""
+    def __init__(
+        self, isolations: Iterable[Isolation], nodes: Mapping[Address, str], served: Iterable[Address]
+    ) -> None:
+        """Cut at the edges of every block of `isolations`; each address of `nodes` and `served` is a piece of its own.
+
+        `nodes`: the name of the node by its address.
+        """
         edges: dict[Family, set[int]] = {family: {0, 1 << BITS[family]} for family in FAMILIES}
         for isolation in isolations:
             for entry in isolation.entries if isolation.by_address else ():
-                for match in entry.matches or ():
-                    if isinstance(match, BlockPeer):
-                        for block in (match.block, *match.excepts):
-                            edges[block.family] |= {block.first, block.last + 1}
-        lone = tuple(apart)
-        for address in lone:
+                for match in (*(entry.matches or ()), *(entry.own or ())):
+                    for block in edges_of(match):
+                        edges[block.family] |= {block.first, block.last + 1}
+        for address in (*nodes, *served):
             edges[address.family] |= {address.value, address.value + 1}
         self._edges = {family: sorted(some) for family, some in edges.items()}
         self._base: dict[Family, int] = {4: 0, 6: len(self._edges[4]) - 1}
         self.count = sum(len(some) - 1 for some in self._edges.values())
         self._blocks: dict[Bits, Ranges] = {}
-        self.apart: Bits = bits_of(map(self.place, lone))
+        self.nodes: dict[int, tuple[Address, str]] = {self.place(a): (a, name) for a, name in nodes.items()}
+        self.of_nodes: Bits = bits_of(self.nodes)
+
+    def of(self, family: Family) -> Bits:
+        """Return the pieces of one family."""
+        low = (1 << self._base[6]) - 1
+        return low if family == IPV4 else (1 << self.count) - 1 & ~low
 
     def place(self, address: Address) -> int:
         """Return the number of the piece that an address lies in."""
         return self._base[address.family] + bisect_right(self._edges[address.family], address.value) - 1
+
+    def first(self, piece: int) -> Address:
+        """Return the lowest address of a piece."""
+        family: Family = 4 if piece < self._base[6] else 6
+        return Address(family, self._edges[family][piece - self._base[family]])
 
     def held(self, peer: BlockPeer) -> Bits:
         """Return the pieces that a peer holds; none of them does it hold in part."""

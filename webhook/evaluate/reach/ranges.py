@@ -1,33 +1,34 @@
 """What workloads may send to addresses outside the cluster, and get from them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from webhook.evaluate.reach.actors import Actor
 from webhook.evaluate.reach.bits import members
 from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.kinds import Kind
-from webhook.evaluate.reach.opening import Opening
-from webhook.evaluate.reach.parts import Parts, overlap, within
+from webhook.evaluate.reach.parts import Parts, added, within
+from webhook.evaluate.reach.pods import Opened
 from webhook.model.addresses import FAMILIES, Family
+from webhook.model.policy import Direction
 
 Addresses = Mapping[Family, list[int]]
 NOBODY: Final[Parts] = {}
 
 
-def outside(classes: Classes, opened: Iterable[tuple[Kind, Opening]], *, sure: bool) -> list[Parts]:
-    """Return by workload which pieces of the addresses outside are open, to every pod of it."""
+def outside(classes: Classes, direction: Direction, by_family: Mapping[Family, Opened], *, sure: bool) -> list[Parts]:
+    """Return by class which pieces of the addresses outside are open."""
     by_class: list[Parts] = [NOBODY] * len(classes.all)
-    for kind, opening in opened:
-        parts = within(opening.sure if sure else opening.possible, classes.outside)
+    below = len(classes.all)
+    for (kind, four), (_, six) in zip(*(by_family[family][direction] for family in FAMILIES), strict=True):
+        each = [opening.sure if sure else opening.possible for opening in (four, six)]
+        if each[0] is each[1]:
+            parts = within(each[0], classes.outside)
+        else:
+            of_families = (classes.pieces.of(family) << below for family in FAMILIES)
+            parts = added(*(within(some, pieces) for some, pieces in zip(each, of_families, strict=True)))
         for one in members(kind.classes):
             by_class[one] = parts
-    shared: dict[tuple[int, ...], Parts] = {}
-    for of in classes.of:
-        if of not in shared:
-            shared[of] = reduce(overlap, (by_class[one] for one in of))
-    return [shared[of] for of in classes.of]
+    return by_class
 
 
 def taken(actors: Sequence[Actor]) -> Addresses:

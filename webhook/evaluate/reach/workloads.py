@@ -1,10 +1,9 @@
 """From classes to workloads: what every pod of one may send to every pod of the other."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 from webhook.evaluate.portset import EVERYTHING, PortSet, intersection
-from webhook.evaluate.reach.actors import Actor
 from webhook.evaluate.reach.bits import Bits, bits_of, members
 from webhook.evaluate.reach.classes import Classes
 from webhook.evaluate.reach.nodes import Nodes
@@ -14,11 +13,10 @@ from webhook.evaluate.reach.parts import Parts, granted, overlap
 class Workloads:
     """Workloads by number. `pure` ones have pods of one class only, which is what most have."""
 
-    def __init__(self, classes: Classes, actors: Sequence[Actor], strangers: Mapping[int, Bits]) -> None:
-        """Number `actors` in their order."""
+    def __init__(self, classes: Classes, nodes: Nodes) -> None:
+        """Number workloads as `classes` does."""
         self._classes = classes
-        self._actors = actors
-        self._nodes = Nodes(classes, actors, strangers)
+        self._nodes = nodes
         self._of_class = [0] * len(classes.all)
         self._mixed: list[int] = []
         for number, of in enumerate(classes.of):
@@ -26,6 +24,7 @@ class Workloads:
                 self._of_class[of[0]] |= 1 << number
             else:
                 self._mixed.append(number)
+        self._apart = sorted({*self._mixed, *members(nodes.closing)})
         self._same = all(bits == 1 << number for number, bits in enumerate(self._of_class))
         self._found: dict[Bits, Bits] = {}
 
@@ -41,7 +40,7 @@ class Workloads:
                 every = reduce(overlap, (by_class[one] for one in of))
                 shared[of] = self._pure(every)
             parts = shared[of]
-            if self._mixed or self._nodes.hosts >> number & 1:
+            if self._apart or self._nodes.hosts >> number & 1:
                 parts = self._exactly(number, parts, by_class, sure=sure)
             found.append(parts)
         return found
@@ -63,7 +62,7 @@ class Workloads:
 
     def _exactly(self, source: int, parts: Parts, by_class: Sequence[Parts], *, sure: bool) -> Parts:
         """Add whom only a look at every pair of classes can tell about."""
-        asked = range(len(self._actors)) if self._nodes.hosts >> source & 1 else self._mixed
+        asked = range(len(self._classes.of)) if self._nodes.hosts >> source & 1 else self._apart
         known = bits_of(asked)
         found = {ports: rest for ports, who in parts.items() if (rest := who & ~known)}
         for target in asked:
@@ -81,6 +80,5 @@ class Workloads:
     def _ports(
         self, source: int, target: int, one: int, other: int, by_class: Sequence[Parts], *, sure: bool
     ) -> PortSet:
-        if self._nodes.open_anyway(source, target, one, other, sure=sure):
-            return EVERYTHING
-        return granted(by_class[one], other)
+        found = self._nodes.ruled(source, target, one, other, sure=sure)
+        return granted(by_class[one], other) if found is None else found

@@ -1,0 +1,168 @@
+"""The judge's answers and the matrix's, asked in the same words: one pair of pods, one family, one port at a time."""
+
+from collections.abc import Iterator
+from itertools import pairwise, product
+from typing import Final
+
+from webhook.evaluate import PodEnd, ends_of_pod, judge_from_outside, judge_outside, judge_pair, template_end
+from webhook.evaluate.coverage import edges_of
+from webhook.evaluate.flow import common_families
+from webhook.evaluate.portset import PortSet, holds
+from webhook.evaluate.reach import End, Layer, Matrix, matrix
+from webhook.model.addresses import BITS, FAMILIES, Address, Block, Family
+from webhook.model.policy import Direction
+from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, PortRange, Protocol
+from webhook.model.refs import WorkloadRef
+from webhook.model.tier import Isolation
+from webhook.model.truth import Truth
+from webhook.model.verdict import Verdict
+from webhook.world import Group, View
+
+TRUTH: Final = {Verdict.ALLOWED: Truth.YES, Verdict.DENIED: Truth.NO, Verdict.UNKNOWN: Truth.MAYBE}
+Port = tuple[Protocol, int]
+
+
+def ends(view: View, group: Group) -> tuple[PodEnd, ...]:
+    return (template_end(view, group.template),) if group.template else tuple(map(ends_of_pod, group.pods))
+
+
+def pairs(view: View, source: Group, target: Group) -> Iterator[tuple[PodEnd, PodEnd]]:
+    """Every pod of one with every pod of the other, but none with itself unless it stands for others too."""
+    here, there = ends(view, source), ends(view, target)
+    written = view.workload(source.ref)
+    grows = source.ref.kind != "Pod" and (written is None or written.replicas != 1)
+    for (i, one), (j, other) in product(enumerate(here), enumerate(there)):
+        if source.ref != target.ref or i != j or (len(here) == 1 and grows):
+            yield one, other
+
+
+def judged(view: View, source: PodEnd, target: PodEnd, port: Port) -> Truth:
+    """What one pod may send to another, on every family that both have."""
+    whole = TRUTH.get(judge_pair(view, source, target, *port)[0], Truth.NO)
+    if whole is not Truth.MAYBE:
+        return whole
+    answers = [judge_pair(view, source, target, *port, (f,))[0] for f in common_families(view, source, target, ())]
+    return min((TRUTH[answer] for answer in answers), default=Truth.MAYBE)
+
+
+def between(view: View, source: Group, target: Group, port: Port) -> Truth:
+    return min((judged(view, one, other, port) for one, other in pairs(view, source, target)), default=Truth.NO)
+
+
+def beyond(view: View, direction: Direction, group: Group, address: Address, port: Port) -> Truth:
+    """What every pod of a workload may send to an address outside, or get from it."""
+    block = address.block
+    if direction is Direction.EGRESS:
+        return min(TRUTH[judge_outside(view, end, block, *port)[0]] for end in ends(view, group))
+    each = (judge_from_outside(view, block, end, *port) for end in ends(view, group))
+    return min(TRUTH[side.verdict] for side in each)
+
+
+def everybody(view: View) -> list[Group]:
+    return [group for namespace in view.namespaces() for group in view.groups(namespace)]
+
+
+def pieces(view: View) -> Iterator[Isolation]:
+    """Yield every piece of every policy, and the enforcer's own."""
+    yield from view.dialect.pieces
+    for namespace, direction in product(("", *view.namespaces()), Direction):
+        yield from view.isolations(namespace, direction)
+
+
+def boundaries(view: View) -> list[Port]:
+    """Return the ports around every one that a rule, a container or an endpoint names, of all protocols."""
+    named = {FIRST_PORT, LAST_PORT, *_of_rules(view)}
+    for namespace in view.namespaces():
+        for group in view.groups(namespace):
+            named |= {p.number for end in ends(view, group) for p in end.shape.ports}
+        for service in view.services(namespace):
+            named |= {number for _, number, _ in view.endpoints(service) if number is not None}
+    around = {n for number in named for n in (number - 1, number, number + 1) if FIRST_PORT <= n <= LAST_PORT}
+    return list(product(PROTOCOLS, sorted(around)))
+
+
+def _of_rules(view: View) -> Iterator[int]:
+    for piece in pieces(view):
+        for port in (p for entry in piece.entries for p in (*(entry.ports or ()), *entry.not_ports)):
+            if isinstance(port, PortRange):
+                yield from (port.first, port.last)
+
+
+def edges(view: View, family: Family) -> list[Address]:
+    """Return the addresses on both sides of every edge of every block that a rule names, and around nodes and
+    endpoints.
+    """
+    found = {0, (1 << BITS[family]) - 1}
+    services = (service for namespace in view.namespaces() for service in view.services(namespace))
+    single = {a for node in view.nodes() for a in node.addresses}
+    single |= {a for service in services for a in view.serving(service)}
+    found |= {n for a in single if a.family == family for n in (a.value - 1, a.value, a.value + 1)}
+    for entry in (entry for piece in pieces(view) for entry in piece.entries):
+        for block in (b for match in (*(entry.matches or ()), *(entry.own or ())) for b in edges_of(match)):
+            if block.family == family:
+                found |= {n for e in (block.first, block.last) for n in (e - 1, e, e + 1)}
+    return [Address(family, n) for n in sorted(found) if 0 <= n < 1 << BITS[family]]
+
+
+# -- the matrix, asked the same ----------------------------------------------------------------------------------------
+
+
+class Table:
+    """A matrix as a look-up; no row may stand twice."""
+
+    def __init__(self, whole: Matrix) -> None:
+        self._pods: dict[tuple[End, End], tuple[PortSet, Truth]] = {}
+        self._ranges: dict[tuple[Direction, End], list[tuple[Block, PortSet, Truth]]] = {}
+        self._unknown: dict[tuple[End, End], PortSet] = {}
+        for layer, truth in ((whole.sure, Truth.YES), (whole.unknown, Truth.MAYBE)):
+            assert layer is not None
+            self._take(whole, layer, truth)
+
+    def _take(self, whole: Matrix, layer: Layer, truth: Truth) -> None:
+        seen: dict[tuple[End, End], PortSet] = {}
+        for source, target, ports in ((c.source, c.target, c.ports) for c in whole.connections(layer)):
+            assert ports, "a pair with nothing open"
+            assert all(a[1] + 1 < b[0] or a[1] // 65536 < b[0] // 65536 for a, b in pairwise(ports))
+            assert (source, target) not in seen, "a row that stands twice"
+            seen[source, target] = ports
+            if isinstance(source, tuple):
+                assert not isinstance(target, tuple)
+                self._put(Direction.INGRESS, target, source, ports, truth)
+            elif isinstance(target, tuple):
+                self._put(Direction.EGRESS, source, target, ports, truth)
+        if truth is Truth.YES:
+            self._sure = seen
+        else:
+            self._unknown = seen
+
+    def _put(self, direction: Direction, end: End, blocks: tuple[Block, ...], ports: PortSet, truth: Truth) -> None:
+        self._ranges.setdefault((direction, end), []).extend((block, ports, truth) for block in blocks)
+
+    def between(self, source: WorkloadRef, target: WorkloadRef, port: Port) -> Truth:
+        if holds(self._sure.get((source, target), ()), *port):
+            return Truth.YES
+        return Truth.MAYBE if holds(self._unknown.get((source, target), ()), *port) else Truth.NO
+
+    def beyond(self, direction: Direction, end: WorkloadRef, address: Address, port: Port) -> Truth:
+        rows = self._ranges.get((direction, end), ())
+        found = [truth for block, ports, truth in rows if block.holds(address) and holds(ports, *port)]
+        assert len(found) < 2, "an address that stands in two rows"
+        return found[0] if found else Truth.NO
+
+
+def disagreements(view: View) -> Iterator[object]:
+    """Yield every flow on which matrix and judge differ."""
+    table = Table(matrix(view, unknown=True))
+    ports = boundaries(view)
+    for source, target in product(everybody(view), repeat=2):
+        for port in ports:
+            expected, found = between(view, source, target, port), table.between(source.ref, target.ref, port)
+            if expected is not found:
+                yield str(source.ref), str(target.ref), port, expected, found
+    for family, group in product(FAMILIES, everybody(view)):
+        for direction, address, port in product(Direction, edges(view, family), ports):
+            pod = view.pod_at(address)
+            expected = beyond(view, direction, group, address, port)
+            found = table.beyond(direction, group.ref, address, port)
+            if expected is not found and not (pod is not None and found is Truth.NO):
+                yield direction, str(group.ref), str(address), port, expected, found
