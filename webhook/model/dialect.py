@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.addresses import FAMILIES, Family
+from webhook.model.addresses import FAMILIES, Block, Family
 from webhook.model.labels import Labels
 from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier
 from webhook.model.truth import Truth
@@ -63,7 +63,9 @@ class Dialect(Struct, frozen=True):
     `uncertain`: why NetworkPolicy may do anything to the pods that it selects.
     Of cluster-wide policies: `unknown_peers` are peers that fail closed, as one without a field does; with one of
     `refused_peers` the whole policy is refused; with `loose_namespaces`, namespaces that are told by what they lack
-    may be whatever has no namespace, too; `no_peers_are_all`: an empty list of peers, which the API refuses, is all.
+    may be whatever has no namespace, too; `no_peers_are_all`: an empty list of peers, which the API refuses, is all;
+    `members`: addresses that count as pods of a namespace where a peer names namespaces alone, with the namespace's
+    labels (None: not known).
     """
 
     name: str = "generic"
@@ -96,6 +98,7 @@ class Dialect(Struct, frozen=True):
     refused_peers: frozenset[str] = frozenset()
     loose_namespaces: bool = False
     no_peers_are_all: bool = False
+    members: tuple[tuple[Labels | None, Block], ...] = ()
     refuses: bool = False
     hairpin_in: bool = False
     port_names: str = ""

@@ -1,5 +1,6 @@
 """The peers of a rule, of which each has exactly one field set."""
 
+from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final
 
@@ -15,6 +16,7 @@ from webhook.model.dialect import Dialect
 from webhook.model.labels import Operator, Selector
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Action, Every, Match, NodePeer, PodMatch
+from webhook.model.truth import Truth
 from webhook.wire.selectors import selector
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, shown, strings
 
@@ -86,7 +88,16 @@ def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> 
     if seen is None:
         return []
     match = PodMatch(None, namespaces, seen)
-    return [match] if word == "namespaces" else list(pods_as_seen(match, dialect))
+    return [match, *_members(namespaces, dialect)] if word == "namespaces" else list(pods_as_seen(match, dialect))
+
+
+def _members(namespaces: Selector, dialect: Dialect) -> Iterator[Match]:
+    """Yield the addresses that belong to the namespaces."""
+    for labels, block in dialect.members:
+        if labels is None:
+            yield Every((BlockPeer(block), UnclearPeer(f"the labels of the namespace that has {block} are not known")))
+        elif namespaces.matches(labels) is Truth.YES:
+            yield BlockPeer(block)
 
 
 def _block(text: str, path: str, dialect: Dialect) -> Match:

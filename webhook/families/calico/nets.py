@@ -3,7 +3,7 @@
 Source: `projectcalico/calico` felix/labelindex and felix/calc/rule_scanner.go.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -13,6 +13,7 @@ from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import Block, has_host_bits, merged, parse_address, parse_block
 from webhook.model.expression import Expression, Lookup, Space, Value, holds
 from webhook.model.foreign import Foreign
+from webhook.model.labels import Labels
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Every, Match
 from webhook.model.truth import Truth
@@ -62,6 +63,15 @@ def sets(expression: Expression, surroundings: Surroundings, problems: list[str]
             why = UnclearPeer(f"the labels of namespace `{one.namespace}`, which has {one.ref.kind} {one.ref.name}")
             perhaps += (Every((BlockPeer(block), why)) for block in found)
     return (*peers(merged(sure)), *perhaps)
+
+
+def of_namespaces(surroundings: Surroundings) -> Iterator[tuple[Labels | None, Block]]:
+    """Yield the addresses of namespaced sets, with the labels of their namespaces (None: not known)."""
+    for one in surroundings.all(*SETS):
+        if one.namespace is not None:
+            known = surroundings.namespaces.get(one.namespace)
+            labels = None if known is None or known.synthetic else known.labels
+            yield from ((labels, block) for block in _members(one, []))
 
 
 def peers(found: Iterable[Block]) -> tuple[BlockPeer, ...]:
