@@ -18,7 +18,7 @@ FILE: Final[dict[str, Any]] = yaml.safe_load(
 )
 OWN: Final = {"calico": "projectcalico.org/v3", "crd": "crd.projectcalico.org/v1"}
 KEYS: Final = {"id", "about", "under", "version", "complete", "objects", "policies", "ask", *OWN}
-SECTION_8: Final = {"T02", "T03", *(f"T{n}" for n in range(26, 36))}
+SECTION_8: Final = {"T02", "T03", "T17", *(f"T{n}" for n in range(26, 36))}
 
 
 def cases() -> Iterator[tuple[Raw, str]]:
