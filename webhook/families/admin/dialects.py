@@ -12,17 +12,12 @@ from webhook.model.dialect import Dialect, Kind
 
 FIRST_API: Final[frozenset[Kind]] = frozenset({ANP, BANP})
 BOTH_APIS: Final[frozenset[Kind]] = FIRST_API | {CNP}
-_SAID: Final = {
-    dialect.name: dialect
-    for dialect in (
-        Dialect("generic", evaluated=BOTH_APIS),
-        Dialect("unrecognised", evaluated=BOTH_APIS),
-    )
-}
 
 
-def _saying(dialect: Dialect) -> Callable[[Surroundings], Dialect]:
-    return lambda _: dialect
+def _as_the_api_says(around: Surroundings) -> Dialect:
+    return Dialect(around.enforcer.name, evaluated=BOTH_APIS)
 
 
-DIALECTS: Final[Mapping[str, Callable[[Surroundings], Dialect]]] = {name: _saying(d) for name, d in _SAID.items()}
+DIALECTS: Final[Mapping[str, Callable[[Surroundings], Dialect]]] = dict.fromkeys(
+    ("generic", "unrecognised"), _as_the_api_says
+)
