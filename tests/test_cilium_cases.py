@@ -15,7 +15,7 @@ from webhook.model.settings import Enforcer, Settings
 FILE: Final[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parent / "cilium" / "cases.yaml").read_text(encoding="utf-8")
 )
-KEYS: Final = {"id", "about", "under", "complete", "settings", "objects", "policies", "cilium", "ask"}
+KEYS: Final = {"id", "about", "under", "complete", "settings", "objects", "policies", "cilium", "version", "ask"}
 KEYS_OF_ASK: Final = (KEYS_OF_A_QUESTION | {"elsewhere"}) - {"findings", "lacks"}
 SECTION_8: Final = {*(f"T{n:02}" for n in (1, 6, 7, 8, 9, 12, 14, 17)), *(f"T{n}" for n in range(36, 41))}
 
@@ -37,6 +37,14 @@ def own(case: Raw) -> Iterator[Raw]:
             "kind": kind,
             "metadata": metadata,
             **{k: v for k, v in short.items() if k != "name"},
+        }
+    if "version" in case:
+        yield {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"namespace": "kube-system", "name": "cilium"},
+            "spec": {"template": {"spec": {"containers": [{"image": f"quay.io/cilium/cilium:{case['version']}"}]}}},
+            "status": {"desiredNumberScheduled": 2, "numberReady": 2},
         }
     if "settings" in case:
         metadata = {"namespace": "kube-system", "name": "cilium-config"}

@@ -12,10 +12,12 @@ from webhook.families.closing import following
 from webhook.families.peers import in_namespace, matches_of
 from webhook.families.port_reading import as_taken
 from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect
-from webhook.model.policy import BlockPeer, Direction, Policy, Rule, Section
-from webhook.model.tier import Entry, Isolation
+from webhook.model.policy import Direction, Policy, Rule, Section
+from webhook.model.ports import NamedPort
+from webhook.model.tier import Entry, Isolation, with_entries
 from webhook.model.truth import Truth
 
+EGRESS_NAMES: Final = "names a port, which this version of the enforcer looks up among all pods of the cluster"
 _IDLE: Final = "whether rules count that policyTypes leaves out depends on the CNI"
 
 
@@ -54,7 +56,7 @@ def compile_section(
     subject = policy.subject if policy.subject is None else in_namespace(policy.subject, policy.namespace, dialect)
     if subject is None and policy.subject is not None:
         return ()
-    entries = tuple(_entry(policy, rule, dialect) for rule in section.rules)
+    entries = tuple(_entry(policy, rule, direction, dialect) for rule in section.rules)
     whole = structs.replace(_placed(policy, direction, entries, dialect), subject=subject)
     if dialect.closing is None:
         return (whole,)
@@ -64,20 +66,21 @@ def compile_section(
 def _placed(
     policy: Policy, direction: Direction, entries: tuple[Entry, ...], dialect: Dialect, unclear: str | None = None
 ) -> Isolation:
-    return Isolation(
+    bare = Isolation(
         ref=policy.ref,
         namespace=policy.namespace,
         direction=direction,
         subject=policy.subject,
-        entries=entries,
-        by_address=any(isinstance(m, BlockPeer) for e in entries for m in e.matches or ()),
         unclear=unclear,
         tier=dialect.network_policies,
         rank=(*dialect.rank, *(tie.format(namespace=policy.namespace, name=policy.ref.name) for tie in dialect.ties)),
     )
+    return with_entries(bare, entries)
 
 
-def _entry(policy: Policy, rule: Rule, dialect: Dialect) -> Entry:
+def _entry(policy: Policy, rule: Rule, direction: Direction, dialect: Dialect) -> Entry:
     peers = rule.peers
     matches = None if peers is None else tuple(m for peer in peers for m in matches_of(policy.namespace, peer, dialect))
-    return Entry(policy.ref.at(rule.index), matches, rule.ports, rule.unclear)
+    named = direction is Direction.EGRESS and any(isinstance(port, NamedPort) for port in rule.ports or ())
+    unsure = EGRESS_NAMES if named and not dialect.resolves_names else None
+    return Entry(policy.ref.at(rule.index), matches, rule.ports, rule.unclear, conditional=unsure)

@@ -53,6 +53,7 @@ class Dialect(Struct, frozen=True):
     the pods that they select; `loose_peers`: those that ask only what a namespace lacks match whatever has none.
     `hairpin`: whether a pod reaches itself through its own Service whatever policy says; NO: policy is asked as usual.
     `hairpin_in`: what comes back to it that way is let in.
+    `resolves_names`: a port name in egress is what the pod that is asked calls so.
     `pieces`: what the enforcer does without any policy. `unenforced`: why it enforces none at all; empty: it does.
     `refuses`: what policy stops is answered by a refusal, and not by silence. `port_names`: why a policy
     that names a port is no policy; empty: it is one. `port_ranges`: whether a range of ports is more than its
@@ -91,6 +92,7 @@ class Dialect(Struct, frozen=True):
     namespace_key: str = ""
     pod_peers: Truth = Truth.YES
     hairpin: Truth = Truth.MAYBE
+    resolves_names: bool = True
     loose_peers: bool = False
     pieces: tuple[Isolation, ...] = ()
     unenforced: str = ""

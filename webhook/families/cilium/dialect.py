@@ -4,7 +4,7 @@ from typing import Final
 
 from webhook.families.cilium.endpoints import cluster_hidden
 from webhook.families.cilium.places import AFTER_UNION, ALLOWED, CLOSING, OWN_NODE, UNION
-from webhook.families.cilium.settings import CONFIG, Config, config_of
+from webhook.families.cilium.settings import CONFIG, NEWEST, Config, config_of
 from webhook.families.surroundings import Surroundings
 from webhook.model.dialect import NETWORK_POLICY, Dialect, Kind
 from webhook.model.policy import Direction
@@ -58,6 +58,7 @@ def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: froz
         honours_idle=Truth.YES,
         own_node=False,
         hairpin=Truth.YES,
+        resolves_names=config.version >= NEWEST,
         unseen=config.unseen,
         namespace_key="io.kubernetes.pod.namespace",
         pod_peers=cluster_hidden(config).negated(),

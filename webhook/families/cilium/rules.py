@@ -9,13 +9,17 @@ from webhook.families.cilium.context import Context
 from webhook.families.cilium.peers import ONLY_TO, READERS, peers_of
 from webhook.families.cilium.ports import Ports, Side, ports_of
 from webhook.families.cilium.refused import checked, given, only, refuse
+from webhook.families.cilium.settings import LOCAL_CLUSTER, NEWEST
+from webhook.families.networkpolicy import EGRESS_NAMES
 from webhook.model.policy import Direction
+from webhook.model.ports import NamedPort
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry
-from webhook.wire.shapes import Malformed, Raw, mapping, mappings, sequence, shown, string
+from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, sequence, shown, string
 
 _BY_NAME: Final = "names its peers, and which addresses these names stand for cannot be told"
 _AUTHENTICATED: Final = "asks for mutual authentication, and whether both ends pass it is not known"
+_MAY_PASS: Final = frozenset({None, _BY_NAME, EGRESS_NAMES})  # takes nothing away that other rules let through
 _MODES: Final = frozenset({"disabled", "required", "test-always-fail"})
 
 
@@ -58,7 +62,7 @@ def _sort(entries: list[Entry], found: Lists, *, denies: bool) -> None:
         return
     found.allowed += entries
     found.withheld += [
-        structs.replace(entry, action=Action.DENY) for entry in entries if entry.conditional not in (None, _BY_NAME)
+        structs.replace(entry, action=Action.DENY) for entry in entries if entry.conditional not in _MAY_PASS
     ]
 
 
@@ -66,8 +70,10 @@ def _entries(raw: Raw, path: str, side: Side, ref: PolicyRef, context: Context) 
     """Yield what a rule comes to: an entry for each of `toPorts`."""
     word = "from" if side.ingress else "to"
     only(raw, _keys(side, word), path)
-    for index, _ in enumerate(checked(sequence, raw, f"{word}Requires", path)):
-        refuse(f"{path}.{word}Requires[{index}]", "expected it empty, as it is not supported")
+    if checked(sequence, raw, f"{word}Requires", path):
+        if context.config.version >= LOCAL_CLUSTER:
+            refuse(f"{path}.{word}Requires", "expected it empty, as it is not supported")
+        fail(f"{path}.{word}Requires", "expected it empty: what it asks is not evaluated")
     peers = peers_of(raw, path, word, context)
     ports = ports_of(raw, path, side, context.config)
     authenticated = _authenticated(raw, path)
@@ -80,6 +86,8 @@ def _entries(raw: Raw, path: str, side: Side, ref: PolicyRef, context: Context) 
     by_name = bool(raw.get("toFQDNs"))
     for one in [Ports(None)] if ports is None else ports:
         condition = one.why or authenticated or (_BY_NAME if by_name else None)
+        if condition is None and not side.ingress and any(isinstance(port, NamedPort) for port in one.matches or ()):
+            condition = EGRESS_NAMES if context.config.version < NEWEST else None
         yield Entry(ref, peers, one.matches, conditional=condition)
 
 

@@ -34,6 +34,13 @@ _IGNORED: Final = (
     r"etcd_node",
 )
 DEFAULT_UNSEEN: Final = Unseen(_IGNORED, _INCLUDED)
+_VERSION: Final = re.compile(r"image=.*cilium:v?(?P<major>[0-9]{1,3})\.(?P<minor>[0-9]{1,3})(?![0-9])")
+_OLDEST: Final = (1, 16)  # before it, port ranges and enableDefaultDeny did not exist
+LOCAL_CLUSTER: Final = (
+    1,
+    19,
+)  # from it on, peers ask for the local cluster without a setting; requirements are refused
+NEWEST: Final = (1, 20)  # what was measured: ClusterNetworkPolicy, port names by who is asked
 _LONGEST: Final = 200
 _REPEATED_GROUP: Final = re.compile(r"\)[*+?{]|[*+}][*+{]")  # takes exponential time on some keys
 _POLICY_KEYS: Final = frozenset(  # of a CiliumNodeConfig: those that make nodes differ about policy
@@ -58,10 +65,11 @@ class Config(Struct, frozen=True):
     """The settings, with the defaults of Cilium 1.20 where the ConfigMap says nothing.
 
     `enforces` empty: policies are enforced; else why they are not. `doubt`: what makes every answer unsure.
-    `local_cluster` None: the setting is not there, and its default depends on the version.
+    `local_cluster` None: the setting is not there, and neither is the version, on which its default depends.
+    `version`: the newest one where none is told.
     """
 
-    known: bool = False
+    version: tuple[int, int] = NEWEST
     always: bool = False
     enforces: str = ""
     network_policy: bool = True
@@ -90,18 +98,20 @@ def config_of(around: Surroundings) -> Config:
     data = found.get(_HOME) or next(iter(found.values()), {})
     modes = frozenset(_listed(data.get("policy-cidr-match-mode", "")))
     unseen, doubt = _unseen(data.get("labels", ""))
+    told = _version(around)
+    version = told or NEWEST
     return Config(
-        known=bool(found),
+        version=version,
         always=data.get("enable-policy") == "always",
         enforces=_enforces(data),
         network_policy=_flag(data, "enable-k8s-networkpolicy", default=True),
         namespaced=_flag(data, "enable-cilium-network-policy", default=True),
         clusterwide=_maybe(data, "enable-cilium-clusterwide-network-policy"),
-        cluster_policies=_flag(data, "enable-k8s-cluster-network-policy", default=False),
+        cluster_policies=version >= NEWEST and _flag(data, "enable-k8s-cluster-network-policy", default=False),
         blocks_hold_pods="pods" in modes,
         blocks_hold_nodes="nodes" in modes,
         local_host=data.get("allow-localhost", "auto") != "policy",
-        local_cluster=_maybe(data, "policy-default-local-cluster"),
+        local_cluster=_local_cluster(_maybe(data, "policy-default-local-cluster"), told),
         cluster=data.get("cluster-name") or "default",
         node_labels=_flag(data, "enable-node-selector-labels", default=False),
         node_filter=bool(data.get("node-labels")),
@@ -111,7 +121,31 @@ def config_of(around: Surroundings) -> Config:
         sctp=_flag(data, "enable-sctp", default=False),
         dual_stack=_flag(data, "enable-ipv4", default=True) and _flag(data, "enable-ipv6", default=False),
         unseen=unseen,
-        doubt=doubt or _node_doubt(around),
+        doubt=doubt or _node_doubt(around) or _version_doubt(version),
+    )
+
+
+def _version(around: Surroundings) -> tuple[int, int] | None:
+    """Return the agent's version by its image; None: not told, as by a digest. Of several, the oldest."""
+    told = [_VERSION.match(flag) for flags in around.flags.values() for flag in flags]
+    return min(((int(found["major"]), int(found["minor"])) for found in told if found), default=None)
+
+
+def _local_cluster(
+    said: bool | None,  # noqa: FBT001 - a setting as it was read
+    told: tuple[int, int] | None,
+) -> bool | None:
+    """Say whether peers ask for the local cluster; of 1.19 it is not known whether its pods always have that label."""
+    if said is not None or told is None or told == LOCAL_CLUSTER:
+        return said
+    return told > LOCAL_CLUSTER
+
+
+def _version_doubt(version: tuple[int, int]) -> str:
+    if version >= _OLDEST:
+        return ""
+    return "Cilium {}.{} is older than {}.{}, and reads policies in ways that are not known here".format(
+        *version, *_OLDEST
     )
 
 
