@@ -12,18 +12,19 @@ import pytest
 import yaml
 
 from webhook.cli import main as cli
+from webhook.families import project
 from webhook.model.finding import Finding, Severity
 from webhook.model.refs import WORKLOAD_KINDS
+from webhook.model.settings import DEFAULTS, Enforcer, Settings
 from webhook.report import admission
 from webhook.review import decide
 from webhook.wire.admission import admission_request
-from webhook.families import project
 from webhook.wire.shapes import Malformed
 from webhook.world import Put, World
 
 FOLDERS = sorted(path.parent for path in (Path(__file__).parent / "scenarios").glob("*/expected.json"))
 TODAY = date(2026, 11, 20)
-CLOSED = {"NP101", "NP102", "NP103", "NP105", "NP108", "NP109"}
+CLOSED = {"NP101", "NP102", "NP103", "NP104", "NP105", "NP108", "NP109"}
 
 Expected = dict[str, Any]
 
@@ -41,7 +42,15 @@ def expected_of(folder: Path) -> Expected:
 
 
 def name(ref: dict[str, Any]) -> str:
-    return f"{ref['namespace']}/{ref['name']}"
+    """Return `namespace/name`; of another family's policy with its kind, and without a namespace where it has none."""
+    if "rule" not in ref or (ref["kind"] == "NetworkPolicy" and "group" not in ref):
+        return f"{ref['namespace']}/{ref['name']}"
+    return f"{ref['kind']} {ref['namespace'] + '/' if ref['namespace'] else ''}{ref['name']}"
+
+
+def flags(folder: Path) -> tuple[str, ...]:
+    enforcer = expected_of(folder).get("enforcer")
+    return ("--against", str(folder / "cluster.yaml"), *(("--cni", enforcer) if enforcer else ()))
 
 
 def key(finding: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +69,7 @@ def key(finding: dict[str, Any]) -> dict[str, Any]:
 def notes_of_fix(folder: Path) -> str:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        cli.main(["fix", "-f", str(folder / "apply.yaml"), "--against", str(folder / "cluster.yaml")])
+        cli.main(["fix", "-f", str(folder / "apply.yaml"), *flags(folder)])
     return err.getvalue()
 
 
@@ -75,9 +84,7 @@ def test_there_are_at_least_sixty_situations() -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_check_says_what_the_situation_is(folder: Path) -> None:
     expected = expected_of(folder)
-    code, said, err = run(
-        "check", "-f", str(folder / "apply.yaml"), "--against", str(folder / "cluster.yaml"), "--format", "json"
-    )
+    code, said, err = run("check", "-f", str(folder / "apply.yaml"), *flags(folder), "--format", "json")
     found = [key(f) for f in said["findings"] if f["workload"] is not None]
     assert sorted_findings(found) == sorted_findings(expected["findings"])
     errors = any(f["severity"] == "error" for f in said["findings"])
@@ -86,9 +93,20 @@ def test_check_says_what_the_situation_is(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_audit_names_policies_that_nothing_enforces(folder: Path) -> None:
+    expected = expected_of(folder)
+    _, said, err = run("audit", "-f", str(folder / "apply.yaml"), *flags(folder), "--format", "json")
+    found = [f for f in said["findings"] if f["workload"] is None and f["id"] == "NP107"]
+    told = [{"id": f["id"], "policies": [name(ref) for ref in f["policies"]]} for f in found]
+    assert told == expected.get("ofPolicies", [])
+    assert expected.get("error", "") in "".join(error["message"] for error in said["errors"])
+    assert bool(err) == bool(said["errors"])
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_fix_opens_it_or_says_why_not(folder: Path, tmp_path: Path) -> None:
     expected = expected_of(folder)
-    given = ("-f", str(folder / "apply.yaml"), "--against", str(folder / "cluster.yaml"))
+    given = ("-f", str(folder / "apply.yaml"), *flags(folder))
     _, said, _ = run("fix", *given, "--format", "json")
     assert expected.get("says", "") in notes_of_fix(folder)
     closed = [f for f in expected["findings"] if f["id"] in CLOSED]
@@ -113,7 +131,8 @@ def test_fix_opens_it_or_says_why_not(folder: Path, tmp_path: Path) -> None:
 def test_the_webhook_warns_of_the_same(folder: Path) -> None:
     expected = expected_of(folder)
     applied = [d for d in yaml.safe_load_all((folder / "apply.yaml").read_text()) if d]
-    world = World(complete=True)
+    enforcer = expected.get("enforcer")
+    world = World(Settings(enforcer=Enforcer(enforcer)) if enforcer else DEFAULTS, complete=True)
     cluster = [d for d in yaml.safe_load_all((folder / "cluster.yaml").read_text()) if d]
     reviewed = [d for d in applied if d["kind"] in WORKLOAD_KINDS]
     for raw in (*cluster, *(d for d in applied if d not in reviewed), *reviewed[1:]):
