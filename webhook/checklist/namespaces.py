@@ -3,20 +3,27 @@
 from collections.abc import Iterator
 
 from webhook.checklist.blocks import finding
+from webhook.fix.isolation import denies_all_pods
+from webhook.model.expression import Space, Value, holds
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
+from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy
+from webhook.model.tier import Action, Entry, Isolation, Place, PlacePeer
+from webhook.model.truth import Truth
 from webhook.world import View
+from webhook.world.asking import labels_of
 
 
 def check_namespace(view: View, namespace: str) -> Iterator[Finding]:
     """Yield what is missing in one namespace: a default deny of ingress, and the ways past one that is there."""
     policies = [policy for _, policy in sorted(view.policies(namespace).items())]
     denies = [policy for policy in policies if denies_all(policy, Direction.INGRESS)]
-    if not denies:
+    others = [*_of_other_families(view, namespace)]
+    if not denies and not any(_closes(view, piece, namespace) for piece in others):
         facts = (("namespace", namespace), ("direction", "ingress"))
         yield Finding("NP305", DEFAULT_SEVERITY["NP305"], None, source="policy", facts=facts)
     for policy in denies:
-        if not policy.documented and not any(_allows(other) for other in policies):
+        if not policy.documented and not any(_allows(other) for other in policies) and not _allowing(others, namespace):
             yield finding("NP306", policy, Direction.INGRESS, None, (("namespace", namespace),))
 
 
@@ -25,6 +32,43 @@ def denies_all(policy: Policy, direction: Direction) -> bool:
     section = policy.section(direction)
     every = policy.subject is not None and not policy.subject.requirements
     return every and section is not None and not section.rules
+
+
+def _of_other_families(view: View, namespace: str) -> Iterator[Isolation]:
+    own = view.policies(namespace)
+    for whose in (namespace, ""):
+        yield from (i for i in view.isolations(whose, Direction.INGRESS) if i.ref not in own and i.unclear is None)
+
+
+def _closes(view: View, piece: Isolation, namespace: str) -> bool:
+    """Say whether a policy denies by default whatever pod of a namespace nobody has thought of.
+
+    It selects all of them, and closes at the end of its tier, or denies all pods by a rule.
+    """
+    if piece.subject is None or piece.subject.requirements or not _about(view, piece, namespace):
+        return False
+    return piece.isolates or any(denies_all_pods(entry) for entry in piece.entries)
+
+
+def _about(view: View, piece: Isolation, namespace: str) -> bool:
+    """Say whether a policy selects pods of a namespace whatever labels and account they have."""
+    known = labels_of(view, Shape(namespace))
+
+    def asking(space: Space, key: str) -> Value:
+        return Truth.MAYBE if space in (Space.POD, Space.ACCOUNT) or key == "account" else known(space, key)
+
+    return piece.scope is None or holds(piece.scope, asking) is Truth.YES
+
+
+def _allowing(others: list[Isolation], namespace: str) -> bool:
+    """Say whether a policy of another family lets something into a namespace: its own, or one for several."""
+    allowing = (i for i in others if any(map(_lets_in, i.entries)))
+    return any(i.namespace in ("", namespace) for i in allowing)
+
+
+def _lets_in(entry: Entry) -> bool:
+    """Say whether an entry allows somebody, beside the pod's own node, which needs no policy."""
+    return entry.action is Action.ALLOW and entry.matches != (PlacePeer(Place.OWN_NODE),)
 
 
 def _allows(policy: Policy) -> bool:

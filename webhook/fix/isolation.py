@@ -63,7 +63,7 @@ class Entangled(Exception):  # noqa: N818 - carries why; caught in this package
 def outsiders(view: View, shape: Shape, direction: Direction) -> Outsiders:
     """Return the addresses outside that tiers behind let through to or from a pod. Raises Entangled."""
     behind = _behind(view, shape, direction)
-    if not any(piece.isolates or any(map(_no_pod, piece.entries)) for piece in behind):
+    if not any(piece.isolates or any(map(denies_all_pods, piece.entries)) for piece in behind):
         names = ", ".join(dict.fromkeys(piece.ref.titled for piece in behind))
         message = f"{names} lets some through that a NetworkPolicy would close: isolate those pods first"
         raise Entangled(message)
@@ -100,7 +100,7 @@ def _outside_pods(view: View, direction: Direction) -> Outsiders:
     )
 
 
-def _no_pod(entry: Entry) -> bool:
+def denies_all_pods(entry: Entry) -> bool:
     """Say whether an entry denies all pods, on all ports."""
     if entry.action is not Action.DENY or _narrowed(entry):
         return False
