@@ -18,6 +18,7 @@ from webhook.model.tier import Entry, Isolation, with_entries
 from webhook.model.truth import Truth
 
 EGRESS_NAMES: Final = "names a port, which this version of the enforcer looks up among all pods of the cluster"
+_OTHER_WAY: Final = "selects it for the other direction, after which the Baseline tier may not be asked here"
 _IDLE: Final = "whether rules count that policyTypes leaves out depends on the CNI"
 
 
@@ -37,7 +38,16 @@ def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolatio
         for piece in compile_section(policy, direction, section, dialect)
     )
     perhaps = policy.idle if dialect.honours_idle is Truth.MAYBE else ()
-    return *compiled, *(_placed(policy, direction, (), dialect, unclear=_IDLE) for direction, _ in perhaps)
+    idle = (_placed(policy, direction, (), dialect, unclear=_IDLE) for direction, _ in perhaps)
+    return *compiled, *idle, *(_other_way(policy, dialect) if dialect.may_skip_baseline else ())
+
+
+def _other_way(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
+    """Yield what a policy may let through in the direction that it does not isolate."""
+    for direction in Direction:
+        if policy.section(direction) is None:
+            entry = Entry(policy.ref, conditional=_OTHER_WAY)
+            yield structs.replace(_placed(policy, direction, (entry,), dialect), isolates=False)
 
 
 def _sections(policy: Policy, dialect: Dialect) -> Iterator[tuple[Direction, Section]]:

@@ -36,7 +36,7 @@ _SAID: Final = (
     Dialect("aws", before_translation=True, host_pods=Truth.MAYBE),
     Dialect("flannel"),
     Dialect("kindnet"),
-    Dialect("kube-network-policies", evaluated=BOTH_APIS, by_name=True),
+    Dialect("kube-network-policies", evaluated=BOTH_APIS, by_name=True, may_skip_baseline=True),
     Dialect("kube-ovn", evaluated=BOTH_APIS, blocks_hold_pods=Truth.MAYBE, blocks_hold_nodes=Truth.MAYBE),
     Dialect("kube-router", refuses=True),
     Dialect("none"),

@@ -61,7 +61,8 @@ class Dialect(Struct, frozen=True):
     namespace by which peers may match them and nodes. `hosts`: why policy may be about nodes and pods on the host
     network; empty: it is not. `past_own_node`: whether a pod reaches its own node whatever policy says. `families`:
     of addresses that are policed as written. `openshift`: the DNS of the cluster may be OpenShift's.
-    `uncertain`: why NetworkPolicy may do anything to the pods that it selects.
+    `may_skip_baseline`: of pods that a NetworkPolicy selects for one direction, the Baseline tier may not be asked in
+    the other. `uncertain`: why NetworkPolicy may do anything to the pods that it selects.
     Of cluster-wide policies: `unknown_peers` are peers that fail closed, as one without a field does; with one of
     `refused_peers` the whole policy is refused; with `loose_namespaces`, namespaces that are told by what they lack
     may be whatever has no namespace, too; `no_peers_are_all`: an empty list of peers, which the API refuses, is all;
@@ -102,6 +103,7 @@ class Dialect(Struct, frozen=True):
     no_peers_are_all: bool = False
     members: tuple[tuple[Labels | None, Block], ...] = ()
     refuses: bool = False
+    may_skip_baseline: bool = False
     hairpin_in: bool = False
     port_names: str = ""
     port_ranges: bool = True
