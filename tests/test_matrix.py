@@ -442,6 +442,50 @@ def test_a_policy_that_cannot_be_read_makes_unknown_only_what_it_touches() -> No
     assert sum(row.startswith("?") for row in rows) == 4
 
 
+def only_on(family: int, name: str, number: int) -> Raw:
+    """Return a running pod with an address of one family."""
+    raw = pod(name, number, {}, [])
+    ips = [ip for ip in raw["status"]["podIPs"] if (":" in ip["ip"]) == (family == 6)]
+    raw["status"] = {"phase": "Running", "podIP": ips[0]["ip"], "podIPs": ips}
+    return raw
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_a_pod_to_come_on_the_host_network_has_the_address_families_of_nodes_and_no_other(*, scheduled: bool) -> None:
+    """Where a rule asks for addresses, and the two ends have no family in common, nothing is sure."""
+    host = pod("x/host", 2, {}, [], hostNetwork=True)
+    host["status"] = {"phase": "Pending"}
+    if not scheduled:
+        host["spec"].pop("nodeName")
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n2"}, "status": {"addresses": []}}
+    node["status"] = {"addresses": [{"type": "InternalIP", "address": "192.0.2.2"}]}
+    blocks = [{"from": [{"ipBlock": {"cidr": cidr}}]} for cidr in ("0.0.0.0/0", "::/0")]
+    objects = [host, only_on(6, "x/six", 1), only_on(4, "x/four", 3), node, closed("x", ingress=blocks)]
+    rows = [row for row in between(objects, unknown=True) if "po/x/host -> " in row]
+    assert rows == ["po/x/host -> po/x/four: all", "? po/x/host -> po/x/six: all"]
+
+
+# -- nodes -------------------------------------------------------------------------------------------------------------
+
+
+def the_node(number: int) -> Raw:
+    status = {"addresses": [{"type": "InternalIP", "address": f"192.0.2.{number}"}]}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"n{number}"}, "status": status}
+
+
+def test_a_node_reaches_its_own_pods_and_those_of_others_by_the_rules() -> None:
+    objects = [pod("x/a", 1, {}, []), the_node(1), the_node(2), closed("x", ingress=[])]
+    assert "192.0.2.1/32 -> po/x/a: all" in shown(objects)
+    assert not [row for row in shown(objects, unknown=True) if row.endswith("-> po/x/a: all") and "192.0.2.2" in row]
+
+
+def test_it_is_not_known_which_node_reaches_a_pod_to_come() -> None:
+    objects = [workload("Deployment", "x/a"), the_node(1), the_node(4), closed("x", ingress=[])]
+    assert [row for row in shown(objects, unknown=True) if row.startswith("? 192")] == [
+        "? 192.0.2.1/32, 192.0.2.4/32 -> deploy/x/a: all"
+    ]
+
+
 # -- groups ------------------------------------------------------------------------------------------------------------
 
 
