@@ -15,7 +15,7 @@ class Surroundings(Struct, frozen=True):
 
     `flags`: what DaemonSets tell of themselves, by name; `nodes`: what any node tells of itself, see `wire.agents`.
     `settings`: of agents, by the namespace and the name of their ConfigMap. Whatever of this changes, every policy is
-    compiled again.
+    compiled again. `memo`: what a family has worked out of the objects, under its name.
     """
 
     enforcer: Enforcer = Enforcer()
@@ -25,6 +25,7 @@ class Surroundings(Struct, frozen=True):
     settings: Mapping[tuple[str, str], Mapping[str, str]] = {}
     dialect: Dialect = GENERIC
     nodes: frozenset[str] = frozenset()
+    memo: dict[str, object] = {}
 
     def all(self, *kinds: tuple[str, str]) -> Iterable[Foreign]:
         """Return the objects of some kinds, in the order of the kinds."""

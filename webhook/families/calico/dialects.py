@@ -6,7 +6,7 @@ from typing import Final
 from webhook.families.admin.kinds import ANP, BANP, CNP
 from webhook.families.calico.hosts import hosts, to_own_node
 from webhook.families.calico.kinds import POLICIES
-from webhook.families.calico.nets import of_namespaces
+from webhook.families.calico.sets import of_namespaces
 from webhook.families.calico.tiers import DEFAULT, OF_KUBERNETES, admin_tiers, ties_of_kubernetes
 from webhook.families.calico.versions import FIRST_API, SECOND_API, version
 from webhook.families.surroundings import Surroundings

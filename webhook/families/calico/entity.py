@@ -11,8 +11,9 @@ from msgspec import Struct
 from webhook.families.calico.kinds import doubt
 from webhook.families.calico.labels import ACCOUNT, OF_ACCOUNTS, OF_SPACES, endpoints, selecting, within
 from webhook.families.calico.logic import conjunction, negation
-from webhook.families.calico.nets import blocks, peers, sets
+from webhook.families.calico.nets import blocks, peers
 from webhook.families.calico.ports import Ports, ports
+from webhook.families.calico.sets import sets
 from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import FAMILIES, Block, Family
 from webhook.model.expression import ALWAYS, Expression, Space, Term, Test

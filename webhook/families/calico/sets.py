@@ -1,0 +1,116 @@
+"""Network sets, and host endpoints: addresses that selectors select by labels, as they do pods.
+
+Source: `projectcalico/calico` felix/labelindex.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from webhook.families.calico.kinds import HOSTS, SETS
+from webhook.families.calico.labels import NAME, NAMESPACE, OF_NAMESPACE
+from webhook.families.calico.nets import block, peers
+from webhook.families.surroundings import Surroundings
+from webhook.model.addresses import Block, merged
+from webhook.model.expression import All, Expression, Space, Term, Test, Value, holds
+from webhook.model.foreign import Foreign
+from webhook.model.labels import Labels
+from webhook.model.policy import BlockPeer, UnclearPeer
+from webhook.model.tier import Every, Match
+from webhook.model.truth import Truth
+from webhook.wire.shapes import Malformed, mapping, strings
+
+METADATA_NAME: Final = "kubernetes.io/metadata.name"
+_MEMO: Final = "calico sets"
+
+
+class _Set:
+    """One network set or host endpoint. `namespace` None: it has none, and so no labels of one."""
+
+    def __init__(self, one: Foreign, surroundings: Surroundings) -> None:
+        self.name = f"{one.ref.kind} `{one.ref}`"
+        self.namespace = one.namespace
+        self.own = one.labels
+        known = surroundings.namespaces.get(one.namespace or "")
+        self.of_namespace = None if known is None or known.synthetic else known.labels
+        self.blocks: Sequence[Block] = ()
+        self.problem = ""
+        key = "nets" if (one.group, one.ref.kind) in SETS else "expectedIPs"
+        try:
+            nets = strings(mapping(one.spec, "spec", ""), key, "spec")
+            self.blocks = tuple(block(text, f"spec.{key}[{index}]") for index, text in enumerate(nets))
+        except Malformed as error:  # Felix does not take it either
+            self.problem = f"{self.name}: {error}"
+
+    def value(self, _: Space, key: str) -> Value:
+        """Return a label's value as selectors write its key."""
+        namespace = self.namespace
+        if key == NAMESPACE:
+            return namespace
+        if (own := self.own.get(key)) is not None or namespace is None or not key.startswith(OF_NAMESPACE):
+            return own
+        inherited = key.removeprefix(OF_NAMESPACE)
+        if inherited == NAME:
+            return namespace
+        if self.of_namespace is not None:
+            return self.of_namespace.get(inherited)
+        return namespace if inherited == METADATA_NAME else Truth.MAYBE
+
+    def labels(self) -> Iterator[tuple[str, str]]:
+        """Yield the labels that are its own, its namespace among them."""
+        yield from self.own.pairs
+        if self.namespace is not None:
+            yield NAMESPACE, self.namespace
+
+
+class _Index:
+    """All sets, by their labels."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.every = [_Set(one, surroundings) for one in surroundings.all(*SETS, *HOSTS)]
+        self._by_label: dict[tuple[str, str], list[int]] = {}
+        for place, one in enumerate(self.every):
+            for label in one.labels():
+                self._by_label.setdefault(label, []).append(place)
+
+    def candidates(self, expression: Expression) -> Iterable[_Set]:
+        """Return the sets that an expression may select, in their order."""
+        for part in expression.parts if isinstance(expression, All) else (expression,):
+            if isinstance(part, Term) and part.test is Test.IN and not part.key.startswith(OF_NAMESPACE):
+                places = {p for value in part.values for p in self._by_label.get((part.key, value), ())}
+                return [self.every[place] for place in sorted(places)]
+        return self.every
+
+
+def _index(surroundings: Surroundings) -> _Index:
+    found = surroundings.memo.get(_MEMO)
+    if not isinstance(found, _Index):
+        found = surroundings.memo[_MEMO] = _Index(surroundings)
+    return found
+
+
+def sets(expression: Expression, surroundings: Surroundings, problems: list[str]) -> tuple[Match, ...]:
+    """Return the addresses of the sets whose labels an expression, as it is written, selects.
+
+    One that cannot be read is a problem, and has none.
+    """
+    sure: list[Block] = []
+    perhaps: list[Match] = []
+    for one in _index(surroundings).candidates(expression):
+        truth = holds(expression, one.value)
+        if truth is Truth.NO:
+            continue
+        if one.problem:
+            problems.append(one.problem)
+        if truth is Truth.YES:
+            sure += one.blocks
+        else:
+            why = UnclearPeer(f"labels of namespace `{one.namespace}`, which has {one.name}, are not known")
+            perhaps += (Every((BlockPeer(each), why)) for each in one.blocks)
+    return (*peers(merged(sure)), *perhaps)
+
+
+def of_namespaces(surroundings: Surroundings) -> Iterator[tuple[Labels | None, Block]]:
+    """Yield the addresses of namespaced sets, with the labels of their namespaces (None: not known)."""
+    for one in _index(surroundings).every:
+        if one.namespace is not None:
+            yield from ((one.of_namespace, each) for each in one.blocks)
