@@ -16,9 +16,13 @@ from tests.watching import PODS, POLICIES, reached, run
 from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.reflector import Pace
 from webhook.model.foreign import Gap
-from webhook.model.objects import Shape
+from webhook.model.labels import Labels
+from webhook.model.objects import Declaration, Shape, Template, Workload
 from webhook.model.policy import Direction
+from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS
+from webhook.report.words import sentence
+from webhook.review import review_workload
 from webhook.wiring.known import of_cluster
 from webhook.wiring.live import STALE_SECONDS, WITHOUT, Access, Cluster
 from webhook.wiring.survey import survey
@@ -149,6 +153,33 @@ def test_the_gateway_api_may_be_installed_later_and_be_removed_again(tmp_path: P
             api.always("/apis", groups())
             await reached(lambda: view.inbound.get(("HTTPRoute", "ns", "a")) is None)
             assert missing(source) == {}
+
+    run(scenario())
+
+
+def test_a_family_that_may_not_be_read_is_named_where_readiness_is_asked_for_and_in_every_finding(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        def prepare(api: ScriptedApi) -> None:
+            api.always("/apis", groups(CILIUM.api_version))
+            api.always(f"/apis/{CILIUM.api_version}", resources(CILIUM))
+            api.always(CILIUM.path, status(403, "not for you"))
+
+        async with cluster(tmp_path, prepare) as (source, api):
+            await asyncio.wait_for(source.ready(), PATIENCE)
+            told = {check.name: (check.ok, check.detail) for check in source.checks()}
+            assert told["ciliumnetworkpolicies.cilium.io"] == (True, "may not be read: HTTP 403: not for you")
+            view = source.view()
+            assert view is not None
+            template = Template(Shape("shop", Labels({"app": "web"}), template=True))
+            asks = (Declaration("192.0.2.9:5432", "metadata.annotations"),)
+            web = Workload(WorkloadRef("Deployment", "shop", "web"), template, connects_to=asks)
+            (finding,) = review_workload(view, web)
+            assert finding.id == "NP106"
+            assert "CiliumNetworkPolicy.cilium.io may not be read (HTTP 403: not for you)" in sentence(finding)
+            api.always(CILIUM.path, page())
+            await reached(lambda: review_workload(view, web) == ())
 
     run(scenario())
 

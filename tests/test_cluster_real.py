@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.aio.config import incluster_config
 
 from tests.fakes import RecordingSink
 from tests.patience import PATIENCE
+from tests.testbed.configuration import PERSON
 from tests.testbed.control_plane import ControlPlane
 from tests.watching import PODS, POLICIES, names, reached
+from webhook.cluster import credentials
 from webhook.cluster.client import connect
 from webhook.cluster.errors import ClusterError
 from webhook.cluster.kinds import KINDS
@@ -164,6 +167,31 @@ def test_a_server_that_another_authority_signed_is_not_trusted(control_plane: Co
         async with connect(kubeconfig_with(control_plane, tmp_path, distrust)) as connection:
             with pytest.raises(ClusterError, match="its certificate is not trusted: unable to get local issuer"):
                 await names(connection, PODS)
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_speaks_with_its_token_and_takes_up_the_next(
+    control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    for name, place in (("SERVICE_TOKEN_FILENAME", token), ("SERVICE_CERT_FILENAME", control_plane.ca_file)):
+        monkeypatch.setattr(incluster_config, name, str(place))  # the real ones belong to the machine
+    monkeypatch.setattr(credentials, "SERVICE_ACCOUNT_TOKEN", str(token))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(control_plane.port))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+
+    async def scenario() -> None:
+        token.write_text("of-yesterday")
+        assert credentials.in_cluster()
+        async with connect() as connection:
+            assert connection.server == control_plane.server
+            with pytest.raises(ClusterError, match="HTTP 401: Unauthorized"):
+                await names(connection, POLICIES)
+            token.write_text(control_plane.tokens[PERSON])
+            await names(connection, POLICIES)
 
     asyncio.run(scenario())
 

@@ -14,6 +14,7 @@ from webhook.cluster.kinds import Collection, Kind
 from webhook.cluster.listing import Reading
 from webhook.cluster.state import Live
 from webhook.cluster.watch import Pace, Watcher
+from webhook.world import World
 
 PODS = Kind("v1", "Pod", "pods")
 POLICIES = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
@@ -32,6 +33,11 @@ async def names(connection: Connection, kind: Kind) -> set[str]:
     sink = RecordingSink()
     await Reading.of(connection, Collection(kind), bare=False).list_into(sink)
     return set(sink.world[kind.name])
+
+
+def foreign(world: World, namespace: str) -> list[str]:
+    """Return the names of a namespace's policies that are no NetworkPolicies of Kubernetes."""
+    return sorted(ref.name for ref in world._policies.foreign.get(namespace, ()))  # noqa: SLF001 - a view answers, it lists none
 
 
 class Watched:

@@ -9,6 +9,7 @@ import gc
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -28,7 +29,11 @@ LOOK: Final = 0.001  # seconds between two looks at the event loop
 
 
 class Said(msgspec.Struct):
-    """One line. `pause`: the longest time in seconds that the event loop did nothing else; `rss`, `peak` in MiB."""
+    """One line. Times in seconds, memory in MiB.
+
+    `pause`: the longest that the event loop did something else; `work`: the most processor time of its thread that went
+    into that, where `pause` also counts what other programs took.
+    """
 
     what: str
     seconds: float
@@ -36,21 +41,25 @@ class Said(msgspec.Struct):
     rss: float
     peak: float
     pause: float = 0.0
+    work: float = 0.0
     objects: int = 0
 
 
 async def _follow(kubeconfig: str) -> None:
     began, cpu = time.perf_counter(), time.process_time()
     source = Cluster(Access(kubeconfig), DEFAULTS)
-    task = asyncio.create_task(source.run())
+    looks = Looks()
+    task, looking = asyncio.create_task(source.run()), asyncio.create_task(looks.look())
     await source.ready()
+    looking.cancel()
     seconds, used = time.perf_counter() - began, time.process_time() - cpu
     settle()
     count = sum(sample.value for metric in _metrics(source) for sample in metric.samples)
-    _say(Said("synced", seconds, used, memory_of("self"), memory_of("self", "VmHWM"), objects=int(count)))
+    pauses = (looks.pause, looks.work)
+    _say(Said("synced", seconds, used, memory_of("self"), memory_of("self", "VmHWM"), *pauses, objects=int(count)))
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        await _measured(float(line))
+        await _measured(float(line))  # the pods may be listed anew meanwhile: by 410
     task.cancel()
     await asyncio.wait([task])
 
@@ -59,14 +68,29 @@ def _metrics(source: Cluster) -> Iterable[Metric]:
     return [metric for one in source.collectors() for metric in one.collect() if metric.name.endswith("world_objects")]
 
 
+class Looks:
+    """Looks at the event loop all the time."""
+
+    pause = 0.0
+    work = 0.0
+
+    async def look(self) -> None:
+        """Look until cancelled."""
+        last, spent = time.perf_counter(), time.thread_time()
+        while True:
+            await asyncio.sleep(LOOK)
+            now, used = time.perf_counter(), time.thread_time()
+            self.pause, self.work = max(self.pause, now - last - LOOK), max(self.work, used - spent)
+            last, spent = now, used
+
+
 async def _measured(seconds: float) -> None:
-    began, cpu, last, pause = time.perf_counter(), time.process_time(), time.perf_counter(), 0.0
-    while (now := time.perf_counter()) < began + seconds:
-        pause = max(pause, now - last - LOOK)
-        last = now
-        await asyncio.sleep(LOOK)
-    used = time.process_time() - cpu
-    _say(Said("followed", now - began, used, memory_of("self"), memory_of("self", "VmHWM"), max(0.0, pause)))
+    began, cpu, looks = time.perf_counter(), time.process_time(), Looks()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await looks.look()
+    passed, used = time.perf_counter() - began, time.process_time() - cpu
+    _say(Said("followed", passed, used, memory_of("self"), memory_of("self", "VmHWM"), looks.pause, looks.work))
 
 
 async def _download(kubeconfig: str) -> None:

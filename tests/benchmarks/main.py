@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import commands, hotspots, latency, matrix, reviews
+from tests.benchmarks import commands, hotspots, latency, matrix, reviews, sync
 from tests.benchmarks.results import Result
 from tests.benchmarks.synthetic import Sizes
 
@@ -23,6 +23,7 @@ BENCHMARKS: Final = {
     "help": "`--help`, the whole process",
     "matrix": f"`matrix` of {matrix.SMALL}, {matrix.BESIDE} and {matrix.LARGE} workloads, the whole process",
     "latency": "reviews without HTTP, events, the world's time and memory",
+    "sync": f"memory and first sync of `serve`, also at {sync.LARGE:,} pods, and what {sync.RATE:,} events/s cost",
     "profile": "where the time of a review goes (only when asked for, prints text)",
 }
 _ASKED_FOR: Final = ("profile",)
@@ -58,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("pods", "policies", "services"):
         default = getattr(Sizes(), name)
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"default: {default}")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds of `reviews` (default: 5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="rounds of `reviews` and `sync` (default: 5)"
+    )
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="one run of `reviews` (default: 2)")
     parser.add_argument("--connections", type=int, default=8, metavar="N", help="of `reviews` (default: 8)")
     parser.add_argument(
@@ -79,6 +82,8 @@ def _results(names: list[str], sizes: Sizes, arguments: argparse.Namespace) -> l
     if "matrix" in names:
         _say("matrix")
         rows += matrix.measure(max(1, arguments.times // 3), arguments.nca, _say)
+    if "sync" in names:
+        rows += sync.measure(sizes, arguments.rounds, _say)
     if chosen := [name for name in ("check", "help") if name in names]:
         _say(", ".join(chosen))
         rows += commands.measure(chosen, arguments.times)

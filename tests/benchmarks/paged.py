@@ -1,7 +1,8 @@
 """An API server of one trick: it serves the heavy synthetic cluster in pages made beforehand, and events by rate.
 
 python -m tests.benchmarks.paged PODS POLICIES SERVICES; says `ready http://127.0.0.1:PORT` on stdout. `POST /events`
-with `{"rate": per second, "seconds": how long}` lets the pods' watch speak, and answers when it has.
+with `{"rate": per second, "seconds": how long, "expired": whether}` lets the pods' watch speak, after it was told that
+its version is too old where that is so, and answers when it has.
 """
 
 import asyncio
@@ -30,6 +31,10 @@ class Order(msgspec.Struct):
 
     rate: int
     seconds: float
+    expired: bool = False
+
+
+EXPIRED: Final = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old resource version"}}\n'
 
 
 class Server:
@@ -68,6 +73,9 @@ class Server:
         """Send events of pods in even bursts; return how many."""
         loop = asyncio.get_running_loop()
         events, began, sent = _events(self._sizes), loop.time(), 0
+        if order.expired:
+            for response in self._watches[POD_PATH]:
+                await response.write(EXPIRED)
         while (passed := loop.time() - began) < order.seconds:
             due = int(passed * order.rate) - sent
             lines = b"".join(self._line(*next(events)) for _ in range(due))

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.faults.following import PATIENT, Follower, synced
+from tests.faults.following import PATIENT, Follower, following, synced
 from tests.faults.proxy import bad_line, through
+from tests.patience import PATIENCE
 from tests.testbed.client import ApiError
 from tests.testbed.control_plane import ControlPlane
 from tests.testbed.fixtures import MakeNamespace
-from webhook.model.labels import Labels
-from webhook.model.objects import Shape
-from webhook.model.policy import Direction
+from tests.watching import foreign
+from webhook.cluster.watch import clock
 from webhook.wiring.reviewer import Reviewer
 
 GROUP = "cilium.io"
@@ -133,6 +133,33 @@ def test_an_api_server_that_forgot_the_versions_that_we_know_is_listed_anew(
     asyncio.run(scenario())
 
 
+class Jumping:
+    """A clock that can be put forward and back."""
+
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        return clock() + self.ahead
+
+
+def test_a_clock_that_jumps_makes_the_world_stale_at_most_until_it_is_heard_of_again(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    async def scenario() -> None:
+        now = Jumping()
+        async with following(control_plane.kubeconfig(), now=now) as it:
+            await asyncio.wait_for(it.source.ready(), PATIENCE)
+            for ahead, name in ((86_400.0, "tomorrow"), (-86_400.0, "yesterday")):
+                now.ahead = ahead
+                assert (it.source.stale() is None) is (ahead < 0)
+                await it.until(lambda: it.source.stale() is None, "every watch to be heard of")
+                await away(create, control_plane, namespace, name)
+                await it.until(lambda name=name: name in policies(it, namespace), "the event after the jump")  # type: ignore[misc]
+            await it.converged()
+
+    asyncio.run(scenario())
+
+
 def test_a_namespace_s_new_labels_count_at_once(control_plane: ControlPlane, make_namespace: MakeNamespace) -> None:
     namespace = make_namespace(labels={"team": "old"})
 
@@ -170,8 +197,6 @@ def definition(*served: str, stored: str) -> dict[str, Any]:
 def test_a_definition_that_is_installed_changed_and_deleted_is_followed(
     control_plane: ControlPlane, namespace: str
 ) -> None:
-    shape = Shape(namespace, Labels({"app": "web"}))
-
     def create_foreign(name: str, version: str = "v2") -> None:
         body = {
             "apiVersion": f"{GROUP}/{version}",
@@ -195,29 +220,27 @@ def test_a_definition_that_is_installed_changed_and_deleted_is_followed(
     def remove() -> None:
         control_plane.kubectl("delete", "crd", f"ciliumnetworkpolicies.{GROUP}", "--ignore-not-found")
 
-    def doubts(it: Follower) -> list[str]:
-        found = it.world.doubt(shape, Direction.INGRESS)
-        return [ref.name for ref in found.policies] if found else []
-
     async def install(*served: str, stored: str) -> None:
         await away(control_plane.apply, definition(*served, stored=stored))
 
     async def scenario() -> None:
         async with synced(control_plane.kubeconfig()) as it:
-            assert doubts(it) == []
+            assert foreign(it.world, namespace) == []
             watched = len(it.source.checks())
             await install("v2", stored="v2")
             await away(create_foreign, "first")
-            await it.until(lambda: doubts(it) == ["first"], "a policy of the new family")
+            await it.until(lambda: foreign(it.world, namespace) == ["first"], "a policy of the new family")
             await install("v2", "v3", stored="v2")
             await away(create_foreign, "second", "v3")
-            await it.until(lambda: doubts(it) == ["first", "second"], "one of the new version")
+            await it.until(lambda: foreign(it.world, namespace) == ["first", "second"], "one of the new version")
             await install("v3", stored="v3")
             served = f"/apis/{GROUP}/v3/namespaces/{namespace}/ciliumnetworkpolicies/first"
             await away(control_plane.client.request, "DELETE", served)
-            await it.until(lambda: doubts(it) == ["second"], "the end of the first, in the version that is left")
+            await it.until(
+                lambda: foreign(it.world, namespace) == ["second"], "the end of the first, in the version that is left"
+            )
             await away(remove)
-            await it.until(lambda: it.world.doubt(shape, Direction.INGRESS) is None, "the end of the family")
+            await it.until(lambda: foreign(it.world, namespace) == [], "the end of the family")
             await it.until(lambda: len(it.source.checks()) == watched, "the end of its watch")
             await it.converged()
 

@@ -1,0 +1,71 @@
+"""Progress is for a person at a terminal: shown there while it lasts, and nowhere else."""
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli import PROGRAM, STORY
+from tests.testbed.control_plane import ControlPlane
+
+
+def shown(*arguments: object, **environment: str) -> tuple[int, bytes, str]:
+    """Run a command whose standard error is a terminal; return its code, its output, and what the terminal got."""
+    master, slave = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", **environment}
+    command = [*PROGRAM, *map(str, arguments)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave, env=env) as process:
+        os.close(slave)
+        screen = b"".join(_read(master))
+        assert process.stdout is not None
+        out = process.stdout.read()
+    os.close(master)
+    return process.returncode, out, screen.decode()
+
+
+def _read(master: int) -> list[bytes]:
+    """Read until nobody has the other end open any more."""
+    parts: list[bytes] = []
+    while True:
+        try:
+            part = os.read(master, 65_536)
+        except OSError:  # EIO: how Linux says so
+            return parts
+        if not part:
+            return parts
+        parts.append(part)
+
+
+def test_an_audit_shows_how_far_it_is_and_leaves_nothing_behind() -> None:
+    code, out, screen = shown("audit", "-f", STORY)
+    assert code == 1
+    assert b"1 denied" in out
+    assert "judging workloads" in screen
+    assert "3/3" in screen
+    assert screen.rstrip().endswith("\x1b[2K")  # the line is wiped
+    assert "judging" not in out.decode()
+
+
+@pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {}])
+def test_where_no_bar_can_be_shown_there_is_none(environment: dict[str, str]) -> None:
+    if environment:
+        code, _, screen = shown("audit", "-f", STORY, **environment)
+    else:
+        done = subprocess.run([*PROGRAM, "audit", "-f", str(STORY)], capture_output=True, text=True, check=False)
+        code, screen = done.returncode, done.stderr
+    assert code == 1
+    assert "judging" not in screen
+    assert "\x1b" not in screen
+
+
+def test_a_cluster_is_read_with_a_bar(control_plane: ControlPlane, tmp_path: Path) -> None:
+    where = ("--kubeconfig", control_plane.kubeconfig())
+    code, _, screen = shown("snapshot", "-o", tmp_path / "x.json.gz", *where)
+    assert code == 0, screen
+    assert "reading the cluster" in screen
+    assert "\x1b[2Kwrote " in screen.splitlines()[-1], screen  # where the bar was
+    for command in (("audit",), ("check", "-f", STORY / "web-api.yaml", "--against", "cluster")):
+        _, _, screen = shown(*command, *where)
+        assert "reading the cluster" in screen, command
