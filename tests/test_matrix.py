@@ -459,10 +459,10 @@ def test_a_pod_to_come_on_the_host_network_has_the_address_families_of_nodes_and
         host["spec"].pop("nodeName")
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n2"}, "status": {"addresses": []}}
     node["status"] = {"addresses": [{"type": "InternalIP", "address": "192.0.2.2"}]}
-    blocks = [{"from": [{"ipBlock": {"cidr": cidr}}]} for cidr in ("0.0.0.0/0", "::/0")]
-    objects = [host, only_on(6, "x/six", 1), only_on(4, "x/four", 3), node, closed("x", ingress=blocks)]
+    rules = [{"from": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]}, {"ports": [{"port": 80}]}]
+    objects = [host, only_on(6, "x/six", 1), only_on(4, "x/four", 3), node, closed("x", ingress=rules)]
     rows = [row for row in between(objects, unknown=True) if "po/x/host -> " in row]
-    assert rows == ["po/x/host -> po/x/four: all", "? po/x/host -> po/x/six: all"]
+    assert rows == ["po/x/host -> po/x/four: 80/TCP", "? po/x/host -> po/x/six: all"]
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------------
