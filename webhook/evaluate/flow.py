@@ -26,8 +26,7 @@ def judge_pair(
 
     `families`: those that a Service uses; empty: any.
     """
-    apart = _by_address(view, source, Direction.EGRESS) or _by_address(view, target, Direction.INGRESS)
-    if not apart and view.dialect.families == FAMILIES:
+    if not _by_address(view, source, target) and view.dialect.families == FAMILIES:
         return _one(view, source, target, None, protocol, port)
     common = common_families(view, source, target, families)
     if not common:
@@ -93,11 +92,15 @@ def _from_node(source: PodEnd, target: PodEnd, ingress: Side) -> Side:
     return Side(Verdict.UNKNOWN, ingress.isolated, ingress.policies, reason=reason)
 
 
-def _by_address(view: View, subject: PodEnd, direction: Direction) -> bool:
-    """Say whether addresses matter to a side's answer; nothing isolates pods on the host network."""
-    if subject.shape.host_network:
-        return False
-    return any(isolation.by_address for isolation, _ in view.selecting(subject.shape, direction))
+def _by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
+    """Say whether addresses matter to the answer; nothing isolates pods on the host network."""
+    sides = ((Direction.EGRESS, source, target), (Direction.INGRESS, target, source))
+    return any(
+        isolation.by_address if other.shape.host_network else isolation.pods_apart
+        for direction, subject, other in sides
+        if not subject.shape.host_network
+        for isolation, _ in view.selecting(subject.shape, direction)
+    )
 
 
 def _merged(sides: dict[Family, Side]) -> Side:
@@ -134,8 +137,7 @@ def _kinds(
     view: View, source: PodEnd, ends: list[PodEnd], protocol: Protocol, port: int, families: tuple[Family, ...]
 ) -> Iterator[tuple[PodEnd, int, Pair]]:
     """Judge pods of one shape: one for all, unless a rule looks at addresses or the source may be on their node."""
-    apart = source.shape.host_network or _by_address(view, source, Direction.EGRESS)
-    if not apart and not _by_address(view, ends[0], Direction.INGRESS):
+    if not source.shape.host_network and not _by_address(view, source, ends[0]):
         yield ends[0], len(ends), judge_pair(view, source, ends[0], protocol, port, families)
         return
     seen: dict[Pair, list[PodEnd]] = {}

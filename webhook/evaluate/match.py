@@ -138,6 +138,8 @@ def any_of(parts: Iterable[Truth]) -> Truth:
 
 def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None) -> Truth:
     """Say whether an ipBlock holds the other end's address; of pods and nodes as far as it holds them at all."""
+    if isinstance(other, PodEnd) and peer.pods is Truth.NO and not other.shape.host_network:
+        return Truth.NO
     found = _block_matches(view, peer, other, family)
     if isinstance(other, Outside) and not other.pod:
         node = node_of(view, other)

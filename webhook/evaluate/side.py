@@ -39,7 +39,7 @@ def judge_side(
     address = other.address(family) if isinstance(other, PodEnd) and family else None
     whose = other.shape if isinstance(other, PodEnd) else other
     unassigned = isinstance(other, PodEnd) and not other.addresses
-    nodes = (subject.node, other.node if isinstance(other, PodEnd) else "") if family else None
+    nodes = _nodes(subject, other)
     key = (direction, subject.shape, whose, address, unassigned, family, protocol, port, nodes)
     found = view.memo.get(key)
     if isinstance(found, Side):
@@ -49,6 +49,13 @@ def judge_side(
         view.memo.clear()
     view.memo[key] = side
     return side
+
+
+def _nodes(subject: PodEnd, other: End) -> tuple[str, str] | None:
+    """Return where the two run; None where no rule can ask for it, as the other end is a pod like any."""
+    if isinstance(other, PodEnd):
+        return (subject.node, other.node) if other.shape.host_network else None
+    return None if other.pod else (subject.node, "")
 
 
 def of_host(view: View, subject: Shape, direction: Direction) -> Side:

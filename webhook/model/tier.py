@@ -155,7 +155,8 @@ class Isolation(Struct, frozen=True, gc=False):
     asked for itself, and where several decide, any of them may be the one. `isolates`: a pod that this selects is
     denied at the end of the tier, where no rule matched. Otherwise the next tier is asked, and after the last one the
     packet passes.
-    `by_address`: an entry looks at addresses, nodes or endpoints. `volatile`: at the endpoints of a Service.
+    `by_address`: an entry looks at addresses, nodes or endpoints; `pods_apart`: it tells pods of equal labels apart.
+    `volatile`: it looks at the endpoints of a Service.
     `unclear`: whether it selects or isolates at all, and what its rules do, cannot be told.
     `standing`: the place in a person's words, `Admin tier, priority 10`; empty for a NetworkPolicy.
     """
@@ -174,6 +175,7 @@ class Isolation(Struct, frozen=True, gc=False):
     volatile: bool = False
     standing: str = ""
     lane: str = ""
+    pods_apart: bool = False
 
 
 def position(isolation: Isolation) -> tuple[Tier, str, Rank, PolicyRef]:
@@ -217,7 +219,11 @@ def with_entries(isolation: Isolation, entries: tuple[Entry, ...]) -> Isolation:
     """Return a piece with other entries, and what follows from them."""
     ends = [match for e in entries for match in (*(e.matches or ()), *(e.own or ()))]
     return structs.replace(
-        isolation, entries=entries, by_address=any(map(by_address, ends)), volatile=any(map(volatile, ends))
+        isolation,
+        entries=entries,
+        by_address=any(map(by_address, ends)),
+        volatile=any(map(volatile, ends)),
+        pods_apart=any(map(tells_pods_apart, ends)),
     )
 
 
@@ -230,6 +236,19 @@ def by_address(match: Match) -> bool:
             return False
         case _:
             return True
+
+
+def tells_pods_apart(match: Match) -> bool:
+    """Say whether a match tells pods apart that are not on the host network and have the same labels."""
+    match match:
+        case Every(peers) | Neither(peers):
+            return any(map(tells_pods_apart, peers))
+        case BlockPeer() | ServicesPeer():
+            return match.pods is not Truth.NO
+        case ServicePeer():
+            return True
+        case _:
+            return False
 
 
 def volatile(match: Match) -> bool:
