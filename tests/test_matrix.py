@@ -462,7 +462,8 @@ def test_a_pod_to_come_on_the_host_network_has_the_address_families_of_nodes_and
     rules = [{"from": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]}, {"ports": [{"port": 80}]}]
     objects = [host, only_on(6, "x/six", 1), only_on(4, "x/four", 3), node, closed("x", ingress=rules)]
     rows = [row for row in between(objects, unknown=True) if "po/x/host -> " in row]
-    assert rows == ["po/x/host -> po/x/four: 80/TCP", "? po/x/host -> po/x/six: all"]
+    assert "po/x/host -> po/x/four: 80/TCP" in rows
+    assert [row for row in rows if "six" in row] == ["? po/x/host -> po/x/six: all"]
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------------
