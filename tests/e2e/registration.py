@@ -10,11 +10,11 @@ USER = "netpol-preflight"
 
 # The kinds that `serve --source cluster` reads: no more is granted, and never secrets.
 READ = {
-    "": ["configmaps", "namespaces", "nodes", "pods", "replicationcontrollers", "services"],
+    "": ["configmaps", "namespaces", "nodes", "pods", "replicationcontrollers", "serviceaccounts", "services"],
     "apps": ["daemonsets", "deployments", "replicasets", "statefulsets"],
     "batch": ["cronjobs", "jobs"],
     "discovery.k8s.io": ["endpointslices"],
-    "networking.k8s.io": ["networkpolicies"],
+    "networking.k8s.io": ["ingressclasses", "ingresses", "networkpolicies"],
 }
 
 # Far more than a chart would send, and failing closed: what is allowed here was allowed by an answer.
