@@ -6,12 +6,14 @@ Source: `projectcalico/calico` felix/labelindex.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from msgspec import Struct
+
 from webhook.families.calico.kinds import HOSTS, SETS
 from webhook.families.calico.labels import NAME, NAMESPACE, OF_NAMESPACE
 from webhook.families.calico.nets import block, peers
 from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import Block, merged
-from webhook.model.expression import All, Expression, Space, Term, Test, Value, holds
+from webhook.model.expression import All, Expression, Some, Space, Term, Test, Value, holds
 from webhook.model.foreign import Foreign
 from webhook.model.labels import Labels
 from webhook.model.policy import BlockPeer, UnclearPeer
@@ -68,17 +70,42 @@ class _Index:
     def __init__(self, surroundings: Surroundings) -> None:
         self.every = [_Set(one, surroundings) for one in surroundings.all(*SETS, *HOSTS)]
         self._by_label: dict[tuple[str, str], list[int]] = {}
+        self._selected: dict[Expression, _Selected] = {}
         for place, one in enumerate(self.every):
             for label in one.labels():
                 self._by_label.setdefault(label, []).append(place)
 
-    def candidates(self, expression: Expression) -> Iterable[_Set]:
-        """Return the sets that an expression may select, in their order."""
-        for part in expression.parts if isinstance(expression, All) else (expression,):
-            if isinstance(part, Term) and part.test is Test.IN and not part.key.startswith(OF_NAMESPACE):
-                places = {p for value in part.values for p in self._by_label.get((part.key, value), ())}
-                return [self.every[place] for place in sorted(places)]
-        return self.every
+    def selected(self, expression: Expression) -> "_Selected":
+        """Return what an expression selects; policies often ask for the same."""
+        found = self._selected.get(expression)
+        if found is None:
+            places = self._places(expression)
+            found = _select(
+                expression, self.every if places is None else [self.every[place] for place in sorted(places)]
+            )
+            self._selected[expression] = found
+        return found
+
+    def _places(self, expression: Expression) -> set[int] | None:
+        """Return the places of the sets that an expression may select; None: any."""
+        match expression:
+            case Term(key=key, test=Test.IN, values=values) if not key.startswith(OF_NAMESPACE):
+                return {place for value in values for place in self._by_label.get((key, value), ())}
+            case All(parts):
+                narrowed = [found for part in parts if (found := self._places(part)) is not None]
+                return min(narrowed, key=len, default=None)
+            case Some(parts):
+                each = [self._places(part) for part in parts]
+                return None if None in each else {place for found in each for place in found or ()}
+            case _:
+                return None
+
+
+class _Selected(Struct, frozen=True):
+    """Addresses, and what is wrong with the sets that have them."""
+
+    matches: tuple[Match, ...]
+    problems: tuple[str, ...]
 
 
 def _index(surroundings: Surroundings) -> _Index:
@@ -88,14 +115,11 @@ def _index(surroundings: Surroundings) -> _Index:
     return found
 
 
-def sets(expression: Expression, surroundings: Surroundings, problems: list[str]) -> tuple[Match, ...]:
-    """Return the addresses of the sets whose labels an expression, as it is written, selects.
-
-    One that cannot be read is a problem, and has none.
-    """
+def _select(expression: Expression, among: Iterable[_Set]) -> _Selected:
     sure: list[Block] = []
     perhaps: list[Match] = []
-    for one in _index(surroundings).candidates(expression):
+    problems: list[str] = []
+    for one in among:
         truth = holds(expression, one.value)
         if truth is Truth.NO:
             continue
@@ -106,7 +130,17 @@ def sets(expression: Expression, surroundings: Surroundings, problems: list[str]
         else:
             why = UnclearPeer(f"labels of namespace `{one.namespace}`, which has {one.name}, are not known")
             perhaps += (Every((BlockPeer(each), why)) for each in one.blocks)
-    return (*peers(merged(sure)), *perhaps)
+    return _Selected((*peers(merged(sure)), *perhaps), tuple(problems))
+
+
+def sets(expression: Expression, surroundings: Surroundings, problems: list[str]) -> tuple[Match, ...]:
+    """Return the addresses of the sets whose labels an expression, as it is written, selects.
+
+    One that cannot be read is a problem, and has none.
+    """
+    found = _index(surroundings).selected(expression)
+    problems += found.problems
+    return found.matches
 
 
 def of_namespaces(surroundings: Surroundings) -> Iterator[tuple[Labels | None, Block]]:
