@@ -22,11 +22,13 @@ from tests.test_wire import put
 from tests.test_wire_inbound import GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLASS, ROUTE
 from tests.testbed.control_plane import ControlPlane
 from webhook.dependencies import parse
-from webhook.families import project
+from webhook.families import Surroundings, compile_foreign, dialect_of, project
 from webhook.manifests import Document, read
 from webhook.model.dependency import Malformed as Unclear
-from webhook.model.foreign import Gap
+from webhook.model.foreign import Foreign, Gap
+from webhook.model.hints import ConfigMap
 from webhook.model.objects import Declaration, Node, Pod, Workload
+from webhook.model.settings import Enforcer
 from webhook.wire.inbound import CLASS_ANNOTATION
 from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
@@ -161,16 +163,6 @@ def test_no_secret_of_a_pod_gets_out_and_its_hosts_do() -> None:
         ("Service", "v1", {"spec": {"ports": [{"port": 80}], "extra": SECRET}, "status": {"conditions": SECRET}}),
         ("Node", "v1", {"status": {"images": [SECRET], "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}}),
         ("DaemonSet", "apps/v1", {"spec": {"template": {"spec": {"containers": [{"args": [SECRET]}]}}}}),
-        (
-            "CiliumNetworkPolicy",
-            "cilium.io/v2",
-            {
-                "spec": {
-                    "endpointSelector": {},
-                    "ingress": [{"headers": [SECRET], "headerMatches": [{"value": SECRET}]}],
-                }
-            },
-        ),
     ],
 )
 def test_nothing_that_policy_cannot_see_gets_out(kind: str, api: str, rest: dict[str, Any]) -> None:
@@ -178,6 +170,43 @@ def test_nothing_that_policy_cannot_see_gets_out(kind: str, api: str, rest: dict
     raw = {"apiVersion": api, "kind": kind, "metadata": {"name": "a", "namespace": "b", "annotations": notes}, **rest}
     value = project(raw)
     assert value is not None
+    record = minimal(raw, value)
+    assert SECRET not in json.dumps(record)
+    assert restored(record) == value
+
+
+def test_a_rule_about_requests_is_kept_as_one_without_what_it_asks_of_them() -> None:
+    asked = {"http": [{"headers": [f"X-Token {SECRET}"], "headerMatches": [{"name": "X-Token", "value": SECRET}]}]}
+    ports = {"ports": [{"port": "80", "protocol": "TCP"}], "rules": asked}
+    raw = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"namespace": "b", "name": "a"},
+        "spec": {"endpointSelector": {}, "ingress": [{"toPorts": [ports]}]},
+    }
+    value = project(raw)
+    assert isinstance(value, Foreign)
+    record = minimal(raw, value)
+    assert SECRET not in json.dumps(record)
+    back = restored(record)
+    assert isinstance(back, Foreign)
+    bare = Surroundings(Enforcer("cilium"))
+    around = structs.replace(bare, dialect=dialect_of(bare))
+    found = compile_foreign(back, around)
+    assert found == compile_foreign(value, around)
+    assert [e.conditional for piece in found.pieces for e in piece.entries if e.conditional] != []
+
+
+def test_the_settings_of_an_agent_are_kept_and_nothing_else_of_its_configuration() -> None:
+    raw = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"namespace": "kube-system", "name": "cilium-config"},
+        "data": {"enable-policy": "always", "etcd-config": SECRET},
+    }
+    value = project(raw)
+    assert isinstance(value, ConfigMap)
+    assert value.settings.as_dict() == {"enable-policy": "always"}
     record = minimal(raw, value)
     assert SECRET not in json.dumps(record)
     assert restored(record) == value
