@@ -20,7 +20,7 @@ from webhook.model.verdict import Verdict
 FILE: Final = yaml.safe_load((CASES / "cni.yaml").read_text(encoding="utf-8"))
 IDLE: Final = frozenset(name for name, known in ENFORCERS.items() if not known.enforces)
 KEYS: Final = {"case", "about", "from", "to", "objects", "policies", "answers"}
-KEYS_OF_AN_ANSWER: Final = {"cni", "when", "settings", "objects", "policies", "auto", "verdict", "reason"}
+KEYS_OF_AN_ANSWER: Final = {"cni", "when", "settings", "objects", "policies", "auto", "agent", "verdict", "reason"}
 Asked = tuple[Raw, Raw, str]  # the case, the answer, the enforcer
 
 
@@ -48,14 +48,29 @@ def answered(case: Raw, answer: Raw, cni: str) -> Explanation:
     if "settings" in answer:
         metadata = {"namespace": "kube-system", "name": "cilium-config"}
         more.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": answer["settings"]})
+    if "agent" in answer:
+        more.append(agent(answer["agent"]))
     found |= {key_of(raw): raw for raw in more}
     auto = "auto" in answer
-    world = world_of(found.values(), settings=settings(cni="auto" if auto else cni, live=auto))
+    known = [raw for raw in found.values() if not raw["kind"].startswith("Staged")]  # of which nothing is read
+    world = world_of(known, settings=settings(cni="auto" if auto else cni, live=auto))
     if auto:
         assert world.enforcer.name == answer["auto"]
     workload = world.workload(workload_ref(case.get("from", "deploy/shop/web")))
     assert workload is not None
     return explain(world, workload, case.get("to", "db.data:5432"))
+
+
+def agent(image: str) -> Raw:
+    """Return the DaemonSet that runs an image of Cilium or Calico."""
+    name = "cilium" if "cilium" in image else "calico-node"
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"namespace": "kube-system", "name": name},
+        "spec": {"template": {"spec": {"containers": [{"name": "agent", "image": image}]}}},
+        "status": {"desiredNumberScheduled": 3, "numberReady": 3},
+    }
 
 
 def test_every_case_of_the_table_is_there() -> None:
