@@ -6,6 +6,7 @@ import pytest
 
 from tests.chart.rendering import CI, NAMESPACE, RELEASE, Chart, Object, Rendered
 from webhook.cluster.kinds import KINDS
+from webhook.wire.inbound import KINDS as WAYS_IN
 from webhook.wiring.gaps import FAMILIES
 
 READ = ["get", "list", "watch"]
@@ -61,6 +62,7 @@ def test_every_kind_that_the_program_reads_may_be_read(default: Rendered) -> Non
     rights = granted(default.rules)
     assert {(kind.group, kind.plural) for kind in KINDS} <= rights
     assert {(group, _plural(kind)) for group, kind in FAMILIES} <= rights
+    assert {(group, kind.lower() + ("es" if kind.endswith("s") else "s")) for group, kind in WAYS_IN} <= rights
 
 
 def _plural(kind: str) -> str:
