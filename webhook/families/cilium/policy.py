@@ -72,7 +72,7 @@ def scope_of(policy: Foreign) -> Expression | None:
     except (Refused, Malformed):
         return None
     every = [pod_condition(tuple(want for want in wants if not want.negative), _EVERY_LABEL) for wants in subjects]
-    return Some(tuple(every))
+    return every[0] if len(every) == 1 else Some(tuple(every))
 
 
 def _spec(raw: Raw, path: str, policy: Foreign, around: Surroundings, problems: list[str]) -> Iterator[Isolation]:
