@@ -111,6 +111,18 @@ def test_addresses_outside_are_as_doubtful_as_pods(block: str) -> None:
     assert judge_outside(view, ends_of_pod(web), parse_block(block), "TCP", 443)[0] is Verdict.UNKNOWN
 
 
+def test_an_egress_firewall_may_deny_what_leaves_the_pod_network_and_nothing_else() -> None:
+    firewall = policy("k8s.ovn.org/v1", "EgressFirewall", {"egress": [{"type": "Deny"}]}, "shop")
+    view = world(firewall, settings=Settings(enforcer=Enforcer("ovn-kubernetes")))
+    web = project(BASE[2])
+    assert isinstance(web, Pod)
+    verdict, egress, _ = judge_outside(view, ends_of_pod(web), parse_block("203.0.113.5/32"), "TCP", 443)
+    assert verdict is Verdict.UNKNOWN
+    assert "EgressFirewall" in (egress.reason or "")
+    assert answer(view) is Verdict.ALLOWED
+    assert answer(world(firewall, settings=Settings(enforcer=Enforcer("calico")))) is Verdict.ALLOWED
+
+
 def test_names_outside_are_as_doubtful_as_addresses() -> None:
     view = world(MAY_SELECT[0])
     workload = view.workload(WorkloadRef("Pod", "shop", "web"))

@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 
 from webhook.families.admin.dialects import BOTH_APIS, FIRST_API
 from webhook.families.family import Family
+from webhook.families.opaque import EGRESS_FIREWALLS
 from webhook.families.surroundings import Surroundings
 from webhook.model.dialect import Dialect
 from webhook.model.foreign import Foreign
@@ -42,7 +43,7 @@ _SAID: Final = (
     Dialect("none"),
     Dialect(
         "ovn-kubernetes",
-        evaluated=FIRST_API,
+        evaluated=FIRST_API | EGRESS_FIREWALLS,
         blocks_hold_pods=Truth.MAYBE,
         blocks_hold_nodes=Truth.MAYBE,
         host_namespace=_HOST_NAMESPACE,

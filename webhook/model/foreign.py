@@ -41,6 +41,7 @@ ADMIN: Final = frozenset({"policy.networking.k8s.io"})
 ANTREA: Final = frozenset({"crd.antrea.io"})
 AWS: Final = frozenset({"networking.k8s.aws"})
 GKE: Final = frozenset({"networking.gke.io"})
+OVN: Final = frozenset({"k8s.ovn.org"})
 ENFORCED_BY: Final[dict[str, frozenset[str]]] = {
     "antrea": ADMIN | ANTREA,
     "aws": AWS,
@@ -54,7 +55,7 @@ ENFORCED_BY: Final[dict[str, frozenset[str]]] = {
     "kube-network-policies": ADMIN,
     "kube-ovn": ADMIN,
     "kube-router": frozenset(),
-    "ovn-kubernetes": ADMIN,
+    "ovn-kubernetes": ADMIN | OVN,
     "terway": CILIUM,
     "weave": frozenset(),
     "none": frozenset(),
