@@ -52,7 +52,8 @@ class Echo:
         if request.get("fail"):
             raise RuntimeError("secret detail")
         time.sleep(request.get("seconds", 0))  # a review keeps the event loop busy, as a real one does
-        return Answer(200, review_of(uid), request.get("outcome", "allowed"), request.get("mode", "warn"))
+        outcome, mode = request.get("outcome", "allowed"), request.get("mode", "warn")
+        return Answer(200, review_of(uid), outcome, mode, request.get("dryRun", False))
 
     def version(self) -> int:
         return next(self._news)  # there always are some

@@ -427,6 +427,7 @@ def test_readiness_that_fails_is_not_ready(server: Running, caplog: pytest.LogCa
 def test_metrics_count_by_outcome_mode_and_dry_run(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         server.post(request_of("1"))
+        server.post(request_of("1", dryRun=True))
         server.post(request_of("2", outcome="denied", mode="enforce"))
         server.post(request_of("3", outcome="made up", mode="by a bug"))
         server.post(b"no json")
@@ -436,6 +437,7 @@ def test_metrics_count_by_outcome_mode_and_dry_run(tmp_path: Path) -> None:
     lines = reply.body.decode().splitlines()
     for labels in (
         'dry_run="false",mode="warn",outcome="allowed"',
+        'dry_run="true",mode="warn",outcome="allowed"',
         'dry_run="false",mode="enforce",outcome="denied"',
         'dry_run="false",mode="other",outcome="other"',
         'dry_run="false",mode="",outcome="malformed"',

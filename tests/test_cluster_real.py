@@ -5,7 +5,7 @@ import gc
 import json
 import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,42 @@ def test_a_pod_speaks_with_its_token_and_takes_up_the_next(
                 await names(connection, POLICIES)
             token.write_text(control_plane.tokens[PERSON])
             await names(connection, POLICIES)
+
+    asyncio.run(scenario())
+
+
+async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: list[str]) -> None:
+    """Do what an HTTP proxy does with CONNECT."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    asked.append(head.partition("\r\n")[0])
+    host, _, port = head.split()[1].rpartition(":")
+    there, away = await asyncio.open_connection(host, int(port))
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while chunk := await source.read(65_536):
+            target.write(chunk)
+        target.close()
+
+    with suppress(OSError):
+        await asyncio.gather(pump(reader, away), pump(there, writer))
+
+
+def test_a_proxy_and_an_authority_in_files_lead_to_the_api_server(control_plane: ControlPlane, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        asked: list[str] = []
+        server = await asyncio.start_server(lambda r, w: tunnel(r, w, asked), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+
+        def detour(config: dict[str, Any]) -> None:
+            cluster = config["clusters"][0]["cluster"]
+            cluster.pop("certificate-authority-data", None)
+            cluster |= {"certificate-authority": str(control_plane.ca_file), "proxy-url": f"http://127.0.0.1:{port}"}
+
+        async with server:
+            async with connect(kubeconfig_with(control_plane, tmp_path, detour)) as connection:
+                await names(connection, POLICIES)
+            assert set(asked) == {f"CONNECT 127.0.0.1:{control_plane.port} HTTP/1.1"}
 
     asyncio.run(scenario())
 

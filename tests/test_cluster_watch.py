@@ -102,6 +102,14 @@ def test_a_watch_that_ends_at_once_again_and_again_is_not_asked_for_without_paus
     run(scenario())
 
 
+def test_pauses_double_up_to_a_bound_and_no_two_replicas_have_the_same() -> None:
+    pace = Pace(first=1, most=30)
+    for failures, whole in ((1, 1), (2, 2), (5, 16), (6, 30), (10_000, 30)):
+        drawn = {pace.after(failures, pace.most) for _ in range(50)}
+        assert len(drawn) == 50
+        assert whole / 2 <= min(drawn) < max(drawn) <= whole
+
+
 @pytest.mark.parametrize(
     "too_old",
     [status(410, "too old resource version"), stream(event("ERROR", refusal(410, "too old")), end="close")],

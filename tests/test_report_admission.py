@@ -73,6 +73,7 @@ def test_a_denial_carries_the_whole_fix_as_yaml_and_the_kubectl_line() -> None:
     message = response(denied)["status"]["message"]
     head, _, manifests = message.partition("\n---\n")
     assert list(yaml.safe_load_all(manifests)) == [FIX]
+    assert "if a policy in what you apply already\nallows it, put that before the workload" in head
     assert "kubectl apply -f -" in head
     assert "NP101" in head
     assert "NP102" in head

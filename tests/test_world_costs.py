@@ -1,0 +1,94 @@
+"""What an event costs, counted in calls, which are the same on every machine: it touches only what it changes."""
+
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.benchmarks.requests import bodies
+from tests.benchmarks.synthetic import Sizes, objects
+from tests.benchmarks.world import SETTINGS
+from webhook.families import project
+from webhook.review import review_workload
+from webhook.wire.admission import admission_request
+from webhook.world import Drop, Put, World
+
+SMALL = Sizes(pods=240, policies=40, services=120)
+GREAT = Sizes(pods=240, policies=1_200, services=120)
+Raw = dict[str, Any]
+
+
+def judged(sizes: Sizes) -> tuple[World, Raw]:
+    """Return a world that has answered reviews, and one of its pods."""
+    raws = list(objects(sizes))
+    world = World(SETTINGS, complete=True)
+    world.apply(Put(value) for raw in raws if (value := project(raw)) is not None)
+    for body in bodies("denied", sizes, 2):
+        workload = admission_request(body).workload
+        assert workload is not None
+        review_workload(world, workload)
+    return world, next(raw for raw in raws if raw["kind"] == "Pod")
+
+
+def calls(action: Callable[[], object]) -> int:
+    """Return how many functions, of Python or built in, are called by `action`."""
+    count = 0
+
+    def profile(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(profile)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def status(raw: Raw) -> Raw:
+    """Return what most events tell: nothing that policy can see."""
+    return {**raw, "status": {**raw["status"], "conditions": [{"type": "Ready", "status": "False"}]}}
+
+
+def moved(raw: Raw) -> Raw:
+    new = deepcopy(raw)
+    new["status"] |= {"podIP": "203.0.113.9", "podIPs": [{"ip": "203.0.113.9"}]}
+    return new
+
+
+def relabelled(raw: Raw) -> Raw:
+    new = deepcopy(raw)
+    new["metadata"]["labels"]["app"] = "another"
+    return new
+
+
+def cost(sizes: Sizes, change: Callable[[Raw], Raw] | None) -> int:
+    world, raw = judged(sizes)
+    if change is None:
+        metadata = raw["metadata"]
+        return calls(lambda: world.apply([Drop("Pod", metadata["namespace"], metadata["name"])]))
+    value = project(change(raw))
+    assert value is not None
+    return calls(lambda: world.apply([Put(value)]))
+
+
+@pytest.mark.parametrize("change", [status, moved, relabelled, None])
+def test_an_event_of_a_pod_costs_the_same_whatever_policies_there_are(change: Callable[[Raw], Raw] | None) -> None:
+    assert len([raw for raw in objects(GREAT) if raw["kind"] == "NetworkPolicy"]) == GREAT.policies
+    few, many = cost(SMALL, change), cost(GREAT, change)
+    assert few == many
+    assert few < 200
+
+
+def test_an_event_that_tells_nothing_new_changes_no_version() -> None:
+    world, raw = judged(SMALL)
+    before = world.version
+    for change, grows in ((status, 0), (moved, 1), (moved, 0), (relabelled, 1)):
+        value = project(change(raw))
+        assert value is not None
+        world.apply([Put(value)])
+        assert world.version == before + grows
+        before = world.version
