@@ -17,6 +17,8 @@ from webhook.world import View
 
 def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
     """What a pod sends to its own node may be dropped, whatever policy says (Calico: defaultEndpointToHostAction)."""
+    if egress.verdict is not Verdict.ALLOWED and view.dialect.past_own_node is not Truth.NO:
+        return egress if source.shape.host_network else _past_policy(view, source, node, egress)
     after = view.dialect.to_own_node
     if after is Truth.YES or egress.verdict is Verdict.DENIED or source.shape.host_network:
         return egress

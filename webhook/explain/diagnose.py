@@ -21,7 +21,6 @@ from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import FlowVerdict, Verdict
 from webhook.world import View
 
-REJECTING: Final = frozenset({"kube-router"})  # who answers for policy: REJECT, so that the client is refused
 LINK_LOCAL: Final = {4: parse_block("169.254.0.0/16"), 6: parse_block("fe80::/10")}
 _CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 _OF_KIND: Final = {  # policy lets the packet pass, or cannot have been it
@@ -127,7 +126,7 @@ def _of_lookup(fault: Fault, verdict: Verdict, states: dict[tuple[str, str], Sta
 
 def _of_policy(view: View, fault: Fault, verdict: Verdict, found: Explanation | None) -> Cause:
     if fault.kind not in WAITED:
-        return Cause.POLICY_REJECTS if view.enforcer.name in REJECTING else Cause.POLICY_OR_SERVER
+        return Cause.POLICY_REJECTS if view.dialect.refuses else Cause.POLICY_OR_SERVER
     if found is not None and found.judged is not None and found.judged.verdict not in _CLOSED:
         return Cause.DNS_POLICY
     return Cause.POLICY if verdict is Verdict.DENIED else Cause.POLICY_PARTLY

@@ -8,7 +8,7 @@ from webhook.dependencies.services import through_service
 from webhook.dependencies.targets import Found
 from webhook.evaluate import template_end
 from webhook.explain.judge import Judged, judge, judge_flow
-from webhook.model.addresses import parse_address
+from webhook.model.addresses import Address, parse_address
 from webhook.model.labels import Labels
 from webhook.model.objects import Service, Shape, Template, Workload
 from webhook.model.ports import ContainerPort, Protocol
@@ -30,6 +30,21 @@ ASSUMED_DNS: Final = Workload(
 )
 
 
+ASSUMED_OPENSHIFT_DNS: Final = Workload(
+    WorkloadRef("DaemonSet", "openshift-dns", "dns-default"),
+    Template(
+        Shape(
+            "openshift-dns",
+            Labels({"dns.operator.openshift.io/daemonset-dns": "default"}),
+            (ContainerPort(5353, "UDP", "dns"), ContainerPort(5353, "TCP", "dns-tcp")),
+            template=True,
+        )
+    ),
+)
+OPENSHIFT_PORT: Final = 5353
+EITHER: Final = "kube-dns on port 53, or OpenShift's dns-default on port 5353, is assumed: no DNS Service is given"
+
+
 def needs_dns(workload: Workload) -> bool:
     """Say whether look-ups of this workload go to the cluster's DNS."""
     template = workload.template
@@ -45,10 +60,10 @@ def judge_dns(view: View, workload: Workload) -> Judged | None:
     service = dns_service(view)
     if service is None and view.settings.dns.service:
         return _not_here(view)
-    if service is None and view.complete:
+    if service is None and view.complete and not view.dialect.dns_addresses:
         return None
     where = f"{service.name}.{service.namespace}" if service else "kube-dns.kube-system"
-    assumptions = () if service else (ASSUMED,)
+    assumptions = () if service or view.complete else (EITHER if view.dialect.openshift else ASSUMED,)
     answers = {p: _judge(view, workload, service, p) for p in PROTOCOLS}
     flows = tuple(f for some in answers.values() for f in some)
     if not answers["UDP"]:
@@ -99,18 +114,29 @@ def _answers(service: Service) -> bool:
 
 
 def _judge(view: View, workload: Workload, service: Service | None, protocol: Protocol) -> tuple[FlowVerdict, ...]:
-    if service is None:
-        flow = Flow(Group(ASSUMED_DNS.ref, template=ASSUMED_DNS), protocol, PORT, PORT)
-        found = Found("kube-dns.kube-system", (flow,))
-    else:
-        found = through_service(view, service, PORT, protocol, workload.ref)
+    found = _found(view, workload, service, protocol)
     flows = list(judge(view, workload, Resolved("", "annotation", found), "dns").flows)
-    if flows and node_local(view):
-        source = template_end(view, workload)
-        cluster_ips = service.cluster_ips if service else ()
-        for address in (*cluster_ips, NODE_LOCAL_ADDRESS):
-            flows += judge_flow(view, workload, source, Flow(address.block, protocol, PORT, PORT), "dns")
+    source = template_end(view, workload)
+    for address in _addresses(view, service, bool(flows)):
+        flows += judge_flow(view, workload, source, Flow(address.block, protocol, PORT, PORT), "dns")
     return tuple(flows)
+
+
+def _found(view: View, workload: Workload, service: Service | None, protocol: Protocol) -> Found:
+    if service is not None:
+        return through_service(view, service, PORT, protocol, workload.ref)
+    if view.complete:
+        return Found("nobody")
+    assumed = [(ASSUMED_DNS, PORT), *([(ASSUMED_OPENSHIFT_DNS, OPENSHIFT_PORT)] if view.dialect.openshift else [])]
+    flows = tuple(Flow(Group(one.ref, template=one), protocol, port, PORT) for one, port in assumed)
+    return Found("kube-dns.kube-system", flows)
+
+
+def _addresses(view: View, service: Service | None, answered: bool) -> tuple[Address, ...]:  # noqa: FBT001 - one of two
+    """Return addresses of no pod that may be asked: of a cache on the node, or of a cloud where no pod answers."""
+    if not answered:
+        return view.dialect.dns_addresses
+    return (*(service.cluster_ips if service else ()), NODE_LOCAL_ADDRESS) if node_local(view) else ()
 
 
 def node_local(view: View) -> bool:
@@ -120,6 +146,7 @@ def node_local(view: View) -> bool:
 
 def _of_paths(view: View, flows: Iterable[FlowVerdict]) -> Verdict:
     verdicts = [f.verdict for f in flows]
-    if not node_local(view):
+    assumed = dns_service(view) is None and not view.complete and view.dialect.openshift
+    if not node_local(view) and not assumed:
         return together(verdicts)
     return verdicts[0] if len(set(verdicts)) == 1 else Verdict.UNKNOWN

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.addresses import FAMILIES, Block, Family
+from webhook.model.addresses import FAMILIES, Address, Block, Family
 from webhook.model.labels import Labels
 from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier
 from webhook.model.truth import Truth
@@ -61,6 +61,7 @@ class Dialect(Struct, frozen=True):
     namespace by which peers may match them and nodes. `hosts`: why policy may be about nodes and pods on the host
     network; empty: it is not. `past_own_node`: whether a pod reaches its own node whatever policy says. `families`:
     of addresses that are policed as written. `openshift`: the DNS of the cluster may be OpenShift's.
+    `dns_addresses`: whom pods ask where no pod answers.
     `may_skip_baseline`: of pods that a NetworkPolicy selects for one direction, the Baseline tier may not be asked in
     the other. `uncertain`: why NetworkPolicy may do anything to the pods that it selects.
     Of cluster-wide policies: `unknown_peers` are peers that fail closed, as one without a field does; with one of
@@ -113,6 +114,7 @@ class Dialect(Struct, frozen=True):
     past_own_node: Truth = Truth.NO
     families: tuple[Family, ...] = FAMILIES
     openshift: bool = False
+    dns_addresses: tuple[Address, ...] = ()
     uncertain: str = ""
     doubt: str = ""  # why no answer under it can be sure
 

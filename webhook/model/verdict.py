@@ -70,7 +70,7 @@ class Side(Struct, frozen=True):
     `admitted_by` and `denied_by` name the policy and the rule that decided; `denied_by` None: no rule did, and the
     policies isolate. `standing`: the place of what decided in a person's words, `Admin tier, priority 10`. `final`: no
     NetworkPolicy can change the denial, for it is made before any is asked. `stages`: the tiers that were asked, in
-    order; empty where there are none but NetworkPolicy's.
+    order; empty where there are none but NetworkPolicy's. `refused`: what is stopped is answered by a refusal.
     """
 
     verdict: Verdict
@@ -83,6 +83,7 @@ class Side(Struct, frozen=True):
     final: bool = False
     standing: str = ""
     stages: tuple[Stage, ...] = ()
+    refused: bool = False
 
 
 OPEN = Side(Verdict.ALLOWED)

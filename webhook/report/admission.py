@@ -7,6 +7,7 @@ import msgspec
 
 from webhook.model.finding import RAISED, Finding, Manifest, Severity
 from webhook.model.settings import PRODUCT, Mode
+from webhook.report.flows import fate
 from webhook.report.safe import clean, clip
 from webhook.report.warnings import order, warnings
 from webhook.report.words import near_misses, remedy, sentence
@@ -18,7 +19,7 @@ _FORBIDDEN: Final = {"code": 403, "reason": "Forbidden"}  # what Gatekeeper answ
 _LONGEST_KEY: Final = 63
 _LONGEST_ANNOTATION: Final = 1_024
 _MOST_REJECTED: Final = 20
-_TIMEOUT: Final = "declared dependencies would time out"
+_STOPPED: Final = "declared dependencies would {}"
 _MISSING: Final = "labels or declarations that this cluster requires are not as they should be"
 _SAYS_SO: Final = frozenset({Mode.WARN, Mode.ENFORCE})
 
@@ -55,7 +56,8 @@ def denial(rejected: Iterable[Finding], dump_yaml: DumpYaml) -> str:
     The YAML comes last, so that everything from the first `---` on can be piped into kubectl.
     """
     findings = order(rejected)
-    text = [f"{PRODUCT}: {_MISSING if all(one.id in RAISED for one in findings) else _TIMEOUT}", ""]
+    stopped = _STOPPED.format(fate(flow for one in findings for flow in one.flows))
+    text = [f"{PRODUCT}: {_MISSING if all(one.id in RAISED for one in findings) else stopped}", ""]
     for finding in findings[:_MOST_REJECTED]:
         text.append(f"{finding.id} {sentence(finding)}")
         text += [f"    near miss: {miss}" for miss in near_misses(finding)]

@@ -19,6 +19,11 @@ def side(flow: FlowVerdict, direction: Direction) -> Side:
     return flow.egress if direction is Direction.EGRESS else flow.ingress
 
 
+def fate(flows: Iterable[FlowVerdict]) -> str:
+    """Return what becomes of packets that are stopped: `time out`, or `be refused` where a refusal answers them."""
+    return "be refused" if any(side(flow, d).refused for flow in flows for d in Direction) else "time out"
+
+
 def closed(finding: Finding, direction: Direction) -> tuple[FlowVerdict, ...]:
     """Return the flows that `direction` does not let pass in full."""
     stopped = (Verdict.DENIED, Verdict.PARTIAL)

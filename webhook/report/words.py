@@ -85,7 +85,7 @@ def _isolated(finding: Finding, _: Facts, cut: Cut, direction: Direction) -> str
     sides = [flows.side(flow, direction) for flow in stopped]
     by = flows.deciders(sides, direction, cut, finding.policies)
     return (
-        f"{_who(finding, cut)} -> {flows.end(finding, stopped, cut)} will time out: "
+        f"{_who(finding, cut)} -> {flows.end(finding, stopped, cut)} will {flows.fate(stopped)}: "
         f"{direction.value.lower()} {by}{UNADMITTED if flows.isolates(sides) else ''}"
     )
 
@@ -114,7 +114,9 @@ def _dns(finding: Finding, _: Facts, cut: Cut) -> str:
     stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
     why = _stopping(stopped, finding, cut, final=False) or _stopping(stopped, finding, cut)
     where = flows.end(finding, stopped, cut)
-    return f"{_who(finding, cut)} cannot resolve names: -> {where} will time out: {why}{_unadmitted(stopped)}"
+    return (
+        f"{_who(finding, cut)} cannot resolve names: -> {where} will {flows.fate(stopped)}: {why}{_unadmitted(stopped)}"
+    )
 
 
 def _final(finding: Finding, _: Facts, cut: Cut) -> str:
@@ -123,7 +125,7 @@ def _final(finding: Finding, _: Facts, cut: Cut) -> str:
     what = " cannot resolve names:" if finding.flows and all(f.purpose == "dns" for f in finding.flows) else ""
     end = flows.end(finding, stopped, cut)
     why = _stopping(stopped, finding, cut, final=True)
-    return f"{_who(finding, cut)}{what} -> {end} will time out: {why}"
+    return f"{_who(finding, cut)}{what} -> {end} will {flows.fate(stopped)}: {why}"
 
 
 def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:
@@ -131,7 +133,9 @@ def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:
     why = _stopping(stopped, finding, cut)
     which = f" ({cut(facts['reason'])})" if "reason" in facts else ""
     end = flows.end(finding, stopped, cut)
-    return f"{_who(finding, cut)} -> {end} will time out on some paths{which}" + (f": {why}" if why else "")
+    return f"{_who(finding, cut)} -> {end} will {flows.fate(stopped)} on some paths{which}" + (
+        f": {why}" if why else ""
+    )
 
 
 def _kept_out(finding: Finding, facts: Facts, cut: Cut) -> str:
@@ -139,7 +143,7 @@ def _kept_out(finding: Finding, facts: Facts, cut: Cut) -> str:
     stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
     return (
         f"{_by(facts, cut)}: {cut(facts.get('from', 'the controller'))} -> {flows.end(finding, stopped, cut)} "
-        f"will time out{_somewhere(finding)}: {_stopping(stopped, finding, cut)}{_unadmitted(stopped)}"
+        f"will {flows.fate(stopped)}{_somewhere(finding)}: {_stopping(stopped, finding, cut)}{_unadmitted(stopped)}"
     )
 
 
@@ -152,8 +156,8 @@ def _dependants(finding: Finding, facts: Facts, cut: Cut) -> str:
     word = "client" if len(named) + more == 1 else "clients"
     rest = f" ({cut(facts['left'])} more were not looked at)" if facts.get("left", "0") != "0" else ""
     return (
-        f"existing {word} {clients} -> {flows.end(finding, stopped, cut)} will time out{_somewhere(finding)}: "
-        f"{_stopping(stopped, finding, cut)}{_unadmitted(stopped)}{rest}"
+        f"existing {word} {clients} -> {flows.end(finding, stopped, cut)} will {flows.fate(stopped)}"
+        f"{_somewhere(finding)}: {_stopping(stopped, finding, cut)}{_unadmitted(stopped)}{rest}"
     )
 
 

@@ -2,10 +2,13 @@
 
 from typing import Final
 
+from msgspec import structs
+
 from webhook.families.cilium.endpoints import cluster_hidden
 from webhook.families.cilium.places import AFTER_UNION, ALLOWED, CLOSING, OWN_NODE, UNION
 from webhook.families.cilium.settings import CONFIG, NEWEST, Config, config_of
 from webhook.families.surroundings import Surroundings
+from webhook.model.addresses import parse_address
 from webhook.model.dialect import NETWORK_POLICY, Dialect, Kind
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
@@ -17,6 +20,9 @@ CCNP: Final[Kind] = ("cilium.io", "CiliumClusterwideNetworkPolicy")
 _ADMIN: Final = "policy.networking.k8s.io"
 _CLUSTER_POLICY: Final[Kind] = (_ADMIN, "ClusterNetworkPolicy")
 _BEFORE: Final[frozenset[Kind]] = frozenset({(_ADMIN, "AdminNetworkPolicy"), (_ADMIN, "BaselineAdminNetworkPolicy")})
+
+
+_CLOUD_DNS: Final = parse_address("169.254.169.254")  # the metadata server, which pods ask where Cloud DNS is used
 
 
 def cilium(around: Surroundings) -> Dialect:
@@ -36,7 +42,7 @@ def dataplane_v2(around: Surroundings) -> Dialect:
     config = config_of(around)
     counts = {NETWORK_POLICY: True, CNP: False, CCNP: config.clusterwide is True, _CLUSTER_POLICY: False}
     doubtful = frozenset({CCNP}) if config.clusterwide is None else frozenset()
-    return _dialect("gke-dataplane-v2", config, counts, doubtful)
+    return structs.replace(_dialect("gke-dataplane-v2", config, counts, doubtful), dns_addresses=(_CLOUD_DNS,))
 
 
 def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: frozenset[Kind]) -> Dialect:
