@@ -37,6 +37,12 @@ def node(name: str, *words: str, key: str = "k3s.io/node-args", **labels: str) -
 
 CALICO = daemon_set("calico-node", container("docker.io/calico/node:v3.31.2"), namespace="calico-system")
 CILIUM = daemon_set("cilium", container("quay.io/cilium/cilium:v1.20.2@sha256:ab"))
+SETTINGS = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"namespace": "kube-system", "name": "cilium-config"},
+    "data": {"enable-policy": "default"},
+}
 AWS = daemon_set("aws-node", container("x/amazon/aws-network-policy-agent:v1.2", "a", "--enable-network-policy=true"))
 AWS_IDLE = daemon_set(
     "aws-node", container("x/amazon/aws-network-policy-agent:v1.2", "a", "--enable-network-policy=false")
@@ -139,16 +145,36 @@ CASES: dict[str, tuple[list[Raw], tuple[str, bool, bool]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_who_enforces_is_told_by_what_runs(case: str) -> None:
     objects, expected = CASES[case]
-    found = world_of(objects, settings=ON_CLUSTER).enforcer
+    found = world_of([*objects, SETTINGS], settings=ON_CLUSTER).enforcer
     assert (found.name, found.decisive, found.enforces) == expected, found
     assert bool(found.why) == (not found.decisive and found.name not in ("unrecognised", "kube-ovn", "terway")), found
 
 
 @pytest.mark.parametrize("name", [name for name in CNIS if name != "auto"])
 def test_what_is_set_wins_over_what_runs(name: str) -> None:
-    found = world_of([CALICO, CILIUM, AWS], settings=made(cni=name, live=True)).enforcer
+    found = world_of([CALICO, CILIUM, SETTINGS, AWS], settings=made(cni=name, live=True)).enforcer
     known = ENFORCERS[name]
     assert found == Enforcer(name, decisive=known.decisive, enforces=known.enforces)
+
+
+def test_an_enforcer_whose_settings_are_not_known_rejects_nothing() -> None:
+    world = world_of([CILIUM], settings=ON_CLUSTER)
+    found = world.enforcer
+    assert (found.decisive, found.enforces) == (False, True)
+    assert found.why == "ConfigMap cilium-config is not known, and Cilium's defaults are assumed"
+    world.apply([Put(value(SETTINGS))])
+    assert world.enforcer == Enforcer("cilium")
+    world.apply([Drop("ConfigMap", "kube-system", "cilium-config")])
+    assert not world.enforcer.decisive
+
+
+@pytest.mark.parametrize(("key", "text", "why"), [
+    ("enable-policy", "never", "enable-policy is `never`"),
+    ("policy-audit-mode", "true", "policy-audit-mode is on"),
+])  # fmt: skip
+def test_an_enforcer_that_is_told_to_drop_nothing_enforces_nothing(key: str, text: str, why: str) -> None:
+    found = world_of([CILIUM, SETTINGS | {"data": {key: text}}], settings=ON_CLUSTER).enforcer
+    assert (found.name, found.decisive, found.enforces, found.why) == ("cilium", False, False, why)
 
 
 def test_who_enforces_follows_what_comes_and_goes() -> None:

@@ -55,6 +55,7 @@ class Dialect(Struct, frozen=True):
     `hairpin_in`: what comes back to it that way is let in.
     `resolves_names`: a port name in egress is what the pod that is asked calls so.
     `pieces`: what the enforcer does without any policy. `unenforced`: why it enforces none at all; empty: it does.
+    `undecided`: why it may be set otherwise, so that nothing rejects.
     `refuses`: what policy stops is answered by a refusal, and not by silence. `port_names`: why a policy
     that names a port is no policy; empty: it is one. `port_ranges`: whether a range of ports is more than its
     first. `host_pods`: whether peers match pods on the host network by their labels; `host_namespace`: labels of the
@@ -98,6 +99,7 @@ class Dialect(Struct, frozen=True):
     loose_peers: bool = False
     pieces: tuple[Isolation, ...] = ()
     unenforced: str = ""
+    undecided: str = ""
     unknown_peers: frozenset[str] = frozenset()
     refused_peers: frozenset[str] = frozenset()
     loose_namespaces: bool = False

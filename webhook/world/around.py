@@ -6,6 +6,7 @@ from msgspec import structs
 
 from webhook.families import dialect_of
 from webhook.families.surroundings import Surroundings
+from webhook.model.dialect import Dialect
 from webhook.model.foreign import Foreign
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Namespace, Node, Workload
@@ -129,7 +130,8 @@ class Around:
                 {key: found.as_dict() for key, found in sorted(self._settings.items()) if found},
                 nodes=frozenset(flag for flags in self._nodes.values() for flag in flags),
             )
-            self._found = structs.replace(around, dialect=dialect_of(around))
+            dialect = dialect_of(around)
+            self._found = structs.replace(around, enforcer=_as_set(around.enforcer, dialect), dialect=dialect)
         return self._found
 
     def _enforcer(self, settings: Settings) -> Enforcer:
@@ -144,6 +146,15 @@ class Around:
 
     def _met(self) -> set[str]:
         return {*self._groups, *(group for group, _ in self._references if group)}
+
+
+def _as_set(enforcer: Enforcer, dialect: Dialect) -> Enforcer:
+    """Return who enforces as its own settings have it: one may be told to drop nothing."""
+    if dialect.unenforced:
+        return structs.replace(enforcer, decisive=False, enforces=False, why=dialect.unenforced)
+    if dialect.undecided:
+        return structs.replace(enforcer, decisive=False, why=dialect.undecided)
+    return enforcer
 
 
 def _by_name(key: tuple[str | None, str]) -> tuple[str, str]:

@@ -46,7 +46,7 @@ def dataplane_v2(around: Surroundings) -> Dialect:
 
 
 def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: frozenset[Kind]) -> Dialect:
-    evaluated = frozenset(kind for kind, does in counts.items() if does and not config.enforces)
+    evaluated = frozenset(kind for kind, does in counts.items() if does)
     baseline = _CLUSTER_POLICY in evaluated
     places = ((UNION, AFTER_UNION, False), (OWN_NODE, (), True)) if baseline else ((UNION, AFTER_UNION, True),)
     return Dialect(
@@ -72,8 +72,9 @@ def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: froz
         refused_peers=frozenset() if config.node_labels else frozenset({"nodes"}),
         loose_namespaces=True,
         no_peers_are_all=True,
-        pieces=_always() if config.always and not config.enforces else (),
-        unenforced=config.enforces,
+        pieces=_always() if config.always else (),
+        unenforced=config.unenforced,
+        undecided=config.undecided,
         hosts="Cilium's host firewall is on, and what it lets nodes send is not evaluated"
         if config.host_firewall
         else "",

@@ -12,6 +12,8 @@ from webhook.model.dialect import Unseen
 CONFIG: Final = "cilium-config"
 NODE_CONFIG: Final = ("cilium.io", "CiliumNodeConfig")
 _HOME: Final = "kube-system"
+_AGENTS: Final = frozenset({"cilium", "anetd"})  # DaemonSets
+_UNDECIDED: Final = "ConfigMap cilium-config is not known, and Cilium's defaults are assumed"
 _FALSE: Final = frozenset({"false", "0", "f"})
 _TRUE: Final = frozenset({"true", "1", "t"})
 # The keys of pod labels that are kept and ignored without a setting (pkg/labelsfilter/filter.go).
@@ -64,14 +66,16 @@ _POLICY_KEYS: Final = frozenset(  # of a CiliumNodeConfig: those that make nodes
 class Config(Struct, frozen=True):
     """The settings, with the defaults of Cilium 1.20 where the ConfigMap says nothing.
 
-    `enforces` empty: policies are enforced; else why they are not. `doubt`: what makes every answer unsure.
+    `unenforced`: why nothing is dropped; empty: it is. `undecided`: why the settings may be others; `doubt`: what makes
+    every answer unsure.
     `local_cluster` None: the setting is not there, and neither is the version, on which its default depends.
     `version`: the newest one where none is told.
     """
 
     version: tuple[int, int] = NEWEST
     always: bool = False
-    enforces: str = ""
+    unenforced: str = ""
+    undecided: str = ""
     network_policy: bool = True
     namespaced: bool = True
     clusterwide: bool | None = None
@@ -103,7 +107,8 @@ def config_of(around: Surroundings) -> Config:
     return Config(
         version=version,
         always=data.get("enable-policy") == "always",
-        enforces=_enforces(data),
+        unenforced=_unenforced(data),
+        undecided="" if data or not _AGENTS.intersection(around.flags) else _UNDECIDED,
         network_policy=_flag(data, "enable-k8s-networkpolicy", default=True),
         namespaced=_flag(data, "enable-cilium-network-policy", default=True),
         clusterwide=_maybe(data, "enable-cilium-clusterwide-network-policy"),
@@ -163,7 +168,7 @@ def _listed(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
-def _enforces(data: Mapping[str, str]) -> str:
+def _unenforced(data: Mapping[str, str]) -> str:
     if data.get("enable-policy") == "never":
         return "enable-policy is `never`"
     return "policy-audit-mode is on" if _flag(data, "policy-audit-mode", default=False) else ""
