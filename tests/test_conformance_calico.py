@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from tests.arena import Arena
+from tests.arena import Arena, world_of
 from tests.conformance.corpora import calico, calico_quirks
+from tests.matrix_judge import disagreements
 from webhook.families import project
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.verdict import Verdict
@@ -19,6 +20,20 @@ QUIRKS = {
     "admission": 1920,
     "ephemeral": 960,
     "address": 960,
+}
+IN_THE_MATRIX = {  # one of each sort: the whole of them takes minutes
+    "accounts-has",
+    "cnp-and-calico-in-tier",
+    "gnp-egress-name-not",
+    "gnp-not-account",
+    "kube-both-calico-egress",
+    "nets-and-not",
+    "remote-not",
+    "service-egress",
+    "set-not",
+    "spaces-and-selector",
+    "tier-pass-skips-rest",
+    "random-1-30",
 }
 SURE = {Verdict.ALLOWED: True, Verdict.DENIED: False}
 
@@ -48,3 +63,13 @@ def test_quirks_of_calico_are_counted_and_do_not_judge(capsys: pytest.CaptureFix
         told = ", ".join(f"{name} {count:,}" for name, count in found.most_common())
         print(f"\n  calico, not judging: {told}")  # noqa: T201 - the counts are the point
     assert found == QUIRKS
+
+
+def test_the_matrix_says_the_same_of_every_flow() -> None:
+    seen = set()
+    for case in calico():
+        if case.name in IN_THE_MATRIX:
+            seen.add(case.name)
+            world = world_of((o for o in case.objects if project(o) is not None), settings=SETTINGS)
+            assert list(disagreements(world))[:5] == [], case.name
+    assert seen == IN_THE_MATRIX

@@ -39,7 +39,7 @@ _KEYS: Final = frozenset(
 _ICMP: Final = ("ICMP", "ICMPv6")
 _BY_REQUEST: Final = "looks at HTTP requests, which only an application layer policy of Calico does"
 _BY_CLIENT_PORT: Final = "looks at the port that the client sends from, which changes from connection to connection"
-_BY_NAME: Final = "allows domains by name, and which addresses these are cannot be told"
+_BY_NAME: Final = "names domains, and which addresses these are cannot be told"
 _UNKNOWN_ICMP: Final = "has notICMP without protocol ICMP, and what becomes of it is not known"
 
 
