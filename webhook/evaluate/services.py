@@ -24,6 +24,8 @@ def behind(view: View, peer: ServicesPeer, other: End, family: Family | None, he
     found = [service for wish in peer.wanted for service in _wanted(view, wish)]
     if not found:
         return Truth.of(peer.or_any) if view.complete else Truth.MAYBE
+    if peer.or_any and not any(service.selector or view.serving(service) for service in found):
+        return Truth.MAYBE  # nobody stands behind them: to some versions that is as if there were none
     best = max(_stands(view, peer, service, other, family, held) for service in found)
     return best if view.complete else max(best, Truth.MAYBE)
 

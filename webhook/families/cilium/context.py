@@ -7,8 +7,12 @@ from webhook.model.foreign import Foreign
 
 
 class Context(Struct, frozen=True):
-    """The policy's namespace (None: cluster-wide), the settings, and the CiliumCIDRGroups that are there."""
+    """The policy's namespace (None: cluster-wide), the settings, and the CiliumCIDRGroups that are there.
+
+    `unlabelled`: the policy's subject asks for `reserved:init`, the label of pods that have no others yet.
+    """
 
     namespace: str | None
     config: Config
     groups: tuple[Foreign, ...] = ()
+    unlabelled: bool = False

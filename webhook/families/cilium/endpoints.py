@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from webhook.families.cilium.context import Context
 from webhook.families.cilium.settings import Config
 from webhook.families.cilium.wants import (
     ACCOUNT,
@@ -37,17 +38,18 @@ _SUB_WORLDS: Final = frozenset({"world", "world-ipv4", "world-ipv6"})  # which i
 _FIELDS: Final = {NAMESPACE: "namespace", ACCOUNT: "account"}
 
 
-def peer_wants(wants: Wants, namespace: str | None, config: Config) -> Wants:
+def peer_wants(wants: Wants, context: Context) -> Wants:
     """Add what a peer's selector does not say: the policy's namespace (or any), and the local cluster.
 
     Source: `getEndpointSelector` of `pkg/k8s/apis/cilium.io/utils`.
     """
+    namespace, config = context.namespace, context.config
     if any(want.source == RESERVED for want in wants):
         return wants
     found = list(wants)
     if not names(wants, NAMESPACE):
         if namespace is None:
-            found.append(exists(K8S, NAMESPACE))
+            found += [] if context.unlabelled else [exists(K8S, NAMESPACE)]
         elif not any(want.of_pod and want.key.startswith(NAMESPACE_LABELS) for want in wants):
             found.append(one(K8S, NAMESPACE, namespace))
     if config.local_cluster is not False and not names(wants, CLUSTER):
@@ -62,6 +64,8 @@ def names(wants: Wants, key: str) -> bool:
 
 def ends_of(wants: Wants, config: Config, own: str | None = None) -> tuple[Match, ...]:
     """Return whom a complete selector matches. `own`: the namespace that it was given, as it named none itself."""
+    if any(want.source == RESERVED and want.key == "all" for want in wants):
+        return (UnclearPeer("asks for `reserved:all`, which stands for all ends in some versions"),)
     if cluster_hidden(config) is Truth.MAYBE:
         wants = tuple(want for want in wants if want.key != CLUSTER)
     matches: list[Match] = [*_pods(wants, config, own)]

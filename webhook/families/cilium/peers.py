@@ -52,7 +52,7 @@ def _endpoints(rule: Raw, key: str, path: str, context: Context) -> tuple[Match,
     found: list[Match] = []
     for index, raw in enumerate(checked(mappings, rule, key, path)):
         said = checked(wants_of, raw, f"{path}.{key}[{index}]")
-        wants = peer_wants(said, context.namespace, context.config)
+        wants = peer_wants(said, context)
         found += ends_of(wants, context.config, None if names(said, NAMESPACE) else context.namespace)
     return tuple(found)
 

@@ -15,7 +15,7 @@ from webhook.families.cilium.places import ALLOWED, DENIED, HOSTS, UNION, WITHHE
 from webhook.families.cilium.refused import Refused, checked, given, only, refuse
 from webhook.families.cilium.rules import Lists, lists_of
 from webhook.families.cilium.settings import Config, config_of
-from webhook.families.cilium.wants import ANY, K8S, NAMESPACE, NODE, Wants, one, subject_of, wants_of
+from webhook.families.cilium.wants import ANY, K8S, NAMESPACE, NODE, RESERVED, Wants, one, subject_of, wants_of
 from webhook.families.closing import following
 from webhook.families.family import Compiled
 from webhook.families.surroundings import Surroundings
@@ -78,15 +78,17 @@ def scope_of(policy: Foreign) -> Expression | None:
 def _spec(raw: Raw, path: str, policy: Foreign, around: Surroundings, problems: list[str]) -> Iterator[Isolation]:
     only(raw, _KEYS, path)
     _check_subject(raw, path, policy)
-    context = Context(policy.namespace, config_of(around), tuple(around.all(*GROUPS)))
+    node = given(raw, "nodeSelector")
+    wants = () if node else subject_of(raw, path, policy.namespace)
+    unlabelled = any(want.source == RESERVED and want.key == "init" for want in wants)
+    context = Context(policy.namespace, config_of(around), tuple(around.all(*GROUPS)), unlabelled)
     lists = {d: lists_of(raw, path, d, policy.ref, context, problems) for d in Direction}
     isolates = _isolates(raw, path, lists, context.config)
     if not any(found.filled for found in lists.values()):
         refuse(path, "expected a rule in ingress, ingressDeny, egress or egressDeny")
-    if given(raw, "nodeSelector"):
+    if node:
         yield from _on_hosts(raw, path, policy.ref, lists, context.config, problems)
         return
-    wants = subject_of(raw, path, policy.namespace)
     if pod_condition(wants, context.config) == NEVER:
         problems.append(f"{path}.endpointSelector: selects no pod, as Cilium gives pods no such labels")
         return
