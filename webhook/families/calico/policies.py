@@ -15,7 +15,7 @@ from webhook.families.calico.logic import conjunction
 from webhook.families.calico.rules import Context, compile_rule
 from webhook.families.calico.tiers import Standing, in_words, order_of, rank, standing, tier_name
 from webhook.families.calico.versions import version
-from webhook.families.family import Compiled
+from webhook.families.family import NOTHING, Compiled
 from webhook.families.surroundings import Surroundings
 from webhook.model.expression import Expression
 from webhook.model.foreign import Foreign
@@ -29,6 +29,13 @@ _KEYS: Final = frozenset(
 _GLOBAL_KEYS: Final = _KEYS | {"namespaceSelector", "doNotTrack", "preDNAT", "applyOnForward"}
 _SECTIONS: Final = {Direction.INGRESS: "ingress", Direction.EGRESS: "egress"}
 _MOST_RULES: Final = 1024
+_MIRRORED: Final = (  # how Calico's API server shows Kubernetes' own policies (libcalico-go/lib/names)
+    "knp.default.",
+    "kanp.adminnetworkpolicy.",
+    "kbanp.baselineadminnetworkpolicy.",
+    "kcnp.kube-admin.",
+    "kcnp.kube-baseline.",
+)
 
 
 class _Types(Struct, frozen=True):
@@ -41,8 +48,11 @@ class _Types(Struct, frozen=True):
 def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
     """Return the pieces of a policy; one that Calico cannot read comes to nothing, as there, but problems.
 
-    Raises Doubtful where set-ups of Calico differ, or where what the policy names may not have been read.
+    What Calico shows of Kubernetes' own policies comes to nothing, either: these are read themselves. Raises Doubtful
+    where set-ups of Calico differ, or where what the policy names may not have been read.
     """
+    if policy.ref.name.startswith(_MIRRORED):
+        return NOTHING
     problems: list[str] = []
     try:
         pieces = tuple(_pieces(policy, surroundings, problems))

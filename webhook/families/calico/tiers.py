@@ -21,6 +21,7 @@ BASELINE: Final = Tier(10_000_000, "kube-baseline")
 FIRST_ADMIN: Final = Tier(1000, "adminnetworkpolicy")
 FIRST_BASELINE: Final = Tier(10_000_000, "baselineadminnetworkpolicy")
 _BUILT_IN: Final = {SECOND_API: (ADMIN, BASELINE), FIRST_API: (FIRST_ADMIN, FIRST_BASELINE)}
+_HUGE: Final = 1e300  # beyond, and where it is none, a number has no order
 OF_KUBERNETES: Final = 1000.0  # the order of Kubernetes' own NetworkPolicies in tier `default`
 
 
@@ -70,7 +71,7 @@ def order_of(spec: Raw) -> float | None:
     value = spec.get("order")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_HUGE < value < _HUGE:
         fail("spec.order", f"expected a number, not {shown(value)}")
     return float(value)
 
@@ -89,7 +90,8 @@ def rank(policy: Foreign, tier: str, order: float | None, running: Version) -> R
     """Return the place of a policy in its tier: by order, those without one last, then by name."""
     first, namespace, name = inf if order is None else order, policy.namespace or "", policy.ref.name
     if running >= TIES_BY_NAME:
-        return first, name, namespace, policy.ref.kind
+        known = name.removeprefix(f"{tier}.") if policy.group == STORED else name
+        return first, known, namespace, policy.ref.kind
     stored = name if name.startswith(f"{tier}.") else f"{tier}.{name}"
     return first, f"{namespace}/{stored}" if namespace else stored
 
