@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from webhook.checklist.blocks import finding
-from webhook.fix.isolation import denies_all_pods
+from webhook.fix.behind import denies_all_pods
 from webhook.model.expression import Space, Value, holds
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
 from webhook.model.objects import Shape

@@ -160,7 +160,7 @@ def _block_matches(view: View, peer: BlockPeer, other: End, family: Family | Non
         return _every(_holds(peer, a.block) for n in view.nodes() for a in n.addresses if a.family == family)
     if other.addresses or peer.block.family != family:
         return Truth.NO
-    if (pools := view.pod_blocks(family)) and peer.block.prefix != 0:
+    if (pools := view.pod_blocks(family)) and (peer.block.prefix != 0 or peer.excepts):
         return _every(_holds(peer, pool) for pool in pools)
     return Truth.YES if peer.block.prefix == 0 and not _excepts_pools(view, peer, family) else Truth.MAYBE
 

@@ -21,10 +21,10 @@ _DOTS: Final = re.compile(r"-?\.[.-]*")
 _AMBIGUOUS: Final = re.compile(r"-(?:to|from|egress|ingress)(?:-|$)|\.|[^a-z0-9.-]")
 
 
-def name(view: View, needs: Sequence[Need]) -> str:
-    """Return the name for a policy that opens `needs`, which have one subject and one direction."""
+def name(view: View, needs: Sequence[Need], rest: Sequence[object] = ()) -> str:
+    """Return the name for a policy that opens `needs`, which have one subject and one direction, and keeps `rest`."""
     subject, direction = needs[0].subject, needs[0].direction
-    content = hashlib.sha256(repr(sorted(map(repr, needs))).encode()).hexdigest()[:_HASH]
+    content = hashlib.sha256(repr([*sorted(map(repr, needs)), *map(repr, rest)]).encode()).hexdigest()[:_HASH]
     others = {need.other for need in needs}
     (other,) = others if len(others) == 1 else (None,)
     if not isinstance(other, WorkloadRef):
@@ -33,7 +33,7 @@ def name(view: View, needs: Sequence[Need]) -> str:
     numbers = dict.fromkeys(need.port for need in needs)
     ports = "-".join(map(str, numbers)) + _protocols(needs)
     text = f"allow-{subject.name}-{_WORDS[direction]}-{other.name}{where}-{ports}"
-    clear = len(numbers) == 1 and not any(_ambiguous(view, ref) for ref in (subject, other))
+    clear = len(numbers) == 1 and not rest and not any(_ambiguous(view, ref) for ref in (subject, other))
     return text if clear and len(text) <= LONGEST else _cut(text, content)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from webhook.explain import ASSUMED_DNS
-from webhook.fix.isolation import Entangled, Outsiders, denied_behind, isolated, lost, outsiders
+from webhook.fix.behind import Entangled, denied_behind, said_behind
+from webhook.fix.isolation import isolated, lost
 from webhook.fix.naming import free_name, name
 from webhook.fix.needs import Need
 from webhook.fix.selectors import Chosen, choose, shapes_of
@@ -65,23 +66,20 @@ def _kept_open(
     if not bare:
         return _policy(view, workload, subject, direction, needs)
     try:
-        every = [outsiders(view, shape, direction) for shape in bare]
+        every = [said_behind(view, shape, direction) for shape in bare]
     except Entangled as error:
         raise Unwritable(str(error)) from error
-    rest = Outsiders(tuple({str(peer): peer for one in every for peer in one.peers}.values()))
-    told = sorted({f"{subject.short}: {one.note}" for one in every if one.note})
+    rules = [rule for one in every for rule in one.rules]
+    rules = [rule for number, rule in enumerate(rules) if rule not in rules[:number]]
+    manifest, said = _policy(view, workload, subject, direction, needs, rules)
+    after = Overlay(view, [network_policy(manifest, subject.namespace)])
     ends = [(shape, _declared(view, workload, subject)) for shape in bare]
-    wanted, closed = needs, set[Need]()
-    for _ in range(2):
-        manifest, said = _policy(view, workload, subject, direction, wanted, rest.peers)
-        after = Overlay(view, [network_policy(manifest, subject.namespace)])
-        if not (closed := lost(view, after, subject, ends, direction)):
-            return manifest, [*said, *told]
-        wanted = [*wanted, *sorted(closed, key=_order)]
-    others = sorted({str(need.other) for need in closed})
-    names = ", ".join(others[:_MOST_NAMED]) + (f" and {len(others) - _MOST_NAMED} more" if others[_MOST_NAMED:] else "")
-    message = f"a policy that opens it isolates {subject.short} for {direction}, and so would close {names}"
-    raise Unwritable(message)
+    if closed := lost(view, after, ends, direction):
+        names = ", ".join(sorted({ref.short for ref in closed})[:_MOST_NAMED])
+        more = f" and {len(closed) - _MOST_NAMED} more" if len(closed) > _MOST_NAMED else ""
+        message = f"a policy that opens it isolates {subject.short}, and so would close {names}{more}"
+        raise Unwritable(message)
+    return manifest, [*said, *sorted({f"{subject.short}: {one.note}" for one in every if one.note})]
 
 
 def _declared(view: View, workload: Workload, ref: WorkloadRef) -> tuple[ContainerPort, ...]:
@@ -98,7 +96,7 @@ def _policy(
     needs: list[Need],
     rest: Sequence[dict[str, Any]] = (),
 ) -> tuple[Manifest, list[str]]:
-    """Write a policy for `needs`; `rest` are peers that stay open on every port."""
+    """Write a policy for `needs`; `rest` are rules for what is to stay open."""
     chosen = _subject(view, workload, subject, direction)
     notes = _reached(subject, chosen)
     key, peers_key = _KEYS[direction]
@@ -107,14 +105,13 @@ def _policy(
         peers, said = _peers(view, workload, subject, other)
         notes += said
         rules.append({peers_key: peers, "ports": [_port(need) for need in needs if need.other == other]})
-    if rest:
-        rules.append({peers_key: list(rest)})
+    rules += rest
     spec: dict[str, Any] = {
         "podSelector": {"matchLabels": chosen.labels.as_dict()},
         "policyTypes": [direction.value],
         key: rules,
     }
-    metadata = {"name": free_name(view, subject.namespace, name(view, needs)), "namespace": subject.namespace}
+    metadata = {"name": free_name(view, subject.namespace, name(view, needs, rest)), "namespace": subject.namespace}
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}, notes
 
 
