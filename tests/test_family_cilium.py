@@ -255,6 +255,26 @@ def test_whatever_the_settings_say_there_is_a_dialect(data: dict[str, str]) -> N
     assert dialect_of(around(data)).name == "cilium"
 
 
+def test_only_the_agents_own_namespace_sets_them() -> None:
+    def said(**of: str) -> bool:
+        settings = {(namespace, "cilium-config"): {"enable-policy": text} for namespace, text in of.items()}
+        return config_of(Surroundings(Enforcer("cilium"), settings=settings)).always
+
+    assert not said(anybody="always")
+    assert said(cilium="always")
+    assert not said(**{"kube-system": "default", "cilium": "always"})
+    theirs = project(
+        {
+            "apiVersion": "cilium.io/v2",
+            "kind": "CiliumNodeConfig",
+            "metadata": {"namespace": "a", "name": "b"},
+            "spec": {"defaults": {"enable-policy": "always"}},
+        }
+    )
+    assert isinstance(theirs, Foreign)
+    assert dialect_of(around({}, theirs)).doubt == ""
+
+
 def test_a_selector_keeps_what_can_be_seen() -> None:
     unseen = Unseen(ignore=("hidden",))
     absent = Requirement("hidden", Operator.DOES_NOT_EXIST)

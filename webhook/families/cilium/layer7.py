@@ -8,12 +8,21 @@ from typing import Final
 
 from webhook.families.cilium.refused import checked, given, refuse
 from webhook.families.cilium.settings import Config
-from webhook.wire.shapes import Raw, integer, mapping, strings
+from webhook.wire.shapes import Raw, integer, mapping, mappings, strings
 
 RULE_KEYS: Final = frozenset({"ports", "rules", "serverNames", "terminatingTLS", "originatingTLS", "listener"})
 _PROTOCOLS: Final = ("http", "kafka", "dns", "l7")
 _WORDS: Final = {"http": "HTTP", "kafka": "Kafka", "dns": "DNS", "l7": "layer 7"}
 _DNS_PORT: Final = "53"
+
+
+def learns_names(spec: Raw) -> bool:
+    """Say whether a rule sends look-ups through Cilium's proxy, which learns there what names stand for."""
+    for rule in checked(mappings, spec, "egress", ""):
+        for ports in checked(mappings, rule, "toPorts", "egress"):
+            if given(checked(mapping, ports, "rules", "toPorts"), "dns"):
+                return True
+    return False
 
 
 def condition_of(raw: Raw, path: str, ports: Sequence[Raw], config: Config, *, ingress: bool) -> str:

@@ -11,6 +11,7 @@ from msgspec import structs
 from webhook.families.cilium.blocks import GROUPS
 from webhook.families.cilium.context import Context
 from webhook.families.cilium.endpoints import pod_condition, split_condition
+from webhook.families.cilium.layer7 import learns_names
 from webhook.families.cilium.places import ALLOWED, DENIED, HOSTS, UNION, WITHHELD
 from webhook.families.cilium.refused import Refused, checked, given, only, refuse
 from webhook.families.cilium.rules import Lists, lists_of
@@ -81,7 +82,8 @@ def _spec(raw: Raw, path: str, policy: Foreign, around: Surroundings, problems: 
     node = given(raw, "nodeSelector")
     wants = () if node else subject_of(raw, path, policy.namespace)
     unlabelled = any(want.source == RESERVED and want.key == "init" for want in wants)
-    context = Context(policy.namespace, config_of(around), tuple(around.all(*GROUPS)), unlabelled)
+    groups = tuple(around.all(*GROUPS))
+    context = Context(policy.namespace, config_of(around), groups, unlabelled, learns_names(raw))
     lists = {d: lists_of(raw, path, d, policy.ref, context, problems) for d in Direction}
     isolates = _isolates(raw, path, lists, context.config)
     if not any(found.filled for found in lists.values()):

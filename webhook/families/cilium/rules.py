@@ -18,8 +18,11 @@ from webhook.model.tier import Action, Entry
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, sequence, shown, string
 
 _BY_NAME: Final = "names its peers, and which addresses these names stand for cannot be told"
+_BY_NAME_ALONE: Final = f"{_BY_NAME} (nor learnt by this policy, which has no rule about `dns`)"
 _AUTHENTICATED: Final = "asks for mutual authentication, and whether both ends pass it is not known"
-_MAY_PASS: Final = frozenset({None, _BY_NAME, EGRESS_NAMES})  # takes nothing away that other rules let through
+_MAY_PASS: Final = frozenset(
+    {None, _BY_NAME, _BY_NAME_ALONE, EGRESS_NAMES}
+)  # takes nothing away that other rules let through
 _MODES: Final = frozenset({"disabled", "required", "test-always-fail"})
 
 
@@ -83,9 +86,9 @@ def _entries(raw: Raw, path: str, side: Side, ref: PolicyRef, context: Context) 
         ports = []  # no port of TCP, UDP or SCTP
     if peers is None and ports is None:
         return  # a rule without anything matches nothing, and isolates all the same
-    by_name = bool(raw.get("toFQDNs"))
+    by_name = (_BY_NAME if context.learns_names else _BY_NAME_ALONE) if raw.get("toFQDNs") else None
     for one in [Ports(None)] if ports is None else ports:
-        condition = one.why or authenticated or (_BY_NAME if by_name else None)
+        condition = one.why or authenticated or by_name
         if condition is None and not side.ingress and any(isinstance(port, NamedPort) for port in one.matches or ()):
             condition = EGRESS_NAMES if context.config.version < NEWEST else None
         yield Entry(ref, peers, one.matches, conditional=condition)

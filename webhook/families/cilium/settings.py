@@ -11,7 +11,7 @@ from webhook.model.dialect import Unseen
 
 CONFIG: Final = "cilium-config"
 NODE_CONFIG: Final = ("cilium.io", "CiliumNodeConfig")
-_HOME: Final = "kube-system"
+_HOMES: Final = ("kube-system", "cilium")  # where agents run: nobody else's ConfigMap sets them
 _AGENTS: Final = frozenset({"cilium", "anetd"})  # DaemonSets
 _UNDECIDED: Final = "ConfigMap cilium-config is not known, and Cilium's defaults are assumed"
 _FALSE: Final = frozenset({"false", "0", "f"})
@@ -98,8 +98,7 @@ class Config(Struct, frozen=True):
 
 def config_of(around: Surroundings) -> Config:
     """Return the settings of the cluster."""
-    found = {namespace: data for (namespace, name), data in sorted(around.settings.items()) if name == CONFIG}
-    data = found.get(_HOME) or next(iter(found.values()), {})
+    data = next((found for home in _HOMES if (found := around.settings.get((home, CONFIG)))), {})
     modes = frozenset(_listed(data.get("policy-cidr-match-mode", "")))
     unseen, doubt = _unseen(data.get("labels", ""))
     told = _version(around)
@@ -177,6 +176,8 @@ def _unenforced(data: Mapping[str, str]) -> str:
 def _node_doubt(around: Surroundings) -> str:
     """Some nodes may read policy by settings of their own, and which pods run there is not known beforehand."""
     for config in around.all(NODE_CONFIG):
+        if config.namespace not in _HOMES:
+            continue
         spec = config.spec.get("spec")
         defaults = spec.get("defaults") if isinstance(spec, dict) else None
         if isinstance(defaults, dict) and (keys := sorted(_POLICY_KEYS.intersection(defaults))):
