@@ -7,18 +7,20 @@ import pytest
 
 from tests.arena import Raw, world_of
 from tests.making import deployment, metadata, service, workload
+from tests.test_decide import request
 from tests.test_wire import put
 from tests.test_wire_inbound import GATEWAY_API
 from tests.worlds import namespace, pod, policy, port
 from webhook import config
 from webhook.dependencies.sources import of_ingress, of_route, scrapers
 from webhook.fix import fix_all
-from webhook.model.finding import Finding
+from webhook.model.finding import Finding, Severity
 from webhook.model.inbound import Ingress, Route
 from webhook.model.refs import WorkloadRef
-from webhook.model.settings import DEFAULTS, Enforcer, Settings
+from webhook.model.settings import DEFAULTS, EXEMPT, Enforcer, Mode, Settings
 from webhook.report.text import block
 from webhook.report.warnings import line
+from webhook.review import decide
 from webhook.review.inbound import review_server
 from webhook.world import World
 
@@ -497,3 +499,25 @@ def test_each_source_can_be_switched_off_and_the_others_stay(switch: str, object
 def test_off_is_not_even_looked_at() -> None:
     off = config.settings(file=config.read_file({"severities": {"NP108": "off"}}))
     assert told(*NGINX_HERE, ingress(), settings=off) == ()
+
+
+def test_the_workloads_own_exemption_covers_it_and_no_other_way() -> None:
+    world = world_of([*BASE, *NGINX_HERE, ingress()])
+    for exempt, expected in (
+        ("NP108@web.shop:80: until the edge has moved", []),
+        ("NP108@web:80: the same, as it is written at home", []),
+        ("NP108@web.shop:81: another port", KEPT_OUT),
+        ("NP108@web.shop:80:", [("NP303", "exempt[1]"), *KEPT_OUT]),
+    ):
+        raw = put(WEB, "metadata.annotations", {EXEMPT: exempt})
+        found = decide(request(raw), world, TODAY)
+        assert sorted(ids(found.findings), reverse=True) == expected, exempt
+        assert found.allowed
+
+
+def test_however_grave_it_is_said_to_be_it_never_rejects() -> None:
+    grave = Settings(mode=Mode.ENFORCE, severities=(("NP108", Severity.ERROR.value),))
+    world = world_of([*BASE, *NGINX_HERE, ingress()], settings=grave)
+    found = decide(request(WEB), world, TODAY)
+    assert ids(found.findings) == KEPT_OUT
+    assert found.allowed

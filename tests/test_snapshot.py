@@ -410,6 +410,16 @@ def test_ways_in_that_were_forbidden_leave_the_world_whole_and_are_named() -> No
     assert note.endswith("the ways in that it declares are not judged")
 
 
+def test_out_of_a_snapshot_ways_in_and_dependants_are_told(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    for name, told in (("an-ingress-controller-is-kept-out", "NP108"), ("clients-of-a-new-server-are-denied", "NP109")):
+        folder = HERE / "scenarios" / name
+        raws = [one.raw for one in read([str(folder / "cluster.yaml")], io.BytesIO()) if isinstance(one, Document)]
+        file = tmp_path / f"{name}.json.gz"
+        snapshot.write(taken(raws), file)
+        done = run("check", "-f", folder / "apply.yaml", "--against", file, "--cni", "generic", "--format", "json")
+        assert [one["id"] for one in done.json["findings"]] == [told]
+
+
 def test_a_kind_of_policy_that_was_forbidden_is_a_gap() -> None:
     kinds: dict[str, State] = {**OK, "CiliumNetworkPolicy.cilium.io": "forbidden", "NetworkPolicy.cilium.io": "absent"}
     known = of_snapshot("f", taken(story(), kinds))

@@ -77,7 +77,8 @@ def daemon_set_flags(raw: Raw, containers: object) -> tuple[str, ...]:
 
 
 def _container_flags(container: Raw) -> Iterator[str]:
-    if (name := container.get("name")) in CONTAINERS:
+    name = container.get("name")
+    if isinstance(name, str) and name in CONTAINERS:
         yield f"container={name}"
     if image := image_of(container.get("image")):
         yield f"image={image}"

@@ -37,6 +37,7 @@ class Overlay:
         self._anew = anew
         self._memo: dict[object, object] = {}
         self._workloads: dict[WorkloadRef, Workload] = {}
+        self._selecting_services: dict[Shape, tuple[Service, ...]] = {}
         self._policies = Policies(base.settings.pending_labels, lambda: base.surroundings, partial(labels_of, self))
         for value in puts:
             match value:
@@ -182,7 +183,10 @@ class Overlay:
 
     def services_of(self, shape: Shape) -> tuple[Service, ...]:
         """Return the Services that select pods of `shape`, by name."""
-        return self._base.services_of(shape)
+        found = self._selecting_services.get(shape)
+        if found is None:
+            found = self._selecting_services[shape] = self._base.services_of(shape)
+        return found
 
     def published(self) -> Iterable[Service]:
         """Return the Services that are to be reached from outside."""

@@ -58,9 +58,10 @@ class Services:
 
     def selecting(self, namespace: str, labels: Labels) -> Iterator[Service]:
         """Yield the Services whose selector pods with these labels meet."""
+        mine = set(labels.pairs)
         for pair in labels.pairs:
             for service in self._by_label.get((namespace, *pair), {}).values():
-                if service.selector and all(labels.get(key) == value for key, value in service.selector.pairs):
+                if service.selector is not None and mine.issuperset(service.selector.pairs):
                     yield service
 
     def _addresses(self, service: Service) -> tuple[tuple[ByAddress, tuple[Address, ...]], ...]:
