@@ -227,7 +227,7 @@ def _not_in_force(facts: Facts, cut: Cut) -> str:
     policy = cut(facts.get("policy", "the policy"))
     if "problem" in facts:
         more = f" (and {facts['more']} more)" if "more" in facts else ""
-        return f"{policy} is not in force as it is written: {cut(facts['problem'])}{more}"
+        return f"{policy} is not taken as it is written: {cut(facts['problem'])}{more}"
     enforcer, kind = cut(facts.get("enforcer", "")), cut(facts.get("kind", ""))
     return f"{policy} has no enforcer here: {enforcer} takes no notice of {kind}"
 
