@@ -16,7 +16,7 @@ from webhook.families.family import Compiled
 from webhook.model.dialect import Dialect
 from webhook.model.foreign import Foreign
 from webhook.model.labels import EVERYTHING
-from webhook.model.policy import BlockPeer
+from webhook.model.policy import BlockPeer, Direction
 from webhook.model.settings import Enforcer
 from webhook.model.tier import Action, PodMatch
 from webhook.model.truth import Truth
@@ -138,6 +138,14 @@ WRONG: dict[str, tuple[Raw, str]] = {
 def test_what_is_wrong_is_said_with_its_path(name: str) -> None:
     raw, problem = WRONG[name]
     assert [found[: len(problem)] for found in compiled(raw).problems] == [problem]
+
+
+def test_what_is_refused_in_a_version_that_is_known_may_mean_something_in_another() -> None:
+    raw = wide(NEW, "one", tier="Lower", priority=1, egress=[{"action": "Deny", "to": [{"namespaces": {}}]}])
+    assert compiled(raw).pieces == ()
+    assert {piece.direction for piece in compiled({**raw, "apiVersion": "policy.networking.k8s.io/v2"}).pieces} == {
+        *Direction
+    }
 
 
 def test_what_is_wrong_in_a_file_is_said_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Final
 
 from webhook.families.admin.dialects import DIALECTS
-from webhook.families.admin.kinds import ANP, BANP, CNP, Refused, Terms, terms_of
+from webhook.families.admin.kinds import ANP, BANP, CNP, VERSIONS, Terms, terms_of
 from webhook.families.admin.rules import entries_of
-from webhook.families.admin.shapes import only
+from webhook.families.admin.shapes import Newer, only
 from webhook.families.admin.subject import scope_of, subject_of
 from webhook.families.family import Compiled, Family
 from webhook.families.surroundings import Surroundings
@@ -20,7 +20,7 @@ from webhook.families.unseen import visible
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Isolation, Rank, piece
-from webhook.wire.shapes import mapping, mappings
+from webhook.wire.shapes import Malformed, mapping, mappings
 
 _SECTIONS: Final = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
 _FIRST: Final = {Action.DENY: 0, Action.ALLOW: 1, Action.PASS: 2}  # at one place, where a denial wins
@@ -29,16 +29,24 @@ _FIRST: Final = {Action.DENY: 0, Action.ALLOW: 1, Action.PASS: 2}  # at one plac
 def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
     """Return the pieces of one policy: one a direction that has rules, or one a rule where denials go first.
 
-    An object that the API server refuses comes to nothing but problems. Raises Malformed where it cannot be told what
-    the policy means, or for whom.
+    An object that the API server refuses comes to nothing but problems. Raises Malformed where a newer API may give it
+    a meaning.
     """
     if policy.refused:
         return Compiled((), (policy.refused,))
-    spec = mapping(policy.spec, "spec", "")
     try:
-        terms = terms_of(policy.ref, spec, surroundings.dialect)
-    except Refused as error:
-        return Compiled((), error.problems)
+        return _compiled(policy, surroundings)
+    except Newer:
+        raise
+    except Malformed as error:
+        if policy.version not in VERSIONS:
+            raise
+        return Compiled((), tuple(map(str, error.problems)))
+
+
+def _compiled(policy: Foreign, surroundings: Surroundings) -> Compiled:
+    spec = mapping(policy.spec, "spec", "")
+    terms = terms_of(policy.ref, spec, surroundings.dialect)
     only(spec, terms.keys, "spec")
     namespaces, selected = subject_of(spec)
     if (pods := visible(selected, surroundings.dialect.unseen)) is None:

@@ -8,26 +8,18 @@ from msgspec import Struct
 from webhook.model.dialect import Dialect, Kind
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Tier
-from webhook.wire.shapes import Malformed, Raw, integer, shown, string
+from webhook.wire.shapes import Malformed, Problem, Raw, integer, shown, string
 
 GROUP: Final = "policy.networking.k8s.io"
 ANP: Final[Kind] = (GROUP, "AdminNetworkPolicy")
 BANP: Final[Kind] = (GROUP, "BaselineAdminNetworkPolicy")
 CNP: Final[Kind] = (GROUP, "ClusterNetworkPolicy")
+VERSIONS: Final = frozenset({"v1alpha1", "v1alpha2", "v1beta1"})
 LAST_PRIORITY: Final = 1000
 ONLY_BASELINE: Final = "default"  # the one name that a BaselineAdminNetworkPolicy may have
 _SECTIONS: Final = frozenset({"subject", "ingress", "egress"})
 _ALLOW_OR_DENY: Final = {"Allow": Action.ALLOW, "Deny": Action.DENY}
 _PEERS: Final = frozenset({"namespaces", "pods"})
-
-
-class Refused(Exception):  # noqa: N818 - what an object is, not what failed
-    """The API server takes no such object; carries every problem that was found, as `path: what was expected`."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        """Keep `problems`."""
-        super().__init__("; ".join(problems))
-        self.problems = problems
 
 
 class _Language(Struct, frozen=True):
@@ -78,20 +70,20 @@ class Terms(Struct, frozen=True):
 
 
 def terms_of(ref: PolicyRef, spec: Raw, dialect: Dialect) -> Terms:
-    """Return how to read a policy. Raises Refused where its name, tier, priority or an action is none of the API's."""
+    """Return how to read a policy. Raises Malformed where name, tier, priority or an action is none of the API's."""
     kind = ref.kind
     language = _LANGUAGES[kind]
     problems = [*_actions(spec, language), *_peers(spec, dialect.refused_peers)]
     if kind == BANP[1] and ref.name != ONLY_BASELINE:
-        problems.append(f"metadata.name: expected `{ONLY_BASELINE}`, not {shown(ref.name)}")
+        problems.append(Problem("metadata.name", f"expected `{ONLY_BASELINE}`, not {shown(ref.name)}"))
     tier = "Admin" if kind == ANP[1] else "Baseline" if kind == BANP[1] else _word(spec, "tier")
     if tier not in ("Admin", "Baseline"):
-        problems.append(f"spec.tier: expected Admin or Baseline, not {shown(spec.get('tier'))}")
+        problems.append(Problem("spec.tier", f"expected Admin or Baseline, not {shown(spec.get('tier'))}"))
     priority = _priority(spec) if "priority" in language.keys else 0
     if priority is None:
-        problems.append(f"spec.priority: expected 0 to {LAST_PRIORITY}, not {shown(spec.get('priority'))}")
+        problems.append(Problem("spec.priority", f"expected 0 to {LAST_PRIORITY}, not {shown(spec.get('priority'))}"))
     if problems or priority is None:
-        raise Refused(tuple(problems))
+        raise Malformed(*problems)
     return Terms(
         dialect,
         language.keys,
@@ -120,20 +112,20 @@ def _word(raw: Raw, key: str) -> str:
         return ""
 
 
-def _actions(spec: Raw, language: _Language) -> list[str]:
+def _actions(spec: Raw, language: _Language) -> list[Problem]:
     """Return what is wrong with the actions of all rules: one that is none of the API's refuses the whole object."""
     expected = f"expected {', '.join(language.actions)}"
     return [
-        f"{path}.action: {expected}, not {shown(rule.get('action'))}"
+        Problem(f"{path}.action", f"{expected}, not {shown(rule.get('action'))}")
         for path, rule in _rules(spec)
         if _word(rule, "action") not in language.actions
     ]
 
 
-def _peers(spec: Raw, refused: frozenset[str]) -> list[str]:
+def _peers(spec: Raw, refused: frozenset[str]) -> list[Problem]:
     """Return the peers with which the enforcer refuses the whole object."""
     return [
-        f"{path}.{key}: expected no {word} here"
+        Problem(f"{path}.{key}", f"expected no {word} here")
         for path, rule in _rules(spec)
         for key in ("from", "to")
         for peer in _dicts(rule.get(key))

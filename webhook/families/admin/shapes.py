@@ -2,13 +2,18 @@
 
 from collections.abc import Collection
 
-from webhook.wire.shapes import Raw, fail, shown
+from webhook.wire.shapes import Malformed, Problem, Raw, fail, shown
+
+
+class Newer(Malformed):
+    """A field that is not known: a slip, or a newer API; either way its meaning is lost."""
 
 
 def only(raw: Raw, keys: Collection[str], path: str) -> None:
-    """Fail on a field that the API does not have: a slip, or a newer API; either way its meaning is lost."""
+    """Raise Newer for a field that is none of `keys`."""
     if strange := sorted(str(key) for key in raw if key not in keys):
-        fail(path, f"expected {', '.join(sorted(keys))}, not {shown(strange[0])}, which a newer API may have")
+        expected = f"expected {', '.join(sorted(keys))}, not {shown(strange[0])}, which a newer API may have"
+        raise Newer(Problem(path, expected))
 
 
 def given(raw: Raw) -> list[str]:

@@ -4,7 +4,7 @@ from webhook.families.admin.shapes import one_of, only
 from webhook.model.expression import All, Expression, Not, Space, Term, Test
 from webhook.model.foreign import Foreign
 from webhook.model.labels import EVERYTHING, Operator, Selector
-from webhook.wire.selectors import selector
+from webhook.wire.selectors import KEYS, selector
 from webhook.wire.shapes import Malformed, Raw, mapping
 
 PODS = frozenset({"namespaceSelector", "podSelector"})
@@ -19,13 +19,16 @@ def subject_of(spec: Raw) -> tuple[Expression | None, Selector]:
 def selectors(raw: Raw, path: str) -> tuple[Selector, Selector]:
     """Read `namespaces` or `pods`, of a subject or a peer, as the selectors of namespaces and of pods."""
     if one_of(raw, ("namespaces", "pods"), path) == "namespaces":
-        return selector(mapping(raw, "namespaces", path), f"{path}.namespaces"), EVERYTHING
+        return _selector(raw, "namespaces", path), EVERYTHING
     inner, path = mapping(raw, "pods", path), f"{path}.pods"
     only(inner, PODS, path)
-    return (
-        selector(mapping(inner, "namespaceSelector", path), f"{path}.namespaceSelector"),
-        selector(mapping(inner, "podSelector", path), f"{path}.podSelector"),
-    )
+    return _selector(inner, "namespaceSelector", path), _selector(inner, "podSelector", path)
+
+
+def _selector(raw: Raw, key: str, path: str) -> Selector:
+    found, path = mapping(raw, key, path), f"{path}.{key}"
+    only(found, KEYS, path)
+    return selector(found, path)
 
 
 def scope_of(policy: Foreign) -> Expression | None:
