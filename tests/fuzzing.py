@@ -25,12 +25,14 @@ from tests.benchmarks.server import Fixed
 from tests.patience import PATIENCE
 from tests.test_bad_input import BASE, FULL, REVIEW, review_of, world_with
 from tests.test_snapshot import story, taken
+from webhook import config
 from webhook.cluster.client import Connection
 from webhook.cluster.errors import UNREADABLE, ClusterError
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.listing import Reading
 from webhook.cluster.shapes import Decoders
 from webhook.cluster.stream import events
+from webhook.manifests import Document, read
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode, Settings
 from webhook.wiring import snapshot
 from webhook.wiring.mirror import Mirror
@@ -179,12 +181,24 @@ def annotations(dice: random.Random) -> None:
     _reviewed(READY, json.dumps(review_of(raw)).encode())
 
 
+def _policies() -> Iterator[Raw]:
+    """Yield policies of every family: the suite's own manifests have some, and a few have a field of every sort."""
+    yield from (raw for raw in FULL.values() if "olicy" in raw["kind"])
+    for document in read([str(Path(__file__).parent / "scenarios")], io.BytesIO()):
+        if isinstance(document, Document) and "olicy" in str(document.raw.get("kind")):
+            yield dict(document.raw)
+
+
+POLICIES: Final = tuple(_policies())
+ENFORCERS: Final = ("generic", "calico", "cilium", "ovn-kubernetes", "aws")
+
+
 def policies(dice: random.Random) -> None:
     """Policies of every family, bent, in a world that is judged."""
-    names = [name for name, raw in FULL.items() if "olicy" in raw["kind"]]
-    mirror = Mirror(World(ENFORCE, complete=True))
-    objects = [*BASE, *(cast("Raw", bent(dice, FULL[dice.choice(names)])) for _ in range(3))]
+    mirror = Mirror(World(config.settings("enforce", dice.choice(ENFORCERS)), complete=True))
+    objects = [*BASE, *(cast("Raw", bent(dice, dice.choice(POLICIES))) for _ in range(3))]
     _put(mirror, objects)
+    assert not mirror.spoiled, mirror.spoiled
     _reviewed(Reviewer(Fixed(mirror.world), lambda: TODAY), REVIEW)
 
 
@@ -220,6 +234,7 @@ async def _followed(chunks: AsyncIterator[bytes]) -> None:
             if event.type is not None:
                 mirror.event(where, event.type, event.raw)
     mirror.flush()
+    assert not mirror.spoiled, mirror.spoiled
 
 
 async def _chunks(dice: random.Random, data: bytes) -> AsyncIterator[bytes]:
@@ -243,6 +258,7 @@ def pages(dice: random.Random) -> None:
         mirror.begin(where)
         mirror.take(where, page.items or [], 0)
     mirror.flush()
+    assert not mirror.spoiled, mirror.spoiled
 
 
 TAKEN: Final = gzip.decompress(snapshot.pack(taken(story(), when=datetime(2026, 11, 21, tzinfo=UTC))))
