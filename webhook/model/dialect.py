@@ -47,6 +47,7 @@ class Dialect(Struct, frozen=True):
     addresses of pods and of nodes. `honours_idle`: whether rules count that `policyTypes` leaves out. `own_node`: a
     node reaches its own pods whatever policy says. `before_translation`: egress is judged by the Service's address.
     `to_own_node`: whether a packet that policy lets out reaches the pod's own node.
+    `pod_blocks`: where the addresses of new pods come from; None: from the blocks of nodes; empty: not known.
     `from_own_node`: places where a pod that rules for ingress select is open to its own node; the flag says whether
     surely. `whole_blocks_hold_nodes`: whether a block that is all of an address family holds nodes, where others do.
     `namespace_key`: a pod label's key that means the pod's namespace. `pod_peers`: whether NetworkPolicy peers match
@@ -105,6 +106,7 @@ class Dialect(Struct, frozen=True):
     loose_namespaces: bool = False
     no_peers_are_all: bool = False
     members: tuple[tuple[Labels | None, Block], ...] = ()
+    pod_blocks: tuple[Block, ...] | None = None
     refuses: bool = False
     may_skip_baseline: bool = False
     hairpin_in: bool = False

@@ -258,7 +258,7 @@ class Reading:
         key = (Reading.pod_blocks, family)
         found = self._memo.get(key)
         if not isinstance(found, tuple):
-            found = self._memo[key] = merged(
-                b for n in self._nodes.values() for b in n.pod_blocks if b.family == family
-            )
+            told = self.dialect.pod_blocks
+            every = (b for n in self._nodes.values() for b in n.pod_blocks) if told is None else told
+            found = self._memo[key] = merged(b for b in every if b.family == family)
         return found

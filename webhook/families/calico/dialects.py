@@ -6,6 +6,7 @@ from typing import Final
 from webhook.families.admin.kinds import ANP, BANP, CNP
 from webhook.families.calico.hosts import hosts, to_own_node
 from webhook.families.calico.kinds import POLICIES
+from webhook.families.calico.pools import pod_blocks
 from webhook.families.calico.sets import of_namespaces
 from webhook.families.calico.tiers import DEFAULT, OF_KUBERNETES, admin_tiers, ties_of_kubernetes
 from webhook.families.calico.versions import FIRST_API, SECOND_API, version
@@ -37,6 +38,7 @@ def _dialect(name: str, surroundings: Surroundings) -> Dialect:
         hairpin=Truth.NO,
         hosts=hosts(surroundings),
         members=tuple(of_namespaces(surroundings)),
+        pod_blocks=pod_blocks(surroundings),
     )
 
 

@@ -21,9 +21,10 @@ SETS: Final = (*kind("NetworkSet"), *kind("GlobalNetworkSet"))
 TIERS: Final = kind("Tier")
 HOSTS: Final = kind("HostEndpoint")
 FELIX: Final = kind("FelixConfiguration")
+POOLS: Final = kind("IPPool")
 ACCOUNT: Final[Kind] = ("", "ServiceAccount")
-REFERENCES: Final = (*SETS, *TIERS, *HOSTS, *FELIX, ACCOUNT)
-WIDE: Final = (*kind(GLOBAL), *kind("GlobalNetworkSet"), *TIERS, *HOSTS, *FELIX)
+REFERENCES: Final = (*SETS, *TIERS, *HOSTS, *FELIX, *POOLS, ACCOUNT)
+WIDE: Final = (*kind(GLOBAL), *kind("GlobalNetworkSet"), *TIERS, *HOSTS, *FELIX, *POOLS)
 
 
 class Doubtful(Malformed):
