@@ -129,6 +129,20 @@ def test_a_client_that_cannot_be_let_in_does_not_keep_the_others_out() -> None:
     assert any("shop/strange is not let in" in note for note in found.assumptions)
 
 
+def test_what_no_policy_opens_is_said_of_each_client_once() -> None:
+    unlabelled = put(put(DB, "spec.template.metadata.labels", {}), "spec.selector", {})
+    world = world_of(
+        [*BASE, CLOSED, client(to="deploy/db.data:5432"), client("shop/b", "deploy/db.data:5432"), unlabelled]
+    )
+    fixes = fix_all(world, [server(world)])
+    assert fixes.policies == ()
+    assert [(one.workload.short, one.dependency) for one in fixes.unfixable] == [
+        ("shop/b", "deploy/db.data:5432/TCP"),
+        ("shop/web", "deploy/db.data:5432/TCP"),
+    ]
+    assert all("no labels" in one.reason for one in fixes.unfixable)
+
+
 def test_no_more_are_looked_at_than_a_review_has_time_for() -> None:
     (found,) = told(CLOSED, *(client(f"shop/c{number:03}") for number in range(MOST + 2)))
     assert f"shop/c000, shop/c001 and {MOST - 2} more" in line(found)

@@ -22,29 +22,34 @@ def fix_all(view: View, workloads: Sequence[Workload]) -> Fixes:
     own, reviewed = fix(view, workloads), {workload.ref for workload in workloads}
     policies, unfixable, notes = list(own.policies), list(own.unfixable), list(own.notes)
     for workload in workloads if view.enforcer.enforces else ():
-        for text, fixed in fix_server(view, workload, reviewed):
+        for clients, text, fixed in fix_server(view, workload, reviewed):
             policies += fixed.policies
             notes += fixed.notes
             if not fixed.policies:
-                unfixable.append(Unfixable(workload.ref, text, fixed.reason or UNPROVED))
+                unfixable += (Unfixable(ref, text, fixed.reason or UNPROVED) for ref in clients)
     policies.sort(key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
     distinct = [one for index, one in enumerate(policies) if one not in policies[:index]]
-    return Fixes(tuple(distinct), tuple(unfixable), tuple(dict.fromkeys(notes)))
+    return Fixes(tuple(distinct), tuple(dict.fromkeys(unfixable)), tuple(dict.fromkeys(notes)))
 
 
-def fix_server(view: View, server: Workload, reviewed: Collection[WorkloadRef]) -> Iterator[tuple[str, Fixed]]:
-    """Yield what opens each way in to a workload that is closed, and each dependency of others on it."""
+def fix_server(
+    view: View, server: Workload, reviewed: Collection[WorkloadRef]
+) -> Iterator[tuple[tuple[WorkloadRef, ...], str, Fixed]]:
+    """Yield what opens each way in to a workload that is closed, and each dependency of others on it.
+
+    First comes who is let in.
+    """
     off = {name for name, severity in view.settings.severities if not severity}
     anew = Overlay(view, [server], anew=True)
     for way in judge_inbound(anew, server) if "NP108" not in off else ():
         if way.verdict in CLOSED:
-            yield way.path.to.text, fix_way(anew, server, way)
+            yield way.senders, way.path.to.text, fix_way(anew, server, way)
     by_text: dict[str, list[Dependant]] = {}
     for one in judge_dependants(anew, server, reviewed).found if "NP109" not in off else ():
         if any(shuts_out(flow) for flow in one.judged.flows):
             by_text.setdefault(one.judged.text, []).append(one)
     for text, some in by_text.items():
-        yield text, fix_dependants(anew, server, some)
+        yield tuple(one.client.ref for one in some), text, fix_dependants(anew, server, some)
 
 
 def shuts_out(flow: FlowVerdict) -> bool:
