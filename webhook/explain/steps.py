@@ -164,10 +164,11 @@ def _opened_in_vain(view: View, workload: Workload, found: Explanation) -> Itera
         return
     source = template_end(view, workload)
     for flow, address in product(found.flows, found.service.cluster_ips):
-        if flow.egress.verdict is Verdict.DENIED and flow.service_port is not None:
+        shut = flow.egress.verdict is Verdict.DENIED and flow.egress.denied_by is None and not flow.egress.final
+        if shut and flow.service_port is not None:
             _, side, _ = judge_outside(view, source, address.block, flow.protocol, flow.service_port)
             if side.verdict is Verdict.ALLOWED and side.admitted_by is not None:
-                rule = f"{side.admitted_by} egress[{side.admitted_by.rule}]"
+                rule = f"{side.admitted_by.titled} egress[{side.admitted_by.rule}]"
                 yield Step("egress", State.NOT_OK, "clusterIp", (("rule", rule), ("address", str(address))))
                 return
 
