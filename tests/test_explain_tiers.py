@@ -301,7 +301,7 @@ def test_what_no_network_policy_can_say_is_no_fix(rules: list[Raw], why: str) ->
 def test_in_a_whole_cluster_whose_pods_have_no_known_block_there_is_no_fix_that_closes_the_outside() -> None:
     floor = admin("floor", rule("Deny", EVERYBODY), tier="Baseline")
     whole, files = view_of(floor), view_of(floor, complete=False)
-    assert "addresses that are no pod's" in str(fix_dependency(whole, web(whole), asked(whole)).reason)
+    assert "cannot name them: no node tells its podCIDRs" in str(fix_dependency(whole, web(whole), asked(whole)).reason)
     found = fix_dependency(files, web(files), asked(files))
     assert found.notes == ("data/db: addresses outside the cluster that connect to it need a rule of their own",)
 

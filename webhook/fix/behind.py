@@ -201,7 +201,8 @@ def _outside_pods(view: View, families: Sequence[Family], direction: Direction) 
     untold = apart and any(not blocks[family] for family in families if family in view.families())
     if view.dialect.blocks_hold_nodes is not Truth.YES or untold:
         if view.complete:
-            raise Entangled("a policy would isolate it from all addresses that are no pod's, and these cannot be named")
+            why = "no node tells its podCIDRs" if untold else "its blocks hold no nodes here"
+            raise Entangled(f"a policy would close addresses that are no pod's, and cannot name them: {why}")
         way = "connect to it" if direction is Direction.INGRESS else "it connects to"
         return Rest(note=f"addresses outside the cluster that {way} need a rule of their own")
     return Rest(({PEERS[direction]: [*_cidrs(blocks, apart=apart)]},))
