@@ -52,14 +52,19 @@ def _at_pod(host: str, group: Group, port: Port, protocol: Protocol, family: Fam
     return Found(host, (flow,), f"{number}/{protocol}")
 
 
+_SOURCE: Final = "and the source may be a node unless externalTrafficPolicy is Local"
+
+
 def _translated(view: View, host: str, address: Address, port: Port) -> str | None:
     """Say why it cannot be told where a packet to this address ends: a Service's from outside, or a node port's."""
     if (service := view.outside_service_at(address)) is not None:
         of = f"{service.namespace}/{service.name}"
-        return f"{host} is an outside address of Service {of}: what policy sees depends on the CNI"
+        return f"{host} is an outside address of Service {of}: what policy sees depends on the CNI, {_SOURCE}"
     node = view.node_at(address)
     if node is not None and isinstance(port, int) and port in NODE_PORTS:
-        return f"{host} is node {node.name}, and {port} may be a NodePort: what policy sees depends on the CNI"
+        return (
+            f"{host} is node {node.name}, and {port} may be a NodePort: what policy sees depends on the CNI, {_SOURCE}"
+        )
     return None
 
 

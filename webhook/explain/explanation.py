@@ -5,6 +5,7 @@ from msgspec import Struct
 from webhook.dependencies import parse, resolve
 from webhook.explain.dns import judge_dns
 from webhook.explain.judge import Judged, judge
+from webhook.explain.symptoms import symptoms
 from webhook.model.addresses import Address
 from webhook.model.dependency import Dependency, Malformed, NameTarget
 from webhook.model.objects import Service, Workload
@@ -15,6 +16,8 @@ from webhook.world import View
 
 NOT_ENFORCED = "nothing enforces policy here"
 NOT_RECOGNISED = "who enforces policy here is not recognised: the API's own semantics are assumed"
+STRICT = "NETWORK_POLICY_ENFORCING_MODE=strict"
+STRICT_NOTE = "the agent of AWS enforces in strict mode: a pod's first seconds are denied, whatever policy says"
 DNS_DENIED = "DNS look-ups are denied, so the name cannot be resolved"
 
 
@@ -35,6 +38,13 @@ class Explanation(Struct, frozen=True):
 
 def enforcer_notes(view: View) -> tuple[str, ...]:
     """Return what an answer assumes of who enforces it."""
+    enforcer = view.enforcer
+    if enforcer.name == "aws" and STRICT in view.surroundings.flags.get("aws-node", ()):
+        return (STRICT_NOTE, *_unsure(view))
+    return _unsure(view)
+
+
+def _unsure(view: View) -> tuple[str, ...]:
     enforcer = view.enforcer
     if enforcer.decisive or not enforcer.enforces:
         return ()
@@ -61,6 +71,7 @@ def explain(view: View, workload: Workload, text: str) -> Explanation:
     if not view.enforcer.enforces and verdict is not Verdict.ALLOWED and _by_policy(judged, verdict):
         verdict, reason = Verdict.ALLOWED, f"{NOT_ENFORCED}: by policy it would be {verdict}"
     assumptions = (*judged.assumptions, *(dns.assumptions if dns else ()), *enforcer_notes(view))
+    assumptions += (*symptoms(view, workload, judged), *(symptoms(view, workload, dns) if dns else ()))
     service = _dialled(view, items[0], judged)
     return Explanation(
         workload.ref, judged.text, verdict, judged.flows, reason, assumptions, judged, dns, service=service

@@ -17,7 +17,7 @@ from webhook.explain.nearmiss import Packet, near_misses
 from webhook.model.addresses import Block, Family
 from webhook.model.dependency import Source
 from webhook.model.objects import Workload
-from webhook.model.policy import Direction
+from webhook.model.policy import BlockPeer, Direction
 from webhook.model.ports import Protocol
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, FlowVerdict, Host, Side, Verdict, both, together
@@ -26,6 +26,10 @@ from webhook.world import Group, View
 ALL_ADDRESSES = {4: Block(4, 0, 0), 6: Block(6, 0, 0)}
 ITSELF = Side(Verdict.ALLOWED, reason="a pod always reaches itself")
 HAIRPIN = "a pod that reaches itself through its own Service: whether policy sees that depends on the CNI"
+MASQUERADED = (
+    "kube-proxy runs with masqueradeAll: through a Service the source is a node, which no selector matches; "
+    "set masqueradeAll to false"
+)
 LOCAL = "internalTrafficPolicy: Local: only backends on the pod's own node count, and the node is not known"
 NAME = "policies of this family cannot name hosts: it depends on the addresses behind the name"
 
@@ -129,11 +133,36 @@ def _to_group(
 
 
 def _as_dialled(view: View, source: PodEnd, flow: Flow, pair: Pair) -> Pair:
-    """Judge what the client sends by the address that it dials, where that is what policy sees."""
+    """Judge what the client sends by the address that it dials, where that is what policy sees.
+
+    The other end sees a node as its source where kube-proxy masquerades everything, unless the two share theirs.
+    """
+    if flow.through is not None and _masquerades(view) and _selects(view, flow):
+        ingress = structs.replace(pair[2], verdict=Verdict.UNKNOWN, reason=MASQUERADED, admitted_by=None)
+        pair = both(pair[1].verdict, ingress.verdict), pair[1], ingress
     if not view.dialect.before_translation or flow.through is None or flow.service_port is None:
         return pair
     egress = judge_front(view, source, flow.through, flow.protocol, flow.service_port)
     return both(egress.verdict, pair[2].verdict), egress, pair[2]
+
+
+def _masquerades(view: View) -> bool:
+    """Say whether kube-proxy gives all it forwards a node's address; enforcers that take its place do not ask it."""
+    proxy = view.surroundings.settings.get(("kube-system", "kube-proxy"), {})
+    return proxy.get("masqueradeAll") == "true" and view.dialect.blocks_hold_pods is not Truth.NO
+
+
+def _selects(view: View, flow: Flow) -> bool:
+    """Say whether who is let in at the other end depends on more than addresses."""
+    pods = [pod.shape for pod in flow.to.pods] if isinstance(flow.to, Group) else []
+    template = flow.to.template if isinstance(flow.to, Group) else None
+    shapes = dict.fromkeys((*pods, *([template.template.shape] if template else [])))
+    return any(
+        entry.unclear is not None or any(not isinstance(match, BlockPeer) for match in entry.matches or ())
+        for shape in shapes
+        for isolation, _ in view.selecting(shape, Direction.INGRESS)
+        for entry in isolation.entries
+    )
 
 
 def _adjusted(view: View, workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:

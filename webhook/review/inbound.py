@@ -7,6 +7,7 @@ from msgspec import structs
 
 from webhook.explain import Judged, enforcer_notes
 from webhook.explain.dependants import Dependant, Dependants, judge_dependants
+from webhook.explain.hooks import judge_hooks, remedy
 from webhook.explain.inbound import CLOSED, Way, judge_inbound
 from webhook.fix import Fixed
 from webhook.fix.inbound import fix_dependants, fix_way, shuts_out
@@ -36,7 +37,7 @@ def review_server(
     anew = Overlay(view, [workload], anew=True)
     found: list[Finding] = []
     if "NP108" not in off:
-        found += _of_ways(anew, workload)
+        found += [*_of_ways(anew, workload), *_of_hooks(anew, workload)]
     if "NP109" not in off:
         found += _of_dependants(anew, workload, judge_dependants(anew, workload, without), today, new=new)
     return tuple(found)
@@ -63,6 +64,15 @@ def _closed_way(view: View, workload: Workload, ways: list[Way]) -> Finding:
     judged = _merged(one for way in ways for _, one in way.judged)
     found = closed_finding("NP108", workload.ref, judged, _both(fixes), enforcer_notes(view))
     return structs.replace(found, facts=(*found.facts, *_told(ways)))
+
+
+def _of_hooks(view: View, workload: Workload) -> Iterator[Finding]:
+    """Yield one finding for each port of a webhook that the API server does not get to."""
+    for port, judged in judge_hooks(view, workload):
+        fixed = Fixed(reason=remedy(view, port))
+        found = closed_finding("NP108", workload.ref, judged, fixed, enforcer_notes(view))
+        facts = (("by", f"its port `{port.name}` is a webhook's"), ("more", "0"), ("from", "the API server"))
+        yield structs.replace(found, facts=(*found.facts, *facts))
 
 
 def _told(ways: list[Way]) -> tuple[tuple[str, str], ...]:

@@ -1,8 +1,11 @@
 """One workload against a view: every finding about what it declares."""
 
+from msgspec import structs
+
 from webhook.checklist.declarations import check_declarations
 from webhook.checklist.labels import check_workload
 from webhook.explain import Judged, JudgedWorkload, enforcer_notes, judge_workload
+from webhook.explain.symptoms import symptoms
 from webhook.fix import Fixed, fix_dependency
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
@@ -22,7 +25,9 @@ def review_judged(view: View, judged: JudgedWorkload) -> tuple[Finding, ...]:
     found = [*check_declarations(judged, complete=view.complete), *check_workload(view, judged)]
     for part in (*judged.dependencies, *([judged.dns] if judged.dns else [])):
         if view.enforcer.enforces:
-            found += packet_findings(workload.ref, part, _fixed(view, judged, part), enforcer_notes(view))
+            told = packet_findings(workload.ref, part, _fixed(view, judged, part), enforcer_notes(view))
+            notes = symptoms(view, workload, part)
+            found += [structs.replace(one, assumptions=(*one.assumptions, *notes)) for one in told]
         else:
             found += not_enforced(workload.ref, part)
     return tuple(sorted(found, key=order))

@@ -5,6 +5,7 @@ a few names. What does not have its type tells nothing: a workload is not unread
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -57,6 +58,8 @@ SETTINGS: Final = {  # by ConfigMap: what decides how an agent reads policy
         "policy-default-local-cluster",
     ),
 }
+_PROXY: Final = "kube-proxy"  # kubeadm's ConfigMap, which holds a whole KubeProxyConfiguration as text
+_MASQUERADES: Final = re.compile(r"^\s{0,16}masqueradeAll:\s{0,16}true\s{0,16}$", re.MULTILINE)
 NODE_ARGUMENTS: Final = {"k3s": "k3s.io/node-args", "rke2": "rke2.io/node-args"}
 _SWITCHES: Final = ("--disable-network-policy", "--flannel-backend")
 _OPERATING_SYSTEM: Final = "kubernetes.io/os"
@@ -113,6 +116,14 @@ def variables_of(variables: object) -> list[dict[str, str]]:
         name, value = variable.get("name"), variable.get("value")
         if isinstance(name, str) and name in VARIABLES and isinstance(value, str):
             found.append({"name": name, "value": value[:_LONGEST]})
+    return found
+
+
+def settings_of(name: str, data: Mapping[str, str]) -> dict[str, str]:
+    """Return what a ConfigMap sets that decides how policy is read, or what it sees."""
+    found = {key: data[key] for key in SETTINGS.get(name, ()) if key in data}
+    if name == _PROXY and (_MASQUERADES.search(data.get("config.conf", "")) or data.get("masqueradeAll") == "true"):
+        found["masqueradeAll"] = "true"
     return found
 
 

@@ -12,7 +12,7 @@ from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.variables import Says, known_meaning
 from webhook.wire import meta
-from webhook.wire.agents import SETTINGS
+from webhook.wire.agents import settings_of
 from webhook.wire.arguments import said
 from webhook.wire.configfiles import in_file
 from webhook.wire.pairing import setting
@@ -54,7 +54,7 @@ def config_map(raw: Raw, namespace: str) -> ConfigMap:
     data = _texts(raw.get("data"))
     entries = (_entry(key, text) for key, text in list(data.items())[:MOST_ENTRIES])
     name = meta.name(raw)
-    settings = {key: value for key in SETTINGS.get(name, ()) if (value := data.get(key)) is not None}
+    settings = settings_of(name, data)
     hints = tuple(one for one in entries if one.mentions or one.number is not None)
     return ConfigMap(namespace, name, hints, Labels(settings) if settings else NO_LABELS)
 
