@@ -84,6 +84,17 @@ def test_what_is_kept_of_a_way_in_projects_to_the_same_value(raw: Raw) -> None:
     assert project(Decoders(kind).object(json.dumps(strange).encode())) is not None
 
 
+def test_what_is_kept_of_a_policy_with_several_rules_projects_to_the_same_value() -> None:
+    rules = {"endpointSelector": {}, "ingress": [{"fromEntities": ["world"]}]}
+    refused = {"conditions": [{"type": "Valid", "status": "False", "message": "no"}]}
+    metadata = {"namespace": "n", "name": "p"}
+    raw = {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": metadata, "specs": [rules, rules]}
+    for one in (raw, raw | {"spec": rules}, raw | {"status": refused}):
+        body_of = json.dumps({"metadata": {"resourceVersion": "1"}, "items": [heavy(one)]}).encode()
+        decoded = Decoders(Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")).page(body_of).items
+        assert [project(item) for item in decoded or ()] == [project(one)]
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_what_is_kept_of_an_object_projects_to_the_same_value(kind: Kind) -> None:
     extra: list[Raw] = [

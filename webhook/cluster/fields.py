@@ -24,6 +24,7 @@ class Anything(TypedDict, total=False):
 
     metadata: Metadata
     spec: Any
+    specs: Any  # of Cilium's policies
     status: Any
     addressType: Any
     endpoints: Any
