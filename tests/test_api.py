@@ -5,7 +5,7 @@ import json
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.patience import PATIENCE
-from tests.serving import JSON, Running, eventually, exchange, request_of, review_of, serving
+from tests.serving import HOST, JSON, Running, eventually, exchange, request_of, review_of, serving
 from webhook.api.backend import Check
 from webhook.api.durations import duration, timeout_of
 from webhook.api.gate import MIB, Gate, Limits, OverloadedError
@@ -216,6 +216,9 @@ def test_probes_answer_between_reviews(server: Running) -> None:
         try:
             eventually(lambda: server.metric("admission_in_flight") > 4)
             assert server.get("/livez").status == 200
+            plain = HTTPConnection(HOST, server.server.probes_port, timeout=PATIENCE)
+            assert exchange(plain, "GET", "/readyz").body == b"ok"
+            plain.close()
         finally:
             over.set()
         assert len(list(answers)) == 8
