@@ -204,7 +204,7 @@ def test_an_outside_name_that_cannot_be_decided_says_why_and_ends_with_0(shop: C
         "https://api.example.com", {"shop/out": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]}}
     )
     assert done.code == 0
-    assert "policies of this family cannot name hosts" in done.out
+    assert "policy does not let every address through" in done.out
     assert "\n  api.example.com, outside\n" in done.out
 
 

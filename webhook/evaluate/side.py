@@ -97,10 +97,11 @@ def decide(view: View, selecting: Selecting, packet: Packet) -> Side:
 
 def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
     found = walk(view, selecting, packet)
-    sure = any(truth is Truth.YES for _, truth in found.met)
-    isolated = True if sure else None if found.met else False
+    isolating = _isolating(view, selecting, found)
+    sure = any(truth is Truth.YES for _, truth in isolating)
+    isolated = True if sure else None if isolating else False
     first = found.ways[0]
-    met = tuple(dict.fromkeys(isolation.ref for isolation, _ in found.met))
+    met = tuple(dict.fromkeys(isolation.ref for isolation, _ in isolating))
     if all(way.allowed for way in found.ways):
         by, standing = first.entry.ref if first.entry else None, first.isolation.standing if first.isolation else ""
         return Side(Verdict.ALLOWED, isolated, met, by, standing=standing, stages=found.stages)
@@ -109,6 +110,15 @@ def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
     every = tuple(dict.fromkeys((*met, *(way.isolation.ref for way in found.ways if way.isolation))))
     why = _why_not_sure(view, found, packet)
     return Side(Verdict.UNKNOWN, isolated, every, reason=why, stages=found.stages)
+
+
+def _isolating(view: View, selecting: Selecting, found: Ways) -> Selecting:
+    """Return what isolates the subject where the packet got to; some deny later than their rules are asked."""
+    closing, first = view.dialect.closing, view.dialect.network_policies
+    reached = any(way.isolation is None or way.isolation.tier >= first for way in found.ways)
+    if closing is None or not reached or any(isolation.tier == closing for isolation, _ in found.met):
+        return found.met
+    return (*found.met, *((i, truth) for i, truth in selecting if i.isolates and i.tier == closing))
 
 
 def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:

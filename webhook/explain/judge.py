@@ -31,7 +31,7 @@ MASQUERADED = (
     "set masqueradeAll to false"
 )
 LOCAL = "internalTrafficPolicy: Local: only backends on the pod's own node count, and the node is not known"
-NAME = "policies of this family cannot name hosts: it depends on the addresses behind the name"
+NAME = "policy does not let every address through: it depends on those behind the name"
 
 
 class Judged(Struct, frozen=True):

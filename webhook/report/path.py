@@ -89,12 +89,13 @@ def because(direction: Direction, side: Side) -> str:
 
 def tiers(direction: Direction, side: Side) -> Iterator[str]:
     """Yield what each tier made of the packet, in the order in which they are asked, where there is more to tell."""
-    told = [stage for number, stage in enumerate(side.stages) if not _waits(stage, side.stages[number + 1 :])]
-    if len(told) > 1 or any(stage.outcome in ("passed", "unknown") for stage in told):
+    several = [stage for stage in side.stages if stage.tier]
+    told = [stage for number, stage in enumerate(several) if not _waits(stage, several[number + 1 :])]
+    if len(told) > 1 or any(stage.outcome == "passed" for stage in told):
         yield from (f"{number}. {_stage(direction, stage)}" for number, stage in enumerate(told, 1))
 
 
-def _waits(stage: Stage, later: tuple[Stage, ...]) -> bool:
+def _waits(stage: Stage, later: list[Stage]) -> bool:
     """Say whether a tier says nothing because its policies deny at the end of a later one."""
     ends = (one for one in later if one.outcome == "denied" and one.rule is None)
     return stage.outcome == "unmatched" and any(set(stage.policies) <= set(end.policies) for end in ends)
