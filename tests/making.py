@@ -4,9 +4,9 @@ from typing import Any, Final, cast
 
 from tests.arena import Raw, world_of
 from webhook.dependencies import Resolved, parse, resolve
+from webhook.families import project
 from webhook.model.dependency import Dependency
 from webhook.model.objects import Workload
-from webhook.families import project
 from webhook.world import View
 
 VERSIONS: Final = {

@@ -19,13 +19,13 @@ from tests.making import VERSIONS, deployment, endpoint_slice, headless, node, s
 from tests.test_wire_inbound import EVERY as WAYS_IN
 from tests.worlds import namespace, pod, policy, port
 from webhook.explain import explain
+from webhook.families import project
 from webhook.manifests import dump
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode, Settings
 from webhook.report.admission import encode
 from webhook.review import decide
 from webhook.wire.admission import admission_request
-from webhook.families import project
 from webhook.wire.objects import flatten
 from webhook.wire.shapes import Malformed
 from webhook.world import Put, World

@@ -4,10 +4,10 @@ from typing import Any
 
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.test_cluster_mirror import named
+from webhook.families import project
 from webhook.model.labels import Operator
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction
-from webhook.families import project
 from webhook.wire.objects import Projected
 from webhook.wiring.sharing import Sharing
 

@@ -10,10 +10,10 @@ from tests.making import asks, deployment, headless, service, workload
 from tests.worlds import namespace, pod, policy, port
 from webhook.explain import Judged, explain, judge_dns, judge_workload
 from webhook.explain.dns import ASSUMED, dns_service, needs_dns, node_local
+from webhook.families import project
 from webhook.model.objects import Workload
 from webhook.model.settings import DEFAULTS, Dns, Settings
 from webhook.model.verdict import Verdict
-from webhook.families import project
 from webhook.world import View
 
 PORTS = [

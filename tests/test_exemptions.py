@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.making import deployment, workload
+from webhook.families import project
 from webhook.model.dependency import Malformed
 from webhook.model.finding import Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import EXEMPT
 from webhook.review.exemptions import FORM, MOST, Exemption, exemptions, without_exempt
-from webhook.families import project
 
 TODAY = date(2026, 11, 20)
 TOMORROW = TODAY + timedelta(days=1)

@@ -13,6 +13,7 @@ from tests.apps import Raw
 from tests.making import headless, metadata, service, workload
 from webhook import config
 from webhook.dependencies import infer
+from webhook.families import project
 from webhook.fix import fix
 from webhook.model.finding import Finding, Severity
 from webhook.model.hints import ConfigMap, ContainerHints
@@ -22,7 +23,6 @@ from webhook.report.text import block
 from webhook.report.warnings import LONGEST, line
 from webhook.report.words import message
 from webhook.review import review_workload
-from webhook.families import project
 from webhook.world import Drop, Overlay, World
 
 MARK = "zqsecretzq"

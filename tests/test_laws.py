@@ -25,13 +25,13 @@ from tests.worlds import (
     worlds,
 )
 from webhook.explain import explain
+from webhook.families import project
 from webhook.fix import Fixes, fix
 from webhook.model.objects import Declaration, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO
 from webhook.model.verdict import Verdict, together
-from webhook.families import project
 from webhook.world import Overlay, View, World
 from webhook.world.changes import Change, Put, key_of
 

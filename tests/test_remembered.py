@@ -11,10 +11,10 @@ import pytest
 from tests.benchmarks.requests import review
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.benchmarks.world import SETTINGS
+from webhook.families import project
 from webhook.model.objects import Workload
 from webhook.review import review_workload
 from webhook.wire.admission import admission_request
-from webhook.families import project
 from webhook.world import Drop, Overlay, Put, World
 
 Raw = dict[str, Any]

@@ -17,6 +17,7 @@ from tests.making import (
     workload,
 )
 from tests.worlds import namespace, pod, policy, port
+from webhook.families import project
 from webhook.model.addresses import parse_address, parse_block
 from webhook.model.labels import Labels
 from webhook.model.objects import (
@@ -36,7 +37,6 @@ from webhook.model.ports import ContainerPort
 from webhook.model.refs import WORKLOAD_KINDS, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, EXEMPT
 from webhook.wire import shapes
-from webhook.families import project
 from webhook.wire.objects import flatten, kind_of
 from webhook.wire.shapes import Malformed, Problem
 

@@ -12,13 +12,13 @@ from tests.arena import Raw, world_of
 from tests.making import asks, deployment
 from tests.worlds import namespace, pod, policy, port
 from webhook.explain import explain
+from webhook.families import project
 from webhook.model.addresses import parse_block
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, Section, UnclearPeer
 from webhook.model.ports import NamedPort, PortRange
 from webhook.model.refs import PolicyRef
 from webhook.model.verdict import Verdict
-from webhook.families import project
 from webhook.wire.shapes import Malformed
 
 BOTH = ["Ingress", "Egress"]

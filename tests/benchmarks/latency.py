@@ -13,10 +13,10 @@ from tests.benchmarks.results import Result, memory_of, timed
 from tests.benchmarks.server import Fixed
 from tests.benchmarks.synthetic import Sizes, namespace_name
 from tests.benchmarks.world import Built, build, encoded
+from webhook.families import project
 from webhook.model.objects import Workload
 from webhook.review import review_workload
 from webhook.wire.admission import admission_request
-from webhook.families import project
 from webhook.wiring.reviewer import Reviewer
 from webhook.world import Overlay, Put
 

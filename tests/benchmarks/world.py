@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from tests.benchmarks.synthetic import Sizes, objects
-from webhook.model.settings import Mode, Settings
 from webhook.families import project
+from webhook.model.settings import Mode, Settings
 from webhook.world import Put, World
 
 SETTINGS: Final = Settings(mode=Mode.ENFORCE)
