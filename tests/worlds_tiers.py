@@ -150,8 +150,8 @@ def enumerated() -> Iterator[list[Raw]]:
             yield [*ALL, made("one", "Admin", 5, old=old, **rule(side, "Deny", old=old, ports=ports))]
     for subject in PODS:
         yield [*ALL, wide(NEW, "one", tier="Baseline", priority=5, **{**rule("egress", "Deny"), "subject": subject})]
-    for action, wall in product(("Accept", "Deny", "Pass"), ((), (policy("x/wall", **(WALL["closed"] or {})),))):
-        yield [*ALL, *wall, made("one", "Admin", 5, old=False, **rule("ingress", action, {}, EVERYBODY))]
+    for action, walls in product(("Accept", "Deny", "Pass"), ((), (policy("x/wall", **(WALL["closed"] or {})),))):
+        yield [*ALL, *walls, made("one", "Admin", 5, old=False, **rule("ingress", action, {}, EVERYBODY))]
     yield from stacked()
     yield from ranked()
 
