@@ -31,7 +31,7 @@ from webhook.model.settings import Mode
 
 STORY = Path(webhook.__file__).parent / "story"
 PROGRAM = (sys.executable, "-m", "webhook")
-BROKEN = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n---\napiVersion: v1\nkind: [\n"
+BROKEN = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: a}\n---\napiVersion: v1\nkind: [\n"
 BAD_POLICY = """\
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
