@@ -210,6 +210,8 @@ def test_an_exemption_of_a_client_that_is_over_or_about_something_else_does_not_
 def test_the_operator_can_answer_for_a_client() -> None:
     raw = {"exemptions": [{"id": "NP102", "namespace": "shop", "reason": "why"}]}
     assert told(CLOSED, client(), settings=config.settings(file=config.read_file(raw))) == ()
+    ignoring = config.settings(file=config.read_file({"ignoredNamespaces": ["sh*"]}))
+    assert told(CLOSED, client(), settings=ignoring) == ()
     off = config.settings(file=config.read_file({"severities": {"NP109": "off"}}))
     assert told(CLOSED, client(), settings=off) == ()
 

@@ -15,7 +15,7 @@ from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import FlowVerdict, Verdict
-from webhook.review.configured import unanswered
+from webhook.review.configured import ignored, unanswered
 from webhook.review.exemptions import exemptions, without_exempt
 from webhook.review.packets import closed_finding, unknown_finding
 from webhook.world import Overlay, View
@@ -114,7 +114,9 @@ def _concerns(flow: FlowVerdict, *, new: bool) -> bool:
 
 
 def _answered_for(view: View, one: Dependant, today: date) -> bool:
-    """Say whether the client is exempt: whoever owns it knows."""
+    """Say whether the client is exempt, or nothing is to be said about its namespace: whoever owns it knows."""
+    if ignored(view.settings, one.client.ref.namespace):
+        return True
     about = [closed_finding(name, one.client.ref, one.judged, None) for name in ("NP101", "NP102")]
     granted, _ = exemptions(one.client, today)
     kept, _ = without_exempt(about, granted)
