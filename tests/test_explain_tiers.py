@@ -213,6 +213,10 @@ def test_a_rule_of_another_family_misses_by_one_thing(world: Case, wanted: tuple
     assert near(world()) == [wanted]
 
 
+def test_a_rule_that_misses_by_label_and_namespace_is_no_near_miss() -> None:
+    assert near(on_cilium({"matchLabels": {"app": "wed", "k8s:io.kubernetes.pod.namespace": "kube-system"}})) == []
+
+
 def test_a_rule_behind_the_denial_is_no_near_miss() -> None:
     """It could not have let the packet through: the rule that denies comes before it."""
     labels = {"matchLabels": {"app": "wed"}}

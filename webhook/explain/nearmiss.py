@@ -215,7 +215,7 @@ def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) ->
     shape = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
     match match:
         case PodMatch() if shape is not None:
-            yield from _pod_miss(view, isolation, match, shape)
+            yield from _pod_miss(view, match, shape)
         case EndpointPeer(test) if shape is not None:
             yield from of_expression(view, test, shape)
         case BlockPeer():
@@ -230,11 +230,11 @@ def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) ->
             yield FAR
 
 
-def _pod_miss(view: View, isolation: Isolation, match: PodMatch, shape: Shape) -> Iterator[Miss]:
+def _pod_miss(view: View, match: PodMatch, shape: Shape) -> Iterator[Miss]:
     yield from of_labels(match.pods, shape.labels, "podLabels")
-    if match.own:
+    if match.namespace is not None:
         if match.namespace != shape.namespace:
-            yield Miss(1, "namespace", isolation.namespace, shape.namespace)
+            yield Miss(1, "namespace", match.namespace, shape.namespace)
     else:
         namespace = view.namespace(shape.namespace)
         yield from of_labels(match.namespaces, namespace.labels, "namespaceLabels", synthetic=namespace.synthetic)
