@@ -109,7 +109,7 @@ def _measured(probes: list[Raw]) -> list[Question]:
 def calico() -> Iterator[Case]:
     """What real packets did under Calico. A probe with a `quirk` does not judge: set-ups of Calico differ there."""
     for row in rows("calico"):
-        yield Case(row["case"], [TO_HOST, *row["objects"]], _measured(row["probes"]))
+        yield Case(row["case"], row["objects"], _measured(row["probes"]))
 
 
 def calico_quirks() -> Counter[str]:

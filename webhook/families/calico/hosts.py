@@ -8,7 +8,7 @@ from math import inf
 from typing import Final
 
 from webhook.families.calico.kinds import FELIX, HOSTS
-from webhook.families.calico.versions import TO_HOST, flags
+from webhook.families.calico.versions import DAEMON_SETS, TO_HOST, flags
 from webhook.families.surroundings import Surroundings
 from webhook.model.expression import Expression, holds
 from webhook.model.foreign import Foreign
@@ -49,7 +49,8 @@ def to_own_node(surroundings: Surroundings) -> Truth:
     """Say whether a pod's packets get to its own node once policy let them out: defaultEndpointToHostAction.
 
     The environment of the DaemonSet wins over FelixConfiguration, that of a node over that of all
-    (felix/config/config_params.go).
+    (felix/config/config_params.go). Nothing told: Felix's own Drop where its DaemonSet is known; else Accept, which
+    Calico's manifests, chart and operator all set there.
     """
     told = {flag.removeprefix(TO_HOST) for flag in flags(surroundings) if flag.startswith(TO_HOST)}
     found = {_ACTIONS.get(word.lower(), Truth.MAYBE) for word in told or _configured(surroundings)}
@@ -66,7 +67,8 @@ def hosts(surroundings: Surroundings) -> str:
 def _configured(surroundings: Surroundings) -> set[str]:
     every = {one.ref.name: _action(one) for one in surroundings.all(*FELIX)}
     of_nodes = {action for name, action in every.items() if name.startswith(_PER_NODE) and action}
-    return {every.get("default") or "drop", *of_nodes}
+    unset = "drop" if any(name in surroundings.flags for name in DAEMON_SETS) else "accept"
+    return {every.get("default") or unset, *of_nodes}
 
 
 def _action(one: Foreign) -> str:
