@@ -12,7 +12,12 @@ from webhook.model.policy import BlockPeer, Peer, UnclearPeer
 from webhook.model.tier import Every, Match, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 
-_STRANGERS: Final = tuple(PlacePeer(place) for place in (Place.OWN_NODE, Place.OTHER_NODE, Place.WORLD))
+_PLACES: Final = tuple(PlacePeer(place) for place in (Place.OWN_NODE, Place.OTHER_NODE, Place.WORLD))
+# Who has no labels at all, and so none that a peer may forbid: nodes, the world, and, perhaps, all pods at once.
+STRANGERS: Final[tuple[Match, ...]] = (
+    *_PLACES,
+    UnclearPeer("asks only what labels are missing, and may so match all pods at once"),
+)
 _NEGATIVE: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
 
 
@@ -54,8 +59,7 @@ def matches_of(namespace: str, peer: Peer, dialect: Dialect) -> Iterator[Match]:
     elif (pods := visible(peer.pods, dialect.unseen)) is not None:
         yield from pods_as_seen(PodMatch(None, peer.namespaces, pods), dialect)
         if dialect.loose_peers and _lacking(peer.namespaces, pods):
-            yield from _STRANGERS
-            yield UnclearPeer("asks only what labels are missing, and may so match all pods at once")
+            yield from STRANGERS
 
 
 def pods_as_seen(match: PodMatch, dialect: Dialect) -> Iterator[Match]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from webhook.families.admin.kinds import Terms
 from webhook.families.admin.shapes import given, one_of
 from webhook.families.admin.subject import selectors
-from webhook.families.peers import block_peer, pods_as_seen
+from webhook.families.peers import STRANGERS, block_peer, pods_as_seen
 from webhook.families.unseen import visible
 from webhook.model.addresses import parse_block
 from webhook.model.dialect import Dialect
@@ -83,7 +83,7 @@ def _matches(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Match]:
 def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> list[Match]:
     negative = namespaces.requirements and all(r.operator in _NEGATIVE for r in namespaces.requirements)
     if word == "namespaces" and negative and dialect.loose_namespaces:
-        return [UnclearPeer("namespaces without some label, which here may be anything that has no namespace, too")]
+        return [PodMatch(None, namespaces), *STRANGERS]
     seen = visible(pods, dialect.unseen)
     if seen is None:
         return []
