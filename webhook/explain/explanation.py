@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from webhook.dependencies import parse, resolve
+from webhook.explain.circumstances import mesh_notes
 from webhook.explain.dns import judge_dns
 from webhook.explain.judge import Judged, judge
 from webhook.explain.symptoms import symptoms
@@ -71,6 +72,7 @@ def explain(view: View, workload: Workload, text: str) -> Explanation:
     if not view.enforcer.enforces and verdict is not Verdict.ALLOWED and _by_policy(judged, verdict):
         verdict, reason = Verdict.ALLOWED, f"{NOT_ENFORCED}: by policy it would be {verdict}"
     assumptions = (*judged.assumptions, *(dns.assumptions if dns else ()), *enforcer_notes(view))
+    assumptions += mesh_notes(view, judged.flows)
     assumptions += (*symptoms(view, workload, judged), *(symptoms(view, workload, dns) if dns else ()))
     service = _dialled(view, items[0], judged)
     return Explanation(

@@ -9,28 +9,20 @@ from webhook.dependencies.addresses import may_be_a_pods
 from webhook.evaluate import Outside, PodEnd, judge_group, judge_outside, template_end
 from webhook.evaluate.coverage import Where, judge_coverage
 from webhook.evaluate.ends import End
-from webhook.evaluate.flow import Pair
-from webhook.evaluate.fronts import judge_front
 from webhook.evaluate.side import doubted, of_host
 from webhook.evaluate.walk import passes_everything
+from webhook.explain.circumstances import adjusted, as_dialled, in_mesh
 from webhook.explain.nearmiss import Packet, near_misses
 from webhook.model.addresses import Block, Family
 from webhook.model.dependency import Source
 from webhook.model.objects import Workload
-from webhook.model.policy import BlockPeer, Direction
+from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.truth import Truth
-from webhook.model.verdict import OPEN, FlowVerdict, Host, Side, Verdict, both, together
+from webhook.model.verdict import OPEN, FlowVerdict, Host, Side, Verdict, together
 from webhook.world import Group, View
 
 ALL_ADDRESSES = {4: Block(4, 0, 0), 6: Block(6, 0, 0)}
-ITSELF = Side(Verdict.ALLOWED, reason="a pod always reaches itself")
-HAIRPIN = "a pod that reaches itself through its own Service: whether policy sees that depends on the CNI"
-MASQUERADED = (
-    "kube-proxy runs with masqueradeAll: through a Service the source is a node, which no selector matches; "
-    "set masqueradeAll to false"
-)
-LOCAL = "internalTrafficPolicy: Local: only backends on the pod's own node count, and the node is not known"
 NAME = "policy does not let every address through: it depends on those behind the name"
 
 
@@ -106,7 +98,8 @@ def _remembered(
     pods have; pods that are the same objects compare at once.
     """
     families = view.families()
-    key = (_remembered, group.ref, flow.protocol, flow.port, flow.service_port, source, purpose)
+    injected = workload.template.injected
+    key = (_remembered, group.ref, flow.protocol, flow.port, flow.service_port, source, injected, purpose)
     known = view.memo.get(key)
     if isinstance(known, _Known) and known.flow == flow and known.families == families:
         return known.answers
@@ -121,73 +114,18 @@ def _to_group(
     port = flow.port or 0
     seen: dict[FlowVerdict, int] = {}
     for end, pods, pair in judge_group(view, source, group, flow.protocol, port, flow.families):
-        verdict, *sides = _adjusted(view, workload, flow, group, _as_dialled(view, source, flow, pair))
+        dialled, tunnel = in_mesh(view, (workload, source), flow, (group, end), as_dialled(view, source, flow, pair))
+        verdict, *sides = adjusted(view, workload, flow, group, dialled)
         egress, ingress = (
             _with_near_misses(view, direction, side, source, end, flow)
             for direction, side in zip(Direction, sides, strict=True)
         )
-        key = FlowVerdict(group.ref, 0, flow.protocol, port, flow.service_port, verdict, egress, ingress, purpose)
+        key = FlowVerdict(
+            group.ref, 0, flow.protocol, port, flow.service_port, verdict, egress, ingress, purpose, tunnel=tunnel
+        )
         seen[key] = seen.get(key, 0) + pods
     for key, count in seen.items():
         yield structs.replace(key, pods=count)
-
-
-def _as_dialled(view: View, source: PodEnd, flow: Flow, pair: Pair) -> Pair:
-    """Judge what the client sends by the address that it dials, where that is what policy sees.
-
-    The other end sees a node as its source where kube-proxy masquerades everything, unless the two share theirs.
-    """
-    if flow.through is not None and _masquerades(view) and _selects(view, flow):
-        ingress = structs.replace(pair[2], verdict=Verdict.UNKNOWN, reason=MASQUERADED, admitted_by=None)
-        pair = both(pair[1].verdict, ingress.verdict), pair[1], ingress
-    if not view.dialect.before_translation or flow.through is None or flow.service_port is None:
-        return pair
-    egress = judge_front(view, source, flow.through, flow.protocol, flow.service_port)
-    return both(egress.verdict, pair[2].verdict), egress, pair[2]
-
-
-def _masquerades(view: View) -> bool:
-    """Say whether kube-proxy gives all it forwards a node's address; enforcers that take its place do not ask it."""
-    proxy = view.surroundings.settings.get(("kube-system", "kube-proxy"), {})
-    return proxy.get("masqueradeAll") == "true" and view.dialect.blocks_hold_pods is not Truth.NO
-
-
-def _selects(view: View, flow: Flow) -> bool:
-    """Say whether who is let in at the other end depends on more than addresses."""
-    pods = [pod.shape for pod in flow.to.pods] if isinstance(flow.to, Group) else []
-    template = flow.to.template if isinstance(flow.to, Group) else None
-    shapes = dict.fromkeys((*pods, *([template.template.shape] if template else [])))
-    return any(
-        entry.unclear is not None or any(not isinstance(match, BlockPeer) for match in entry.matches or ())
-        for shape in shapes
-        for isolation, _ in view.selecting(shape, Direction.INGRESS)
-        for entry in isolation.entries
-    )
-
-
-def _adjusted(view: View, workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
-    """Apply what is neither policy nor address: a pod and itself, and Services that stay on the node."""
-    hairpin = view.dialect.hairpin
-    alone = group.ref == workload.ref and (workload.ref.kind == "Pod" or workload.replicas == 1)
-    if alone and (not flow.own or hairpin is Truth.YES):
-        return Verdict.ALLOWED, ITSELF, ITSELF
-    verdict, egress, ingress = pair
-    if alone and view.dialect.hairpin_in:
-        return egress.verdict, egress, ITSELF
-    if flow.own and (hairpin is Truth.NO or (hairpin is Truth.YES and verdict is Verdict.ALLOWED)):
-        return pair
-    why = HAIRPIN if flow.own else LOCAL if flow.local else None
-    if why is None or not (_selected(egress) or _selected(ingress)):
-        return pair
-    unknown = [
-        structs.replace(side, verdict=Verdict.UNKNOWN, reason=why, admitted_by=None) for side in (egress, ingress)
-    ]
-    return Verdict.UNKNOWN, unknown[0], unknown[1]
-
-
-def _selected(side: Side) -> bool:
-    """Say whether any policy has a say on this side."""
-    return side.isolated is not False or side.verdict is not Verdict.ALLOWED or bool(side.stages)
 
 
 def _with_near_misses(view: View, direction: Direction, side: Side, source: PodEnd, target: PodEnd, flow: Flow) -> Side:
@@ -205,7 +143,7 @@ def _missed(view: View, direction: Direction, side: Side, subject: PodEnd, other
 
 def _to_block(view: View, source: PodEnd, flow: Flow, block: Block, purpose: str) -> FlowVerdict:
     port = flow.port or 0
-    verdict, egress, ingress = _as_dialled(view, source, flow, judge_outside(view, source, block, flow.protocol, port))
+    verdict, egress, ingress = as_dialled(view, source, flow, judge_outside(view, source, block, flow.protocol, port))
     if view.dialect.before_translation and flow.through is not None:
         return FlowVerdict(block, 0, flow.protocol, port, flow.service_port, verdict, egress, ingress, purpose)
     if may_be_a_pods(view, block) and not source.shape.host_network:

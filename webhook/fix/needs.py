@@ -41,10 +41,11 @@ def _of_flow(source: WorkloadRef, flow: FlowVerdict) -> Iterator[Need]:
     to = flow.to
     if isinstance(to, Host):
         return
-    if _to_open(flow.egress):
-        yield Need(Direction.EGRESS, source, to, flow.protocol, flow.port)
-    if _to_open(flow.ingress) and isinstance(to, WorkloadRef):
-        yield Need(Direction.INGRESS, to, source, flow.protocol, flow.port)
+    for port in (flow.port, *(() if flow.tunnel is None else (flow.tunnel,))):
+        if _to_open(flow.egress):
+            yield Need(Direction.EGRESS, source, to, flow.protocol, port)
+        if _to_open(flow.ingress) and isinstance(to, WorkloadRef):
+            yield Need(Direction.INGRESS, to, source, flow.protocol, port)
 
 
 def _to_open(side: Side) -> bool:

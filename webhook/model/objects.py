@@ -11,11 +11,15 @@ from webhook.model.refs import WorkloadRef
 
 
 class Namespace(Struct, frozen=True, gc=False):
-    """A namespace; `synthetic`: nobody gave the object, only its `kubernetes.io/metadata.name` is known."""
+    """A namespace; `synthetic`: nobody gave the object, only its `kubernetes.io/metadata.name` is known.
+
+    `injected`: whether Linkerd adds its proxy to pods; None: nothing is said.
+    """
 
     name: str
     labels: Labels = NO_LABELS
     synthetic: bool = False
+    injected: bool | None = None
 
 
 class Shape(Struct, frozen=True, gc=False):
@@ -66,6 +70,7 @@ class Template(Struct, frozen=True, gc=False):
     service_account: str = ""
     subdomain: str = ""
     scrape: Scrape | None = None  # by its annotations
+    injected: bool | None = None  # whether Linkerd adds its proxy; None: the namespace says
 
 
 class Declaration(Struct, frozen=True, gc=False):

@@ -111,3 +111,4 @@ class FlowVerdict(Struct, frozen=True):
     ingress: Side
     purpose: str = "connection"  # or "dns": the look-up that the connection needs first
     notes: tuple[str, ...] = ()
+    tunnel: int | None = None  # the port that a mesh may carry packets to instead

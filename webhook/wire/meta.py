@@ -6,6 +6,8 @@ from webhook.model.labels import Labels
 from webhook.model.objects import Owner
 from webhook.wire.shapes import Raw, fail, mapping, mappings, string, string_map
 
+INJECT = "linkerd.io/inject"
+_INJECT = {"enabled": True, "ingress": True, "disabled": False}
 LONGEST_NAME = 253  # a DNS subdomain, the longest name that Kubernetes takes
 
 
@@ -39,6 +41,11 @@ def annotations(raw: Raw, path: str = "") -> Mapping[str, str]:
 
 def _metadata(raw: Raw, key: str, path: str) -> tuple[Raw, str, str]:
     return mapping(raw, "metadata", path), key, f"{path}.metadata" if path else "metadata"
+
+
+def injected(notes: Mapping[str, str]) -> bool | None:
+    """Say whether annotations ask for Linkerd's proxy, or for none; None: they do not say."""
+    return _INJECT.get(notes.get(INJECT, ""))
 
 
 def controller(raw: Raw) -> Owner | None:

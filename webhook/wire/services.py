@@ -22,7 +22,8 @@ _PUBLISHED = ("LoadBalancer", "NodePort")
 def namespace(raw: Raw) -> Namespace:
     """Read a Namespace. The API server owns the name label: whatever stands there, it is the name."""
     name = meta.name(raw)
-    return Namespace(name, Labels({**meta.labels(raw).as_dict(), NAME_LABEL: name}))
+    labels = Labels({**meta.labels(raw).as_dict(), NAME_LABEL: name})
+    return Namespace(name, labels, injected=meta.injected(meta.annotations(raw)))
 
 
 def service(raw: Raw, namespace_name: str) -> Service:

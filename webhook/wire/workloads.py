@@ -122,6 +122,7 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
         service_account=string(spec, "serviceAccountName", spec_path),
         subdomain=string(spec, "subdomain", spec_path),
         scrape=scrape(meta.annotations(raw, path)),
+        injected=meta.injected(meta.annotations(raw, path)),
     )
 
 

@@ -23,6 +23,7 @@ from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, PREFIX
 from webhook.wire.agents import CONTAINERS, NODE_ARGUMENTS, arguments_of, command_of, image_of, variables_of
 from webhook.wire.inbound import CLASS_ANNOTATION, DEFAULT_CLASS, SCRAPE, SCRAPE_PORT
+from webhook.wire.meta import INJECT
 from webhook.wire.objects import Projected, kind_of
 
 Raw = Mapping[str, Any]
@@ -81,7 +82,9 @@ def _kept(key: str) -> bool:
     return key.startswith(PREFIX) or key in _READ
 
 
-_READ: Final = frozenset({SCRAPE, SCRAPE_PORT, CLASS_ANNOTATION, DEFAULT_CLASS})  # of others: no value is a secret
+_READ: Final = frozenset(
+    {SCRAPE, SCRAPE_PORT, CLASS_ANNOTATION, DEFAULT_CLASS, INJECT}
+)  # of others: no value is a secret
 
 
 def declared(text: str) -> str:
@@ -169,7 +172,7 @@ _BACKEND: Final[Form] = {"service": {"name": None, "port": None}}
 _REFERENCE: Final[Form] = dict.fromkeys(("group", "kind", "namespace", "name", "port"))
 _ROUTE: Final[Form] = {"parentRefs": _REFERENCE, "rules": {"backendRefs": _REFERENCE}}
 _FORMS: Final[dict[str, dict[str, Form]]] = {
-    "Namespace": {"metadata": {"name": None, "labels": None}},
+    "Namespace": {"metadata": {"name": None, "labels": None, "annotations": _ours}},
     "Node": {
         "metadata": {"name": None, "labels": None, "annotations": _told_by_nodes},
         "spec": {"podCIDR": None, "podCIDRs": None},

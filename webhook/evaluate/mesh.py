@@ -1,0 +1,108 @@
+"""Service meshes: proxies that carry a connection on to another port than the one that was dialled.
+
+Istio in ambient mode sends what goes from one enrolled pod to another through a tunnel to port 15008 of the other pod
+(istio.io, ambient and Kubernetes NetworkPolicy); Linkerd's proxies may dial port 4143, the other proxy's own
+(linkerd.io, protocol detection). Istio's sidecars dial the port that was asked for. What a mesh itself lets through
+is no part of a verdict.
+"""
+
+from typing import Final
+
+from msgspec import Struct, structs
+
+from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.flow import Pair, judge_pair
+from webhook.model.addresses import Family
+from webhook.model.labels import NO_LABELS, Labels
+from webhook.model.objects import Shape, Template
+from webhook.model.ports import Protocol
+from webhook.model.verdict import Side, Verdict
+from webhook.world import View
+
+AMBIENT: Final = "istio.io/dataplane-mode"
+WAYPOINT: Final = "istio.io/use-waypoint"
+INJECTED: Final = "linkerd.io/control-plane-ns"  # a label that the injector adds to pods
+_SIDECARS: Final = ("istio-injection", "sidecar.istio.io/inject", "istio.io/rev")
+_ON: Final = frozenset({"enabled", "true"})
+
+
+class Member(Struct, frozen=True):
+    """A pod as meshes see it. `template`: it is one to come, of this template."""
+
+    end: PodEnd
+    template: Template | None = None
+
+
+class Tunnel(Struct, frozen=True):
+    """Where a mesh carries packets to. `port` None: to a pod that is not known."""
+
+    mesh: str
+    port: int | None
+
+
+def tunnel(view: View, source: Member, target: Member, service: Labels = NO_LABELS) -> Tunnel | None:
+    """Return where packets between two pods go instead; None where they go where they were sent.
+
+    `service`: the labels of the Service that was dialled.
+    """
+    if _ambient(view, source) and _ambient(view, target):
+        by_way = _value(view, target.end.shape, WAYPOINT) or service.get(WAYPOINT)
+        if by_way and by_way != "none":
+            return Tunnel(f"Istio's waypoint {by_way}", None)
+        return Tunnel("Istio in ambient mode", 15008)
+    if _linkerd(view, source) and _linkerd(view, target):
+        return Tunnel("Linkerd", 4143)
+    return None
+
+
+def mesh_of(view: View, member: Member) -> str | None:
+    """Return the mesh that a pod is in, as far as labels and annotations tell."""
+    if _ambient(view, member):
+        return "Istio"
+    if _linkerd(view, member):
+        return "Linkerd"
+    on = any(_value(view, member.end.shape, key) in _ON for key in _SIDECARS[:2])
+    return "Istio" if on or _value(view, member.end.shape, _SIDECARS[2]) else None
+
+
+def carried(
+    view: View, found: Tunnel, ends: tuple[PodEnd, PodEnd], protocol: Protocol, families: tuple[Family, ...], pair: Pair
+) -> Pair:
+    """Judge the port of the tunnel, too: where the two answers differ, it cannot be told."""
+    if protocol != "TCP":
+        return pair  # neither mesh carries anything else
+    if found.port is None:
+        quiet = pair[1].isolated is False and pair[2].isolated is False and pair[0] is Verdict.ALLOWED
+        return pair if quiet else _unknown(pair, f"{found.mesh} stands between the two, whose pods are not known")
+    other = judge_pair(view, *ends, protocol, found.port, families)
+    if other[0] is pair[0]:
+        return pair
+    why = f"{found.mesh} may carry this to port {found.port}, where it is {other[0]}; where it was sent it is {pair[0]}"
+    return _unknown(pair, why)
+
+
+def _unknown(pair: Pair, why: str) -> Pair:
+    sides: list[Side] = [
+        structs.replace(side, verdict=Verdict.UNKNOWN, reason=why, admitted_by=None) for side in pair[1:]
+    ]
+    return Verdict.UNKNOWN, sides[0], sides[1]
+
+
+def _ambient(view: View, member: Member) -> bool:
+    return not member.end.shape.host_network and _value(view, member.end.shape, AMBIENT) == "ambient"
+
+
+def _linkerd(view: View, member: Member) -> bool:
+    shape, template = member.end.shape, member.template
+    if shape.host_network:
+        return False
+    if template is None:
+        return shape.labels.get(INJECTED) is not None
+    said = view.namespace(shape.namespace).injected if template.injected is None else template.injected
+    return said is True
+
+
+def _value(view: View, shape: Shape, key: str) -> str | None:
+    """Return a label of the pod, else of its namespace."""
+    own = shape.labels.get(key)
+    return view.namespace(shape.namespace).labels.get(key) if own is None else own
