@@ -27,6 +27,7 @@ def ingress_class(control_plane: ControlPlane, make_scene: MakeScene) -> Iterato
     edge.set_up([_class(name), *_controller()])
     control_plane.run_pods(edge.namespace, 1, "app.kubernetes.io/name=ingress-nginx")
     yield name
+    edge.kubectl("delete", "deployment,service", "ingress-nginx-controller")  # at once: it is like any test's
     done = control_plane.kubectl("delete", "ingressclass", name)
     assert done.returncode == 0, done.stderr
 
