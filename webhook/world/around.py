@@ -106,10 +106,17 @@ class Around:
         """Hear that namespaces or settings have changed."""
         self._found = None
 
+    def has(self, value: Foreign) -> bool:
+        """Say whether an equal reference, or an account of the same labels, is here."""
+        kind = (value.group, value.ref.kind)
+        if kind == ACCOUNT:
+            return self._accounts.get((value.namespace or "", value.ref.name)) == value.labels
+        return self._references.get(kind, {}).get((value.namespace, value.ref.name)) == value
+
     @property
-    def sets(self) -> bool:
-        """Whether policies may refer to anything that depends on namespaces."""
-        return bool(self._references)
+    def namespaced(self) -> bool:
+        """Whether policies may refer to anything that stands in a namespace, and so has its labels, too."""
+        return any(namespace for found in self._references.values() for namespace, _ in found)
 
     def account_labels(self, namespace: str, name: str, *, complete: bool) -> Labels | None:
         """Return the labels of a ServiceAccount; None: not known."""

@@ -24,7 +24,8 @@ By = dict[tuple[str, Direction], dict[PolicyRef, tuple[Isolation, ...]]]
 class Policies:
     """An index of policies. Only a change of the same namespace's policies forgets what selects a shape.
 
-    `around` tells what policies are compiled in; whoever changes that calls `recompile`.
+    `around` tells what policies are compiled in; whoever changes that calls `recompile`. A namespace's are compiled
+    again when somebody asks for them, so that no change of the surroundings holds up everybody.
     """
 
     def __init__(self, pending: LabelKeys, around: Callable[[], Surroundings], asking: Asking) -> None:
@@ -38,6 +39,8 @@ class Policies:
         self._asking = asking
         self._problems: dict[PolicyRef, tuple[str, ...]] = {}
         self._stale = False
+        self._in: Surroundings | None = None
+        self._waiting: set[str] = set()  # namespaces whose policies are to be compiled
 
     def expect(self, pending: LabelKeys) -> None:
         """Take other labels for those that templates may still be given."""
@@ -53,17 +56,16 @@ class Policies:
             self.by_namespace.setdefault(namespace, {})[policy.ref] = policy
         else:
             self.foreign.setdefault(namespace, {})[policy.ref] = policy
-        if not self._stale:
+        if not self._stale and namespace not in self._waiting:
             self._compile(namespace, policy)
 
     def recompile(self) -> None:
-        """Hear that what policies are compiled in has changed."""
+        """Hear that what policies are compiled in may have changed."""
         self._stale = True
-        self._selecting.clear()
 
     def forget(self) -> None:
         """Hear that the labels of namespaces or accounts have changed, for which policies of other families ask."""
-        if any(self._isolations.get((EVERYWHERE, direction)) for direction in Direction) or any(self.foreign.values()):
+        if any(self.foreign.values()):
             self._selecting.clear()
 
     def _compile(self, namespace: str, policy: Policy | Foreign) -> None:
@@ -78,17 +80,28 @@ class Policies:
             if found := tuple(i for i in compiled.pieces if i.direction is direction):
                 self._isolations.setdefault((namespace, direction), {})[policy.ref] = found
 
-    def _fresh(self) -> By:
-        """Return all pieces, compiled again where what they were compiled in has changed."""
-        if self._stale:
-            self._stale = False
+    def _renew(self) -> None:
+        """Put aside what was compiled in other surroundings."""
+        if not self._stale:
+            return
+        self._stale = False
+        now = self._compiled_in()
+        if now != self._in:
+            self._in = now
             self._isolations.clear()
             self._problems.clear()
+            self._selecting.clear()
+            self._waiting = {*self.by_namespace, *self.foreign}
+
+    def _of(self, namespace: str, direction: Direction) -> Mapping[PolicyRef, tuple[Isolation, ...]]:
+        """Return the pieces of a namespace's own policies, compiled again where they wait for it."""
+        self._renew()
+        if namespace in self._waiting:
+            self._waiting.remove(namespace)
             for index in (self.by_namespace, self.foreign):
-                for namespace, policies in index.items():
-                    for policy in policies.values():
-                        self._compile(namespace, policy)
-        return self._isolations
+                for policy in index.get(namespace, {}).values():
+                    self._compile(namespace, policy)
+        return self._isolations.get((namespace, direction), {})
 
     def drop(self, namespace: str, ref: PolicyRef) -> bool:
         """Remove a policy; True if it was here."""
@@ -114,16 +127,18 @@ class Policies:
 
     def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
         """Return what is wrong with policies of other families."""
-        self._fresh()
+        for namespace in (*self.by_namespace, *self.foreign):
+            self._of(namespace, Direction.EGRESS)
         return self._problems
 
     def isolations(self, namespace: str, direction: Direction) -> list[Isolation]:
         """Return every piece of a namespace's own policies, in the order in which they are asked."""
-        here = self._fresh().get((namespace, direction), {})
+        here = self._of(namespace, direction)
         return sorted((isolation for ref in here for isolation in here[ref]), key=position)
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what selects, or may select, pods of `shape`, in the order in which it is asked."""
+        self._renew()
         remembered = self._selecting.setdefault(shape.namespace, {})
         found = remembered.get((shape, direction))
         if found is None:
@@ -135,11 +150,10 @@ class Policies:
 
     def _matching(self, shape: Shape, direction: Direction) -> Selecting:
         keys = self._pending if shape.template else NO_KEYS
-        every = self._fresh()
         own = self._compiled_in().dialect.pieces
         found = [(isolation, Truth.YES) for isolation in own if isolation.direction is direction]
         for namespace in (EVERYWHERE, shape.namespace):
-            for compiled in every.get((namespace, direction), {}).values():
+            for compiled in self._of(namespace, direction).values():
                 for isolation in compiled:
                     truth = Truth.MAYBE if isolation.subject is None else isolation.subject.matches(shape.labels, keys)
                     if isolation.scope is not None and truth is not Truth.NO:

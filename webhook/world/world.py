@@ -65,7 +65,8 @@ class World(Reading):
             case Policy():
                 return self._policies.named(value.namespace).get(value.ref) == value
             case Foreign():
-                return self._policies.foreign.get(value.namespace or "", {}).get(value.ref) == value
+                policies = self._policies.foreign.get(value.namespace or "", {})
+                return policies.get(value.ref) == value or self._around.has(value)
             case EndpointSlice() | Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
                 return self._has_quietly(value)
             case ConfigMap() | Gap():
@@ -120,7 +121,7 @@ class World(Reading):
         """Forget what follows from the labels of namespaces."""
         self._memo.clear()
         self._policies.forget()
-        if self._around.sets:
+        if self._around.namespaced:
             self._around.reset()
             self._policies.recompile()
 
