@@ -22,6 +22,8 @@ CACHES = {
     "_compiled_in",
     "_asking",
     "_problems",
+    "_in",
+    "_stale",
     "_version",
 }  # what is in them is compared as answers, or counts
 histories = st.lists(changes, max_size=30)
