@@ -33,17 +33,19 @@ def opened(*ports: int) -> Raw:
     return policy("data/in", podSelector={}, policyTypes=["Ingress"], ingress=[rule])
 
 
-def asked(shop: Raw, data: Raw, *objects: Raw, to: str = "db.data:5432", **labels: str) -> Explanation:
-    world = world_of([shop, data, *members(**labels), *objects])
+def asked(
+    shop: Raw, data: Raw, *objects: Raw, to: str = "db.data:5432", labels: dict[str, str] | None = None
+) -> Explanation:
+    world = world_of([shop, data, *members(labels or {}), *objects])
     web = world.workload(WorkloadRef("Deployment", "shop", "web"))
     assert web is not None
     return explain(world, web, to)
 
 
-def members(**labels: str) -> list[Raw]:
+def members(labels: dict[str, str]) -> list[Raw]:
     db = deployment("data/db", [{"containerPort": 5432}, {"containerPort": 53, "protocol": "UDP"}])
     db["spec"]["template"]["metadata"]["labels"] |= labels
-    ports = [{"port": 5432}, {"name": "dns", "port": 53, "protocol": "UDP"}]
+    ports: list[Raw] = [{"port": 5432}, {"name": "dns", "port": 53, "protocol": "UDP"}]
     return [deployment("shop/web"), db, service("data/db", {"app": "db"}, ports, clusterIP="10.96.5.5")]
 
 
@@ -76,7 +78,8 @@ def test_a_connection_is_judged_on_every_port_that_it_may_take(name: str) -> Non
 
 def test_a_pod_can_leave_the_mesh_of_its_namespace() -> None:
     both = space("shop", AMBIENT), space("data", AMBIENT)
-    assert asked(*both, opened(5432), **{"istio.io/dataplane-mode": "none"}).verdict is Verdict.ALLOWED
+    off = {"istio.io/dataplane-mode": "none"}
+    assert asked(*both, opened(5432), labels=off).verdict is Verdict.ALLOWED
 
 
 def test_nothing_but_tcp_goes_through_a_mesh() -> None:
@@ -135,7 +138,7 @@ def test_running_pods_show_linkerd_by_a_label() -> None:
 
 def test_a_fix_opens_the_tunnel_too() -> None:
     closed = policy("data/in", podSelector={}, policyTypes=["Ingress"])
-    world = world_of([space("shop", AMBIENT), space("data", AMBIENT), *members(), closed])
+    world = world_of([space("shop", AMBIENT), space("data", AMBIENT), *members({}), closed])
     web = project(deployment("shop/web", notes={"netpol-preflight.io/connects-to": "db.data:5432"}))
     assert isinstance(web, Workload)
     judged = judge_workload(world, web)
