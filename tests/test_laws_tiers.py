@@ -6,10 +6,12 @@ from typing import Any
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
-from tests.arena import Arena, Raw
-from tests.worlds import Question, worlds
+from tests.arena import Arena, Raw, world_of
+from tests.test_laws import dialled, on_host, workload_at
+from tests.worlds import Question, Unsettled, questions, unsettled, worlds
 from tests.worlds_tiers import NEW, OLD, made, packets, rule, tiered_worlds, tiers_of, wide, wide_policies
-from webhook.model.verdict import Verdict
+from webhook.explain import explain
+from webhook.model.verdict import Verdict, together
 
 SAMPLES = 60  # packets asked of each world, out of some hundreds
 Asked = list[Question]
@@ -147,3 +149,44 @@ def protocol(entry: Raw) -> dict[str, Any]:
     (inner,) = entry.values()
     port = {"number": inner["port"]} if "port" in inner else {"range": {"start": inner["start"], "end": inner["end"]}}
     return {inner.get("protocol", "TCP").lower(): {"destinationPort": port}}
+
+
+# -- what is not known ------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def unsettled_tiers(draw: st.DrawFn) -> Unsettled:
+    """Draw a world with things still open, and cluster-wide policies in it however it turns out."""
+    drawn = draw(unsettled())
+    cast = [o for o in drawn.outcomes[0] if o["kind"] in ("Namespace", "Pod")]
+    added = [draw(wide_policies(cast, f"w{n}")) for n in range(draw(st.integers(1, 3)))]
+    unique = list({(o["kind"], o["metadata"]["name"]): o for o in added}.values())
+    return Unsettled([*drawn.objects, *unique], [[*objects, *unique] for objects in drawn.outcomes])
+
+
+@given(unsettled_tiers(), st.booleans(), st.data())
+def test_a_sure_answer_holds_however_the_unknown_turns_out_among_tiers(
+    drawn: Unsettled, dials: bool, draw: st.DataObject
+) -> None:
+    world = world_of(drawn.objects)
+    outcomes = [Arena(objects) for objects in drawn.outcomes]
+    fit = [q for q in questions(drawn.objects) if q.source == q.target and not on_host(outcomes[0].pods[q.target])]
+    assume(fit)
+    for question in draw.draw(st.lists(st.sampled_from(fit), min_size=1, max_size=10, unique=True), "asked"):
+        asking = question._replace(source="x/w-h1") if dials else question._replace(target="x/w-h1")
+        if dials:
+            source = workload_at(world, "Deployment", "x", "w")
+            found = explain(world, source, dialled(outcomes[0].pods, asking)).verdict
+            packets_asked = [asking]
+        else:
+            source = workload_at(world, "Pod", *asking.source.split("/"))
+            found = explain(world, source, f"deploy/w.x:{asking.port}/{asking.protocol}").verdict
+            families = [6 if ":" in ip["ip"] else 4 for ip in outcomes[0].pods[asking.source]["status"]["podIPs"]]
+            packets_asked = [asking._replace(family=family) for family in families]
+        truth = {together(map(told, [a.judge_tiers(*p)[0] for p in packets_asked])) for a in outcomes}
+        event(f"{found}, outcomes {sorted(truth)}")
+        assert found is Verdict.UNKNOWN or truth == {found}, (asking, found, truth)
+
+
+def told(passes: bool | None) -> Verdict:
+    return Verdict.UNKNOWN if passes is None else Verdict.ALLOWED if passes else Verdict.DENIED
