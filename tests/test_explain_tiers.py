@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from tests.arena import Raw, world_of
-from tests.making import deployment, metadata
+from tests.making import deployment, metadata, service
 from tests.worlds import namespace, policy, port
 from tests.worlds_tiers import node, wide
 from webhook.checklist.enforced import check_enforced, check_problems
@@ -28,7 +28,7 @@ from webhook.model.verdict import FlowVerdict, Verdict
 from webhook.report import json_
 from webhook.report.words import message
 from webhook.review import review_workload
-from webhook.world import World
+from webhook.world import Drop, World
 
 PAGE: Final = Path(__file__).parent.parent / "docs/tiers.md"
 TEXT: Final = PAGE.read_text(encoding="utf-8")
@@ -354,3 +354,13 @@ def test_a_policy_that_calico_cannot_read_is_told_and_changes_nothing() -> None:
 )
 def test_a_namespace_is_closed_by_default_by_any_family(world: Case, *, closed: bool) -> None:
     assert ("NP305" not in {f.id for f in check_namespace(world(), "data")}) is closed
+
+
+def test_an_answer_that_hangs_on_a_service_changes_with_it() -> None:
+    """Services come and go without emptying the memo, so nothing of it may be remembered."""
+    allow = [{"action": "Allow", "destination": {"services": {"namespace": "data", "name": "db"}}}]
+    out = calico("GlobalNetworkPolicy", "out", selector="app == 'web'", types=["Egress"], egress=allow)
+    world = view_of(out, service("data/db", {"app": "db"}, [{"port": 5432}]), cni="calico")
+    assert asked(world).verdict is Verdict.ALLOWED
+    world.apply([Drop("Service", "data", "db")])
+    assert asked(world).verdict is Verdict.DENIED

@@ -34,7 +34,7 @@ def judge_side(
     selecting = view.selecting(subject.shape, direction)
     if not selecting:
         return OPEN
-    if _is_volatile(selecting):  # Services come and go without emptying the memo
+    if is_volatile(selecting):  # Services come and go without emptying the memo
         return decide(view, selecting, Packet(direction, subject, other, family, protocol, port))
     address = other.address(family) if isinstance(other, PodEnd) and family else None
     whose = other.shape if isinstance(other, PodEnd) else other
@@ -73,7 +73,8 @@ def doubted(view: View, subject: Shape, direction: Direction) -> Side | None:
     return Side(Verdict.UNKNOWN, isolated=None, policies=refs, reason=doubt.reason)
 
 
-def _is_volatile(selecting: Selecting) -> bool:
+def is_volatile(selecting: Selecting) -> bool:
+    """Say whether answers depend on the endpoints of a Service, whose changes leave the memo of a view as it is."""
     for isolation, _ in selecting:  # noqa: SIM110 - a loop takes a third of the time of a generator
         if isolation.volatile:
             return True

@@ -9,7 +9,7 @@ from webhook.dependencies.addresses import may_be_a_pods
 from webhook.evaluate import Outside, PodEnd, judge_group, judge_outside, template_end
 from webhook.evaluate.coverage import Where, judge_coverage
 from webhook.evaluate.ends import End
-from webhook.evaluate.side import doubted, of_host
+from webhook.evaluate.side import doubted, is_volatile, of_host
 from webhook.evaluate.walk import passes_everything
 from webhook.explain.circumstances import adjusted, as_dialled, in_mesh
 from webhook.explain.nearmiss import Packet, near_misses
@@ -104,8 +104,16 @@ def _remembered(
     if isinstance(known, _Known) and known.flow == flow and known.families == families:
         return known.answers
     answers = tuple(_to_group(view, workload, source, flow, group, purpose))
-    view.memo[key] = _Known(flow, families, answers)
+    if not _volatile(view, source, group):
+        view.memo[key] = _Known(flow, families, answers)
     return answers
+
+
+def _volatile(view: View, source: PodEnd, group: Group) -> bool:
+    """Say whether a policy of either end asks for the endpoints of a Service: then nothing may be remembered."""
+    shapes = {pod.shape for pod in group.pods} or ({group.template.template.shape} if group.template else set())
+    ingress = (view.selecting(shape, Direction.INGRESS) for shape in shapes)
+    return is_volatile(view.selecting(source.shape, Direction.EGRESS)) or any(map(is_volatile, ingress))
 
 
 def _to_group(

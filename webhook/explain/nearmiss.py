@@ -44,7 +44,9 @@ def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[N
     key = (near_misses, packet, view.families(), denied)
     known = view.memo.get(key)
     if known is None:
-        known = view.memo[key] = _near_misses(view, packet, side if denied else None)
+        known = _near_misses(view, packet, side if denied else None)
+        if not any(isolation.volatile for isolation in _others(view, packet)):
+            view.memo[key] = known
     return cast("tuple[NearMiss, ...]", known)
 
 
@@ -78,10 +80,15 @@ def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[Pol
     own = view.policies(packet.subject.shape.namespace)
     for policy in own.values():
         yield from _of_policy(view, policy, packet, end)
+    for isolation in _others(view, packet):
+        if isolation.ref not in own and isolation.unclear is None and _in_time(isolation, end):
+            yield from _of_piece(view, isolation, packet)
+
+
+def _others(view: View, packet: Packet) -> Iterator[Isolation]:
+    """Yield the pieces that may be about the subject: of its namespace, and cluster-wide ones."""
     for namespace in (packet.subject.shape.namespace, _EVERYWHERE):
-        for isolation in view.isolations(namespace, packet.direction):
-            if isolation.ref not in own and isolation.unclear is None and _in_time(isolation, end):
-                yield from _of_piece(view, isolation, packet)
+        yield from view.isolations(namespace, packet.direction)
 
 
 def _of_piece(view: View, isolation: Isolation, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
