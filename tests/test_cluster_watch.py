@@ -1,8 +1,11 @@
 """The watch never loses an event in silence: every fault the API server or the network can produce, by script."""
 
 import asyncio
+import json
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -24,11 +27,12 @@ from tests.fakes import (
     stream,
 )
 from tests.watching import PODS, POLICIES, names, run, watched
-from webhook.cluster.client import connect
+from webhook.cluster.client import Connection, connect
 from webhook.cluster.errors import GarbledError
 from webhook.cluster.kinds import Collection, Raw
+from webhook.cluster.listing import Reading
 from webhook.cluster.state import Listing, Live, Phase
-from webhook.cluster.stream import EventType
+from webhook.cluster.stream import AT_ONCE, EventType, events
 from webhook.cluster.watch import RESUMES, Pace
 
 
@@ -74,6 +78,30 @@ def test_events_arrive_in_order_whatever_the_chunks(tmp_path: Path) -> None:
             await it.until_calls(("replace",), ("ADDED", "a"), ("MODIFIED", "a"), ("MODIFIED", "a"), ("DELETED", "a"))
 
     run(scenario())
+
+
+def test_whatever_comes_at_once_lets_others_have_a_turn() -> None:
+    many = 10 * AT_ONCE
+    turns = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"".join(json.dumps(event("ADDED", pod(f"p{n}", str(n)))).encode() + b"\n" for n in range(many))
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        task = asyncio.create_task(others())
+        unasked = cast("Connection", None)  # nothing is asked of the server while a stream is read
+        reading = Reading.of(unasked, Collection(PODS), bare=False)
+        assert len([one async for one in events(chunks(), reading)]) == many
+        task.cancel()
+
+    run(scenario())
+    assert turns == many // AT_ONCE
 
 
 def test_a_watch_that_ended_well_is_taken_up_where_it_stopped(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """One watch request: chunks to events."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Literal
@@ -12,6 +13,7 @@ from webhook.cluster.kinds import Raw
 from webhook.cluster.listing import Reading
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+AT_ONCE: Final = 20  # events, before the event loop may do something else
 LARGEST_EVENT: Final = 32 << 20  # bytes: far above what etcd stores of one object, far below what would hurt
 _NAMES: Final[dict[str, EventType]] = {"ADDED": "ADDED", "MODIFIED": "MODIFIED", "DELETED": "DELETED"}
 
@@ -53,9 +55,13 @@ async def watch(reading: Reading, version: str, *, seconds: int, silence: float)
 
 async def events(chunks: AsyncIterator[bytes], reading: Reading) -> AsyncIterator[Event]:
     """Yield what is said in chunks of any size. Raises as `watch` does, and what the chunks raise."""
+    at_once = 0
     async for line in _lines(chunks):
         if line.strip():
             yield _event(line, reading)
+            at_once += 1
+            if at_once % AT_ONCE == 0:  # a chunk may hold all that happened while somebody else had the processor
+                await asyncio.sleep(0)
 
 
 def _event(line: bytes, reading: Reading) -> Event:
