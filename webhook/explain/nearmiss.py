@@ -86,9 +86,10 @@ def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[Pol
 
 
 def _others(view: View, packet: Packet) -> Iterator[Isolation]:
-    """Yield the pieces that may be about the subject: of its namespace, and cluster-wide ones."""
+    """Yield the pieces of other families that may be about the subject: of its namespace, and cluster-wide ones."""
     for namespace in (packet.subject.shape.namespace, _EVERYWHERE):
-        yield from view.isolations(namespace, packet.direction)
+        if view.foreign(namespace):
+            yield from view.isolations(namespace, packet.direction)
 
 
 def _of_piece(view: View, isolation: Isolation, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
