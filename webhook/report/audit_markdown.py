@@ -26,7 +26,10 @@ def markdown(audit: Audit, dump_yaml: DumpYaml) -> str:
     if audit.errors:
         lines += ["## Unreadable", "", *(f"- {plain(failure(one))}" for one in audit.errors), ""]
     if fixes := combined(told):
-        lines += ["## Fixes", "", "Nothing else is opened or closed. Apply with `kubectl apply -f -`:", ""]
+        notes = dict.fromkeys(note for finding in told if finding.fix for note in finding.assumptions)
+        but = ", but as these notes say" if notes else ""
+        lines += ["## Fixes", "", f"Nothing else is opened or closed{but}. Apply with `kubectl apply -f -`:", ""]
+        lines += [*(f"- {plain(note)}" for note in notes), *([""] if notes else [])]
         lines += [*block(dump_yaml(fixes), "yaml"), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
