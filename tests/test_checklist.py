@@ -221,7 +221,7 @@ def test_404_a_block_that_reaches_into_pods_or_services() -> None:
 def test_409_the_address_of_a_service() -> None:
     db = service("data/db", {"app": "db"}, [{"port": 5432}], clusterIP="10.96.7.7", clusterIPs=["10.96.7.7"])
     said = facts(of_policies("NP409", SHOP, WEB, DB, db, out(block("10.96.7.7/32"))))
-    assert (said["service"], said["pods"]) == ("data/db", "app=db")
+    assert (said["service"], said["instead"]) == ("data/db", "select its pods instead: app=db")
     assert of_policies("NP409", SHOP, WEB, DB, db, out(block("10.96.7.8/32"))) == []
 
 

@@ -7,15 +7,18 @@ import pytest
 from tests.arena import Raw, world_of
 from tests.making import deployment, service, workload
 from tests.worlds import namespace, policy
+from webhook.checklist.policies import check_policy
 from webhook.config.made import settings
 from webhook.evaluate import ends_of_pod, judge_from_outside, judge_outside, judge_pair
 from webhook.explain import explain, judge_dns
 from webhook.families import project
 from webhook.model.addresses import parse_block
+from webhook.model.finding import Finding
 from webhook.model.objects import Pod, Workload
+from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import Verdict
-from webhook.report.words import sentence
+from webhook.report.words import remedy, sentence
 from webhook.review.workload import review_workload
 from webhook.world import View
 
@@ -237,3 +240,37 @@ def test_two_enforcers_leave_open_only_what_policy_selects() -> None:
         told = explain(found, web, "po/db.data:5432")
         assert told.verdict is expected
         assert any("each must allow" in note for note in told.assumptions)
+
+
+# -- slips that are none everywhere ------------------------------------------------------------------------------------
+
+
+def slips(cni: str, address: str, *objects: Raw) -> list[Finding]:
+    """Return what is said of a policy whose rule for egress opens one address."""
+    raw = policy("shop/one", podSelector={}, policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": address}}]}])
+    found = project(raw)
+    assert isinstance(found, Policy)
+    return [one for one in check_policy(world(cni, raw, *objects), found) if one.id == "NP409"]
+
+
+KUBERNETES: Final = (
+    namespace("default"),
+    service("default/kubernetes", None, [{"port": 443, "targetPort": 6443}], clusterIP="10.96.0.1"),
+    {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"namespace": "default", "name": "k", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["192.168.1.10"]}],
+        "ports": [{"port": 6443}],
+    },
+)
+
+
+def test_a_service_without_pods_is_written_by_its_endpoints() -> None:
+    told = slips("generic", "10.96.0.1/32", *KUBERNETES)
+    assert [remedy(one) for one in told] == ["write its endpoints instead: 192.168.1.10/32 on port 6443"]
+
+
+def test_the_address_of_a_service_is_no_slip_where_it_is_what_policy_sees() -> None:
+    assert slips("aws", "10.96.0.1/32", *KUBERNETES) == []

@@ -9,12 +9,13 @@ from webhook.explain.workload import declared
 from webhook.model.addresses import BITS, Address, Block, parse_address
 from webhook.model.dependency import Dependency
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
-from webhook.model.labels import Labels
+from webhook.model.objects import Service
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.truth import Truth
 from webhook.world import View
 
 Facts = tuple[tuple[str, str], ...]
+_MOST_ENDPOINTS: Final = 3
 FROM_WORDS: Final = {Direction.EGRESS: "egress", Direction.INGRESS: "ingress"}
 
 
@@ -91,12 +92,20 @@ def _of_the_cluster(own: Own, policy: Policy, direction: Direction, rule: int, p
     block, view = peer.block, own.view
     service = view.service_at(Address(block.family, block.first)) if block.size == 1 else None
     if service is not None:
-        if service != dns_service(view):
-            labels = (service.selector or Labels()).as_dict()
-            pods = ",".join(f"{k}={v}" for k, v in labels.items())
+        seen = view.dialect.before_translation and direction is Direction.EGRESS
+        if service != dns_service(view) and not seen:
             name = f"{service.namespace}/{service.name}"
-            yield finding("NP409", policy, direction, rule, (("block", str(block)), ("service", name), ("pods", pods)))
+            facts = (("block", str(block)), ("service", name), ("instead", _instead(view, service)))
+            yield finding("NP409", policy, direction, rule, facts)
         return
     if block.prefix == 0 or (what := own.overlap(block, peer.excepts)) is None:
         return
     yield finding("NP404", policy, direction, rule, (("block", str(block)), ("range", what[0]), ("of", what[1])))
+
+
+def _instead(view: View, service: Service) -> str:
+    """Return what to write instead of a Service's address: its pods, or the endpoints that somebody listed."""
+    if service.selector is not None:
+        return f"select its pods instead: {','.join(f'{k}={v}' for k, v in service.selector.pairs)}"
+    listed = [f"{address.block} on port {port}" for address, port, _ in view.endpoints(service)][:_MOST_ENDPOINTS]
+    return f"write its endpoints instead: {', '.join(listed)}" if listed else "write its endpoints instead"

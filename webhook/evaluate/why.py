@@ -1,8 +1,9 @@
 """Why something cannot be told, in words that name the selector, the label or the address it hangs on."""
 
-from webhook.evaluate.ends import Outside
+from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.labels import pods_match
 from webhook.evaluate.match import Packet, peer_matches
+from webhook.evaluate.places import node_of
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, NodePeer, PlacePeer, PodMatch
@@ -27,7 +28,7 @@ def why_admitted(view: View, entry: Entry, packet: Packet) -> str:
         return f"{rule} cannot be read: {entry.unclear}" if entry.ref.rule is not None else f"{rule}: {entry.unclear}"
     for match in entry.matches or ():
         if _unsure(view, match, packet):
-            return f"{rule} {_why(view, match, packet)}"
+            return f"{rule} {_by_enforcer(view, match, packet.other) or _why(view, match, packet)}"
     if entry.conditional is not None:
         return f"{rule} {entry.conditional}"
     return f"{rule} names a port that the pod gives to several numbers"
@@ -55,6 +56,27 @@ def _why(view: View, match: Match, packet: Packet) -> str:
     if _only_pods(view, match, other.shape.namespace):
         return f"admits pods by labels that are added later ({match.pods})"
     return f"admits namespaces by {match.namespaces}, and the labels of namespace {other.shape.namespace} are not known"
+
+
+def _by_enforcer(view: View, match: Match, other: End) -> str | None:
+    """Say what is not known of the enforcer, whatever labels and addresses are; None: it is they that are not known."""
+    cni = view.dialect.name
+    if isinstance(match, BlockPeer) and (what := _not_sure_to_hold(view, match, other)) is not None:
+        return f"names the block {match.block}, and whether blocks hold {what} under {cni} is not known"
+    if isinstance(match, PodMatch) and isinstance(other, PodEnd) and other.shape.host_network:
+        return f"names pods by labels, and whether it means those of the host network depends on {cni}"
+    return None
+
+
+def _not_sure_to_hold(view: View, peer: BlockPeer, other: End) -> str | None:
+    """Return what it is that a block may hold or not, whatever the addresses; None: the addresses decide."""
+    if isinstance(other, PodEnd):
+        host = other.shape.host_network
+    else:
+        host = not other.pod and node_of(view, other) is not None
+        if not host and not other.pod:
+            return None
+    return None if (peer.nodes if host else peer.pods) is not Truth.MAYBE else "nodes" if host else "pods"
 
 
 def _unsure(view: View, match: Match, packet: Packet) -> bool:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from webhook.dependencies import Flow
+from webhook.dependencies.services import through_service
 from webhook.evaluate import template_end
 from webhook.evaluate.fronts import lacking
 from webhook.evaluate.match import ports_match
-from webhook.explain.dns import NODE_LOCAL_ADDRESS, node_local
+from webhook.explain.dns import NODE_LOCAL_ADDRESS, dns_service, node_local
+from webhook.explain.dns import PORT as DNS_PORT
 from webhook.explain.judge import Judged
 from webhook.explain.symptoms_peers import in_another_namespace, unseen_labels
 from webhook.model.addresses import Address, Block, parse_block
@@ -38,6 +40,7 @@ _SERVICE: Final = "{block} holds the address of Service {service}, which policy 
 _PODS: Final = "{block} matches no pod under {cni}, as it does elsewhere: use podSelector and namespaceSelector"
 _CACHE: Final = "pods ask {address} for names, which is no pod: a rule that selects the DNS pods does not cover it"
 _NAMES: Final = "port name `{name}` is {numbers} in the cluster: write the number"
+_FRONT: Final = "under {cni} egress is judged before translation: rules must open the Service's own {ends}"
 _SELECTOR: Final = (
     "Service {service} does not select by label {key}, which a rule asks for: under {cni} its address stays closed"
 )
@@ -96,11 +99,11 @@ def _nodes_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator
 
 def _services_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
     """S2: a block that holds a Service's address, and not what stands behind it."""
-    if view.dialect.before_translation or judged.resolved is None:
+    if view.dialect.before_translation:
         return
     closed = {(flow.to, flow.port) for flow in _shut_out(judged, Direction.EGRESS)}
     shape = workload.template.shape
-    for flow in judged.resolved.found.flows:
+    for flow in judged.resolved.found.flows if judged.resolved else _look_ups(view, workload):
         to = flow.to.ref if isinstance(flow.to, Group) else flow.to
         if flow.through is None or (to, flow.port) not in closed:
             continue
@@ -109,6 +112,12 @@ def _services_in_blocks(view: View, workload: Workload, judged: Judged) -> Itera
                 if isinstance(peer, BlockPeer) and _holds_front(peer.block, flow.through, flow):
                     name = f"{flow.through.namespace}/{flow.through.name}"
                     yield _SERVICE.format(block=peer.block, service=name, ends=_ends(flow))
+
+
+def _look_ups(view: View, workload: Workload) -> tuple[Flow, ...]:
+    """Return where look-ups go, which nobody declares."""
+    service = dns_service(view)
+    return through_service(view, service, DNS_PORT, "UDP", workload.ref).flows if service else ()
 
 
 def _holds_front(block: Block, service: Service, flow: Flow) -> bool:
@@ -203,7 +212,12 @@ def _selectors_of_services(view: View, workload: Workload, judged: Judged) -> It
     if not view.dialect.before_translation or judged.resolved is None:
         return
     source = template_end(view, workload)
+    closed = {(flow.to, flow.port) for flow in _shut_out(judged, Direction.EGRESS)}
     for flow in judged.resolved.found.flows:
+        to = flow.to.ref if isinstance(flow.to, Group) else flow.to
+        if flow.through is not None and flow.through.cluster_ips and (to, flow.port) in closed:
+            ends = f"{flow.through.cluster_ips[0]}:{flow.service_port}"
+            yield _FRONT.format(cni=view.dialect.name, ends=ends)
         if flow.through is not None and isinstance(flow.to, Group):
             shapes = [pod.shape for pod in flow.to.pods]
             shapes += [flow.to.template.template.shape] if flow.to.template else []

@@ -57,7 +57,7 @@ _TABLE: Final = {
     ),
     "NP409": (
         "{policy} {rule}: {block} is the address of Service {service}, which policy never sees",
-        "select its pods instead: {pods}",
+        "{instead}",
     ),
 }
 IDS: Final = tuple(_TABLE)
