@@ -1,12 +1,12 @@
 """What every test shares: the control plane's fixtures, and how hypothesis looks for examples."""
 
-import os
-
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.testbed.fixtures"]
 
-# No deadline in any: speed is the benchmarks' business, never a test's.
+# No deadline in any: speed is the benchmarks' business, never a test's. By default every run asks the same; others
+# than these are found by hand, with `--hypothesis-profile dev` or `long`.
 settings.register_profile(
     "ci", deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -20,4 +20,11 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.load_profile("ci")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the test bed: it mostly waits, so `scripts/test` runs it beside the rest."""
+    for item in items:
+        if "testbed_binaries" in getattr(item, "fixturenames", ()):
+            item.add_marker("cluster")
