@@ -364,3 +364,13 @@ def test_an_answer_that_hangs_on_a_service_changes_with_it() -> None:
     assert asked(world).verdict is Verdict.ALLOWED
     world.apply([Drop("Service", "data", "db")])
     assert asked(world).verdict is Verdict.DENIED
+
+
+def test_on_cilium_no_network_policy_names_a_node() -> None:
+    wall = policy("shop/wall", podSelector={}, policyTypes=["Egress"])
+    world = view_of(node(1, "192.0.2.9"), wall, cni="cilium")
+    found = fix_dependency(world, web(world), asked(world, "192.0.2.9:6443"))
+    assert found.policies == ()
+    assert found.reason == "it is the address of node n1, and address blocks of a NetworkPolicy hold no nodes here"
+    generic = view_of(node(1, "192.0.2.9"), wall)
+    assert fix_dependency(generic, web(generic), asked(generic, "192.0.2.9:6443")).policies

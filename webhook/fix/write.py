@@ -9,7 +9,7 @@ from webhook.fix.isolation import isolated, lost
 from webhook.fix.naming import free_name, name
 from webhook.fix.needs import Need
 from webhook.fix.selectors import Chosen, choose, shapes_of
-from webhook.model.addresses import Block
+from webhook.model.addresses import Address, Block
 from webhook.model.finding import Manifest
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape, Workload
@@ -184,6 +184,10 @@ def _peers(
     view: View, workload: Workload, subject: WorkloadRef, other: WorkloadRef | Block
 ) -> tuple[list[dict[str, Any]], list[str]]:
     if isinstance(other, Block):
+        node = view.node_at(Address(other.family, other.first)) if other.size == 1 else None
+        if node is not None and view.dialect.blocks_hold_nodes is Truth.NO:
+            message = f"it is the address of node {node.name}, and address blocks of a NetworkPolicy hold no nodes here"
+            raise Unwritable(message)
         return [{"ipBlock": {"cidr": str(other)}}], []
     shapes = _shapes(view, workload, other)
     inside = [shape for shape in shapes if not shape.host_network]
