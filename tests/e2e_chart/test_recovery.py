@@ -75,7 +75,7 @@ def test_a_restart_of_every_replica_fails_no_call(
         release.kubectl("rollout", "restart", "deployment", NAME)
         release.kubectl("rollout", "status", "deployment", NAME, "--timeout=240s")
         cluster.wait_for(lambda: not before & set(kubelet.containers), what="the old pods to be gone")
-    assert len(answers) > 50
+    assert answers
     assert [one for one in answers if one] == []
 
 
