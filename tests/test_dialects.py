@@ -10,6 +10,7 @@ from tests.worlds import namespace, policy
 from webhook.checklist.policies import check_policy
 from webhook.config.made import settings
 from webhook.evaluate import ends_of_pod, judge_from_outside, judge_outside, judge_pair
+from webhook.evaluate.reach import matrix
 from webhook.explain import explain, judge_dns
 from webhook.families import project
 from webhook.model.addresses import parse_block
@@ -274,3 +275,30 @@ def test_a_service_without_pods_is_written_by_its_endpoints() -> None:
 
 def test_the_address_of_a_service_is_no_slip_where_it_is_what_policy_sees() -> None:
     assert slips("aws", "10.96.0.1/32", *KUBERNETES) == []
+
+
+# -- the matrix --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("guarded", "sure"), [(True, False), (False, True)])
+def test_the_matrix_has_no_sure_row_for_hosts_that_policy_may_be_about(guarded: bool, sure: bool) -> None:
+    agent = pod("shop/agent", "192.168.1.11", "n1", host=True)
+    spec = {"node": "n1", "interfaceName": "eth0"}
+    endpoint: Raw = {
+        "apiVersion": "projectcalico.org/v3",
+        "kind": "HostEndpoint",
+        "metadata": {"name": "h"},
+        "spec": spec,
+    }
+    table = matrix(world("calico", agent, *([endpoint] if guarded else [])))
+    ref = WorkloadRef("Pod", "shop", "agent")
+    assert any(row.source == ref for row in table.connections(table.sure)) is sure
+
+
+def test_the_matrix_has_no_sure_row_of_a_family_that_is_not_policed() -> None:
+    six, more = pod("shop/six", "fd00::6", app="six"), pod("data/seven", "fd00::7", app="seven")
+    closed = policy("data/in", podSelector={}, policyTypes=["Ingress"], ingress=[{}])
+    for cni, sure in (("azure-npm", False), ("generic", True)):
+        table = matrix(world(cni, six, more, closed))
+        ends = WorkloadRef("Pod", "shop", "six"), WorkloadRef("Pod", "data", "seven")
+        assert any((row.source, row.target) == ends for row in table.connections(table.sure)) is sure

@@ -49,7 +49,8 @@ class Classes:
         """Put every end of `actors` into its class; `isolations` are all that the view has."""
         self.view = view
         self.all: list[Class] = []
-        self.by_address = any(isolation.by_address for isolation in isolations)
+        self.apart = view.dialect.families != FAMILIES  # one family is policed, and the other is not
+        self.by_address = self.apart or any(isolation.by_address for isolation in isolations)
         self.asked = Asked.by(view, isolations)
         self._pieces = Pieces(isolations, _nodes(view), self.asked.served)
         self._numbers: dict[object, int] = {}
@@ -81,7 +82,7 @@ class Classes:
         ports = tuple(p for p in shape.ports if p.name in self.asked.names)
         places = self._place(end)
         assigned = bool(end.addresses) or not self.by_address
-        doubts = tuple(d for d in Direction if not shape.host_network and self.view.doubt(shape, d) is not None)
+        doubts = tuple(d for d in Direction if self.view.doubt(shape, d) is not None)
         account = shape.account if self.asked.accounts else ""
         node = end.node if self.asked.near or (self.asked.nodes and shape.host_network) else ""
         served = tuple(a for a in end.addresses if a in self.asked.served) if self.asked.served else ()

@@ -104,7 +104,7 @@ def kinds_of(classes: Classes, peers: Peers, every: Traits, isolations: Sequence
     for (numbers, _, host_network, in_doubt), some in found.items():
         sure, doubtful = (tuple(isolations[n] for n in each) for each in numbers)
         first = classes.all[some[0]]
-        by_address = not host_network and any(one.by_address for one in sure + doubtful)
+        by_address = not host_network and (classes.apart or any(one.by_address for one in sure + doubtful))
         lists = unordered or _are_lists(sure + doubtful, [traits[n] for n in numbers[0] + numbers[1]])
         subject = Subject(some[0], first.shape, first.node)
         kinds.append(Kind(sure, doubtful, subject, bits_of(some), by_address, lists, in_doubt))

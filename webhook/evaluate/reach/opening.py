@@ -44,6 +44,7 @@ class Openings:
         self._traits = traits
         self._grants: dict[object, Grants] = {}
         self._stages: dict[object, Stage] = {}
+        self._policed = classes.view.dialect.families
         self._open: Parts = {EVERYTHING: classes.everybody}
 
     def of(self, kind: Kind, family: Family) -> Opening:
@@ -52,6 +53,8 @@ class Openings:
             return Opening({}, self._open)
         if kind.subject.shape.host_network or not (kind.sure or kind.doubtful):
             return Opening(self._open, self._open)
+        if family not in self._policed:
+            return Opening({}, self._open)
         members = (*((i, Truth.YES) for i in kind.sure), *((i, Truth.MAYBE) for i in kind.doubtful))
         if kind.lists:
             return self._of_lists(members, kind.subject, family)
