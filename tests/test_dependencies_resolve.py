@@ -84,6 +84,7 @@ def pods_of(name: str, *numbered: tuple[int, list[Raw]]) -> list[Raw]:
 
 
 # -- where a name is looked up -----------------------------------------------------------------------------------------
+SEEN = "what policy sees depends on the CNI, and the source may be a node unless externalTrafficPolicy is Local"
 
 
 @pytest.mark.parametrize(
@@ -702,7 +703,7 @@ def test_what_policy_sees_behind_an_outside_address_of_a_service_is_not_known(ad
     found = resolved(world(*CLUSTER), f"{address}:80")
     assert found.found.flows == ()
     one = address.removesuffix("/32")
-    assert found.found.unsure == f"{one} is an outside address of Service data/lb: what policy sees depends on the CNI"
+    assert found.found.unsure == f"{one} is an outside address of Service data/lb: {SEEN}"
 
 
 @pytest.mark.parametrize(
@@ -711,7 +712,7 @@ def test_what_policy_sees_behind_an_outside_address_of_a_service_is_not_known(ad
 def test_what_policy_sees_behind_a_node_port_is_not_known(address: str, asked: int) -> None:
     found = resolved(world(*CLUSTER), f"{address}:{asked}").found
     assert found.flows == ()
-    assert found.unsure == f"{address} is node n1, and {asked} may be a NodePort: what policy sees depends on the CNI"
+    assert found.unsure == f"{address} is node n1, and {asked} may be a NodePort: {SEEN}"
 
 
 @pytest.mark.parametrize(

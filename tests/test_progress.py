@@ -3,6 +3,7 @@
 import os
 import pty
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,17 @@ def shown(*arguments: object, **environment: str) -> tuple[int, bytes, str]:
     master, slave = pty.openpty()
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", **environment}
     command = [*PROGRAM, *map(str, arguments)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave, env=env) as process:
+    with (
+        tempfile.TemporaryFile() as out,  # a pipe that nobody reads meanwhile would hold up the command
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=slave, env=env) as process,
+    ):
         os.close(slave)
         screen = b"".join(_read(master))
-        assert process.stdout is not None
-        out = process.stdout.read()
+        code = process.wait()
+        out.seek(0)
+        said = out.read()
     os.close(master)
-    return process.returncode, out, screen.decode()
+    return code, said, screen.decode()
 
 
 def _read(master: int) -> list[bytes]:
