@@ -24,7 +24,7 @@ from webhook.model.verdict import Verdict
 from webhook.world import View
 
 SAMPLE: Final = 24  # cases of each corpus
-ENFORCERS: Final = ("generic", "calico", "cilium", "ovn-kubernetes", "kube-network-policies", "antrea", "aws")
+ENFORCERS: Final = ("generic", "calico", "cilium", "ovn-kubernetes", "kube-network-policies", "antrea")
 
 
 @given(staged())
