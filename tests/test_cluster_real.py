@@ -69,7 +69,7 @@ def test_what_is_applied_changed_and_deleted_arrives(control_plane: ControlPlane
     async def scenario() -> None:
         control_plane.apply(policy("before", namespace))
         async with live(control_plane.kubeconfig()) as (watcher, sink):
-            assert watcher.state == Live()
+            await reached(lambda: watcher.state == Live())
             assert set(sink.world) == {kind.name for kind in KINDS}
             assert namespace in sink.world["Namespace"]
             assert set(ours(sink, namespace)) == {"before"}
