@@ -8,7 +8,7 @@ from webhook.evaluate import PodEnd, ends_of_pod, judge_from_outside, judge_outs
 from webhook.evaluate.coverage import edges_of
 from webhook.evaluate.flow import common_families
 from webhook.evaluate.portset import PortSet, holds
-from webhook.evaluate.reach import End, Layer, Matrix, matrix
+from webhook.matrix import End, Layer, Matrix, matrix
 from webhook.model.addresses import BITS, FAMILIES, Address, Block, Family
 from webhook.model.policy import Direction
 from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, PortRange, Protocol

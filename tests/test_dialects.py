@@ -10,9 +10,9 @@ from tests.worlds import namespace, policy
 from webhook.checklist.policies import check_policy
 from webhook.config.made import settings
 from webhook.evaluate import ends_of_pod, judge_from_outside, judge_outside, judge_pair
-from webhook.evaluate.reach import matrix
 from webhook.explain import explain, judge_dns
 from webhook.families import project
+from webhook.matrix import matrix
 from webhook.model.addresses import parse_block
 from webhook.model.finding import Finding
 from webhook.model.objects import Pod, Workload

@@ -10,7 +10,7 @@ import pytest
 from tests.arena import Raw, world_of
 from tests.worlds import namespace, pod, policy, port
 from webhook.cli.main import main
-from webhook.evaluate.reach import fold, matrix
+from webhook.matrix import fold, matrix
 from webhook.report.matrix_table import text
 
 SHOP: Final = Path(__file__).parent / "matrix" / "shop"

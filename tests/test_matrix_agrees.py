@@ -13,9 +13,9 @@ from tests.test_laws import renamed, reverse_lists, types_of
 from tests.worlds import enumerated, policies_of, policy, replaced, worlds
 from tests.worlds_populated import populated
 from webhook.evaluate.portset import PortSet
-from webhook.evaluate.reach import Alike, End, focused, fold, matrix
-from webhook.evaluate.reach.bits import listed
 from webhook.explain import explain
+from webhook.matrix import Alike, End, focused, fold, matrix
+from webhook.matrix.bits import listed
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.truth import Truth

@@ -13,9 +13,9 @@ from tests.conformance import corpora
 from tests.matrix_judge import Port, Table, between, beyond, boundaries, disagreements, edges, everybody
 from tests.worlds_staged import Staged, staged
 from tests.worlds_tiers import tiered_worlds
-from webhook.evaluate.reach import matrix
 from webhook.explain import explain
 from webhook.families import project
+from webhook.matrix import matrix
 from webhook.model.addresses import FAMILIES
 from webhook.model.policy import Direction
 from webhook.model.settings import Enforcer, Settings

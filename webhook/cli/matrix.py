@@ -5,7 +5,7 @@ import argparse
 from webhook.cli.gather import gather
 from webhook.cli.names import find_ref
 from webhook.cli.terminal import colour, emit
-from webhook.evaluate.reach import Matrix, focused, fold, matrix
+from webhook.matrix import Matrix, focused, fold, matrix
 from webhook.model.refs import WorkloadRef
 from webhook.report import matrix_dot, matrix_json, matrix_table, text
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.hosts import on_host_network
 from webhook.evaluate.labels import pods_match
-from webhook.evaluate.places import at_place, node_matches, node_of, serves
+from webhook.evaluate.node_and_service_peers import at_place, node_matches, node_of, serves
 from webhook.evaluate.services import behind
 from webhook.model.addresses import Block, Family
 from webhook.model.expression import holds

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from webhook.evaluate.ends import End, Outside
-from webhook.evaluate.places import is_some_pod
+from webhook.evaluate.node_and_service_peers import is_some_pod
 from webhook.families.unseen import visible
 from webhook.model.addresses import Family
 from webhook.model.labels import NO_KEYS, Selector

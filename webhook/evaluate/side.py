@@ -5,7 +5,7 @@ The same routine serves both directions; the difference is data.
 
 from webhook.evaluate.ends import End, PodEnd
 from webhook.evaluate.match import Packet, entry_matches
-from webhook.evaluate.walk import Decided, Ways, walk
+from webhook.evaluate.tiers import Decided, Ways, walk
 from webhook.evaluate.why import why_admitted, why_selected
 from webhook.model.addresses import Family
 from webhook.model.objects import Shape

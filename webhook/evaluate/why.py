@@ -3,7 +3,7 @@
 from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.labels import pods_match
 from webhook.evaluate.match import Packet, peer_matches
-from webhook.evaluate.places import node_of
+from webhook.evaluate.node_and_service_peers import node_of
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, NodePeer, PlacePeer, PodMatch

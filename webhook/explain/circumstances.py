@@ -4,8 +4,8 @@ from msgspec import structs
 
 from webhook.dependencies import Flow
 from webhook.evaluate import PodEnd, ends_of_pod, template_end
+from webhook.evaluate.clusterip_egress import judge_front
 from webhook.evaluate.flow import Pair
-from webhook.evaluate.fronts import judge_front
 from webhook.evaluate.mesh import Member, carried, mesh_of, tunnel
 from webhook.model.labels import NO_LABELS
 from webhook.model.objects import Workload

@@ -10,7 +10,7 @@ from webhook.evaluate import Outside, PodEnd, judge_group, judge_outside, templa
 from webhook.evaluate.coverage import Where, judge_coverage
 from webhook.evaluate.ends import End
 from webhook.evaluate.side import doubted, is_volatile, of_host
-from webhook.evaluate.walk import passes_everything
+from webhook.evaluate.tiers import passes_everything
 from webhook.explain.circumstances import adjusted, as_dialled, in_mesh
 from webhook.explain.nearmiss import Packet, near_misses
 from webhook.model.addresses import Block, Family

@@ -10,7 +10,7 @@ from typing import Final
 from webhook.dependencies import Flow
 from webhook.dependencies.services import through_service
 from webhook.evaluate import template_end
-from webhook.evaluate.fronts import lacking
+from webhook.evaluate.clusterip_egress import lacking
 from webhook.evaluate.match import ports_match
 from webhook.explain.dns import NODE_LOCAL_ADDRESS, dns_service, node_local
 from webhook.explain.dns import PORT as DNS_PORT

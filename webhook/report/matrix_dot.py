@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from webhook.evaluate.reach import Alike, Matrix, Party, Ranges
+from webhook.matrix import Alike, Matrix, Party, Ranges
 from webhook.model.refs import SHORT_KINDS, WorkloadRef
 from webhook.model.verdict import Verdict
 from webhook.report.matrix_words import layers, members, party, ports

@@ -8,7 +8,7 @@ import msgspec
 
 from webhook.evaluate import portset
 from webhook.evaluate.portset import PortSet
-from webhook.evaluate.reach import Alike, Layer, Matrix, Party, Ranges
+from webhook.matrix import Alike, Layer, Matrix, Party, Ranges
 from webhook.model.verdict import Verdict
 from webhook.report import json_
 from webhook.report.matrix_words import layers

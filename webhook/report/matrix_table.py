@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from webhook.evaluate.reach import Alike, Layer, Matrix, Ranges
+from webhook.matrix import Alike, Layer, Matrix, Ranges
 from webhook.model.verdict import Verdict
 from webhook.report.matrix_words import addresses, layers, party, ports, total
 from webhook.report.run import Failure

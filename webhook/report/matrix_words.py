@@ -5,7 +5,7 @@ from functools import cache
 from typing import Final
 
 from webhook.evaluate.portset import EVERYTHING, PortSet, ranges
-from webhook.evaluate.reach import Alike, Layer, Matrix, Party, Ranges
+from webhook.matrix import Alike, Layer, Matrix, Party, Ranges
 from webhook.model.addresses import Address, Block
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import Verdict

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from webhook.evaluate.reach.bits import Bits
-from webhook.evaluate.reach.classes import Classes
+from webhook.matrix.bits import Bits
+from webhook.matrix.classes import Classes
 from webhook.model.expression import All, Expression, Not, Some, Space, Term, holds
 from webhook.model.objects import Shape
 from webhook.model.truth import Truth

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from webhook.evaluate.reach.asked import is_near
-from webhook.evaluate.reach.bits import Bits, bits_of, members
-from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.peers import Pair, Peers
+from webhook.matrix.bits import Bits, bits_of, members
+from webhook.matrix.class_keys import is_near
+from webhook.matrix.classes import Classes
+from webhook.matrix.peers import Pair, Peers
 from webhook.model.addresses import FAMILIES
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction

@@ -7,12 +7,12 @@ from itertools import groupby
 from msgspec import Struct
 
 from webhook.evaluate.portset import EVERYTHING
-from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.kinds import Kind, Subject, Traits
-from webhook.evaluate.reach.parts import Grant, Parts, less, overlap, partition
-from webhook.evaluate.reach.peers import Peers
-from webhook.evaluate.reach.rows import Rows
-from webhook.evaluate.reach.stages import Read, Stage, walked
+from webhook.matrix.classes import Classes
+from webhook.matrix.parts import Grant, Parts, less, overlap, partition
+from webhook.matrix.peers import Peers
+from webhook.matrix.rules import Rows
+from webhook.matrix.subjects import Kind, Subject, Traits
+from webhook.matrix.tiers import Read, Stage, walked
 from webhook.model.addresses import Family
 from webhook.model.tier import Isolation, position
 from webhook.model.truth import Truth

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from webhook.evaluate.ends import PodEnd
 from webhook.evaluate.labels import ANY_KEY
 from webhook.evaluate.match import block_matches
-from webhook.evaluate.reach.bits import Bits
-from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.conditions import Conditions
-from webhook.evaluate.reach.places import Places, Port
+from webhook.matrix.bits import Bits
+from webhook.matrix.classes import Classes
+from webhook.matrix.conditions import Conditions
+from webhook.matrix.node_and_service_peers import Places, Port
 from webhook.model.addresses import Family
 from webhook.model.expression import Expression
 from webhook.model.labels import NO_KEYS, LabelKeys, Operator, Requirement, Selector

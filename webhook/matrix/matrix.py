@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from webhook.evaluate.portset import PortSet
-from webhook.evaluate.reach.bits import Bits, bits_of, listed
-from webhook.evaluate.reach.parts import Parts, within
-from webhook.evaluate.reach.pieces import Ranges
+from webhook.matrix.address_pieces import Ranges
+from webhook.matrix.bits import Bits, bits_of, listed
+from webhook.matrix.parts import Parts, within
 from webhook.model.refs import WorkloadRef
 
 Beyond = tuple[tuple[Ranges, PortSet], ...]  # address ranges, each with what is open; sorted

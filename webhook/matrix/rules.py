@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from webhook.evaluate.match import ports_match
 from webhook.evaluate.portset import EVERYTHING, NOTHING, WIDTH, PortSet, difference, intersection, interval, union
-from webhook.evaluate.reach.asked import is_near, leaves, services_of
-from webhook.evaluate.reach.bits import Bits, bits_of, members
-from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.kinds import Subject, names_ports
-from webhook.evaluate.reach.peers import Pair, Peers
-from webhook.evaluate.reach.places import Port
+from webhook.matrix.bits import Bits, bits_of, members
+from webhook.matrix.class_keys import is_near, leaves, services_of
+from webhook.matrix.classes import Classes
+from webhook.matrix.node_and_service_peers import Port
+from webhook.matrix.peers import Pair, Peers
+from webhook.matrix.subjects import Subject, names_ports
 from webhook.model.addresses import Family
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from webhook.evaluate.reach.actors import actors
-from webhook.evaluate.reach.bits import bits_of
-from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.hosts import Hosts
-from webhook.evaluate.reach.kinds import Traits, kinds_of
-from webhook.evaluate.reach.matrix import Beyond, Layer, Matrix
-from webhook.evaluate.reach.nodes import Nodes
-from webhook.evaluate.reach.opening import Openings
-from webhook.evaluate.reach.parts import Parts, less
-from webhook.evaluate.reach.peers import Peers
-from webhook.evaluate.reach.pods import Opened, reached, strangers
-from webhook.evaluate.reach.ranges import Addresses, outside, taken
-from webhook.evaluate.reach.workloads import Workloads
+from webhook.matrix.allowed_sets import Openings
+from webhook.matrix.bits import bits_of
+from webhook.matrix.by_class import Opened, reached, strangers
+from webhook.matrix.by_workload import Workloads
+from webhook.matrix.classes import Classes
+from webhook.matrix.hosts import Hosts
+from webhook.matrix.matrix import Beyond, Layer, Matrix
+from webhook.matrix.nodes import Nodes
+from webhook.matrix.parts import Parts, less
+from webhook.matrix.peers import Peers
+from webhook.matrix.ranges import Addresses, outside, taken
+from webhook.matrix.subjects import Traits, kinds_of
+from webhook.matrix.workloads import actors
 from webhook.model.addresses import FAMILIES, Family
 from webhook.model.policy import Direction
 from webhook.model.tier import Isolation

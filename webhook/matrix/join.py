@@ -6,8 +6,8 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.evaluate.portset import PortSet, intersection
-from webhook.evaluate.reach.bits import Bits, members
-from webhook.evaluate.reach.parts import Parts
+from webhook.matrix.bits import Bits, members
+from webhook.matrix.parts import Parts
 
 FEW: Final = 64  # a set of peers of at most this size is walked; a larger one is met from the other side
 

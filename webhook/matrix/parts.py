@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from webhook.evaluate.portset import NOTHING, PortSet, difference, intersection, union
-from webhook.evaluate.reach.bits import Bits
+from webhook.matrix.bits import Bits
 
 Parts = dict[PortSet, Bits]  # who is in no part gets nothing
 Grant = tuple[Bits, PortSet]

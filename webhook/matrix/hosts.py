@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import reduce
 
 from webhook.evaluate.portset import EVERYTHING
-from webhook.evaluate.reach.bits import Bits
-from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.nodes import UNKNOWN, Nodes
-from webhook.evaluate.reach.parts import Parts, added, overlap, within
+from webhook.matrix.bits import Bits
+from webhook.matrix.classes import Classes
+from webhook.matrix.nodes import UNKNOWN, Nodes
+from webhook.matrix.parts import Parts, added, overlap, within
 from webhook.model.truth import Truth
 
 

@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 
 from webhook.evaluate.coverage import edges_of
-from webhook.evaluate.reach.bits import Bits, bits_of
+from webhook.matrix.bits import Bits, bits_of
 from webhook.model.addresses import BITS, FAMILIES, IPV4, Address, Block, Family
 from webhook.model.policy import BlockPeer
 from webhook.model.tier import Isolation

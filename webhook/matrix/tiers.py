@@ -1,4 +1,4 @@
-"""One tier, walked for every end and every port at once: `evaluate.walk` with sets in the place of one packet."""
+"""One tier, walked for every end and every port at once: `evaluate.tiers` with sets in the place of one packet."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
@@ -6,9 +6,9 @@ from itertools import groupby, pairwise
 from msgspec import Struct
 
 from webhook.evaluate.portset import EVERYTHING, NOTHING, PortSet, union
-from webhook.evaluate.reach.bits import Bits
-from webhook.evaluate.reach.parts import Parts, partition
-from webhook.evaluate.reach.rows import Row
+from webhook.matrix.bits import Bits
+from webhook.matrix.parts import Parts, partition
+from webhook.matrix.rules import Row
 from webhook.model.tier import Action, Isolation
 from webhook.model.truth import Truth
 
@@ -55,7 +55,7 @@ def _cells(sets: Iterable[PortSet]) -> Iterator[tuple[PortSet, frozenset[PortSet
 
 
 class _Cell:
-    """The walk of one tier on ports that all rules treat alike; see `evaluate.walk._Walk`."""
+    """The walk of one tier on ports that all rules treat alike; see `evaluate.tiers._Walk`."""
 
     def __init__(self, ports: frozenset[PortSet], everybody: Bits) -> None:
         self._ports = ports

@@ -3,9 +3,9 @@
 It answers as `evaluate.side` does, rule for rule, for every pair and every port; `tests/` holds the two together.
 """
 
-from webhook.evaluate.reach.build import matrix
-from webhook.evaluate.reach.fold import fold
-from webhook.evaluate.reach.matrix import Alike, Connection, End, Layer, Matrix, Party, focused
-from webhook.evaluate.reach.pieces import Ranges
+from webhook.matrix.address_pieces import Ranges
+from webhook.matrix.build import matrix
+from webhook.matrix.fold import fold
+from webhook.matrix.matrix import Alike, Connection, End, Layer, Matrix, Party, focused
 
 __all__ = ["Alike", "Connection", "End", "Layer", "Matrix", "Party", "Ranges", "focused", "fold", "matrix"]

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from webhook.evaluate.reach.actors import Actor
-from webhook.evaluate.reach.bits import members
-from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.parts import Parts, added, within
-from webhook.evaluate.reach.pods import Opened
+from webhook.matrix.bits import members
+from webhook.matrix.by_class import Opened
+from webhook.matrix.classes import Classes
+from webhook.matrix.parts import Parts, added, within
+from webhook.matrix.workloads import Actor
 from webhook.model.addresses import FAMILIES, Family
 from webhook.model.policy import Direction
 

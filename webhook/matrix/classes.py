@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from webhook.evaluate.ends import PodEnd
 from webhook.evaluate.flow import families_of_nodes
-from webhook.evaluate.reach.actors import Actor
-from webhook.evaluate.reach.asked import Asked
-from webhook.evaluate.reach.bits import Bits, bits_of
-from webhook.evaluate.reach.pieces import Pieces
+from webhook.matrix.address_pieces import Pieces
+from webhook.matrix.bits import Bits, bits_of
+from webhook.matrix.class_keys import Asked
+from webhook.matrix.workloads import Actor
 from webhook.model.addresses import FAMILIES, Address, Family
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.match import Packet, peer_matches
-from webhook.evaluate.reach.bits import Bits, bits_of, members
-from webhook.evaluate.reach.classes import Classes
+from webhook.matrix.bits import Bits, bits_of, members
+from webhook.matrix.classes import Classes
 from webhook.model.addresses import Family
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
@@ -19,7 +19,7 @@ Port = tuple[Protocol, int]
 
 
 class Places:
-    """Answers by class for what `evaluate.places` answers by end."""
+    """Answers by class for what `evaluate.node_and_service_peers` answers by end."""
 
     def __init__(self, classes: Classes) -> None:
         """Ask about `classes`."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 
 from webhook.evaluate.portset import EVERYTHING, PortSet, intersection
-from webhook.evaluate.reach.bits import Bits, bits_of, members
-from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.nodes import Nodes
-from webhook.evaluate.reach.parts import Parts, granted, overlap
+from webhook.matrix.bits import Bits, bits_of, members
+from webhook.matrix.classes import Classes
+from webhook.matrix.nodes import Nodes
+from webhook.matrix.parts import Parts, granted, overlap
 
 
 class Workloads:

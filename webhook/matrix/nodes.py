@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from webhook.evaluate.portset import EVERYTHING, NOTHING, PortSet
-from webhook.evaluate.reach.actors import Actor
-from webhook.evaluate.reach.bits import Bits, bits_of
-from webhook.evaluate.reach.classes import Classes
+from webhook.matrix.bits import Bits, bits_of
+from webhook.matrix.classes import Classes
+from webhook.matrix.workloads import Actor
 from webhook.model.truth import Truth
 
 UNKNOWN = ""

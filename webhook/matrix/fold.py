@@ -1,8 +1,8 @@
 """Workloads with the same rows put together, so that what is alike is read once."""
 
-from webhook.evaluate.reach.bits import bits_of, listed
-from webhook.evaluate.reach.matrix import Layer, Matrix, regrouped
-from webhook.evaluate.reach.parts import Parts
+from webhook.matrix.bits import bits_of, listed
+from webhook.matrix.matrix import Layer, Matrix, regrouped
+from webhook.matrix.parts import Parts
 
 Columns = list[list[tuple[int, int, object]]]  # by target: (layer, number of a row, ports) of all that reach it
 

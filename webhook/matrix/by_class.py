@@ -1,12 +1,12 @@
 """What each class of pods reaches among the others, on every address family that both ends have."""
 
 from webhook.evaluate.portset import EVERYTHING
-from webhook.evaluate.reach.bits import Bits, members
-from webhook.evaluate.reach.classes import Classes
-from webhook.evaluate.reach.join import Behaviour, by_source
-from webhook.evaluate.reach.kinds import Kind
-from webhook.evaluate.reach.opening import Opening
-from webhook.evaluate.reach.parts import Parts, added, overlap, within
+from webhook.matrix.allowed_sets import Opening
+from webhook.matrix.bits import Bits, members
+from webhook.matrix.classes import Classes
+from webhook.matrix.join import Behaviour, by_source
+from webhook.matrix.parts import Parts, added, overlap, within
+from webhook.matrix.subjects import Kind
 from webhook.model.addresses import Family
 from webhook.model.policy import Direction
 
