@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import webhook
 from webhook.cli.main import main
+from webhook.explain.error_patterns import Kind
 from webhook.explain.errors import MOST_TEXT, Fault, read_error
-from webhook.explain.errors_signs import Kind
 
 SAMPLES: Final = Path(__file__).parent / "errors"
 STORY: Final = Path(webhook.__file__).parent / "story"

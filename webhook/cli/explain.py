@@ -17,8 +17,8 @@ from webhook.cli.usage import UsageError
 from webhook.explain import explain
 from webhook.explain.diagnose import diagnose
 from webhook.explain.diagnosis import Cause, Diagnosis
+from webhook.explain.error_patterns import LOOKUPS, SPOKEN
 from webhook.explain.errors import Fault, read_error
-from webhook.explain.errors_signs import LOOKUPS, SPOKEN
 from webhook.fix import Fixes, fix, fix_dependency
 from webhook.manifests import STDIN, dump
 from webhook.model.objects import Declaration, Workload

@@ -9,8 +9,8 @@ from typing import Final
 
 from webhook.explain.diagnosis import Cause, Diagnosis, Facts, State, Step, Target, Whose
 from webhook.explain.dns import PORT, dns_service, judge_dns
+from webhook.explain.error_patterns import LOOKUPS, WAITED, Kind
 from webhook.explain.errors import Fault
-from webhook.explain.errors_signs import LOOKUPS, WAITED, Kind
 from webhook.explain.explanation import Explanation, explain
 from webhook.explain.judge import Judged
 from webhook.explain.steps import walk

@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.explain.errors_places import Place, places
-from webhook.explain.errors_signs import LOOKUPS, SIGNS, Kind
+from webhook.explain.error_patterns import LOOKUPS, SIGNS, Kind
+from webhook.explain.error_targets import Place, places
 from webhook.model.addresses import Address
 from webhook.model.ports import Protocol
 

@@ -6,8 +6,8 @@ from itertools import product
 from webhook.dependencies import Missing
 from webhook.evaluate import judge_outside, template_end
 from webhook.explain.diagnosis import Facts, State, Step, Target, Whose
+from webhook.explain.error_patterns import LOOKUPS, Kind
 from webhook.explain.errors import Fault
-from webhook.explain.errors_signs import LOOKUPS, Kind
 from webhook.explain.explanation import Explanation
 from webhook.explain.judge import Judged
 from webhook.model.addresses import Block

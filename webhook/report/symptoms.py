@@ -6,7 +6,7 @@ A field in braces is a word that the step carries.
 from typing import Final
 
 from webhook.explain.diagnosis import Cause, State
-from webhook.explain.errors_signs import Kind
+from webhook.explain.error_patterns import Kind
 
 WORDS: Final = {  # what the client saw, and what that tells
     Kind.TIMED_OUT: ("timed out", "the first packet got no answer: it was dropped, or nobody is there"),
