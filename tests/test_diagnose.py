@@ -15,7 +15,7 @@ from tests.test_cases import objects_of, workload_ref
 from webhook import config
 from webhook.explain.diagnose import diagnose
 from webhook.explain.diagnosis import Cause, Diagnosis, Whose
-from webhook.explain.error_patterns import LOOKUPS, Kind
+from webhook.explain.error_kinds import LOOKUPS, Kind
 from webhook.explain.errors import Fault, read_error
 from webhook.fix import fix, fix_dependency
 from webhook.model.finding import Manifest

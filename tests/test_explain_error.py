@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 
 import webhook
 from webhook.cli.main import main
-from webhook.explain.error_patterns import Kind
+from webhook.explain.error_kinds import Kind
 from webhook.explain.errors import MOST_TEXT, Fault, read_error
 
 SAMPLES: Final = Path(__file__).parent / "errors"
 STORY: Final = Path(webhook.__file__).parent / "story"
 FIELDS: Final = ("kind", "name", "address", "port", "protocol", "resolver")
-FAMILIES: Final = {"curl", "go", "grpc", "java", "mysql", "node", "nothing", "others", "postgres", "python"}
+FAMILIES: Final = {
+    "curl", "databases", "go", "grpc", "java", "kafka", "languages", "mysql", "node", "nothing", "others", "postgres",
+    "proxies", "python", "ruby", "tools",
+}  # fmt: skip
 
 
 def samples() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -17,7 +17,8 @@ from webhook.cli.usage import UsageError
 from webhook.explain import explain
 from webhook.explain.diagnose import diagnose
 from webhook.explain.diagnosis import Cause, Diagnosis
-from webhook.explain.error_patterns import LOOKUPS, SPOKEN
+from webhook.explain.error_kinds import LOOKUPS
+from webhook.explain.error_patterns import SPOKEN
 from webhook.explain.errors import Fault, read_error
 from webhook.fix import Fixes, fix, fix_dependency
 from webhook.manifests import STDIN, dump

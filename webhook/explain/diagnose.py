@@ -9,7 +9,7 @@ from typing import Final
 
 from webhook.explain.diagnosis import Cause, Diagnosis, Facts, State, Step, Target, Whose
 from webhook.explain.dns import PORT, dns_service, judge_dns
-from webhook.explain.error_patterns import LOOKUPS, WAITED, Kind
+from webhook.explain.error_kinds import LOOKUPS, UNANSWERED, Kind
 from webhook.explain.errors import Fault
 from webhook.explain.explanation import Explanation, explain
 from webhook.explain.judge import Judged
@@ -29,6 +29,7 @@ _OF_KIND: Final = {  # policy lets the packet pass, or cannot have been it
     Kind.REFUSED: Cause.NOT_LISTENING,
     Kind.RESET: Cause.CUT,
     Kind.NO_ROUTE: Cause.NO_ROUTE,
+    Kind.FORBIDDEN: Cause.FORBIDDEN,
 }
 _OF_STEP: Final = {  # what is wrong before any policy is asked
     ("target", "absent"): Cause.NO_SUCH_TARGET,
@@ -111,8 +112,8 @@ def _cause(
     for key, cause in _OF_STEP.items():
         if states.get(key) is State.NOT_OK or (key[1] == "absent" and key in states):
             return cause
-    if verdict is Verdict.UNKNOWN and fault.kind in WAITED:
-        return Cause.UNDECIDED
+    if verdict is Verdict.UNKNOWN:
+        return Cause.UNDECIDED if fault.kind in UNANSWERED else Cause.UNDECIDED_ANSWERED
     return _OF_KIND[fault.kind]
 
 
@@ -125,7 +126,7 @@ def _of_lookup(fault: Fault, verdict: Verdict, states: dict[tuple[str, str], Sta
 
 
 def _of_policy(view: View, fault: Fault, verdict: Verdict, found: Explanation | None) -> Cause:
-    if fault.kind not in WAITED:
+    if fault.kind not in UNANSWERED:
         return Cause.POLICY_REJECTS if view.dialect.refuses else Cause.POLICY_OR_SERVER
     if found is not None and found.judged is not None and found.judged.verdict not in _CLOSED:
         return Cause.DNS_POLICY

@@ -78,7 +78,9 @@ class Cause(StrEnum):
     NO_ROUTE = "noRoute"
     CONNECTED = "connected"
     LOST = "lost"
+    FORBIDDEN = "forbidden"
     UNDECIDED = "undecided"
+    UNDECIDED_ANSWERED = "undecidedAnswered"
 
 
 class Diagnosis(Struct, frozen=True):

@@ -3,32 +3,17 @@
 Texts are matched in small letters. A look-up's failure comes first, since it is often told inside a dial's; then what
 happened to packets; then what only says that the client gave up. The sources are the clients' own: Go `net`, `net/http`
 and grpc-go, curl, libpq, the JDK and Netty, Node's libuv and undici, CPython and urllib3, redis-py, PyMongo, the MySQL
-clients, grpc-core, .NET, Rust's std, Ruby, BusyBox and netcat.
+clients, grpc-core, c-ares, .NET, Rust's std and hyper, Ruby, PHP, Erlang, BusyBox and netcat, Kafka's and ZooKeeper's
+clients, Oracle's and SQL Server's, Envoy's response flags, nginx and HAProxy.
 """
 
 import re
-from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
 
-
-class Kind(StrEnum):
-    """What became of the packets."""
-
-    TIMED_OUT = "timedOut"  # no answer to the first packet
-    REFUSED = "refused"  # the first packet was answered by no
-    RESET = "reset"  # a connection was cut
-    NO_ROUTE = "noRoute"  # a router, or the client's own host, said that nobody is there
-    NO_SUCH_HOST = "noSuchHost"  # the name was looked up, and nobody has it
-    LOOKUP_FAILED = "lookupFailed"  # the look-up got no usable answer
-    CONNECTED = "connected"  # packets went both ways: TLS, a password, the answer itself
-    UNCLEAR = "unclear"  # the client gave up, and does not say at which point
-
-
-LOOKUPS: Final = frozenset({Kind.NO_SUCH_HOST, Kind.LOOKUP_FAILED})
-REFUSALS: Final = frozenset({Kind.REFUSED, Kind.RESET, Kind.NO_ROUTE})
-WAITED: Final = frozenset({Kind.TIMED_OUT, Kind.UNCLEAR})
+from webhook.explain.error_kinds import Kind
+from webhook.explain.error_patterns_around import AROUND, FLAGS
 
 
 class Sign(Struct, frozen=True):
@@ -53,6 +38,12 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"no address associated with hostname",
         r"name does not resolve",
         r"getaddrinfo enotfound",
+        r"domain name not found",
+        r"dns server returned answer with no data",
+        r"host not found in upstream",
+        r"could not be resolved \(3:",
+        r"non-existing domain",
+        r"ora-12545",
         r"querya{1,4} enotfound",
         r"nxdomain",
         r"bad address '",
@@ -72,6 +63,17 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"resource temporarily unavailable \([a-z0-9_.-]{1,253}:",
         r"\bgaierror\(-3",
         r"\berror -3 connecting to",
+        r": try again\b(?! ?(?:later|in|after|with))",
+        r"non-recoverable (?:failure in name resolution|error)",
+        r"\bservfail\b",
+        r"querya{1,4} e(?:servfail|connrefused|refused)",
+        r"could not contact dns servers",
+        r"timeout while contacting dns servers",
+        r"dns server returned general failure",
+        r"could not be resolved \((?:2|5|110):",
+        r"unknown mysql server host " + _QUOTED + r"\(-3\)",
+        r"timeout awaiting 'lookup'",
+        r"nslookup: (?:write to|read|recv)\b",
     ),
     (0, Kind.CONNECTED): (
         r"read tcp [^\s\">]{1,160}->[^\s\"]{1,80}: i/o timeout",
@@ -79,6 +81,18 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"read timed out",
         r"readtimeout(?:error|exception)",
         r"(?:exceptions|httpx)\.readtimeout\b",
+        r"net::readtimeout",
+        r"timeout on reading data from socket",
+        r"read timeout on endpoint",
+        r"while reading body\)",
+        r"pre-login handshake",
+        r"was reached but timed out",
+        r"ssl connection timeout",
+        r"upstream timed out \(110: [^)\n]{1,60}\) while (?!connecting)",
+        r"ssl_do_handshake\(\) failed",
+        r"layer6 timeout",
+        r"layer7 (?:timeout|wrong status|invalid response)",
+        r"timeout awaiting '(?:response|send|secureconnect)'",
     ),
     (0, Kind.UNCLEAR): (r"operation timed out after \d{1,9} milliseconds with \d{1,19} (?:out of|bytes)",),
     (1, Kind.NO_SUCH_HOST): (
@@ -94,6 +108,8 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"server can't find",
         r"unable to resolve host",
         r"error -2 connecting to",
+        r"unresolvedaddressexception",
+        r"can't resolve '",
     ),
     (1, Kind.REFUSED): (
         r"connection refused",
@@ -105,7 +121,12 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"\bos error (?:111|61)\)",
         r"\berror (?:111|61) connecting to",
         r"mysql server on " + _QUOTED + r"\((?:111|61)\b",
-        r"delayed connect error: 111",
+        r"\bconnection to (?:the )?server [^\s]{1,300} was refused",
+        r"delayed.connect.error:.111",
+        r"returned error 111\b",
+        r"\bcode: (?:111|61)\b",
+        r"port ?unreachable",
+        r"ora-12541",
     ),
     (1, Kind.NO_ROUTE): (
         r"no route to host",
@@ -118,6 +139,12 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"\bos error (?:101|113)\)",
         r"\berror (?:101|113) connecting to",
         r"mysql server on " + _QUOTED + r"\((?:101|113)\b",
+        r"destination host unreachable",
+        r"delayed.connect.error:.1(?:01|13)",
+        r"immediate.connect.error",
+        r"returned error (?:101|113)\b",
+        r"\bcode: (?:101|113)\b",
+        r"ora-12543",
     ),
     (1, Kind.TIMED_OUT): (
         r"i/o timeout",
@@ -143,6 +170,28 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"operation timed out",
         r":\d{1,5}: timed out",
         r"failed to respond after a period of time|did not properly respond ?after a period of time",
+        r"execution expired",
+        r"net::opentimeout",
+        r"::connecttimeout\b",
+        r"delayed.connect.error:.110",
+        r"\{connection_timeout",
+        r"connection timeout (?:to host|after \d{1,9} ?ms)",
+        r"timeout was reached",
+        r"returned error 110\b",
+        r"\bcode: (?:110|60)\b",
+        r"connect_timeout\[",
+        r"timeout connecting to \[",
+        r"layer4 timeout",
+        r"connection setup time(?:d )?out",
+        r"failed to connect to [^\s]{0,300} \(port \d{1,5}\) from [^\n]{1,100} after \d{1,9}ms(?!:)",
+        r"connect timeout on endpoint",
+        r"due to connection timeout",
+        r"timeout awaiting 'connect'",
+        r"timed out creating connection",
+        r"session timed out, have not heard from server",
+        r"tcp connect \([^\s]{1,300}\): timeout",
+        r"maybe a networkpolicy is blocking",
+        r"ora-12(?:170|535)",
     ),
     (1, Kind.RESET): (
         r"connection reset",
@@ -159,58 +208,35 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"remote end closed connection",
         r"forcibly closed by the remote host",
         r"\": eof\b",
+        r"upstream prematurely closed",
+        r"\{(?:connection_termination|remote_reset)",
+        r"reset reason: (?:connection termination|remote reset)",
+        r"server disconnected",
+        r"connection terminated unexpectedly",
+        r"connection closed by (?:remote host|[^\s]{1,253} port)",
+        r"(?:server|mysql server) has (?:gone away|closed the connection)",
+        r"http2: client connection lost",
+        r"unexpected eof",
+        r"ora-(?:03113|03135|12537|12547)",
     ),
-    (2, Kind.CONNECTED): (
-        r"\bx509: ",
-        r"certificate (?:verify failed|has expired|signed by)",
-        r"certificate_verify_failed",
-        r"pkix path",
-        r"ssl (?:routines|certificate problem)",
-        r"sslhandshakeexception",
-        r"handshake[_ ]failure",
-        r"remote error: tls: ",
-        r"wrong version number",
-        r"gave http response to https client",
-        r"password authentication failed",
-        r"no pg_hba\.conf entry",
-        r"access denied for user",
-        r"authentication failed",
-        r"\b(?:noauth|wrongpass) ",
-        r"too many (?:clients|connections)",
-        r"code = (?:unauthenticated|permissiondenied|unimplemented|notfound|internal)\b",
-        r"\b(?:502 bad gateway|503 service unavailable|504 gateway time-?out|403 forbidden|401 unauthorized)",
+    (1, Kind.FORBIDDEN): (
+        r"\b(?:connect|connect error|sendto|sendmsg|socketexception|connectexception): operation not permitted",
+        r"operation not permitted \(connect failed\)",
+        r"connect (?:eperm|eacces)\b",
+        r"connect fail for [^\n]{1,253}: operation not permitted",
     ),
-    (2, Kind.REFUSED): (r"curl: \(7\)",),
-    (2, Kind.RESET): (r"curl: \((?:52|55|56)\)",),
-    (2, Kind.NO_SUCH_HOST): (r"curl: \(6\)",),
-    (3, Kind.UNCLEAR): (
-        r"context deadline exceeded",
-        r"deadline[_ ]?exceeded",
-        r"client\.timeout",
-        r"communications link failure",
-        r"the connection attempt failed",
-        r"sockettimeoutexception",
-        r"serverselection(?:timeout)?error",
-        r"all connection attempts failed",
-        r"curl: \(28\)",
-        r"can't connect to mysql server on",
-        r"failed to connect to",
-        r"unable to connect to",
-        r"cannot connect to",
-        r"could not connect to",
-        r"failed to establish a new connection",
-        r"code = unavailable\b",
-        r"timeout(?:error|exception)",
-        r"(?:request|operation has|download|upstream) timed out",
-        r"timeout of \d{1,9} ?ms exceeded",
-        r"\btimed out\b",
-        r"\btimeout\b",
+    (1, Kind.LOOKUP_FAILED): (
+        r"dns resolution failed",
+        r"dns lookup failed for",
+        FLAGS + r"df\b",
+        r"local: host resolution failure",
     ),
+    **AROUND,
 }
 SIGNS: Final = tuple(
     Sign(rank, kind, re.compile(words)) for (rank, kind), several in _WORDS.items() for words in several
 )
 SPOKEN: Final = (  # whom the table knows, for the message about a text that it does not
     "Go, curl, libpq and psycopg, JDBC and Java, Node.js, Python (requests, redis, pymongo), MySQL, gRPC, .NET, Rust, "
-    "nc and wget"
+    "Ruby, PHP, Erlang, Kafka, Oracle, SQL Server, MongoDB, Envoy, nginx, HAProxy, nc, telnet and wget"
 )

@@ -11,7 +11,8 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.explain.error_patterns import LOOKUPS, SIGNS, Kind
+from webhook.explain.error_kinds import LOOKUPS, Kind
+from webhook.explain.error_patterns import SIGNS
 from webhook.explain.error_targets import Place, places
 from webhook.model.addresses import Address
 from webhook.model.ports import Protocol
@@ -100,8 +101,16 @@ def _near(text: str, hit: _Hit) -> Place | None:
     for start, end in ((first, last if last >= 0 else high), (low, high)):
         found = sorted(_all(text[start:end], hit.kind), key=lambda one: (one[0], abs(start + one[1] - hit.start)))
         if found:
-            return _whole(found[0][2], [place for _, _, place in found[1:]])
+            place = _whole(found[0][2], [place for _, _, place in found[1:]])
+            return place if place.port else _whole(place, _around(text[low:high], place))
     return None
+
+
+def _around(text: str, place: Place) -> Iterable[Place]:
+    """Yield the places of the lines around that are the same: BusyBox says the port a line before it fails."""
+    for _, _, other in places(text):
+        if other.address == place.address is not None or other.name == place.name is not None:
+            yield other
 
 
 def _all(text: str, kind: Kind) -> Iterable[tuple[int, int, Place]]:
@@ -116,6 +125,8 @@ def _whole(place: Place, others: Iterable[Place]) -> Place:
     for other in others:
         if place.port is None and other.name == place.name and other.port is not None:
             place = structs.replace(place, port=other.port, address=place.address or other.address)
+        elif place.port is None and other.address == place.address is not None and other.port is not None:
+            place = structs.replace(place, port=other.port, name=place.name or other.name)
         elif place.name is None and other.name is not None and other.port == place.port and other.address is None:
             place = structs.replace(place, name=other.name)
         elif place.address is None and other.address is not None and other.name == place.name is not None:

@@ -6,7 +6,7 @@ from itertools import product
 from webhook.dependencies import Missing
 from webhook.evaluate import judge_outside, template_end
 from webhook.explain.diagnosis import Facts, State, Step, Target, Whose
-from webhook.explain.error_patterns import LOOKUPS, Kind
+from webhook.explain.error_kinds import LOOKUPS, Kind
 from webhook.explain.errors import Fault
 from webhook.explain.explanation import Explanation
 from webhook.explain.judge import Judged

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from webhook.dependencies import parse, resolve
 from webhook.dependencies.addresses import may_be_a_pods
 from webhook.explain.diagnosis import Facts, Target, Whose
-from webhook.explain.error_patterns import LOOKUPS
+from webhook.explain.error_kinds import LOOKUPS
 from webhook.explain.errors import Fault
 from webhook.explain.judge import judge
 from webhook.explain.workload import declared

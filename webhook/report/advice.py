@@ -113,9 +113,15 @@ _LOOK: Final[dict[Cause, tuple[Advice, ...]]] = {
     ),
     Cause.CONNECTED: (_SERVER_LOG,),
     Cause.LOST: (_TRY, _READY, _LISTENS, _OTHERS, _POLICY_LATER, _NODES),
+    Cause.FORBIDDEN: (
+        _TRY,
+        Advice("the client's own node: its firewall's OUTPUT chain, a full conntrack table, a program in the kernel"),
+        _OTHERS,
+    ),
     Cause.UNDECIDED: (_TRY, _OTHERS),
+    Cause.UNDECIDED_ANSWERED: (_LISTENS, _READY, _ENDPOINTS, _SERVER_LOG, _OTHERS),
 }
-_ASKS_CNI: Final = frozenset({Cause.LOST, Cause.DNS_SERVER, Cause.NO_ROUTE, Cause.UNDECIDED})
+_ASKS_CNI: Final = frozenset({Cause.LOST, Cause.DNS_SERVER, Cause.NO_ROUTE, Cause.FORBIDDEN, Cause.UNDECIDED})
 
 
 def advice(diagnosis: Diagnosis) -> Iterator[Advice]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from webhook.explain.diagnosis import Cause, Diagnosis, State, Step, Whose
+from webhook.explain.error_kinds import REFUSALS
 from webhook.explain.errors import Fault
 from webhook.explain.explanation import Explanation
 from webhook.model.addresses import IPV6
@@ -17,7 +18,7 @@ from webhook.report.json_ import Record
 from webhook.report.path import NO_REMEDY, Remedy
 from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.report.symptoms import CAUSES, STATES, STEPS, TAKEN, WORDS
+from webhook.report.symptoms import CAUSES, CLEARED, INNOCENT, REJECTING, REJECTS, STATES, STEPS, TAKEN, WORDS
 from webhook.report.text import Paint, plain
 from webhook.report.words import WHOLE
 
@@ -67,11 +68,20 @@ def target(fault: Fault) -> str:
 
 def cause(diagnosis: Diagnosis) -> str:
     """Return what explains the error best, in one sentence."""
-    words = CAUSES[diagnosis.cause]
     reason = diagnosis.explanation.reason if diagnosis.explanation else None
-    return words.format(
+    words = CAUSES[diagnosis.cause].format(
         what=_whose(diagnosis), sides=_stopping(diagnosis), reason=clean(reason or "the target is not known")
     )
+    return "; ".join([words, *_cleared(diagnosis)])
+
+
+def _cleared(diagnosis: Diagnosis) -> Iterator[str]:
+    """Yield what the answer says of policy. An unknown verdict clears nobody, unless packets went both ways."""
+    known = diagnosis.verdict is not Verdict.UNKNOWN or diagnosis.cause is Cause.CONNECTED
+    if diagnosis.cause in CLEARED and known:
+        yield INNOCENT
+    elif diagnosis.fault.kind in REFUSALS and not known and diagnosis.enforcer in REJECTING:
+        yield REJECTS.format(cni=diagnosis.enforcer)
 
 
 def told(diagnosis: Diagnosis, step: Step) -> list[str]:

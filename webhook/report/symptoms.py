@@ -6,16 +6,20 @@ A field in braces is a word that the step carries.
 from typing import Final
 
 from webhook.explain.diagnosis import Cause, State
-from webhook.explain.error_patterns import Kind
+from webhook.explain.error_kinds import Kind
 
 WORDS: Final = {  # what the client saw, and what that tells
     Kind.TIMED_OUT: ("timed out", "the first packet got no answer: it was dropped, or nobody is there"),
     Kind.REFUSED: (
         "refused",
-        "the packet arrived and was answered by no: policy drops without an answer, but for kube-router, which rejects",
+        "the packet was answered by no: policy drops without an answer, but for kube-router's and Antrea's rejections",
     ),
     Kind.RESET: ("reset", "there was a connection, and somebody cut it: policy drops without an answer"),
     Kind.NO_ROUTE: ("no route", "somebody on the way said that nobody is there: policy drops without an answer"),
+    Kind.FORBIDDEN: (
+        "not permitted",
+        "the client's own host let no packet out: its firewall, or whoever enforces policy there",
+    ),
     Kind.NO_SUCH_HOST: (
         "no such host",
         "the name was looked up and nobody has it; some clients also say so where DNS did not answer",
@@ -37,7 +41,8 @@ STEPS: Final = {  # (step, says) -> sentence
     (
         "target",
         "loadBalancer",
-    ): "{address} is an outside address of Service {service}: what policy sees depends on the CNI",
+    ): "{address} is an outside address of Service {service}: what policy sees depends on the CNI, mostly the pods "
+    "behind it: select those",
     (
         "target",
         "node",
@@ -75,18 +80,39 @@ CAUSES: Final = {
     Cause.DNS_POLICY: "{what} drops the DNS look-up: {sides}",
     Cause.DNS_SERVER: "policy lets the look-up pass: the DNS server, or the way to it",
     Cause.DNS_UNDECIDED: "whether policy lets the look-up pass cannot be told",
-    Cause.NO_SUCH_NAME: "nobody has that name; policy is innocent",
-    Cause.NAME_EXISTS: "the name is here: another search list, a cache, or asked too early; policy is innocent",
+    Cause.NO_SUCH_NAME: "nobody has that name",
+    Cause.NAME_EXISTS: "the name is here: another search list, a cache, or asked too early",
     Cause.NO_SUCH_TARGET: "nobody of that name is here",
-    Cause.NO_SUCH_PORT: "the Service has no such port; policy is innocent",
-    Cause.NO_BACKENDS: "nobody stands behind the Service; policy is innocent",
-    Cause.NOT_RUNNING: "no pod of it is ready; policy is innocent",
-    Cause.GONE: "the address is nobody's any more; policy is innocent",
-    Cause.LOOPBACK: "the client connects to its own pod, where nothing listens; policy is innocent",
-    Cause.NOT_LISTENING: "the server: nothing listens on that port, or it is not ready; policy is innocent",
-    Cause.CUT: "the other end, or something between, cut the connection; policy is innocent",
-    Cause.NO_ROUTE: "the way there: a dead address, a route or a node's firewall; policy is innocent",
-    Cause.CONNECTED: "the connection works: TLS, a password, or the server's own answer; policy is innocent",
+    Cause.NO_SUCH_PORT: "the Service has no such port",
+    Cause.NO_BACKENDS: "nobody stands behind the Service",
+    Cause.NOT_RUNNING: "no pod of it is ready",
+    Cause.GONE: "the address is nobody's any more",
+    Cause.LOOPBACK: "the client connects to its own pod, where nothing listens",
+    Cause.NOT_LISTENING: "the server: nothing listens on that port, or it is not ready",
+    Cause.CUT: "the other end, or something between, cut the connection",
+    Cause.NO_ROUTE: "the way there: a dead address, a route or a node's firewall",
+    Cause.CONNECTED: "the connection works: TLS, a password, or the server's own answer",
     Cause.LOST: "policy lets the packet pass, as far as it is known here: the way there, or the server itself",
+    Cause.FORBIDDEN: "policy lets the packet pass, as far as it is known here: a firewall of the client's own node",
     Cause.UNDECIDED: "whether policy lets the packet pass cannot be told: {reason}",
+    Cause.UNDECIDED_ANSWERED: "something answered, so first the server; whether policy lets the packet pass cannot be "
+    "told: {reason}",
 }
+INNOCENT: Final = "policy is innocent"
+CLEARED: Final = frozenset(  # the causes that clear policy, where its verdict is not unknown
+    {
+        Cause.NO_SUCH_NAME,
+        Cause.NAME_EXISTS,
+        Cause.NO_SUCH_PORT,
+        Cause.NO_BACKENDS,
+        Cause.NOT_RUNNING,
+        Cause.GONE,
+        Cause.LOOPBACK,
+        Cause.NOT_LISTENING,
+        Cause.CUT,
+        Cause.NO_ROUTE,
+        Cause.CONNECTED,
+    }
+)
+REJECTING: Final = frozenset({"antrea", "kube-router"})
+REJECTS: Final = "under {cni} a refusal may be policy's own answer"
