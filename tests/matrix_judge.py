@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from itertools import pairwise, product
+from random import Random
 from typing import Final
 
-from webhook.evaluate import PodEnd, ends_of_pod, judge_from_outside, judge_outside, judge_pair, template_end
+from webhook.evaluate import Flow, PodEnd, ends_of_pod, judge_from_outside, judge_outside, judge_pair, template_end
 from webhook.evaluate.coverage import edges_of
 from webhook.evaluate.flow import common_families
+from webhook.evaluate.mesh import INJECTED
 from webhook.evaluate.portset import PortSet, holds
+from webhook.explain.judge import judge_flow
 from webhook.matrix import End, Layer, Matrix, matrix
 from webhook.model.addresses import BITS, FAMILIES, Address, Block, Family
+from webhook.model.objects import Template, Workload
 from webhook.model.policy import Direction
 from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, PortRange, Protocol
 from webhook.model.refs import WorkloadRef
@@ -166,3 +170,77 @@ def disagreements(view: View) -> Iterator[object]:
             found = table.beyond(direction, group.ref, address, port)
             if expected is not found and not (pod is not None and found is Truth.NO):
                 yield direction, str(group.ref), str(address), port, expected, found
+
+
+# -- the review, asked the same ----------------------------------------------------------------------------------------
+
+PORTS: Final = 8  # of those around which answers may change; addresses likewise
+ADDRESSES: Final = 6
+
+
+def reviewed(view: View, source: Workload, end: PodEnd, target: Group, port: Port) -> Truth:
+    """What the review answers for one pod and one other, on every family that both have."""
+    whole = _reviewed(view, source, end, target, port)
+    if whole is not Truth.MAYBE:
+        return whole
+    (other,) = ends(view, target)
+    common = common_families(view, end, other, ())
+    return min((_reviewed(view, source, end, target, port, (f,)) for f in common), default=Truth.MAYBE)
+
+
+def _reviewed(
+    view: View, source: Workload, end: PodEnd, target: Group, port: Port, families: tuple[Family, ...] = ()
+) -> Truth:
+    flow = Flow(target, *port, families=families)
+    return min(TRUTH.get(found.verdict, Truth.NO) for found in judge_flow(view, source, end, flow))
+
+
+def singly(group: Group) -> list[Group]:
+    """Return a group pod by pod."""
+    return [group] if group.template else [Group(group.ref, (pod,)) for pod in group.pods]
+
+
+def workload_of(view: View, group: Group, number: int) -> Workload:
+    """Return what one pod of a group is reviewed as; of a pod that runs its own label says whether Linkerd is there."""
+    written = view.workload(group.ref)
+    if group.template is not None:
+        return group.template
+    pod = group.pods[number]
+    if pod.bare is not None:
+        return pod.bare
+    template = Template(pod.shape, injected=pod.shape.labels.get(INJECTED) is not None)
+    return Workload(group.ref, template, replicas=written.replicas if written else None)
+
+
+def connections(view: View, source: Group, target: Group, port: Port) -> Truth:
+    """What every pod of one group may send to every pod of the other, by the review."""
+    here, there = ends(view, source), singly(target)
+    written = view.workload(source.ref)
+    grows = source.ref.kind != "Pod" and (written is None or written.replicas != 1)
+    answers = [
+        reviewed(view, workload_of(view, source, i), one, other, port)
+        for (i, one), (j, other) in product(enumerate(here), enumerate(there))
+        if source.ref != target.ref or i != j or (len(here) == 1 and grows)
+    ]
+    return min(answers, default=Truth.NO)
+
+
+def differences(view: View, random: Random) -> Iterator[object]:
+    """Yield flows on which matrix and review differ, of some ports and addresses that are drawn."""
+    table = Table(matrix(view, unknown=True))
+    every = boundaries(view)
+    ports = [port for index, port in enumerate(every) if port[0] == "TCP" or index % 3 == 0]
+    ports = random.sample(ports, min(PORTS, len(ports)))
+    for source, target in product(everybody(view), repeat=2):
+        for port in ports:
+            expected, found = connections(view, source, target, port), table.between(source.ref, target.ref, port)
+            if expected is not found:
+                yield str(source.ref), str(target.ref), port, expected, found
+    for family, group in product(FAMILIES, everybody(view)):
+        addresses = edges(view, family)
+        for direction, address in product(Direction, random.sample(addresses, min(ADDRESSES, len(addresses)))):
+            for port in ports[:2]:
+                expected = beyond(view, direction, group, address, port)
+                found = table.beyond(direction, group.ref, address, port)
+                if expected is not found and not (view.pod_at(address) is not None and found is Truth.NO):
+                    yield direction, str(group.ref), str(address), port, expected, found

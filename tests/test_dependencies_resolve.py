@@ -22,9 +22,11 @@ from tests.making import (
     world,
 )
 from tests.worlds import namespace, pod, policy, port
-from webhook.dependencies import Flow, Resolved, Target, parse, resolve
-from webhook.dependencies.addresses import may_be_a_pods
+from webhook.dependencies import Resolved, parse, resolve
 from webhook.dependencies.services import MOST_PORTS
+from webhook.evaluate import Flow
+from webhook.evaluate.coverage import may_be_a_pods
+from webhook.evaluate.ends import Target
 from webhook.model.addresses import Block, parse_block
 from webhook.model.dependency import Dependency
 from webhook.model.refs import SHORT_KINDS, WORKLOAD_KINDS

@@ -11,14 +11,21 @@ from tests.worlds import Raw, policies_of, worlds
 @st.composite
 def populated(draw: st.DrawFn) -> list[Raw]:
     """Draw a world with workloads of several pods, templates without pods, hosts, and things that cannot be told."""
-    objects = deepcopy(draw(worlds()))
+    objects = draw(inhabited(draw(worlds())))
+    return [*objects, *(thing for thing in THINGS if draw(st.integers(0, 4)) == 0)]
+
+
+@st.composite
+def inhabited(draw: st.DrawFn, cast: list[Raw]) -> list[Raw]:
+    """Return a world of single pods as one of workloads, with some namespaces and policies that cannot be read."""
+    objects = deepcopy(cast)
     if draw(st.integers(0, 2)) == 0:
         objects = [o for o in objects if o["kind"] != "Namespace"]  # their labels are not known
     for raw in [o for o in objects if o["kind"] == "Pod"]:
         _change(draw, raw, objects)
     for raw in policies_of(objects):
         _cloud(draw, raw)
-    return [*objects, *(thing for thing in THINGS if draw(st.integers(0, 4)) == 0)]
+    return objects
 
 
 THINGS: Final[tuple[Raw, ...]] = (

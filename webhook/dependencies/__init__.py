@@ -3,6 +3,6 @@
 from webhook.dependencies.grammar import parse
 from webhook.dependencies.infer import infer, uncovered
 from webhook.dependencies.resolve import Resolved, resolve
-from webhook.dependencies.targets import Flow, Missing, Target
+from webhook.dependencies.targets import Missing
 
-__all__ = ["Flow", "Missing", "Resolved", "Target", "infer", "parse", "resolve", "uncovered"]
+__all__ = ["Missing", "Resolved", "infer", "parse", "resolve", "uncovered"]

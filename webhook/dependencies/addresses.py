@@ -5,16 +5,14 @@ from typing import Final
 from msgspec import structs
 
 from webhook.dependencies.services import declares, named, through_service
-from webhook.dependencies.targets import Flow, Found
-from webhook.model.addresses import IPV6, Address, Block, Family, parse_block
+from webhook.dependencies.targets import Found
+from webhook.evaluate import Flow
+from webhook.model.addresses import IPV6, Address, Block, Family
 from webhook.model.objects import Workload
 from webhook.model.ports import Protocol
 from webhook.world import Group, View
 
 Port = int | str | None
-POD_RANGES: Final = tuple(  # where clusters take pod addresses from: private use, shared and reserved space, ULA
-    map(parse_block, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "240.0.0.0/4", "fc00::/7"))
-)
 NODE_PORTS: Final = range(30_000, 32_768)  # --service-node-port-range of kube-apiserver, by default
 
 
@@ -80,10 +78,3 @@ def _assumptions(view: View, block: Block) -> list[str]:
     if any(pool.overlaps(block) for pool in view.pod_blocks(block.family)):
         return [f"{block} is in the range of pod addresses; it is judged as an address outside the cluster"]
     return []
-
-
-def may_be_a_pods(view: View, block: Block) -> bool:
-    """Say whether a pod that is not here may have an address of `block`."""
-    if pools := view.pod_blocks(block.family):
-        return any(pool.overlaps(block) for pool in pools)
-    return not view.complete and any(range_.overlaps(block) for range_ in POD_RANGES)

@@ -8,7 +8,8 @@ from msgspec import Struct
 from webhook.dependencies.resolve import Resolved
 from webhook.dependencies.services import declares, named
 from webhook.dependencies.sources import of_ingress, of_route, scrapers
-from webhook.dependencies.targets import Flow, Found
+from webhook.dependencies.targets import Found
+from webhook.evaluate import Flow
 from webhook.model.inbound import ROUTES, Backend, Declaring, Ingress, Scrape
 from webhook.model.objects import Service, ServicePort, Workload
 from webhook.model.ports import Protocol

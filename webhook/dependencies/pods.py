@@ -1,7 +1,8 @@
 """Pods dialled themselves, by their workload or by their own stable names: no Service translates anything."""
 
 from webhook.dependencies.services import MOST_PORTS, declared_ports, declares, declaring, has, too_many
-from webhook.dependencies.targets import Flow, Found, Missing, port_text
+from webhook.dependencies.targets import Found, Missing, port_text
+from webhook.evaluate import Flow
 from webhook.model.dependency import WorkloadTarget
 from webhook.model.objects import Workload
 from webhook.model.ports import Protocol

@@ -5,7 +5,8 @@ from msgspec import Struct, structs
 from webhook.dependencies.addresses import at_address, at_block
 from webhook.dependencies.pods import at_workload, direct, pod_behind
 from webhook.dependencies.services import through_service
-from webhook.dependencies.targets import Flow, Found, Missing, port_text
+from webhook.dependencies.targets import Found, Missing, port_text
+from webhook.evaluate import Flow
 from webhook.model.addresses import Address, Block
 from webhook.model.dependency import Dependency, NameTarget, Source, WorkloadTarget
 from webhook.model.objects import Service, Workload

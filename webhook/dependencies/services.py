@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.dependencies.targets import Flow, Found, Missing
+from webhook.dependencies.targets import Found, Missing
+from webhook.evaluate import Flow
 from webhook.model.objects import Pod, Service, ServicePort
 from webhook.model.ports import ContainerPort, Protocol
 from webhook.model.refs import WorkloadRef

@@ -4,31 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from webhook.model.addresses import Block, Family
-from webhook.model.objects import Service
+from webhook.evaluate import Flow
 from webhook.model.ports import Protocol
-from webhook.model.verdict import Host
-from webhook.world import Group
-
-Target = Group | Block | Host
-
-
-class Flow(Struct, frozen=True):
-    """One (destination, protocol, port) after Service translation. `port` None: every port of an external name.
-
-    `own`: the workload's own pods, through a Service that may hand a pod to itself. `local`: only backends on the
-    client's node count. `families`: those that the Service uses; empty: any.
-    """
-
-    to: Target
-    protocol: Protocol
-    port: int | None
-    service_port: int | None = None
-    families: tuple[Family, ...] = ()
-    own: bool = False
-    local: bool = False
-    declared: bool = True  # a container of the destination declares the port
-    through: Service | None = None  # whose own address the client dials; None: it dials the destination itself
 
 
 class Missing(Struct, frozen=True):

@@ -1,78 +1,119 @@
-"""What is neither policy nor address and decides all the same: whom a client dials, meshes, a pod and itself."""
+"""What becomes of a connection: (view, who dials, flow) -> an answer for each kind of end that it may meet.
 
-from msgspec import structs
+Whatever changes an answer is here or below. Beside policies and addresses it is whom a client dials, a mesh, a pod that
+reaches itself, a node, and an address that may turn out to be a pod's.
+"""
 
-from webhook.dependencies import Flow
-from webhook.evaluate import PodEnd, ends_of_pod, template_end
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct, structs
+
 from webhook.evaluate.clusterip_egress import judge_front
-from webhook.evaluate.flow import Pair
-from webhook.evaluate.mesh import Member, carried, mesh_of, tunnel
+from webhook.evaluate.coverage import Where, judge_coverage, may_be_a_pods
+from webhook.evaluate.ends import End, Flow, Outside, PodEnd, template_end
+from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair
+from webhook.evaluate.hosts import node_matters
+from webhook.evaluate.mesh import Member, carried, membership, running, tunnel
+from webhook.evaluate.side import doubted, of_host
+from webhook.evaluate.tiers import passes_everything
+from webhook.model.addresses import Block
 from webhook.model.labels import NO_LABELS
-from webhook.model.objects import Workload
+from webhook.model.objects import Shape, Workload
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.refs import WorkloadRef
+from webhook.model.ports import Protocol
 from webhook.model.truth import Truth
-from webhook.model.verdict import FlowVerdict, Side, Verdict, both
+from webhook.model.verdict import OPEN, Host, Side, Verdict, both
 from webhook.world import Group, View
 
-ITSELF = Side(Verdict.ALLOWED, reason="a pod always reaches itself")
-HAIRPIN = "a pod that reaches itself through its own Service: whether policy sees that depends on the CNI"
-MASQUERADED = (
+ITSELF: Final = Side(Verdict.ALLOWED, reason="a pod always reaches itself")
+HAIRPIN: Final = "a pod that reaches itself through its own Service: whether policy sees that depends on the CNI"
+MASQUERADED: Final = (
     "kube-proxy runs with masqueradeAll: through a Service the source is a node, which no selector matches; "
     "set masqueradeAll to false"
 )
-LOCAL = "internalTrafficPolicy: Local: only backends on the pod's own node count, and the node is not known"
-AUTHORISATION = "{mesh} may deny what policy lets pass: the authorisation policies of the mesh are not read"
+LOCAL: Final = "internalTrafficPolicy: Local: only backends on the pod's own node count, and the node is not known"
+NAME: Final = "policy does not let every address through: it depends on those behind the name"
+_ALL_ADDRESSES: Final = {4: Block(4, 0, 0), 6: Block(6, 0, 0)}
 
 
-def as_dialled(view: View, source: PodEnd, flow: Flow, pair: Pair) -> Pair:
-    """Judge what the client sends by the address that it dials, where that is what policy sees.
+class Client(Struct, frozen=True):
+    """Who dials: a pod of `workload`, running or to come."""
 
-    The other end sees a node as its source where kube-proxy masquerades everything, unless the two share theirs.
+    workload: Workload
+    end: PodEnd
+
+    @property
+    def member(self) -> Member:
+        """The pod as meshes see it: one without a node may not have its proxy yet."""
+        return Member(self.end, None if self.end.node else self.workload.template)
+
+
+class Answer(Struct, frozen=True):
+    """The answer for ends that fare alike: `end` is one of them, `pods` how many run (0: a template, or no pods).
+
+    `tunnel`: the port that a mesh may carry packets to instead.
     """
-    if flow.through is not None and _masquerades(view) and _selects(view, flow):
-        ingress = structs.replace(pair[2], verdict=Verdict.UNKNOWN, reason=MASQUERADED, admitted_by=None)
-        pair = both(pair[1].verdict, ingress.verdict), pair[1], ingress
-    if not view.dialect.before_translation or flow.through is None or flow.service_port is None:
-        return pair
-    egress = judge_front(view, source, flow.through, flow.protocol, flow.service_port)
-    return both(egress.verdict, pair[2].verdict), egress, pair[2]
+
+    end: End | Host
+    pods: int
+    pair: Pair
+    tunnel: int | None = None
 
 
-def in_mesh(
-    view: View, one: tuple[Workload, PodEnd], flow: Flow, other: tuple[Group, PodEnd], pair: Pair
-) -> tuple[Pair, int | None]:
-    """Judge what a mesh makes of the connection, and return the port that it may take instead."""
-    (workload, source), (group, end) = one, other
+def judge_connection(view: View, client: Client, flow: Flow) -> Iterator[Answer]:
+    """Yield one answer for each kind of pod, or for the addresses, that the flow goes to."""
+    match flow.to:
+        case Group() as group:
+            yield from _to_group(view, client, flow, group)
+        case Block() as block:
+            yield Answer(Outside(block), 0, _to_block(view, client.end, flow, block))
+        case Host() as host:
+            egress = _to_host(view, client.end, flow.protocol, flow.port)
+            yield Answer(host, 0, (egress.verdict, egress, OPEN))
+
+
+# -- pods --------------------------------------------------------------------------------------------------------------
+
+
+def _to_group(view: View, client: Client, flow: Flow, group: Group) -> Iterator[Answer]:
+    if group.template is not None:
+        target = Member(template_end(view, group.template), group.template.template)
+        yield Answer(target.end, 0, *_to_pod(view, client, flow, group, target))
+    shapes: dict[Shape, list[Member]] = {}
+    for pod in group.pods:
+        shapes.setdefault(pod.shape, []).append(running(pod))
+    for members in shapes.values():
+        yield from _to_pods(view, client, flow, group, members)
+
+
+def _to_pods(view: View, client: Client, flow: Flow, group: Group, members: list[Member]) -> Iterator[Answer]:
+    """Judge pods of one shape: one for all, unless a rule looks at addresses, or the node that they are on matters."""
+    first = members[0]
+    if not by_address(view, client.end, first.end) and not node_matters(view, client.end, first.end):
+        yield Answer(first.end, len(members), *_to_pod(view, client, flow, group, first))
+        return
+    seen: dict[tuple[Pair, int | None], list[Member]] = {}
+    for member in members:
+        seen.setdefault(_to_pod(view, client, flow, group, member), []).append(member)
+    for (pair, port), alike in seen.items():
+        yield Answer(alike[0].end, len(alike), pair, port)
+
+
+def _to_pod(view: View, client: Client, flow: Flow, group: Group, target: Member) -> tuple[Pair, int | None]:
+    """Judge one pod; return the answer, and the port that a mesh may carry packets to instead."""
+    pair = judge_pair(view, client.end, target.end, flow.protocol, flow.port or 0, flow.families)
+    pair = _as_dialled(view, client.end, flow, pair)
     service = flow.through.labels if flow.through else NO_LABELS
-    template = group.template.template if group.template else None
-    found = tunnel(view, Member(source, None if source.node else workload.template), Member(end, template), service)
-    if found is None or flow.protocol != "TCP":
-        return pair, None
-    return carried(view, found, (source, end), flow.protocol, flow.families, pair), found.port
+    found = tunnel(membership(view, client.member), membership(view, target), service)
+    if found is not None:
+        pair = carried(view, found, (client.end, target.end), flow.protocol, flow.families, pair)
+    port = found.port if found is not None and flow.protocol == "TCP" else None
+    return _itself(view, client.workload, flow, group, pair), port
 
 
-def _masquerades(view: View) -> bool:
-    """Say whether kube-proxy gives all it forwards a node's address; enforcers that take its place do not ask it."""
-    proxy = view.surroundings.settings.get(("kube-system", "kube-proxy"), {})
-    return proxy.get("masqueradeAll") == "true" and view.dialect.blocks_hold_pods is not Truth.NO
-
-
-def _selects(view: View, flow: Flow) -> bool:
-    """Say whether who is let in at the other end depends on more than addresses."""
-    pods = [pod.shape for pod in flow.to.pods] if isinstance(flow.to, Group) else []
-    template = flow.to.template if isinstance(flow.to, Group) else None
-    shapes = dict.fromkeys((*pods, *([template.template.shape] if template else [])))
-    return any(
-        entry.unclear is not None or any(not isinstance(match, BlockPeer) for match in entry.matches or ())
-        for shape in shapes
-        for isolation, _ in view.selecting(shape, Direction.INGRESS)
-        for entry in isolation.entries
-    )
-
-
-def adjusted(view: View, workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
-    """Apply what is neither policy nor address: a pod and itself, and Services that stay on the node."""
+def _itself(view: View, workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
+    """Judge what a pod sends to itself, and Services that stay on the node."""
     hairpin = view.dialect.hairpin
     alone = group.ref == workload.ref and (workload.ref.kind == "Pod" or workload.replicas == 1)
     if alone and (not flow.own or hairpin is Truth.YES):
@@ -96,16 +137,77 @@ def _selected(side: Side) -> bool:
     return side.isolated is not False or side.verdict is not Verdict.ALLOWED or bool(side.stages)
 
 
-def mesh_notes(view: View, flows: tuple[FlowVerdict, ...]) -> tuple[str, ...]:
-    """Return what meshes may do to packets that policy lets through: that is not read, and no part of a verdict."""
-    refs = dict.fromkeys(flow.to for flow in flows if isinstance(flow.to, WorkloadRef))
-    found = dict.fromkeys(mesh for ref in refs for mesh in _meshes(view, ref))
-    return tuple(AUTHORISATION.format(mesh=mesh) for mesh in found)
+# -- through a Service -------------------------------------------------------------------------------------------------
 
 
-def _meshes(view: View, ref: WorkloadRef) -> list[str]:
-    workload, pods = view.workload(ref), view.pods_of(ref)
-    members = [Member(ends_of_pod(pod)) for pod in pods]
-    if not pods and workload is not None:
-        members = [Member(template_end(view, workload), workload.template)]
-    return [mesh for member in members if (mesh := mesh_of(view, member)) is not None]
+def _as_dialled(view: View, source: PodEnd, flow: Flow, pair: Pair) -> Pair:
+    """Judge what the client sends by the address that it dials, where that is what policy sees.
+
+    The other end sees a node as its source where kube-proxy masquerades everything, unless the two share theirs.
+    """
+    if flow.through is not None and _masquerades(view) and _selects(view, flow):
+        ingress = structs.replace(pair[2], verdict=Verdict.UNKNOWN, reason=MASQUERADED, admitted_by=None)
+        pair = both(pair[1].verdict, ingress.verdict), pair[1], ingress
+    if not view.dialect.before_translation or flow.through is None or flow.service_port is None:
+        return pair
+    egress = judge_front(view, source, flow.through, flow.protocol, flow.service_port)
+    return both(egress.verdict, pair[2].verdict), egress, pair[2]
+
+
+def _masquerades(view: View) -> bool:
+    """Say whether kube-proxy gives all it forwards a node's address; enforcers that take its place do not ask it."""
+    proxy = view.surroundings.settings.get(("kube-system", "kube-proxy"), {})
+    return proxy.get("masqueradeAll") == "true" and view.dialect.blocks_hold_pods is not Truth.NO
+
+
+def _selects(view: View, flow: Flow) -> bool:
+    """Say whether who is let in at the other end depends on more than addresses."""
+    pods = [pod.shape for pod in flow.to.pods] if isinstance(flow.to, Group) else []
+    template = flow.to.template if isinstance(flow.to, Group) else None
+    shapes = dict.fromkeys((*pods, *([template.template.shape] if template else [])))
+    return any(
+        entry.unclear is not None or any(not isinstance(match, BlockPeer) for match in entry.matches or ())
+        for shape in shapes
+        for isolation, _ in view.selecting(shape, Direction.INGRESS)
+        for entry in isolation.entries
+    )
+
+
+# -- addresses and names -----------------------------------------------------------------------------------------------
+
+
+def _to_block(view: View, source: PodEnd, flow: Flow, block: Block) -> Pair:
+    port = flow.port or 0
+    verdict, egress, ingress = _as_dialled(view, source, flow, judge_outside(view, source, block, flow.protocol, port))
+    dialled = view.dialect.before_translation and flow.through is not None
+    if not dialled and may_be_a_pods(view, block) and not source.shape.host_network:
+        as_pods = judge_coverage(view, source, block, flow.protocol, port, Where.PODS)
+        if as_pods.verdict is not verdict:
+            verdict = Verdict.UNKNOWN
+            reason = f"{block} may hold addresses of pods, which a rule treats by their labels"
+            egress = structs.replace(egress, verdict=verdict, reason=reason, admitted_by=None)
+    return verdict, egress, ingress
+
+
+def _to_host(view: View, source: PodEnd, protocol: Protocol, port: int | None) -> Side:
+    """A name outside: sure only where every address of the world outside is let through alike."""
+    if source.shape.host_network:
+        return of_host(view, source.shape, Direction.EGRESS)
+    if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
+        return doubt
+    selecting = view.selecting(source.shape, Direction.EGRESS)
+    if not selecting:
+        return OPEN
+    refs = tuple(dict.fromkeys(isolation.ref for isolation, _ in selecting))
+    isolated = True if any(i.isolates and truth is Truth.YES for i, truth in selecting) else None
+    if port is None:
+        if passes_everything(selecting):
+            return Side(Verdict.ALLOWED, isolated=isolated, policies=refs)
+        return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=NAME)
+    sides = [
+        judge_coverage(view, source, _ALL_ADDRESSES[family], protocol, port, Where.WORLD) for family in view.families()
+    ]
+    if all(side.verdict is Verdict.ALLOWED for side in sides):
+        return sides[0]
+    unsure = next((side.reason for side in sides if side.verdict is Verdict.UNKNOWN and side.reason), None)
+    return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=unsure or NAME)

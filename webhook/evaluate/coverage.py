@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
+from typing import Final
 
 from msgspec import structs
 
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.hosts import to_node
 from webhook.evaluate.side import doubted, judge_side
-from webhook.model.addresses import Block
+from webhook.model.addresses import Block, parse_block
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import Protocol
 from webhook.model.tier import EndpointPeer, Every, Isolation, Match, Neither, Place, PlacePeer, PodMatch
@@ -26,6 +27,9 @@ class Where(Enum):
     PODS = auto()
 
 
+POD_RANGES: Final = tuple(  # where clusters take pod addresses from: private use, shared and reserved space, ULA
+    map(parse_block, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "240.0.0.0/4", "fc00::/7"))
+)
 SPLITS = 4_096  # pieces of a block that are judged one by one; beyond it the answer is unknown
 
 
@@ -134,3 +138,10 @@ def _around(piece: Block, edge: Block) -> list[Block]:
         piece, rest = (low, high) if low.covers(edge) else (high, low)
         parts.append(rest)
     return [*parts, edge]
+
+
+def may_be_a_pods(view: View, block: Block) -> bool:
+    """Say whether a pod that is not here may have an address of `block`."""
+    if pools := view.pod_blocks(block.family):
+        return any(pool.overlaps(block) for pool in pools)
+    return not view.complete and any(range_.overlaps(block) for range_ in POD_RANGES)

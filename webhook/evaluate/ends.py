@@ -1,10 +1,12 @@
-"""The two ends of a packet, as policies see them."""
+"""The two ends of a packet, as policies see them; and where a connection goes."""
 
 from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family
-from webhook.model.objects import Pod, Shape, Workload
-from webhook.world import View
+from webhook.model.objects import Pod, Service, Shape, Workload
+from webhook.model.ports import Protocol
+from webhook.model.verdict import Host
+from webhook.world import Group, View
 
 
 class PodEnd(Struct, frozen=True):
@@ -35,6 +37,25 @@ class Outside(Struct, frozen=True):
 
 
 End = PodEnd | Outside
+Target = Group | Block | Host
+
+
+class Flow(Struct, frozen=True):
+    """One (destination, protocol, port) after Service translation. `port` None: every port of an external name.
+
+    `own`: the workload's own pods, through a Service that may hand a pod to itself. `local`: only backends on the
+    client's node count. `families`: those that the Service uses; empty: any.
+    """
+
+    to: Target
+    protocol: Protocol
+    port: int | None
+    service_port: int | None = None
+    families: tuple[Family, ...] = ()
+    own: bool = False
+    local: bool = False
+    declared: bool = True  # a container of the destination declares the port
+    through: Service | None = None  # whose own address the client dials; None: it dials the destination itself
 
 
 def ends_of_pod(pod: Pod) -> PodEnd:

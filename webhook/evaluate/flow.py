@@ -1,11 +1,9 @@
-"""Both directions of a flow, for every address family and every kind of backend that a client may meet."""
-
-from collections.abc import Iterator
+"""One source and one other end: both directions of a packet, on every address family that both have."""
 
 from msgspec import structs
 
 from webhook.evaluate.coverage import judge_coverage
-from webhook.evaluate.ends import Outside, PodEnd, ends_of_pod, template_end
+from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.hosts import to_node
 from webhook.evaluate.side import judge_side, of_host
 from webhook.model.addresses import FAMILIES, FAMILY_NAME, Address, Block, Family
@@ -13,7 +11,7 @@ from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.verdict import OPEN, Side, Verdict, both, together
-from webhook.world import Group, View
+from webhook.world import View
 
 Pair = tuple[Verdict, Side, Side]
 OWN_NODE = Side(Verdict.ALLOWED, isolated=True, reason="a node always reaches its own pods")
@@ -26,7 +24,7 @@ def judge_pair(
 
     `families`: those that a Service uses; empty: any.
     """
-    if not _by_address(view, source, target) and view.dialect.families == FAMILIES:
+    if not by_address(view, source, target) and view.dialect.families == FAMILIES:
         return _one(view, source, target, None, protocol, port)
     common = common_families(view, source, target, families)
     if not common:
@@ -80,8 +78,11 @@ def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, prot
 
 def _selected(view: View, source: PodEnd, target: PodEnd) -> bool:
     """Say whether any policy is about either end."""
-    ends = ((source, Direction.EGRESS), (target, Direction.INGRESS))
-    return any(not end.shape.host_network and view.selecting(end.shape, direction) for end, direction in ends)
+    return _selected_by(view, source, Direction.EGRESS) or _selected_by(view, target, Direction.INGRESS)
+
+
+def _selected_by(view: View, end: PodEnd, direction: Direction) -> bool:
+    return not end.shape.host_network and bool(view.selecting(end.shape, direction))
 
 
 def _from_node(source: PodEnd, target: PodEnd, ingress: Side) -> Side:
@@ -92,7 +93,7 @@ def _from_node(source: PodEnd, target: PodEnd, ingress: Side) -> Side:
     return Side(Verdict.UNKNOWN, ingress.isolated, ingress.policies, reason=reason)
 
 
-def _by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
+def by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
     """Say whether addresses matter to the answer; nothing isolates pods on the host network."""
     sides = ((Direction.EGRESS, source, target), (Direction.INGRESS, target, source))
     return any(
@@ -119,34 +120,6 @@ def _merged(sides: dict[Family, Side]) -> Side:
     return structs.replace(worst, verdict=verdict, admitted_by=by, reason=reason, final=final)
 
 
-def judge_group(
-    view: View, source: PodEnd, group: Group, protocol: Protocol, port: int, families: tuple[Family, ...] = ()
-) -> Iterator[tuple[PodEnd, int, Pair]]:
-    """Judge every kind of pod of a group; yield (an example, how many pods, the answer)."""
-    if group.template is not None:
-        end = template_end(view, group.template)
-        yield end, 0, judge_pair(view, source, end, protocol, port, families)
-    shapes: dict[Shape, list[PodEnd]] = {}
-    for pod in group.pods:
-        shapes.setdefault(pod.shape, []).append(ends_of_pod(pod))
-    for ends in shapes.values():
-        yield from _kinds(view, source, ends, protocol, port, families)
-
-
-def _kinds(
-    view: View, source: PodEnd, ends: list[PodEnd], protocol: Protocol, port: int, families: tuple[Family, ...]
-) -> Iterator[tuple[PodEnd, int, Pair]]:
-    """Judge pods of one shape: one for all, unless a rule looks at addresses or the source may be on their node."""
-    if not source.shape.host_network and not _by_address(view, source, ends[0]):
-        yield ends[0], len(ends), judge_pair(view, source, ends[0], protocol, port, families)
-        return
-    seen: dict[Pair, list[PodEnd]] = {}
-    for end in ends:
-        seen.setdefault(judge_pair(view, source, end, protocol, port, families), []).append(end)
-    for pair, alike in seen.items():
-        yield alike[0], len(alike), pair
-
-
 def judge_outside(view: View, source: PodEnd, block: Block, protocol: Protocol, port: int) -> Pair:
     """Judge addresses outside the cluster: only the source's side counts, and every address of the block."""
     if source.shape.host_network:
@@ -166,6 +139,8 @@ def judge_outside(view: View, source: PodEnd, block: Block, protocol: Protocol, 
 
 def judge_from_outside(view: View, block: Block, target: PodEnd, protocol: Protocol, port: int) -> Side:
     """Judge what one address, of a node or outside the cluster, sends to a pod: only the target's side counts."""
+    if block.family not in view.dialect.families and _selected_by(view, target, Direction.INGRESS):
+        return _unpoliced(view)
     ingress = judge_side(view, Direction.INGRESS, target, Outside(block), block.family, protocol, port)
     node = view.node_at(Address(block.family, block.first))
     if node is None or ingress.verdict is Verdict.ALLOWED or not view.dialect.own_node:

@@ -46,6 +46,15 @@ def _past_policy(view: View, source: PodEnd, node: str, egress: Side) -> Side:
     return structs.replace(egress, verdict=Verdict.UNKNOWN, reason=reason)
 
 
+def node_matters(view: View, source: PodEnd, target: PodEnd) -> bool:
+    """Say whether the answer may differ by the nodes that two pods are on, whatever the rules are."""
+    if source.shape.host_network:
+        return True
+    dialect = view.dialect
+    settled = dialect.to_own_node is Truth.YES and dialect.past_own_node is Truth.NO
+    return target.shape.host_network and not settled
+
+
 def on_host_network(view: View, match: PodMatch | EndpointPeer, shape: Shape | None) -> Truth:
     """Say whether a peer matches pods on the host network, of `shape`, or a node (None)."""
     dialect = view.dialect

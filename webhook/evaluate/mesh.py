@@ -10,11 +10,11 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.ends import PodEnd, ends_of_pod
 from webhook.evaluate.flow import Pair, judge_pair
 from webhook.model.addresses import Family
 from webhook.model.labels import NO_LABELS, Labels
-from webhook.model.objects import Shape, Template
+from webhook.model.objects import Pod, Shape, Template
 from webhook.model.ports import Protocol
 from webhook.model.verdict import Side, Verdict
 from webhook.world import View
@@ -33,6 +33,14 @@ class Member(Struct, frozen=True):
     template: Template | None = None
 
 
+class Membership(Struct, frozen=True):
+    """Whose proxies take what a pod sends and gets: Istio's in ambient mode, with its waypoint, and Linkerd's."""
+
+    ambient: bool = False
+    waypoint: str = ""
+    linkerd: bool = False
+
+
 class Tunnel(Struct, frozen=True):
     """Where a mesh carries packets to. `port` None: to a pod that is not known."""
 
@@ -40,24 +48,42 @@ class Tunnel(Struct, frozen=True):
     port: int | None
 
 
-def tunnel(view: View, source: Member, target: Member, service: Labels = NO_LABELS) -> Tunnel | None:
+OUTSIDE: Final = Membership()
+
+
+def membership(view: View, member: Member) -> Membership:
+    """Return the meshes that a pod is in whose proxies dial another port."""
+    shape = member.end.shape
+    ambient, linkerd = _ambient(view, shape), _linkerd(view, member)
+    if not ambient and not linkerd:
+        return OUTSIDE
+    return Membership(ambient, (_value(view, shape, WAYPOINT) or "") if ambient else "", linkerd)
+
+
+def running(pod: Pod) -> Member:
+    """Return a pod as a member; a bare one that is on no node may not have its proxy yet."""
+    bare = pod.bare if not pod.node else None
+    return Member(ends_of_pod(pod), bare.template if bare is not None else None)
+
+
+def tunnel(source: Membership, target: Membership, service: Labels = NO_LABELS) -> Tunnel | None:
     """Return where packets between two pods go instead; None where they go where they were sent.
 
     `service`: the labels of the Service that was dialled.
     """
-    if _ambient(view, source) and _ambient(view, target):
-        by_way = _value(view, target.end.shape, WAYPOINT) or service.get(WAYPOINT)
+    if source.ambient and target.ambient:
+        by_way = target.waypoint or service.get(WAYPOINT)
         if by_way and by_way != "none":
             return Tunnel(f"Istio's waypoint {by_way}", None)
         return Tunnel("Istio in ambient mode", 15008)
-    if _linkerd(view, source) and _linkerd(view, target):
+    if source.linkerd and target.linkerd:
         return Tunnel("Linkerd", 4143)
     return None
 
 
 def mesh_of(view: View, member: Member) -> str | None:
     """Return the mesh that a pod is in, as far as labels and annotations tell."""
-    if _ambient(view, member):
+    if _ambient(view, member.end.shape):
         return "Istio"
     if _linkerd(view, member):
         return "Linkerd"
@@ -88,8 +114,8 @@ def _unknown(pair: Pair, why: str) -> Pair:
     return Verdict.UNKNOWN, sides[0], sides[1]
 
 
-def _ambient(view: View, member: Member) -> bool:
-    return not member.end.shape.host_network and _value(view, member.end.shape, AMBIENT) == "ambient"
+def _ambient(view: View, shape: Shape) -> bool:
+    return not shape.host_network and _value(view, shape, AMBIENT) == "ambient"
 
 
 def _linkerd(view: View, member: Member) -> bool:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
-from webhook.dependencies import Flow, Resolved
+from webhook.dependencies import Resolved
 from webhook.dependencies.services import through_service
 from webhook.dependencies.targets import Found
-from webhook.evaluate import template_end
+from webhook.evaluate import Flow, template_end
 from webhook.explain.judge import Judged, judge, judge_flow
 from webhook.model.addresses import Address, parse_address
 from webhook.model.labels import Labels

@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from webhook.dependencies import parse, resolve
-from webhook.explain.circumstances import mesh_notes
+from webhook.evaluate import ends_of_pod, template_end
+from webhook.evaluate.mesh import Member, mesh_of
 from webhook.explain.dns import judge_dns
 from webhook.explain.judge import Judged, judge
 from webhook.explain.symptoms import symptoms
@@ -19,6 +20,7 @@ NOT_ENFORCED = "nothing enforces policy here"
 NOT_RECOGNISED = "who enforces policy here is not recognised: the API's own semantics are assumed"
 STRICT = "NETWORK_POLICY_ENFORCING_MODE=strict"
 STRICT_NOTE = "the agent of AWS enforces in strict mode: a pod's first seconds are denied, whatever policy says"
+AUTHORISATION = "{mesh} may deny what policy lets pass: the authorisation policies of the mesh are not read"
 DNS_DENIED = "DNS look-ups are denied, so the name cannot be resolved"
 
 
@@ -72,7 +74,7 @@ def explain(view: View, workload: Workload, text: str) -> Explanation:
     if not view.enforcer.enforces and verdict is not Verdict.ALLOWED and _by_policy(judged, verdict):
         verdict, reason = Verdict.ALLOWED, f"{NOT_ENFORCED}: by policy it would be {verdict}"
     assumptions = (*judged.assumptions, *(dns.assumptions if dns else ()), *enforcer_notes(view))
-    assumptions += mesh_notes(view, judged.flows)
+    assumptions += _mesh_notes(view, judged.flows)
     assumptions += (*symptoms(view, workload, judged), *(symptoms(view, workload, dns) if dns else ()))
     service = _dialled(view, items[0], judged)
     return Explanation(
@@ -95,3 +97,18 @@ def _dialled(view: View, item: Dependency, judged: Judged) -> Service | None:
         return None
     name, dot, namespace = judged.resolved.found.name.rpartition(".")
     return view.service(namespace, name) if dot else None
+
+
+def _mesh_notes(view: View, flows: tuple[FlowVerdict, ...]) -> tuple[str, ...]:
+    """Return what meshes may do to packets that policy lets through: that is not read, and no part of a verdict."""
+    refs = dict.fromkeys(flow.to for flow in flows if isinstance(flow.to, WorkloadRef))
+    found = dict.fromkeys(mesh for ref in refs for mesh in _meshes(view, ref))
+    return tuple(AUTHORISATION.format(mesh=mesh) for mesh in found)
+
+
+def _meshes(view: View, ref: WorkloadRef) -> list[str]:
+    workload, pods = view.workload(ref), view.pods_of(ref)
+    members = [Member(ends_of_pod(pod)) for pod in pods]
+    if not pods and workload is not None:
+        members = [Member(template_end(view, workload), workload.template)]
+    return [mesh for member in members if (mesh := mesh_of(view, member)) is not None]

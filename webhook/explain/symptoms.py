@@ -7,9 +7,8 @@ listed in the reference (policy semantics, section 9).
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from webhook.dependencies import Flow
 from webhook.dependencies.services import through_service
-from webhook.evaluate import template_end
+from webhook.evaluate import Flow, template_end
 from webhook.evaluate.clusterip_egress import lacking
 from webhook.evaluate.match import ports_match
 from webhook.explain.dns import NODE_LOCAL_ADDRESS, dns_service, node_local

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from webhook.dependencies import parse, resolve
-from webhook.dependencies.addresses import may_be_a_pods
+from webhook.evaluate.coverage import may_be_a_pods
 from webhook.explain.diagnosis import Facts, Target, Whose
 from webhook.explain.error_kinds import LOOKUPS
 from webhook.explain.errors import Fault
