@@ -4,11 +4,13 @@ import contextlib
 import io
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from webhook.cli.main import main
 
+THEN: Final = datetime(2026, 11, 20, 13, tzinfo=UTC)  # the day of the examples: a snapshot of theirs is an hour old
 FOLDER: Final = Path(__file__).parent.parent / "docs/findings"
 _FILE: Final = re.compile(
     r"^`([a-z]+\.(?:yaml|json))`[^\n]*:\n\n```(?:yaml|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL
@@ -36,5 +38,5 @@ def printed(one: Example, folder: Path) -> str:
         (folder / name).write_text(content)
     out = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(out):
-        main(shlex.split(one.command))
+        main(shlex.split(one.command), clock=lambda: THEN)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

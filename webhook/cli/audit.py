@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 
 import msgspec
 
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.files and not arguments.against:
         arguments.against = [CLUSTER]
     gathered = gather(arguments, judging=False)
-    found = audit(gathered, datetime.now(UTC).date())
+    found = audit(gathered, arguments.clock().date())
     match arguments.format:
         case "json":
             emit(report.record(found))

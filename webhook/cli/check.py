@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
 
 import msgspec
@@ -23,7 +23,7 @@ _THRESHOLD: Final = {"error": Severity.ERROR, "warning": Severity.WARNING, "info
 def run(arguments: argparse.Namespace) -> int:
     """Print findings; 1 where one is at or above `--fail-on`, 2 where something could not be read."""
     gathered = gather(arguments)
-    findings = review(gathered, datetime.now(UTC).date())
+    findings = review(gathered, arguments.clock().date())
     summary = Summary.of(findings, checked=len(gathered.subjects), skipped=gathered.skipped)
     match arguments.format:
         case "json":

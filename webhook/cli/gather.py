@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -73,7 +74,7 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
     for failure in failures:
         say(text.failure(failure))
     policies = {v.ref: (v, place) for v, place in judged.values if isinstance(v, Policy)}
-    origin = _origin(known)
+    origin = _origin(known, arguments.clock())
     foreign = {
         v.ref: (v, place) for v, place in judged.values if isinstance(v, Foreign) and (v.group, v.ref.kind) in POLICIES
     }
@@ -89,12 +90,12 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
     )
 
 
-def _origin(known: Sequence[Known]) -> Origin:
+def _origin(known: Sequence[Known], now: datetime) -> Origin:
     """Return where the world comes from; of several the oldest, which answers are no newer than."""
     oldest = min(known, key=lambda one: one.taken, default=None)
     if oldest is None:
         return Origin()
-    stale = oldest.taken < snapshot.now() - snapshot.STALE_AFTER
+    stale = oldest.taken < now - snapshot.STALE_AFTER
     return Origin(oldest.taken.isoformat().replace("+00:00", "Z"), oldest.cluster, stale=stale)
 
 
@@ -124,7 +125,7 @@ def _cluster(arguments: argparse.Namespace) -> Known:
     from webhook.wiring.live import Access
     from webhook.wiring.survey import survey
 
-    taken = snapshot.now()
+    taken = arguments.clock().replace(microsecond=0)
     try:
         with progress("reading the cluster") as told:
             access = Access(arguments.kubeconfig, arguments.context)

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import PurePath
@@ -26,13 +27,21 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_USAGE, f"{self.prog}: error: {_with_hint(message)}\nTry `{self.prog} --help`.\n")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; argparse exits by itself for `--help` and bad usage."""
+def _utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+def main(arguments: Sequence[str] | None = None, clock: Callable[[], datetime] = _utcnow) -> int:
+    """Run one command and return its exit code; argparse exits by itself for `--help` and bad usage.
+
+    `clock` returns the time of day with its zone: by it exemptions end and snapshots age.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     if not words:
         parser().print_help(sys.stderr)
         return BAD_USAGE
     parsed = parser().parse_args(words)
+    parsed.clock = clock
     try:
         code: int = import_module(f"webhook.cli.{parsed.command}").run(parsed)
     except UsageError as error:

@@ -15,7 +15,7 @@ from webhook.report.safe import clean
 from webhook.wiring.known import notes
 from webhook.wiring.live import Access
 from webhook.wiring.minimal import Record, minimal
-from webhook.wiring.snapshot import NETWORK_POLICY, Snapshot, lost, now, pack, write
+from webhook.wiring.snapshot import NETWORK_POLICY, Snapshot, lost, pack, write
 from webhook.wiring.survey import Surveyed, survey
 
 _KIB: Final = 1024
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the file; 1 where a kind that decides may not be read, 2 where there is no file."""
     if arguments.output == STDIN and sys.stdout.isatty():
         raise UsageError("a snapshot is no text for a terminal: expected `-o FILE`, or a pipe")
-    taken = now()
+    taken = arguments.clock().replace(microsecond=0)
     found = _surveyed(arguments)
     snapshot = Snapshot(
         taken=taken,

@@ -11,7 +11,7 @@ Objects stand in the API's own spelling, cut down to what policy can see, sorted
 import gzip
 import zlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Annotated, Final, Literal, NoReturn
 
@@ -58,10 +58,6 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=False):
     namespaces: tuple[str, ...] = ()
     kinds: dict[str, State]
     objects: list[Record]
-
-    def stale(self, now: datetime) -> bool:
-        """Say whether the cluster may look different by now."""
-        return now - self.taken > STALE_AFTER
 
 
 class _Head(Struct):
@@ -195,8 +191,3 @@ def lost(kinds: Mapping[str, State]) -> Iterator[str]:
 def forbidden(kinds: Mapping[str, State]) -> list[str]:
     """Return the kinds that may not be read, sorted."""
     return sorted(name for name, state in kinds.items() if state == "forbidden")
-
-
-def now() -> datetime:
-    """Return the time of day to the second."""
-    return datetime.now(UTC).replace(microsecond=0)
