@@ -21,6 +21,7 @@ from tests.test_cli import STORY, Done, Run, run, spawn  # noqa: F401 - `run` is
 from tests.test_wire import put
 from tests.test_wire_inbound import GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLASS, ROUTE
 from tests.testbed.control_plane import ControlPlane
+from webhook.cli.main import main
 from webhook.dependencies import parse
 from webhook.families import Surroundings, compile_foreign, dialect_of, project
 from webhook.manifests import Document, read
@@ -500,10 +501,14 @@ def test_an_object_in_a_snapshot_that_cannot_be_read_is_said_and_ends_in_2(run: 
     assert done.json["summary"]["error"] == 2
 
 
-def test_an_old_snapshot_is_stale() -> None:
-    whole = taken(story())
-    assert not whole.stale(TAKEN + timedelta(hours=23))
-    assert whole.stale(TAKEN + timedelta(hours=25))
+@pytest.mark.parametrize(("hours", "stale"), [(23, False), (25, True)])
+def test_a_snapshot_is_stale_after_a_day(
+    hours: int, stale: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot.write(taken(story()), tmp_path / "x.json.gz")
+    arguments = ("audit", "--against", str(tmp_path / "x.json.gz"), "--format", "json")
+    main(arguments, clock=lambda: TAKEN + timedelta(hours=hours))
+    assert json.loads(capsys.readouterr().out)["world"]["stale"] is stale
 
 
 # -- of a real cluster -------------------------------------------------------------------------------------------------
