@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import webhook
 from webhook.cli.main import main
-from webhook.explain.error_kinds import Kind
+from webhook.explain.error_kinds import Caller, Kind
 from webhook.explain.errors import MOST_TEXT, Fault, read_error
 
 SAMPLES: Final = Path(__file__).parent / "errors"
@@ -122,6 +122,28 @@ def test_of_a_long_log_the_end_counts() -> None:
 def test_two_errors_do_not_mix() -> None:
     text = "dial tcp 10.0.0.1:80: connect: connection refused\nTimeoutError: Timeout connecting to server\n"
     assert shown(read_error(text)) == wanted({"kind": "refused", "address": "10.0.0.1", "port": 80})
+
+
+def test_of_two_links_the_one_that_is_known_is_the_target() -> None:
+    text = "timed out: https://status.example.net/incidents http://api.shop:8080/v1"
+    found = read_error(text, lambda place: place.name == "api.shop")
+    assert shown(found) == wanted({"kind": "unclear", "name": "api.shop", "port": 8080})
+
+
+@pytest.mark.parametrize(
+    ("text", "caller"),
+    [
+        ("Startup probe failed: dial tcp 10.244.2.8:8080: i/o timeout", Caller.KUBELET),
+        ('failed calling webhook "x": Post "https://x.y.svc:443/": context deadline exceeded', Caller.API_SERVER),
+        ("conversion webhook for a.b/v1, Kind=C failed: dial tcp 10.96.1.1:443: i/o timeout", Caller.API_SERVER),
+        ("failing or missing response from https://10.96.1.1:443/apis: dial tcp: i/o timeout", Caller.API_SERVER),
+        ("Readiness probe failed: x\n10:00 dial tcp 10.96.1.1:443: i/o timeout", Caller.WORKLOAD),
+    ],
+)
+def test_whose_error_it_is_is_told_by_its_line(text: str, caller: Caller) -> None:
+    fault = read_error(text)
+    assert fault is not None
+    assert fault.caller is caller
 
 
 # -- no secret -----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from webhook.explain.diagnosis import Cause, Diagnosis
 from webhook.explain.error_kinds import LOOKUPS
 from webhook.explain.error_patterns import SPOKEN
 from webhook.explain.errors import Fault, read_error
+from webhook.explain.target import may_be_meant
 from webhook.fix import Fixes, fix, fix_dependency
 from webhook.manifests import STDIN, dump
 from webhook.model.objects import Declaration, Workload
@@ -44,9 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
         emit(page(arguments.topic.upper()))
         return 0
     _check(arguments)
-    fault = None if arguments.error is None else _read(arguments)
+    pasted = None if arguments.error is None else _pasted(arguments)
+    fault = None if pasted is None else _read(pasted)
     gathered = gather(arguments, judging=False)
     workload = find(arguments.source, gathered.world.workloads(), arguments.namespace)
+    if pasted is not None:
+        fault = read_error(pasted, lambda place: may_be_meant(gathered.world, workload, place.name)) or fault
     answer = _explain if fault is None else _diagnose
     verdict = answer(arguments, gathered, workload, fault)
     if gathered.failures:
@@ -62,13 +66,18 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(_USAGE)
 
 
-def _read(arguments: argparse.Namespace) -> Fault:
-    """Read the pasted text. Raises UsageError; the text itself, which may hold secrets, is never repeated."""
-    pasted = arguments.error
+def _pasted(arguments: argparse.Namespace) -> str:
+    """Return the pasted text. Raises UsageError."""
+    pasted: str = arguments.error
     if pasted == STDIN:
         if STDIN in (*arguments.files, *arguments.against):
             raise UsageError("standard input can be read once: expected `-` in one of `--error`, `-f` and `--against`")
         pasted = sys.stdin.buffer.read().decode(errors="replace")
+    return pasted
+
+
+def _read(pasted: str) -> Fault:
+    """Read the pasted text. Raises UsageError; the text itself, which may hold secrets, is never repeated."""
     fault = read_error(pasted)
     if fault is None:
         raise UsageError(f"--error: no failed connection is told in it: expected what {SPOKEN} print")
@@ -107,6 +116,8 @@ def _fixes_of(world: World, workload: Workload, found: Diagnosis) -> Fixes:
     """Open what failed: the look-up alone, or the connection with the look-up before it."""
     if not found.fixable:
         return Fixes()
+    if found.suspects:
+        return fix(world, [workload])
     if found.fault.kind in LOOKUPS or found.target.text is None or found.cause is Cause.DNS_POLICY:
         fixed = fix_dependency(world, workload, found.dns) if found.dns else None
         return Fixes(fixed.policies, notes=fixed.notes) if fixed else Fixes()

@@ -7,13 +7,15 @@ unless the enforcer rejects where others drop. The source of that is the cross-C
 from collections.abc import Iterable
 from typing import Final
 
+from webhook.explain.apiserver_callers import remedy
 from webhook.explain.diagnosis import Cause, Diagnosis, Facts, State, Step, Target, Whose
 from webhook.explain.dns import PORT, dns_service, judge_dns
-from webhook.explain.error_kinds import LOOKUPS, UNANSWERED, Kind
+from webhook.explain.error_kinds import LOOKUPS, UNANSWERED, Caller, Kind
 from webhook.explain.errors import Fault
 from webhook.explain.explanation import Explanation, explain
 from webhook.explain.judge import Judged
 from webhook.explain.steps import walk
+from webhook.explain.suspects import called_by_api_server, suspects
 from webhook.explain.target import LOOPBACK, locate
 from webhook.model.addresses import IPV6, parse_block
 from webhook.model.objects import Workload
@@ -48,7 +50,14 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
     Without a target that can be asked about (`target.whose` NONE, `target.text` None) only the look-up is judged.
     """
     target = locate(view, workload, fault, given)
+    if fault.caller is Caller.KUBELET and given is None:
+        return _probed(view, workload, fault, target)
+    if target.whose is Whose.NONE and fault.kind in UNANSWERED and (some := suspects(view, workload)):
+        return _by_suspects(view, workload, fault, target, Cause.DECLARED, some)
     found = explain(view, workload, target.text) if target.text is not None else None
+    by_server = fault.caller is Caller.API_SERVER
+    if found is not None and by_server:
+        found = called_by_api_server(view, found)
     dns = _look_up(view, workload, fault) if fault.kind in LOOKUPS else (found.dns if found else None)
     steps = tuple(walk(view, workload, fault, target, found, dns))
     verdict = _verdict(view, fault, target, found, dns)
@@ -62,8 +71,40 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
         explanation=found,
         dns=dns,
         facts=_facts(view, workload, fault, found, dns),
-        fixable=verdict in _CLOSED and target.whose not in (Whose.GONE, Whose.NOBODY),
+        fixable=verdict in _CLOSED
+        and target.whose not in (Whose.GONE, Whose.NOBODY)
+        and fault.kind is not Kind.CONNECTED
+        and not by_server,
         enforcer=view.enforcer.name,
+    )
+
+
+def _probed(view: View, workload: Workload, fault: Fault, target: Target) -> Diagnosis:
+    """Answer a probe that failed: its packets pass, so that what the process itself waits for is in question."""
+    some = suspects(view, workload)
+    if not some:
+        return _by_suspects(view, workload, fault, target, Cause.PROBE, ())
+    return _by_suspects(view, workload, fault, target, Cause.PROBE_WAITS, some)
+
+
+def _by_suspects(
+    view: View, workload: Workload, fault: Fault, target: Target, cause: Cause, some: tuple[Judged, ...]
+) -> Diagnosis:
+    """Answer for what the workload needs as a whole."""
+    named = (Step("target", State.OK, "pod", target.facts),) if target.whose is Whose.POD else ()
+    asked = (Step("kubelet", State.OK, "asks"),) if fault.caller is Caller.KUBELET else ()
+    needed = tuple(Step("needs", State.NOT_OK, "denied", (("dependency", one.text),)) for one in some)
+    return Diagnosis(
+        source=workload.ref,
+        fault=fault,
+        target=target,
+        verdict=Verdict.DENIED if some else Verdict.ALLOWED,
+        cause=cause,
+        steps=(*named, *asked, *needed),
+        facts=_facts(view, workload, fault, None, None),
+        fixable=bool(some),
+        enforcer=view.enforcer.name,
+        suspects=some,
     )
 
 
@@ -145,6 +186,8 @@ def _facts(view: View, workload: Workload, fault: Fault, found: Explanation | No
         "udp": "-u " if fault.protocol == "UDP" else "",
         **_far_end(view, found.flows if found else ()),
     }
+    if fault.caller is Caller.API_SERVER and "arrives" in facts:
+        facts["remedy"] = remedy(view, int(facts["arrives"]))
     if found is not None and found.service is not None:
         facts |= {"service": found.service.name, "service_ns": found.service.namespace}
     servers = [f.to for f in dns.flows if isinstance(f.to, WorkloadRef)] if dns else []

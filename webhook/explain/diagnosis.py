@@ -79,6 +79,9 @@ class Cause(StrEnum):
     CONNECTED = "connected"
     LOST = "lost"
     FORBIDDEN = "forbidden"
+    PROBE = "probe"
+    PROBE_WAITS = "probeWaits"
+    DECLARED = "declared"
     UNDECIDED = "undecided"
     UNDECIDED_ANSWERED = "undecidedAnswered"
 
@@ -97,3 +100,4 @@ class Diagnosis(Struct, frozen=True):
     facts: Facts = ()
     fixable: bool = False
     enforcer: str = ""
+    suspects: tuple[Judged, ...] = ()  # what the workload needs and policy denies, where the text names no target of it

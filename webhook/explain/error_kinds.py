@@ -22,3 +22,11 @@ LOOKUPS: Final = frozenset({Kind.NO_SUCH_HOST, Kind.LOOKUP_FAILED})
 REFUSALS: Final = frozenset({Kind.REFUSED, Kind.RESET, Kind.NO_ROUTE})
 WAITED: Final = frozenset({Kind.TIMED_OUT, Kind.UNCLEAR})
 UNANSWERED: Final = WAITED | {Kind.FORBIDDEN}  # as it looks where policy drops
+
+
+class Caller(StrEnum):
+    """Who was connecting."""
+
+    WORKLOAD = "workload"
+    KUBELET = "kubelet"  # a probe, from the pod's own node
+    API_SERVER = "apiServer"  # a webhook, an aggregated API, a proxied request

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.explain.error_kinds import Kind
+from webhook.explain.error_kinds import Caller, Kind
 from webhook.explain.error_patterns_around import AROUND, FLAGS
 
 
@@ -126,6 +126,7 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
         r"returned error 111\b",
         r"\bcode: (?:111|61)\b",
         r"port ?unreachable",
+        r"no endpoints available for service",
         r"ora-12541",
     ),
     (1, Kind.NO_ROUTE): (
@@ -235,6 +236,16 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
 }
 SIGNS: Final = tuple(
     Sign(rank, kind, re.compile(words)) for (rank, kind), several in _WORDS.items() for words in several
+)
+CALLERS: Final = (  # words in the line of an error that is not the workload's own -> whose it is
+    (Caller.KUBELET, re.compile(r"\b(?:readiness|liveness|startup) probe (?:failed|errored|warning)")),
+    (
+        Caller.API_SERVER,
+        re.compile(
+            r"failed (?:to call|calling) (?:admission )?webhook|conversion webhook for |error trying to reach service|"
+            r"failing or missing response from|faileddiscoverycheck|error dialing backend"
+        ),
+    ),
 )
 SPOKEN: Final = (  # whom the table knows, for the message about a text that it does not
     "Go, curl, libpq and psycopg, JDBC and Java, Node.js, Python (requests, redis, pymongo), MySQL, gRPC, .NET, Rust, "

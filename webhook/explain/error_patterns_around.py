@@ -27,6 +27,7 @@ AROUND: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {  # rank, kind -> word
         r"code = (?:unauthenticated|permissiondenied|unimplemented|notfound|internal)\b",
         r"\b(?:502 bad gateway|503 service unavailable|504 gateway time-?out|403 forbidden|401 unauthorized)",
         r"\brejecting connections",
+        r"probe failed with statuscode",
         r"permission denied \(publickey",
         r"host key verification failed",
         r"login failed for user",

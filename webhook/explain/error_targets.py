@@ -151,6 +151,7 @@ FORMS: Final = tuple(
     )
     for form in _FORMS
 )
+GENERAL: Final = _FORMS.index("URL")  # from this rank on forms that stand in any text: a link, another host
 _NAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?\.?")
 _AT_BEHIND: Final = re.compile(r"[^\s@]{0,300}@")  # then what was read may be user info
 _LETTER: Final = re.compile(r"[a-z]")

@@ -5,15 +5,15 @@ connection that failed is never taken out of it.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.explain.error_kinds import LOOKUPS, Kind
-from webhook.explain.error_patterns import SIGNS
-from webhook.explain.error_targets import Place, places
+from webhook.explain.error_kinds import LOOKUPS, Caller, Kind
+from webhook.explain.error_patterns import CALLERS, SIGNS
+from webhook.explain.error_targets import GENERAL, Place, places
 from webhook.model.addresses import Address
 from webhook.model.ports import Protocol
 
@@ -46,6 +46,7 @@ class Fault(Struct, frozen=True):
     port: int | None = None
     protocol: Protocol = "TCP"
     resolver: Address | None = None  # who was asked for the name
+    caller: Caller = Caller.WORKLOAD
 
     @property
     def has_target(self) -> bool:
@@ -60,8 +61,15 @@ class _Hit(Struct, frozen=True, order=True):
     kind: Kind
 
 
-def read_error(text: str) -> Fault | None:
-    """Return what failed; None where nothing in `text` tells."""
+Known = Callable[[Place], bool]
+
+
+def _nobody(_: Place) -> bool:
+    return False
+
+
+def read_error(text: str, known: Known = _nobody) -> Fault | None:
+    """Return what failed; None where nothing in `text` tells. `known`: whether a target is one that may be meant."""
     plain = _plain(text[-MOST_TEXT:])
     hits = sorted(_hits(plain))[:_MOST_WINDOWS]
     if not hits:
@@ -69,10 +77,18 @@ def read_error(text: str) -> Fault | None:
     for hit in hits:
         if hit.rank >= _VAGUE > hits[0].rank:
             break  # what merely gave up may have been another connection
-        place = _near(plain, hit)
+        place = _near(plain, hit, known)
         if place is not None:
-            return Fault(hit.kind, place.name, place.address, place.port, place.protocol, place.resolver)
-    return Fault(hits[0].kind)
+            return Fault(
+                hit.kind, place.name, place.address, place.port, place.protocol, place.resolver, _caller(plain, hit)
+            )
+    return Fault(hits[0].kind, caller=_caller(plain, hits[0]))
+
+
+def _caller(text: str, hit: _Hit) -> Caller:
+    """Return whose error it is, by the line that it stands in."""
+    line = text[slice(*_line(text, hit))]
+    return next((caller for caller, words in CALLERS if words.search(line)), Caller.WORKLOAD)
 
 
 def _plain(text: str) -> str:
@@ -93,13 +109,25 @@ def _hits(text: str) -> Iterable[_Hit]:
             yield _Hit(sign.rank, match.start(), match.end(), sign.kind)
 
 
-def _near(text: str, hit: _Hit) -> Place | None:
-    """Return the target that stands in the same line, or else nearest around it."""
+def _line(text: str, hit: _Hit) -> tuple[int, int]:
+    """Return where the line of a hit begins and ends, as far as it is looked at."""
     low, high = max(0, hit.start - _WINDOW), min(len(text), hit.end + _WINDOW)
     first = text.rfind("\n", low, hit.start) + 1 or low
     last = text.find("\n", hit.end, high)
-    for start, end in ((first, last if last >= 0 else high), (low, high)):
-        found = sorted(_all(text[start:end], hit.kind), key=lambda one: (one[0], abs(start + one[1] - hit.start)))
+    return first, last if last >= 0 else high
+
+
+def _near(text: str, hit: _Hit, known: Known) -> Place | None:
+    """Return the target that stands in the same line, or else nearest around it.
+
+    Of forms that stand in any text, one that is known comes first: a link is no target.
+    """
+    low, high = max(0, hit.start - _WINDOW), min(len(text), hit.end + _WINDOW)
+    for start, end in (_line(text, hit), (low, high)):
+        found = sorted(
+            _all(text[start:end], hit.kind),
+            key=lambda one: (one[0] >= GENERAL and not known(one[2]), one[0], abs(start + one[1] - hit.start)),
+        )
         if found:
             place = _whole(found[0][2], [place for _, _, place in found[1:]])
             return place if place.port else _whole(place, _around(text[low:high], place))

@@ -6,7 +6,7 @@ from itertools import product
 from webhook.dependencies import Missing
 from webhook.evaluate import judge_outside, template_end
 from webhook.explain.diagnosis import Facts, State, Step, Target, Whose
-from webhook.explain.error_kinds import LOOKUPS, Kind
+from webhook.explain.error_kinds import LOOKUPS, Caller, Kind
 from webhook.explain.errors import Fault
 from webhook.explain.explanation import Explanation
 from webhook.explain.judge import Judged
@@ -41,6 +41,11 @@ def walk(
         yield from _service(found, missing)
         yield from _pods(view, found, missing)
         yield from _port(found)
+    if fault.caller is Caller.API_SERVER and found is not None:
+        yield Step("caller", State.OK, "apiServer")
+        if found.flows:
+            yield Step("ingress", _sides(f.ingress for f in found.flows), "side")
+        return
     yield from _dns(fault, found, dns)
     if found is not None and found.flows and fault.kind not in LOOKUPS:
         yield Step("egress", _sides(f.egress for f in found.flows), "side")

@@ -10,7 +10,7 @@ from webhook.explain.errors import Fault
 from webhook.explain.judge import judge
 from webhook.explain.workload import declared
 from webhook.model.addresses import IPV6, Address, Block
-from webhook.model.dependency import Dependency, Malformed
+from webhook.model.dependency import Dependency, Malformed, NameTarget
 from webhook.model.objects import Workload
 from webhook.model.ports import ContainerPort
 from webhook.model.refs import SHORT_KINDS, WorkloadRef
@@ -35,6 +35,17 @@ def locate(view: View, workload: Workload, fault: Fault, given: str | None = Non
         stale = address is not None and view.complete and may_be_a_pods(view, address.block)
         return Target(Whose.NAMED, _joined(name, fault), (("stale", str(address)),) if stale else ())
     return _single(view, workload) if address is None else _unknown(view, workload, fault, address)
+
+
+def may_be_meant(view: View, workload: Workload, name: str | None) -> bool:
+    """Say whether a name is one that the workload declares, or a Service's that is here."""
+    if name is None:
+        return False
+    bare, *rest = name.removesuffix(".").split(".")
+    if view.service(rest[0] if rest else workload.ref.namespace, bare) is not None:
+        return True
+    items = (item.target for item in declared(workload) if isinstance(item, Dependency))
+    return any(target.host == name for target in items if isinstance(target, NameTarget))
 
 
 def _is_local(name: str | None) -> bool:

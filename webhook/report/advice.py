@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.explain.diagnosis import Cause, Diagnosis
+from webhook.explain.error_kinds import Caller
 
 
 class Advice(Struct, frozen=True):
@@ -29,6 +30,13 @@ _LOOK_UP: Final = "kubectl -n {source_ns} debug -it {source_pod} --image=nicolak
 _VERIFY: Final = Advice(
     "keep the policies that deny; once the remedy is applied, try it from the pod itself", _TRY.command
 )
+_KEEP: Final = Advice("keep the policies that deny, and apply the remedy beside them")
+_OWN_LOG: Final = Advice("what does the process itself say?", "kubectl -n {source_ns} logs {source} --tail=50")
+_OWN_PORT: Final = Advice(
+    "does it listen on the probe's port in time? A startupProbe, or a longer timeoutSeconds, gives it more",
+    "kubectl -n {source_ns} describe {source}",
+)
+_LET_IN: Final = Advice("{remedy}")
 _LISTENS: Final = Advice(
     "does the server listen on {arrives}, and on every address rather than 127.0.0.1 alone?",
     "kubectl -n {to_ns} debug -it {to_pod} --image=nicolaka/netshoot -- ss -ltnu",
@@ -118,22 +126,29 @@ _LOOK: Final[dict[Cause, tuple[Advice, ...]]] = {
         Advice("the client's own node: its firewall's OUTPUT chain, a full conntrack table, a program in the kernel"),
         _OTHERS,
     ),
+    Cause.PROBE: (_OWN_LOG, _OWN_PORT),
+    Cause.PROBE_WAITS: (_KEEP, _OWN_LOG, _OWN_PORT),
+    Cause.DECLARED: (_KEEP, Advice("one of them alone", "netpol-preflight explain --from {source} --to NAME:PORT")),
     Cause.UNDECIDED: (_TRY, _OTHERS),
     Cause.UNDECIDED_ANSWERED: (_LISTENS, _READY, _ENDPOINTS, _SERVER_LOG, _OTHERS),
 }
+_BY_POLICY: Final = frozenset({Cause.POLICY, Cause.POLICY_PARTLY, Cause.POLICY_REJECTS, Cause.POLICY_OR_SERVER})
 _ASKS_CNI: Final = frozenset({Cause.LOST, Cause.DNS_SERVER, Cause.NO_ROUTE, Cause.FORBIDDEN, Cause.UNDECIDED})
 
 
 def advice(diagnosis: Diagnosis) -> Iterator[Advice]:
     """Yield where to look, in the order in which it pays; names are quoted for the shell where they need it."""
-    facts = {key: value if key == "udp" else shlex.quote(value) for key, value in diagnosis.facts}
+    facts = dict(diagnosis.facts)
+    quoted = {key: value if key == "udp" else shlex.quote(value) for key, value in facts.items()}
     for one in _several(diagnosis):
         if _fields(one) <= set(facts):
-            yield Advice(one.what.format_map(facts), one.command.format_map(facts) if one.command else None)
+            yield Advice(one.what.format_map(facts), one.command.format_map(quoted) if one.command else None)
 
 
 def _several(diagnosis: Diagnosis) -> list[Advice]:
     """Return the table's lines with the CNI's logs among them: after the server, before the nodes' own state."""
+    if diagnosis.fault.caller is Caller.API_SERVER and diagnosis.cause in _BY_POLICY:
+        return [_LET_IN]
     several = [*_LOOK[diagnosis.cause]]
     if diagnosis.cause in _ASKS_CNI:
         place = several.index(_NODES) if _NODES in several else len(several)

@@ -18,7 +18,7 @@ from webhook.report.json_ import Record
 from webhook.report.path import NO_REMEDY, Remedy
 from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.report.symptoms import CAUSES, CLEARED, INNOCENT, REJECTING, REJECTS, STATES, STEPS, TAKEN, WORDS
+from webhook.report.symptoms import CAUSES, CLEARED, CLIENTS, INNOCENT, REJECTING, REJECTS, STATES, STEPS, TAKEN, WORDS
 from webhook.report.text import Paint, plain
 from webhook.report.words import WHOLE
 
@@ -26,7 +26,8 @@ from webhook.report.words import WHOLE
 def text(diagnosis: Diagnosis, remedy: Remedy = NO_REMEDY, paint: Paint = plain) -> str:
     """Return what failed and what that means, the checklist, what explains it, where to look, and the remedy."""
     seen, meaning = WORDS[diagnosis.fault.kind]
-    head = f"{clean(str(diagnosis.source))} -> {clean(target(diagnosis.fault) or 'a target that is not named')}"
+    client = CLIENTS.get(diagnosis.fault.caller) or clean(str(diagnosis.source))
+    head = f"{client} -> {clean(target(diagnosis.fault) or 'a target that is not named')}"
     lines = [f"{paint('bold', head)}: {seen}", f"  {meaning}", ""]
     for number, step in enumerate(diagnosis.steps, 1):
         word, style = STATES[step.state]
@@ -52,6 +53,7 @@ def record(diagnosis: Diagnosis, fix: Sequence[Record] = (), errors: Iterable[Fa
         for step in diagnosis.steps
     ]
     whole["cause"] = {"id": diagnosis.cause, "message": cause(diagnosis)}
+    whole["denied"] = [{"dependency": one.text, "verdict": one.verdict} for one in diagnosis.suspects]
     whole["look"] = [{"what": clean(one.what), "command": one.command} for one in advice(diagnosis)]
     return json_.render(whole)
 
@@ -70,7 +72,10 @@ def cause(diagnosis: Diagnosis) -> str:
     """Return what explains the error best, in one sentence."""
     reason = diagnosis.explanation.reason if diagnosis.explanation else None
     words = CAUSES[diagnosis.cause].format(
-        what=_whose(diagnosis), sides=_stopping(diagnosis), reason=clean(reason or "the target is not known")
+        what=_whose(diagnosis),
+        sides=_stopping(diagnosis),
+        reason=clean(reason or "the target is not known"),
+        several=", ".join(clean(one.text) for one in diagnosis.suspects),
     )
     return "; ".join([words, *_cleared(diagnosis)])
 
@@ -91,6 +96,8 @@ def told(diagnosis: Diagnosis, step: Step) -> list[str]:
         case (name, "side"):
             direction = Direction.EGRESS if name == "egress" else Direction.INGRESS
             return [*_told_sides(direction, diagnosis.explanation.flows if diagnosis.explanation else ())]
+        case ("needs", "denied"):
+            return [*_told_need(diagnosis, dict(step.facts)["dependency"])]
         case ("dns", "lookup"):
             return [*_told_dns(diagnosis)]
         case ("target", "assumed"):
@@ -123,6 +130,14 @@ def _told_sides(direction: Direction, several: Iterable[FlowVerdict]) -> Iterato
 
 _WORST: Final = (Verdict.DENIED, Verdict.PARTIAL, Verdict.UNKNOWN, Verdict.ALLOWED)
 _CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
+
+
+def _told_need(diagnosis: Diagnosis, dependency: str) -> Iterator[str]:
+    """Yield what the workload needs, and who denies it."""
+    for one in diagnosis.suspects:
+        if one.text == dependency:
+            yield f"{clean(one.text)}: {one.verdict}"
+            yield from dict.fromkeys(_isolated(one.flows))
 
 
 def _told_dns(diagnosis: Diagnosis) -> Iterator[str]:
@@ -177,6 +192,7 @@ def _fault(diagnosis: Diagnosis) -> dict[str, Any]:
         "address": str(fault.address) if fault.address else None,
         "port": fault.port,
         "protocol": fault.protocol,
+        "caller": fault.caller,
         "resolver": str(fault.resolver) if fault.resolver else None,
         "whose": whose.whose,
         "candidates": list(whose.candidates),
@@ -185,6 +201,8 @@ def _fault(diagnosis: Diagnosis) -> dict[str, Any]:
 
 def unnamed(diagnosis: Diagnosis) -> str | None:
     """Return why nothing can be asked, None where something can."""
+    if diagnosis.suspects or diagnosis.cause is Cause.PROBE:
+        return None
     if diagnosis.target.text is not None or diagnosis.target.whose is Whose.LOOPBACK or diagnosis.dns is not None:
         return None
     candidates = diagnosis.target.candidates

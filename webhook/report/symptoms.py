@@ -6,7 +6,7 @@ A field in braces is a word that the step carries.
 from typing import Final
 
 from webhook.explain.diagnosis import Cause, State
-from webhook.explain.error_kinds import Kind
+from webhook.explain.error_kinds import Caller, Kind
 
 WORDS: Final = {  # what the client saw, and what that tells
     Kind.TIMED_OUT: ("timed out", "the first packet got no answer: it was dropped, or nobody is there"),
@@ -28,6 +28,7 @@ WORDS: Final = {  # what the client saw, and what that tells
     Kind.CONNECTED: ("connected", "packets went both ways, so that no policy is in the way"),
     Kind.UNCLEAR: ("gave up", "the text does not say whether the packet was dropped or the answer was slow"),
 }
+CLIENTS: Final = {Caller.KUBELET: "the kubelet", Caller.API_SERVER: "the API server"}
 STATES: Final = {State.OK: ("ok", "good"), State.NOT_OK: ("not ok", "error"), State.UNKNOWN: ("unknown", "warning")}
 
 STEPS: Final = {  # (step, says) -> sentence
@@ -65,6 +66,8 @@ STEPS: Final = {  # (step, says) -> sentence
     ("dns", "answered"): "policy lets the look-up pass, and the server answered",
     ("dns", "resolved"): "the name was resolved: the client got as far as connecting",
     ("dns", "elsewhere"): "no DNS Service of the cluster is asked, or none is here",
+    ("kubelet", "asks"): "the kubelet asks, from the pod's own node: policy does not hold that up",
+    ("caller", "apiServer"): "the API server calls, from a node of the control plane: what counts is who gets in",
     ("egress", "clusterIp"): "{rule} opens {address}, the Service's own address: policy sees the pods behind it",
 }
 TAKEN: Final = {
@@ -94,6 +97,9 @@ CAUSES: Final = {
     Cause.CONNECTED: "the connection works: TLS, a password, or the server's own answer",
     Cause.LOST: "policy lets the packet pass, as far as it is known here: the way there, or the server itself",
     Cause.FORBIDDEN: "policy lets the packet pass, as far as it is known here: a firewall of the client's own node",
+    Cause.PROBE: "the process itself: the kubelet asks from the pod's own node, which policy does not hold up",
+    Cause.PROBE_WAITS: "policy does not hold up the kubelet; the process may wait for what policy denies it: {several}",
+    Cause.DECLARED: "the text names no target; of what the workload needs, policy denies {several}",
     Cause.UNDECIDED: "whether policy lets the packet pass cannot be told: {reason}",
     Cause.UNDECIDED_ANSWERED: "something answered, so first the server; whether policy lets the packet pass cannot be "
     "told: {reason}",

@@ -6,8 +6,8 @@ from datetime import date
 from msgspec import structs
 
 from webhook.explain import Judged, enforcer_notes
+from webhook.explain.apiserver_callers import judge_hooks, remedy
 from webhook.explain.dependants import Dependant, Dependants, judge_dependants
-from webhook.explain.hooks import judge_hooks, remedy
 from webhook.explain.inbound import CLOSED, Way, judge_inbound
 from webhook.fix import Fixed
 from webhook.fix.inbound import fix_dependants, fix_way, shuts_out
@@ -69,7 +69,7 @@ def _closed_way(view: View, workload: Workload, ways: list[Way]) -> Finding:
 def _of_hooks(view: View, workload: Workload) -> Iterator[Finding]:
     """Yield one finding for each port of a webhook that the API server does not get to."""
     for port, judged in judge_hooks(view, workload):
-        fixed = Fixed(reason=remedy(view, port))
+        fixed = Fixed(reason=remedy(view, port.number))
         found = closed_finding("NP108", workload.ref, judged, fixed, enforcer_notes(view))
         facts = (("by", f"its port `{port.name}` is a webhook's"), ("more", "0"), ("from", "the API server"))
         yield structs.replace(found, facts=(*found.facts, *facts))

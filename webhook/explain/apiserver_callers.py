@@ -6,17 +6,20 @@ Which Service is called is written in objects that are not read here; a containe
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec import structs
+
 from webhook.evaluate import Outside, PodEnd, judge_side
-from webhook.explain.judge import Judged
+from webhook.explain.judge import ALL_ADDRESSES, Judged
 from webhook.model.addresses import Block
-from webhook.model.objects import Workload
+from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
 from webhook.model.ports import ContainerPort
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
-from webhook.model.verdict import OPEN, FlowVerdict, Side, Verdict
+from webhook.model.verdict import OPEN, FlowVerdict, Side, Verdict, together
 from webhook.world import View
 
+NOT_KNOWN: Final = "which addresses the API server calls from is not known"
 PORTS: Final = frozenset({"admission", "https-webhook", "webhook", "webhook-api", "webhook-server", "webhooks"})
 CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 NO_FIX: Final = "let in the control plane, {addresses}, on port {port}"
@@ -25,25 +28,39 @@ NO_FIX_BY_PLACE: Final = "let in entities kube-apiserver and remote-node on port
 
 def judge_hooks(view: View, workload: Workload) -> Iterator[tuple[ContainerPort, Judged]]:
     """Yield the ports that the API server calls and that no address of the control plane gets to."""
+    shape = workload.template.shape
     ports = [port for port in workload.template.declares if port.name in PORTS and port.protocol == "TCP"]
-    if not ports or workload.template.shape.host_network or workload.owner is not None:
+    if shape.host_network or workload.owner is not None:
         return
-    callers = sorted(set(control_plane(view)))
+    for port in ports:
+        side = from_api_server(view, shape, port.number)
+        if side is not None and side.verdict is Verdict.DENIED:
+            yield port, _judged(workload.ref, port, side)
+
+
+def from_api_server(view: View, shape: Shape, port: int) -> Side | None:
+    """Judge the way in for the API server; None: it is on the only node, whose pods it always reaches.
+
+    Where no address of the control plane is known, any may be its own: denied only where all are.
+    """
+    callers = sorted(set(control_plane(view))) or [ALL_ADDRESSES[family] for family in view.families()]
     here = _elsewhere(view, callers)
-    for port in ports if callers and here else ():
-        end = PodEnd(workload.template.shape, node=here)
-        sides = [
-            judge_side(view, Direction.INGRESS, end, Outside(one), one.family, "TCP", port.number) for one in callers
-        ]
-        if all(side.verdict is Verdict.DENIED for side in sides):
-            yield port, _judged(workload.ref, port, sides[0])
+    if not here:
+        return None
+    end = PodEnd(shape, node=here)
+    sides = [judge_side(view, Direction.INGRESS, end, Outside(one), one.family, "TCP", port) for one in callers]
+    verdict = together(side.verdict for side in sides)
+    worst = next((side for side in sides if side.verdict is verdict), sides[0])
+    if verdict is Verdict.PARTIAL or worst.verdict is not verdict:
+        return structs.replace(worst, verdict=Verdict.UNKNOWN, reason=NOT_KNOWN)
+    return worst
 
 
 def _elsewhere(view: View, callers: list[Block]) -> str:
-    """Return a node that the API server is not on; empty: there is none, and it always reaches its own node's pods."""
+    """Return a node that the API server is not on; empty: there is none. Files need not hold every node."""
     nodes = list(view.nodes())
     apart = [node.name for node in nodes if not any(address.block in callers for address in node.addresses)]
-    return min(apart, default="" if nodes else "elsewhere")
+    return min(apart, default="" if nodes and view.complete else "elsewhere")
 
 
 def control_plane(view: View) -> Iterator[Block]:
@@ -56,12 +73,12 @@ def control_plane(view: View) -> Iterator[Block]:
             yield from (address.block for address in node.addresses)
 
 
-def remedy(view: View, port: ContainerPort) -> str:
+def remedy(view: View, port: int) -> str:
     """Return what lets the API server in."""
     if view.dialect.blocks_hold_nodes is Truth.NO:
-        return NO_FIX_BY_PLACE.format(port=port.number)
+        return NO_FIX_BY_PLACE.format(port=port)
     addresses = ", ".join(str(block) for block in sorted(set(control_plane(view)))[:3])
-    return NO_FIX.format(addresses=addresses, port=port.number)
+    return NO_FIX.format(addresses=addresses or "by the addresses of its nodes", port=port)
 
 
 def _judged(ref: WorkloadRef, port: ContainerPort, ingress: Side) -> Judged:
