@@ -95,6 +95,9 @@ HOSTILE: Final = (
     "i/o timeout ", "lookup a", "lookup a on b:: ", "read tcp ->->->", " ", "a", "\\", "\n", "\t at", "http://", "@",
     "[errno 111] ", "connection to ", "a:1 timed out ", "mysql server on '", "host=", "(a:", ":1:1", "connect to a ",
     "dial tcp 1.1.1.1:1: ", 'on host "a" and accepting', "ipv4:", "\x1b[", "timed out /a:1", "1.1.1.1:1 (", "a-",
+    "httpsconnection ", "brokerconnection host=a:1 [", "bootstrap broker ", "failed to connect to /a (port 1) from ",
+    "connection #1 to ", "{'a", "connection to server ", "[thrd:a:1/", "telnet -a ", "503 uf,",
+    "see https://a ", ": try again",
 )  # fmt: skip
 READ_THEM_ALL: Final = (
     "import ast, sys; from webhook.explain.errors import read_error\n"
