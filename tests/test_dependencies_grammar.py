@@ -459,7 +459,7 @@ def test_a_path_without_a_scheme_is_shown_no_further_than_a_kind_and_a_name() ->
 def test_no_more_than_the_most_items_are_read() -> None:
     found = parse(",".join(f"n{i}" for i in range(MOST_ITEMS + 50)))
     assert found[:MOST_ITEMS] == tuple(name(f"n{i}") for i in range(MOST_ITEMS))
-    assert found[MOST_ITEMS:] == (Malformed(MOST_ITEMS + 1, "…", f"at most {MOST_ITEMS} items"),)
+    assert found[MOST_ITEMS:] == (Malformed(MOST_ITEMS + 1, "…", f"at most {MOST_ITEMS} items, each host counted"),)
 
 
 def test_no_more_than_the_most_hosts_of_one_url_are_read() -> None:

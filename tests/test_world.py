@@ -21,6 +21,8 @@ CACHES = {
     "_found",
     "_compiled_in",
     "_asking",
+    "_budget",
+    "_by_node_address",
     "_problems",
     "_in",
     "_stale",

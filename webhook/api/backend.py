@@ -4,7 +4,14 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from webhook.model.budget import TOO_MUCH
+
 FIELDS: Final = "fields"  # of a log record: what `extra` names them by
+
+INTERNAL_ERROR: Final = "internal error"
+NO_TIME: Final = "no time left"
+NOT_SYNCED: Final = "not synced"
+NOT_JUDGED: Final = frozenset({INTERNAL_ERROR, NO_TIME, NOT_SYNCED, TOO_MUCH})
 
 
 class Answer(Struct, frozen=True):
@@ -12,6 +19,7 @@ class Answer(Struct, frozen=True):
 
     `outcome` is one of allowed, warned, denied, not-evaluated, malformed; `mode` is one of off, audit, warn, enforce,
     or empty where there was no saying. `about`: what a log may say of the request: names and ids, nothing of its body.
+    `reason`: why nothing was judged, where the outcome is not-evaluated; one of `NOT_JUDGED`.
     """
 
     status: int
@@ -20,6 +28,7 @@ class Answer(Struct, frozen=True):
     mode: str = ""
     dry_run: bool = False
     about: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
 
 
 class Check(Struct, frozen=True):

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct, json
 
-from webhook.api.backend import Answer
+from webhook.api.backend import INTERNAL_ERROR, Answer
 
 
 class _Request(Struct):
@@ -33,6 +33,6 @@ def after_failure(body: bytes) -> Answer:
     review = {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
-        "response": {"uid": uid, "allowed": True, "auditAnnotations": {"not-evaluated": "internal error"}},
+        "response": {"uid": uid, "allowed": True, "auditAnnotations": {"not-evaluated": INTERNAL_ERROR}},
     }
-    return Answer(200, json.encode(review), "not-evaluated")
+    return Answer(200, json.encode(review), "not-evaluated", reason=INTERNAL_ERROR)

@@ -8,7 +8,7 @@ from prometheus_client import ProcessCollector as Process
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from webhook import __version__
-from webhook.api.backend import Answer
+from webhook.api.backend import NOT_JUDGED, Answer
 
 PREFIX: Final = "netpol_preflight_"
 OUTCOMES: Final = frozenset({"allowed", "warned", "denied", "not-evaluated", "malformed", "error"})
@@ -43,6 +43,14 @@ class Metrics:
             PREFIX + "admission_in_flight", "Reviews between first byte and answer.", registry=self.registry
         )
         self.shed = Counter(PREFIX + "admission_shed", "Requests sent away for want of room.", registry=self.registry)
+        self.not_evaluated = Counter(
+            PREFIX + "admission_not_evaluated",
+            "Reviews allowed because nothing could be judged, by why.",
+            ("reason",),
+            registry=self.registry,
+        )
+        for reason in NOT_JUDGED:
+            self.not_evaluated.labels(reason)
         self.refused = Counter(
             PREFIX + "admission_refused", "Bodies not read, by HTTP status.", ("code",), registry=self.registry
         )
@@ -68,6 +76,8 @@ class Metrics:
         if pair is None:
             labels = (key[0], key[1], "true" if key[2] else "false")
             pair = self._pairs[key] = (self.requests.labels(*labels), self.seconds.labels(*labels))
+        if answer.reason:
+            self.not_evaluated.labels(answer.reason if answer.reason in NOT_JUDGED else OTHER).inc()
         pair[0].inc()
         pair[1].observe(seconds)
 

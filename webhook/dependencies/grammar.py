@@ -5,7 +5,7 @@ a password.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, cast
 
 from webhook.dependencies.items import is_url, items
@@ -15,7 +15,7 @@ from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, Protocol
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS
 from webhook.model.schemes import SCHEMES
 
-MOST_ITEMS: Final = 200  # of one workload; a 256 KiB annotation must not cost seconds
+MOST_ITEMS: Final = 200  # of one workload, each host of a URL counted: what is declared is paid for by everybody
 MOST_HOSTS: Final = 50  # of one URL
 SHOWN: Final = 60  # characters of a malformed item that a message repeats
 FORM: Final = "name[.namespace][:port[/TCP|UDP|SCTP]]"
@@ -31,21 +31,30 @@ class _Expected(Exception):  # noqa: N818 - carries what was expected; never lea
     pass
 
 
-def parse(text: str, source: Source = "annotation") -> tuple[Declared, ...]:
+def parse(text: str, source: Source = "annotation", said: Collection[Declared] = ()) -> tuple[Declared, ...]:
     """Read a whole annotation; each item is a Dependency or Malformed with its position, counted from 1.
 
-    A URL with several hosts is one item and several Dependencies.
+    A URL with several hosts is one item and several Dependencies. `said`: what the workload has declared before, which
+    counts, too: whole items are taken up to `MOST_ITEMS` in all.
     """
     found: dict[Declared, None] = {}
+    count = fresh = 0
     for position, item in enumerate(items(text), 1):
-        if position > MOST_ITEMS:
-            found[Malformed(position, "…", f"at most {MOST_ITEMS} items", source)] = None
+        read = _read(position, item, source) if count < MOST_ITEMS else ()
+        count += len(read)
+        fresh += len({one for one in read if one not in said and one not in found})
+        if not read or count > MOST_ITEMS or (fresh and fresh + len(said) > MOST_ITEMS):
+            found[Malformed(position, "…", f"at most {MOST_ITEMS} items, each host counted", source)] = None
             break
-        try:
-            found.update(dict.fromkeys(_item(item, source)))
-        except _Expected as error:
-            found[Malformed(position, shown(item), str(error), source)] = None
+        found.update(dict.fromkeys(read))
     return tuple(found)
+
+
+def _read(position: int, item: str, source: Source) -> tuple[Declared, ...]:
+    try:
+        return _item(item, source)
+    except _Expected as error:
+        return (Malformed(position, shown(item), str(error), source),)
 
 
 def shown(item: str) -> str:

@@ -40,6 +40,7 @@ def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
     for container in workload.hints:
         variables = Variables(view, workload.ref.namespace, container)
         for mention, name in variables.mentions():
+            view.budget.spend()
             if (one := _resolved(view, workload, mention, name)) is not None:
                 found.setdefault(one.text, one)
     return tuple(found.values())[:MOST]

@@ -43,8 +43,10 @@ class Variables:
     def _of_map(self, use: MapUse) -> Iterator[Hint]:
         """Yield what the used keys say, under the name that the container knows them by."""
         found = self._view.config_map(self._namespace, use.name)
+        keys = None if use.keys is None else frozenset(use.keys)
         for entry in found.entries if found else ():
-            if use.keys is None or entry.name in use.keys:
+            self._view.budget.spend()
+            if keys is None or entry.name in keys:
                 yield structs.replace(entry, name=use.variable or f"{use.prefix}{entry.name}")
 
     def mentions(self) -> Iterator[tuple[Mention, str]]:
@@ -86,5 +88,6 @@ class Variables:
         found = _INJECTED.fullmatch(name)
         if found is None or found["what"] != what:
             return None
-        services = self._view.services(self._namespace)
+        services = list(self._view.services(self._namespace))
+        self._view.budget.spend(len(services))
         return next((s for s in services if s.name.upper().replace("-", "_") == found["service"]), None)

@@ -27,6 +27,7 @@ def direct(view: View, ref: WorkloadRef, text: str, port: Port, protocol: Protoc
     """Flows to a workload's pods themselves: no Service translates anything."""
     pods, template = view.pods_of(ref), view.workload(ref)
     group = Group(ref, pods, None if pods else template)
+    view.budget.spend(len(pods))
     if isinstance(port, int):
         declared = declares(group, port, protocol)
         lost = () if declared else (_undeclared(ref, port, protocol),)
@@ -58,7 +59,9 @@ def pod_behind(
     service = view.service(namespace, service_name)
     if service is None or not service.headless:
         return None
-    one = next((g for group in view.backends(service) if (g := _stable(group, pod_name))), None)
+    groups = view.backends(service)
+    view.budget.spend(sum(1 + len(group.pods) for group in groups))
+    one = next((g for group in groups if (g := _stable(group, pod_name))), None)
     if one is None:
         return None
     text = f"{pod_name}.{service_name}.{namespace}"

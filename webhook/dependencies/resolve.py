@@ -30,6 +30,7 @@ class Resolved(Struct, frozen=True):
 
 def resolve(view: View, workload: Workload, dependency: Dependency) -> Resolved:
     """Look one dependency up."""
+    view.budget.spend()
     target, port, protocol = dependency.target, dependency.port, dependency.protocol
     if isinstance(target, Address):
         found = at_address(view, workload, target, port, protocol)
@@ -92,7 +93,9 @@ def _in_namespace(
     service = view.service(namespace, name)
     if service is not None:
         return _service(view, workload, service, port, protocol)
-    matches = sorted(w.ref for w in view.workloads(namespace) if w.ref.name == name and w.owner is None)
+    workloads = list(view.workloads(namespace))
+    view.budget.spend(len(workloads))
+    matches = sorted(w.ref for w in workloads if w.ref.name == name and w.owner is None)
     if matches:
         return direct(view, matches[0], f"{name}.{namespace}", port, protocol)
     return None
@@ -138,7 +141,9 @@ def _absent(view: View, parts: list[str], own: str, port: Port, protocol: Protoc
     ]
     if not known and len(parts) == QUALIFIED:
         facts.append(("hint", "if it is external, write it with a trailing dot"))
-    elsewhere = [n for n in view.namespaces() if n != namespace and view.service(n, name)] if there else []
+    others = list(view.namespaces()) if there else []
+    view.budget.spend(len(others))
+    elsewhere = [n for n in others if n != namespace and view.service(n, name)]
     if elsewhere:
         facts.append(("hint", f"there is {name}.{elsewhere[0]}"))
     return Found(f"{name}.{namespace}", port=port_text(port, protocol), missing=(Missing("NP201", tuple(facts)),))

@@ -30,6 +30,7 @@ def through_service(view: View, service: Service, port: Port, protocol: Protocol
     answer rests on is compared; pods that are the same objects compare at once.
     """
     groups = view.backends(service)
+    view.budget.spend(len(groups))
     if service.selector is None or any(group.ref == own for group in groups):
         return _through(view, service, port, protocol, own)
     key = (through_service, service.namespace, service.name, port, protocol)
@@ -110,6 +111,7 @@ def _flows(
         return [], [Missing("NP204", facts)]
     flows, missing = [], []
     for group in groups:
+        view.budget.spend(1 + len(group.pods))
         for numbered in _by_number(service, wanted, asked, group):
             number, part = numbered
             if number is None:
@@ -190,6 +192,7 @@ def _listed(view: View, service: Service, wanted: ServicePort, asked: Port, own:
     unchanged = service.headless and not isinstance(asked, str)
     found: dict[Flow, None] = {}
     for address, number, name in view.endpoints(service):
+        view.budget.spend()
         if name != wanted.name and not unchanged:
             continue
         port = wanted.port if number is None or unchanged else number

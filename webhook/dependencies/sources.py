@@ -72,6 +72,7 @@ def _at(view: View, reached: Reached, ports: Iterable[int]) -> Iterator[Service]
     """Yield the Services at these addresses: several may share one, but no two a port of it."""
     wanted = frozenset(ports)
     for service in view.published():
+        view.budget.spend()
         if _meet(service, reached) and any(port.port in wanted for port in service.ports):
             yield service
 
@@ -87,6 +88,7 @@ def _of_class(view: View, ingress: Ingress) -> Iterator[Service]:
     word = found.controller if found else ""
     labels = next((some for start, some in _CONTROLLERS.items() if word.startswith(start)), ())
     for service in view.published() if labels else ():
+        view.budget.spend()
         elsewhere = (service.outside_ips or service.outside_hosts) and ingress.reached != Reached()
         if not elsewhere and any(_called(group, some) for some in labels for group in view.backends(service)):
             yield service
@@ -128,6 +130,7 @@ def _of_groups(view: View, groups: Iterable[Group]) -> tuple[Workload, ...]:
     """Return each kind of pod as a workload to ask for, sorted; those of a template where there are no pods."""
     found: dict[Workload, None] = {}
     for group in sorted(groups, key=lambda group: group.ref):
+        view.budget.spend(1 + len(group.pods))
         known = view.workload(group.ref) or group.template
         for shape in dict.fromkeys(pod.shape for pod in group.pods):
             template = structs.replace(known.template, shape=shape) if known else Template(shape)

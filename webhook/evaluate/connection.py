@@ -81,6 +81,7 @@ def _to_group(view: View, client: Client, flow: Flow, group: Group) -> Iterator[
         target = Member(template_end(view, group.template), group.template.template)
         yield Answer(target.end, 0, *_to_pod(view, client, flow, group, target))
     shapes: dict[Shape, list[Member]] = {}
+    view.budget.spend(len(group.pods))
     for pod in group.pods:
         shapes.setdefault(pod.shape, []).append(running(pod))
     for members in shapes.values():
@@ -163,6 +164,7 @@ def _masquerades(view: View) -> bool:
 def _selects(view: View, flow: Flow) -> bool:
     """Say whether who is let in at the other end depends on more than addresses."""
     pods = [pod.shape for pod in flow.to.pods] if isinstance(flow.to, Group) else []
+    view.budget.spend(len(pods))
     template = flow.to.template if isinstance(flow.to, Group) else None
     shapes = dict.fromkeys((*pods, *([template.template.shape] if template else [])))
     return any(

@@ -1,6 +1,6 @@
 """Which addresses of a block may be dialled: several rules together may cover what none covers alone."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -9,7 +9,7 @@ from msgspec import structs
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.hosts import to_node
 from webhook.evaluate.side import doubted, judge_side
-from webhook.model.addresses import Block, parse_block
+from webhook.model.addresses import BITS, Block, parse_block
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import Protocol
 from webhook.model.tier import EndpointPeer, Every, Isolation, Match, Neither, Place, PlacePeer, PodMatch
@@ -43,7 +43,9 @@ def judge_coverage(
     nodes = _apart(view, selecting, block) if where is Where.OUTSIDE else {}
     if not selecting and not nodes:
         return OPEN
-    pieces = cut(block, _edges(isolation for isolation, _ in selecting))
+    edges = _edges(isolation for isolation, _ in selecting)
+    view.budget.spend(len(edges))
+    pieces = cut(block, edges)
     if len(pieces) + len(nodes) > SPLITS:
         refs = tuple(isolation.ref for isolation, _ in selecting)
         return Side(Verdict.UNKNOWN, isolated=True, policies=refs, reason=f"too many rules divide {block}")
@@ -76,7 +78,8 @@ def _apart(view: View, selecting: Selecting, block: Block) -> dict[Block, str]:
     alike = all(_nodes_are_as_others(m) for i, _ in selecting for e in i.entries for m in (e.matches or ()))
     if alike and view.dialect.to_own_node is Truth.YES:
         return {}
-    every = ((a, node.name) for node in view.nodes() for a in node.addresses)
+    every = [(a, node.name) for node in view.nodes() for a in node.addresses]
+    view.budget.spend(len(every))
     return {address.block: name for address, name in every if block.holds(address)}
 
 
@@ -119,18 +122,34 @@ def edges_of(match: Match) -> Iterator[Block]:
 
 def cut(block: Block, edges: Iterable[Block]) -> list[Block]:
     """Return disjoint blocks that make up `block` and that each edge either covers or does not touch."""
-    pieces = [block]
-    inner = sorted({e for e in edges if block.covers(e) and e != block}, key=lambda e: e.prefix)
-    for edge in inner:
+    inside: dict[Block, list[Block]] = {}  # what each piece was cut into
+    pieces = {block}
+    for edge in sorted({e for e in edges if block.covers(e) and e != block}, key=lambda e: e.prefix):
         if len(pieces) > SPLITS:
             break
-        pieces = [part for piece in pieces for part in _around(piece, edge)]
-    return pieces
+        piece = next((one for one in _around(edge, block.prefix) if one in pieces), edge)
+        if piece != edge:
+            parts = inside[piece] = _cut_out(piece, edge)
+            pieces.remove(piece)
+            pieces.update(parts)
+    return list(_leaves(block, inside))
 
 
-def _around(piece: Block, edge: Block) -> list[Block]:
-    if not piece.covers(edge) or piece == edge:
-        return [piece]
+def _around(edge: Block, widest: int) -> Iterator[Block]:
+    """Yield a block and those that hold it, the narrowest first."""
+    for prefix in range(edge.prefix, widest - 1, -1):
+        host = BITS[edge.family] - prefix
+        yield Block(edge.family, edge.first >> host << host, prefix)
+
+
+def _leaves(block: Block, inside: Mapping[Block, list[Block]]) -> Iterator[Block]:
+    if block not in inside:
+        yield block
+    for part in inside.get(block, ()):
+        yield from _leaves(part, inside)
+
+
+def _cut_out(piece: Block, edge: Block) -> list[Block]:
     parts = []
     while piece != edge:
         low = Block(piece.family, piece.first, piece.prefix + 1)

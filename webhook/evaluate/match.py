@@ -54,6 +54,7 @@ class Packet(Struct, frozen=True):
 
 def entry_matches(view: View, entry: Entry, packet: Packet) -> Truth:
     """Say whether `entry` is about the packet."""
+    view.budget.spend(1 + len(entry.matches or ()) + len(entry.ports or ()) + len(entry.not_ports))
     if entry.unclear is not None:
         return Truth.MAYBE
     found = Truth.YES if entry.ports is None else _ports_match(entry.ports, packet)
@@ -101,8 +102,10 @@ def peer_matches(view: View, match: Match, other: End, family: Family | None, pa
         case UnclearPeer():
             return Truth.MAYBE
         case Every(peers):
+            view.budget.spend(len(peers))
             return min((peer_matches(view, one, other, family, packet) for one in peers), default=Truth.YES)
         case Neither(peers):
+            view.budget.spend(len(peers))
             return any_of(peer_matches(view, one, other, family, packet) for one in peers).negated()
         case PlacePeer(place):
             return at_place(view, place, other, packet.subject if packet else None, family)
@@ -140,6 +143,8 @@ def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None
     """Say whether an ipBlock holds the other end's address; of pods and nodes as far as it holds them at all."""
     if isinstance(other, PodEnd) and peer.pods is Truth.NO and not other.shape.host_network:
         return Truth.NO
+    if peer.excepts:
+        view.budget.spend(len(peer.excepts))
     found = _block_matches(view, peer, other, family)
     if isinstance(other, Outside) and not other.pod:
         node = node_of(view, other)
@@ -157,7 +162,9 @@ def _block_matches(view: View, peer: BlockPeer, other: End, family: Family | Non
     if address is not None:
         return _holds(peer, address.block)
     if other.shape.host_network:
-        return _every(_holds(peer, a.block) for n in view.nodes() for a in n.addresses if a.family == family)
+        addresses = [a for node in view.nodes() for a in node.addresses]
+        view.budget.spend(len(addresses))
+        return _every(_holds(peer, a.block) for a in addresses if a.family == family)
     if other.addresses or peer.block.family != family:
         return Truth.NO
     if (pools := view.pod_blocks(family)) and (peer.block.prefix != 0 or peer.excepts):

@@ -32,17 +32,22 @@ def behind(view: View, peer: ServicesPeer, other: End, family: Family | None, he
 
 def _wanted(view: View, wish: ServiceWish) -> Iterator[Service]:
     for namespace in (wish.namespace,) if wish.namespace else view.namespaces():
+        view.budget.spend()
         if wish.labels is None:
             service = view.service(namespace, wish.name)
             yield from () if service is None else (service,)
         else:
-            yield from (s for s in view.services(namespace) if wish.labels.matches(s.labels) is Truth.YES)
+            services = list(view.services(namespace))
+            view.budget.spend(len(services))
+            yield from (s for s in services if wish.labels.matches(s.labels) is Truth.YES)
 
 
 def _stands(view: View, peer: ServicesPeer, service: Service, other: End, family: Family | None, held: Held) -> Truth:
     if service.selector is not None:
         return _selected(view, service, other)
-    addresses = (a for a in view.serving(service) if family is None or a.family == family)
+    serving = view.serving(service)
+    view.budget.spend(len(serving))
+    addresses = (a for a in serving if family is None or a.family == family)
     blocks = (BlockPeer(address.block, pods=peer.pods, nodes=peer.nodes) for address in addresses)
     return max((held(block) for block in blocks), default=Truth.NO)
 

@@ -27,6 +27,7 @@ def judge_side(
     view: View, direction: Direction, subject: PodEnd, other: End, family: Family | None, protocol: Protocol, port: int
 ) -> Side:
     """Judge the rules on `subject`'s side. `family` None: no rule in question looks at addresses (`by_address`)."""
+    view.budget.spend()
     if subject.shape.host_network:
         return of_host(view, subject.shape, direction)
     if (doubt := doubted(view, subject.shape, direction)) is not None:

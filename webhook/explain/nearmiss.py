@@ -79,8 +79,10 @@ def _in_time(isolation: Isolation, end: Place | None) -> bool:
 def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
     own = view.policies(packet.subject.shape.namespace)
     for policy in own.values():
+        view.budget.spend()
         yield from _of_policy(view, policy, packet, end)
     for isolation in _others(view, packet):
+        view.budget.spend()
         if isolation.ref not in own and isolation.unclear is None and _in_time(isolation, end):
             yield from _of_piece(view, isolation, packet)
 
@@ -129,6 +131,7 @@ def _of_entries(
     if len(missed) > 1:
         return
     for entry in entries:
+        view.budget.spend(1 + len(entry.matches or ()) + len(entry.ports or ()))
         misses = [*missed, *_of_entry(view, isolation, entry, packet)]
         if len(misses) == 1 and misses[0] is not FAR:
             yield entry.ref, misses[0]

@@ -23,10 +23,10 @@ class JudgedWorkload(Struct, frozen=True):
 
 
 def declared(workload: Workload) -> tuple[Declared, ...]:
-    """Return the items of both annotations, each once."""
+    """Return the items of both annotations, each once, and no more than a workload may have."""
     found: dict[Declared, Declared] = {}
     for note in workload.connects_to:
-        for item in parse(note.text):
+        for item in parse(note.text, said=found):
             found.setdefault(item, structs.replace(item, place=note.place) if isinstance(item, Malformed) else item)
     return tuple(found.values())
 

@@ -33,6 +33,7 @@ def choose(
     if not lasting:
         return None
     strangers = [(group, shapes_of(group)) for group in _strangers(view, ref)]
+    view.budget.spend(sum(1 + len(group.pods) for group, _ in strangers))
     start = own if own and set(own.pairs) <= set(lasting.pairs) else lasting
     best = _chosen(strangers, start, avoid)
     for pair in lasting.pairs:

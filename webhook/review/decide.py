@@ -5,6 +5,7 @@ from datetime import date
 from msgspec import Struct, structs
 
 from webhook.checklist.declarations import malformed
+from webhook.model.budget import TOO_MUCH, UNLIMITED, Budget, Exhausted
 from webhook.model.dependency import Malformed
 from webhook.model.finding import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.objects import Workload
@@ -23,7 +24,7 @@ Audit = tuple[tuple[str, str], ...]
 class Decision(Struct, frozen=True):
     """The answer to one request. `rejected` are the findings that deny it; `notes` are further warnings.
 
-    `reviewed` False: nothing was judged, and `audit` says why.
+    `reviewed` False: nothing was judged, and `audit` says why. `exhausted`: it would have taken more than the budget.
     """
 
     uid: str
@@ -35,11 +36,27 @@ class Decision(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     dry_run: bool = False
     reviewed: bool = False
+    exhausted: bool = False
 
 
-def decide(request: AdmissionRequest, view: View, today: date, stale: str | None = None) -> Decision:
-    """Judge the change against the world with the change in it. `stale`: why the world may be out of date."""
+def decide(
+    request: AdmissionRequest, view: View, today: date, stale: str | None = None, budget: Budget = UNLIMITED
+) -> Decision:
+    """Judge the change against the world with the change in it, within a budget: what takes more is not judged.
+
+    `stale`: why the world may be out of date.
+    """
     mode, notes = mode_of(view, request.namespace)
+    try:
+        with view.within(budget):
+            return _decided(request, view, today, stale, mode, notes)
+    except Exhausted:
+        return structs.replace(_skipped(request, mode, TOO_MUCH), exhausted=True)
+
+
+def _decided(
+    request: AdmissionRequest, view: View, today: date, stale: str | None, mode: Mode, notes: tuple[str, ...]
+) -> Decision:
     workload = request.workload
     if request.problem is not None:
         return _skipped(request, mode, f"unreadable: {request.problem}")

@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable
 from datetime import date
+from time import perf_counter, thread_time
 from typing import Final
 
-from webhook.api.backend import Answer, Check
+from webhook.api.backend import INTERNAL_ERROR, NO_TIME, NOT_SYNCED, Answer, Check
 from webhook.manifests import dump
+from webhook.model.budget import TOO_MUCH, Budget
 from webhook.report import admission
 from webhook.review import decide
 from webhook.wire.admission import AdmissionRequest, admission_request
@@ -15,16 +17,19 @@ from webhook.wiring.source import Source
 
 _log: Final = logging.getLogger(__name__)
 _NO_TIME: Final = 0.02  # seconds: with less left the answer would come too late to count
+_PROCESSOR: Final = 0.25  # seconds of it that one review may take; the loop is everybody's
+STEPS: Final = 1_000_000  # what that is worth on no slow machine: the same review is not judged here and skipped there
 NOT_EVALUATED: Final = "not-evaluated"
 
 
 class Reviewer:
     """The backend of `webhook.api`. Nothing that goes wrong here stops a deployment."""
 
-    def __init__(self, source: Source, today: Callable[[], date]) -> None:
-        """Judge by the world of `source`; exemptions end by the day that `today` returns."""
+    def __init__(self, source: Source, today: Callable[[], date], steps: int = STEPS) -> None:
+        """Judge by the world of `source`, in so many steps; exemptions end by the day that `today` returns."""
         self._source = source
         self._today = today
+        self._steps = steps
 
     def readiness(self) -> tuple[Check, ...]:
         """Return the source's conditions."""
@@ -36,34 +41,47 @@ class Reviewer:
 
     def review(self, body: bytes, *, timeout: float | None) -> Answer:
         """Answer one AdmissionReview: 400 where it is none, else 200."""
+        budget = Budget(self._steps, _late(timeout))
         try:
             request = admission_request(body)
         except Malformed as error:
             return Answer(400, f"{error}\n".encode(errors="replace"), "malformed")
         if timeout is not None and timeout < _NO_TIME:
-            return _allowed(request, "no time left")
+            return _allowed(request, NO_TIME)
         try:
-            return self._judge(request)
+            return self._judge(request, budget)
         except Exception:  # noqa: BLE001 - logged, and no deployment is stopped by our own mistake
             _log.exception("review of %s %s/%s failed", request.kind, request.namespace, request.name)
-            return _allowed(request, "internal error")
+            return _allowed(request, INTERNAL_ERROR)
 
-    def _judge(self, request: AdmissionRequest) -> Answer:
+    def _judge(self, request: AdmissionRequest, budget: Budget) -> Answer:
         view = self._source.view()
         if view is None:
-            return _allowed(request, "not synced")
-        decision = decide(request, view, self._today(), self._source.stale())
+            return _allowed(request, NOT_SYNCED)
+        decision = decide(request, view, self._today(), self._source.stale(), budget)
+        if decision.exhausted:
+            return _allowed(request, TOO_MUCH)
         body = admission.encode(decision, dump)
         told = ",".join(sorted({finding.id for finding in decision.findings}))
         about = (*_about(request), *((("findings", told),) if told else ()))
         return Answer(200, body, admission.outcome(decision), decision.mode.value, request.dry_run, about)
 
 
+def _late(timeout: float | None) -> Callable[[], bool]:
+    """Return what says that a review that begins here has no time left: its body is read, its answer must arrive."""
+    processor = thread_time() + _PROCESSOR
+    deadline = None if timeout is None else perf_counter() + timeout - _NO_TIME
+
+    def late() -> bool:
+        return thread_time() > processor or (deadline is not None and perf_counter() > deadline)
+
+    return late
+
+
 def _allowed(request: AdmissionRequest, reason: str) -> Answer:
     about = (*_about(request), ("reason", reason))
-    return Answer(
-        200, admission.not_evaluated(request.uid, reason), NOT_EVALUATED, dry_run=request.dry_run, about=about
-    )
+    body = admission.not_evaluated(request.uid, reason)
+    return Answer(200, body, NOT_EVALUATED, dry_run=request.dry_run, about=about, reason=reason)
 
 
 def _about(request: AdmissionRequest) -> tuple[tuple[str, str], ...]:

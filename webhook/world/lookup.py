@@ -17,6 +17,7 @@ def by_controller(view: View, pods: Iterable[Pod]) -> dict[WorkloadRef, list[Pod
     """Group pods by their topmost controller."""
     found: dict[WorkloadRef, list[Pod]] = {}
     for pod in pods:
+        view.budget.spend()
         found.setdefault(view.top(pod), []).append(pod)
     return found
 
@@ -26,6 +27,7 @@ def backends(view: View, namespace: str, labels: Labels, selected: Callable[[], 
     found = {ref: Group(ref, tuple(sorted(ps, key=_name))) for ref, ps in by_controller(view, selected()).items()}
     selector = Selector.exactly(labels)
     for workload in view.workloads(namespace):
+        view.budget.spend()
         if workload.ref not in found and selector.matches(workload.template.shape.labels) is Truth.YES:
             found.update(_template(view, workload))
     return tuple(found[ref] for ref in sorted(found))
@@ -35,6 +37,7 @@ def groups(view: View, namespace: str, pods: Iterable[Pod]) -> tuple[Group, ...]
     """Return every group of a namespace."""
     found = {ref: Group(ref, tuple(sorted(ps, key=_name))) for ref, ps in by_controller(view, pods).items()}
     for workload in view.workloads(namespace):
+        view.budget.spend()
         if workload.ref not in found:
             found.update(_template(view, workload))
     return tuple(found[ref] for ref in sorted(found))

@@ -1,10 +1,12 @@
 """A proposed change, read through to a view that stays as it is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.budget import Budget
 from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
 from webhook.model.foreign import Foreign
@@ -36,9 +38,15 @@ class Overlay:
         self._base = base
         self._anew = anew
         self._memo: dict[object, object] = {}
+        self.budget = base.budget
         self._workloads: dict[WorkloadRef, Workload] = {}
         self._selecting_services: dict[Shape, tuple[Service, ...]] = {}
-        self._policies = Policies(base.settings.pending_labels, lambda: base.surroundings, partial(labels_of, self))
+        self._policies = Policies(
+            base.settings.pending_labels,
+            lambda: base.surroundings,
+            partial(labels_of, self),
+            lambda: self.budget,
+        )
         for value in puts:
             match value:
                 case Workload():
@@ -68,6 +76,16 @@ class Overlay:
     def memo(self) -> dict[object, object]:
         """Answers that hold for this overlay; the base's own where no policy is on top."""
         return self._memo if self._policies.by_namespace else self._base.memo
+
+    @contextmanager
+    def within(self, budget: Budget) -> Iterator[None]:
+        """Answer within a budget, the base included."""
+        before, self.budget = self.budget, budget
+        try:
+            with self._base.within(budget):
+                yield
+        finally:
+            self.budget = before
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what isolates, or may isolate, pods of `shape`."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from webhook.families import compile_foreign, compile_policy
 from webhook.families.family import Compiled
 from webhook.families.surroundings import Surroundings
+from webhook.model.budget import Budget
 from webhook.model.expression import holds
 from webhook.model.foreign import Foreign
 from webhook.model.labels import NO_KEYS, LabelKeys
@@ -28,8 +29,10 @@ class Policies:
     again when somebody asks for them, so that no change of the surroundings holds up everybody.
     """
 
-    def __init__(self, pending: LabelKeys, around: Callable[[], Surroundings], asking: Asking) -> None:
-        """Start empty; `pending` are the labels that templates may still be given."""
+    def __init__(
+        self, pending: LabelKeys, around: Callable[[], Surroundings], asking: Asking, budget: Callable[[], Budget]
+    ) -> None:
+        """Start empty; `pending` are the labels that templates may still be given. `budget`: the view's."""
         self.by_namespace: dict[str, dict[PolicyRef, Policy]] = {}
         self.foreign: dict[str, dict[PolicyRef, Foreign]] = {}
         self._isolations: By = {}
@@ -37,6 +40,7 @@ class Policies:
         self._pending = pending
         self._compiled_in = around
         self._asking = asking
+        self._budget = budget
         self._problems: dict[PolicyRef, tuple[str, ...]] = {}
         self._stale = False
         self._in: Surroundings | None = None
@@ -154,6 +158,7 @@ class Policies:
         found = [(isolation, Truth.YES) for isolation in own if isolation.direction is direction]
         for namespace in (EVERYWHERE, shape.namespace):
             for compiled in self._of(namespace, direction).values():
+                self._budget().spend(len(compiled))
                 for isolation in compiled:
                     truth = Truth.MAYBE if isolation.subject is None else isolation.subject.matches(shape.labels, keys)
                     if isolation.scope is not None and truth is not Truth.NO:

@@ -1,10 +1,12 @@
 """The read side of a world: its indexes, and the answers to `View`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import FAMILIES, Address, Block, Family, merged
+from webhook.model.budget import UNLIMITED, Budget
 from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
 from webhook.model.foreign import Foreign
@@ -40,15 +42,19 @@ class Reading:
         self._complete = complete
         self._version = 0
         self._memo: dict[object, object] = {}
+        self.budget: Budget = UNLIMITED
         self._namespaces: dict[str, Namespace] = {}
         self._nodes: dict[str, Node] = {}
+        self._by_node_address: dict[Address, Node] | None = None  # made when it is asked for
         self._workloads: dict[str, dict[WorkloadRef, Workload]] = {}
         self._pods = Pods()
         self._owners = Owners(self._pods)
         self._services = Services()
         self._config_maps: dict[tuple[str, str], ConfigMap] = {}
         self._around = Around(self._namespaces)
-        self._policies = Policies(settings.pending_labels, lambda: self.surroundings, partial(labels_of, self))
+        self._policies = Policies(
+            settings.pending_labels, lambda: self.surroundings, partial(labels_of, self), lambda: self.budget
+        )
         self._doubts = Doubts()
         self._inbound = Declarations()
         self._mentions = Mentions()
@@ -74,6 +80,15 @@ class Reading:
     def memo(self) -> dict[object, object]:
         """Answers that hold until something but a pod changes."""
         return self._memo
+
+    @contextmanager
+    def within(self, budget: Budget) -> Iterator[None]:
+        """Answer within a budget. One review runs to its end before the next begins."""
+        before, self.budget = self.budget, budget
+        try:
+            yield
+        finally:
+            self.budget = before
 
     def namespace(self, name: str) -> Namespace:
         """Return the namespace; one that nobody gave has at least the label that the API server sets."""
@@ -240,8 +255,10 @@ class Reading:
 
     def node_at(self, address: Address) -> Node | None:
         """Return the node with that address."""
-        found = (node for node in self._nodes.values() if address in node.addresses)
-        return min(found, key=lambda node: node.name, default=None)
+        if self._by_node_address is None:
+            by_name = sorted(self._nodes.values(), key=lambda node: node.name, reverse=True)
+            self._by_node_address = {address: node for node in by_name for address in node.addresses}
+        return self._by_node_address.get(address)
 
     def nodes(self) -> Iterable[Node]:
         """Return all nodes."""

@@ -1,12 +1,14 @@
 """The read side of a world. A view answers look-ups; it decides nothing about packets."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from msgspec import Struct
 
 from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import Address, Block, Family
+from webhook.model.budget import Budget
 from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
 from webhook.model.expression import Lookup
@@ -38,7 +40,7 @@ class View(Protocol):
     """What `evaluate` and everything above it may ask.
 
     `complete`: what is not here does not exist. `memo` holds answers that follow from the view alone; whoever
-    changes the view empties it.
+    changes the view empties it. `budget` is what whoever asks may still cost: loops over what is here spend it.
     """
 
     @property
@@ -52,6 +54,13 @@ class View(Protocol):
     @property
     def memo(self) -> dict[object, object]:
         """Answers that hold while the view stays as it is."""
+
+    @property
+    def budget(self) -> Budget:
+        """What may be spent: the budget of the innermost `within`, or no limit."""
+
+    def within(self, budget: Budget) -> AbstractContextManager[None]:
+        """Answer within a budget: `Exhausted` comes out of any look-up or judgement that takes more."""
 
     def namespace(self, name: str) -> Namespace:
         """Return the namespace; one that nobody gave has at least its name label."""

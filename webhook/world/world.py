@@ -108,12 +108,14 @@ class World(Reading):
 
     def _put_node(self, value: Node) -> None:
         self._nodes[value.name] = value
+        self._by_node_address = None
         self._memo.clear()
         if self._around.put_node(value):
             self._policies.recompile()
 
     def _drop_node(self, name: str) -> None:
         self._nodes.pop(name, None)
+        self._by_node_address = None
         if self._around.drop_node(name):
             self._policies.recompile()
 
