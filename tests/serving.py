@@ -21,10 +21,11 @@ from tests.patience import PATIENCE
 from webhook.api.app import build_app, build_probes
 from webhook.api.backend import Answer, Check
 from webhook.api.certificate import TlsPaths
+from webhook.api.connections import Bounds
 from webhook.api.drain import Drain
 from webhook.api.gate import Limits
 from webhook.api.metrics import Metrics
-from webhook.api.server import Probes, Server, Timing
+from webhook.api.server import Plain, Server, Timing
 from webhook.tls import TlsFiles, ensure
 
 JSON = {"content-type": "application/json"}
@@ -163,21 +164,28 @@ def serving(
     *,
     limits: Limits | None = None,
     timing: Timing | None = None,
+    bounds: Bounds | None = None,
+    plain_connections: int = 100,
+    client_ca: Path | None = None,
+    known: frozenset[str] = frozenset(),
     host: str = HOST,
     port: int = 0,
     on_certificate: Callable[[], object] | None = None,
 ) -> Generator[Running]:
     files = ensure(directory, [], datetime.now(UTC))
     backend, metrics, drain = Echo(), Metrics(), Drain()
-    app = build_app(backend, limits, metrics=metrics, drain=drain)
+    app = build_app(backend, limits, metrics=metrics, drain=drain, only_known=client_ca is not None)
     server = Server(
         app,
         host,
         port,
-        tls=TlsPaths(files.cert, files.key),
+        tls=TlsPaths(files.cert, files.key, client_ca),
         drain=drain,
         timing=timing,
-        probes=Probes(build_probes(backend, metrics=metrics, drain=drain), HOST, 0),
+        bounds=bounds,
+        metrics=metrics,
+        plain=[Plain(build_probes(backend, metrics=metrics, drain=drain), HOST, 0, connections=plain_connections)],
+        known=known,
         on_certificate=on_certificate,
     )
     running = Running(app, server, backend, metrics, files)
@@ -206,10 +214,10 @@ def main(directory: str, drain_seconds: str) -> None:
         tls=TlsPaths(files.cert, files.key),
         drain=drain,
         timing=Timing(drain=float(drain_seconds)),
-        probes=Probes(build_probes(backend, metrics=metrics, drain=drain), HOST, 0),
+        plain=[Plain(build_probes(backend, metrics=metrics, drain=drain), HOST, 0)],
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(server.serve(lambda _, port: print("ready", port, server.probes_port, flush=True)))  # noqa: T201
+        runner.run(server.serve(lambda _, port: print("ready", port, server.plain_ports[0], flush=True)))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -123,8 +123,8 @@ def test_idle_connections_are_closed_only_after_the_api_server_has(tmp_path: Pat
 
 def test_the_plain_listener_has_probes_and_no_reviews(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        assert server.server.probes_port not in {None, server.port}
-        plain = HTTPConnection(HOST, server.server.probes_port, timeout=PATIENCE)
+        assert server.server.plain_ports[0] not in {None, server.port}
+        plain = HTTPConnection(HOST, server.server.plain_ports[0], timeout=PATIENCE)
         assert exchange(plain, "GET", "/livez").body == b"ok"
         assert exchange(plain, "GET", "/readyz").body == b"ok"
         assert b"netpol_preflight_admission_in_flight" in exchange(plain, "GET", "/metrics").body
@@ -285,13 +285,13 @@ class Program:
         finally:
             plain.close()
 
-    def in_flight(self) -> float:
+    def receiving(self) -> float:
         plain = HTTPConnection(HOST, self.probes_port, timeout=PATIENCE)
         try:
             lines = exchange(plain, "GET", "/metrics").body.decode().splitlines()
         finally:
             plain.close()
-        (value,) = [line.split()[1] for line in lines if line.startswith("netpol_preflight_admission_in_flight ")]
+        (value,) = [line.split()[1] for line in lines if line.startswith("netpol_preflight_admission_receiving ")]
         return float(value)
 
     def finish(self) -> tuple[int, str]:
@@ -344,7 +344,7 @@ def test_sigterm_lets_a_begun_request_end(tmp_path: Path, programs: list[Program
     idle = program.connect()
     idle.connect()
     connection.send(body[:5])
-    eventually(lambda: program.in_flight() == 1)
+    eventually(lambda: program.receiving() == 1)
     os.kill(program.process.pid, signal.SIGTERM)
     eventually(lambda: refuses(program.port))
     time.sleep(1.3)  # longer than idle connections are waited for

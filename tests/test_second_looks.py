@@ -12,7 +12,7 @@ from starlette.types import Message, Scope
 from tests.serving import request_of, serving
 from webhook.api.backend import Answer, Check
 from webhook.api.drain import Drain
-from webhook.api.gate import Gate, Limits
+from webhook.api.gate import Limits
 from webhook.api.metrics import Metrics
 from webhook.api.validate import Validate
 
@@ -72,7 +72,7 @@ def answered(backend: Scripted, query: bytes = b"") -> tuple[str, Metrics, list[
 
     loop = Loop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(Validate(backend, Gate(Limits()), metrics, Drain())(scope, receive, send))
+        runner.run(Validate(backend, Limits(), metrics, Drain())(scope, receive, send))
     return sent[-1]["body"].decode(), metrics, loop.slept
 
 

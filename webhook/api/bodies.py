@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from starlette.types import Receive
 
-from webhook.api.gate import Gate
+from webhook.api.arrivals import Arrival, GivenUpError
+from webhook.api.gate import Limits
 
 
 class RefusedError(Exception):
@@ -32,44 +33,40 @@ def check_headers(headers: Iterable[tuple[bytes, bytes]], limit: int) -> None:
         raise RefusedError(415, "content type: expected application/json")
 
 
-async def read_body(receive: Receive, gate: Gate, seconds: float) -> bytes:
-    """Return the whole body. Raises RefusedError (413, or 408 after `seconds`), GoneError or OverloadedError."""
+async def read_body(receive: Receive, arrival: Arrival, limits: Limits) -> bytes:
+    """Return the whole body. Raises RefusedError (413, or 408 when it is late), GoneError or GivenUpError."""
     try:
-        async with asyncio.timeout(seconds):
-            return await _read(receive, gate)
+        async with asyncio.timeout(limits.body_seconds) as clock:
+            arrival.begin(clock)
+            body = await _read(receive, arrival, limits.body_bytes)
     except TimeoutError:
-        raise RefusedError(408, f"body: expected all of it within {seconds:g} s") from None
+        if arrival.given_up:
+            raise GivenUpError from None
+        raise RefusedError(408, f"body: expected all of it within {limits.body_seconds:g} s") from None
+    arrival.complete()
+    return body
 
 
-async def _read(receive: Receive, gate: Gate) -> bytes:
-    limit = gate.limits.body_bytes
-    chunk, more = await _chunk(receive)
+async def _read(receive: Receive, arrival: Arrival, limit: int) -> bytes:
+    chunk, more = await _chunk(receive, arrival, limit)
     if not more:
-        return _fitting(chunk, len(chunk), limit)
+        return chunk
     body = bytearray(chunk)
-    held = 0
-    try:
-        while more:
-            grown, held = len(body) - held, len(body)
-            gate.buffer(grown)
-            chunk, more = await _chunk(receive)
-            body += _fitting(chunk, held + len(chunk), limit)
-        return bytes(body)
-    finally:
-        gate.buffer(-held)
+    while more:
+        chunk, more = await _chunk(receive, arrival, limit)
+        body += chunk
+    return bytes(body)
 
 
-async def _chunk(receive: Receive) -> tuple[bytes, bool]:
+async def _chunk(receive: Receive, arrival: Arrival, limit: int) -> tuple[bytes, bool]:
     message = await receive()
     if message["type"] == "http.disconnect":
         raise GoneError
-    return message.get("body", b""), message.get("more_body", False)
-
-
-def _fitting(chunk: bytes, total: int, limit: int) -> bytes:
-    if total > limit:
+    chunk = message.get("body", b"")
+    if arrival.size + len(chunk) > limit:
         raise _too_large(limit)
-    return chunk
+    arrival.grow(len(chunk))
+    return chunk, message.get("more_body", False)
 
 
 def _too_large(limit: int) -> RefusedError:

@@ -15,9 +15,11 @@ class Limits(Struct, frozen=True):
     body_bytes: int = 8 * MIB
     """One body: the API server takes 3 MiB, and an UPDATE carries the old object as well, both grown by JSON."""
     in_flight: int = 100
-    """Requests between their first byte and their answer; more are sent away."""
+    """Requests that are whole and not answered; more are sent away."""
+    receiving: int = 200
+    """Bodies on their way; for one more, one is given up."""
     buffered_bytes: int = 64 * MIB
-    """All bodies that are being received, together."""
+    """All bodies together, until they are answered."""
     body_seconds: float = 10.0
     """How long a body may take to arrive."""
     retry_after: int = 1
@@ -38,7 +40,6 @@ class Gate:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.inside = 0
-        self.buffered = 0
         self._taken = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -50,12 +51,6 @@ class Gate:
 
     def __exit__(self, *_: object) -> None:
         self.inside -= 1
-
-    def buffer(self, size: int) -> None:
-        """Account for `size` bytes of a body that is still arriving (negative: done with). Raises OverloadedError."""
-        self.buffered += size
-        if size > 0 and self.buffered > self.limits.buffered_bytes:
-            raise OverloadedError
 
     async def turn(self) -> None:
         """Wait for a pass of the event loop in which nobody else has had a turn. First come, first served."""

@@ -1,6 +1,7 @@
 """What Prometheus sees. Every label's values are a fixed few, whatever arrives."""
 
 import platform
+from collections.abc import Callable, Sized
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
@@ -14,7 +15,11 @@ PREFIX: Final = "netpol_preflight_"
 OUTCOMES: Final = frozenset({"allowed", "warned", "denied", "not-evaluated", "malformed", "error"})
 MODES: Final = frozenset({"off", "audit", "warn", "enforce", ""})
 OTHER: Final = "other"
-REFUSALS: Final = frozenset({408, 413, 415})
+REFUSALS: Final = frozenset({403, 408, 413, 415})
+ENDS: Final = (
+    *("handshake", "head-size", "head-time", "body-size", "body-time", "answer-time", "malformed", "pipelined"),
+    *("shed", "full"),
+)
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _LABELS: Final = ("outcome", "mode", "dry_run")
 
@@ -40,7 +45,15 @@ class Metrics:
             registry=self.registry,
         )
         self.in_flight = Gauge(
-            PREFIX + "admission_in_flight", "Reviews between first byte and answer.", registry=self.registry
+            PREFIX + "admission_in_flight",
+            "Reviews between the end of the request and its answer.",
+            registry=self.registry,
+        )
+        self.receiving = Gauge(PREFIX + "admission_receiving", "Bodies on their way.", registry=self.registry)
+        self.bodies_shed = Counter(
+            PREFIX + "admission_bodies_shed",
+            "Bodies that were given up to make room for another.",
+            registry=self.registry,
         )
         self.shed = Counter(PREFIX + "admission_shed", "Requests sent away for want of room.", registry=self.registry)
         self.not_evaluated = Counter(
@@ -53,6 +66,15 @@ class Metrics:
             self.not_evaluated.labels(reason)
         self.refused = Counter(
             PREFIX + "admission_refused", "Bodies not read, by HTTP status.", ("code",), registry=self.registry
+        )
+        self.connections = Gauge(
+            PREFIX + "http_connections", "Open connections.", ("listener",), registry=self.registry
+        )
+        self.connections_cut = Counter(
+            PREFIX + "http_connections_cut",
+            "Connections ended against the client's will.",
+            ("listener", "reason"),
+            registry=self.registry,
         )
         self.certificate_expiry = Gauge(
             PREFIX + "certificate_expiry_timestamp_seconds",
@@ -84,6 +106,15 @@ class Metrics:
     def refuse(self, status: int) -> None:
         """Count one body that was not read."""
         self.refused.labels(str(status) if status in REFUSALS else OTHER).inc()
+
+    def watch(self, listener: str, connections: Sized) -> None:
+        """Show how many `connections` there are."""
+        self.connections.labels(listener).set_function(lambda: len(connections))
+
+    def cut(self, listener: str) -> Callable[[str], None]:
+        """Return what counts the connections of `listener` that were ended, by one of ENDS."""
+        counters = {reason: self.connections_cut.labels(listener, reason) for reason in ENDS}
+        return lambda reason: counters[reason].inc()
 
     def text(self) -> bytes:
         """Return everything registered, in Prometheus' text format 0.0.4."""

@@ -25,7 +25,9 @@ class Livez:
 class Readyz:
     """Whether reviews should be sent here. `?verbose` lists every condition as the API server's own probe does."""
 
-    def __init__(self, backend: Backend, drain: Drain) -> None:
+    def __init__(self, backend: Backend, drain: Drain, *, telling: bool) -> None:
+        """`telling`: whether `?verbose` is answered, or overlooked."""
+        self._telling = telling
         self._backend = backend
         self._drain = drain
 
@@ -33,7 +35,7 @@ class Readyz:
         """Answer 200 or 503."""
         checks = self._checks()
         ready = all(check.ok for check in checks)
-        if _verbose(scope["query_string"]):
+        if self._telling and _verbose(scope["query_string"]):
             lines = [*map(_line, checks), f"readyz check {'passed' if ready else 'failed'}"]
             text = "".join(f"{line}\n" for line in lines)
         else:

@@ -1,4 +1,4 @@
-"""uvicorn, run from inside: TLS, an optional plain listener, certificates that change, and a quiet end."""
+"""uvicorn, run from inside: TLS, plain listeners beside it, certificates that change, and a quiet end."""
 
 import asyncio
 import contextlib
@@ -6,21 +6,22 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 import uvicorn
-from msgspec import Struct
+from msgspec import Struct, structs
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from webhook.api.certificate import Certificate, TlsPaths
+from webhook.api.connections import Bounds
 from webhook.api.drain import Drain
-from webhook.api.sockets import BACKLOG, listen, port_of
+from webhook.api.listener import Listener
+from webhook.api.metrics import Metrics
+from webhook.api.sockets import listen, port_of
 
 _log: Final = logging.getLogger(__name__)
-_GOOD_BYE: Final = 1.0  # seconds
-_LOOK: Final = 0.1  # seconds
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -37,48 +38,15 @@ class Timing(Struct, frozen=True):
     """Between two looks at the certificate's files."""
 
 
-class Probes(Struct, frozen=True):
-    """The second listener, without TLS."""
+class Plain(Struct, frozen=True):
+    """A listener without TLS. `name`: its own among them, for metrics."""
 
     app: ASGIApp
     host: str
     port: int
-
-
-class _Uvicorn(uvicorn.Server):
-    """One listener. Signals belong to the `Server` that may run two of them."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.serving = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.serving.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        cutting = asyncio.create_task(self._cut_idle())
-        try:
-            await super().shutdown(sockets)
-        finally:
-            cutting.cancel()
-            self._cut(lambda _: True)
-
-    async def _cut_idle(self) -> None:
-        """Wait a little, not 30 s, for clients that do not answer TLS' good-bye; requests have `Timing.finish`."""
-        await asyncio.sleep(_GOOD_BYE)
-        while True:
-            self._cut(lambda protocol: getattr(protocol.cycle, "response_complete", True))  # None: it never asked
-            await asyncio.sleep(_LOOK)
-
-    def _cut(self, which: Callable[[HttpToolsProtocol], bool]) -> None:
-        for protocol in tuple(self.server_state.connections):
-            if isinstance(protocol, HttpToolsProtocol) and which(protocol):
-                protocol.transport.abort()
+    name: str = "health"
+    connections: int = 100
+    """The kubelet and Prometheus ask with one or two at a time."""
 
 
 class Server:
@@ -92,23 +60,30 @@ class Server:
         *,
         tls: TlsPaths,
         drain: Drain,
+        metrics: Metrics | None = None,
         timing: Timing | None = None,
-        probes: Probes | None = None,
+        bounds: Bounds | None = None,
+        plain: Sequence[Plain] = (),
+        known: frozenset[str] = frozenset(),
         on_certificate: Callable[[], object] | None = None,
     ) -> None:
         """Load the certificate. Raises CertificateError.
 
-        `drain` is the one that `app` was built with. `on_certificate` is called whenever a certificate was loaded.
+        `drain` and `metrics` are those that `app` was built with. `known`: names of which a client's certificate may
+        have one. `on_certificate` is called whenever a certificate was loaded.
         """
         self._app, self._host, self._port = app, host, port
-        self._probes = probes
+        self._plain = plain
         self._drain = drain
+        self._metrics = metrics or Metrics()
         self._timing = timing or Timing()
+        self._bounds = bounds or Bounds()
+        self._known = known
         self._certificate = Certificate(tls)
         self._on_certificate = on_certificate or (lambda: None)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
-        self.probes_port: int | None = None
+        self.plain_ports: tuple[int, ...] = ()
 
     async def serve(self, on_ready: Callable[[str, int], object]) -> None:
         """Listen, call `on_ready(host, port)`, and serve until `stop`, SIGTERM or SIGINT; then drain and close.
@@ -117,23 +92,23 @@ class Server:
         """
         with contextlib.ExitStack() as unused:
             main = unused.enter_context(contextlib.closing(listen(self._host, self._port)))
-            todo: list[tuple[ASGIApp, socket.socket, Certificate | None]] = [(self._app, main, self._certificate)]
-            if self._probes:
-                plain = unused.enter_context(contextlib.closing(listen(self._probes.host, self._probes.port)))
-                self.probes_port = port_of(plain)
-                todo.insert(0, (self._probes.app, plain, None))
+            plain = [unused.enter_context(contextlib.closing(listen(one.host, one.port))) for one in self._plain]
             unused.pop_all()
+        self.plain_ports = tuple(map(port_of, plain))
         port = port_of(main)
         with self._signals():
             async with asyncio.TaskGroup() as group:
-                servers = [await self._launch(group, *one) for one in todo]
+                listeners = [*map(self._beside, self._plain, plain), self._tls(main)]
+                for listener in listeners:
+                    group.create_task(listener.serve())
+                    await listener.serving.wait()
                 reloading = group.create_task(self._reload())
                 on_ready(self._host, port)
                 await self._stop.wait()
                 await self._drained()
                 reloading.cancel()
-                for server in servers:
-                    server.should_exit = True
+                for listener in listeners:
+                    listener.should_exit = True
         _log.info("stopped")
 
     def stop(self) -> None:
@@ -147,13 +122,25 @@ class Server:
         if self._certificate.reload():
             self._loaded()
 
-    async def _launch(
-        self, group: asyncio.TaskGroup, app: ASGIApp, listener: socket.socket, certificate: Certificate | None
-    ) -> _Uvicorn:
-        server = _Uvicorn(_config(app, self._timing, certificate))
-        group.create_task(server.serve(sockets=[listener]))
-        await server.serving.wait()
-        return server
+    def _tls(self, listening: socket.socket) -> Listener:
+        listener = Listener(
+            _config(self._app, self._timing),
+            listening,
+            bounds=self._bounds,
+            cut=self._metrics.cut("webhook"),
+            context=lambda: self._certificate.context,
+            known=self._known,
+        )
+        self._metrics.watch("webhook", listener.connections)
+        return listener
+
+    def _beside(self, plain: Plain, listening: socket.socket) -> Listener:
+        bounds = structs.replace(self._bounds, connections=plain.connections)
+        listener = Listener(
+            _config(plain.app, self._timing), listening, bounds=bounds, cut=self._metrics.cut(plain.name)
+        )
+        self._metrics.watch(plain.name, listener.connections)
+        return listener
 
     async def _drained(self) -> None:
         self._drain.begin()
@@ -188,7 +175,7 @@ class Server:
                 loop.remove_signal_handler(number)
 
 
-def _config(app: ASGIApp, timing: Timing, certificate: Certificate | None) -> uvicorn.Config:
+def _config(app: ASGIApp, timing: Timing) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=HttpToolsProtocol,
@@ -200,8 +187,6 @@ def _config(app: ASGIApp, timing: Timing, certificate: Certificate | None) -> uv
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=BACKLOG,
         timeout_keep_alive=timing.keep_alive,
         timeout_graceful_shutdown=timing.finish,
-        ssl_context_factory=(lambda _config, _default: certificate.context) if certificate else None,
     )

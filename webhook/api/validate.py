@@ -8,17 +8,19 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
+from webhook.api.arrivals import Arrival, Arrivals, GivenUpError
 from webhook.api.backend import FIELDS, Answer, Backend
 from webhook.api.bodies import GoneError, RefusedError, check_headers, read_body
 from webhook.api.drain import Drain
 from webhook.api.durations import timeout_of
-from webhook.api.gate import Gate, OverloadedError
+from webhook.api.gate import Gate, Limits, OverloadedError
 from webhook.api.lastly import after_failure
 from webhook.api.metrics import Metrics
+from webhook.api.protocol import KNOWN
 from webhook.api.replies import CLOSE, JSON, TEXT, Header, reply
 
 _log: Final = logging.getLogger(__name__)
-_REQUEST_TIMEOUT: Final = 408
+_LAST: Final = frozenset({403, 408})  # the rest of the body must not be taken for a new request, nor is one welcome
 _DENIED: Final = "denied"
 # Seconds before a denial is looked at again, 250 ms in all: what was applied just before it may still be on its way to
 # our world. Most watch events take less than the first of these.
@@ -30,27 +32,35 @@ _TO_SPARE: Final = 0.1  # seconds that must be left after a look for the answer 
 class Validate:
     """The endpoint as a bare ASGI application: request and response objects would cost more than the review."""
 
-    def __init__(self, backend: Backend, gate: Gate, metrics: Metrics, drain: Drain) -> None:
+    def __init__(
+        self, backend: Backend, limits: Limits, metrics: Metrics, drain: Drain, *, only_known: bool = False
+    ) -> None:
+        """`only_known`: ask for a client certificate that the server knows."""
         self._backend = backend
-        self._gate = gate
+        self._gate = gate = Gate(limits)
+        self._arrivals = arrivals = Arrivals(limits)
         self._metrics = metrics
         self._drain = drain
-        self._retry_after = (b"retry-after", b"%d" % gate.limits.retry_after)
+        self._only_known = only_known
+        self._retry_after = (b"retry-after", b"%d" % limits.retry_after)
         metrics.in_flight.set_function(lambda: gate.inside)
+        metrics.receiving.set_function(lambda: len(arrivals))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request: a review, or why there is none (408, 413, 415, 503)."""
+        """Answer one request: a review, or why there is none (403, 408, 413, 415, 503)."""
         more: tuple[Header, ...] = (CLOSE,) if self._drain.begun else ()
         try:
-            with self._gate:
-                answer = await self._answer(scope, receive)
-        except OverloadedError:
+            answer = await self._answer(scope, receive)
+        except OverloadedError as overloaded:
             self._metrics.shed.inc()
+            if isinstance(overloaded, GivenUpError):
+                self._metrics.bodies_shed.inc()
+                more = (CLOSE,)
             await reply(send, 503, b"too many requests at once: try again\n", TEXT, self._retry_after, *more)
         except RefusedError as refused:
             self._metrics.refuse(refused.status)
-            if refused.status == _REQUEST_TIMEOUT:
-                more = (CLOSE,)  # the rest of the body must not be taken for a new request
+            if refused.status in _LAST:
+                more = (CLOSE,)
             await reply(send, refused.status, f"{refused}\n".encode(), TEXT, *more)
         except GoneError:
             _log.debug("client left before its body was complete")
@@ -60,13 +70,21 @@ class Validate:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         started = perf_counter()
         limits = self._gate.limits
+        if self._only_known and not scope["state"].get(KNOWN):
+            raise RefusedError(403, "client certificate: expected the API server's")
         check_headers(scope["headers"], limits.body_bytes)
-        timeout = timeout_of(scope["query_string"])
-        body = await read_body(receive, self._gate, limits.body_seconds)
+        granted = timeout_of(scope["query_string"])
+        address, _ = scope.get("client") or ("", 0)
+        with Arrival(self._arrivals, address) as arrival:
+            body = await read_body(receive, arrival, limits)
+            with self._gate:
+                return await self._reviewed(body, granted, started)
+
+    async def _reviewed(self, body: bytes, granted: float | None, started: float) -> Answer:
         await self._gate.turn()
 
         def left() -> float | None:
-            return None if timeout is None else max(0.0, timeout - (perf_counter() - started))
+            return None if granted is None else max(0.0, granted - (perf_counter() - started))
 
         answer = self._review(body, left())
         if answer.outcome == _DENIED:

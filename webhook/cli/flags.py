@@ -134,7 +134,22 @@ def _server(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--listen", type=listen, default=("127.0.0.1", 8443), metavar="HOST:PORT", help="default: 127.0.0.1:8443"
     )
-    group.add_argument("--health-listen", type=listen, metavar="HOST:PORT", help="probes and metrics without TLS")
+    group.add_argument(
+        "--health-listen", type=listen, metavar="HOST:PORT",
+        help="probes without TLS, and metrics and reasons, which are then on no other port",
+    )  # fmt: skip
+    group.add_argument(
+        "--metrics-listen", type=listen, metavar="HOST:PORT",
+        help="metrics and /readyz?verbose without TLS, which are then on no other port",
+    )  # fmt: skip
+    group.add_argument(
+        "--client-ca", metavar="FILE",
+        help="CA of client certificates: review only for a client that shows one, as the API server can be told to",
+    )  # fmt: skip
+    group.add_argument(
+        "--client-name", action="append", default=[], metavar="NAME",
+        help="common or DNS name in the client's certificate; repeatable (default: kube-apiserver)",
+    )  # fmt: skip
     group.add_argument(
         "--drain", type=seconds, default=0.0, metavar="SECONDS",
         help="serve on for so long after SIGTERM, not ready, until the cluster sends nothing more (default: 0)",

@@ -3,6 +3,7 @@
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from webhook import tls
 from webhook.api.certificate import CertificateError
@@ -24,6 +25,8 @@ from webhook.wiring.folder import Folder
 from webhook.wiring.live import Access, Cluster
 from webhook.wiring.serve import Serving, serve
 from webhook.wiring.source import Source, Unusable
+
+_API_SERVER: Final = "kube-apiserver"  # the common name that OPA Gatekeeper expects, too
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -97,9 +100,14 @@ def _serving(arguments: argparse.Namespace) -> Serving:
             general_name(name)
         except ValueError as error:
             raise UsageError(f"--tls-san {error}") from error
+    if arguments.client_name and not arguments.client_ca:
+        raise UsageError("`--client-name` is of a certificate: expected `--client-ca` with it")
     return Serving(
         listen=arguments.listen,
         health=arguments.health_listen,
+        metrics=arguments.metrics_listen,
+        client_ca=_path(arguments.client_ca),
+        client_names=frozenset(arguments.client_name or [_API_SERVER]) if arguments.client_ca else frozenset(),
         directory=_path(arguments.tls_dir),
         cert=_path(arguments.tls_cert),
         key=_path(arguments.tls_key),

@@ -5,18 +5,20 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import uvloop
 from msgspec import Struct
+from starlette.types import ASGIApp
 
 from webhook import tls
 from webhook.api.app import build_app, build_probes
 from webhook.api.certificate import TlsPaths
 from webhook.api.drain import Drain
 from webhook.api.metrics import Metrics
-from webhook.api.server import Probes, Server, Timing
+from webhook.api.server import Plain, Server, Timing
 from webhook.tls import TlsFiles
 from webhook.wiring.certificates import Certificates, Managed, utc
 from webhook.wiring.expiry import Expiry, WithCertificate
@@ -32,11 +34,15 @@ Place = tuple[str, int]
 class Serving(Struct, frozen=True):
     """Where to listen, and with which certificate: `directory`, or `cert` and `key`, or one made for this run.
 
+    `health`, `metrics`: without TLS. `client_ca`: of clients that are reviewed for, by one of `client_names`.
     `managed`: one that is shared, and put into `directory`. `drain`: seconds between being told to stop and closing.
     """
 
     listen: Place
     health: Place | None = None
+    metrics: Place | None = None
+    client_ca: Path | None = None
+    client_names: frozenset[str] = frozenset()
     directory: Path | None = None
     cert: Path | None = None
     key: Path | None = None
@@ -62,14 +68,21 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
     certificates = Certificates(serving.managed, files) if serving.managed else None
     expiry = _expiry(files, metrics, certificates)
     backend = WithCertificate(Reviewer(source, lambda: utc().date()), expiry)
-    plain = build_probes(backend, metrics=metrics, drain=drain) if serving.health else None
     server = Server(
-        build_app(backend, metrics=metrics, drain=drain),
+        build_app(
+            backend,
+            metrics=metrics,
+            drain=drain,
+            only_known=serving.client_ca is not None,
+            telling=not (serving.health or serving.metrics),
+        ),
         *serving.listen,
-        tls=TlsPaths(files.cert, files.key),
+        tls=TlsPaths(files.cert, files.key, serving.client_ca),
         drain=drain,
+        metrics=metrics,
         timing=Timing(drain=serving.drain),
-        probes=Probes(plain, *serving.health) if plain and serving.health else None,
+        plain=_plain(serving, partial(build_probes, backend, metrics=metrics, drain=drain)),
+        known=serving.client_names,
         on_certificate=expiry.loaded,
     )
     background: set[asyncio.Task[None]] = set()
@@ -91,6 +104,13 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
                 task.cancel()
     except* Exception as several:  # noqa: BLE001 - raised again, without the group around it
         raise _first(several) from None
+
+
+def _plain(serving: Serving, app: Callable[..., ASGIApp]) -> list[Plain]:
+    """Return the listeners without TLS. Metrics and reasons are told on one alone, the one that is for them, if any."""
+    told = [Plain(app(telling=True), *serving.metrics, "metrics")] if serving.metrics else []
+    health = [Plain(app(telling=not told), *serving.health, "health")] if serving.health else []
+    return [*health, *told]
 
 
 def _expiry(files: TlsFiles, metrics: Metrics, certificates: Certificates | None) -> Expiry:

@@ -1,0 +1,146 @@
+"""One listener: sockets are accepted here, for uvicorn would take any number and let each take a minute for TLS."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Final
+
+import uvicorn
+
+from webhook.api.connections import Bounds, Connections, Member
+from webhook.api.protocol import BoundedProtocol
+
+_log: Final = logging.getLogger(__name__)
+_GOOD_BYE: Final = 1.0  # seconds
+_LOOK: Final = 0.1  # seconds
+_BREATH: Final = 1.0  # seconds, after which there may be descriptors again
+
+Context = Callable[[], ssl.SSLContext]
+
+
+class Listener(uvicorn.Server):
+    """uvicorn on a socket that listens; signals belong to the `Server` that runs several."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listening: socket.socket,
+        *,
+        bounds: Bounds,
+        cut: Callable[[str], object],
+        context: Context | None = None,
+        known: frozenset[str] = frozenset(),
+    ) -> None:
+        """`context`: of the next handshake, for TLS; `known`: names of which a client's certificate may have one.
+
+        `cut` is told, in a few fixed words, why a connection was ended that its client had not ended.
+        """
+        super().__init__(config)
+        self.serving = asyncio.Event()
+        self.connections = Connections(bounds.connections, lambda: cut("shed"))
+        self._listening, self._context, self._known = listening, context, known
+        self._bounds, self._cut_for = bounds, cut
+        self._accepting: asyncio.Task[None] | None = None
+        self._welcoming: dict[asyncio.Task[None], Member] = {}
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 (uvicorn's signature)
+        """Begin to accept."""
+        await self.lifespan.startup()
+        self.servers = []  # uvicorn's own ways to accept
+        self._listening.setblocking(False)  # noqa: FBT003 (its only parameter)
+        self._accepting = asyncio.create_task(self._accept())
+        self.started = True
+        self.serving.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and wait for requests that have begun."""
+        if self._accepting:
+            self._accepting.cancel()
+            await asyncio.wait([self._accepting])
+        self._listening.close()
+        for member in tuple(self._welcoming.values()):
+            member.drop()
+        cutting = asyncio.create_task(self._cut_idle())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+            self._cut(lambda _: True)
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(self._listening)
+            except OSError as error:  # no descriptors left, or a client that was gone before we came
+                _log.warning("cannot accept: %s", error.strerror or error)
+                await asyncio.sleep(_BREATH)
+                continue
+            self._welcome(connection, str(address[0]))
+
+    def _welcome(self, connection: socket.socket, address: str) -> None:
+        member = Member(address)
+        if not self.connections.join(member):
+            self._cut_for("full")
+            connection.close()
+            return
+        task = asyncio.create_task(self._shake_hands(connection, member))
+        if self._context:  # else there will be a transport in no time, which must not be left half made
+            member.abort = task.cancel
+        self._welcoming[task] = member
+        task.add_done_callback(partial(self._welcomed, connection, member))
+
+    def _welcomed(self, connection: socket.socket, member: Member, task: asyncio.Task[None]) -> None:
+        del self._welcoming[task]
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                return  # the protocol tells when it is over
+            self._cut_for("handshake")
+            _log.debug("handshake with %s failed: %r", member.address, error)
+        self.connections.leave(member)
+        connection.close()
+
+    async def _shake_hands(self, connection: socket.socket, member: Member) -> None:
+        loop = asyncio.get_running_loop()
+        protocol = partial(
+            BoundedProtocol,
+            self.config,
+            self.server_state,
+            bounds=self._bounds,
+            member=member,
+            known=self._known,
+            leave=self.connections.leave,
+            cut=self._cut_for,
+        )
+        if self._context is None:
+            await loop.connect_accepted_socket(protocol, connection)
+        else:
+            await loop.connect_accepted_socket(
+                protocol,
+                connection,
+                ssl=self._context(),
+                ssl_handshake_timeout=self._bounds.handshake_seconds,
+                ssl_shutdown_timeout=self._bounds.close_seconds,
+            )
+
+    async def _cut_idle(self) -> None:
+        """Wait a little, not 30 s, for clients that do not answer TLS' good-bye; requests have `Timing.finish`."""
+        await asyncio.sleep(_GOOD_BYE)
+        while True:
+            self._cut(lambda protocol: getattr(protocol.cycle, "response_complete", True))  # None: it never asked
+            await asyncio.sleep(_LOOK)
+
+    def _cut(self, which: Callable[[BoundedProtocol], bool]) -> None:
+        for protocol in tuple(self.server_state.connections):
+            if isinstance(protocol, BoundedProtocol) and which(protocol):
+                protocol.transport.abort()
