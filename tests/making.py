@@ -31,8 +31,9 @@ def metadata(name: str, **more: Any) -> Raw:  # noqa: ANN401 - any field of Obje
     return {**({"namespace": space} if slash else {}), "name": own, **more}
 
 
-def owned_by(kind: str, name: str) -> Raw:
-    return {"ownerReferences": [{"apiVersion": VERSIONS[kind], "kind": kind, "name": name, "controller": True}]}
+def owned_by(kind: str, name: str, uid: str = "") -> Raw:
+    owner = {"apiVersion": VERSIONS[kind], "kind": kind, "name": name, "controller": True}
+    return {"ownerReferences": [owner | ({"uid": uid} if uid else {})]}
 
 
 def workload(

@@ -252,13 +252,25 @@ def test_standard_input_is_a_dash() -> None:
     assert "-:" in done.out
 
 
-def test_what_a_controller_made_is_not_judged(run: Run, story: Path) -> None:
-    owned = yaml.safe_load((story / "web-api.yaml").read_text())
-    owned["metadata"]["ownerReferences"] = [
-        {"apiVersion": "apps/v1", "kind": "Rollout", "name": "web", "uid": "u", "controller": True}
-    ]
-    (story / "web-api.yaml").write_text(yaml.safe_dump(owned))
-    assert run("check", "-f", story).code == 0
+@pytest.mark.parametrize(
+    ("kind", "owner", "code"),
+    [
+        ("Deployment", {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout"}, 1),
+        ("Deployment", {"apiVersion": "v1", "kind": "ConfigMap"}, 1),
+        ("ReplicaSet", {"apiVersion": "apps/v1", "kind": "Deployment"}, 0),
+        ("ReplicaSet", {"apiVersion": "apps/v1", "kind": "Deployment", "name": "made-up"}, 1),
+    ],
+)
+def test_only_what_a_workload_made_that_is_there_is_not_judged_beside_it(
+    run: Run, story: Path, kind: str, owner: dict[str, str], code: int
+) -> None:
+    web_api = yaml.safe_load((story / "web-api.yaml").read_text())
+    made = json.loads(json.dumps(web_api)) | {"kind": kind}
+    made["metadata"]["ownerReferences"] = [{"name": "boss", "uid": "u", "controller": True} | owner]
+    boss = json.loads(json.dumps(web_api))
+    boss["metadata"] = {"name": "boss", "namespace": web_api["metadata"]["namespace"]}
+    (story / "web-api.yaml").write_text(yaml.safe_dump_all([made, boss]))
+    assert run("check", "-f", story).code == code
 
 
 @pytest.mark.parametrize(("threshold", "code"), [("error", 1), ("warning", 1), ("info", 1), ("never", 0)])

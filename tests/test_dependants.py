@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.arena import Raw, world_of
-from tests.making import deployment, external_name, headless, service, workload
+from tests.making import deployment, external_name, headless, owned_by, service, workload
 from tests.test_decide import request
 from tests.test_wire import put
 from tests.values import filled, workloads
@@ -185,9 +185,12 @@ def test_what_has_ended_does_not_connect_again(about: str, one: Raw, more: list[
     assert ids(told(CLOSED, one, *more)) == expected, about
 
 
-def test_what_a_controller_made_is_not_asked_beside_it() -> None:
+def test_what_a_workload_made_is_not_asked_beside_it_and_what_a_custom_resource_made_is() -> None:
+    replica = client(kind="ReplicaSet")
+    replica["metadata"] |= owned_by("Deployment", "web")
+    assert told(CLOSED, replica) == ()
     owned = put(client(), "metadata.ownerReferences", [{"kind": "Application", "name": "a", "controller": True}])
-    assert told(CLOSED, owned) == ()
+    assert ids(told(CLOSED, owned)) == DENIED
 
 
 def test_a_client_that_is_told_itself_is_not_told_once_more() -> None:

@@ -254,7 +254,11 @@ def test_the_controller_is_the_owner_that_says_so() -> None:
     raw = put(deployment("shop/x"), "metadata.ownerReferences", owners)
     assert read(raw).owner is None
     both = put(raw, "metadata.ownerReferences", [*owners, {"kind": "Rollout", "name": "c", "controller": True}])
-    assert read(both).owner == Owner("Rollout", "c")
+    assert read(both).owner is None  # what a custom resource makes is a workload of its own
+    replica = put(workload("ReplicaSet", "shop/x"), "metadata", both["metadata"])
+    made = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "c", "controller": True}
+    assert read(put(replica, "metadata.ownerReferences", [*owners, made])).owner == Owner("Deployment", "c")
+    assert read(put(replica, "metadata.ownerReferences", [made | {"apiVersion": "example.com/v1"}])).owner is None
 
 
 @pytest.mark.parametrize("kind", WORKLOAD_KINDS)

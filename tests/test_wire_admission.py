@@ -9,7 +9,7 @@ import pytest
 from tests.arena import Raw, world_of
 from tests.making import VERSIONS, owned_by, workload
 from tests.worlds import namespace, policy
-from webhook.model.objects import Declaration
+from webhook.model.objects import Declaration, Owner
 from webhook.model.refs import WORKLOAD_KINDS, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.review import decide
@@ -81,7 +81,7 @@ def test_what_is_read_of_a_request() -> None:
     assert found.workload.ref == WorkloadRef("Deployment", "shop", "web")
     assert found.old is not None
     assert found.old.connects_to == (Declaration("a", "metadata"),)
-    assert not found.owned
+    assert (found.user, found.controller, found.old_controller) == ("jane", "", "")
     assert found.problem is None
 
 
@@ -199,7 +199,7 @@ def test_a_delete_has_a_null_object_and_an_old_one() -> None:
     raw = review(operation="DELETE", oldObject=workload("Deployment", "shop/web"))
     raw["request"]["object"] = None
     found = read(raw)
-    assert (found.workload, found.old, found.owned, found.problem) == (None, None, False, None)
+    assert (found.workload, found.old, found.controller, found.problem) == (None, None, "", None)
 
 
 @pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
@@ -292,13 +292,18 @@ def test_a_pod_in_the_making_has_its_template_and_no_address() -> None:
     assert found.workload.template.shape.template
 
 
-@pytest.mark.parametrize("kind", WORKLOAD_KINDS)
-def test_an_object_with_a_controller_is_owned(kind: str) -> None:
-    raw = workload(kind, "shop/web")
-    raw["metadata"] |= owned_by("Deployment", "boss")
-    assert read(review(kind, obj=raw)).owned
+def test_who_asks_and_which_controller_the_object_names_are_read() -> None:
+    raw, old = workload("ReplicaSet", "shop/web"), workload("ReplicaSet", "shop/web")
+    raw["metadata"] |= owned_by("Deployment", "boss", "u-2")
+    old["metadata"] |= owned_by("Deployment", "boss", "u-1")
+    found = read(review("ReplicaSet", obj=raw, oldObject=old, operation="UPDATE", userInfo={"username": "jane"}))
+    assert (found.user, found.controller, found.old_controller) == ("jane", "u-2", "u-1")
+    assert found.workload is not None
+    assert found.workload.owner == Owner("Deployment", "boss")
     raw["metadata"]["ownerReferences"][0]["controller"] = False
-    assert not read(review(kind, obj=raw)).owned
+    bare = read(review("ReplicaSet", obj=raw))
+    assert bare.workload is not None
+    assert (bare.workload.owner, bare.controller) == (None, "")
 
 
 @pytest.mark.parametrize(
@@ -363,8 +368,6 @@ def test_in_enforce_a_bad_workload_is_denied_whatever_its_kind(kind: str) -> Non
 
 def test_what_is_no_workload_write_is_never_denied() -> None:
     bad = workload("Deployment", "shop/web", annotations=BAD)
-    owned = workload("Deployment", "shop/web", annotations=BAD)
-    owned["metadata"] |= owned_by("Deployment", "boss")
     for raw in (
         review(obj=bad, operation="DELETE"),
         review(obj=bad, operation="CONNECT"),
@@ -372,7 +375,6 @@ def test_what_is_no_workload_write_is_never_denied() -> None:
         review(obj=bad, subResource="scale", operation="UPDATE"),
         review("Scale", obj=bad),
         review("ConfigMap", obj=bad),
-        review(obj=owned),
         review(obj={**bad, "spec": 5}),
         review(obj=None, operation="DELETE", oldObject=bad),
     ):

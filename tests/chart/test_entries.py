@@ -110,8 +110,16 @@ def test_given_conditions_are_added_to_ours(chart: Chart) -> None:
         assert entry["namespaceSelector"]["matchLabels"] == {"a": "b"}
         assert more in entry["namespaceSelector"]["matchExpressions"]
         assert {"calico-system", *OUT} <= set(entry["namespaceSelector"]["matchExpressions"][0]["values"])
-        assert [one["name"] for one in entry["matchConditions"]] == ["not-controlled-by-another-object", "not-by-ci"]
+        assert [one["name"] for one in entry["matchConditions"]][1:] == ["not-by-ci"]
         assert entry["objectSelector"] == {"matchLabels": {"opted": "in"}}
+
+
+def test_nothing_is_left_out_for_what_its_author_wrote_alone(default: Rendered) -> None:
+    for entry in default.webhooks.values():
+        assert [one["name"] for one in entry["matchConditions"]] == ["not-made-of-a-cronjob-by-the-control-plane"]
+        (expression,) = [one["expression"] for one in entry["matchConditions"]]
+        assert expression.startswith("!(request.userInfo.username in [")
+        assert ")) ||" not in expression
 
 
 def test_where_only_some_namespaces_are_watched_only_those_are_covered(chart: Chart) -> None:

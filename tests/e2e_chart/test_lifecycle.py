@@ -1,6 +1,7 @@
 """Install, story, upgrade, rollback, uninstall, and again."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.e2e import story
 from tests.e2e.scene import DRY_RUN, Scene
@@ -29,6 +30,7 @@ def test_install_story_upgrade_rollback_uninstall_and_again(
     shop.wait_ids(web_api, *BOTH_SIDES)
     shop.label(f"{MODE}=enforce")
     message = cluster.wait_for(lambda: denied(shop, web_api), what="a denial")
+    assert denied(shop, controlled(story.renamed(web_api, "claimed")))
     shop.set_up(message.partition("\n---\n")[2])  # the message is the remedy
     cluster.wait_for(lambda: shop.apply(web_api, DRY_RUN).silent, what="the fix to be known")
     shop.set_up(web_api)
@@ -55,6 +57,12 @@ def test_install_story_upgrade_rollback_uninstall_and_again(
 
     release.install()
     reviews(shop)
+
+
+def controlled(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return an object that claims to be a ConfigMap's."""
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "kube-root-ca.crt", "uid": "u", "controller": True}
+    return raw | {"metadata": raw["metadata"] | {"ownerReferences": [owner]}}
 
 
 def _here(cluster: ControlPlane, scene: Scene) -> set[str]:

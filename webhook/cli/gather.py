@@ -80,7 +80,7 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
     }
     return Gathered(
         world,
-        subjects(judged.values),
+        subjects(world, judged.values),
         tuple(policies.values()),
         failures,
         judged.skipped,

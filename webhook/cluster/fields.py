@@ -17,6 +17,7 @@ class Metadata(TypedDict, total=False):
     labels: Any
     annotations: Any
     ownerReferences: Any
+    uid: Any
 
 
 class Anything(TypedDict, total=False):

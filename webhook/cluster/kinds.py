@@ -12,8 +12,8 @@ class Kind(Struct, frozen=True, order=True):
     """One kind of object. str() is kubectl's name of the resource: `networkpolicies.networking.k8s.io`.
 
     `namespaced`: its objects stand in namespaces. `bare`: of which objects only the metadata matters, so that no more
-    is asked for (PartialObjectMetadata of `k8s.io/apimachinery`); where it is those that have a controller, a watch
-    asks for the others one by one.
+    is asked for (PartialObjectMetadata of `k8s.io/apimachinery`); where it is those that a workload made, a
+    watch asks for the others one by one.
     """
 
     api_version: str

@@ -10,7 +10,7 @@ import msgspec
 from webhook.cluster.client import BARE_LIST, WHOLE, Connection
 from webhook.cluster.errors import UNREADABLE, ExpiredError, GarbledError, NotServedError, cleaned
 from webhook.cluster.kinds import Collection, Raw
-from webhook.cluster.shapes import Decoders, Page, controlled
+from webhook.cluster.shapes import Decoders, Page, made
 
 PAGE: Final = 500  # objects, as kubectl and client-go ask for
 SLICE: Final = 50  # objects that are handed over before the event loop may do something else
@@ -79,11 +79,11 @@ class Reading(msgspec.Struct, frozen=True):
             query["continue"] = more
 
     async def completed(self, raw: Raw) -> Raw | None:
-        """Return what the core needs of an object: more than was asked for where nobody controls it.
+        """Return what the core needs of an object: more than was asked for where no workload made it.
 
         None: it is gone meanwhile, and a watch will say so. Raises ClusterError.
         """
-        if not self.bare or self.where.kind.bare != "owned" or controlled(raw):
+        if not self.bare or self.where.kind.bare != "owned" or made(self.where.kind, raw):
             return raw
         metadata = raw.get("metadata") or {}
         path = self.where.kind.path_in(str(metadata.get("namespace"))) + "/" + quote(str(metadata.get("name")), safe="")

@@ -11,6 +11,7 @@ import msgspec
 from webhook.cluster.fields import SHAPES, Anything, ToldPod
 from webhook.cluster.fields_inbound import INBOUND_SHAPES
 from webhook.cluster.kinds import Kind, Raw
+from webhook.model.refs import makes
 
 
 class _ListMeta(msgspec.Struct):
@@ -46,9 +47,9 @@ class Decoders:
         """Read a page; its items say what they are."""
         page: Page = self._page.decode(body)
         items = page.items or []
-        if self._told_page and not all(map(controlled, items)):
+        if self._told_page and not all(made(self._kind, one) for one in items):
             told = self._told_page.decode(body).items
-            items[:] = [one if controlled(one) else more for one, more in zip(items, told, strict=True)]
+            items[:] = [one if made(self._kind, one) else more for one, more in zip(items, told, strict=True)]
         for raw in items:
             self._name(raw)
         return page
@@ -56,7 +57,7 @@ class Decoders:
     def object(self, body: bytes | msgspec.Raw) -> Raw:
         """Read one object; it says what it is."""
         raw: Raw = self._object.decode(body)
-        if self._told_object and not controlled(raw):
+        if self._told_object and not made(self._kind, raw):
             raw = self._told_object.decode(body)
         self._name(raw)
         return raw
@@ -80,10 +81,15 @@ class _Decoder:
             return self._otherwise.decode(body)
 
 
-def controlled(raw: Raw) -> bool:
-    """Say whether a controller made the object."""
+def made(kind: Kind, raw: Raw) -> bool:
+    """Say whether a workload made the object, as Deployments make ReplicaSets: that one is asked of what it is told."""
     owners = (raw.get("metadata") or {}).get("ownerReferences")
-    return isinstance(owners, list) and any(isinstance(one, dict) and one.get("controller") is True for one in owners)
+    return isinstance(owners, list) and any(
+        isinstance(one, dict)
+        and one.get("controller") is True
+        and makes(str(one.get("kind")), str(one.get("apiVersion") or ""), kind.name)
+        for one in owners
+    )
 
 
 _SHAPES: Final = {**SHAPES, **INBOUND_SHAPES}

@@ -38,7 +38,7 @@ class Shape(Struct, frozen=True, gc=False):
 
 
 class Owner(Struct, frozen=True, gc=False):
-    """The controlling ownerReference of an object."""
+    """The controlling ownerReference of an object, by what it says."""
 
     kind: str
     name: str
@@ -47,7 +47,8 @@ class Owner(Struct, frozen=True, gc=False):
 class Pod(Struct, frozen=True, gc=False):
     """A pod. `live`: neither finished nor being deleted, so that it can be a backend.
 
-    `bare`: the pod as a workload of its own, where no controller owns it.
+    `bare`: the pod as a workload of its own, where no workload makes it; what a custom resource makes is one while it
+    is live.
     """
 
     namespace: str
@@ -81,7 +82,10 @@ class Declaration(Struct, frozen=True, gc=False):
 
 
 class Workload(Struct, frozen=True, gc=False):
-    """A pod template in a namespace. `selector`: its own `matchLabels`; None where it has none (Job, Pod)."""
+    """A pod template in a namespace. `selector`: its own `matchLabels`; None where it has none (Job, Pod).
+
+    `owner`: the workload that it says makes it. Whoever else it names, such as a custom resource, is none.
+    """
 
     ref: WorkloadRef
     template: Template
@@ -92,10 +96,11 @@ class Workload(Struct, frozen=True, gc=False):
     connects_to: tuple[Declaration, ...] = ()
     exempt: tuple[Declaration, ...] = ()
     service_name: str = ""
-    hints: tuple[ContainerHints, ...] = ()  # none where a controller made the object: that one is asked
+    hints: tuple[ContainerHints, ...] = ()  # none where a workload made the object: that one is asked
     flags: tuple[
         str, ...
     ] = ()  # of a DaemonSet: `image=calico/node:v3.32.1` and the like, by which an agent is recognised
+    uid: str = ""  # of the object, where it is in a cluster
 
 
 class ServicePort(Struct, frozen=True, gc=False):

@@ -15,6 +15,15 @@ SHORT_KINDS: Final = {  # what kubectl calls them: `deploy/api`
     "Pod": "po",
 }
 WORKLOAD_KINDS: Final = tuple(SHORT_KINDS)
+_MAKERS: Final = {  # kind -> whose controllers make such objects, with their API groups; all are workloads themselves
+    "ReplicaSet": {"Deployment": "apps"},
+    "Job": {"CronJob": "batch"},
+    "Pod": {
+        **dict.fromkeys(("ReplicaSet", "StatefulSet", "DaemonSet"), "apps"),
+        "ReplicationController": "",
+        "Job": "batch",
+    },
+}
 KIND_OF_WORD: Final = {
     word: kind
     for kind, short in SHORT_KINDS.items()
@@ -26,6 +35,12 @@ _OWNERS: Final = {  # kinds whose name several families use: the groups that nee
     "NetworkPolicy": ("",),
     "ClusterNetworkPolicy": ("", "policy.networking.k8s.io"),
 }
+
+
+def makes(owner: str, api_version: str, kind: str) -> bool:
+    """Say whether Kubernetes makes objects of `kind` for those of kind `owner`; no `api_version`: it is not said."""
+    group = _MAKERS.get(kind, {}).get(owner)
+    return group is not None and (not api_version or group == api_version.rpartition("/")[0])
 
 
 class WorkloadRef(Struct, frozen=True, order=True, gc=False):

@@ -13,6 +13,7 @@ from webhook.model.settings import MODE_LABEL, Mode
 from webhook.review.configured import configured, ignored, mode_set
 from webhook.review.exemptions import exemptions, without_exempt
 from webhook.review.inbound import review_server
+from webhook.review.owned import reviewed_with_its_maker, taken_from_its_maker
 from webhook.review.workload import order, review_workload
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, View
@@ -62,7 +63,7 @@ def _decided(
         return _skipped(request, mode, f"unreadable: {request.problem}")
     if workload is None:
         return _skipped(request, mode, "not a workload write")
-    if request.owned:
+    if reviewed_with_its_maker(request, view):
         return _skipped(request, mode, "controlled by another object, which was reviewed")
     if mode is Mode.OFF:
         return _skipped(request, mode, "mode off")
@@ -129,7 +130,7 @@ def _rejected(
         return ()
     may = MAY_REJECT | RAISED
     grave = tuple(f for f in findings if f.id in may and f.severity is Severity.ERROR and f.source != "inferred")
-    if not grave or request.operation != "UPDATE":
+    if not grave or request.operation != "UPDATE" or taken_from_its_maker(request):
         return grave
     if request.old is None:
         return ()  # what was so before cannot be told

@@ -12,7 +12,10 @@ _GENERATED = "(generated)"
 
 
 class AdmissionRequest(Struct, frozen=True):
-    """What the API server asks. `workload` and `old` are None where the object is none of ours."""
+    """What the API server asks. `workload` and `old` are None where the object is none of ours.
+
+    `controller` and `old_controller`: uids of the controllers that they name.
+    """
 
     uid: str
     operation: str
@@ -23,7 +26,9 @@ class AdmissionRequest(Struct, frozen=True):
     dry_run: bool = False
     workload: Workload | None = None
     old: Workload | None = None
-    owned: bool = False
+    user: str = ""
+    controller: str = ""
+    old_controller: str = ""
     problem: str | None = None  # why the object cannot be judged, although it is one of ours
 
 
@@ -56,6 +61,7 @@ def _request(request: Raw, uid: str) -> AdmissionRequest:
         namespace=string(request, "namespace", "request"),
         name=string(request, "name", "request"),
         dry_run=flag(request, "dryRun", "request"),
+        user=string(mapping(request, "userInfo", "request"), "username", "request.userInfo"),
     )
     ours = word in workloads.TEMPLATE_PATHS and group in ("", "apps", "batch", "extensions")
     if not ours or base.subresource or base.operation not in ("CREATE", "UPDATE"):
@@ -68,23 +74,27 @@ def _with_objects(base: AdmissionRequest, request: Raw) -> AdmissionRequest:
         new = mapping(request, "object", "")
         if not new:
             return base
-        owned = meta.controller(new) is not None
+        controller = meta.controller_uid(new)
         current = workloads.workload(new, base.kind, base.namespace or "default", _name(new, base))
     except Malformed as error:
         problem = "; ".join(
             f"request.object{'' if p.path == 'object' else '.' + p.path}: {p.expected}" for p in error.problems
         )
         return msgspec.structs.replace(base, problem=problem)
-    return msgspec.structs.replace(base, workload=current, owned=owned, old=_old(request, base))
+    old, before = _old(request, base)
+    return msgspec.structs.replace(base, workload=current, controller=controller, old=old, old_controller=before)
 
 
-def _old(request: Raw, base: AdmissionRequest) -> Workload | None:
+def _old(request: Raw, base: AdmissionRequest) -> tuple[Workload | None, str]:
     """Read the object as it was; None where it cannot be read, and then nobody knows what was wrong before."""
     try:
         raw = mapping(request, "oldObject", "request")
-        return workloads.workload(raw, base.kind, base.namespace or "default", _name(raw, base)) if raw else None
+        if not raw:
+            return None, ""
+        found = workloads.workload(raw, base.kind, base.namespace or "default", _name(raw, base))
+        return found, meta.controller_uid(raw)
     except Malformed:
-        return None
+        return None, ""
 
 
 def _name(raw: Raw, base: AdmissionRequest) -> str:

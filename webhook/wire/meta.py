@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from webhook.model.labels import Labels
 from webhook.model.objects import Owner
+from webhook.model.refs import makes
 from webhook.wire.shapes import Raw, fail, mapping, mappings, string, string_map
 
 INJECT = "linkerd.io/inject"
@@ -48,13 +49,37 @@ def injected(notes: Mapping[str, str]) -> bool | None:
     return _INJECT.get(notes.get(INJECT, ""))
 
 
+_OWNERS = "metadata.ownerReferences"
+
+
 def controller(raw: Raw) -> Owner | None:
     """Return the ownerReference that has `controller: true` (`metav1.GetControllerOf`)."""
-    for entry in mappings(mapping(raw, "metadata", ""), "ownerReferences", "metadata"):
-        if entry.get("controller") is True:
-            path = "metadata.ownerReferences"
-            return Owner(string(entry, "kind", path), string(entry, "name", path))
-    return None
+    entry = _controller(raw)
+    return Owner(string(entry, "kind", _OWNERS), string(entry, "name", _OWNERS)) if entry else None
+
+
+def maker(raw: Raw, kind: str) -> Owner | None:
+    """Return the controller of an object of `kind` where it is a workload whose own controller makes such objects."""
+    entry = _controller(raw)
+    if not entry or not makes(string(entry, "kind", _OWNERS), string(entry, "apiVersion", _OWNERS), kind):
+        return None
+    return controller(raw)
+
+
+def controller_uid(raw: Raw) -> str:
+    """Return the uid of the controller that an object names; empty without one."""
+    entry = _controller(raw)
+    return string(entry, "uid", _OWNERS) if entry else ""
+
+
+def _controller(raw: Raw) -> Raw | None:
+    entries = mappings(mapping(raw, "metadata", ""), "ownerReferences", "metadata")
+    return next((entry for entry in entries if entry.get("controller") is True), None)
+
+
+def uid(raw: Raw) -> str:
+    """Return `metadata.uid`, which only objects of a cluster have."""
+    return string(mapping(raw, "metadata", ""), "uid", "metadata")
 
 
 def deleting(raw: Raw) -> bool:

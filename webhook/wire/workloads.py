@@ -40,7 +40,7 @@ _FINISHED = frozenset({"Succeeded", "Failed"})
 def workload(raw: Raw, kind: str, namespace: str, name: str | None = None) -> Workload:
     """Read an object of a kind in TEMPLATE_PATHS. `name` replaces an absent one (`generateName`)."""
     template_raw, path = _template(raw, kind)
-    spec, owner = mapping(raw, "spec", ""), meta.controller(raw)
+    spec, owner = mapping(raw, "spec", ""), meta.maker(raw, kind)
     top, inner = _labels_and_notes(raw, template_raw, path)
     return Workload(
         ref=WorkloadRef(kind, namespace, name if name is not None else meta.name(raw)),
@@ -56,24 +56,26 @@ def workload(raw: Raw, kind: str, namespace: str, name: str | None = None) -> Wo
         flags=daemon_set_flags(raw, mapping(template_raw, "spec", path).get("containers"))
         if kind == "DaemonSet"
         else (),
+        uid=meta.uid(raw) if kind != "Pod" else "",  # no pod makes another object
     )
 
 
 def pod(raw: Raw, namespace: str) -> Pod:
-    """Read a Pod; one without a controller is a workload of its own too."""
+    """Read a Pod; one that no workload makes is a workload of its own, too."""
     name, owner = meta.name(raw), meta.controller(raw)
     spec, status = mapping(raw, "spec", ""), mapping(raw, "status", "")
     declared = tuple(_ports(spec, "spec"))
+    live = string(status, "phase", "status") not in _FINISHED and not meta.deleting(raw)
     return Pod(
         namespace=namespace,
         name=name,
         shape=_shape(namespace, meta.labels(raw), declared, spec, "spec", template=False),
         addresses=tuple(_addresses(status)),
         node=string(spec, "nodeName", "spec"),
-        live=string(status, "phase", "status") not in _FINISHED and not meta.deleting(raw),
+        live=live,
         owner=owner,
         declares=declared,
-        bare=workload(raw, "Pod", namespace) if owner is None else None,
+        bare=workload(raw, "Pod", namespace) if owner is None or (live and meta.maker(raw, "Pod") is None) else None,
     )
 
 

@@ -19,6 +19,7 @@ from webhook.report.safe import clean, clip
 from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
 from webhook.world import View
+from webhook.world.lookup import maker_of
 
 _SHOWN = 63  # characters of a hostile kind or name that an error repeats
 
@@ -100,12 +101,12 @@ def _named(item: Mapping[str, object]) -> str:
     return f"{kind} `{clip(clean(name), _SHOWN)}`" if isinstance(name, str) else kind
 
 
-def subjects(values: Iterable[tuple[Projected, Location]]) -> tuple[Subject, ...]:
-    """Return the workloads to judge: the last of each name, without those that a controller made."""
+def subjects(view: View, values: Iterable[tuple[Projected, Location]]) -> tuple[Subject, ...]:
+    """Return the workloads to judge: the last of each name, without those whose maker is in `view`, and judged."""
     chosen: dict[WorkloadRef, Subject] = {}
     for workload, location in _workloads(values):
         chosen.pop(workload.ref, None)
-        if workload.owner is None:
+        if maker_of(view, workload) is None:
             chosen[workload.ref] = Subject(workload, location)
     return tuple(chosen.values())
 

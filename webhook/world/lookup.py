@@ -50,6 +50,12 @@ def _template(view: View, workload: Workload) -> dict[WorkloadRef, Group]:
     return {workload.ref: Group(workload.ref, template=workload)}
 
 
+def maker_of(view: View, workload: Workload) -> Workload | None:
+    """Return the workload that makes another one, where it is here."""
+    owner, ref = workload.owner, workload.ref
+    return view.workload(WorkloadRef(owner.kind, ref.namespace, owner.name)) if owner is not None else None
+
+
 def controllers(view: View, pod: Pod) -> tuple[WorkloadRef, ...]:
     """Return who controls a pod, the topmost last; of a pod that nobody controls, the pod itself.
 

@@ -26,7 +26,7 @@ class Mentions:
         self._names: dict[WorkloadRef, tuple[Name, ...]] = {}
 
     def put(self, workload: Workload) -> None:
-        """Add or replace a workload; what a controller made is asked of that one."""
+        """Add or replace a workload; what a workload made is asked of that one."""
         self.drop(workload.ref)
         if workload.connects_to and workload.owner is None:
             names = self._names[workload.ref] = mentioned(workload)

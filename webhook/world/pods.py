@@ -51,8 +51,9 @@ class Pods:
             self._forget(old)
 
     def _put_owner(self, pod: Pod) -> None:
-        if pod.owner is None:
+        if pod.bare is not None:
             self.bare.setdefault(pod.namespace, {})[pod.name] = pod
+        if pod.owner is None:
             return
         owner = (pod.namespace, pod.owner.kind, pod.owner.name)
         self.by_owner.setdefault(owner, {})[pod.name] = pod
@@ -68,8 +69,9 @@ class Pods:
         for address in pod.addresses:
             self._by_address.drop(address, pod)
             self._families[address.family] -= 1
-        if pod.owner is None:
+        if pod.bare is not None:
             discard(self.bare, pod.namespace, pod.name)
+        if pod.owner is None:
             return
         owner = (pod.namespace, pod.owner.kind, pod.owner.name)
         discard(self.by_owner, owner, pod.name)
