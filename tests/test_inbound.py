@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.arena import Raw, world_of
-from tests.making import deployment, metadata, service, workload
+from tests.making import deployment, metadata, owned_by, service, workload
 from tests.test_decide import request
 from tests.test_wire import put
 from tests.test_wire_inbound import GATEWAY_API
@@ -467,11 +467,9 @@ def test_a_scraper_that_an_operator_made_is_found_by_its_statefulset() -> None:
     world = world_of([*BASE, owned])
     assert [one.ref.short for one in scrapers(world)] == ["edge/prometheus"]
     replica = put(put(SCRAPER, "kind", "ReplicaSet"), "metadata.name", "prometheus-1")
-    replica = put(
-        replica, "metadata.ownerReferences", [{"kind": "StatefulSet", "name": "prometheus", "controller": True}]
-    )
-    world = world_of([*BASE, SCRAPER, replica])
-    assert [one.ref.kind for one in scrapers(world)] == ["StatefulSet"], "its maker is asked"
+    replica["metadata"] |= owned_by("Deployment", "prometheus")
+    world = world_of([*BASE, put(SCRAPER, "kind", "Deployment"), replica])
+    assert [one.ref.kind for one in scrapers(world)] == ["Deployment"], "its maker is asked"
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

@@ -79,6 +79,7 @@ def meant(value: Projected) -> Projected:
     """The value with its declarations as what they mean: how they are spelled is not kept."""
     match value:
         case Workload():
+            value = structs.replace(value, uid="")  # no manifest has one
             notes = tuple(Declaration(str(parse(note.text)), note.place) for note in value.connects_to)
             return structs.replace(value, connects_to=notes)
         case Pod(bare=Workload() as bare):

@@ -13,6 +13,7 @@ from webhook.model.inbound import Gateway, Ingress, Reached, Route
 from webhook.model.labels import Labels
 from webhook.model.objects import Service, Shape, Template, Workload
 from webhook.world import Group, View
+from webhook.world.lookup import maker_of
 
 WEB: Final = frozenset({80, 443})  # on which an Ingress controller is reached
 GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
@@ -59,13 +60,7 @@ def scrapers(view: View) -> tuple[Workload, ...]:
     named = view.settings.inbound.scrapers
     if named:
         return _of_groups(view, (Group(ref, view.pods_of(ref), view.workload(ref)) for ref in named))
-    return _of_groups(view, (Group(w.ref, view.pods_of(w.ref), w) for w in view.scrapers() if _topmost(view, w)))
-
-
-def _topmost(view: View, workload: Workload) -> bool:
-    """Say whether nobody whose template is known made the workload: an operator's own kinds have none."""
-    owner = workload.owner
-    return owner is None or view.workload(structs.replace(workload.ref, kind=owner.kind, name=owner.name)) is None
+    return _of_groups(view, (Group(w.ref, view.pods_of(w.ref), w) for w in view.scrapers() if not maker_of(view, w)))
 
 
 def _at(view: View, reached: Reached, ports: Iterable[int]) -> Iterator[Service]:
