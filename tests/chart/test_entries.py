@@ -168,7 +168,7 @@ def test_the_bundle_is_the_products_or_yours_or_cert_managers(chart: Chart) -> N
     given = chart.render(next(path for path in CI if path.stem.startswith("provided")))
     assert all(entry["clientConfig"]["caBundle"] for entry in given.webhooks.values())
     injected = chart.render({"certificates": {"mode": "cert-manager"}}).one("ValidatingWebhookConfiguration")
-    certificate = chart.render({"certificates": {"mode": "cert-manager"}}).one("Certificate")["metadata"]
+    certificate = chart.render({"certificates": {"mode": "cert-manager"}}).one("Certificate", "preflight")["metadata"]
     assert injected["metadata"]["annotations"] == {
         "cert-manager.io/inject-ca-from": f"{certificate['namespace']}/{certificate['name']}"
     }

@@ -102,6 +102,22 @@ def test_the_pages_set_values_that_there_are(chart: Chart) -> None:
         chart.render(None, *shlex.split(flag))
 
 
+def test_the_pages_upgrade_to_a_version_and_keep_only_what_was_set() -> None:
+    top = CHART.parents[1]
+    texts = [page.read_text(encoding="utf-8") for page in (*sorted((top / "docs").glob("*.md")), top / "README.md")]
+    commands = [found for text in texts for found in re.findall(r"helm upgrade netpol-preflight .*", _joined(text))]
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
+    assert len(commands) > 5
+    for command in commands:
+        assert f"/netpol-preflight --version {version} " in command
+        assert " --reset-then-reuse-values" in command
+
+
+def _joined(text: str) -> str:
+    """Return it with commands of several lines as one."""
+    return re.sub(r"\\\n *", "", text)
+
+
 def test_every_value_is_described() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     readme = (CHART / "README.md").read_text(encoding="utf-8")

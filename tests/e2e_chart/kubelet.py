@@ -10,7 +10,7 @@ from tests.e2e_chart.container import Container
 from tests.e2e_chart.volumes import NotYetError, Object
 from tests.testbed.client import UNREACHABLE, ApiError
 from tests.testbed.control_plane import ControlPlane
-from tests.testbed.pods import MERGE_PATCH
+from tests.testbed.pods import MERGE_PATCH, NODES
 
 TICK = 0.25  # seconds
 FINALIZER = "netpol-preflight.io/kubelet-of-the-test-bed"  # a pod stays in Terminating until its process has ended
@@ -120,6 +120,8 @@ class Kubelet:
             self._report(pod, container)
 
     def _begin(self, name: str, pod: Object) -> None:
+        if _wants_a_node(pod) and sum(_wants_a_node(one.pod) for one in self.containers.values()) >= len(NODES):
+            return  # its port is taken on every node
         try:
             container = Container(self._plane, pod, self._directory / name, self._resolver)
         except NotYetError as error:
@@ -197,3 +199,8 @@ class Kubelet:
         self._routed = set(chosen)
         lines = [f"{service}.{self._namespace}.svc:{port} {local}\n" for (service, port), local in chosen.items()]
         (self._resolver / "services").write_text("".join(lines), encoding="utf-8")
+
+
+def _wants_a_node(pod: Object) -> bool:
+    """Whether it takes ports of its node, so that a second one like it finds no room there."""
+    return bool(pod["spec"].get("hostNetwork"))

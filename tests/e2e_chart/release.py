@@ -13,6 +13,7 @@ from tests.testbed.client import ApiError
 from tests.testbed.control_plane import ControlPlane
 
 CHART = Path(__file__).parents[2] / "charts/netpol-preflight"
+RELEASED = Path(__file__).parents[1] / "chart/released/0.1.0-values.yaml"
 NAME = "netpol-preflight"
 CONFIGURATION = f"{NAME}-{NAME}"
 # Shorter than the defaults, so that tests wait less; `generic`, as no CNI's pods are there to be recognised.
@@ -21,8 +22,9 @@ Object = dict[str, Any]
 
 
 def previous(directory: Path) -> Path:
-    """Return a copy of the chart as a version before it."""
+    """Return a copy of the chart as a version before it, with the defaults of the one that people run."""
     copy = Path(shutil.copytree(CHART, directory / "previous"))
+    shutil.copy(RELEASED, copy / "values.yaml")
     chart = yaml.safe_load((copy / "Chart.yaml").read_text(encoding="utf-8"))
     (copy / "Chart.yaml").write_text(json.dumps(chart | {"version": "0.0.9", "appVersion": "0.0.9"}), encoding="utf-8")
     return copy

@@ -7,7 +7,7 @@ from tests.e2e import story
 from tests.e2e.scene import DRY_RUN, Scene
 from tests.e2e.story import MODE
 from tests.e2e_chart.kubelet import Kubelet
-from tests.e2e_chart.release import NAME, Release, everything, previous
+from tests.e2e_chart.release import CHART, NAME, Release, everything, previous
 from tests.e2e_chart.steps import BOTH_SIDES, denied, reviews
 from tests.testbed.control_plane import ControlPlane
 
@@ -19,7 +19,8 @@ def test_install_story_upgrade_rollback_uninstall_and_again(
     cluster.wait_for(lambda: f"ServiceAccount {NAME}/default" in everything(cluster), what="the namespace")
     before = everything(cluster)
 
-    notes = release.install(previous(tmp_path))
+    assert "insufficient quota" in _critical_pod(cluster)  # so the quota, or no class, is what lets pods in below
+    notes = release.install(previous(tmp_path), "--set", "commonLabels.team=platform")
     assert f"delete validatingwebhookconfiguration {NAME}-{NAME}" in notes
     cluster.wait_for(lambda: all(release.bundles), what="the caBundle")
     bundles = release.bundles
@@ -39,7 +40,11 @@ def test_install_story_upgrade_rollback_uninstall_and_again(
     assert "Succeeded" in tested, kubelet.tails()
     assert "Pod" not in {one.partition(" ")[0] for one in everything(cluster) if "-test" in one}
 
-    release.upgrade()
+    assert f"ResourceQuota {NAME}/{NAME}" in everything(cluster)
+    release.upgrade(CHART, "--reset-then-reuse-values")
+    assert {one["metadata"]["labels"]["team"] for one in release.owned} == {"platform"}
+    # It came with what was the default of the priority class.
+    assert f"ResourceQuota {NAME}/{NAME}" not in everything(cluster)
     assert release.bundles == bundles
     assert release.version != "0.0.9"
     reviews(shop)
@@ -55,7 +60,7 @@ def test_install_story_upgrade_rollback_uninstall_and_again(
     assert not kubelet.containers
     assert shop.apply(story.renamed(web_api, "unseen")).silent
 
-    release.install()
+    release.install(CHART, "--set", ",".join(f"podSecurityContext.{key}=null" for key in ("runAsUser", "fsGroup")))
     reviews(shop)
 
 
@@ -67,3 +72,9 @@ def controlled(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _here(cluster: ControlPlane, scene: Scene) -> set[str]:
     return {one for one in everything(cluster) if scene.namespace not in one}
+
+
+def _critical_pod(cluster: ControlPlane) -> str:
+    """Try to run a pod of a class of the system's in a namespace without a quota; returns what was said."""
+    overrides = '{"spec": {"priorityClassName": "system-cluster-critical"}}'
+    return cluster.kubectl("run", "critical", "--image=none", "--dry-run=server", f"--overrides={overrides}").stderr

@@ -11,12 +11,13 @@ import yaml
 
 from tests.chart.rendering import CI
 from tests.e2e import story
-from tests.e2e.scene import Scene
+from tests.e2e.scene import DRY_RUN, Scene
 from tests.e2e.story import MODE
 from tests.e2e_chart.kubelet import Kubelet
 from tests.e2e_chart.release import CHART, CONFIGURATION, NAME, Object, Release
 from tests.e2e_chart.steps import answer, harmless, reviews
 from tests.testbed.control_plane import ControlPlane
+from tests.testbed.pods import NODES
 
 FAIL = ("--set", "webhook.enforcing.failurePolicy=Fail")
 
@@ -45,6 +46,17 @@ def test_every_object_that_is_deleted_comes_back(release: Release, shop: Scene, 
         assert cluster.client.request("GET", release.path(one)), one["kind"]
         cluster.wait_for(lambda: all(release.bundles), what="the caBundle")
         reviews(shop)
+
+
+def test_a_namespace_that_is_left_out_by_the_beginning_of_its_name_is_not_reviewed(
+    shop: Scene, cluster: ControlPlane
+) -> None:
+    platform = Scene(cluster, cluster.create_namespace("openshift-shop"))
+    platform.set_up(story.production(platform.namespace))
+    platform.label(f"{MODE}=enforce")
+    reviews(shop)
+    assert platform.apply(story.web_api(platform.namespace), DRY_RUN).silent
+    cluster.delete_namespace(platform.namespace)
 
 
 def test_helm_of_every_kind_leaves_the_certificate_alone_or_it_is_put_back(release: Release, shop: Scene) -> None:
@@ -77,6 +89,22 @@ def test_a_restart_of_every_replica_fails_no_call(
         cluster.wait_for(lambda: not before & set(kubelet.containers), what="the old pods to be gone")
     assert answers
     assert [one for one in answers if one] == []
+
+
+def test_on_the_nodes_network_a_restart_finds_room_where_every_node_has_a_replica(
+    release: Release, shop: Scene, cluster: ControlPlane, kubelet: Kubelet
+) -> None:
+    restricted = "pod-security.kubernetes.io/enforce"
+    cluster.kubectl("label", "namespace", NAME, f"{restricted}=privileged", "--overwrite")
+    release.upgrade(CHART, *FAIL, "--set", "hostNetwork=true,webhook.port=9443,service.healthPort=9080")
+    before = set(kubelet.containers)
+    release.kubectl("rollout", "restart", "deployment", NAME)
+    release.kubectl("rollout", "status", "deployment", NAME, "--timeout=240s")
+    cluster.wait_for(lambda: not before & set(kubelet.containers), what="the old pods to be gone")
+    assert len(kubelet.containers) == len(NODES) == 2
+    reviews(shop)
+    cluster.kubectl("label", "namespace", NAME, f"{restricted}=restricted", "--overwrite")
+    release.upgrade(CHART, *FAIL)
 
 
 @contextmanager

@@ -26,6 +26,33 @@ AUDIT_POLICY = {
     "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}],
 }
 
+# As on GKE: outside the namespaces that have a quota for them, no pod is of a class of the system's.
+ADMISSION = {
+    "apiVersion": "apiserver.config.k8s.io/v1",
+    "kind": "AdmissionConfiguration",
+    "plugins": [
+        {
+            "name": "ResourceQuota",
+            "configuration": {
+                "apiVersion": "apiserver.config.k8s.io/v1",
+                "kind": "ResourceQuotaConfiguration",
+                "limitedResources": [
+                    {
+                        "resource": "pods",
+                        "matchScopes": [
+                            {
+                                "scopeName": "PriorityClass",
+                                "operator": "In",
+                                "values": ["system-node-critical", "system-cluster-critical"],
+                            }
+                        ],
+                    }
+                ],
+            },
+        }
+    ],
+}
+
 
 def write_files(directory: Path, port: int) -> dict[str, str]:
     """Write all but the logs into `directory`; returns the token of each user."""
@@ -37,6 +64,7 @@ def write_files(directory: Path, port: int) -> dict[str, str]:
     (directory / "tls.key").write_bytes(key)
     (directory / "service-account.key").write_bytes(private_pem(ec.generate_private_key(ec.SECP256R1())))
     (directory / "audit-policy.yaml").write_text(json.dumps(AUDIT_POLICY), encoding="utf-8")
+    (directory / "admission.yaml").write_text(json.dumps(ADMISSION), encoding="utf-8")
     (directory / "egress.yaml").write_text(json.dumps(_egress(directory / "connect.sock")), encoding="utf-8")
     tokens = {user: secrets.token_hex(16) for user in USERS}
     lines = [f'{tokens[user]},{user},{user},"{groups}"\n' for user, groups in USERS.items()]
@@ -87,6 +115,7 @@ def apiserver_arguments(binaries: Mapping[str, Path], directory: Path, port: int
         f"--audit-policy-file={directory}/audit-policy.yaml",
         f"--audit-log-path={directory}/logs/audit.log",
         f"--egress-selector-config-file={directory}/egress.yaml",
+        f"--admission-control-config-file={directory}/admission.yaml",
         "--allow-privileged",
         "--profiling=false",
     ]

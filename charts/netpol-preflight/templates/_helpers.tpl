@@ -37,12 +37,28 @@ app.kubernetes.io/component: webhook
 {{- end -}}
 {{- end -}}
 
+{{- /* The first part of a repository is a registry where it has a dot or a port (distribution/reference). */ -}}
 {{- define "npp.image" -}}
-{{- if .Values.image.digest -}}
-{{ .Values.image.repository }}@{{ .Values.image.digest }}
-{{- else -}}
-{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- $repository := .Values.image.repository -}}
+{{- with (.Values.global).imageRegistry -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
 {{- end -}}
+{{- if .Values.image.digest -}}
+{{ $repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ $repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{- define "npp.pullSecrets" -}}
+{{- range concat .Values.imagePullSecrets ((.Values.global).imagePullSecrets | default list) | uniq }}
+- name: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{- /* The fewest replicas that there are. */ -}}
+{{- define "npp.replicas" -}}
+{{- ternary (.Values.autoscaling).minReplicas .Values.replicaCount (default false (.Values.autoscaling).enabled) -}}
 {{- end -}}
 
 {{- define "npp.secret" -}}
@@ -62,25 +78,43 @@ app.kubernetes.io/component: webhook
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) (dict "mode" .Values.mode "cni" .Values.cni)) -}}
 {{- end -}}
 
-{{- /* Pod Security's `restricted`. */ -}}
+{{- /* Pod Security's `restricted` also where the values are an older chart's (`--reuse-values`), which have no such key. */ -}}
 {{- define "npp.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-seccompProfile: {type: RuntimeDefault}
+{{- $restricted := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- toYaml (ternary $restricted .Values.podSecurityContext (kindIs "invalid" .Values.podSecurityContext)) -}}
 {{- end -}}
 {{- define "npp.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-privileged: false
-capabilities: {drop: [ALL]}
+{{- $restricted := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "privileged" false "capabilities" (dict "drop" (list "ALL")) -}}
+{{- toYaml (ternary $restricted .Values.containerSecurityContext (kindIs "invalid" .Values.containerSecurityContext)) -}}
+{{- end -}}
+
+{{- /* The API server is in no mesh: a proxy that asks for the mesh's TLS would answer in the webhook's place. */ -}}
+{{- define "npp.outsideMeshLabels" -}}
+sidecar.istio.io/inject: "false"
+istio.io/dataplane-mode: none
+{{- end -}}
+{{- define "npp.outsideMeshAnnotations" -}}
+linkerd.io/inject: disabled
+{{- end -}}
+
+{{- /* Which of the namespaces that stay out are names, for the selector, and which beginnings of names, for CEL. */ -}}
+{{- define "npp.excluded" -}}
+{{- $names := list -}}
+{{- $beginnings := list -}}
+{{- range .Values.webhook.excludedNamespaces -}}
+{{- if hasSuffix "*" . -}}
+{{- $beginnings = append $beginnings (trimSuffix "*" .) -}}
+{{- else -}}
+{{- $names = append $names . -}}
+{{- end -}}
+{{- end -}}
+{{- dict "names" $names "beginnings" $beginnings | toYaml -}}
 {{- end -}}
 
 {{- /* The given conditions and ours: nothing that is given takes kube-system or the release's namespace in. */ -}}
 {{- define "npp.namespaceSelector" -}}
 {{- $name := "kubernetes.io/metadata.name" -}}
-{{- $ours := list (dict "key" $name "operator" "NotIn" "values" (concat (list "kube-system" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | sortAlpha)) -}}
+{{- $ours := list (dict "key" $name "operator" "NotIn" "values" (concat (list "kube-system" .Release.Namespace) (include "npp.excluded" . | fromYaml).names | uniq | sortAlpha)) -}}
 {{- with .Values.namespaces -}}
 {{- $ours = append $ours (dict "key" $name "operator" "In" "values" (uniq . | sortAlpha)) -}}
 {{- end -}}
@@ -96,6 +130,9 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 {{- if and .Values.hostNetwork (eq (int .Values.webhook.port) 10250) -}}
 {{- fail "webhook.port: expected another one with hostNetwork, as 10250 is the kubelet's on every node" -}}
+{{- end -}}
+{{- if and (.Values.autoscaling).enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
+{{- fail "autoscaling.maxReplicas: expected no fewer than autoscaling.minReplicas" -}}
 {{- end -}}
 {{- if eq (int .Values.webhook.port) (int .Values.service.healthPort) -}}
 {{- fail "service.healthPort: expected another port than webhook.port" -}}
