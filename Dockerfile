@@ -1,6 +1,5 @@
-# syntax=docker/dockerfile:1
-# Both are Debian 13 with Python 3.13, for what the first compiles the second runs. A release pins them by digest:
-# --build-arg BUILD=python:3.13-slim-trixie@sha256:... --build-arg RUNTIME=gcr.io/distroless/python3-debian13:nonroot@sha256:...
+# Both are Debian 13 with Python 3.13, for what the first compiles the second runs. A release is built only from bases with a
+# digest (scripts/check-pins), which stand here as name:tag@sha256:... and are kept current by .github/renovate.json.
 ARG BUILD=python:3.13-slim-trixie
 ARG RUNTIME=gcr.io/distroless/python3-debian13:nonroot
 
