@@ -116,10 +116,12 @@ def test_given_conditions_are_added_to_ours(chart: Chart) -> None:
 
 def test_nothing_is_left_out_for_what_its_author_wrote_alone(default: Rendered) -> None:
     for entry in default.webhooks.values():
-        assert [one["name"] for one in entry["matchConditions"]] == ["not-made-of-a-cronjob-by-the-control-plane"]
-        (expression,) = [one["expression"] for one in entry["matchConditions"]]
-        assert expression.startswith("!(request.userInfo.username in [")
-        assert ")) ||" not in expression
+        conditions = {one["name"]: one["expression"] for one in entry["matchConditions"]}
+        made = conditions.pop("not-made-of-a-cronjob-by-the-control-plane")
+        assert made.startswith("!(request.userInfo.username in [")
+        assert ")) ||" not in made
+        assert conditions.keys() == {"not-in-an-excluded-namespace"}
+        assert "object." not in conditions["not-in-an-excluded-namespace"]
 
 
 def test_where_only_some_namespaces_are_watched_only_those_are_covered(chart: Chart) -> None:
