@@ -9,7 +9,8 @@ from tests.arena import Raw, world_of
 from tests.making import asks, deployment, headless, service, workload
 from tests.worlds import namespace, pod, policy, port
 from webhook.explain import Judged, explain, judge_dns, judge_workload
-from webhook.explain.dns import ASSUMED, dns_service, needs_dns, node_local
+from webhook.explain.dns import dns_service, needs_dns, node_local
+from webhook.explain.dns_assumed import ASSUMED
 from webhook.families import project
 from webhook.model.objects import Workload
 from webhook.model.settings import DEFAULTS, Dns, Settings
@@ -81,7 +82,7 @@ def verdict(*objects: Raw, complete: bool = True) -> Verdict:
         ({"dnsPolicy": "ClusterFirst"}, True),
         ({"dnsPolicy": None}, True),
         ({"dnsPolicy": "Default"}, False),
-        ({"dnsPolicy": "None"}, False),
+        ({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["203.0.113.53"]}}, False),
         ({"dnsPolicy": "ClusterFirstWithHostNet"}, True),
         ({"hostNetwork": True}, False),
         ({"hostNetwork": True, "dnsPolicy": "ClusterFirst"}, False),
@@ -91,7 +92,8 @@ def verdict(*objects: Raw, complete: bool = True) -> Verdict:
 )
 def test_only_pods_that_ask_the_cluster_s_dns_need_it(spec: Raw, needed: bool) -> None:
     assert needs_dns(client(**spec)) is needed
-    assert (look_up(*KUBE_DNS, CLOSED, **spec) is not None) is needed
+    found = look_up(*KUBE_DNS, CLOSED, **spec)
+    assert (found is not None and found.text.startswith("kube-dns")) is needed
 
 
 def test_a_pod_on_its_host_s_network_may_always_ask() -> None:
@@ -172,13 +174,67 @@ def test_a_configured_service_is_asked_and_no_other(configured: Dns, expected: s
     assert asked(*objects, settings=Settings(dns=configured)) == expected
 
 
-@pytest.mark.parametrize("complete", [True, False])
-def test_where_the_configured_service_is_not_here_it_cannot_be_told(complete: bool) -> None:
-    found = look_up(*KUBE_DNS, CLOSED, complete=complete, settings=Settings(dns=Dns("shop", "nobody")))
+def test_where_the_configured_service_is_not_here_it_cannot_be_told() -> None:
+    found = look_up(*KUBE_DNS, CLOSED, settings=Settings(dns=Dns("shop", "nobody")))
     assert found is not None
     assert (found.verdict, found.flows, found.assumptions) == (Verdict.UNKNOWN, (), ())
     assert found.reason == "the configured DNS Service shop/nobody is not here"
     assert found.text == "nobody.shop:53/UDP"
+
+
+@pytest.mark.parametrize(
+    ("dns", "port", "place"),
+    [
+        (Dns("openshift-dns", "dns-default"), 5353, "openshift-dns"),
+        (Dns("kube-system", "rke2-coredns-rke2-coredns"), 53, "kube-system"),
+        (Dns("shop-dns", "own", 1053), 1053, "shop-dns"),
+    ],
+)
+def test_in_files_the_configured_service_is_where_look_ups_go(dns: Dns, port: int, place: str) -> None:
+    rule = {
+        "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place}}}],
+        "ports": [{"port": port, "protocol": "UDP"}, {"port": port}],
+    }
+    for policy_of, expected in ((egress(rule), Verdict.ALLOWED), (CLOSED, Verdict.DENIED)):
+        found = look_up(policy_of, complete=False, settings=Settings(dns=dns))
+        assert found is not None
+        assert (found.verdict, found.text) == (expected, f"{dns.service}.{place}:53/UDP")
+        assert [note for note in found.assumptions if f"port {port}" in note] != []
+
+
+@pytest.mark.parametrize(
+    ("pods", "port", "expected"),
+    [
+        ({"app.kubernetes.io/name": "rke2-coredns"}, 53, Verdict.UNKNOWN),
+        ({"dns.operator.openshift.io/daemonset-dns": "default"}, 5353, Verdict.UNKNOWN),
+        ({"k8s-app": "kube-dns"}, 8053, Verdict.UNKNOWN),
+        ({"k8s-app": "metrics"}, 443, Verdict.DENIED),
+    ],
+)
+def test_in_files_a_rule_for_other_dns_pods_or_another_port_may_be_the_right_one(
+    pods: Raw, port: int, expected: Verdict
+) -> None:
+    peer = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "podSelector": {"matchLabels": pods},
+    }
+    rule = {"to": [peer], "ports": [{"port": port, "protocol": "UDP"}, {"port": port}]}
+    found = look_up(egress(rule), complete=False)
+    assert found is not None
+    assert found.verdict is expected
+    if expected is Verdict.UNKNOWN:
+        assert found.reason is not None
+        assert "--dns NAMESPACE/SERVICE" in found.reason
+
+
+def test_evidence_of_openshift_makes_its_dns_as_plausible_as_any_other() -> None:
+    to_kube_dns = egress(to_pods(UDP, TCP))
+    found = look_up(namespace("openshift-monitoring"), to_kube_dns, complete=False)
+    assert found is not None
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.reason == (
+        "look-ups may go to openshift-dns/dns-default, which is denied, or to kube-system/kube-dns, which is allowed"
+    )
 
 
 def test_the_look_up_is_named_by_its_service_and_goes_to_its_pods_by_both_protocols() -> None:
@@ -222,8 +278,9 @@ def test_in_files_kube_dns_is_assumed_and_said_to_be() -> None:
             },
             Verdict.ALLOWED,
         ),
-        ({"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "coredns"}}}, Verdict.DENIED),
-        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "dns"}}}, Verdict.DENIED),
+        ({"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "coredns"}}}, Verdict.UNKNOWN),
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "dns"}}}, Verdict.UNKNOWN),
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}}, Verdict.DENIED),
         ({"namespaceSelector": {"matchLabels": {"name": "kube-system"}}}, Verdict.UNKNOWN),
         ({"ipBlock": {"cidr": "10.96.0.10/32"}}, Verdict.UNKNOWN),
         ({"ipBlock": {"cidr": "0.0.0.0/0"}}, Verdict.ALLOWED),

@@ -199,7 +199,7 @@ def test_addresses_outside_have_no_policies_of_their_own(shop: Callable[..., Don
 
 
 def test_an_outside_name_that_cannot_be_decided_says_why_and_ends_with_0(shop: Callable[..., Done]) -> None:
-    rule: dict[str, Any] = {"to": [{"namespaceSelector": {}}]}
+    rule: dict[str, Any] = {"to": [{"namespaceSelector": {}}, {"ipBlock": {"cidr": "198.51.100.0/24"}}]}
     done = shop(
         "https://api.example.com", {"shop/out": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]}}
     )

@@ -94,8 +94,25 @@ def brief(findings: Iterable[Finding]) -> list[tuple[str, str, str | None]]:
         (
             "it cannot be told",
             "api.example.com.:443",
-            [OUT, LOOK_UPS],
+            [
+                OUT,
+                LOOK_UPS,
+                policy(
+                    "shop/half",
+                    podSelector={},
+                    policyTypes=["Egress"],
+                    egress=[{"to": [{"ipBlock": {"cidr": "192.0.2.0/25"}}]}],
+                ),
+            ],
             [("NP106", "info", "api.example.com:443/TCP")],
+        ),
+        (
+            "a name whose addresses are all shut",
+            "api.example.com.:443",
+            [OUT, LOOK_UPS],
+            [
+                ("NP101", "error", "api.example.com:443/TCP"),
+            ],
         ),
         ("no such Service", "cache.data:6379", [], [("NP201", "warning", "cache.data:6379/TCP")]),
         ("no such namespace", "db.nowhere:80", [], [("NP201", "warning", "db.nowhere:80/TCP")]),
@@ -141,15 +158,23 @@ def test_a_look_up_that_only_tcp_lacks_is_partial() -> None:
     assert brief(found) == [("NP105", "warning", "kube-dns.kube-system:53/UDP")]
 
 
+SOME_53 = policy(
+    "shop/some",
+    podSelector={},
+    policyTypes=["Egress"],
+    egress=[{"to": [{"ipBlock": {"cidr": "198.51.100.0/24"}}], "ports": [{"port": 53}]}],
+)
+
+
 def test_worst_first_then_by_id_and_dependency() -> None:
-    found = told("cache.data:6379, db.data:80, :::, api.example.com.:443, 192.0.2.1:443", OUT, LOOK_UPS, WALL)
+    found = told("cache.data:6379, db.data:80, :::, api.example.com.:53, 192.0.2.1:443", OUT, SOME_53, LOOK_UPS, WALL)
     assert brief(found) == [
         ("NP101", "error", "192.0.2.1:443/TCP"),
         ("NP101", "error", "db.data:80/TCP"),
         ("NP102", "error", "db.data:80/TCP"),
         ("NP201", "warning", "cache.data:6379/TCP"),
         ("NP303", "warning", "connects-to[3]"),
-        ("NP106", "info", "api.example.com:443/TCP"),
+        ("NP106", "info", "api.example.com:53/TCP"),
     ]
 
 

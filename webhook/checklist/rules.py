@@ -7,7 +7,7 @@ from webhook.evaluate.labels import namespace_matches
 from webhook.families.networkpolicy import compile_section
 from webhook.fix.selectors import shapes_of
 from webhook.model.finding import Finding
-from webhook.model.labels import Selector
+from webhook.model.labels import NO_KEYS, Selector
 from webhook.model.objects import Service, ServicePort, Shape
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
 from webhook.model.ports import PortRange
@@ -18,7 +18,7 @@ from webhook.world import View
 
 def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
     """Yield what is odd about one policy's selectors and ports."""
-    subjects = [s for s in _shapes(view, policy.namespace) if policy.subject is None or _may(policy.subject, s)]
+    subjects = [s for s in _shapes(view, policy.namespace) if policy.subject is None or _may(view, policy.subject, s)]
     if not subjects and policy.subject is not None and policy.subject.requirements:
         first = Direction.INGRESS if policy.ingress is not None else Direction.EGRESS
         yield finding("NP405", policy, first, None, (("selector", str(policy.subject)),))
@@ -33,8 +33,9 @@ def _shapes(view: View, namespace: str) -> list[Shape]:
     return [shape for group in view.groups(namespace) for shape in shapes_of(group)]
 
 
-def _may(selector: Selector, shape: Shape) -> bool:
-    return selector.matches(shape.labels) is not Truth.NO
+def _may(view: View, selector: Selector, shape: Shape) -> bool:
+    """Say whether a selector selects pods of a shape, labels that are added to them later included."""
+    return selector.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS) is not Truth.NO
 
 
 def _service_ports(
@@ -85,7 +86,7 @@ def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iter
         if isinstance(match, PodMatch):
             for namespace in view.namespaces() if match.namespace is None else (match.namespace,):
                 if match.namespace is not None or namespace_matches(view, match, namespace) is Truth.YES:
-                    yield from (s for s in _shapes(view, namespace) if _may(match.pods, s))
+                    yield from (s for s in _shapes(view, namespace) if _may(view, match.pods, s))
 
 
 def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Finding]:
@@ -97,8 +98,8 @@ def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Ite
         return
     match = PodMatch(None, whole[0].namespaces or Selector())
     there = [n for n in view.namespaces() if namespace_matches(view, match, n) is Truth.YES and n != policy.namespace]
-    if any(_may(pods[0].pods, s) for s in _shapes(view, policy.namespace)):
+    if any(_may(view, pods[0].pods, s) for s in _shapes(view, policy.namespace)):
         return
-    if any(_may(pods[0].pods, s) for n in there for s in _shapes(view, n)):
+    if any(_may(view, pods[0].pods, s) for n in there for s in _shapes(view, n)):
         facts = (("pods", str(pods[0].pods)), ("namespaces", str(whole[0].namespaces)), ("there", ", ".join(there)))
         yield finding("NP408", policy, direction, rule.index, facts)

@@ -4,7 +4,7 @@ import argparse
 from datetime import timedelta
 from typing import Final
 
-from webhook.cli.readers import dns_label, dns_name, lifetime, listen, port, seconds, secret
+from webhook.cli.readers import dns, dns_label, dns_name, lifetime, listen, port, seconds, secret
 
 FORMATS: Final = ("text", "json", "github")
 _FORMATS_OF: Final = {
@@ -69,6 +69,10 @@ def _world(parser: argparse.ArgumentParser) -> None:
 
 def _settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--cni", metavar="NAME", help="who enforces policy: auto (default), generic, none, calico, ...")
+    group.add_argument(
+        "--dns", type=dns, metavar="NAMESPACE/SERVICE[:PORT]",
+        help="the Service that pods ask for names, and the port of its pods (default: found, or kube-dns is assumed)",
+    )  # fmt: skip
     group.add_argument("--config", metavar="FILE", help="configuration file")
 
 

@@ -18,7 +18,7 @@ from webhook.model.finding import Location
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.settings import Settings
+from webhook.model.settings import Dns, Settings
 from webhook.report import text
 from webhook.report.run import Failure, Origin
 from webhook.wiring import snapshot
@@ -58,7 +58,7 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
         raise UsageError("standard input can be read once: expected `-` in one of `-f` and `--against`")
     snapshots = [path for path in arguments.against if _is_snapshot(path)]
     live = bool(snapshots) or CLUSTER in arguments.against
-    settings = read_settings(arguments.config, arguments.cni, live=live)
+    settings = read_settings(arguments.config, arguments.cni, dns=arguments.dns, live=live)
     known = [*map(_snapshot, snapshots), *([_cluster(arguments)] if CLUSTER in arguments.against else [])]
     manifests = [path for path in arguments.against if path not in (CLUSTER, *snapshots)]
     there = _inputs(manifests, arguments.namespace)
@@ -134,14 +134,16 @@ def _cluster(arguments: argparse.Namespace) -> Known:
         raise UsageError(f"--against cluster: {error}") from error
 
 
-def read_settings(path: str | None, cni: str | None, mode: str | None = None, *, live: bool = False) -> Settings:
+def read_settings(
+    path: str | None, cni: str | None, mode: str | None = None, *, dns: Dns | None = None, live: bool = False
+) -> Settings:
     """Return the settings of the flags over those of the configuration file `path`. Raises UsageError."""
     try:
         file = config.read_file(_content(path)) if path else config.NO_FILE
     except config.Invalid as error:
         raise UsageError(f"{path}: {error}") from error
     try:
-        return config.settings(mode, cni, live=live, file=file)
+        return config.settings(mode, cni, dns=dns, live=live, file=file)
     except config.Invalid as error:
         raise UsageError(str(error)) from error
 

@@ -62,7 +62,7 @@ def _source(arguments: argparse.Namespace) -> Source:
 
 
 def _settings(arguments: argparse.Namespace, *, live: bool) -> Settings:
-    return read_settings(arguments.config, arguments.cni, arguments.mode, live=live)
+    return read_settings(arguments.config, arguments.cni, arguments.mode, dns=arguments.dns, live=live)
 
 
 def _reload(arguments: argparse.Namespace, *, live: bool) -> Settings:

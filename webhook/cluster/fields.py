@@ -78,6 +78,8 @@ class _ToldPodSpec(TypedDict, total=False):
     nodeName: Any
     hostNetwork: Any
     dnsPolicy: Any
+    dnsConfig: Any
+    hostAliases: Any
     serviceAccountName: Any
     subdomain: Any
     containers: list[_ToldContainer] | None
@@ -123,6 +125,8 @@ class _AgentPodSpec(TypedDict, total=False):
 
     hostNetwork: Any
     dnsPolicy: Any
+    dnsConfig: Any
+    hostAliases: Any
     serviceAccountName: Any
     subdomain: Any
     containers: list[_AgentContainer] | None

@@ -29,7 +29,14 @@ CNIS: Final = (AUTO, *ENFORCERS)
 MODES: Final = tuple(mode.value for mode in Mode)
 
 
-def settings(mode: str | None = None, cni: str | None = None, *, live: bool = False, file: File = NO_FILE) -> Settings:
+def settings(
+    mode: str | None = None,
+    cni: str | None = None,
+    *,
+    dns: Dns | None = None,
+    live: bool = False,
+    file: File = NO_FILE,
+) -> Settings:
     """Return the settings that flags, then `file`, then the defaults give. Raises Invalid.
 
     `live`: the world is a cluster, where `auto` means the enforcer that was recognised, and none is.
@@ -41,7 +48,7 @@ def settings(mode: str | None = None, cni: str | None = None, *, live: bool = Fa
         detect=_detect(cni or file.cni or AUTO, live=live),
         pending_labels=DEFAULTS.pending_labels if file.mutator_labels is None else LabelKeys.of(file.mutator_labels),
         cluster_domain=file.cluster_domain or DEFAULTS.cluster_domain,
-        dns=Dns(namespace=file.dns.namespace, service=file.dns.service),
+        dns=dns or Dns(namespace=file.dns.namespace, service=file.dns.service),
         infer=file.infer,
         inbound=InboundSettings(
             file.inbound.ingress,

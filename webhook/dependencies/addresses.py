@@ -5,9 +5,9 @@ from typing import Final
 from msgspec import structs
 
 from webhook.dependencies.services import declares, named, through_service
-from webhook.dependencies.targets import Found
+from webhook.dependencies.targets import Found, port_text
 from webhook.evaluate import Flow
-from webhook.model.addresses import IPV6, Address, Block, Family
+from webhook.model.addresses import IPV6, Address, Block, Family, is_loopback
 from webhook.model.objects import Workload
 from webhook.model.ports import Protocol
 from webhook.world import Group, View
@@ -19,6 +19,9 @@ NODE_PORTS: Final = range(30_000, 32_768)  # --service-node-port-range of kube-a
 def at_address(view: View, workload: Workload, address: Address, port: Port, protocol: Protocol) -> Found:
     """Return the flows to one address: a pod's, a Service's, a node's, or one outside."""
     host = f"[{address}]" if address.family == IPV6 else str(address)
+    if is_loopback(address.block):
+        number = port if isinstance(port, int) else None
+        return Found(host, (Flow(address.block, protocol, number),), port_text(port, protocol))
     if (pod := view.pod_at(address)) is not None:
         return _at_pod(host, Group(view.top(pod), (pod,)), port, protocol, address.family)
     if (service := view.service_at(address)) is not None:

@@ -3,6 +3,7 @@
 from msgspec import Struct, structs
 
 from webhook.dependencies.addresses import at_address, at_block
+from webhook.dependencies.hosts import in_hosts_file
 from webhook.dependencies.pods import at_workload, direct, pod_behind
 from webhook.dependencies.services import through_service
 from webhook.dependencies.targets import Found, Missing, port_text
@@ -39,8 +40,10 @@ def resolve(view: View, workload: Workload, dependency: Dependency) -> Resolved:
     elif isinstance(target, WorkloadTarget):
         found = at_workload(view, workload, target, port, protocol)
     else:
-        found = _name(view, workload, target, port, protocol)
-    return Resolved(f"{found.name}:{found.port}", dependency.source, found, isinstance(target, NameTarget))
+        own = in_hosts_file(view, workload, target, port, protocol)
+        found = own or _name(view, workload, target, port, protocol)
+        return Resolved(f"{found.name}:{found.port}", dependency.source, found, by_name=own is None)
+    return Resolved(f"{found.name}:{found.port}", dependency.source, found, by_name=False)
 
 
 def _name(view: View, workload: Workload, target: NameTarget, port: Port, protocol: Protocol) -> Found:

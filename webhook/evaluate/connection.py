@@ -15,13 +15,11 @@ from webhook.evaluate.ends import End, Flow, Outside, PodEnd, template_end
 from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair
 from webhook.evaluate.hosts import node_matters
 from webhook.evaluate.mesh import Member, carried, membership, running, tunnel
-from webhook.evaluate.side import doubted, of_host
-from webhook.evaluate.tiers import passes_everything
-from webhook.model.addresses import Block
+from webhook.evaluate.names import judge_name
+from webhook.model.addresses import Block, is_loopback
 from webhook.model.labels import NO_LABELS
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.ports import Protocol
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Host, Side, Verdict, both
 from webhook.world import Group, View
@@ -33,8 +31,7 @@ MASQUERADED: Final = (
     "set masqueradeAll to false"
 )
 LOCAL: Final = "internalTrafficPolicy: Local: only backends on the pod's own node count, and the node is not known"
-NAME: Final = "policy does not let every address through: it depends on those behind the name"
-_ALL_ADDRESSES: Final = {4: Block(4, 0, 0), 6: Block(6, 0, 0)}
+LOOPBACK: Final = Side(Verdict.ALLOWED, reason="the pod itself: no packet leaves it, and no policy sees any")
 
 
 class Client(Struct, frozen=True):
@@ -69,7 +66,7 @@ def judge_connection(view: View, client: Client, flow: Flow) -> Iterator[Answer]
         case Block() as block:
             yield Answer(Outside(block), 0, _to_block(view, client.end, flow, block))
         case Host() as host:
-            egress = _to_host(view, client.end, flow.protocol, flow.port)
+            egress = judge_name(view, client.end, flow.protocol, flow.port)
             yield Answer(host, 0, (egress.verdict, egress, OPEN))
 
 
@@ -180,6 +177,8 @@ def _selects(view: View, flow: Flow) -> bool:
 
 def _to_block(view: View, source: PodEnd, flow: Flow, block: Block) -> Pair:
     port = flow.port or 0
+    if is_loopback(block):
+        return Verdict.ALLOWED, LOOPBACK, OPEN
     verdict, egress, ingress = _as_dialled(view, source, flow, judge_outside(view, source, block, flow.protocol, port))
     dialled = view.dialect.before_translation and flow.through is not None
     if not dialled and may_be_a_pods(view, block) and not source.shape.host_network:
@@ -189,27 +188,3 @@ def _to_block(view: View, source: PodEnd, flow: Flow, block: Block) -> Pair:
             reason = f"{block} may hold addresses of pods, which a rule treats by their labels"
             egress = structs.replace(egress, verdict=verdict, reason=reason, admitted_by=None)
     return verdict, egress, ingress
-
-
-def _to_host(view: View, source: PodEnd, protocol: Protocol, port: int | None) -> Side:
-    """A name outside: sure only where every address of the world outside is let through alike."""
-    if source.shape.host_network:
-        return of_host(view, source.shape, Direction.EGRESS)
-    if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
-        return doubt
-    selecting = view.selecting(source.shape, Direction.EGRESS)
-    if not selecting:
-        return OPEN
-    refs = tuple(dict.fromkeys(isolation.ref for isolation, _ in selecting))
-    isolated = True if any(i.isolates and truth is Truth.YES for i, truth in selecting) else None
-    if port is None:
-        if passes_everything(selecting):
-            return Side(Verdict.ALLOWED, isolated=isolated, policies=refs)
-        return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=NAME)
-    sides = [
-        judge_coverage(view, source, _ALL_ADDRESSES[family], protocol, port, Where.WORLD) for family in view.families()
-    ]
-    if all(side.verdict is Verdict.ALLOWED for side in sides):
-        return sides[0]
-    unsure = next((side.reason for side in sides if side.verdict is Verdict.UNKNOWN and side.reason), None)
-    return Side(Verdict.UNKNOWN, isolated=isolated, policies=refs, reason=unsure or NAME)

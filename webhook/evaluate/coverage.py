@@ -9,7 +9,7 @@ from msgspec import structs
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.hosts import to_node
 from webhook.evaluate.side import doubted, judge_side
-from webhook.model.addresses import BITS, Block, parse_block
+from webhook.model.addresses import BITS, LINK_LOCAL, Block, parse_block
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import Protocol
 from webhook.model.tier import EndpointPeer, Every, Isolation, Match, Neither, Place, PlacePeer, PodMatch
@@ -43,7 +43,8 @@ def judge_coverage(
     nodes = _apart(view, selecting, block) if where is Where.OUTSIDE else {}
     if not selecting and not nodes:
         return OPEN
-    edges = _edges(isolation for isolation, _ in selecting)
+    links = LINK_LOCAL if where is Where.OUTSIDE and not _nodes_alike(selecting) else ()
+    edges = [*_edges(isolation for isolation, _ in selecting), *links]
     view.budget.spend(len(edges))
     pieces = cut(block, edges)
     if len(pieces) + len(nodes) > SPLITS:
@@ -75,18 +76,23 @@ def _summed(block: Block, found: Sequence[tuple[Side, int]]) -> Side:
 
 def _apart(view: View, selecting: Selecting, block: Block) -> dict[Block, str]:
     """Return the addresses in `block` that nodes have, with their names, where a node is not as any other address."""
-    alike = all(_nodes_are_as_others(m) for i, _ in selecting for e in i.entries for m in (e.matches or ()))
-    if alike and view.dialect.to_own_node is Truth.YES:
+    if _nodes_alike(selecting) and view.dialect.to_own_node is Truth.YES:
         return {}
     every = [(a, node.name) for node in view.nodes() for a in node.addresses]
     view.budget.spend(len(every))
     return {address.block: name for address, name in every if block.holds(address)}
 
 
-def _nodes_are_as_others(match: Match) -> bool:
+def _nodes_alike(selecting: Selecting) -> bool:
+    """Say whether no rule tells the address of a node from any other."""
+    return all(nodes_are_as_others(m) for i, _ in selecting for e in i.entries for m in (e.matches or ()))
+
+
+def nodes_are_as_others(match: Match) -> bool:
+    """Say whether a peer treats the addresses of nodes as any others."""
     match match:
         case Every(peers) | Neither(peers):
-            return all(map(_nodes_are_as_others, peers))
+            return all(map(nodes_are_as_others, peers))
         case BlockPeer(nodes=nodes):
             return nodes is Truth.YES
         case PodMatch() | EndpointPeer() | UnclearPeer():

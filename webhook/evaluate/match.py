@@ -7,7 +7,7 @@ from msgspec import Struct
 from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.hosts import on_host_network
 from webhook.evaluate.labels import pods_match
-from webhook.evaluate.node_and_service_peers import at_place, node_matches, node_of, serves
+from webhook.evaluate.node_and_service_peers import at_place, either_way, may_be_own_node, node_matches, node_of, serves
 from webhook.evaluate.services import behind
 from webhook.model.addresses import Block, Family
 from webhook.model.expression import holds
@@ -87,7 +87,7 @@ def _own_matches(view: View, own: tuple[Match, ...], packet: Packet) -> Truth:
 
 def peers_match(view: View, entry: Entry, other: End, family: Family | None, packet: Packet | None = None) -> Truth:
     """Say whether any peer of `entry` is the other end. Without `packet` there is no subject: places are not known."""
-    if entry.matches is None:
+    if entry.matches is None or (may_be_own_node(view, other) and either_way(entry.matches)):
         return Truth.YES
     return any_of(peer_matches(view, match, other, family, packet) for match in entry.matches)
 
@@ -147,6 +147,8 @@ def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None
         view.budget.spend(len(peer.excepts))
     found = _block_matches(view, peer, other, family)
     if isinstance(other, Outside) and not other.pod:
+        if may_be_own_node(view, other) and peer.nodes is not Truth.YES:
+            return min(found, Truth.MAYBE)
         node = node_of(view, other)
         return found if node is None else min(found, peer.nodes)
     return min(found, peer.nodes if isinstance(other, PodEnd) and other.shape.host_network else peer.pods)

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from webhook.evaluate.ends import End, Outside, PodEnd
-from webhook.model.addresses import Address, Family
+from webhook.model.addresses import Address, Family, is_link_local
 from webhook.model.labels import NO_KEYS, Selector
 from webhook.model.objects import Node, Service, ServicePort
 from webhook.model.ports import Protocol
-from webhook.model.tier import Place, ServicePeer
+from webhook.model.tier import Match, Place, PlacePeer, ServicePeer
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -18,11 +18,15 @@ def at_place(view: View, place: Place, other: End, subject: PodEnd | None, famil
         case Place.POD:
             return Truth.of(_is_pod(other))
         case Place.WORLD:
-            return Truth.of(isinstance(other, Outside) and not other.pod and node_of(view, other) is None)
+            if not isinstance(other, Outside) or other.pod or node_of(view, other) is not None:
+                return Truth.NO
+            return Truth.MAYBE if is_link_local(other.block) else Truth.YES
         case Place.API_SERVER:
             api_server = ServicePeer("default", "kubernetes")
             return Truth.NO if _is_pod(other) else serves(view, api_server, other, None, family)
         case Place.OWN_NODE | Place.OTHER_NODE:
+            if may_be_own_node(view, other):
+                return Truth.MAYBE if place is Place.OWN_NODE else Truth.NO
             own = _on_node_of(view, other, subject)
             return own if place is Place.OWN_NODE or not _is_host(view, other) else own.negated()
 
@@ -30,6 +34,19 @@ def at_place(view: View, place: Place, other: End, subject: PodEnd | None, famil
 def is_some_pod(other: End) -> bool:
     """Say whether it is a pod of which nothing is known but its address."""
     return isinstance(other, Outside) and other.pod
+
+
+def may_be_own_node(view: View, other: End) -> bool:
+    """Say whether the own node may have the address on one of its interfaces, of which no Node object tells."""
+    if not isinstance(other, Outside) or other.pod or not is_link_local(other.block):
+        return False
+    of_cloud = any(address.block == other.block for address in view.dialect.dns_addresses)
+    return not of_cloud and node_of(view, other) is None
+
+
+def either_way(matches: Iterable[Match]) -> bool:
+    """Say whether peers are about such an address whoever has it: the own node, or somebody outside."""
+    return {PlacePeer(Place.OWN_NODE), PlacePeer(Place.WORLD)} <= {m for m in matches if isinstance(m, PlacePeer)}
 
 
 def _is_pod(other: End) -> bool:

@@ -5,6 +5,7 @@ The same routine serves both directions; the difference is data.
 
 from webhook.evaluate.ends import End, PodEnd
 from webhook.evaluate.match import Packet, entry_matches
+from webhook.evaluate.pooled import pooled
 from webhook.evaluate.tiers import Decided, Ways, walk
 from webhook.evaluate.why import why_admitted, why_selected
 from webhook.model.addresses import Family
@@ -37,6 +38,8 @@ def judge_side(
         return OPEN
     if is_volatile(selecting):  # Services come and go without emptying the memo
         return decide(view, selecting, Packet(direction, subject, other, family, protocol, port))
+    if (numbered := pooled(view, selecting, direction)) is not selecting:  # and so do pods
+        return decide(view, numbered, Packet(direction, subject, other, family, protocol, port))
     address = other.address(family) if isinstance(other, PodEnd) and family else None
     whose = other.shape if isinstance(other, PodEnd) else other
     unassigned = isinstance(other, PodEnd) and not other.addresses
@@ -126,9 +129,11 @@ def _isolating(view: View, selecting: Selecting, found: Ways) -> Selecting:
 def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
     """A denial, with the rule that makes it, or those at whose tier's end it is made.
 
-    Where several may make it, one that a NetworkPolicy can come before is named: that is what may still change.
+    Where several may make it, one that a NetworkPolicy can come before is named: that is what may still change. Of
+    these it is the first that is sure to, wherever the packet gets so far.
     """
-    way = next((way for way in found.ways if not _is_final(view, way)), found.ways[0])
+    open_ones = [way for way in found.ways if not _is_final(view, way)] or list(found.ways)
+    way = next((way for way in open_ones if way.sure), open_ones[0])
     by = way.isolation
     refs = (by.ref,) if by is not None and way.entry is not None else way.closed_by
     return Side(
@@ -140,6 +145,9 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
         standing=by.standing if by is not None else "",
         stages=found.stages,
         refused=view.dialect.refuses,
+        perhaps=tuple(
+            dict.fromkeys(w.entry.ref for w in found.ways if w.entry is not None and w.entry is not way.entry)
+        ),
     )
 
 

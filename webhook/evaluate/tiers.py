@@ -18,12 +18,16 @@ from webhook.world.view import Selecting
 
 
 class Decided(Struct, frozen=True):
-    """One way a packet may end: by a rule (`entry`), at the end of a tier (`closed_by`), or past the last tier."""
+    """One way a packet may end: by a rule (`entry`), at the end of a tier (`closed_by`), or past the last tier.
+
+    `sure`: once a packet gets so far, it ends there.
+    """
 
     allowed: bool
     isolation: Isolation | None = None
     entry: Entry | None = None
     closed_by: tuple[PolicyRef, ...] = ()
+    sure: bool = True
 
     @property
     def place(self) -> tuple[Tier, Rank] | None:
@@ -95,7 +99,9 @@ class _Walk:
                     if action is Action.PASS:
                         past, self._leaving = True, (read.isolation, entry)
                     else:
-                        self.ways.append(Decided(action is Action.ALLOW, read.isolation, entry))
+                        last = not read.through and entry is read.decides[-1][1]
+                        sure = last and read.selects is Truth.YES
+                        self.ways.append(Decided(action is Action.ALLOW, read.isolation, entry, sure=sure))
             closed = _after(closed, reads)
             closers += [read.isolation for read in reads if read.isolation.isolates]
             if not closed:
@@ -143,7 +149,8 @@ def _stage(
     if len({way.allowed for way in ways}) + past + unmatched != 1:
         return Stage(name, refs, "unknown")
     if ways:
-        by, entry, outcome = ways[0].isolation, ways[0].entry, "allowed" if ways[0].allowed else "denied"
+        way = next((way for way in ways if way.sure), ways[0])
+        by, entry, outcome = way.isolation, way.entry, "allowed" if way.allowed else "denied"
     elif leaving is not None:
         (by, entry), outcome = leaving, "passed"
     else:

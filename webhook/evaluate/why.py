@@ -1,14 +1,21 @@
 """Why something cannot be told, in words that name the selector, the label or the address it hangs on."""
 
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import structs
+
 from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.labels import pods_match
 from webhook.evaluate.match import Packet, peer_matches
-from webhook.evaluate.node_and_service_peers import node_of
+from webhook.evaluate.node_and_service_peers import may_be_own_node, node_of
+from webhook.model.expression import All, Expression, Not, Some, Space, Term, holds
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, NodePeer, PlacePeer, PodMatch
+from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Match, NodePeer, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
+from webhook.world.asking import labels_of
 
 
 def why_selected(isolation: Isolation) -> str:
@@ -16,7 +23,7 @@ def why_selected(isolation: Isolation) -> str:
     if isolation.subject is None:
         return f"{isolation.ref.titled} has a podSelector that cannot be read"
     if isolation.scope is not None:
-        return f"{isolation.ref.titled} selects pods by labels that are not known ({isolation.scope})"
+        return f"{isolation.ref.titled} selects pods by what is not known of them ({isolation.scope})"
     return f"{isolation.ref.titled} selects pods by labels that are added later ({isolation.subject})"
 
 
@@ -26,21 +33,31 @@ def why_admitted(view: View, entry: Entry, packet: Packet) -> str:
     rule = f"{name} rule {entry.ref.rule}" if entry.ref.rule is not None else name
     if entry.unclear is not None:
         return f"{rule} cannot be read: {entry.unclear}" if entry.ref.rule is not None else f"{rule}: {entry.unclear}"
+    for match in entry.own or ():
+        own = structs.replace(packet, other=packet.subject)
+        if _unsure(view, match, own):
+            return f"{rule} {_by_enforcer(view, match, own.other) or _why(view, match, own, 'is about')}"
     for match in entry.matches or ():
         if _unsure(view, match, packet):
-            return f"{rule} {_by_enforcer(view, match, packet.other) or _why(view, match, packet)}"
+            return f"{rule} {_by_enforcer(view, match, packet.other) or _why(view, match, packet, _DOES[entry.action])}"
     if entry.conditional is not None:
         return f"{rule} {entry.conditional}"
     return f"{rule} names a port that the pod gives to several numbers"
 
 
-def _why(view: View, match: Match, packet: Packet) -> str:
+_DOES: Final = {Action.ALLOW: "admits", Action.DENY: "denies", Action.PASS: "passes on"}
+
+
+def _why(view: View, match: Match, packet: Packet, does: str) -> str:
+    """Say why it cannot be told of one peer. `does`: what the rule does to whom it matches."""
     other = packet.other
+    if may_be_own_node(view, other) and isinstance(match, BlockPeer | PlacePeer):
+        return "depends on who has the link-local address: the own node (host), or somebody outside (world)"
     match match:
         case UnclearPeer(reason):
             return f"is unclear: {reason}"
         case Every(peers):
-            return next(_why(view, one, packet) for one in peers if _unsure(view, one, packet))
+            return next(_why(view, one, packet, does) for one in peers if _unsure(view, one, packet))
         case PlacePeer() | NodePeer():
             return "depends on the node that the two ends are on, which is not known"
         case _:
@@ -50,12 +67,37 @@ def _why(view: View, match: Match, packet: Packet) -> str:
     if isinstance(match, BlockPeer):
         return f"names the block {match.block}, and the address of the pod is not assigned yet"
     if isinstance(match, EndpointPeer):
-        return f"admits pods by labels that are not known ({match.test})"
+        return f"{does} pods by {match.test}, and {_not_known(view, match.test, other.shape)}"
     if not isinstance(match, PodMatch):
         return "depends on the node or the address of the other end, which is not known"
     if _only_pods(view, match, other.shape.namespace):
-        return f"admits pods by labels that are added later ({match.pods})"
-    return f"admits namespaces by {match.namespaces}, and the labels of namespace {other.shape.namespace} are not known"
+        return f"{does} pods by labels that are added later ({match.pods})"
+    return f"{does} namespaces by {match.namespaces}, and {_labels_of_namespace(other.shape)} are not known"
+
+
+def _labels_of_namespace(shape: Shape) -> str:
+    return f"the labels of namespace {shape.namespace}"
+
+
+def _not_known(view: View, test: Expression, shape: Shape) -> str:
+    """Say what it is that a condition asks of pods and nobody has told."""
+    term = next((one for one in _terms(test) if holds(one, labels_of(view, shape)) is Truth.MAYBE), None)
+    if term is not None and term.space is Space.ACCOUNT:
+        return f"the labels of service account {shape.namespace}/{shape.account or 'default'} are not known"
+    if term is not None and term.space is Space.NAMESPACE:
+        return f"{_labels_of_namespace(shape)} are not known"
+    return f"{term.key if term else 'a label'} is added to pods later"
+
+
+def _terms(test: Expression) -> Iterator[Term]:
+    match test:
+        case Term():
+            yield test
+        case All(parts) | Some(parts):
+            for part in parts:
+                yield from _terms(part)
+        case Not(part):
+            yield from _terms(part)
 
 
 def _by_enforcer(view: View, match: Match, other: End) -> str | None:

@@ -1,12 +1,11 @@
 """From a dependency to its verdict with all evidence: flows, the DNS look-up before them, and near misses."""
 
-from webhook.explain.dns import ASSUMED_DNS, judge_dns
+from webhook.explain.dns import judge_dns
 from webhook.explain.explanation import Explanation, enforcer_notes, explain
 from webhook.explain.judge import Judged, judge
 from webhook.explain.workload import JudgedWorkload, judge_workload
 
 __all__ = [
-    "ASSUMED_DNS",
     "Explanation",
     "Judged",
     "JudgedWorkload",

@@ -9,7 +9,8 @@ from typing import Final
 from msgspec import structs
 
 from webhook.evaluate import Outside, PodEnd, judge_side
-from webhook.explain.judge import ALL_ADDRESSES, Judged
+from webhook.evaluate.names import ALL_ADDRESSES
+from webhook.explain.judge import Judged
 from webhook.model.addresses import Block
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction

@@ -9,7 +9,8 @@ from typing import Final
 
 from webhook.explain.apiserver_callers import remedy
 from webhook.explain.diagnosis import Cause, Diagnosis, Facts, State, Step, Target, Whose
-from webhook.explain.dns import PORT, dns_service, judge_dns
+from webhook.explain.dns import dns_service, judge_dns
+from webhook.explain.dns_assumed import PORT
 from webhook.explain.error_kinds import LOOKUPS, UNANSWERED, Caller, Kind
 from webhook.explain.errors import Fault
 from webhook.explain.explanation import Explanation, explain

@@ -1,48 +1,42 @@
 """The look-up that every name needs first: who answers, and may this workload ask (design.md §4, DNS)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from msgspec import Struct, structs
+
 from webhook.dependencies import Resolved
+from webhook.dependencies.addresses import at_address
 from webhook.dependencies.services import through_service
 from webhook.dependencies.targets import Found
-from webhook.evaluate import Flow, template_end
+from webhook.evaluate import Flow, judge_outside, template_end
+from webhook.explain.dns_assumed import KUBE_DNS, LABEL, OPENSHIFT, PORT, assumed, assumption, elsewhere
 from webhook.explain.judge import Judged, judge, judge_flow
-from webhook.model.addresses import Address, parse_address
-from webhook.model.labels import Labels
-from webhook.model.objects import Service, Shape, Template, Workload
-from webhook.model.ports import ContainerPort, Protocol
+from webhook.model.addresses import LINK_LOCAL, Address, parse_address
+from webhook.model.objects import Service, Workload
+from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import FlowVerdict, Verdict, together
+from webhook.model.verdict import FlowVerdict, Host, Verdict, together
 from webhook.world import Group, View
 
-PORT: Final = 53
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("UDP", "TCP")
-CANDIDATES: Final = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
-LABEL: Final = ("k8s-app", "kube-dns")
+CANDIDATES: Final = (KUBE_DNS, OPENSHIFT)
 NODE_LOCAL: Final = (WorkloadRef("DaemonSet", "kube-system", "node-local-dns"),)
 NODE_LOCAL_ADDRESS: Final = parse_address("169.254.20.10")
-ASSUMED: Final = "kube-dns in kube-system on port 53 is assumed: no DNS Service is given"
-_PORTS = (ContainerPort(PORT, "UDP", "dns"), ContainerPort(PORT, "TCP", "dns-tcp"))
-ASSUMED_DNS: Final = Workload(
-    WorkloadRef("Deployment", "kube-system", "kube-dns"),
-    Template(Shape("kube-system", Labels((LABEL,)), _PORTS, template=True), _PORTS),
-)
+NODES_OWN: Final = Host("the node's resolver")
+_NODES_OWN: Final = "dnsPolicy Default asks the node's own resolver, whose address is not known"
+
+_WORST_FIRST: Final = (Verdict.DENIED, Verdict.PARTIAL, Verdict.UNKNOWN, Verdict.ALLOWED)
 
 
-ASSUMED_OPENSHIFT_DNS: Final = Workload(
-    WorkloadRef("DaemonSet", "openshift-dns", "dns-default"),
-    Template(
-        Shape(
-            "openshift-dns",
-            Labels({"dns.operator.openshift.io/daemonset-dns": "default"}),
-            (ContainerPort(5353, "UDP", "dns"), ContainerPort(5353, "TCP", "dns-tcp")),
-            template=True,
-        )
-    ),
-)
-OPENSHIFT_PORT: Final = 5353
-EITHER: Final = "kube-dns on port 53, or OpenShift's dns-default on port 5353, is assumed: no DNS Service is given"
+class _Answer(Struct, frozen=True):
+    """What becomes of the look-ups of one kind of server, by protocol."""
+
+    text: str
+    flows: Mapping[Protocol, tuple[FlowVerdict, ...]]
+    verdict: Verdict
+    reason: str | None = None
+    assumptions: tuple[str, ...] = ()
 
 
 def needs_dns(workload: Workload) -> bool:
@@ -54,24 +48,89 @@ def needs_dns(workload: Workload) -> bool:
 
 
 def judge_dns(view: View, workload: Workload) -> Judged | None:
-    """Judge the look-up once for a workload; None where it needs none, or where nobody is known to answer."""
-    if not needs_dns(workload):
+    """Judge the look-up once for a workload; None where nobody is known to answer, or policy is not about it."""
+    if needs_dns(workload):
+        service = dns_service(view)
+        if service is None and view.settings.dns.service and view.complete:
+            return _not_here(view)
+        answer = _of_cluster(view, workload, service)
+        answer = answer and _or_others(view, workload, answer)
+    elif workload.template.shape.host_network:
         return None
-    service = dns_service(view)
-    if service is None and view.settings.dns.service:
-        return _not_here(view)
+    else:
+        answer = _of_others(view, workload) if workload.template.nameservers else _of_node(view, workload)
+    if answer is None:
+        return None
+    flows = tuple(flow for some in answer.flows.values() for flow in some)
+    return Judged(
+        f"{answer.text}:{PORT}/UDP",
+        "annotation",
+        answer.verdict,
+        flows,
+        answer.reason or _reason(flows, answer.verdict),
+        (),
+        answer.assumptions,
+        by_name=False,
+    )
+
+
+def _of_cluster(view: View, workload: Workload, service: Service | None) -> _Answer | None:
+    """Judge the cluster's DNS; None: a cluster without any."""
     if service is None and view.complete and not view.dialect.dns_addresses:
         return None
-    where = f"{service.name}.{service.namespace}" if service else "kube-dns.kube-system"
-    assumptions = () if service or view.complete else (EITHER if view.dialect.openshift else ASSUMED,)
-    answers = {p: _judge(view, workload, service, p) for p in PROTOCOLS}
-    flows = tuple(f for some in answers.values() for f in some)
-    if not answers["UDP"]:
+    supposed = service is None and not view.complete
+    (first, *_) = assumed(view)
+    where = f"{service.name}.{service.namespace}" if service else f"{first.ref.name}.{first.ref.namespace}"
+    flows = {p: _judge(view, workload, service, p) for p in PROTOCOLS}
+    if not flows["UDP"]:
         return None
-    verdicts = {p: _of_paths(view, some) for p, some in answers.items() if some}
-    verdict = _joined(verdicts["UDP"], verdicts.get("TCP", Verdict.ALLOWED))
-    reason = _reason(flows, verdict)
-    return Judged(f"{where}:{PORT}/UDP", "annotation", verdict, flows, reason, (), assumptions, by_name=False)
+    several = node_local(view) or (supposed and len(assumed(view)) > 1)
+    verdict = _of_protocols({p: _of_paths(some, several=several) for p, some in flows.items() if some})
+    every = [f for some in flows.values() for f in some]
+    split = several and verdict is Verdict.UNKNOWN and all(f.verdict is not Verdict.UNKNOWN for f in every)
+    reason = _either(every) if split else None
+    if supposed and verdict is Verdict.DENIED and all(f.egress.verdict is Verdict.DENIED for f in flows["UDP"]):
+        reason = elsewhere(view, template_end(view, workload))
+        verdict = Verdict.UNKNOWN if reason else verdict
+    return _Answer(where, flows, verdict, reason, (assumption(view),) if supposed else ())
+
+
+def _or_others(view: View, workload: Workload, cluster: _Answer) -> _Answer:
+    """Where the cluster's DNS does not answer, those of dnsConfig are asked next."""
+    if cluster.verdict is not Verdict.DENIED or not workload.template.nameservers:
+        return cluster
+    others = _of_others(view, workload)
+    flows = {p: (*cluster.flows.get(p, ()), *others.flows.get(p, ())) for p in PROTOCOLS}
+    verdict = together((cluster.verdict, others.verdict))
+    return structs.replace(cluster, flows=flows, verdict=verdict, reason=others.reason)
+
+
+def _of_others(view: View, workload: Workload) -> _Answer:
+    """Judge the name servers of dnsConfig: the next is asked where one does not answer."""
+    servers = workload.template.nameservers
+    found = {p: [at_address(view, workload, one, PORT, p) for one in servers] for p in PROTOCOLS}
+    judged = {p: [judge(view, workload, Resolved("", "annotation", one), "dns") for one in found[p]] for p in PROTOCOLS}
+    verdicts = {p: _in_turn([one.verdict for one in some]) for p, some in judged.items()}
+    reason = next((one.reason for some in judged.values() for one in some if one.verdict is Verdict.UNKNOWN), None)
+    flows = {p: tuple(flow for one in some for flow in one.flows) for p, some in judged.items()}
+    return _Answer(found["UDP"][0].name, flows, _of_protocols(verdicts), reason)
+
+
+def _in_turn(verdicts: list[Verdict]) -> Verdict:
+    return Verdict.ALLOWED if verdicts[0] is Verdict.ALLOWED else together(verdicts)
+
+
+def _of_node(view: View, workload: Workload) -> _Answer:
+    """Judge the node's own resolver: a server outside, or the node itself at an address of the link."""
+    source = template_end(view, workload)
+    flows = {p: tuple(judge_flow(view, workload, source, Flow(NODES_OWN, p, PORT), "dns")) for p in PROTOCOLS}
+    verdicts = {}
+    for protocol, some in flows.items():
+        link = judge_outside(view, source, LINK_LOCAL[0], protocol, PORT)[0]
+        seen = {*(flow.verdict for flow in some), link}
+        verdicts[protocol] = seen.pop() if len(seen) == 1 else Verdict.UNKNOWN
+    verdict = _of_protocols(verdicts)
+    return _Answer(NODES_OWN.name, flows, verdict, _NODES_OWN if verdict is Verdict.UNKNOWN else None)
 
 
 def _not_here(view: View) -> Judged:
@@ -82,8 +141,9 @@ def _not_here(view: View) -> Judged:
     return Judged(f"{dns.service}.{namespace}:{PORT}/UDP", "annotation", Verdict.UNKNOWN, reason=why, by_name=False)
 
 
-def _joined(udp: Verdict, tcp: Verdict) -> Verdict:
+def _of_protocols(verdicts: Mapping[Protocol, Verdict]) -> Verdict:
     """Answers come over UDP; without TCP the large ones, which are cut off there, fail."""
+    udp, tcp = verdicts["UDP"], verdicts.get("TCP", Verdict.ALLOWED)
     if udp is Verdict.ALLOWED:
         return Verdict.PARTIAL if tcp in (Verdict.DENIED, Verdict.PARTIAL) else tcp
     return udp
@@ -94,6 +154,26 @@ def _reason(flows: Iterable[FlowVerdict], verdict: Verdict) -> str | None:
         return None
     sides = [side for f in flows for side in (f.egress, f.ingress) if side.verdict is not Verdict.ALLOWED]
     return next((side.reason for side in sides if side.reason), None)
+
+
+def _either(flows: Iterable[FlowVerdict]) -> str:
+    """Say which of the ways that look-ups may take are open, and which are not."""
+    worst: dict[str, int] = {}
+    for flow in flows:
+        name, rank = _named(flow), _WORST_FIRST.index(flow.verdict)
+        worst[name] = min(rank, worst.get(name, rank))
+    groups = ([name for name in worst if worst[name] == rank] for rank in range(len(_WORST_FIRST)))
+    parts = [_which(some, _WORST_FIRST[worst[some[0]]]) for some in groups if some]
+    return f"look-ups may go to {', or to '.join(parts)}"
+
+
+def _which(names: list[str], verdict: Verdict) -> str:
+    return f"{' or '.join(names)}, which {'is' if len(names) == 1 else 'are'} {verdict}"
+
+
+def _named(flow: FlowVerdict) -> str:
+    to = flow.to
+    return to.short if isinstance(to, WorkloadRef) else str(to).removesuffix("/32").removesuffix("/128")
 
 
 def dns_service(view: View) -> Service | None:
@@ -127,8 +207,9 @@ def _found(view: View, workload: Workload, service: Service | None, protocol: Pr
         return through_service(view, service, PORT, protocol, workload.ref)
     if view.complete:
         return Found("nobody")
-    assumed = [(ASSUMED_DNS, PORT), *([(ASSUMED_OPENSHIFT_DNS, OPENSHIFT_PORT)] if view.dialect.openshift else [])]
-    flows = tuple(Flow(Group(one.ref, template=one), protocol, port, PORT) for one, port in assumed)
+    flows = tuple(
+        Flow(Group(one.ref, template=one), protocol, one.template.declares[0].number, PORT) for one in assumed(view)
+    )
     return Found("kube-dns.kube-system", flows)
 
 
@@ -144,9 +225,9 @@ def node_local(view: View) -> bool:
     return any(view.workload(ref) is not None or view.pods_of(ref) for ref in NODE_LOCAL)
 
 
-def _of_paths(view: View, flows: Iterable[FlowVerdict]) -> Verdict:
+def _of_paths(flows: Iterable[FlowVerdict], *, several: bool) -> Verdict:
+    """Sum up one protocol. `several`: it is not known which way is taken, so that only what all agree on is sure."""
     verdicts = [f.verdict for f in flows]
-    assumed = dns_service(view) is None and not view.complete and view.dialect.openshift
-    if not node_local(view) and not assumed:
+    if not several:
         return together(verdicts)
     return verdicts[0] if len(set(verdicts)) == 1 else Verdict.UNKNOWN

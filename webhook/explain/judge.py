@@ -7,17 +7,15 @@ from msgspec import Struct, structs
 from webhook.dependencies import Missing, Resolved
 from webhook.evaluate import Client, Flow, PodEnd, judge_connection, template_end
 from webhook.evaluate.ends import End
+from webhook.evaluate.pooled import pooled
 from webhook.evaluate.side import is_volatile
 from webhook.explain.nearmiss import Packet, near_misses
-from webhook.model.addresses import Block, Family
+from webhook.model.addresses import Family
 from webhook.model.dependency import Source
 from webhook.model.objects import Workload
 from webhook.model.policy import Direction
 from webhook.model.verdict import FlowVerdict, Host, Side, Verdict, together
 from webhook.world import Group, View
-
-ALL_ADDRESSES = {4: Block(4, 0, 0), 6: Block(6, 0, 0)}
-NAME = "policy does not let every address through: it depends on those behind the name"
 
 
 class Judged(Struct, frozen=True):
@@ -98,7 +96,9 @@ def _remembered(view: View, client: Client, flow: Flow, group: Group, purpose: s
 def _volatile(view: View, source: PodEnd, group: Group) -> bool:
     """Say whether a policy of either end asks for the endpoints of a Service: then nothing may be remembered."""
     shapes = {pod.shape for pod in group.pods} or ({group.template.template.shape} if group.template else set())
-    ingress = (view.selecting(shape, Direction.INGRESS) for shape in shapes)
+    ingress = [view.selecting(shape, Direction.INGRESS) for shape in shapes]
+    if any(pooled(view, some, Direction.INGRESS) is not some for some in ingress):
+        return True
     return is_volatile(view.selecting(source.shape, Direction.EGRESS)) or any(map(is_volatile, ingress))
 
 

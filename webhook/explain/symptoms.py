@@ -12,7 +12,7 @@ from webhook.evaluate import Flow, template_end
 from webhook.evaluate.clusterip_egress import lacking
 from webhook.evaluate.match import ports_match
 from webhook.explain.dns import NODE_LOCAL_ADDRESS, dns_service, node_local
-from webhook.explain.dns import PORT as DNS_PORT
+from webhook.explain.dns_assumed import PORT as DNS_PORT
 from webhook.explain.judge import Judged
 from webhook.explain.symptoms_peers import in_another_namespace, unseen_labels
 from webhook.model.addresses import Address, Block, parse_block

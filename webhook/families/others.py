@@ -34,7 +34,7 @@ _SAID: Final = (
         blocks_hold_nodes=Truth.MAYBE,
         hairpin_in=True,
     ),
-    Dialect("aws", before_translation=True, host_pods=Truth.MAYBE),
+    Dialect("aws", before_translation=True, host_pods=Truth.MAYBE, pools_names=True),
     Dialect("flannel"),
     Dialect("kindnet"),
     Dialect("kube-network-policies", evaluated=BOTH_APIS, by_name=True, may_skip_baseline=True),

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from webhook.explain import Judged, judge, judge_dns, judge_workload
+from webhook.explain.dns import NODES_OWN
 from webhook.fix.needs import CLOSED, needs
 from webhook.fix.write import Unwritable, write
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Verdict
+from webhook.model.verdict import Host, Verdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 
@@ -52,6 +53,8 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
     if (why := in_the_way(parts, only_final=True)) is not None:
         return Fixed(reason=why)
     wanted = list(needs(workload, parts))
+    if not wanted and (named := by_name(view, parts)) is not None:
+        return Fixed(reason=named)
     if not wanted:
         return Fixed(reason=next((p.reason for p in parts if p.reason), "no policy is in the way"))
     try:
@@ -64,6 +67,18 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
         return Fixed(reason=in_the_way([proof for proof in proofs if proof is not None]) or UNPROVED)
     unsure = (f"{p.text} stays unknown: {p.reason}" for p in proofs if p is not None and p.verdict is Verdict.UNKNOWN)
     return Fixed(tuple(manifests), notes=(*notes, *unsure))
+
+
+def by_name(view: View, parts: Iterable[Judged]) -> str | None:
+    """Say what has to be filled in to open a name outside: a NetworkPolicy opens addresses, and no names."""
+    closed = ((f.to.name, f) for p in parts for f in p.flows if isinstance(f.to, Host) and f.verdict in CLOSED)
+    for name, flow in closed:
+        if name == NODES_OWN.name:
+            return "fill in the name servers of the node's resolv.conf: `to: [{ipBlock: {cidr: ADDRESS/32}}]`, port 53"
+        fqdn = f", or write toFQDNs: [{{matchName: {name}}}]" if view.enforcer.name == "cilium" else ""
+        rule = f"`to: [{{ipBlock: {{cidr: ADDRESS/32}}}}]`, port {flow.port}/{flow.protocol}"
+        return f"fill in the addresses of {name}: {rule}{fqdn}"
+    return None
 
 
 def in_the_way(parts: Iterable[Judged], *, only_final: bool = False) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from webhook.explain import ASSUMED_DNS
+from webhook.explain.dns_assumed import assumed
 from webhook.fix.behind import Entangled, denied_behind, said_behind
 from webhook.fix.isolation import isolated, lost
 from webhook.fix.naming import free_name, name
@@ -152,7 +152,7 @@ def _would_close(ref: WorkloadRef, others: str, direction: Direction) -> str:
 def _known(view: View, workload: Workload, ref: WorkloadRef) -> Workload | None:
     if ref == workload.ref:
         return workload
-    return view.workload(ref) or (ASSUMED_DNS if ref == ASSUMED_DNS.ref else None)
+    return view.workload(ref) or next((one for one in assumed(view) if one.ref == ref), None)
 
 
 def _own_labels(view: View, workload: Workload, ref: WorkloadRef) -> Labels | None:

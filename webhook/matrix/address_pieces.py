@@ -17,11 +17,15 @@ class Pieces:
     """The pieces of both families, IPv4 first, numbered in the order of their addresses."""
 
     def __init__(
-        self, isolations: Iterable[Isolation], nodes: Mapping[Address, str], served: Iterable[Address]
+        self,
+        isolations: Iterable[Isolation],
+        nodes: Mapping[Address, str],
+        served: Iterable[Address],
+        links: Iterable[Block] = (),
     ) -> None:
         """Cut at the edges of every block of `isolations`; each address of `nodes` and `served` is a piece of its own.
 
-        `nodes`: the name of the node by its address.
+        `nodes`: the name of the node by its address. `links`: blocks of which the own node may have any address.
         """
         edges: dict[Family, set[int]] = {family: {0, 1 << BITS[family]} for family in FAMILIES}
         for isolation in isolations:
@@ -29,6 +33,8 @@ class Pieces:
                 for match in (*(entry.matches or ()), *(entry.own or ())):
                     for block in edges_of(match):
                         edges[block.family] |= {block.first, block.last + 1}
+        for link in links:
+            edges[link.family] |= {link.first, link.last + 1}
         for address in (*nodes, *served):
             edges[address.family] |= {address.value, address.value + 1}
         self._edges = {family: sorted(some) for family, some in edges.items()}
@@ -37,6 +43,7 @@ class Pieces:
         self._blocks: dict[Bits, Ranges] = {}
         self.nodes: dict[int, tuple[Address, str]] = {self.place(a): (a, name) for a, name in nodes.items()}
         self.of_nodes: Bits = bits_of(self.nodes)
+        self.of_links: Bits = self._any(links) & ~self.of_nodes
 
     def of(self, family: Family) -> Bits:
         """Return the pieces of one family."""
@@ -57,6 +64,12 @@ class Pieces:
         found = self._between(peer.block)
         for inner in peer.excepts:
             found &= ~self._between(inner)
+        return found
+
+    def _any(self, blocks: Iterable[Block]) -> Bits:
+        found = 0
+        for block in blocks:
+            found |= self._between(block)
         return found
 
     def _between(self, block: Block) -> Bits:

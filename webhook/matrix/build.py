@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from webhook.evaluate.pooled import in_numbers
 from webhook.matrix.allowed_sets import Openings
 from webhook.matrix.bits import bits_of
 from webhook.matrix.by_class import Opened, reached, strangers
@@ -56,7 +57,7 @@ def _isolations(view: View, direction: Direction) -> Iterator[Isolation]:
     """Yield every piece of the view: the enforcer's own, those of cluster-wide policies, those of namespaces."""
     yield from (piece for piece in view.dialect.pieces if piece.direction is direction)
     for namespace in (EVERYWHERE, *view.namespaces()):
-        yield from view.isolations(namespace, direction)
+        yield from (in_numbers(view, isolation) for isolation in view.isolations(namespace, direction))
 
 
 def _opened(classes: Classes, isolations: Isolations, families: Iterable[Family]) -> dict[Family, Opened]:

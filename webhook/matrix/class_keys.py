@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from webhook.evaluate.coverage import nodes_are_as_others
 from webhook.model.addresses import Address
 from webhook.model.expression import All, Expression, Not, Some, Space, Term
 from webhook.model.labels import Selector
@@ -36,7 +37,7 @@ class Asked(Struct, frozen=True):
 
     `accounts`: the ServiceAccount. `nodes`: which node a pod on the host network is on. `near`: who is on whose node.
     `served`: the addresses behind Services that policies name; `by_port`: on the ports on which they serve.
-    `own_address`: the subject's own address.
+    `own_address`: the subject's own address. `hosts`: whether an address outside is a node's.
     """
 
     keys: frozenset[str]
@@ -47,6 +48,7 @@ class Asked(Struct, frozen=True):
     served: frozenset[Address] = frozenset()
     by_port: bool = False
     own_address: bool = False
+    hosts: bool = False
 
     @staticmethod
     def by(view: View, isolations: Iterable[Isolation]) -> "Asked":
@@ -63,6 +65,7 @@ class Asked(Struct, frozen=True):
             frozenset(asking.served),
             asking.by_port,
             asking.own_address,
+            asking.hosts,
         )
 
 
@@ -96,7 +99,7 @@ class _Asking:
         self._view = view
         self.keys: set[str] = set()
         self.names: set[str] = set()
-        self.accounts = self.nodes = self.near = self.by_port = self.own_address = False
+        self.accounts = self.nodes = self.near = self.by_port = self.own_address = self.hosts = False
         self.served: set[Address] = set()
 
     def isolation(self, isolation: Isolation) -> None:
@@ -110,6 +113,7 @@ class _Asking:
     def _entry(self, entry: Entry) -> None:
         for match in entry.matches or ():
             self._match(match)
+            self.hosts = self.hosts or not nodes_are_as_others(match)
         for ports in (entry.ports, entry.not_ports):
             self.names |= {port.name for port in ports or () if isinstance(port, NamedPort)}
         for match in entry.own or ():

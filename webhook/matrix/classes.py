@@ -15,7 +15,7 @@ from webhook.matrix.address_pieces import Pieces
 from webhook.matrix.bits import Bits, bits_of
 from webhook.matrix.class_keys import Asked
 from webhook.matrix.workloads import Actor
-from webhook.model.addresses import FAMILIES, Address, Family
+from webhook.model.addresses import FAMILIES, LINK_LOCAL, Address, Family
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
@@ -52,7 +52,7 @@ class Classes:
         self.apart = view.dialect.families != FAMILIES  # one family is policed, and the other is not
         self.by_address = self.apart or any(isolation.by_address for isolation in isolations)
         self.asked = Asked.by(view, isolations)
-        self._pieces = Pieces(isolations, _nodes(view), self.asked.served)
+        self._pieces = Pieces(isolations, _nodes(view), self.asked.served, LINK_LOCAL if self.asked.hosts else ())
         self._numbers: dict[object, int] = {}
         self.of: list[tuple[int, ...]] = [self._of(actor) for actor in actors]
         self._to_come = {False: view.families(), True: families_of_nodes(view)}

@@ -25,6 +25,7 @@ class Places:
         """Ask about `classes`."""
         self._classes = classes
         self._nodes: Bits = classes.pieces.of_nodes << len(classes.all)
+        self._links: Bits = classes.pieces.of_links << len(classes.all)
         below, place = len(classes.all), classes.pieces.place
         self._listed: Bits = bits_of(below + place(address) for address in classes.asked.served)
 
@@ -37,8 +38,11 @@ class Places:
                 return pods, pods
             case PlacePeer(Place.WORLD):
                 world = classes.outside & ~self._nodes
-                return world, world
-            case PlacePeer(Place.OWN_NODE | Place.OTHER_NODE) | NodePeer():
+                return world & ~self._links, world
+            case PlacePeer(Place.OWN_NODE):
+                sure, possible = self._asked(match, self._on_nodes(), family, node, port)
+                return sure, possible | self._links
+            case PlacePeer(Place.OTHER_NODE) | NodePeer():
                 return self._asked(match, self._on_nodes(), family, node, port)
             case _:
                 return self._one_by_one(match, family, node, port)

@@ -1,10 +1,11 @@
 """Whom a peer of a rule means, for all classes at once; and whom a selector selects."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from webhook.evaluate.ends import PodEnd
 from webhook.evaluate.labels import ANY_KEY
 from webhook.evaluate.match import block_matches
+from webhook.evaluate.node_and_service_peers import either_way
 from webhook.matrix.bits import Bits
 from webhook.matrix.classes import Classes
 from webhook.matrix.conditions import Conditions
@@ -31,7 +32,7 @@ class Peers:
         self._matched: dict[tuple[Match, Family, str, Port | None], Pair] = {}
         self._namespaces: dict[Selector, Pair] = {}
 
-    def any_of(self, matches: Iterable[Match], family: Family, node: str = "", port: Port | None = None) -> Pair:
+    def any_of(self, matches: Sequence[Match], family: Family, node: str = "", port: Port | None = None) -> Pair:
         """Return whom any of `matches` means: pods by their address of one family, as seen from a pod on `node`.
 
         `port`: what is dialled, where a match asks for it; None: it matters to none.
@@ -41,6 +42,8 @@ class Peers:
             yes, maybe = self._one(match, family, node, port)
             sure |= yes
             possible |= maybe
+        if either_way(matches):
+            sure |= self._classes.pieces.of_links << len(self._classes.all)
         return sure, possible
 
     def holding(self, scope: Expression) -> Pair:
@@ -152,6 +155,8 @@ class Peers:
                 sure &= ~bits
             if held_at_all is Truth.NO:
                 possible &= ~bits
+        if peer.nodes is not Truth.YES:
+            sure &= ~(classes.pieces.of_links << below)
         if classes.view.dialect.before_translation:
             inside = classes.pods | nodes
             return sure & ~inside, possible | inside

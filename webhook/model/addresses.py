@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -115,6 +115,23 @@ def parse_block(text: str) -> Block:
         raise ValueError(message)
     host = BITS[address.family] - prefix
     return Block(address.family, address.value >> host << host, prefix)
+
+
+LOOPBACK: Final = tuple(map(parse_block, ("127.0.0.0/8", "::1/128", "0.0.0.0/32", "::/128")))
+LINK_LOCAL: Final = tuple(map(parse_block, ("169.254.0.0/16", "fe80::/10")))
+
+
+def is_loopback(block: Block) -> bool:
+    """Say whether the host itself has every address of `block`: what is sent there never leaves it.
+
+    Linux takes the unspecified address of a destination for the host itself.
+    """
+    return any(own.covers(block) for own in LOOPBACK)
+
+
+def is_link_local(block: Block) -> bool:
+    """Say whether every address of `block` is one that means something else on each link."""
+    return any(link.covers(block) for link in LINK_LOCAL)
 
 
 def has_host_bits(text: str) -> bool:

@@ -54,7 +54,8 @@ class Dialect(Struct, frozen=True):
     the pods that they select; `loose_peers`: those that ask only what a namespace lacks match whatever has none.
     `hairpin`: whether a pod reaches itself through its own Service whatever policy says; NO: policy is asked as usual.
     `hairpin_in`: what comes back to it that way is let in.
-    `resolves_names`: a port name in egress is what the pod that is asked calls so.
+    `resolves_names`: a port name in egress is what the pod that is asked calls so. `pools_names`: one in ingress is
+    whatever any of the pods that the policy selects calls so, on each of them.
     `pieces`: what the enforcer does without any policy. `unenforced`: why it enforces none at all; empty: it does.
     `undecided`: why it may be set otherwise, so that nothing rejects.
     `refuses`: what policy stops is answered by a refusal, and not by silence. `port_names`: why a policy
@@ -97,6 +98,7 @@ class Dialect(Struct, frozen=True):
     pod_peers: Truth = Truth.YES
     hairpin: Truth = Truth.MAYBE
     resolves_names: bool = True
+    pools_names: bool = False
     loose_peers: bool = False
     pieces: tuple[Isolation, ...] = ()
     unenforced: str = ""

@@ -62,6 +62,13 @@ class Pod(Struct, frozen=True, gc=False):
     bare: "Workload | None" = None
 
 
+class HostAlias(Struct, frozen=True, gc=False):
+    """A line that is added to a pod's /etc/hosts: these names are this address, and nobody is asked."""
+
+    address: Address
+    names: tuple[str, ...]
+
+
 class Template(Struct, frozen=True, gc=False):
     """A workload's pod template. `declares`: every declared port, named or not."""
 
@@ -72,6 +79,8 @@ class Template(Struct, frozen=True, gc=False):
     subdomain: str = ""
     scrape: Scrape | None = None  # by its annotations
     injected: bool | None = None  # whether Linkerd adds its proxy; None: the namespace says
+    aliases: tuple[HostAlias, ...] = ()
+    nameservers: tuple[Address, ...] = ()  # of its dnsConfig
 
 
 class Declaration(Struct, frozen=True, gc=False):
@@ -148,6 +157,14 @@ class EndpointSlice(Struct, frozen=True, gc=False):
     addresses: tuple[Address, ...] = ()
     ports: tuple[EndpointPort, ...] = ()
     unready: tuple[Address, ...] = ()
+
+
+class Endpoints(Struct, frozen=True, gc=False):
+    """The `v1` Endpoints of a Service: its addresses and ports, as EndpointSlices would list them."""
+
+    namespace: str
+    name: str
+    slices: tuple[EndpointSlice, ...] = ()
 
 
 class Node(Struct, frozen=True, gc=False):

@@ -48,10 +48,14 @@ PENDING_LABELS: Final = (  # added to pods after their template was written, by 
 
 
 class Dns(Struct, frozen=True):
-    """Where pods send their look-ups. Empty `service`: found by design.md's list of candidates."""
+    """Where pods send their look-ups. Empty `service`: found by design.md's list of candidates.
+
+    `port`: of its pods, where none are given.
+    """
 
     namespace: str = ""
     service: str = ""
+    port: int | None = None
 
 
 class Enforcer(Struct, frozen=True):

@@ -71,6 +71,7 @@ class Side(Struct, frozen=True):
     policies isolate. `standing`: the place of what decided in a person's words, `Admin tier, priority 10`. `final`: no
     NetworkPolicy can change the denial, for it is made before any is asked. `stages`: the tiers that were asked, in
     order; empty where there are none but NetworkPolicy's. `refused`: what is stopped is answered by a refusal.
+    `perhaps`: rules that may deny it before.
     """
 
     verdict: Verdict
@@ -84,6 +85,7 @@ class Side(Struct, frozen=True):
     standing: str = ""
     stages: tuple[Stage, ...] = ()
     refused: bool = False
+    perhaps: tuple[PolicyRef, ...] = ()
 
 
 OPEN = Side(Verdict.ALLOWED)

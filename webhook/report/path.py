@@ -74,7 +74,8 @@ def because(direction: Direction, side: Side) -> str:
         return clean(side.reason)
     lets = "lets it out" if direction is Direction.EGRESS else "admits it"
     if side.verdict in _STOPPED and not flows.isolates((side,)):
-        return flows.deciders((side,), direction, WHOLE)
+        earlier = ", ".join(_rule(ref, direction) for ref in side.perhaps)
+        return flows.deciders((side,), direction, WHOLE) + (f"; {earlier} may deny it before" if earlier else "")
     if side.isolated is False and side.admitted_by is None:
         whom = "no policy selects it" if not side.stages else "no rule is about it, and no policy isolates it"
         return f"not isolated: {whom} for {direction.value.lower()}"

@@ -6,13 +6,15 @@ from typing import Final
 from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
-from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
+from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 from webhook.wire import hints, inbound, meta, services, workloads
 from webhook.wire.networkpolicies import network_policy
 from webhook.wire.shapes import Raw, fail, mappings, string
 
-Projected = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy | Foreign | Inbound
+Projected = (
+    Namespace | Pod | Workload | Service | Endpoints | EndpointSlice | Node | ConfigMap | Policy | Foreign | Inbound
+)
 
 _GROUPS: Final = {  # the API groups that own a kind; the same word in another group is another kind
     "Namespace": ("",),
@@ -21,6 +23,7 @@ _GROUPS: Final = {  # the API groups that own a kind; the same word in another g
     "Service": ("",),
     "ConfigMap": ("",),
     "ReplicationController": ("",),
+    "Endpoints": ("",),
     "EndpointSlice": ("discovery.k8s.io",),
     "NetworkPolicy": ("networking.k8s.io", "extensions"),
     "Deployment": ("apps", "extensions"),
@@ -38,6 +41,7 @@ _READERS: Final[dict[str, Callable[[Raw, str], Projected]]] = {
     "Pod": workloads.pod,
     "Service": services.service,
     "ConfigMap": hints.config_map,
+    "Endpoints": services.endpoints,
     "EndpointSlice": services.endpoint_slice,
     "NetworkPolicy": network_policy,
     **{kind: inbound.reader(kind) for _, kind in inbound.KINDS},

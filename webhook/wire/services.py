@@ -6,7 +6,7 @@ from typing import cast
 
 from webhook.model.addresses import Address, Family, parse_address, parse_block
 from webhook.model.labels import Labels
-from webhook.model.objects import EndpointPort, EndpointSlice, Namespace, Node, Service, ServicePort
+from webhook.model.objects import EndpointPort, Endpoints, EndpointSlice, Namespace, Node, Service, ServicePort
 from webhook.model.ports import FIRST_PORT, LAST_PORT
 from webhook.wire import meta
 from webhook.wire.agents import node_flags
@@ -96,6 +96,21 @@ def endpoint_slice(raw: Raw, namespace_name: str) -> EndpointSlice:
         ports=tuple(_endpoint_port(p, f"ports[{i}]") for i, p in enumerate(mappings(raw, "ports", ""))),
         unready=tuple(_endpoint_addresses(raw, ready=False)),
     )
+
+
+def endpoints(raw: Raw, namespace_name: str) -> Endpoints:
+    """Read `v1` Endpoints, which the control plane mirrors into EndpointSlices."""
+    name = meta.name(raw)
+    slices = []
+    for index, subset in enumerate(mappings(raw, "subsets", "")):
+        path = f"subsets[{index}]"
+        ready, unready = (
+            tuple(address(string(entry, "ip", path), f"{path}.{key}") for entry in mappings(subset, key, path))
+            for key in ("addresses", "notReadyAddresses")
+        )
+        ports = tuple(_endpoint_port(p, f"{path}.ports[{i}]") for i, p in enumerate(mappings(subset, "ports", path)))
+        slices.append(EndpointSlice(namespace_name, f"{name}.{path}", name, ready, ports, unready))
+    return Endpoints(namespace_name, name, tuple(slices))
 
 
 def _endpoint_port(raw: Raw, path: str) -> EndpointPort:

@@ -1,10 +1,11 @@
 """Workloads and pods (`apps/v1`, `batch/v1`, `v1`)."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from webhook.model.addresses import Address, parse_address
 from webhook.model.labels import Labels
-from webhook.model.objects import Declaration, Pod, Shape, Template, Workload
+from webhook.model.objects import Declaration, HostAlias, Pod, Shape, Template, Workload
 from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, ContainerPort, Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, EXEMPT
@@ -22,6 +23,7 @@ from webhook.wire.shapes import (
     shown,
     string,
     string_map,
+    strings,
 )
 
 TEMPLATE_PATHS = {
@@ -125,7 +127,24 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
         subdomain=string(spec, "subdomain", spec_path),
         scrape=scrape(meta.annotations(raw, path)),
         injected=meta.injected(meta.annotations(raw, path)),
+        aliases=tuple(_aliases(spec, spec_path)),
+        nameservers=tuple(_nameservers(spec, spec_path)),
     )
+
+
+def _aliases(spec: Raw, path: str) -> Iterator[HostAlias]:
+    """Yield the host aliases; what is no address tells nothing."""
+    for index, entry in enumerate(mappings(spec, "hostAliases", path)):
+        where = f"{path}.hostAliases[{index}]"
+        names = tuple(name.lower().rstrip(".") for name in strings(entry, "hostnames", where))
+        with suppress(ValueError):
+            yield HostAlias(parse_address(string(entry, "ip", where)), names)
+
+
+def _nameservers(spec: Raw, path: str) -> Iterator[Address]:
+    for text in strings(mapping(spec, "dnsConfig", path), "nameservers", f"{path}.dnsConfig"):
+        with suppress(ValueError):
+            yield parse_address(text)
 
 
 def _shape(

@@ -143,7 +143,8 @@ _META: Final = {
 _PORT: Final[Form] = dict.fromkeys(("name", "port", "protocol", "targetPort", "containerPort"))
 _CONTAINER: Final[dict[str, Form]] = {"ports": _PORT, "restartPolicy": None}
 _POD_SPEC: Final = {
-    **dict.fromkeys(("nodeName", "hostNetwork", "dnsPolicy", "serviceAccountName", "subdomain")),
+    **dict.fromkeys(("nodeName", "hostNetwork", "dnsPolicy", "hostAliases", "serviceAccountName", "subdomain")),
+    "dnsConfig": {"nameservers": None},
     "containers": _CONTAINER,
     "initContainers": _CONTAINER,
 }
@@ -191,6 +192,10 @@ _FORMS: Final[dict[str, dict[str, Form]]] = {
             "ports": _PORT,
         },
         "status": _BALANCER,
+    },
+    "Endpoints": {
+        "metadata": _NAME,
+        "subsets": {"addresses": {"ip": None}, "notReadyAddresses": {"ip": None}, "ports": _PORT},
     },
     "EndpointSlice": {
         "metadata": {**_NAME, "labels": None},

@@ -5,11 +5,24 @@ from msgspec import Struct
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
-from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
+from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 from webhook.world.inbound import key_of_inbound
 
-Value = Namespace | Pod | Workload | Service | EndpointSlice | Node | ConfigMap | Policy | Foreign | Gap | Inbound
+Value = (
+    Namespace
+    | Pod
+    | Workload
+    | Service
+    | Endpoints
+    | EndpointSlice
+    | Node
+    | ConfigMap
+    | Policy
+    | Foreign
+    | Gap
+    | Inbound
+)
 
 
 class Put(Struct, frozen=True):
@@ -46,5 +59,5 @@ def key_of(value: Value) -> Drop:
             return Drop(*key_of_inbound(value))
         case Gap(kind=kind, group=group):
             return Drop("Gap", group, kind)
-        case Pod() | Service() | EndpointSlice() | ConfigMap():
+        case Pod() | Service() | Endpoints() | EndpointSlice() | ConfigMap():
             return Drop(type(value).__name__, value.namespace, value.name)

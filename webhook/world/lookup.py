@@ -11,6 +11,8 @@ from webhook.world.pods import hashed_owner
 from webhook.world.view import Group, View
 
 NAME_LABEL = "kubernetes.io/metadata.name"
+POD_NAME = "statefulset.kubernetes.io/pod-name"
+POD_INDEX = "apps.kubernetes.io/pod-index"
 
 
 def by_controller(view: View, pods: Iterable[Pod]) -> dict[WorkloadRef, list[Pod]]:
@@ -26,11 +28,30 @@ def backends(view: View, namespace: str, labels: Labels, selected: Callable[[], 
     """Return the groups behind a Service that selects `labels`."""
     found = {ref: Group(ref, tuple(sorted(ps, key=_name))) for ref, ps in by_controller(view, selected()).items()}
     selector = Selector.exactly(labels)
+    later: list[Workload] = []
     for workload in view.workloads(namespace):
         view.budget.spend()
-        if workload.ref not in found and selector.matches(workload.template.shape.labels) is Truth.YES:
+        if workload.ref not in found:
+            own = workload.template.shape.labels
+            if selector.matches(own) is Truth.YES:
+                found.update(_template(view, workload))
+            elif selector.matches(own, view.settings.pending_labels) is Truth.MAYBE and _gives(workload, labels):
+                later.append(workload)
+    if not found:  # whoever will have the labels, where nobody has them yet
+        for workload in later:
             found.update(_template(view, workload))
     return tuple(found[ref] for ref in sorted(found))
+
+
+def _gives(workload: Workload, labels: Labels) -> bool:
+    """Say whether pods of a workload may get the labels that tell them from each other."""
+    name, index = labels.get(POD_NAME), labels.get(POD_INDEX)
+    if name is None and index is None:
+        return True
+    if workload.ref.kind != "StatefulSet":
+        return False
+    stem, _, ordinal = (name or f"{workload.ref.name}-{index}").rpartition("-")
+    return stem == workload.ref.name and ordinal.isdecimal() and index in (None, ordinal)
 
 
 def groups(view: View, namespace: str, pods: Iterable[Pod]) -> tuple[Group, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from webhook.model.addresses import Address, Family
 from webhook.model.labels import Labels
-from webhook.model.objects import EndpointSlice, Service
+from webhook.model.objects import Endpoints, EndpointSlice, Service
 from webhook.model.ports import Served
 from webhook.world.index import Sparse, discard
 
@@ -22,6 +22,7 @@ class Services:
         self._by_outside: ByAddress = Sparse()
         self._slices: dict[Key, dict[str, EndpointSlice]] = {}
         self._service_of: dict[Key, str] = {}
+        self._endpoints: dict[Key, Endpoints] = {}
         self._serving: dict[Key, dict[Address, Served]] = {}  # of the Services that were asked for
         self._families: dict[Family, int] = {4: 0, 6: 0}
         self._by_label: dict[tuple[str, str, str], dict[str, Service]] = {}  # by the first label of the selector
@@ -93,6 +94,23 @@ class Services:
         if service is not None:
             discard(self._slices, (namespace, service), name)
             self._serving.pop((namespace, service), None)
+
+    def listed(self, namespace: str, name: str) -> Endpoints | None:
+        """Return the `v1` Endpoints of a Service."""
+        return self._endpoints.get((namespace, name))
+
+    def put_listed(self, value: Endpoints) -> None:
+        """Add or replace Endpoints, which count as the EndpointSlices that they are mirrored into."""
+        self.drop_listed(value.namespace, value.name)
+        self._endpoints[value.namespace, value.name] = value
+        for piece in value.slices:
+            self.put_slice(piece)
+
+    def drop_listed(self, namespace: str, name: str) -> None:
+        """Remove Endpoints, if they are here."""
+        old = self._endpoints.pop((namespace, name), None)
+        for piece in old.slices if old else ():
+            self.drop_slice(piece.namespace, piece.name)
 
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return (address, port or None, port name) for each endpoint of each slice, sorted."""

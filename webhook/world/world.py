@@ -7,7 +7,7 @@ from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import INBOUND_KINDS, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
 from webhook.model.labels import NO_LABELS, Labels
-from webhook.model.objects import EndpointSlice, Namespace, Node, Pod, Service, Workload
+from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
 from webhook.model.settings import Settings
@@ -18,7 +18,7 @@ from webhook.world.index import discard
 from webhook.world.reading import Reading
 
 # An answer is remembered by shape and address, never by pod, and the Service is translated before it.
-_QUIET = frozenset({"EndpointSlice", "ConfigMap", *INBOUND_KINDS})
+_QUIET = frozenset({"Endpoints", "EndpointSlice", "ConfigMap", *INBOUND_KINDS})
 _KINDS_WITHOUT_VERDICTS = frozenset({"Pod", "Service", *_QUIET, *WORKLOAD_KINDS} - {"DaemonSet"})
 
 
@@ -67,7 +67,7 @@ class World(Reading):
             case Foreign():
                 policies = self._policies.foreign.get(value.namespace or "", {})
                 return policies.get(value.ref) == value or self._around.has(value)
-            case EndpointSlice() | Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
+            case Endpoints() | EndpointSlice() | Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
                 return self._has_quietly(value)
             case ConfigMap() | Gap():
                 return False
@@ -88,7 +88,7 @@ class World(Reading):
             case Service():
                 self._services.put(value)
                 self._backends.pop(value.namespace, None)
-            case EndpointSlice() | Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
+            case Endpoints() | EndpointSlice() | Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
                 self._put_quietly(value)
             case ConfigMap():
                 self._config_maps[value.namespace, value.name] = value
@@ -144,16 +144,20 @@ class World(Reading):
             if new and self._around.meet(value.group, 1):
                 self._policies.recompile()
 
-    def _has_quietly(self, value: EndpointSlice | Inbound) -> bool:
+    def _has_quietly(self, value: Endpoints | EndpointSlice | Inbound) -> bool:
         match value:
+            case Endpoints():
+                return self._services.listed(value.namespace, value.name) == value
             case EndpointSlice():
                 return self._services.slice(value.namespace, value.name) == value
             case _:
                 return self._inbound.get(key_of_inbound(value)) == value
 
-    def _put_quietly(self, value: EndpointSlice | Inbound) -> None:
+    def _put_quietly(self, value: Endpoints | EndpointSlice | Inbound) -> None:
         """Put what nothing else is kept of."""
         match value:
+            case Endpoints():
+                self._services.put_listed(value)
             case EndpointSlice():
                 self._services.put_slice(value)
             case _:
@@ -206,7 +210,9 @@ class World(Reading):
             self._memo.clear()
 
     def _drop_other(self, kind: str, namespace: str, name: str) -> None:
-        if not self._inbound.drop(kind, namespace, name):
+        if kind == "Endpoints":
+            self._services.drop_listed(namespace, name)
+        elif not self._inbound.drop(kind, namespace, name):
             self._drop_family(kind, namespace, name)
 
     def _drop_family(self, kind: str, namespace: str, name: str) -> None:

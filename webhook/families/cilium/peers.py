@@ -38,14 +38,16 @@ Reader = Callable[[Raw, str, str, Context], tuple[Match, ...]]
 
 
 def peers_of(rule: Raw, path: str, word: str, context: Context) -> tuple[Match, ...] | None:
-    """Return whom a rule is about; None: it names nobody. `word`: `from` or `to`. Raises Refused, Malformed."""
+    """Return whom a rule is about; None: it names nobody. `word`: `from` or `to`. Raises Refused, Malformed.
+
+    A list that is there and empty selects nobody, whatever stands in another one beside it.
+    """
     entries = {peer: checked(sequence, rule, f"{word}{peer}", path) for peer in READERS if given(rule, f"{word}{peer}")}
     filled = [peer for peer, found in entries.items() if found]
     if len(filled) > 1:
         refuse(path, f"expected {word}{filled[0]} or {word}{filled[1]}, not both")
-    if filled:
-        return READERS[filled[0]](rule, f"{word}{filled[0]}", path, context)
-    return () if any(peer not in ABSENT_IF_EMPTY for peer in entries) else None
+    found = READERS[filled[0]](rule, f"{word}{filled[0]}", path, context) if filled else None
+    return () if any(not one and peer not in ABSENT_IF_EMPTY for peer, one in entries.items()) else found
 
 
 def _endpoints(rule: Raw, key: str, path: str, context: Context) -> tuple[Match, ...]:

@@ -1,0 +1,154 @@
+"""Who answers look-ups where files do not say: what is assumed, and what makes another place as plausible.
+
+Source: the manifests of kubeadm and k3s (k8s-app=kube-dns in kube-system), the DNS operator of OpenShift (dns-default
+on port 5353), the chart of RKE2's CoreDNS.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.labels import namespace_matches
+from webhook.evaluate.match import peers_match
+from webhook.model.addresses import IPV4
+from webhook.model.expression import Lookup, Space, Value, holds
+from webhook.model.labels import Labels
+from webhook.model.objects import Shape, Template, Workload
+from webhook.model.policy import Direction
+from webhook.model.ports import FIRST_PORT, LAST_PORT, ContainerPort, NamedPort, PortMatch
+from webhook.model.refs import WorkloadRef
+from webhook.model.settings import Dns
+from webhook.model.tier import Action, EndpointPeer, Entry, Every, Match, PodMatch
+from webhook.model.truth import Truth
+from webhook.world import View
+from webhook.world.lookup import NAME_LABEL
+
+PORT: Final = 53
+LABEL: Final = ("k8s-app", "kube-dns")
+OPENSHIFT_PORT: Final = 5353
+KUBE_DNS: Final = ("kube-system", "kube-dns")
+OPENSHIFT: Final = ("openshift-dns", "dns-default")
+ASSUMED: Final = "kube-dns in kube-system on port 53 is assumed: no DNS Service is given"
+EITHER: Final = "kube-dns on port 53, or OpenShift's dns-default on port 5353, is assumed: no DNS Service is given"
+_RKE2: Final = ("kube-system", "rke2-coredns-rke2-coredns")
+_SETTLE: Final = "--dns NAMESPACE/SERVICE says who does"
+_LABELS: Final = {  # of the pods behind Services whose distribution always gives them these
+    KUBE_DNS: {LABEL[0]: LABEL[1]},
+    OPENSHIFT: {"dns.operator.openshift.io/daemonset-dns": "default"},
+    _RKE2: {LABEL[0]: LABEL[1], "app.kubernetes.io/name": "rke2-coredns", "app.kubernetes.io/instance": "rke2-coredns"},
+}
+_PLACES: Final = (KUBE_DNS[0], OPENSHIFT[0])
+_WORD: Final = "dns"
+_ASKED: Final = (PORT, OPENSHIFT_PORT)
+_NAMES: Final = ((Space.FIELD, "namespace"), (Space.NAMESPACE, NAME_LABEL))
+
+
+def _made(place: tuple[str, str], port: int) -> Workload:
+    namespace, name = place
+    ports = (ContainerPort(port, "UDP", "dns"), ContainerPort(port, "TCP", "dns-tcp"))
+    labels = Labels(_LABELS.get(place, {LABEL[0]: LABEL[1]}))
+    kind = "DaemonSet" if place == OPENSHIFT else "Deployment"
+    return Workload(WorkloadRef(kind, namespace, name), Template(Shape(namespace, labels, ports, template=True), ports))
+
+
+ASSUMED_DNS: Final = _made(KUBE_DNS, PORT)
+ASSUMED_OPENSHIFT_DNS: Final = _made(OPENSHIFT, OPENSHIFT_PORT)
+
+
+def assumed(view: View) -> tuple[Workload, ...]:
+    """Return who is assumed to answer: whom the settings name, else kube-dns, and OpenShift's where it may be that."""
+    dns = view.settings.dns
+    if dns.service:
+        place = (dns.namespace or KUBE_DNS[0], dns.service)
+        return (_made(place, dns.port or (OPENSHIFT_PORT if place == OPENSHIFT else PORT)),)
+    if view.dialect.openshift or any(name.startswith("openshift-") for name in view.namespaces()):
+        return ASSUMED_DNS, ASSUMED_OPENSHIFT_DNS
+    return (ASSUMED_DNS,)
+
+
+def assumption(view: View) -> str:
+    """Return what is said of it."""
+    several = assumed(view)
+    if not view.settings.dns.service:
+        return ASSUMED if len(several) == 1 else EITHER
+    (one,) = several
+    pairs = ",".join(f"{key}={value}" for key, value in one.template.shape.labels.pairs)
+    port = one.template.declares[0].number
+    return f"the pods of {one.ref.short} are assumed to have {pairs} and to answer on port {port}: none is given"
+
+
+def known(dns: Dns) -> bool:
+    """Say whether the labels of the pods follow from the Service that the settings name."""
+    return (dns.namespace or KUBE_DNS[0], dns.service) in _LABELS
+
+
+def elsewhere(view: View, source: PodEnd) -> str | None:
+    """Say which rule of the source opens look-ups to pods that may answer, and are not as assumed."""
+    if known(view.settings.dns):
+        return None
+    for isolation, _ in view.selecting(source.shape, Direction.EGRESS):
+        for entry in isolation.entries:
+            if entry.action is Action.ALLOW and (what := _opens(view, entry)):
+                rule = f"{entry.ref.titled} egress[{entry.ref.rule}]"
+                return f"{rule} opens {what}, which may be those that answer: {_SETTLE}"
+    return None
+
+
+def _opens(view: View, entry: Entry) -> str:
+    """Return what a rule opens that looks like a way to DNS pods; empty: nothing does."""
+    asked = next((port for port in entry.ports or () if _is_dns(port)), None)
+    if asked is not None and any(_may_be_there(view, match) for match in entry.matches or ()):
+        return f"{asked} to other pods"
+    spoken = next((port for port in entry.ports or () if port.protocol == "UDP"), None)
+    if spoken is not None and entry.matches is not None and _means_assumed(view, entry):
+        return f"{spoken} to DNS pods"
+    return ""
+
+
+def _means_assumed(view: View, entry: Entry) -> bool:
+    ends = (PodEnd(one.template.shape) for one in assumed(view))
+    return any(peers_match(view, entry, end, IPV4) is Truth.YES for end in ends)
+
+
+def _is_dns(port: PortMatch) -> bool:
+    if port.protocol != "UDP":
+        return False
+    if isinstance(port, NamedPort):
+        return _WORD in port.name
+    every = (port.first, port.last) == (FIRST_PORT, LAST_PORT)
+    return not every and any(port.first <= number <= port.last for number in _ASKED)
+
+
+def _may_be_there(view: View, match: Match) -> bool:
+    """Say whether a peer may mean pods of a namespace where DNS pods are."""
+    match match:
+        case PodMatch(namespace) if namespace is not None:
+            return _is_place(namespace)
+        case PodMatch():
+            there = (*_PLACES, *(name for name in _named(match) if _is_place(name)))
+            return any(namespace_matches(view, match, name) is not Truth.NO for name in there)
+        case EndpointPeer(test):
+            return any(holds(test, _asking(name)) is not Truth.NO for name in _PLACES)
+        case Every(peers):
+            return bool(peers) and all(_may_be_there(view, peer) for peer in peers)
+        case _:
+            return False
+
+
+def _named(match: PodMatch) -> Iterator[str]:
+    for requirement in match.namespaces.requirements:
+        if requirement.key == NAME_LABEL:
+            yield from requirement.values
+
+
+def _is_place(namespace: str) -> bool:
+    return namespace in _PLACES or _WORD in namespace
+
+
+def _asking(namespace: str) -> Lookup:
+    """Ask of pods of a namespace of which nothing else is known."""
+
+    def asking(space: Space, key: str) -> Value:
+        return namespace if (space, key) in _NAMES else Truth.MAYBE
+
+    return asking
