@@ -105,7 +105,6 @@ def test_the_old_group_extensions_is_read_too(kind: str) -> None:
     ("version", "kind"),
     [
         ("v1", "Secret"),
-        ("v1", "Endpoints"),
         ("networking.k8s.io/v1beta1", "Ingress"),
         ("extensions/v1beta1", "Ingress"),
         ("networking.istio.io/v1", "Gateway"),

@@ -135,7 +135,12 @@ def _cluster(arguments: argparse.Namespace) -> Known:
 
 
 def read_settings(
-    path: str | None, cni: str | None, mode: str | None = None, *, dns: Dns | None = None, live: bool = False
+    path: str | None,
+    cni: str | None,
+    mode: str | None = None,
+    *,
+    dns: tuple[str, str, int | None] | None = None,
+    live: bool = False,
 ) -> Settings:
     """Return the settings of the flags over those of the configuration file `path`. Raises UsageError."""
     try:
@@ -143,7 +148,7 @@ def read_settings(
     except config.Invalid as error:
         raise UsageError(f"{path}: {error}") from error
     try:
-        return config.settings(mode, cni, dns=dns, live=live, file=file)
+        return config.settings(mode, cni, dns=Dns(*dns) if dns else None, live=live, file=file)
     except config.Invalid as error:
         raise UsageError(str(error)) from error
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Final
 
 from webhook.api.durations import duration
-from webhook.model.settings import Dns
 
 _LAST_PORT: Final = 65_535
 _LONGEST_DRAIN: Final = 3_600.0
@@ -55,14 +54,14 @@ def secret(text: str) -> tuple[str, str]:
     return namespace, name
 
 
-def dns(text: str) -> Dns:
+def dns(text: str) -> tuple[str, str, int | None]:
     """Read NAMESPACE/SERVICE[:PORT]; the port is that of the pods."""
     place, colon, number = text.partition(":")
     namespace, slash, name = place.partition("/")
     good = slash and _LABEL.fullmatch(namespace) and _LABEL.fullmatch(name)
     if not good or (colon and not (port(number) if number.isdigit() else 0) >= 1):
         raise argparse.ArgumentTypeError(f"`{text}` names no Service: expected NAMESPACE/SERVICE[:PORT]")
-    return Dns(namespace, name, int(number) if colon else None)
+    return namespace, name, int(number) if colon else None
 
 
 def port(text: str) -> int:
