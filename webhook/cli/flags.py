@@ -11,6 +11,7 @@ _FORMATS_OF: Final = {
     "check": FORMATS,
     "matrix": ("text", "json", "dot", "markdown"),
     "audit": ("text", "json", "markdown"),
+    "diff": ("text", "json", "markdown"),
 }
 _BY_SEVERITY: Final = frozenset({"check", "audit"})  # what findings cost, not what an answer is
 NEVER: Final = "never"
@@ -25,6 +26,7 @@ COMMANDS: Final = {  # name -> what it does
     "snapshot": "write what the evaluator needs of a cluster into a file, for use without it; never a Secret",
     "annotate": "write inferred dependencies into manifests as annotations; comments and order stay",
     "matrix": "show every connection that is open, between workloads and to addresses outside",
+    "diff": "show what a change opens and closes, and which declared dependencies it loses",
     "demo": "play the story: a new service, two policies, a timeout, the fix",
 }
 
@@ -40,6 +42,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             )
         case "snapshot":
             _snapshot(parser)
+        case "diff":
+            _diff(parser)
         case "annotate":
             _world(parser)
             parser.add_argument("--write", action="store_true", help="write the files (default: print a diff)")
@@ -115,6 +119,29 @@ def _matrix(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--group", action="store_true", help="fold workloads that behave alike into one")
     parser.add_argument("--unknown", action="store_true", help="also connections of which it cannot be told")
+
+
+def _diff(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to compare")
+    for name in ("before", "after"):
+        group.add_argument(
+            f"--{name}", action="append", required=True, metavar="PATH|SNAPSHOT|cluster|git:REV:PATH",
+            help=f"the world {name} the change; repeatable: `--{name} cluster --{name} k8s/` lays files over a cluster",
+        )  # fmt: skip
+    group.add_argument(
+        "--against", action="append", default=[], metavar="PATH|SNAPSHOT|cluster",
+        help="what is there before and after, below both; repeatable",
+    )  # fmt: skip
+    group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
+    _settings(group)
+    _kubeconfig(group)
+    output = parser.add_argument_group("what to print")
+    output.add_argument("--format", choices=_FORMATS_OF["diff"], default="text", help="default: text")
+    output.add_argument(
+        "--fail-on", choices=(*FAIL_ON, "opened"), default="error",
+        help="exit 1 where a declared dependency worsens (error, the default), also for a new finding of that "
+        "severity (warning, info), or for a connection that is opened (opened); never: exit 0",
+    )  # fmt: skip
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:

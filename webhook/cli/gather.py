@@ -56,7 +56,7 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
         raise UsageError("nothing to read: expected `-f FILE`, `-f DIR` or `-f -`")
     if STDIN in arguments.files and STDIN in arguments.against:
         raise UsageError("standard input can be read once: expected `-` in one of `-f` and `--against`")
-    snapshots = [path for path in arguments.against if _is_snapshot(path)]
+    snapshots = [path for path in arguments.against if is_snapshot(path)]
     live = bool(snapshots) or CLUSTER in arguments.against
     settings = read_settings(arguments.config, arguments.cni, dns=arguments.dns, live=live)
     known = [*map(_snapshot, snapshots), *([_cluster(arguments)] if CLUSTER in arguments.against else [])]
@@ -99,7 +99,8 @@ def _origin(known: Sequence[Known], now: datetime) -> Origin:
     return Origin(oldest.taken.isoformat().replace("+00:00", "Z"), oldest.cluster, stale=stale)
 
 
-def _is_snapshot(path: str) -> bool:
+def is_snapshot(path: str) -> bool:
+    """Say whether a path of the command line is a snapshot; the cluster and standard input are none."""
     try:
         return path not in (CLUSTER, STDIN) and Path(path).is_file() and snapshot.is_snapshot(Path(path))
     except OSError:

@@ -5,7 +5,21 @@ It answers as `evaluate.side` does, rule for rule, for every pair and every port
 
 from webhook.matrix.address_pieces import Ranges
 from webhook.matrix.build import matrix
+from webhook.matrix.difference import Differences, differences
 from webhook.matrix.fold import fold
 from webhook.matrix.matrix import Alike, Connection, End, Layer, Matrix, Party, focused
 
-__all__ = ["Alike", "Connection", "End", "Layer", "Matrix", "Party", "Ranges", "focused", "fold", "matrix"]
+__all__ = [
+    "Alike",
+    "Connection",
+    "Differences",
+    "End",
+    "Layer",
+    "Matrix",
+    "Party",
+    "Ranges",
+    "differences",
+    "focused",
+    "fold",
+    "matrix",
+]

@@ -85,7 +85,7 @@ class Pieces:
         found = self._blocks.get(bits)
         if found is None:
             runs = (run for run in self._runs(bits) if not _all_taken(run, taken))
-            found = self._blocks[bits] = tuple(block for run in runs for block in _blocks(*run))
+            found = self._blocks[bits] = tuple(block for run in runs for block in blocks_between(*run))
         return found
 
     def _runs(self, bits: Bits) -> Iterator[tuple[Family, int, int]]:
@@ -106,10 +106,10 @@ def _all_taken(run: tuple[Family, int, int], taken: Mapping[Family, list[int]]) 
     return last - first < len(here) and bisect_right(here, last) - bisect_left(here, first) == last - first + 1
 
 
-def _blocks(family: Family, first: int, last: int) -> Iterator[Block]:
+def blocks_between(family: Family, first: int, last: int) -> Ranges:
+    """Return the blocks that make up the addresses from `first` to `last`."""
     if family == IPV4:
-        for four in ipaddress.summarize_address_range(ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)):
-            yield Block(4, int(four.network_address), four.prefixlen)
-    else:
-        for six in ipaddress.summarize_address_range(ipaddress.IPv6Address(first), ipaddress.IPv6Address(last)):
-            yield Block(6, int(six.network_address), six.prefixlen)
+        fours = ipaddress.summarize_address_range(ipaddress.IPv4Address(first), ipaddress.IPv4Address(last))
+        return tuple(Block(4, int(one.network_address), one.prefixlen) for one in fours)
+    sixes = ipaddress.summarize_address_range(ipaddress.IPv6Address(first), ipaddress.IPv6Address(last))
+    return tuple(Block(6, int(one.network_address), one.prefixlen) for one in sixes)
