@@ -54,7 +54,8 @@ def test_a_lock_pins_by_hash_and_names_no_address(lock: Path) -> None:
 
 def test_every_layer_up_to_report_is_held_to_touch_nothing_outside() -> None:
     layers, core = PROJECT["tool"]["importlinter"]["contracts"][:2]
-    names = layers["layers"][layers["layers"].index("report") :]
+    below = layers["layers"][layers["layers"].index("report") :]
+    names = [name for layer in below for name in layer.split(" | ")]
     assert core["source_modules"] == sorted(f"webhook.{name}" for name in names)
 
 
