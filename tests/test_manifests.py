@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.manifests import Broken, Document, NoSuchPath, dump, read
+from webhook.manifests import Broken, Document, NoSuchPath, Skipped, Unbuilt, dump, read
 from webhook.manifests.files import MOST_MIB
 
 
-def from_stdin(data: str | bytes) -> list[Document | Broken]:
+def from_stdin(data: str | bytes) -> list[Any]:
     return list(read(["-"], io.BytesIO(data.encode() if isinstance(data, str) else data)))
 
 
@@ -33,7 +33,7 @@ def the_error(data: str | bytes) -> tuple[int, str]:
     return broken.line, broken.reason
 
 
-def from_paths(*paths: Path | str) -> list[Document | Broken]:
+def from_paths(*paths: Path | str) -> list[Any]:
     return list(read([str(path) for path in paths], io.BytesIO()))
 
 
@@ -173,9 +173,6 @@ def test_directives_belong_to_the_document_below_them() -> None:
         "x: \0",
         "x: &a [*a]",
         "x: *b",
-        "- 1",
-        "words",
-        "7",
         "a: 1\na: 2",
     ],
 )
@@ -205,20 +202,86 @@ def test_a_broken_document_costs_only_itself(broken: str) -> None:
         ("a: *gone\n", 1, "alias `*gone` has no anchor"),
         ("a: &x\n- 1\n- *x\n", 3, "alias `*x` is inside what it stands for"),
         ("a: 1\nb: \0\n", 2, "U+0000 is not allowed in YAML"),
-        ("a: !!python/object/apply:os.system [id]\n", 1, "tag `!!python/object/apply:os.system` is not supported"),
-        ("a: !mine 1\n", 1, "tag `!mine` is not supported"),
+        ("apiVersion: v1\nkind: Pod\na: !mine 1\n", 3, "tag `!mine` is not supported"),
+        ("apiVersion: v1\nkind: Pod\na: !mine {b: 1}\n", 3, "tag `!mine` is not supported"),
         ("a: !!int x\n", 1, "`x` is not what its tag `!!int` says"),
         ("a: !!binary '%'\n", 1, "`!!binary` is not text in base64"),
         ("a: -.inf\n", 1, "`-.inf` is not a number that JSON can carry"),
         ("? [a]\n: 1\n", 1, "a key is an object or a list: expected text"),
         ("~: 1\n", 1, "a key is empty: expected text"),
         ("a: 1\n<<: 2\n", 2, "`<<` merges objects: expected an alias of one"),
-        ("- a\n", 1, "expected an object, got a list"),
-        ("true\n", 1, "expected an object, got a boolean"),
     ],
 )
 def test_the_reason_is_said_in_a_reader_s_words(text: str, line: int, reason: str) -> None:
     assert the_error(text) == (line, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("- {op: replace, path: /spec/replicas, value: 3}\n", "expected an object, got a list"),
+        ("true\n", "expected an object, got a boolean"),
+        ("a word\n", "expected an object, got text"),
+        ("[]\n", "expected an object, got a list"),
+        ("key: !vault |\n  $ANSIBLE_VAULT;1.1\n", "tag `!vault` is not supported"),
+        ("automation: !include automations.yaml\n", "tag `!include` is not supported"),
+        ("slug: !!python/object/apply:os.system [id]\n", "tag `!!python/object/apply:os.system` is not supported"),
+        ("!Sub {a: b}\n", "tag `!Sub` is not supported"),
+    ],
+)
+def test_a_document_that_is_no_object_is_skipped_and_those_around_it_count(text: str, reason: str) -> None:
+    first, skipped, last = from_stdin(f"a: 1\n---\n{text}---\nb: 2\n")
+    assert isinstance(first, Document)
+    assert skipped == Skipped("-", 3, reason)
+    assert isinstance(last, Document)
+
+
+@pytest.mark.parametrize("name", ["kustomization.yaml", "kustomization.yml", "Kustomization"])
+def test_a_folder_that_kustomize_builds_is_not_read_as_it_is(tmp_path: Path, name: str) -> None:
+    for file in ("plain/a.yaml", f"overlay/{name}", "overlay/b.yaml", "overlay/patches/c.yaml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / file).write_text("a: 1\n")
+    unbuilt, document = from_paths(tmp_path)
+    assert unbuilt == Unbuilt(str(tmp_path / "overlay"), "kustomize")
+    assert isinstance(document, Document)
+    assert document.file == str(tmp_path / "plain/a.yaml")
+
+
+def test_a_chart_is_not_read_as_it_is(tmp_path: Path) -> None:
+    for file in ("charts/web/Chart.yaml", "charts/web/values.yaml", "charts/web/templates/d.yaml", "a.yaml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / file).write_text("a: 1\n")
+    document, unbuilt = from_paths(tmp_path)
+    assert isinstance(document, Document)
+    assert unbuilt == Unbuilt(str(tmp_path / "charts/web"), "helm")
+
+
+def test_a_folder_with_nothing_but_a_chart_says_how_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "Chart.yaml").write_text("name: a\n")
+    with pytest.raises(NoSuchPath, match=r"is a Helm chart: expected `--helm .*`, or what `helm template` prints"):
+        from_paths(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("glob", "left"),
+    [
+        ("b.yaml", ["a.yaml", "vendor/c.yaml"]),
+        ("vendor", ["a.yaml", "b.yaml"]),
+        ("vendor/*", ["a.yaml", "b.yaml"]),
+        ("*.yaml", None),
+        ("c.*", ["a.yaml", "b.yaml"]),
+    ],
+)
+def test_what_a_glob_names_is_left_out(tmp_path: Path, glob: str, left: list[str] | None) -> None:
+    for file in ("a.yaml", "b.yaml", "vendor/c.yaml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / file).write_text("a: 1\n")
+    if left is None:
+        with pytest.raises(NoSuchPath, match="that `--exclude` leaves"):
+            list(read([str(tmp_path)], io.BytesIO(), [glob]))
+        return
+    found = list(read([str(tmp_path)], io.BytesIO(), [glob]))
+    assert [one.file for one in found if isinstance(one, Document)] == [str(tmp_path / name) for name in left]
 
 
 @pytest.mark.parametrize(
@@ -410,7 +473,6 @@ def test_json_like_yaml_is_yaml() -> None:
         ('{"a": ' + "9" * 5000 + "}", 1, "a number is too long"),
         ('{"a":\n 1,}', 2, "not JSON: illegal trailing comma before end of object, in column 3"),
         ('{"a": "', 1, "not JSON: unterminated string starting at, in column 7"),
-        ("[]", 1, "expected an object, got a list"),
     ],
 )
 def test_a_json_file_is_read_as_json(tmp_path: Path, text: str, line: int, reason: str) -> None:

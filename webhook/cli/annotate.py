@@ -27,11 +27,15 @@ _UNREADABLE: Final = 2
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a diff, or write; 2 where something could not be read, or was left as it is."""
+    if arguments.kustomize or arguments.helm:
+        raise UsageError("annotate changes files: expected `-f`, and neither `-k` nor `--helm`")
     if STDIN in arguments.files:
         raise UsageError("standard input cannot be annotated: expected `-f FILE` or `-f DIR`")
     gathered = gather(arguments)
     writer = _Annotator(gathered.world, arguments.namespace)
-    files = [file for file in contents(arguments.files, sys.stdin.buffer) if isinstance(file, Content)]
+    files = [
+        file for file in contents(arguments.files, sys.stdin.buffer, arguments.exclude) if isinstance(file, Content)
+    ]
     found = [annotate(file, writer.wanted) for file in files]
     changed = [one for one in found if one.changed]
     for refusal in (refusal for one in found for refusal in one.refused):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from webhook.cli.usage import UsageError
-from webhook.manifests import Broken, read
+from webhook.manifests import Document, read
 
 _SECONDS = 10
 
@@ -53,8 +53,8 @@ def review_of(address: str, manifest: Path, ca: Path) -> Reply:
 def _object(manifest: Path) -> dict[str, Any]:
     with manifest.open("rb") as unused:
         (document,) = read([str(manifest)], unused)
-    if isinstance(document, Broken):
-        raise UsageError(str(document))
+    if not isinstance(document, Document):
+        raise UsageError(f"{manifest}: expected one object")
     return document.raw
 
 

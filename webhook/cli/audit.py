@@ -23,7 +23,7 @@ from webhook.review.policies import review_namespaces
 
 def run(arguments: argparse.Namespace) -> int:
     """Print verdicts and findings; 1 where one is at or above `--fail-on`, 2 where something could not be read."""
-    if not arguments.files and not arguments.against:
+    if not (arguments.files or arguments.kustomize or arguments.helm or arguments.against):
         arguments.against = [CLUSTER]
     gathered = gather(arguments, judging=False)
     found = audit(gathered, arguments.clock().date())

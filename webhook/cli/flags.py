@@ -4,7 +4,7 @@ import argparse
 from datetime import timedelta
 from typing import Final
 
-from webhook.cli.readers import dns, dns_label, dns_name, lifetime, listen, port, seconds, secret
+from webhook.cli.readers import dns, dns_label, dns_name, glob, lifetime, listen, port, seconds, secret
 
 FORMATS: Final = ("text", "json", "github")
 _FORMATS_OF: Final = {
@@ -61,6 +61,18 @@ def _world(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-f", "--filename", dest="files", action="append", default=[], metavar="FILE|DIR|-",
         help="manifests to judge; a DIR is read with its sub-folders (*.yaml *.yml *.json); repeatable",
+    )  # fmt: skip
+    group.add_argument(
+        "-k", "--kustomize", action="append", default=[], metavar="DIR",
+        help="what `kustomize` or `kubectl kustomize` makes of this folder; repeatable",
+    )  # fmt: skip
+    group.add_argument(
+        "--helm", action="append", default=[], metavar="DIR",
+        help="what `helm template` makes of this chart with its own values; repeatable",
+    )  # fmt: skip
+    group.add_argument(
+        "--exclude", action="append", default=[], type=glob, metavar="GLOB",
+        help="leave out files and folders below a DIR by name or path: '*-test.yaml', 'vendor'; repeatable",
     )  # fmt: skip
     group.add_argument(
         "--against", action="append", default=[], metavar="PATH|SNAPSHOT|cluster",

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -10,10 +10,11 @@ from typing import Final
 from msgspec import Struct
 
 from webhook import config
+from webhook.cli.build import built
 from webhook.cli.terminal import say
 from webhook.cli.usage import UsageError
 from webhook.families import POLICIES
-from webhook.manifests import STDIN, Broken, NoSuchPath, read
+from webhook.manifests import STDIN, Broken, Content, Document, NoSuchPath, Skipped, read
 from webhook.model.finding import Location
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Policy
@@ -21,6 +22,7 @@ from webhook.model.refs import PolicyRef
 from webhook.model.settings import Dns, Settings
 from webhook.report import text
 from webhook.report.run import Failure, Origin
+from webhook.report.safe import clean
 from webhook.wiring import snapshot
 from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.wiring.known import Known, of_snapshot
@@ -28,6 +30,12 @@ from webhook.world import Put, World
 from webhook.world.still import Still
 
 CLUSTER: Final = "cluster"
+MOST_NOTED: Final = 5  # of one kind of note
+UNBUILT: Final = {  # whose folders are not read as they are
+    "kustomize": "Kustomize folders are not read as they are: {folders}; build each: `-k {first}`",
+    "helm": "Helm charts are not read as they are: {folders}; render each: `--helm {first}`, or "
+    "`helm template {first} | netpol-preflight check -f -`",
+}
 
 
 class Gathered(Struct, frozen=True):
@@ -52,8 +60,8 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
 
     `judging`: there has to be something to judge, not just a world to ask.
     """
-    if not arguments.files and (judging or not arguments.against):
-        raise UsageError("nothing to read: expected `-f FILE`, `-f DIR` or `-f -`")
+    if not _judged(arguments) and (judging or not arguments.against):
+        raise UsageError("nothing to read: expected `-f FILE`, `-f DIR`, `-f -` or `-k DIR`")
     if STDIN in arguments.files and STDIN in arguments.against:
         raise UsageError("standard input can be read once: expected `-` in one of `-f` and `--against`")
     snapshots = [path for path in arguments.against if is_snapshot(path)]
@@ -61,15 +69,15 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
     settings = read_settings(arguments.config, arguments.cni, dns=arguments.dns, live=live)
     known = [*map(_snapshot, snapshots), *([_cluster(arguments)] if CLUSTER in arguments.against else [])]
     manifests = [path for path in arguments.against if path not in (CLUSTER, *snapshots)]
-    there = _inputs(manifests, arguments.namespace)
-    judged = _inputs(arguments.files, arguments.namespace)
+    there = _inputs(manifests, arguments)
+    judged = _inputs(arguments.files, arguments, built(arguments))
     world = Still(settings, complete=bool(known) and all(one.complete for one in known))
     world.apply(Put(value) for one in known for value in one.values)
     world.apply(Put(value) for value, _ in (*there.values, *judged.values))
     broken = [failure for one in known for failure in one.failures]
     problems = (*there.problems, *judged.problems, *misread(world, (*there.values, *judged.values)))
     failures = tuple(sorted({*broken, *there.failures, *judged.failures, *problems}))
-    for note in (note for one in known for note in one.notes):
+    for note in (*(note for one in known for note in one.notes), *_notes((there, judged))):
         say(f"note: {note}")
     for failure in failures:
         say(text.failure(failure))
@@ -162,14 +170,36 @@ def _content(path: str) -> object:
     if len(documents) > 1:
         raise UsageError(f"{path}: expected one document, not {len(documents)}")
     for document in documents:
-        if isinstance(document, Broken):
-            raise UsageError(str(document))
-        return document.raw
+        if isinstance(document, Document):
+            return document.raw
+        if isinstance(document, Broken | Skipped):
+            raise UsageError(f"{document.file}:{document.line}: {document.reason}")
     return None
 
 
-def _inputs(paths: Sequence[str], namespace: str) -> Inputs:
+def _inputs(paths: Sequence[str], arguments: argparse.Namespace, made: Sequence[Content] = ()) -> Inputs:
+    if not paths and not made:
+        return Inputs()
     try:
-        return read_inputs(paths, sys.stdin.buffer, namespace) if paths else Inputs()
+        return read_inputs(paths, sys.stdin.buffer, arguments.namespace, arguments.exclude, made)
     except NoSuchPath as error:
         raise UsageError(str(error)) from error
+
+
+def _judged(arguments: argparse.Namespace) -> bool:
+    """Say whether the flags name anything to judge."""
+    return bool(arguments.files or arguments.kustomize or arguments.helm)
+
+
+def _notes(several: Iterable[Inputs]) -> Iterator[str]:
+    """Yield what a person is to know of the files, each kind once."""
+    unbuilt = [one for inputs in several for one in inputs.unbuilt]
+    for tool, words in UNBUILT.items():
+        folders = [clean(one.folder) for one in unbuilt if one.tool == tool]
+        if folders:
+            more = f" and {len(folders) - MOST_NOTED} more" if len(folders) > MOST_NOTED else ""
+            yield words.format(folders=", ".join(folders[:MOST_NOTED]) + more, first=folders[0])
+    twice = [note for inputs in several for note in inputs.twice]
+    yield from twice[:MOST_NOTED]
+    if len(twice) > MOST_NOTED:
+        yield f"{len(twice) - MOST_NOTED} more objects are given twice"

@@ -21,11 +21,11 @@ def find_ref(text: str, refs: Iterable[WorkloadRef], namespace: str) -> Workload
     Without a namespace, one in `namespace` comes first, then one that is unique. Raises UsageError.
     """
     kind, _, rest = text.rpartition("/")
-    if kind and kind.lower() not in KIND_OF_WORD:
-        raise UsageError(
-            f"unknown kind `{clean(kind)}`{nearest(kind.lower(), KIND_OF_WORD)}: expected {', '.join(_SHORT)}"
-        )
-    every = [ref for ref in refs if not kind or ref.kind == KIND_OF_WORD[kind.lower()]]
+    there = list(refs)
+    known = {ref.kind.lower(): ref.kind for ref in there} | KIND_OF_WORD
+    if kind and kind.lower() not in known:
+        raise UsageError(f"unknown kind `{clean(kind)}`{nearest(kind.lower(), known)}: expected {', '.join(_SHORT)}")
+    every = [ref for ref in there if not kind or ref.kind == known[kind.lower()]]
     found = [ref for ref in every if rest in {ref.name, f"{ref.name}.{ref.namespace}"}]
     local = [ref for ref in found if ref.namespace == namespace]
     match local or found:

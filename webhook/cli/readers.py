@@ -39,6 +39,13 @@ def dns_label(text: str) -> str:
     return text
 
 
+def glob(text: str) -> str:
+    """Read a shell pattern."""
+    if not text.strip("/"):
+        raise argparse.ArgumentTypeError(f"`{text}` is no pattern: expected a name or path with `*`, `?` or `[...]`")
+    return text.rstrip("/")
+
+
 def dns_name(text: str) -> str:
     """Read an object's name."""
     if not _NAME.fullmatch(text):

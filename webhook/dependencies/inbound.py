@@ -92,7 +92,7 @@ def _scraped_pods(view: View, workload: Workload, scrape: Scrape) -> Iterator[Pa
     declared = dict.fromkeys(port.number for port in workload.template.declares if port.protocol == "TCP")
     numbers = declared if scrape.port is None else (scrape.port,)
     ref = workload.ref
-    name = f"{SHORT_KINDS[ref.kind]}/{ref.name}.{ref.namespace}"
+    name = f"{SHORT_KINDS.get(ref.kind, ref.kind.lower())}/{ref.name}.{ref.namespace}"
     yield from _scraped(view, workload, name, [_direct(workload, "TCP", number) for number in numbers], _ANNOTATION)
 
 

@@ -16,7 +16,7 @@ def at_workload(view: View, workload: Workload, target: WorkloadTarget, port: Po
     """Return the flows to a workload that is named by its kind."""
     namespace = (target.namespace or workload.ref.namespace).removesuffix(f".{view.settings.cluster_domain}")
     ref = WorkloadRef(target.kind, namespace.removesuffix(".svc"), target.name)
-    text = f"{SHORT_KINDS[ref.kind]}/{ref.name}.{ref.namespace}"
+    text = f"{SHORT_KINDS.get(ref.kind, ref.kind.lower())}/{ref.name}.{ref.namespace}"
     if view.workload(ref) is None and not view.pods_of(ref):
         facts = (("what", ref.kind), ("name", ref.short), ("complete", str(view.complete)))
         return Found(text, port=port_text(port, protocol), missing=(Missing("NP201", facts),))

@@ -13,7 +13,7 @@ from webhook.model.addresses import IPV6, Address, Block
 from webhook.model.dependency import Dependency, Malformed, NameTarget
 from webhook.model.objects import Workload
 from webhook.model.ports import ContainerPort
-from webhook.model.refs import SHORT_KINDS, WorkloadRef
+from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, WorkloadRef
 from webhook.world import View
 
 LOOPBACK = {4: Block(4, 127 << 24, 8), 6: Block(6, 1, 128)}
@@ -92,7 +92,8 @@ def _known(view: View, fault: Fault, address: Address) -> Target | None:
 
 
 def _workload(ref: WorkloadRef) -> str:
-    return f"{SHORT_KINDS[ref.kind]}/{ref.name}.{ref.namespace}" if ref.kind in SHORT_KINDS else ref.name
+    word = SHORT_KINDS.get(ref.kind, ref.kind.lower())
+    return f"{word}/{ref.name}.{ref.namespace}" if word in KIND_OF_WORD else ref.name
 
 
 def _unknown(view: View, workload: Workload, fault: Fault, address: Address) -> Target:

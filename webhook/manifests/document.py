@@ -1,6 +1,6 @@
 """What reading gives."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -28,6 +28,27 @@ class Broken(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.reason}"
+
+
+class Skipped(Struct, frozen=True):
+    """One document that is no object: a list, a scalar, or something whose tags another program reads."""
+
+    file: str
+    line: int
+    reason: str
+
+
+class Unbuilt(Struct, frozen=True):
+    """A folder whose manifests another program makes, so that its files mean nothing as they are."""
+
+    folder: str
+    tool: Literal["kustomize", "helm"]
+
+
+class Odd(Struct, frozen=True):
+    """What a document is that is no object."""
+
+    reason: str
 
 
 class NoSuchPath(Exception):  # noqa: N818 - what it says, not that it is an error

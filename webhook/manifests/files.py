@@ -3,17 +3,25 @@
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import IO, Final
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+from typing import IO, Final, Literal
 
 from msgspec import Struct
 
-from webhook.manifests.document import Broken, NoSuchPath
+from webhook.manifests.document import Broken, NoSuchPath, Unbuilt
 
 STDIN: Final = "-"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 MOST_MIB: Final = 64  # a dump of 10,000 pods is about 50 MiB; more at once is nobody's manifest
 _MOST_BYTES: Final = MOST_MIB << 20
+_KUSTOMIZE: Final = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
+_HELM: Final = "Chart.yaml"
+_MOST_NAMED: Final = 3
+_HOW: Final = {  # how what a tool makes is judged
+    "kustomize": "`{folder}` is a Kustomize folder: expected `-k {folder}`",
+    "helm": "`{folder}` is a Helm chart: expected `--helm {folder}`, or what `helm template` prints",
+}
 
 
 class Content(Struct, frozen=True):
@@ -23,13 +31,19 @@ class Content(Struct, frozen=True):
     data: bytes
 
 
-def contents(paths: Sequence[str], stdin: IO[bytes]) -> Iterator[Content | Broken]:
+def contents(
+    paths: Sequence[str], stdin: IO[bytes], exclude: Sequence[str] = ()
+) -> Iterator[Content | Broken | Unbuilt]:
     """Read the files one after the other. Raises NoSuchPath at once."""
-    names: dict[str, str] = {}
+    found: dict[str, str | Unbuilt] = {}
     for path in paths:
-        for name in _files(path):
-            names.setdefault(name if name == STDIN else os.path.realpath(name), name)
-    return (_read(name, stdin) for name in names.values())
+        for one in _files(path, exclude):
+            name = one.folder if isinstance(one, Unbuilt) else one
+            found.setdefault(name if name == STDIN else os.path.realpath(name), one)
+    unbuilt = [one for one in found.values() if isinstance(one, Unbuilt)]
+    if unbuilt and len(unbuilt) == len(found):
+        raise NoSuchPath("; ".join(_HOW[one.tool].format(folder=one.folder) for one in unbuilt[:_MOST_NAMED]))
+    return (one if isinstance(one, Unbuilt) else _read(one, stdin) for one in found.values())
 
 
 def _read(name: str, stdin: IO[bytes]) -> Content | Broken:
@@ -46,7 +60,7 @@ def _read(name: str, stdin: IO[bytes]) -> Content | Broken:
     return Content(name, data)
 
 
-def _files(path: str) -> list[str]:
+def _files(path: str, exclude: Sequence[str]) -> Sequence[str | Unbuilt]:
     if path == STDIN:
         return [STDIN]
     try:
@@ -57,21 +71,42 @@ def _files(path: str) -> list[str]:
         raise NoSuchPath(f"cannot read `{path}`: {_reason(error)}") from error
     if not stat.S_ISDIR(mode):
         return [path]
-    found = sorted(_walk(path), key=lambda name: Path(name).parts)
+    found = sorted(_walk(path, exclude), key=lambda one: Path(one.folder if isinstance(one, Unbuilt) else one).parts)
     if not found:
-        raise NoSuchPath(f"no file in `{path}` ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+        but = " that `--exclude` leaves" if exclude else ""
+        raise NoSuchPath(f"no file in `{path}`{but} ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     return found
 
 
-def _walk(folder: str) -> Iterator[str]:
+def _walk(folder: str, exclude: Sequence[str]) -> Iterator[str | Unbuilt]:
     """Find manifests below a folder, following links into each real folder once."""
     seen: set[str] = set()
     for at, folders, names in os.walk(folder, followlinks=True, onerror=_stop):
         real = os.path.realpath(at)
-        folders[:] = () if real in seen else sorted(f for f in folders if not f.startswith("."))
-        if real not in seen:
-            yield from (os.path.join(at, name) for name in names if _is_manifest(at, name))  # noqa: PTH118 - see _files
+        tool = _tool(names)
+        whole = real not in seen and tool is None
+        folders[:] = (
+            sorted(f for f in folders if not f.startswith(".") and not _left_out(at, f, exclude)) if whole else ()
+        )
+        if real not in seen and tool is not None:
+            yield Unbuilt(at, tool)
+        for name in names if whole else ():
+            if _is_manifest(at, name) and not _left_out(at, name, exclude):
+                yield os.path.join(at, name)  # noqa: PTH118 - see _files
         seen.add(real)
+
+
+def _tool(names: Sequence[str]) -> Literal["kustomize", "helm"] | None:
+    """Return who makes manifests of a folder that holds these files."""
+    if _HELM in names:
+        return "helm"
+    return "kustomize" if not _KUSTOMIZE.isdisjoint(names) else None
+
+
+def _left_out(folder: str, name: str, exclude: Sequence[str]) -> bool:
+    """Say whether a glob names an entry of a folder: by its name, or by the end of its path."""
+    path = PurePath(folder, name)
+    return any(path.match(glob) or fnmatchcase(str(path), glob) for glob in exclude)
 
 
 def _is_manifest(folder: str, name: str) -> bool:

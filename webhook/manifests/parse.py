@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from webhook.manifests.document import Broken, Document, Unreadable
+from webhook.manifests.document import Broken, Document, Odd, Skipped, Unreadable
 from webhook.manifests.json_stream import json_documents
 from webhook.manifests.text import check_encoding, decode
 from webhook.manifests.yaml_events import yaml_documents
@@ -16,10 +16,11 @@ _DIRECTIVES: Final = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n|%[^\n]*\n)*")
 _TEMPLATE: Final = re.compile(r"^[ \t]*+(?:- ++)*+(?:[^\s'\"#{][^'\"#{\n]*: +)?\{\{", re.MULTILINE)
 TEMPLATE_HINT: Final = "looks like a Helm template: run `helm template` and check what it prints"
 
+Found = Document | Broken | Skipped
 _KIND: Final = {list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
 
 
-def documents(file: str, data: bytes) -> Iterator[Document | Broken]:
+def documents(file: str, data: bytes) -> Iterator[Found]:
     """Yield the documents of one file and what is broken in it, top to bottom."""
     try:
         text = decode(data)
@@ -35,7 +36,7 @@ def documents(file: str, data: bytes) -> Iterator[Document | Broken]:
         yield from _collect(file, _yaml(chunk, line), chunk)
 
 
-def _is_json(found: list[Document | Broken], text: str) -> bool:
+def _is_json(found: list[Found], text: str) -> bool:
     """Say whether text that begins with a brace is JSON, broken or not, rather than YAML in flow style."""
     if not any(isinstance(one, Broken) for one in found):
         return True
@@ -52,13 +53,14 @@ def _yaml(chunk: str, line: int) -> Iterator[tuple[int, object]]:
     yield from yaml_documents(chunk, line)
 
 
-def _collect(file: str, values: Iterator[tuple[int, object]], source: str = "") -> Iterator[Document | Broken]:
+def _collect(file: str, values: Iterator[tuple[int, object]], source: str = "") -> Iterator[Found]:
     try:
         for line, value in values:
             if isinstance(value, dict):
                 yield Document(value, file, line)
             elif value is not None:
-                yield Broken(file, line, f"expected an object, got {_KIND[type(value)]}")
+                reason = value.reason if isinstance(value, Odd) else f"expected an object, got {_KIND[type(value)]}"
+                yield Skipped(file, line, reason)
     except Unreadable as error:
         hint = f" ({TEMPLATE_HINT})" if _TEMPLATE.search(source) else ""
         yield Broken(file, error.line, error.reason + hint)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from webhook.manifests.document import MOST_DEEP, TOO_DEEP, Unreadable
+from webhook.manifests.document import MOST_DEEP, TOO_DEEP, Odd, Unreadable
 from webhook.manifests.scalars import plain
 from webhook.manifests.yaml_errors import character_error, syntax_error
 
@@ -24,7 +24,7 @@ _MERGE: Final = object()
 
 
 def yaml_documents(text: str, first_line: int) -> Iterator[tuple[int, object]]:
-    """Yield each document's first line and value, None for an empty one.
+    """Yield each document's first line and value: None for an empty one, Odd where another program reads its tags.
 
     `first_line` is the line of `text` in its file. Raises Unreadable at the first that is no YAML Kubernetes takes.
     """
@@ -88,6 +88,7 @@ class _Builder:
         self._nodes = self._text = self._aliased_nodes = self._aliased_text = 0
         self._result: object = None
         self._line = 0
+        self._strange: Unreadable | None = None  # a tag of another program's
 
     def documents(self) -> Iterator[tuple[int, object]]:
         """Read to the end; bare documents after `...` are documents too."""
@@ -97,10 +98,19 @@ class _Builder:
                     self._line = self._line or self._at(event)
                     handle(event)
                 elif isinstance(event, yaml.DocumentEndEvent):
-                    yield self._line, self._result
+                    yield self._line, self._whole()
                     self._reset()
         finally:
             self._loader.dispose()
+
+    def _whole(self) -> object:
+        """Return the document; a Kubernetes object has no tags but YAML's own. Raises Unreadable."""
+        if self._strange is None:
+            return self._result
+        found = self._result if isinstance(self._result, dict) else {}
+        if isinstance(found.get("apiVersion"), str) and isinstance(found.get("kind"), str):
+            raise self._strange
+        return Odd(self._strange.reason)
 
     def _at(self, event: yaml.Event) -> int:
         return self._first + (event.start_mark.line if event.start_mark else 0)
@@ -118,6 +128,9 @@ class _Builder:
         try:
             if event.tag is None:
                 return plain(event.value) if event.implicit[0] else event.value
+            if not _is_known(event.tag):
+                self._note(self._at(event), event.tag)
+                return event.value
             return _tagged(event.tag, event.value)
         except ValueError as error:
             raise Unreadable(self._at(event), str(error)) from error
@@ -131,13 +144,16 @@ class _Builder:
     def _open(self, value: list[Any] | dict[str, Any], event: yaml.CollectionStartEvent, tag: str) -> None:
         line = self._at(event)
         if event.tag not in (None, "!", _CORE + tag):
-            raise Unreadable(line, f"tag `{_short(event.tag)}` is not supported")
+            self._note(line, event.tag)
         if len(self._stack) == MOST_DEEP:
             raise Unreadable(line, TOO_DEEP)
         if event.anchor:
             self._anchors[event.anchor] = None
         self._stack.append(_Open(value, event.anchor, line, (self._nodes, self._text)))
         self._nodes += 1
+
+    def _note(self, line: int, tag: str) -> None:
+        self._strange = self._strange or Unreadable(line, f"tag `{_short(tag)}` is not supported")
 
     def _close(self, _event: yaml.CollectionEndEvent) -> None:
         done = self._stack.pop()
@@ -214,18 +230,29 @@ def _mergeable(value: object, line: int) -> list[dict[str, Any]]:
     return mappings
 
 
-def _tagged(tag: str, text: str) -> object:
-    """Return the value of a scalar with an explicit tag. Raises ValueError."""
+_SCALARS: Final[dict[str, tuple[type, ...]]] = {  # YAML's own tags of scalars that are no text
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "null": (type(None),),
+}
+_TEXTS: Final = frozenset({"str", "timestamp", "binary"})
+
+
+def _is_known(tag: str) -> bool:
     name = tag.removeprefix(_CORE)
-    if name in ("!", "str", "timestamp"):
-        return text
+    return tag == "!" or (name != tag and (name in _TEXTS or name in _SCALARS))
+
+
+def _tagged(tag: str, text: str) -> object:
+    """Return the value of a scalar with one of YAML's own tags. Raises ValueError."""
+    name = tag.removeprefix(_CORE)
     if name == "binary":
         return _binary(text)
-    wanted: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "null": (type(None),)}
-    if name == tag or name not in wanted:
-        raise ValueError(f"tag `{_short(tag)}` is not supported")
+    if name not in _SCALARS:
+        return text
     value = plain(text)
-    if type(value) not in wanted[name]:
+    if type(value) not in _SCALARS[name]:
         raise ValueError(f"`{text[:40]}` is not what its tag `{_short(tag)}` says")
     return value
 

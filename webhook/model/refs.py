@@ -28,6 +28,10 @@ KIND_OF_WORD: Final = {
     word: kind
     for kind, short in SHORT_KINDS.items()
     for word in (short, kind.lower(), kind.lower() + "s", *(("pod",) if kind == "Pod" else ()))
+} | {  # kinds of others with a pod template
+    word: kind
+    for kind, short in (("Rollout", "ro"), ("DeploymentConfig", "dc"), ("CloneSet", "clone"))
+    for word in (short, kind.lower(), kind.lower() + "s")
 }
 
 

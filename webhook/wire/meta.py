@@ -13,8 +13,11 @@ LONGEST_NAME = 253  # a DNS subdomain, the longest name that Kubernetes takes
 
 
 def name(raw: Raw) -> str:
-    """Return `metadata.name`."""
-    found = string(mapping(raw, "metadata", ""), "name", "metadata")
+    """Return `metadata.name`; of an object that is to be given one, how it begins: `load-*`."""
+    metadata = mapping(raw, "metadata", "")
+    found = string(metadata, "name", "metadata")
+    if not found and (beginning := string(metadata, "generateName", "metadata")):
+        found = f"{beginning}*"
     if not found:
         fail("metadata.name", "expected a name")
     if len(found) > LONGEST_NAME:

@@ -1,6 +1,6 @@
 """Any Kubernetes object -> a model value, or None for a kind that no verdict depends on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from webhook.model.foreign import Foreign
@@ -10,7 +10,7 @@ from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod
 from webhook.model.policy import Policy
 from webhook.wire import hints, inbound, meta, services, workloads
 from webhook.wire.networkpolicies import network_policy
-from webhook.wire.shapes import Raw, fail, mappings, string
+from webhook.wire.shapes import Malformed, Raw, fail, mappings, string
 
 Projected = (
     Namespace | Pod | Workload | Service | Endpoints | EndpointSlice | Node | ConfigMap | Policy | Foreign | Inbound
@@ -60,14 +60,32 @@ def kind_of(raw: Raw) -> str | None:
 
 
 def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
-    """Read one object. None: not a kind of ours. Raises Malformed."""
+    """Read one object. None: not a kind of ours, and without a pod template. Raises Malformed."""
     kind = kind_of(raw)
     if kind is None:
-        return None
+        return _of_template(raw, default_namespace)
     namespace = meta.namespace(raw, default_namespace)
     if reader := _READERS.get(kind):
         return reader(raw, namespace)
     return workloads.workload(raw, kind, namespace)
+
+
+def _of_template(raw: Raw, default_namespace: str) -> Workload | None:
+    """Read an object of another kind that has a pod template (Rollout, CloneSet, ...) as a workload."""
+    kind, version = raw.get("kind"), raw.get("apiVersion")
+    if not (isinstance(kind, str) and isinstance(version, str) and _has_containers(raw)):
+        return None
+    try:
+        return workloads.workload(raw, kind, meta.namespace(raw, default_namespace), at=workloads.USUAL_PATH)
+    except Malformed:
+        return None  # another idea of a template
+
+
+def _has_containers(raw: Raw) -> bool:
+    found: object = raw
+    for key in (*workloads.USUAL_PATH, "spec", "containers"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return isinstance(found, list) and bool(found)
 
 
 def flatten(raw: Raw, path: str = "") -> Iterator[Raw]:

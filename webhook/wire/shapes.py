@@ -22,7 +22,7 @@ class Problem(Struct, frozen=True):
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.expected}"
+        return f"{self.path}: {self.expected}" if self.path else self.expected
 
 
 class Malformed(ValueError):  # noqa: N818 - what an input is, not what failed

@@ -26,22 +26,25 @@ from webhook.wire.shapes import (
     strings,
 )
 
+USUAL_PATH = ("spec", "template")
 TEMPLATE_PATHS = {
-    "Deployment": ("spec", "template"),
-    "StatefulSet": ("spec", "template"),
-    "DaemonSet": ("spec", "template"),
-    "ReplicaSet": ("spec", "template"),
-    "ReplicationController": ("spec", "template"),
-    "Job": ("spec", "template"),
+    "Deployment": USUAL_PATH,
+    "StatefulSet": USUAL_PATH,
+    "DaemonSet": USUAL_PATH,
+    "ReplicaSet": USUAL_PATH,
+    "ReplicationController": USUAL_PATH,
+    "Job": USUAL_PATH,
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
     "Pod": (),
 }
 _FINISHED = frozenset({"Succeeded", "Failed"})
 
 
-def workload(raw: Raw, kind: str, namespace: str, name: str | None = None) -> Workload:
-    """Read an object of a kind in TEMPLATE_PATHS. `name` replaces an absent one (`generateName`)."""
-    template_raw, path = _template(raw, kind)
+def workload(
+    raw: Raw, kind: str, namespace: str, name: str | None = None, at: tuple[str, ...] | None = None
+) -> Workload:
+    """Read an object of a kind in TEMPLATE_PATHS, or with its template `at` a path. `name` replaces an absent one."""
+    template_raw, path = _template(raw, TEMPLATE_PATHS[kind] if at is None else at)
     spec, owner = mapping(raw, "spec", ""), meta.maker(raw, kind)
     top, inner = _labels_and_notes(raw, template_raw, path)
     return Workload(
@@ -87,9 +90,9 @@ def _replicas(raw: Raw, spec: Raw, kind: str) -> int | None:
     return None if kind == "Pod" else integer(spec, "replicas", "spec")
 
 
-def _template(raw: Raw, kind: str) -> tuple[Raw, str]:
+def _template(raw: Raw, keys: tuple[str, ...]) -> tuple[Raw, str]:
     path = ""
-    for key in TEMPLATE_PATHS[kind]:
+    for key in keys:
         raw = mapping(raw, key, path)
         path = f"{path}.{key}" if path else key
     return raw, path

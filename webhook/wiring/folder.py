@@ -98,6 +98,8 @@ class Folder:
         self._world, self._problem = world, ""
         for problem in (*found.problems, *misread(world, found.values)):
             _log.warning("%s", failure(problem))
+        for folder in found.unbuilt:
+            _log.warning("%s is not read as it is: %s makes its manifests", folder.folder, folder.tool)
         _log.info("read %d objects from %s", len(found.values), self._path)
 
     def _read(self) -> Inputs:

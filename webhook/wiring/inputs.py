@@ -1,13 +1,14 @@
 """Manifests -> model values, with whatever could not be read beside them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import IO
 
 import msgspec
 from msgspec import Struct
 
 from webhook.families import project
-from webhook.manifests import Broken, Document, read
+from webhook.manifests import Broken, Content, Document, Skipped, Unbuilt, read, read_content
 from webhook.model.finding import Location
 from webhook.model.foreign import Foreign
 from webhook.model.inbound import Gateway, Ingress, Route
@@ -21,19 +22,24 @@ from webhook.wire.shapes import Malformed
 from webhook.world import View
 from webhook.world.lookup import maker_of
 
+Key = tuple[str, str, str, str]  # API group, kind, namespace, name
 _SHOWN = 63  # characters of a hostile kind or name that an error repeats
 
 
 class Inputs(Struct):
     """What came out of some manifests: values in order, and how many documents were none of ours.
 
-    `failures`: what is missing because it could not be read. `problems`: what is there, but not clear.
+    `failures`: what is missing because it could not be read. `problems`: what is there, but not clear. `unbuilt`:
+    folders whose manifests another program makes. `twice`: objects that are given more than once, each in a sentence.
     """
 
     values: list[tuple[Projected, Location]] = msgspec.field(default_factory=list)
     failures: list[Failure] = msgspec.field(default_factory=list)
     problems: list[Failure] = msgspec.field(default_factory=list)
+    unbuilt: list[Unbuilt] = msgspec.field(default_factory=list)
+    twice: list[str] = msgspec.field(default_factory=list)
     skipped: int = 0
+    places: dict[Key, Location] = msgspec.field(default_factory=dict)
 
 
 class Subject(Struct, frozen=True):
@@ -43,14 +49,21 @@ class Subject(Struct, frozen=True):
     location: Location
 
 
-def read_inputs(paths: Sequence[str], stdin: IO[bytes], namespace: str) -> Inputs:
-    """Read and check every object under `paths`. Raises manifests.NoSuchPath."""
+def read_inputs(
+    paths: Sequence[str], stdin: IO[bytes], namespace: str, exclude: Sequence[str] = (), built: Iterable[Content] = ()
+) -> Inputs:
+    """Read and check every object under `paths`, and of what was `built`. Raises manifests.NoSuchPath."""
     found = Inputs()
-    for document in read(paths, stdin):
-        if isinstance(document, Broken):
-            found.failures.append(Failure(document.file, document.line, document.reason))
-        elif not _take(document, namespace, found):
-            found.skipped += 1
+    for document in chain(read(paths, stdin, exclude), chain.from_iterable(map(read_content, built))):
+        match document:
+            case Broken():
+                found.failures.append(Failure(document.file, document.line, document.reason))
+            case Unbuilt():
+                found.unbuilt.append(document)
+            case Skipped():
+                found.skipped += 1
+            case Document():
+                found.skipped += not _take(document, namespace, found)
     return found
 
 
@@ -76,11 +89,31 @@ def _project(item: Mapping[str, object], namespace: str, location: Location, fou
         return
     if value is None:
         return
+    _note(item, namespace, location, found)
     found.values.append((value, location))
     if isinstance(value, Policy | Ingress | Route | Gateway):
         unreadable = value.unreadable if isinstance(value, Policy) else None
         reasons = (*value.problems, *([unreadable] if unreadable else []))
         found.problems += [Failure(location.file, location.line, f"{_named(item)}: {reason}") for reason in reasons]
+
+
+def _note(item: Mapping[str, object], namespace: str, location: Location, found: Inputs) -> None:
+    """Keep where an object stands, and say so where it stands somewhere else, too: the later one counts."""
+    metadata = item.get("metadata")
+    name, own = (metadata.get(key) for key in ("name", "namespace")) if isinstance(metadata, Mapping) else (None, None)
+    if not isinstance(name, str):
+        return  # one with `generateName` alone is another each time
+    group = str(item.get("apiVersion")).rpartition("/")[0]
+    key = (group, str(item.get("kind")), str(own or namespace), name)
+    before = found.places.get(key)
+    found.places[key] = location
+    if before is not None:
+        places = f"{_at(before)} and {_at(location)}"
+        found.twice.append(f"{_named(item)} is given twice in {clean(key[2])}, {places}: the latter counts")
+
+
+def _at(location: Location) -> str:
+    return f"{clean(location.file)}:{location.line}"
 
 
 def misread(view: View, values: Iterable[tuple[Projected, Location]]) -> list[Failure]:
@@ -96,7 +129,7 @@ def misread(view: View, values: Iterable[tuple[Projected, Location]]) -> list[Fa
 
 def _named(item: Mapping[str, object]) -> str:
     metadata = item.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    name = metadata.get("name") or metadata.get("generateName") if isinstance(metadata, Mapping) else None
     kind = clip(clean(str(item.get("kind"))), _SHOWN)
     return f"{kind} `{clip(clean(name), _SHOWN)}`" if isinstance(name, str) else kind
 

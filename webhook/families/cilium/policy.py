@@ -54,7 +54,6 @@ def compile_policy(policy: Foreign, around: Surroundings) -> Compiled:
 
 def specs_of(policy: Foreign) -> list[tuple[Raw, str]]:
     """Return the rules of a policy, each with its path: `spec`, and each of `specs`. Raises Refused, Malformed."""
-    only(policy.spec, frozenset({"spec", "specs"}), "")
     found = [(checked(mapping, policy.spec, "spec", ""), "spec")] if given(policy.spec, "spec") else []
     for index, raw in enumerate(checked(mappings, policy.spec, "specs", "")):
         found.append((raw, f"specs[{index}]"))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import NoReturn, ParamSpec, TypeVar
 
-from webhook.wire.shapes import Malformed, Raw, fail, shown
+from webhook.wire.shapes import Malformed, Problem, Raw, fail, shown
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -15,8 +15,7 @@ class Refused(Exception):  # noqa: N818 - what an object is, not what failed
 
 def refuse(path: str, expected: str) -> NoReturn:
     """Raise `Refused`."""
-    message = f"{path}: {expected}"
-    raise Refused(message)
+    raise Refused(str(Problem(path, expected)))
 
 
 def checked(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,0 +1,58 @@
+"""What Kustomize and Helm make of a folder: their programs are asked, where they are on PATH."""
+
+import argparse
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from typing import Final
+
+from webhook.cli.usage import UsageError
+from webhook.manifests import Content
+from webhook.report.safe import clean, clip
+
+_SECONDS: Final = 120  # a base may be on another machine
+_SHOWN: Final = 500  # characters of what a program complains about
+_BUILDERS: Final = (("kustomize", "build"), ("kubectl", "kustomize"))
+
+
+def built(arguments: argparse.Namespace) -> tuple[Content, ...]:
+    """Return what `-k` and `--helm` name, as made. Raises UsageError."""
+    return (
+        *(_run(_kustomize(folder), folder) for folder in arguments.kustomize),
+        *(_run(_helm(folder, arguments.namespace), folder) for folder in arguments.helm),
+    )
+
+
+def _kustomize(folder: str) -> Sequence[str]:
+    for program, word in _BUILDERS:
+        if found := shutil.which(program):
+            return (found, word, folder)
+    raise UsageError("-k: expected `kustomize` or `kubectl` on PATH")
+
+
+def _helm(folder: str, namespace: str) -> Sequence[str]:
+    found = shutil.which("helm")
+    if found is None:
+        raise UsageError("--helm: expected `helm` on PATH")
+    return (found, "template", "release-name", folder, "--namespace", namespace)
+
+
+def _run(command: Sequence[str], folder: str) -> Content:
+    """Return what a program prints; what it complains about is the reason for there being nothing."""
+    if not os.path.isdir(folder):  # noqa: PTH112 - a path is shown as it was typed
+        raise UsageError(f"cannot read `{clean(folder)}`: it is no folder")
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell, and the folder is the person's own
+            command, capture_output=True, check=False, timeout=_SECONDS, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{_shown(command)}: {clean(str(error))}") from error
+    if done.returncode != 0:
+        why = clip(clean(" ".join(done.stderr.decode(errors="replace").split())), _SHOWN)
+        raise UsageError(f"{_shown(command)}: {why or f'ended with {done.returncode}'}")
+    return Content(folder, done.stdout)
+
+
+def _shown(command: Sequence[str]) -> str:
+    return clean(" ".join((os.path.basename(command[0]), *command[1:])))  # noqa: PTH119 - as PATH has it
