@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 import webhook
+from tests.making import deployment
 from tests.patience import PATIENCE
 from webhook import __version__, config
 from webhook.cli.ask import review_of
@@ -27,7 +28,7 @@ from webhook.cli.names import find
 from webhook.cli.usage import UsageError
 from webhook.model.objects import Shape, Template, Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.settings import Mode
+from webhook.model.settings import CONNECTS_TO, Mode
 
 STORY = Path(webhook.__file__).parent / "story"
 PROGRAM = (sys.executable, "-m", "webhook")
@@ -276,6 +277,29 @@ def test_only_what_a_workload_made_that_is_there_is_not_judged_beside_it(
 @pytest.mark.parametrize(("threshold", "code"), [("error", 1), ("warning", 1), ("info", 1), ("never", 0)])
 def test_fail_on_decides_the_exit_code(run: Run, threshold: str, code: int) -> None:
     assert run("check", "-f", STORY, "--fail-on", threshold).code == code
+
+
+def test_who_only_claims_to_need_a_server_is_named_and_admitted_by_a_flag(run: Run, tmp_path: Path) -> None:
+    there, mine = tmp_path / "there.yaml", tmp_path / "db.yaml"
+    web = deployment("evil/web", annotations={CONNECTS_TO: "deploy/db.data:5432"})
+    closed = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+    closed |= {"metadata": {"name": "closed", "namespace": "data"}, "spec": {"podSelector": {}}}
+    there.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [web, closed]}))
+    mine.write_text(json.dumps(deployment("data/db")))
+    said = run("fix", "-f", mine, "--against", there)
+    assert (said.code, said.out.strip(), said.err) == (0, "", "note: not let in without `--admit evil`: evil/web\n")
+    assert run("fix", "-f", mine, "--against", there, "--format", "json").json == {
+        "policies": [],
+        "unfixable": [],
+        "errors": [],
+        "notes": ["not let in without `--admit evil`: evil/web"],
+    }
+    (found,) = run("check", "-f", mine, "--against", there, "--format", "json").json["findings"]
+    assert (found["id"], found["fix"]) == ("NP109", [])
+    assert "--admit evil" in found["message"]
+    (found,) = run("check", "-f", mine, "--against", there, "--admit", "evil", "--format", "json").json["findings"]
+    assert [one["metadata"]["namespace"] for one in found["fix"]] == ["data"]
+    assert "kind: NetworkPolicy" in run("fix", "-f", mine, "--against", there, "--admit", "evil").out
 
 
 def test_a_warning_fails_only_where_that_is_asked_for(run: Run, story: Path) -> None:

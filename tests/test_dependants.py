@@ -24,7 +24,9 @@ from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Mode, Settings
 from webhook.report.warnings import line
+from webhook.report.words import remedy
 from webhook.review import decide
+from webhook.review.audit import audit_workload
 from webhook.review.inbound import review_server
 from webhook.world import Group, Overlay, World
 from webhook.world.mentions import mentioned
@@ -62,6 +64,9 @@ def told(
 def server(world: World) -> Workload:
     (found,) = [w for w in world.workloads("data") if w.ref.name == "db"]
     return found
+
+
+ADMITTED = Settings(admit=("shop",))
 
 
 def ids(found: Sequence[Finding]) -> list[tuple[str, str | None]]:
@@ -103,7 +108,7 @@ def test_a_pod_of_a_statefulset_is_asked_for_by_its_name() -> None:
 
 def test_for_all_clients_there_is_one_finding_and_one_policy_that_lets_them_in() -> None:
     clients = [client(f"shop/c{number:02}") for number in range(30)]
-    (found,) = told(CLOSED, *clients)
+    (found,) = told(CLOSED, *clients, settings=ADMITTED)
     assert (found.severity.word, found.source, found.verdict) == ("warning", "annotation", "denied")
     said = line(found)
     for word in (
@@ -117,14 +122,14 @@ def test_for_all_clients_there_is_one_finding_and_one_policy_that_lets_them_in()
     (fix,) = found.fix
     assert len(fix["spec"]["ingress"]) == 30
     assert told(CLOSED, *clients, fix) == ()
-    world = world_of([*BASE, CLOSED, *clients, DB])
+    world = world_of([*BASE, CLOSED, *clients, DB], settings=ADMITTED)
     assert fix_all(world, [server(world)]).policies == found.fix
 
 
 def test_a_client_that_cannot_be_let_in_does_not_keep_the_others_out() -> None:
     strange = put(client("shop/strange"), "spec.template.metadata.labels", {})
     strange = put(strange, "spec.selector", {})
-    (found,) = told(CLOSED, client(), strange)
+    (found,) = told(CLOSED, client(), strange, settings=ADMITTED)
     assert len(found.fix) == 1
     assert any("shop/strange is not let in" in note for note in found.assumptions)
 
@@ -132,7 +137,8 @@ def test_a_client_that_cannot_be_let_in_does_not_keep_the_others_out() -> None:
 def test_what_no_policy_opens_is_said_of_each_client_once() -> None:
     unlabelled = put(put(DB, "spec.template.metadata.labels", {}), "spec.selector", {})
     world = world_of(
-        [*BASE, CLOSED, client(to="deploy/db.data:5432"), client("shop/b", "deploy/db.data:5432"), unlabelled]
+        [*BASE, CLOSED, client(to="deploy/db.data:5432"), client("shop/b", "deploy/db.data:5432"), unlabelled],
+        settings=ADMITTED,
     )
     fixes = fix_all(world, [server(world)])
     assert fixes.policies == ()
@@ -144,11 +150,68 @@ def test_what_no_policy_opens_is_said_of_each_client_once() -> None:
 
 
 def test_no_more_are_looked_at_than_a_review_has_time_for() -> None:
-    (found,) = told(CLOSED, *(client(f"shop/c{number:03}") for number in range(MOST + 2)))
+    clients = [client(f"shop/c{number:03}") for number in range(MOST + 2)]
+    (found,) = told(CLOSED, *clients, settings=ADMITTED)
     assert f"shop/c000, shop/c001 and {MOST - 2} more" in line(found)
     assert "(2 more were not looked at)" in line(found)
     assert len(line(found)) <= 256
     assert any("more clients are not in it" in note for note in found.assumptions)
+
+
+# -- a declaration is a claim, and no right ----------------------------------------------------------------------------
+
+
+def test_a_client_of_another_namespace_is_named_and_not_let_in() -> None:
+    (found,) = told(CLOSED, client())
+    assert found.fix == ()
+    assert found.assumptions == ("not let in without `--admit shop`: shop/web",)
+    assert line(found).endswith("(NP109); `netpol-preflight fix --admit shop` lets it in")
+    world = world_of([*BASE, CLOSED, client(), DB])
+    fixes = fix_all(world, [server(world)])
+    assert (fixes.policies, fixes.unfixable, fixes.notes) == ((), (), found.assumptions)
+
+
+def test_clients_of_the_own_namespace_are_let_in_and_told_first() -> None:
+    (found,) = told(CLOSED, client("a/web"), client("data/web", "db.data:80"), client("shop/web"))
+    (fix,) = found.fix
+    assert fix["spec"]["ingress"] == [
+        {"from": [{"podSelector": {"matchLabels": {"app": "web"}}}], "ports": [{"protocol": "TCP", "port": 5432}]}
+    ]
+    assert "existing clients data/web, a/web and 1 more -> data/db:5432/TCP" in line(found)
+    assert line(found).endswith("run `netpol-preflight fix`")
+    assert found.assumptions == (
+        "not let in without `--admit a`: a/web",
+        "not let in without `--admit shop`: shop/web",
+    )
+
+
+def test_who_is_asked_about_is_let_in_without_more() -> None:
+    world = world_of([*BASE, CLOSED, client(), DB])
+    (web,) = [w for w in world.workloads("shop") if w.ref.name == "web"]
+    assert [one["metadata"]["namespace"] for one in fix_all(world, [web]).policies] == ["data"]
+    both = fix_all(world, [web, server(world)])
+    assert [one["metadata"]["namespace"] for one in both.policies] == ["data"]
+
+
+def test_an_audit_asks_about_nobody_in_particular() -> None:
+    def audited(*, asked: bool, settings: Settings = DEFAULTS) -> Finding:
+        world = world_of([*BASE, CLOSED, client(), DB], settings=settings)
+        (web,) = [w for w in world.workloads("shop") if w.ref.name == "web"]
+        (found,) = audit_workload(world, web, TODAY, (), asked=asked).findings
+        return found
+
+    held = audited(asked=False)
+    assert (held.id, held.fix) == ("NP102", ())
+    assert remedy(held) == "no fix: it would open data to a client that nobody asked about: `--admit shop`"
+    assert audited(asked=True).fix == audited(asked=False, settings=ADMITTED).fix != ()
+
+
+def test_however_many_namespaces_claim_it_few_are_named() -> None:
+    clients = [client(f"n{space:02}/c{number}") for space in range(20) for number in range(5)]
+    (found,) = told(CLOSED, *clients)
+    assert len(found.assumptions) == 6
+    assert found.assumptions[0] == "not let in without `--admit n00`: n00/c0, n00/c1, n00/c2 and 2 more"
+    assert found.assumptions[-1] == "not let in either: clients of 15 more namespaces"
 
 
 def test_the_order_does_not_depend_on_that_of_events() -> None:

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.arena import Raw, world_of
 from tests.making import deployment, metadata, owned_by, service, workload
@@ -71,6 +72,7 @@ LET_IN = policy(
     ingress=[{"from": [FROM_EDGE], "ports": [{"port": 8080}]}],
 )
 BASE = (namespace("shop"), namespace("edge"), FRONT, CLOSED)
+ADMITTED = structs.replace(DEFAULTS, admit=("edge", "els?"))
 
 
 def told(*objects: Raw, web: Raw = WEB, settings: Settings = DEFAULTS, complete: bool = True) -> tuple[Finding, ...]:
@@ -98,7 +100,7 @@ def senders(*objects: Raw) -> list[str]:
     world = world_of([*BASE, *objects])
     (one,) = world.inbound.sending_to("shop", "web")
     assert isinstance(one, Ingress)
-    return [sender.ref.short for sender in of_ingress(world, one)]
+    return [sender.ref.short for sender in of_ingress(world, one).workloads]
 
 
 TRAEFIK = {NAME: "traefik"}
@@ -194,7 +196,7 @@ def test_running_pods_are_asked_rather_than_their_template() -> None:
     world = world_of([*BASE, ingress(), ingress_class(), *edge(), one])
     (way,) = world.inbound.sending_to("shop", "web")
     assert isinstance(way, Ingress)
-    found = {s.ref: s.template.shape.labels.as_dict() for s in of_ingress(world, way)}
+    found = {s.ref: s.template.shape.labels.as_dict() for s in of_ingress(world, way).workloads}
     assert found[WorkloadRef("DaemonSet", "edge", "nginx")] == {**NGINX, "extra": "1"}
 
 
@@ -250,14 +252,14 @@ def test_it_names_the_controller_the_workload_the_port_the_policy_and_the_remedy
 
 def test_the_controllers_own_policy_is_named_where_it_is_the_one() -> None:
     out = policy("edge/out", podSelector={}, policyTypes=["Egress"])
-    (found,) = told(*NGINX_HERE, ingress(), LET_IN, out)
+    (found,) = told(*NGINX_HERE, ingress(), LET_IN, out, settings=ADMITTED)
     assert [str(ref) for ref in found.policies] == ["edge/out"]
     assert "egress isolated by edge/out" in line(found)
     assert {one["metadata"]["namespace"] for one in found.fix} == {"edge"}
 
 
 def test_the_fix_lets_the_controller_in_on_the_pods_port_and_nothing_else() -> None:
-    (found,) = told(*NGINX_HERE, ingress())
+    (found,) = told(*NGINX_HERE, ingress(), settings=ADMITTED)
     (fix,) = found.fix
     assert fix["spec"]["podSelector"] == {"matchLabels": {"app": "web"}}
     assert fix["spec"]["ingress"] == [
@@ -267,14 +269,53 @@ def test_the_fix_lets_the_controller_in_on_the_pods_port_and_nothing_else() -> N
 
 
 def test_the_command_prints_the_same_fix() -> None:
+    for settings in (DEFAULTS, ADMITTED):
+        (found,) = told(*NGINX_HERE, ingress(), settings=settings)
+        world = world_of([*BASE, *NGINX_HERE, ingress(), WEB], settings=settings)
+        fixes = fix_all(world, [reviewed(world)])
+        assert (fixes.policies, fixes.unfixable, fixes.notes) == (found.fix, (), found.assumptions)
+
+
+def test_who_is_only_called_like_a_controller_is_let_in_where_its_namespace_is_admitted() -> None:
     (found,) = told(*NGINX_HERE, ingress())
-    world = world_of([*BASE, *NGINX_HERE, ingress(), WEB])
-    assert fix_all(world, [reviewed(world)]).policies == found.fix
+    assert found.fix == ()
+    assert line(found).endswith("(NP108); `netpol-preflight fix --admit edge` lets it in")
+    assert found.assumptions == ("not let in without `--admit edge`: edge/nginx",)
+
+
+def test_a_controller_of_the_own_namespace_needs_no_admission() -> None:
+    (found,) = told(ingress_class(), *edge("shop/nginx"), ingress())
+    assert len(found.fix) == 1
+
+
+ADDRESS = {"ip": "203.0.113.7"}
+
+
+@pytest.mark.parametrize(
+    ("about", "more", "opened"),
+    [
+        ("the cluster gave it the address", {"status": balancer(ADDRESS)}, 1),
+        ("it took the address itself", {"externalIPs": ["203.0.113.7"]}, 0),
+    ],
+)
+def test_who_is_where_an_ingress_is_reached_is_sure_unless_he_took_that_address(
+    about: str, more: Raw, opened: int
+) -> None:
+    (found,) = told(ingress_class(), *edge(**more), ingress(reached=[ADDRESS]))
+    assert len(found.fix) == opened, about
+
+
+def test_a_namesake_does_not_count_beside_who_is_admitted() -> None:
+    two = (*NGINX_HERE, *edge("evil/nginx"), namespace("evil"))
+    (found,) = told(*two, ingress(), settings=structs.replace(DEFAULTS, admit=("edge",)))
+    assert [one["spec"]["ingress"][0]["from"][0]["namespaceSelector"] for one in found.fix] == [
+        FROM_EDGE["namespaceSelector"]
+    ]
 
 
 def test_of_two_that_may_be_the_controller_both_have_to_be_kept_out_and_neither_is_opened() -> None:
     two = (*NGINX_HERE, *edge("else/second"), namespace("else"))
-    (found,) = told(*two, ingress())
+    (found,) = told(*two, ingress(), settings=ADMITTED)
     assert (found.id, found.fix) == ("NP108", ())
     assert "any of edge/nginx, else/second" in line(found)
     assert told(*two, ingress(), LET_IN) == ()
@@ -336,7 +377,7 @@ def of_gateway(*objects: Raw) -> list[str]:
     world = world_of([*BASE, *objects])
     (one,) = world.inbound.sending_to("shop", "web")
     assert isinstance(one, Route)
-    return [sender.ref.short for sender in of_route(world, one)]
+    return [sender.ref.short for sender in of_route(world, one).workloads]
 
 
 @pytest.mark.parametrize(
@@ -465,11 +506,11 @@ def test_who_scrapes_can_be_configured() -> None:
 def test_a_scraper_that_an_operator_made_is_found_by_its_statefulset() -> None:
     owned = put(SCRAPER, "metadata.ownerReferences", [{"kind": "Prometheus", "name": "k8s", "controller": True}])
     world = world_of([*BASE, owned])
-    assert [one.ref.short for one in scrapers(world)] == ["edge/prometheus"]
+    assert [one.ref.short for one in scrapers(world).workloads] == ["edge/prometheus"]
     replica = put(put(SCRAPER, "kind", "ReplicaSet"), "metadata.name", "prometheus-1")
     replica["metadata"] |= owned_by("Deployment", "prometheus")
     world = world_of([*BASE, put(SCRAPER, "kind", "Deployment"), replica])
-    assert [one.ref.kind for one in scrapers(world)] == ["Deployment"], "its maker is asked"
+    assert [one.ref.kind for one in scrapers(world).workloads] == ["Deployment"], "its maker is asked"
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

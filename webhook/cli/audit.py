@@ -66,9 +66,10 @@ def _audited(gathered: Gathered, today: date) -> Iterator[Audited]:
     """Yield the answers for what no controller made: it made the others, and they are reviewed by it."""
     workloads = sorted((w for w in gathered.world.workloads() if w.owner is None), key=_order)
     reviewed = {workload.ref for workload in workloads}
+    given = {subject.workload.ref for subject in gathered.subjects}
     with progress("judging workloads") as told:
         for number, workload in enumerate(workloads, 1):
-            yield audit_workload(gathered.world, workload, today, reviewed)
+            yield audit_workload(gathered.world, workload, today, reviewed, asked=workload.ref in given)
             told(number, len(workloads))
 
 

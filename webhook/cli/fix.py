@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     fixes = fix_all(gathered.world, [subject.workload for subject in gathered.subjects])
     if arguments.format == "json":
         unfixable = [(one.workload, one.dependency, one.reason) for one in fixes.unfixable]
-        emit(json_.fix(fixes.policies, unfixable, gathered.failures))
+        emit(json_.fix(fixes.policies, unfixable, gathered.failures, fixes.notes))
     else:
         emit(yaml(fixes.policies))
         _comment(fixes)
@@ -43,5 +43,5 @@ def _comment(fixes: Fixes) -> None:
         say(f"note: {clean(note)}")
     for one in fixes.unfixable:
         say(f"no fix: {clean(one.workload.short)} -> {clean(one.dependency)}: {clean(one.reason)}")
-    if not fixes.policies and not fixes.unfixable:
+    if not (fixes.policies or fixes.unfixable or fixes.notes):
         say("nothing to fix")

@@ -14,6 +14,7 @@ _FORMATS_OF: Final = {
     "diff": ("text", "json", "markdown"),
 }
 _BY_SEVERITY: Final = frozenset({"check", "audit"})  # what findings cost, not what an answer is
+_ADMITTING: Final = frozenset({"check", "fix", "audit"})
 NEVER: Final = "never"
 FAIL_ON: Final = ("error", "warning", "info", NEVER)
 
@@ -49,6 +50,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             parser.add_argument("--write", action="store_true", help="write the files (default: print a diff)")
         case _:
             _world(parser)
+            if name in _ADMITTING:
+                _admit(parser)
             if name == "explain":
                 _explain(parser)
             if name == "matrix":
@@ -81,6 +84,14 @@ def _world(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
     _settings(group)
     _kubeconfig(group)
+    parser.set_defaults(admit=())
+
+
+def _admit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--admit", action="append", default=[], type=dns_label, metavar="NAMESPACE",
+        help="let in clients and scrapers of this namespace where a server is fixed, not only its own; repeatable",
+    )  # fmt: skip
 
 
 def _settings(group: argparse._ArgumentGroup) -> None:

@@ -66,7 +66,7 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
         raise UsageError("standard input can be read once: expected `-` in one of `-f` and `--against`")
     snapshots = [path for path in arguments.against if is_snapshot(path)]
     live = bool(snapshots) or CLUSTER in arguments.against
-    settings = read_settings(arguments.config, arguments.cni, dns=arguments.dns, live=live)
+    settings = read_settings(arguments.config, arguments.cni, dns=arguments.dns, admit=arguments.admit, live=live)
     known = [*map(_snapshot, snapshots), *([_cluster(arguments)] if CLUSTER in arguments.against else [])]
     manifests = [path for path in arguments.against if path not in (CLUSTER, *snapshots)]
     there = _inputs(manifests, arguments)
@@ -149,6 +149,7 @@ def read_settings(
     mode: str | None = None,
     *,
     dns: tuple[str, str, int | None] | None = None,
+    admit: Iterable[str] = (),
     live: bool = False,
 ) -> Settings:
     """Return the settings of the flags over those of the configuration file `path`. Raises UsageError."""
@@ -157,7 +158,7 @@ def read_settings(
     except config.Invalid as error:
         raise UsageError(f"{path}: {error}") from error
     try:
-        return config.settings(mode, cni, dns=Dns(*dns) if dns else None, live=live, file=file)
+        return config.settings(mode, cni, dns=Dns(*dns) if dns else None, admit=admit, live=live, file=file)
     except config.Invalid as error:
         raise UsageError(str(error)) from error
 

@@ -107,5 +107,9 @@ class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
         tuple[Text | DependencyFile, ...], Meta(description="What every workload connects to, declared or not.")
     ] = ()
     ignored_namespaces: Annotated[tuple[Glob, ...], Meta(description="Nothing is said about what is in them.")] = ()
+    admit: Annotated[
+        tuple[Glob, ...],
+        Meta(description="Namespaces whose clients and scrapers the fix of a server lets in, besides its own."),
+    ] = ()
     inbound: InboundFile = InboundFile()
     infer: Annotated[bool, Meta(description="Judge what containers are told to talk to, too.")] = True

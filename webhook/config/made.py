@@ -34,12 +34,14 @@ def settings(
     cni: str | None = None,
     *,
     dns: Dns | None = None,
+    admit: Iterable[str] = (),
     live: bool = False,
     file: File = NO_FILE,
 ) -> Settings:
     """Return the settings that flags, then `file`, then the defaults give. Raises Invalid.
 
-    `live`: the world is a cluster, where `auto` means the enforcer that was recognised, and none is.
+    `admit` is added to that of the file. `live`: the world is a cluster, where `auto` means the enforcer that was
+    recognised, and none is.
     """
     return Settings(
         mode=Mode(_one_of("mode", mode or file.mode or DEFAULTS.mode.value, MODES)),
@@ -64,6 +66,7 @@ def settings(
         ),
         heed_annotations_in_enforce=not file.ignore_exemption_annotations_in_enforce,
         ignored_namespaces=file.ignored_namespaces,
+        admit=(*file.admit, *admit),
         everywhere=tuple(map(_everywhere, file.dependencies)),
     )
 

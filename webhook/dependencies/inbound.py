@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.dependencies.resolve import Resolved
 from webhook.dependencies.services import declares, named
-from webhook.dependencies.sources import of_ingress, of_route, scrapers
+from webhook.dependencies.sources import Senders, of_ingress, of_route, scrapers
 from webhook.dependencies.targets import Found
 from webhook.evaluate import Flow
 from webhook.model.inbound import ROUTES, Backend, Declaring, Ingress, Scrape
@@ -23,13 +23,15 @@ class Path(Struct, frozen=True):
     """One declared way in. `by`: what declares it, as `Ingress shop/web`.
 
     `sources`: who sends; each is one kind of pod, and where they are of several workloads any may be the one that does.
-    `tried`: of several ports any may be the one that is meant.
+    `tried`: of several ports any may be the one that is meant. `claimed`: who sends is told by what they say of
+    themselves, so that a fix lets in those of other namespaces only where the settings admit them.
     """
 
     by: str
     to: Resolved
     sources: tuple[Workload, ...]
     tried: bool = False
+    claimed: bool = False
 
 
 def inbound(view: View, workload: Workload) -> Iterator[Path]:
@@ -51,11 +53,14 @@ def _declared(view: View, workload: Workload, service: Service, one: Declaring) 
     backends = [b for b in one.backends if (b.namespace, b.service) == (service.namespace, service.name)]
     ports = dict.fromkeys(port for b in backends if (port := _port(service, b, protocol)) is not None)
     reached = [(port, flow) for port in ports if (flow := _flow(workload, service, port)) is not None]
-    senders = _others(workload, of_ingress(view, one) if isinstance(one, Ingress) else of_route(view, one))
+    found = of_ingress(view, one) if isinstance(one, Ingress) else of_route(view, one)
+    claimed = found.claimed or one.namespace != service.namespace  # a route can be anybody's
+    senders = _others(view, workload, found.workloads, claimed=claimed)
     kind = "Ingress" if isinstance(one, Ingress) else one.kind
     for port, flow in reached if senders else ():
         name = f"{service.name}.{service.namespace}"
-        yield Path(f"{kind} {one.namespace}/{one.name}", _to(name, f"{port.port}/{protocol}", (flow,)), senders)
+        to = _to(name, f"{port.port}/{protocol}", (flow,))
+        yield Path(f"{kind} {one.namespace}/{one.name}", to, senders, claimed=claimed)
 
 
 def _port(service: Service, backend: Backend, protocol: Protocol) -> ServicePort | None:
@@ -97,16 +102,22 @@ def _scraped_pods(view: View, workload: Workload, scrape: Scrape) -> Iterator[Pa
 
 
 def _scraped(view: View, workload: Workload, name: str, flows: list[Flow], by: str) -> Iterator[Path]:
-    senders = _others(workload, scrapers(view)) if flows else ()
+    found = scrapers(view) if flows else Senders()
+    senders = _others(view, workload, found.workloads, claimed=found.claimed)
     if senders:
         port = f"{flows[0].port}/TCP" if len(flows) == 1 else "*"
-        yield Path(by, _to(name, port, tuple(flows)), senders, tried=True)
+        yield Path(by, _to(name, port, tuple(flows)), senders, tried=True, claimed=found.claimed)
 
 
 def _to(name: str, port: str, flows: tuple[Flow, ...]) -> Resolved:
     return Resolved(f"{name}:{port}", "inbound", Found(name, flows, port), by_name=False)
 
 
-def _others(workload: Workload, senders: tuple[Workload, ...]) -> tuple[Workload, ...]:
-    """Return the senders; none where the workload may be one itself."""
-    return () if any(sender.ref == workload.ref for sender in senders) else senders
+def _others(view: View, workload: Workload, senders: tuple[Workload, ...], *, claimed: bool) -> tuple[Workload, ...]:
+    """Return the senders; none where the workload may be one itself.
+
+    Of several who claim it the operator has said who counts: those whose namespaces are admitted.
+    """
+    admitted = tuple(sender for sender in senders if view.settings.admits(sender.ref.namespace))
+    some = admitted if claimed and admitted else senders
+    return () if any(sender.ref == workload.ref for sender in some) else some

@@ -7,7 +7,7 @@ makes; the charts of the controllers for what their pods are called.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from webhook.model.inbound import Gateway, Ingress, Reached, Route
 from webhook.model.labels import Labels
@@ -37,30 +37,42 @@ _OWNED: Final = {  # spec.controllerName of a GatewayClass -> labels of the Serv
 }
 
 
-def of_ingress(view: View, ingress: Ingress) -> tuple[Workload, ...]:
+class Senders(Struct, frozen=True):
+    """Who sends. `claimed`: they are told by their labels or by an address that they took, which anybody can write."""
+
+    workloads: tuple[Workload, ...] = ()
+    claimed: bool = False
+
+
+def of_ingress(view: View, ingress: Ingress) -> Senders:
     """Return the controller: who is at the address that it wrote down, else who is called as its class's usually is."""
-    services = list(_at(view, ingress.reached, WEB)) or list(_of_class(view, ingress))
-    return _senders(view, services)
+    services = list(_at(view, ingress.reached, WEB))
+    if services:
+        return Senders(_senders(view, services), _taken(services, ingress.reached))
+    return Senders(_senders(view, _of_class(view, ingress)), claimed=True)
 
 
-def of_route(view: View, route: Route) -> tuple[Workload, ...]:
+def of_route(view: View, route: Route) -> Senders:
     """Return whose pods stand behind the Gateways of a route; nobody, where that is not known of each."""
     found: dict[Workload, None] = {}
+    claimed = False
     for namespace, name in route.parents:
         gateway = view.inbound.gateway(namespace, name)
-        senders = _of_gateway(view, gateway) if gateway else ()
-        if not senders:
-            return ()
-        found.update(dict.fromkeys(senders))
-    return tuple(found)
+        senders = _of_gateway(view, gateway) if gateway else Senders()
+        if not senders.workloads:
+            return Senders()
+        found.update(dict.fromkeys(senders.workloads))
+        claimed = claimed or senders.claimed
+    return Senders(tuple(found), claimed)
 
 
-def scrapers(view: View) -> tuple[Workload, ...]:
+def scrapers(view: View) -> Senders:
     """Return who scrapes: as configured, else by what it is called."""
     named = view.settings.inbound.scrapers
     if named:
-        return _of_groups(view, (Group(ref, view.pods_of(ref), view.workload(ref)) for ref in named))
-    return _of_groups(view, (Group(w.ref, view.pods_of(w.ref), w) for w in view.scrapers() if not maker_of(view, w)))
+        return Senders(_of_groups(view, (Group(ref, view.pods_of(ref), view.workload(ref)) for ref in named)))
+    called = (Group(w.ref, view.pods_of(w.ref), w) for w in view.scrapers() if not maker_of(view, w))
+    return Senders(_of_groups(view, called), claimed=True)
 
 
 def _at(view: View, reached: Reached, ports: Iterable[int]) -> Iterator[Service]:
@@ -75,6 +87,12 @@ def _at(view: View, reached: Reached, ports: Iterable[int]) -> Iterator[Service]
 def _meet(service: Service, reached: Reached) -> bool:
     addresses = {*service.outside_ips, *service.cluster_ips}
     return not (addresses.isdisjoint(reached.addresses) and set(service.outside_hosts).isdisjoint(reached.hosts))
+
+
+def _taken(services: Iterable[Service], reached: Reached) -> bool:
+    """Say whether a Service is at an address only because it says so: nobody gave it that."""
+    given = (structs.replace(one, outside_ips=tuple({*one.outside_ips} - {*one.taken_ips})) for one in services)
+    return not all(_meet(one, reached) for one in given)
 
 
 def _of_class(view: View, ingress: Ingress) -> Iterator[Service]:
@@ -99,12 +117,14 @@ def _shapes(group: Group) -> Iterator[Shape]:
         yield group.template.template.shape
 
 
-def _of_gateway(view: View, gateway: Gateway) -> tuple[Workload, ...]:
-    services = list(_owned(view, gateway)) or list(_at(view, gateway.reached, gateway.ports))
-    if services:
-        return _senders(view, services)
+def _of_gateway(view: View, gateway: Gateway) -> Senders:
+    """Return whose pods a Gateway is; its author's namespace may say so, and a route names that itself."""
+    if owned := list(_owned(view, gateway)):
+        return Senders(_senders(view, owned), any(one.namespace != gateway.namespace for one in owned))
+    if there := list(_at(view, gateway.reached, gateway.ports)):
+        return Senders(_senders(view, there), _taken(there, gateway.reached))
     named = {GATEWAY_NAME: gateway.name}
-    return _of_groups(view, (group for group in view.groups(gateway.namespace) if _called(group, named)))
+    return Senders(_of_groups(view, (group for group in view.groups(gateway.namespace) if _called(group, named))))
 
 
 def _owned(view: View, gateway: Gateway) -> Iterator[Service]:

@@ -19,11 +19,15 @@ UNPROVED = "the obvious rules do not open it: another policy, or something that 
 
 
 class Fixed(Struct, frozen=True):
-    """Policies that open a dependency, or why there are none. `notes`: whom else the selectors reach."""
+    """Policies that open a dependency, or why there are none. `notes`: whom else the selectors reach.
+
+    `held`: who is not let in, because the server's owner has not said so.
+    """
 
     policies: tuple[Manifest, ...] = ()
     reason: str | None = None
     notes: tuple[str, ...] = ()
+    held: tuple[WorkloadRef, ...] = ()
 
 
 class Unfixable(Struct, frozen=True):

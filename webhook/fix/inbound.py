@@ -1,6 +1,6 @@
 """Policies that let others in to a workload: who sends by a declared way in, and those who depend on it."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from webhook.explain.dependants import Dependant, judge_dependants
 from webhook.explain.inbound import CLOSED, Way, closed_part, judge_inbound
@@ -15,6 +15,8 @@ from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 
 MOST = 50  # clients that one policy lets in
+MOST_SPACES = 5  # namespaces that are named with what lets their clients in
+MOST_NAMED = 3  # clients of each
 
 
 def fix_all(view: View, workloads: Sequence[Workload]) -> Fixes:
@@ -26,7 +28,8 @@ def fix_all(view: View, workloads: Sequence[Workload]) -> Fixes:
             policies += fixed.policies
             notes += fixed.notes
             if not fixed.policies:
-                unfixable += (Unfixable(ref, text, fixed.reason or UNPROVED) for ref in clients)
+                asked = (ref for ref in clients if ref not in fixed.held)
+                unfixable += (Unfixable(ref, text, fixed.reason or UNPROVED) for ref in asked)
     policies.sort(key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
     distinct = [one for index, one in enumerate(policies) if one not in policies[:index]]
     return Fixes(tuple(distinct), tuple(dict.fromkeys(unfixable)), tuple(dict.fromkeys(notes)))
@@ -59,14 +62,47 @@ def shuts_out(flow: FlowVerdict) -> bool:
 
 def fix_way(view: View, server: Workload, way: Way) -> Fixed:
     """Open a declared way in, for all kinds of pods that send. Where it is not known who does, nobody is let in."""
+    if way.path.claimed and (held := _held(view, server, way.senders)):
+        return _holding(Fixed(), held)
     if len(way.senders) > 1:
         names = ", ".join(ref.short for ref in way.senders)
         return Fixed(reason=f"any of {names} may be the one that sends")
     return _fixed(view, server, [Dependant(sender, closed_part(one)) for sender, one in way.judged])
 
 
-def fix_dependants(view: View, server: Workload, closed: Sequence[Dependant]) -> Fixed:
-    """Open a server to clients that depend on it; to as many as it can be where it is not possible for all."""
+def fix_dependants(view: View, server: Workload, every: Sequence[Dependant]) -> Fixed:
+    """Open a server to clients that depend on it; to as many as it can be where it is not possible for all.
+
+    That they do is what they say themselves: who is of another namespace has to be admitted.
+    """
+    held = _held(view, server, (one.client.ref for one in every))
+    closed = [one for one in every if one.client.ref not in held]
+    return _holding(_for_all(view, server, closed) if closed else Fixed(), held)
+
+
+def _held(view: View, server: Workload, clients: Iterable[WorkloadRef]) -> tuple[WorkloadRef, ...]:
+    own = server.ref.namespace
+    return tuple(dict.fromkeys(ref for ref in clients if not view.settings.admits(ref.namespace, own)))
+
+
+def _holding(fixed: Fixed, held: tuple[WorkloadRef, ...]) -> Fixed:
+    """Say who is not let in, namespace by namespace."""
+    spaces: dict[str, list[str]] = {}
+    for ref in held:
+        spaces.setdefault(ref.namespace, []).append(ref.short)
+    told = [f"not let in without `--admit {name}`: {_some(refs)}" for name, refs in spaces.items()]
+    if told[MOST_SPACES:]:
+        told[MOST_SPACES:] = [f"not let in either: clients of {len(told) - MOST_SPACES} more namespaces"]
+    reason = fixed.reason if fixed.policies or fixed.reason or not told else told[0]
+    return Fixed(fixed.policies, reason, (*fixed.notes, *told), held)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _for_all(view: View, server: Workload, closed: Sequence[Dependant]) -> Fixed:
     some = [Dependant(one.client, closed_part(one.judged)) for one in closed[:MOST]]
     left = (f"{len(closed) - MOST} more clients are not in it: apply this, and look again",) if closed[MOST:] else ()
     together = _fixed(view, server, some)

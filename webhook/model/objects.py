@@ -133,6 +133,7 @@ class Service(Struct, frozen=True, gc=False):
     external_name: str | None = None
     cluster_ips: tuple[Address, ...] = ()
     outside_ips: tuple[Address, ...] = ()  # external and load balancer addresses
+    taken_ips: tuple[Address, ...] = ()  # of these its external ones, which its author wrote and nobody gave it
     families: tuple[Family, ...] = ()
     local_only: bool = False  # internalTrafficPolicy: Local
     published: bool = False  # type LoadBalancer or NodePort

@@ -2,6 +2,7 @@
 
 from datetime import date
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -143,9 +144,14 @@ class Settings(Struct, frozen=True):
     exemptions: tuple[Exempted, ...] = ()
     heed_annotations_in_enforce: bool = True  # whether a workload in `enforce` can exempt itself
     ignored_namespaces: tuple[str, ...] = ()
+    admit: tuple[str, ...] = ()  # patterns of namespaces whose clients a server's fix lets in
     everywhere: tuple[Everywhere, ...] = ()
     inbound: InboundSettings = InboundSettings()
     detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
+
+    def admits(self, client: str, server: str = "") -> bool:
+        """Say whether a fix of what stands in namespace `server` lets in who only claims to need it from `client`."""
+        return client == server or any(fnmatchcase(client, pattern) for pattern in self.admit)
 
 
 DEFAULTS: Final = Settings()

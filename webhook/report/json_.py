@@ -149,11 +149,15 @@ def checked(findings: Iterable[Finding], errors: Iterable[Failure], summary: Sum
 
 
 def fix(
-    policies: Sequence[Record], unfixable: Iterable[tuple[WorkloadRef, str, str]], errors: Iterable[Failure] = ()
+    policies: Sequence[Record],
+    unfixable: Iterable[tuple[WorkloadRef, str, str]],
+    errors: Iterable[Failure] = (),
+    notes: Iterable[str] = (),
 ) -> str:
-    """Return fix's object; `unfixable` holds workload, dependency and reason."""
+    """Return fix's object; `unfixable` holds workload, dependency and reason, `notes` who is, or is not, let in."""
     hopeless = [{"workload": workload(w), "dependency": d, "reason": why} for w, d, why in unfixable]
-    return render({"policies": list(policies), "unfixable": hopeless, "errors": [failure(e) for e in errors]})
+    found = {"policies": list(policies), "unfixable": hopeless, "errors": [failure(e) for e in errors]}
+    return render(found | {"notes": list(notes)})
 
 
 def render(record: Record) -> str:

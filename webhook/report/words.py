@@ -46,6 +46,8 @@ def remedy(finding: Finding) -> str:
     if finding.id in _FIXABLE:
         if finding.fix:
             return FIX
+        if admit := dict(finding.facts).get("admit"):
+            return f"`{PRODUCT} fix --admit {clean(admit)}` lets it in"
         return f"no fix: {clean(finding.no_fix)}" if finding.no_fix else f"see `{PRODUCT} explain`"
     if finding.id in slips.IDS:
         return slips.remedy(finding, WHOLE)

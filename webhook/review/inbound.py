@@ -62,8 +62,9 @@ def _of_ways(view: View, workload: Workload) -> Iterator[Finding]:
 def _closed_way(view: View, workload: Workload, ways: list[Way]) -> Finding:
     fixes = [fix_way(view, workload, way) for way in ways]
     judged = _merged(one for way in ways for _, one in way.judged)
-    found = closed_finding("NP108", workload.ref, judged, _both(fixes), enforcer_notes(view))
-    return structs.replace(found, facts=(*found.facts, *_told(ways)))
+    fixed = _both(fixes)
+    found = closed_finding("NP108", workload.ref, judged, fixed, enforcer_notes(view))
+    return structs.replace(found, facts=(*found.facts, *_told(ways), *_admission(fixed)))
 
 
 def _of_hooks(view: View, workload: Workload) -> Iterator[Finding]:
@@ -83,11 +84,18 @@ def _told(ways: list[Way]) -> tuple[tuple[str, str], ...]:
 
 def _both(fixes: list[Fixed]) -> Fixed:
     """Join fixes: all of them, or the reason why one cannot be."""
-    if reason := next((one.reason for one in fixes if not one.policies), None):
+    if reason := next((one.reason for one in fixes if not one.policies and not one.held), None):
         return Fixed(reason=reason)
     policies = [policy for one in fixes for policy in one.policies]
     distinct = [policy for index, policy in enumerate(policies) if policy not in policies[:index]]
-    return Fixed(tuple(distinct), notes=tuple(dict.fromkeys(note for one in fixes for note in one.notes)))
+    reason = None if distinct else next((one.reason for one in fixes), None)
+    notes = tuple(dict.fromkeys(note for one in fixes for note in one.notes))
+    return Fixed(tuple(distinct), reason, notes, tuple(dict.fromkeys(ref for one in fixes for ref in one.held)))
+
+
+def _admission(fixed: Fixed) -> tuple[tuple[str, str], ...]:
+    """Return the namespace whose admission lets more in."""
+    return (("admit", fixed.held[0].namespace),) if fixed.held else ()
 
 
 # -- NP109 -------------------------------------------------------------------------------------------------------------
@@ -102,9 +110,11 @@ def _of_dependants(view: View, workload: Workload, every: Dependants, today: dat
     for some in by_text.values():
         judged = _merged(one.judged for one in some)
         told = structs.replace(judged, flows=tuple(flow for flow in judged.flows if _concerns(flow, new=new)))
-        found = closed_finding("NP109", workload.ref, told, fix_dependants(view, workload, some), enforcer_notes(view))
-        clients = ", ".join(one.client.ref.short for one in some[:SHOWN])
-        facts = (("clients", clients), ("more", str(len(some[SHOWN:]))), ("left", str(every.left)))
+        fixed = fix_dependants(view, workload, some)
+        found = closed_finding("NP109", workload.ref, told, fixed, enforcer_notes(view))
+        clients = sorted((one.client.ref for one in some), key=lambda ref: ref in fixed.held)
+        named = ", ".join(ref.short for ref in clients[:SHOWN])
+        facts = (("clients", named), ("more", str(len(some[SHOWN:]))), ("left", str(every.left)), *_admission(fixed))
         yield structs.replace(found, facts=(*found.facts, *facts))
 
 

@@ -40,7 +40,8 @@ def service(raw: Raw, namespace_name: str) -> Service:
         headless="None" in ips,
         external_name=external,
         cluster_ips=tuple(address(ip, "spec.clusterIPs") for ip in ips if ip not in ("", "None")),
-        outside_ips=tuple(_outside(raw, spec)),
+        outside_ips=(*(taken := tuple(_external(spec))), *_balanced(raw)),
+        taken_ips=taken,
         families=_families(spec),
         local_only=spec.get("internalTrafficPolicy") == "Local",
         published=spec.get("type") in _PUBLISHED,
@@ -53,9 +54,12 @@ def _families(spec: Raw) -> tuple[Family, ...]:
     return tuple(cast("Family", _FAMILY[word]) for word in strings(spec, "ipFamilies", "spec") if word in _FAMILY)
 
 
-def _outside(raw: Raw, spec: Raw) -> Iterator[Address]:
+def _external(spec: Raw) -> Iterator[Address]:
     for text in strings(spec, "externalIPs", "spec"):
         yield address(text, "spec.externalIPs")
+
+
+def _balanced(raw: Raw) -> Iterator[Address]:
     for entry, path in _balancers(raw):
         if text := string(entry, "ip", path):
             yield address(text, f"{path}.ip")

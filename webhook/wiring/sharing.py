@@ -16,7 +16,8 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.wire.objects import Projected
 
 T = TypeVar("T", bound=Projected)
-_OWN: Final = frozenset({"name", "cluster_ips", "outside_ips", "spec", "uid"})  # in which objects of a kind differ
+# Fields in which objects of a kind differ.
+_OWN: Final = frozenset({"name", "cluster_ips", "outside_ips", "taken_ips", "spec", "uid"})
 _SINGLE: Final = frozenset({int, bool, float, type(None)})
 _UNIQUE: Final = frozenset({WorkloadRef, PolicyRef, Workload})  # parts that no two objects have alike
 _ROOM: Final = 1024  # parts that are kept before it is looked which of them are still in use
