@@ -20,6 +20,7 @@ import yaml
 import webhook
 from tests.making import deployment
 from tests.patience import PATIENCE
+from tests.worlds import policy
 from webhook import __version__, config
 from webhook.cli.ask import review_of
 from webhook.cli.flags import COMMANDS
@@ -282,8 +283,7 @@ def test_fail_on_decides_the_exit_code(run: Run, threshold: str, code: int) -> N
 def test_who_only_claims_to_need_a_server_is_named_and_admitted_by_a_flag(run: Run, tmp_path: Path) -> None:
     there, mine = tmp_path / "there.yaml", tmp_path / "db.yaml"
     web = deployment("evil/web", annotations={CONNECTS_TO: "deploy/db.data:5432"})
-    closed = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
-    closed |= {"metadata": {"name": "closed", "namespace": "data"}, "spec": {"podSelector": {}}}
+    closed = policy("data/closed", podSelector={})
     there.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [web, closed]}))
     mine.write_text(json.dumps(deployment("data/db")))
     said = run("fix", "-f", mine, "--against", there)
