@@ -84,7 +84,6 @@ def _world(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
     _settings(group)
     _kubeconfig(group)
-    parser.set_defaults(admit=())
 
 
 def _admit(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +100,7 @@ def _settings(group: argparse._ArgumentGroup) -> None:
         help="the Service that pods ask for names, and the port of its pods (default: found, or kube-dns is assumed)",
     )  # fmt: skip
     group.add_argument("--config", metavar="FILE", help="configuration file")
+    group.set_defaults(admit=())  # where no flag says more
 
 
 def _kubeconfig(group: argparse._ArgumentGroup) -> None:
