@@ -26,5 +26,5 @@ COPY --from=build /app /app
 # The root file system may be read-only; /tmp is the one place that a program may want to write to.
 ENV PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
 USER 65532:65532
-EXPOSE 10250 8080
+EXPOSE 10250 8080 8081
 ENTRYPOINT ["python3", "-m", "webhook"]

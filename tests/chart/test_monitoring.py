@@ -6,7 +6,8 @@ import re
 import pytest
 
 from tests.chart.rendering import CHART, Chart, Object
-from webhook.api.metrics import PREFIX, Metrics
+from webhook.api.backend import NOT_JUDGED
+from webhook.api.metrics import ENDS, PREFIX, Metrics
 from webhook.model.settings import DEFAULTS
 from webhook.wiring.live import Access, Cluster
 
@@ -16,6 +17,7 @@ OF_THE_API_SERVER = {
     "apiserver_admission_webhook_fail_open_count",
 }
 OF_EVERY_PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_total", "up"}
+THE_API_SERVERS = ("FailsOpen", "Slow")
 NAME = re.compile(r"\b(?:netpol_preflight|apiserver|process)_[a-z_0-9]+\b|\bup\b")
 
 
@@ -49,13 +51,32 @@ def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(chart: Char
 
 def test_there_is_an_alert_for_each_way_to_be_of_no_use(chart: Chart) -> None:
     assert {rule["alert"].removeprefix("NetpolPreflight") for rule in alerts(chart)} == {
-        *("CertificateExpires", "WatchStale", "NotReady", "Away", "Sheds", "Errors"),
+        *("CertificateExpires", "WatchStale", "NotReady", "Away", "Sheds", "Errors", "NotEvaluated", "BudgetExhausted"),
+        *("HeadsCut", "ConnectionsShed", "BodiesShed", *THE_API_SERVERS),
     }
     for rule in alerts(chart):
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert rule["for"]
         assert rule["annotations"].keys() == {"summary", "description"}
-        assert 'namespace="preflight", service="netpol-preflight"' in rule["expr"]
+        ours = 'name=~"(advisory|enforcing)[.]netpol-preflight[.]io"'
+        its = rule["alert"].removeprefix("NetpolPreflight") in THE_API_SERVERS
+        assert (ours if its else 'namespace="preflight", service="netpol-preflight"') in rule["expr"]
+
+
+def test_the_alerts_ask_for_labels_that_there_are(chart: Chart) -> None:
+    text = " ".join(rule["expr"] for rule in alerts(chart))
+    asked = [one for found in re.findall(r'reason=~?"([^"]+)"', text) for one in found.split("|")]
+    known = {*ENDS, *NOT_JUDGED}
+    assert asked
+    assert [one for one in asked if not any(re.fullmatch(one, reason) for reason in known)] == []
+    names = re.compile(re.findall(r'name=~"([^"]+)"', text)[0])
+    assert {names.fullmatch(entry["name"]) is not None for entry in chart.render().webhooks.values()} == {True}
+
+
+def test_the_alert_on_latency_is_about_half_of_the_time_out(chart: Chart) -> None:
+    rules = chart.render({"prometheusRule": {"enabled": True}, "webhook": {"timeoutSeconds": 5}}).one("PrometheusRule")
+    (slow,) = [rule for rule in rules["spec"]["groups"][0]["rules"] if rule.get("alert") == "NetpolPreflightSlow"]
+    assert slow["expr"].endswith(" > 2.5")
 
 
 def test_the_templates_of_prometheus_come_out_as_they_are(chart: Chart) -> None:
@@ -71,12 +92,13 @@ def test_rules_of_your_own_are_added(chart: Chart) -> None:
 
 
 def test_the_service_monitor_scrapes_the_port_that_has_metrics(chart: Chart) -> None:
-    rendered = chart.render({"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}})
+    monitored = {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}
+    rendered = chart.render({**monitored, "networkPolicy": {"metricsFrom": [{"namespaceSelector": {}}]}})
     monitor, service = rendered.one("ServiceMonitor"), rendered.one("Service")
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (endpoint,) = monitor["spec"]["endpoints"]
-    assert (endpoint["port"], endpoint["path"]) == ("health", "/metrics")
+    assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
     assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 

@@ -78,7 +78,19 @@ def test_probes_ask_the_port_of_probes(default: Rendered) -> None:
     assert {get["port"] for get in paths.values()} == {"health"}
     assert paths["readinessProbe"]["path"] == "/readyz"
     assert paths["livenessProbe"]["path"] == "/livez"
-    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"https": 10250, "health": 8080}
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {
+        "https": 10250,
+        "health": 8080,
+        "metrics": 8081,
+    }
+
+
+def test_metrics_are_on_a_port_of_their_own(default: Rendered) -> None:
+    (container,) = default.pod["spec"]["containers"]
+    listen = {one.partition("=")[0]: one.rpartition(":")[2] for one in container["args"] if "-listen=" in one}
+    assert listen == {"--listen": "10250", "--health-listen": "8080", "--metrics-listen": "8081"}
+    ports = {port["name"]: port["port"] for port in default.one("Service")["spec"]["ports"]}
+    assert ports == {"https": 443, "health": 8080, "metrics": 8081}
 
 
 def test_a_digest_wins_over_a_tag(chart: Chart) -> None:
@@ -130,19 +142,69 @@ def _selectors(rendered: Rendered) -> list[dict[str, str]]:
     ]
 
 
+def own_policy(rendered: Rendered) -> Object:
+    """Return the spec of the NetworkPolicy of the webhook's pods."""
+    (policy,) = [one for one in rendered.of("NetworkPolicy") if not one["metadata"]["name"].endswith("-test")]
+    spec: Object = policy["spec"]
+    return spec
+
+
+def ways_in(rendered: Rendered) -> dict[str, object]:
+    """Return who gets in, by port; None: anybody."""
+    return {rule["ports"][0]["port"]: rule.get("from") for rule in own_policy(rendered)["ingress"]}
+
+
 def test_the_own_policy_lets_the_api_server_in_by_port_and_the_product_out_to_it(default: Rendered) -> None:
-    policy = next(one for one in default.of("NetworkPolicy") if not one["metadata"]["name"].endswith("-test"))["spec"]
+    policy = own_policy(default)
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert {"ports": [{"protocol": "TCP", "port": "https"}]} in policy["ingress"]
+    assert ways_in(default) == {"https": None, "health": None}
     out = [(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]]
     assert out == [("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443)]
 
 
-def test_who_may_read_metrics_can_be_narrowed_without_closing_the_webhook(chart: Chart) -> None:
+def test_metrics_are_only_for_whom_they_are_opened_to(chart: Chart) -> None:
     peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     rendered = chart.render({"networkPolicy": {"metricsFrom": peers}})
-    rules = next(one for one in rendered.of("NetworkPolicy") if not one["metadata"]["name"].endswith("-test"))
-    assert [rule.get("from") for rule in rules["spec"]["ingress"]] == [None, peers]
+    assert ways_in(rendered) == {"https": None, "health": None, "metrics": peers}
+
+
+def test_who_may_call_the_webhook_can_be_narrowed_and_helm_test_still_may(chart: Chart) -> None:
+    peers = [{"ipBlock": {"cidr": "192.0.2.0/28"}}]
+    rendered = chart.render({"networkPolicy": {"webhookFrom": peers}})
+    tester = {
+        "podSelector": {"matchLabels": rendered.one("NetworkPolicy", "-test")["spec"]["podSelector"]["matchLabels"]}
+    }
+    assert ways_in(rendered) == {"https": [tester, *peers], "health": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "volume"),
+    [
+        ("configMap", {"configMap": {"name": "clients", "items": [{"key": "ca.pem", "path": "ca.crt"}]}}),
+        (
+            "secret",
+            {"secret": {"secretName": "clients", "items": [{"key": "ca.pem", "path": "ca.crt"}], "defaultMode": 0o440}},
+        ),
+    ],
+)
+def test_the_ca_of_clients_is_mounted_and_helm_test_expects_to_be_refused(
+    chart: Chart, kind: str, volume: Object
+) -> None:
+    rendered = chart.render({"clientCA": {kind: "clients", "key": "ca.pem", "names": ["a", "b"]}})
+    (container,) = rendered.pod["spec"]["containers"]
+    assert [one for one in container["args"] if "client" in one] == [
+        *("--client-ca=/client-ca/ca.crt", "--client-name=a", "--client-name=b"),
+    ]
+    assert {"name": "client-ca", "mountPath": "/client-ca", "readOnly": True} in container["volumeMounts"]
+    assert {"name": "client-ca", **volume} in rendered.pod["spec"]["volumes"]
+    assert environment_of_the_tester(rendered) == {"ONLY_THE_API_SERVER": "1"}
+    assert environment_of_the_tester(chart.render()) == {"ONLY_THE_API_SERVER": ""}
+    assert "client" not in str(chart.render().pod["spec"])
+
+
+def environment_of_the_tester(rendered: Rendered) -> dict[str, str]:
+    (container,) = rendered.one("Pod")["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"]}
 
 
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)

@@ -41,6 +41,15 @@ def test_a_good_answer_is_good(program: ModuleType) -> None:
     assert program.problem(200, answer(program, auditAnnotations=off)) == ""
 
 
+def test_being_refused_is_good_where_only_the_api_server_is_answered(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert program.problem(403, b"client certificate").startswith("answer: HTTP 403")
+    monkeypatch.setenv("ONLY_THE_API_SERVER", "1")
+    assert program.problem(403, b"client certificate") == ""
+    assert program.problem(503, b"").startswith("answer: HTTP 503")
+
+
 @pytest.mark.parametrize(
     ("status", "response", "said"),
     [

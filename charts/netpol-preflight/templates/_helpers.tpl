@@ -140,6 +140,15 @@ linkerd.io/inject: disabled
 {{- if eq (int .Values.service.port) (int .Values.service.healthPort) -}}
 {{- fail "service.healthPort: expected another port than service.port" -}}
 {{- end -}}
+{{- if has (int .Values.service.metricsPort) (list (int .Values.webhook.port) (int .Values.service.port) (int .Values.service.healthPort)) -}}
+{{- fail "service.metricsPort: expected another port than webhook.port, service.port and service.healthPort" -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
+{{- fail "networkPolicy.metricsFrom: expected the peers that Prometheus runs as, as serviceMonitor.enabled is true" -}}
+{{- end -}}
+{{- if and .Values.clientCA.configMap .Values.clientCA.secret -}}
+{{- fail "clientCA: expected configMap or secret, not both" -}}
+{{- end -}}
 {{- if and (eq .Values.certificates.mode "provided") (not .Values.certificates.caBundle) -}}
 {{- fail "certificates.caBundle: expected the PEM of the CA, as certificates.mode is `provided`" -}}
 {{- end -}}
