@@ -1,7 +1,7 @@
 # ruff: noqa: INP001 - a program of the chart, run by `python3 -c` in the image; nothing imports it
 """`helm test`: sends one AdmissionReview as the API server would, and says in which phase it failed.
 
-Usage: review.py URL; trusts the CA in $CA_BUNDLE, else in /ca/ca.crt. With $ONLY_THE_API_SERVER, to be refused is right.
+Usage: review.py URL; trusts the CA in $CA_BUNDLE, else in /ca/ca.crt. With $ONLY_THE_API_SERVER, a refusal is right.
 Standard library only.
 """
 
