@@ -27,6 +27,7 @@ COMMANDS: Final = {  # name -> what it does
     "snapshot": "write what the evaluator needs of a cluster into a file, for use without it; never a Secret",
     "annotate": "write inferred dependencies into manifests as annotations; comments and order stay",
     "matrix": "show every connection that is open, between workloads and to addresses outside",
+    "lockdown": "print all that namespaces need to be allowed, and a default deny, in the order to apply",
     "diff": "show what a change opens and closes, and which declared dependencies it loses",
     "demo": "play the story: a new service, two policies, a timeout, the fix",
 }
@@ -56,6 +57,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
                 _explain(parser)
             if name == "matrix":
                 _matrix(parser)
+            if name == "lockdown":
+                _lockdown(parser)
             _output(parser, name)
 
 
@@ -142,6 +145,16 @@ def _matrix(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--group", action="store_true", help="fold workloads that behave alike into one")
     parser.add_argument("--unknown", action="store_true", help="also connections of which it cannot be told")
+
+
+def _lockdown(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("namespaces", nargs="*", metavar="NAMESPACE", help="namespaces to close")
+    parser.add_argument("--all", action="store_true", help="every namespace with a workload")
+    parser.add_argument(
+        "--admit", action="append", default=[], type=dns_label, metavar="NS",
+        help="let in clients of this namespace that say they connect; repeatable",
+    )  # fmt: skip
+    parser.add_argument("--staged", action="store_true", help="as Calico's staged policies, which log and drop nothing")
 
 
 def _diff(parser: argparse.ArgumentParser) -> None:

@@ -93,6 +93,7 @@ class Policy(Struct, frozen=True, gc=False):
     unreadable: str | None = None
     remarks: tuple[Remark, ...] = ()
     documented: bool = False  # an annotation says how traffic gets past it
+    of_lockdown: bool = False  # `lockdown` wrote it, and writes it anew
 
     def section(self, direction: Direction) -> Section | None:
         """Return the rules of `direction`; None where it does not isolate."""

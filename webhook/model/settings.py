@@ -15,6 +15,7 @@ PREFIX: Final = "netpol-preflight.io/"
 CONNECTS_TO: Final = PREFIX + "connects-to"
 EXEMPT: Final = PREFIX + "exempt"
 MODE_LABEL: Final = PREFIX + "mode"
+LOCKDOWN: Final = PREFIX + "lockdown"  # on what `lockdown` writes: allow or deny
 ALLOW_PATH: Final = PREFIX + "allow-path"  # on a deny policy: how a new service gets past it
 DECLARE_LABEL: Final = (
     PREFIX + "declare"

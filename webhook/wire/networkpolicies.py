@@ -12,7 +12,7 @@ from webhook.model.labels import EVERYTHING, Selector
 from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Rule, Section, UnclearPeer
 from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
 from webhook.model.refs import PolicyRef
-from webhook.model.settings import ALLOW_PATH
+from webhook.model.settings import ALLOW_PATH, LOCKDOWN
 from webhook.wire import meta
 from webhook.wire.remarks import remarks
 from webhook.wire.selectors import KEYS as SELECTOR_KEYS
@@ -60,14 +60,15 @@ def network_policy(raw: Raw, namespace: str) -> Policy:
         idle=tuple((d, section) for d, section in sections.items() if d not in types),
         problems=tuple(problems),
         remarks=tuple(remarks(spec)),
-        documented=_documented(raw),
+        documented=_annotated(raw, ALLOW_PATH),
+        of_lockdown=_annotated(raw, LOCKDOWN),
     )
 
 
-def _documented(raw: Raw) -> bool:
-    """Say whether an annotation tells how traffic gets past the policy; one that cannot be read tells nothing."""
+def _annotated(raw: Raw, key: str) -> bool:
+    """Say whether an annotation of the policy says anything; one that cannot be read says nothing."""
     try:
-        return bool(meta.annotations(raw).get(ALLOW_PATH, "").strip())
+        return bool(meta.annotations(raw).get(key, "").strip())
     except Malformed:
         return False
 

@@ -1,0 +1,202 @@
+"""The whole allow set of namespaces, and a default deny of both directions, proved to close nothing that is declared.
+
+What is declared, inferred and declared by ways in is judged as if the default deny were there already: what it denies
+is what has to be allowed. Clients of other namespaces say that they connect, which is a claim and no right: they are
+let in where they are admitted, and are a question else.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.evaluate import portset
+from webhook.explain import Judged, judge, judge_dns, judge_workload
+from webhook.explain.apiserver_callers import judge_hooks, remedy
+from webhook.explain.inbound import judge_inbound
+from webhook.fix.fix import UNPROVED, Unfixable, in_the_way
+from webhook.fix.lockdown_policies import Wanted, default_deny, documented, written
+from webhook.fix.needs import CLOSED, needs
+from webhook.matrix import Connection, matrix
+from webhook.model.finding import Manifest
+from webhook.model.objects import Workload
+from webhook.model.refs import WorkloadRef
+from webhook.model.settings import PRODUCT
+from webhook.model.verdict import Host, Verdict
+from webhook.wire.networkpolicies import network_policy
+from webhook.world import Overlay, View
+
+_Declared = dict[tuple[WorkloadRef, WorkloadRef], portset.PortSet]
+_MOST_BESIDES: Final = 50  # connections that are asked about
+
+
+class Question(Struct, frozen=True):
+    """What could not be known, or is for a person to decide. `workload` None: it is about a namespace."""
+
+    workload: WorkloadRef | None
+    about: str
+    reason: str
+
+
+class Lockdown(Struct, frozen=True):
+    """Policies in the order to apply: the allow rules first, the default deny last."""
+
+    policies: tuple[Manifest, ...] = ()
+    questions: tuple[Question, ...] = ()
+    unfixable: tuple[Unfixable, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def lockdown(view: View, namespaces: Sequence[str], admit: Collection[str] = ()) -> Lockdown:
+    """Return the policies for `namespaces`. `view` is without what an earlier lockdown of them wrote.
+
+    `admit`: other namespaces whose clients are let in.
+    """
+    denies = [default_deny(view, name) for name in namespaces]
+    closed = Overlay(view, [network_policy(one, one["metadata"]["namespace"]) for one in denies])
+    asked = _Asked(view, closed, frozenset(namespaces), frozenset({*namespaces, *admit}))
+    wanted = list(asked.wanted())
+    allows, unfixable, notes = written(closed, wanted)
+    after = Overlay(view, [network_policy(one, one["metadata"]["namespace"]) for one in (*allows, *denies)])
+    unfixable += _unproved(after, wanted, {(one.workload, one.dependency) for one in unfixable})
+    return Lockdown(
+        (*allows, *(documented(one, allows) for one in denies)),
+        tuple(dict.fromkeys((*asked.questions, *_open_besides(after, frozenset(namespaces), asked.declared)))),
+        tuple(dict.fromkeys(unfixable)),
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+# -- what is needed, and what is for a person to say -------------------------------------------------------------------
+
+
+class _Asked:
+    """Everything that is declared, judged with the default deny in place."""
+
+    def __init__(self, view: View, closed: View, locked: frozenset[str], admitted: frozenset[str]) -> None:
+        self._view, self._closed = view, closed
+        self._locked, self._admitted = locked, admitted
+        self.questions: list[Question] = []
+        self.declared: _Declared = {}
+
+    def wanted(self) -> Iterator[Wanted]:
+        """Yield what clients need of the namespaces; the questions are whole after the last."""
+        quiet: list[WorkloadRef] = []
+        subjects: set[WorkloadRef] = set()
+        for workload in sorted((w for w in self._view.workloads() if w.owner is None), key=lambda w: w.ref):
+            found = [*self._declared(workload), *self._ways_in(workload)]
+            if workload.ref.namespace in self._locked:
+                self._of_workload(workload)
+                quiet.append(workload.ref)
+            subjects |= {need.subject for one in found for need in one.needs}
+            yield from found
+        for ref in (ref for ref in quiet if ref not in subjects):
+            why = "nothing is declared from or to it: it is closed whole, or stays as other policies have it"
+            self.questions.append(Question(ref, "no declaration", why))
+
+    def _of_workload(self, workload: Workload) -> None:
+        if workload.template.shape.host_network:
+            why = "it is on the host network: no NetworkPolicy isolates it"
+            self.questions.append(Question(workload.ref, "host network", why))
+        for port, judged in judge_hooks(self._closed, workload):
+            self.questions.append(Question(workload.ref, judged.text, remedy(self._closed, port.number)))
+
+    def _declared(self, workload: Workload) -> Iterator[Wanted]:
+        judged = judge_workload(self._closed, workload)
+        for part in (*judged.dependencies, *([judged.dns] if judged.dns else [])):
+            yield from self._of_part(workload, part)
+
+    def _ways_in(self, server: Workload) -> Iterator[Wanted]:
+        if server.ref.namespace not in self._locked:
+            return
+        for way in judge_inbound(Overlay(self._closed, [server], anew=True), server):
+            if way.verdict not in CLOSED:
+                continue
+            if len(way.senders) > 1:
+                names = ", ".join(ref.short for ref in way.senders)
+                self.questions.append(Question(server.ref, way.path.by, f"any of {names} may be the one that sends"))
+                continue
+            for sender, part in way.judged:
+                yield from self._of_part(sender, part, way.path.by)
+
+    def _of_part(self, client: Workload, part: Judged, by: str = "") -> Iterator[Wanted]:
+        """Yield what one answer needs, or ask."""
+        self._note(client.ref, part)
+        mine = tuple(need for need in needs(client, [part]) if need.subject.namespace in self._locked)
+        if mine and client.ref.namespace not in self._admitted:
+            about = by or f"{client.ref.short} -> {part.text}"
+            why = f"{client.ref.short} says that it connects: `--admit {client.ref.namespace}` lets it in"
+            self.questions += [Question(ref, about, why) for ref in dict.fromkeys(need.subject for need in mine)]
+            return
+        if client.ref.namespace in self._locked:
+            self._unsure(client, part)
+        if mine:
+            yield Wanted(client, part, mine)
+
+    def _note(self, client: WorkloadRef, part: Judged) -> None:
+        for flow in part.flows:
+            if isinstance(flow.to, WorkloadRef) and flow.port:
+                port = portset.interval(flow.protocol, flow.port, flow.port)
+                pair = (client, flow.to)
+                self.declared[pair] = portset.union(self.declared.get(pair, portset.NOTHING), port)
+
+    def _unsure(self, client: Workload, part: Judged) -> None:
+        names = [flow.to.name for flow in part.flows if isinstance(flow.to, Host)]
+        if names:
+            why = "which addresses the name stands for is not known: add an ipBlock for them"
+            self.questions.append(Question(client.ref, part.text, why))
+        elif part.verdict is Verdict.UNKNOWN:
+            self.questions.append(Question(client.ref, part.text, part.reason or "it cannot be decided"))
+
+
+# -- the proof ---------------------------------------------------------------------------------------------------------
+
+
+def _unproved(after: View, wanted: Sequence[Wanted], known: Collection[tuple[WorkloadRef, str]]) -> list[Unfixable]:
+    """Judge everything again with all policies in place, and return what does not pass."""
+    found = []
+    for one in wanted:
+        if (one.client.ref, one.part.text) in known:
+            continue
+        resolved = one.part.resolved
+        proof = judge_dns(after, one.client) if resolved is None else judge(after, one.client, resolved)
+        if proof is not None and proof.verdict in CLOSED:
+            found.append(Unfixable(one.client.ref, one.part.text, in_the_way([proof]) or UNPROVED))
+    return found
+
+
+def _open_besides(after: View, locked: Collection[str], declared: _Declared) -> Iterator[Question]:
+    """Ask about connections of the namespaces that are sure to pass, and that nobody declares."""
+    found = [one for row in _rows(after, locked) if (one := _besides(row, declared)) is not None]
+    yield from found[:_MOST_BESIDES]
+    if len(found) > _MOST_BESIDES:
+        rest = f"and {len(found) - _MOST_BESIDES} more connections"
+        yield Question(None, rest, f"`{PRODUCT} matrix` shows them")
+
+
+def _rows(after: View, locked: Collection[str]) -> Iterator[Connection]:
+    """Yield the sure connections between workloads of which one is in the namespaces, and on the pod network."""
+    whole = matrix(after)
+    for row in whole.connections(whole.sure):
+        if isinstance(row.source, WorkloadRef) and isinstance(row.target, WorkloadRef):
+            ends = (row.source, row.target)
+            inside = any(ref.namespace in locked and not _on_host(after, ref) for ref in ends)
+            if inside and row.source != row.target:
+                yield row
+
+
+def _on_host(view: View, ref: WorkloadRef) -> bool:
+    workload = view.workload(ref)
+    shapes = [pod.shape for pod in view.pods_of(ref)] or ([workload.template.shape] if workload else [])
+    return any(shape.host_network for shape in shapes)
+
+
+def _besides(row: Connection, declared: _Declared) -> Question | None:
+    if not (isinstance(row.source, WorkloadRef) and isinstance(row.target, WorkloadRef)):
+        return None
+    rest = portset.difference(row.ports, declared.get((row.source, row.target), portset.NOTHING))
+    if not rest:
+        return None
+    ports = "all ports" if rest == portset.EVERYTHING else ", ".join(map(str, portset.ranges(rest)))
+    why = "nobody declares it, and policies that are there already let it through"
+    return Question(row.source, f"{row.source.short} -> {row.target.short} on {ports}", why)
