@@ -10,6 +10,7 @@ import yaml
 from hypothesis import event, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.test_fix_laws import CLOSED, HEAVY, Case, cases
 from webhook.cli.main import main
@@ -19,6 +20,7 @@ from webhook.fix.lockdown import lockdown
 from webhook.matrix import matrix
 from webhook.model.finding import Manifest
 from webhook.model.refs import WorkloadRef
+from webhook.model.settings import DEFAULTS
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Drop, Overlay, View
 
@@ -93,8 +95,8 @@ def put(view: View, policies: tuple[Manifest, ...]) -> Overlay:
 @hypothesis_settings(max_examples=HEAVY)
 @given(cases(), st.sampled_from((("x",), ("y",), ("x", "y"))))
 def test_what_passes_before_passes_after_or_is_said(case: Case, locked: tuple[str, ...]) -> None:
-    world = case.world()
-    result = lockdown(world, locked, admit=("x", "y"))
+    world = case.world(settings=structs.replace(DEFAULTS, admit=("x", "y")))
+    result = lockdown(world, locked)
     after = put(world, result.policies)
     said = {(one.workload, one.dependency) for one in result.unfixable}
     for workload in case.workloads:

@@ -14,7 +14,7 @@ _FORMATS_OF: Final = {
     "diff": ("text", "json", "markdown"),
 }
 _BY_SEVERITY: Final = frozenset({"check", "audit"})  # what findings cost, not what an answer is
-_ADMITTING: Final = frozenset({"check", "fix", "audit"})
+_ADMITTING: Final = frozenset({"check", "fix", "audit", "lockdown"})
 NEVER: Final = "never"
 FAIL_ON: Final = ("error", "warning", "info", NEVER)
 
@@ -76,10 +76,7 @@ def _world(parser: argparse.ArgumentParser) -> None:
         "--helm", action="append", default=[], metavar="DIR",
         help="what `helm template` makes of this chart with its own values; repeatable",
     )  # fmt: skip
-    group.add_argument(
-        "--exclude", action="append", default=[], type=glob, metavar="GLOB",
-        help="leave out files and folders below a DIR by name or path: '*-test.yaml', 'vendor'; repeatable",
-    )  # fmt: skip
+    _exclude(group)
     group.add_argument(
         "--against", action="append", default=[], metavar="PATH|SNAPSHOT|cluster",
         help="what is there already: manifests, a snapshot, or the cluster of the kubeconfig; repeatable",
@@ -87,6 +84,13 @@ def _world(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
     _settings(group)
     _kubeconfig(group)
+
+
+def _exclude(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--exclude", action="append", default=[], type=glob, metavar="GLOB",
+        help="leave out files and folders below a DIR by name or path: '*-test.yaml', 'vendor'; repeatable",
+    )  # fmt: skip
 
 
 def _admit(parser: argparse.ArgumentParser) -> None:
@@ -150,10 +154,6 @@ def _matrix(parser: argparse.ArgumentParser) -> None:
 def _lockdown(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("namespaces", nargs="*", metavar="NAMESPACE", help="namespaces to close")
     parser.add_argument("--all", action="store_true", help="every namespace with a workload")
-    parser.add_argument(
-        "--admit", action="append", default=[], type=dns_label, metavar="NS",
-        help="let in clients of this namespace that say they connect; repeatable",
-    )  # fmt: skip
     parser.add_argument("--staged", action="store_true", help="as Calico's staged policies, which log and drop nothing")
 
 
@@ -168,6 +168,8 @@ def _diff(parser: argparse.ArgumentParser) -> None:
         "--against", action="append", default=[], metavar="PATH|SNAPSHOT|cluster",
         help="what is there before and after, below both; repeatable",
     )  # fmt: skip
+    _exclude(group)
+    parser.set_defaults(kustomize=(), helm=())
     group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
     _settings(group)
     _kubeconfig(group)

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     gathered = gather(arguments, judging=False)
     namespaces = _namespaces(arguments, gathered)
     _without_earlier(gathered, namespaces)
-    found = lockdown(gathered.world, namespaces, arguments.admit)
+    found = lockdown(gathered.world, namespaces)
     policies = [_staged(one) for one in found.policies] if arguments.staged else list(found.policies)
     if arguments.format == "json":
         emit(_record(gathered, found, policies))

@@ -47,14 +47,11 @@ class Lockdown(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def lockdown(view: View, namespaces: Sequence[str], admit: Collection[str] = ()) -> Lockdown:
-    """Return the policies for `namespaces`. `view` is without what an earlier lockdown of them wrote.
-
-    `admit`: other namespaces whose clients are let in.
-    """
+def lockdown(view: View, namespaces: Sequence[str]) -> Lockdown:
+    """Return the policies for `namespaces`. `view` is without what an earlier lockdown of them wrote."""
     denies = [default_deny(view, name) for name in namespaces]
     closed = Overlay(view, [network_policy(one, one["metadata"]["namespace"]) for one in denies])
-    asked = _Asked(view, closed, frozenset(namespaces), frozenset({*namespaces, *admit}))
+    asked = _Asked(view, closed, frozenset(namespaces))
     wanted = list(asked.wanted())
     allows, unfixable, notes = written(closed, wanted)
     after = Overlay(view, [network_policy(one, one["metadata"]["namespace"]) for one in (*allows, *denies)])
@@ -73,9 +70,9 @@ def lockdown(view: View, namespaces: Sequence[str], admit: Collection[str] = ())
 class _Asked:
     """Everything that is declared, judged with the default deny in place."""
 
-    def __init__(self, view: View, closed: View, locked: frozenset[str], admitted: frozenset[str]) -> None:
+    def __init__(self, view: View, closed: View, locked: frozenset[str]) -> None:
         self._view, self._closed = view, closed
-        self._locked, self._admitted = locked, admitted
+        self._locked = locked
         self.questions: list[Question] = []
         self.declared: _Declared = {}
 
@@ -123,7 +120,7 @@ class _Asked:
         """Yield what one answer needs, or ask."""
         self._note(client.ref, part)
         mine = tuple(need for need in needs(client, [part]) if need.subject.namespace in self._locked)
-        if mine and client.ref.namespace not in self._admitted:
+        if mine and not self._admitted(client.ref.namespace):
             about = by or f"{client.ref.short} -> {part.text}"
             why = f"{client.ref.short} says that it connects: `--admit {client.ref.namespace}` lets it in"
             self.questions += [Question(ref, about, why) for ref in dict.fromkeys(need.subject for need in mine)]
@@ -132,6 +129,9 @@ class _Asked:
             self._unsure(client, part)
         if mine:
             yield Wanted(client, part, mine)
+
+    def _admitted(self, namespace: str) -> bool:
+        return namespace in self._locked or self._view.settings.admits(namespace)
 
     def _note(self, client: WorkloadRef, part: Judged) -> None:
         for flow in part.flows:
