@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.test_report import FIX, WRONG_LABEL, finding, hostile
 from webhook.manifests import dump
@@ -78,6 +79,45 @@ def test_a_denial_carries_the_whole_fix_as_yaml_and_the_kubectl_line() -> None:
     assert "NP101" in head
     assert "NP102" in head
     assert "near miss: allow-db-access" in head
+
+
+def fixed(number: int, size: int = 1) -> Finding:
+    """Return a finding whose fix has `size` rules."""
+    rules = [{"to": [{"ipBlock": {"cidr": f"10.0.{number}.{rule % 256}/32"}}]} for rule in range(size)]
+    metadata = {"name": f"allow-{number}", "namespace": "shop"}
+    manifest = {**FIX, "metadata": metadata, "spec": {"podSelector": {}, "egress": rules}}
+    return structs.replace(finding("NP101"), dependency=f"db-{number:04}.data:5432/TCP", fix=(manifest,))
+
+
+BARE = structs.replace(fixed(1), fix=())
+FAR = (structs.replace(WRONG_LABEL, want="x" * 99_999),)
+RUN = "run `netpol-preflight fix`"
+
+
+@pytest.mark.parametrize(
+    ("rejected", "policies", "rest"),
+    [
+        ([fixed(n) for n in range(9)], 9, None),
+        ([fixed(n) for n in range(99)], None, rf"# and (\d+) more policies: {RUN}"),
+        ([fixed(0, 999)], 0, f"and 1 more policy: {RUN}"),
+        ([fixed(0), BARE], 1, f"# and those of 1 more finding: {RUN}"),
+        ([structs.replace(fixed(n), near_misses=FAR) for n in range(20)], 20, None),
+    ],
+)
+def test_a_denial_has_the_first_policies_whole_and_says_how_many_more(
+    rejected: list[Finding], policies: int | None, rest: str | None
+) -> None:
+    denied = decision(allowed=False, mode=Mode.ENFORCE, rejected=tuple(rejected))
+    message = response(denied)["status"]["message"]
+    assert len(message.encode()) <= 16_384
+    shown = [one for one in yaml.safe_load_all(message.partition("\n---\n")[2]) if one]
+    assert shown == [one.fix[0] for one in rejected[: len(shown)]]
+    assert policies is None or len(shown) == policies
+    last = message.splitlines()[-1]
+    found = re.fullmatch(rest, last) if rest else None
+    assert bool(found) is (rest is not None), last
+    if found and found.groups():
+        assert len(shown) + int(found[1]) == len(rejected)
 
 
 def test_audit_keys_have_no_slash_and_at_most_63_characters() -> None:

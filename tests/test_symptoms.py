@@ -1,6 +1,5 @@
 """Symptoms that people report: each told where it shows, by the finding that it belongs to, and not elsewhere."""
 
-import json
 from copy import deepcopy
 from typing import Final
 
@@ -12,11 +11,14 @@ from tests.test_cases import CASES, TODAY, key_of, objects_of, workload_ref
 from tests.test_cases_cni import agent
 from webhook.config.made import settings
 from webhook.explain import explain
+from webhook.families import project
 from webhook.model.finding import Finding
+from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO
 from webhook.report.words import message
-from webhook.review import decide
-from webhook.wire.admission import admission_request
+from webhook.review import review_workload
+from webhook.review.inbound import review_server
+from webhook.world import Overlay
 
 FILE: Final = yaml.safe_load((CASES / "symptoms.yaml").read_text(encoding="utf-8"))
 KEYS: Final = {"symptom", "about", "cni", "agent", "from", "to", "objects", "policies", "in", "says", "lacks"}
@@ -37,7 +39,7 @@ def test_no_case_says_what_nobody_checks() -> None:
 
 
 def told(case: Raw) -> tuple[list[Finding], str]:
-    """Return the findings of an admission that declares the dependency, and all that is said of it."""
+    """Return the findings of a workload that declares the dependency, and all that is said of it."""
     found = {key_of(raw): raw for raw in objects_of({"world": FILE["world"], **case})}
     if "agent" in case:
         one = agent(case["agent"])
@@ -47,16 +49,9 @@ def told(case: Raw) -> tuple[list[Finding], str]:
     to = case.get("to", "db.data:5432")
     raw = deepcopy(found[f"{ref.kind}/{ref.namespace}/{ref.name}"])
     raw["metadata"].setdefault("annotations", {})[CONNECTS_TO] = to
-    request = {
-        "uid": "u",
-        "kind": {"group": "apps", "version": "v1", "kind": ref.kind},
-        "operation": "CREATE",
-        "namespace": ref.namespace,
-        "name": ref.name,
-        "object": raw,
-    }
-    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    findings = decide(admission_request(json.dumps(review).encode()), world, TODAY).findings
+    declaring = project(raw)
+    assert isinstance(declaring, Workload)
+    findings = (*review_workload(Overlay(world, [declaring]), declaring), *review_server(world, declaring, TODAY))
     workload = world.workload(ref)
     assert workload is not None
     explained = explain(world, workload, to)

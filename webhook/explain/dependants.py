@@ -18,7 +18,7 @@ _ENDS: Final = frozenset({"Job", "Pod"})  # kinds that stay when their work is d
 
 
 class Dependant(Struct, frozen=True):
-    """A client's declared dependency as far as it leads to the server."""
+    """A client's declared dependency as far as it leads to the server, judged without near misses."""
 
     client: Workload
     judged: Judged
@@ -58,7 +58,7 @@ def _of_client(view: View, client: Workload, server: WorkloadRef) -> Iterator[De
         resolved = _part(resolve(view, client, item), server)
         if resolved.found.flows and resolved.text not in told:
             told.add(resolved.text)
-            yield Dependant(client, judge(view, client, resolved))
+            yield Dependant(client, judge(view, client, resolved, near=False))
 
 
 def _part(resolved: Resolved, server: WorkloadRef) -> Resolved:

@@ -30,10 +30,10 @@ class Way(Struct, frozen=True):
         return tuple(dict.fromkeys(sender.ref for sender, _ in self.judged))
 
 
-def judge_inbound(view: View, workload: Workload) -> Iterator[Way]:
+def judge_inbound(view: View, workload: Workload, *, near: bool = True) -> Iterator[Way]:
     """Judge the ways in to the pods that a workload's template makes. `view` has the workload, without any pods."""
     for path in inbound(view, workload):
-        judged = tuple((sender, judge(view, sender, path.to)) for sender in path.sources)
+        judged = tuple((sender, judge(view, sender, path.to, near=near)) for sender in path.sources)
         yield Way(path, judged, _together(path, [one for _, one in judged]))
 
 

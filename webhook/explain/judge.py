@@ -32,11 +32,13 @@ class Judged(Struct, frozen=True):
     resolved: Resolved | None = None  # None: the DNS look-up, which nobody declared
 
 
-def judge(view: View, workload: Workload, resolved: Resolved, purpose: str = "connection") -> Judged:
-    """Judge every flow of a dependency."""
+def judge(
+    view: View, workload: Workload, resolved: Resolved, purpose: str = "connection", *, near: bool = True
+) -> Judged:
+    """Judge every flow of a dependency. `near`: with near misses, which take longer than the answer does."""
     found = resolved.found
     source = template_end(view, workload)
-    flows = tuple(v for flow in found.flows for v in judge_flow(view, workload, source, flow, purpose))
+    flows = tuple(v for flow in found.flows for v in judge_flow(view, workload, source, flow, purpose, near=near))
     verdict = together(f.verdict for f in flows) if flows and not found.unsure else Verdict.UNKNOWN
     reason = found.unsure
     if reason is None and verdict in (Verdict.UNKNOWN, Verdict.PARTIAL):
@@ -58,15 +60,15 @@ def judge(view: View, workload: Workload, resolved: Resolved, purpose: str = "co
 
 
 def judge_flow(
-    view: View, workload: Workload, source: PodEnd, flow: Flow, purpose: str = "connection"
+    view: View, workload: Workload, source: PodEnd, flow: Flow, purpose: str = "connection", *, near: bool = True
 ) -> Iterator[FlowVerdict]:
     """Yield one answer for each kind of pod, or for the addresses, that the flow goes to."""
     client = Client(workload, source)
     match flow.to:
         case Group(ref=ref) as group if ref != workload.ref:
-            yield from _remembered(view, client, flow, group, purpose)
+            yield from _remembered(view, client, flow, group, purpose, near=near)
         case _:
-            yield from _judged(view, client, flow, purpose)
+            yield from _judged(view, client, flow, purpose, near=near)
 
 
 class _Known(Struct, frozen=True):
@@ -75,7 +77,9 @@ class _Known(Struct, frozen=True):
     answers: tuple[FlowVerdict, ...]
 
 
-def _remembered(view: View, client: Client, flow: Flow, group: Group, purpose: str) -> tuple[FlowVerdict, ...]:
+def _remembered(
+    view: View, client: Client, flow: Flow, group: Group, purpose: str, *, near: bool
+) -> tuple[FlowVerdict, ...]:
     """Return the answers of `_judged` about pods of anybody but the workload itself.
 
     Pods come and go without emptying the memo, so the flow is compared, its pods included, and the families that
@@ -83,11 +87,11 @@ def _remembered(view: View, client: Client, flow: Flow, group: Group, purpose: s
     """
     families = view.families()
     source, injected = client.end, client.workload.template.injected
-    key = (_remembered, group.ref, flow.protocol, flow.port, flow.service_port, source, injected, purpose)
+    key = (_remembered, group.ref, flow.protocol, flow.port, flow.service_port, source, injected, purpose, near)
     known = view.memo.get(key)
     if isinstance(known, _Known) and known.flow == flow and known.families == families:
         return known.answers
-    answers = tuple(_judged(view, client, flow, purpose))
+    answers = tuple(_judged(view, client, flow, purpose, near=near))
     if not _volatile(view, source, group):
         view.memo[key] = _Known(flow, families, answers)
     return answers
@@ -102,12 +106,12 @@ def _volatile(view: View, source: PodEnd, group: Group) -> bool:
     return is_volatile(view.selecting(source.shape, Direction.EGRESS)) or any(map(is_volatile, ingress))
 
 
-def _judged(view: View, client: Client, flow: Flow, purpose: str) -> Iterator[FlowVerdict]:
+def _judged(view: View, client: Client, flow: Flow, purpose: str, *, near: bool) -> Iterator[FlowVerdict]:
     seen: dict[FlowVerdict, int] = {}
     for answer in judge_connection(view, client, flow):
         verdict, *sides = answer.pair
         egress, ingress = (
-            _with_near_misses(view, direction, side, client.end, answer.end, flow)
+            _with_near_misses(view, direction, side, client.end, answer.end, flow) if near else side
             for direction, side in zip(Direction, sides, strict=True)
         )
         to = flow.to.ref if isinstance(flow.to, Group) else flow.to

@@ -42,8 +42,11 @@ def everybodys(view: View, workload: Workload) -> tuple[Dependency, ...]:
     return tuple(found)
 
 
-def judge_workload(view: View, workload: Workload) -> JudgedWorkload:
-    """Judge each dependency once: those declared, in that order, then those of everybody, then those inferred."""
+def judge_workload(view: View, workload: Workload, *, near: bool = True) -> JudgedWorkload:
+    """Judge each dependency once: those declared, in that order, then those of everybody, then those inferred.
+
+    `near`: with near misses; the look-up always has them.
+    """
     items = declared(workload)
     first: dict[str, Resolved] = {}
     for item in (*(item for item in items if isinstance(item, Dependency)), *everybodys(view, workload)):
@@ -51,7 +54,7 @@ def judge_workload(view: View, workload: Workload) -> JudgedWorkload:
         first.setdefault(one.text, one)
     said = tuple(first.values())
     inferred = uncovered(infer(view, workload), said) if view.settings.infer else ()
-    answers = tuple(judge(view, workload, one) for one in (*said, *inferred))
+    answers = tuple(judge(view, workload, one, near=near) for one in (*said, *inferred))
     return JudgedWorkload(
         workload,
         answers,

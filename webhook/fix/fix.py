@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from webhook.explain import Judged, judge, judge_dns, judge_workload
 from webhook.explain.dns import NODES_OWN
@@ -66,7 +66,10 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
     except Unwritable as error:
         return Fixed(reason=str(error))
     after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in manifests])
-    proofs = [judge_dns(after, workload) if p.resolved is None else judge(after, workload, p.resolved) for p in parts]
+    proofs = [
+        judge_dns(after, workload) if p.resolved is None else judge(after, workload, p.resolved, near=False)
+        for p in parts
+    ]
     if not all(proof is not None and is_open(proof) for proof in proofs):
         return Fixed(reason=in_the_way([proof for proof in proofs if proof is not None]) or UNPROVED)
     unsure = (f"{p.text} stays unknown: {p.reason}" for p in proofs if p is not None and p.verdict is Verdict.UNKNOWN)
@@ -114,13 +117,17 @@ def fix(view: View, workloads: Iterable[Workload]) -> Fixes:
         unfixable += found.unfixable
         notes += found.notes
     ordered = sorted(policies, key=lambda m: (m["metadata"]["namespace"], m["metadata"]["name"]))
-    distinct = [m for index, m in enumerate(ordered) if m not in ordered[:index]]
-    return Fixes(tuple(distinct), tuple(unfixable), tuple(dict.fromkeys(notes)))
+    return Fixes(distinct(ordered), tuple(unfixable), tuple(dict.fromkeys(notes)))
+
+
+def distinct(policies: Iterable[Manifest]) -> tuple[Manifest, ...]:
+    """Return policies without those that are there already."""
+    return tuple({json.encode(one, order="deterministic"): one for one in policies}.values())
 
 
 def _fix_workload(view: View, workload: Workload) -> Fixes:
     """Fix what can be fixed together; what cannot be is named and does not keep the rest from it."""
-    judged = judge_workload(view, workload)
+    judged = judge_workload(view, workload, near=False)
     parts = [p for p in (*judged.dependencies, judged.dns) if p is not None and p.verdict in CLOSED]
     together = fix_together(view, workload, parts)
     if not parts or together.policies:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from webhook.explain.dependants import Dependant, judge_dependants
 from webhook.explain.inbound import CLOSED, Way, closed_part, judge_inbound
 from webhook.explain.judge import judge
-from webhook.fix.fix import UNPROVED, Fixed, Fixes, Unfixable, fix, in_the_way, is_open
+from webhook.fix.fix import UNPROVED, Fixed, Fixes, Unfixable, distinct, fix, in_the_way, is_open
 from webhook.fix.needs import needs
 from webhook.fix.write import Unwritable, write
 from webhook.model.objects import Workload
@@ -31,8 +31,7 @@ def fix_all(view: View, workloads: Sequence[Workload]) -> Fixes:
                 asked = (ref for ref in clients if ref not in fixed.held)
                 unfixable += (Unfixable(ref, text, fixed.reason or UNPROVED) for ref in asked)
     policies.sort(key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
-    distinct = [one for index, one in enumerate(policies) if one not in policies[:index]]
-    return Fixes(tuple(distinct), tuple(dict.fromkeys(unfixable)), tuple(dict.fromkeys(notes)))
+    return Fixes(distinct(policies), tuple(dict.fromkeys(unfixable)), tuple(dict.fromkeys(notes)))
 
 
 def fix_server(
@@ -44,7 +43,7 @@ def fix_server(
     """
     off = {name for name, severity in view.settings.severities if not severity}
     anew = Overlay(view, [server], anew=True)
-    for way in judge_inbound(anew, server) if "NP108" not in off else ():
+    for way in judge_inbound(anew, server, near=False) if "NP108" not in off else ():
         if way.verdict in CLOSED:
             yield way.senders, way.path.to.text, fix_way(anew, server, way)
     by_text: dict[str, list[Dependant]] = {}
@@ -128,7 +127,7 @@ def _fixed(view: View, server: Workload, parts: Sequence[Dependant]) -> Fixed:
         return Fixed(reason=str(error))
     after = Overlay(view, [network_policy(one, one["metadata"]["namespace"]) for one in manifests])
     resolved = [(one.client, one.judged.resolved) for one in parts if one.judged.resolved is not None]
-    proofs = [judge(after, client, to) for client, to in resolved]
+    proofs = [judge(after, client, to, near=False) for client, to in resolved]
     if not all(map(is_open, proofs)):
         return Fixed(reason=in_the_way(proofs) or UNPROVED)
     return Fixed(tuple(manifests), notes=tuple(notes))

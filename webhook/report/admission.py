@@ -1,6 +1,6 @@
 """Decision -> AdmissionReview response bytes (`k8s.io/api/admission/v1`)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +10,7 @@ from webhook.model.settings import PRODUCT, Mode
 from webhook.report.flows import fate
 from webhook.report.safe import clean, clip
 from webhook.report.warnings import order, warnings
-from webhook.report.words import near_misses, remedy, sentence
+from webhook.report.words import FIX, FIXABLE, near_misses, remedy, sentence
 from webhook.review import Decision
 
 DumpYaml = Callable[[Sequence[Manifest]], str]
@@ -19,6 +19,15 @@ _FORBIDDEN: Final = {"code": 403, "reason": "Forbidden"}  # what Gatekeeper answ
 _LONGEST_KEY: Final = 63
 _LONGEST_ANNOTATION: Final = 1_024
 _MOST_REJECTED: Final = 20
+_LONGEST_LINE: Final = 512
+_LONGEST_DENIAL: Final = 16_384  # bytes; the API server hands it to a person as it is
+_LONGEST_FINDINGS: Final = 10_240  # of them: what is left is for the fix
+_REST: Final = 160  # kept for the line that says how much is left out
+_NEXT: Final = "---\n"  # between two documents
+_APPLY: Final = (
+    "\napply this first (`kubectl apply -f -`), then apply again (if a policy in what you apply already\n"
+    "allows it, put that before the workload):\n---\n"
+)
 _STOPPED: Final = "declared dependencies would {}"
 _MISSING: Final = "labels or declarations that this cluster requires are not as they should be"
 _SAYS_SO: Final = frozenset({Mode.WARN, Mode.ENFORCE})
@@ -51,25 +60,59 @@ def not_evaluated(uid: str, reason: str) -> bytes:
 
 
 def denial(rejected: Iterable[Finding], dump_yaml: DumpYaml) -> str:
-    """Return the message of a denial: each finding with its near misses, then the complete fix as YAML.
+    """Return the message of a denial: each finding with its near misses, then as much of the fix as it has room for.
 
     The YAML comes last, so that everything from the first `---` on can be piped into kubectl.
     """
     findings = order(rejected)
     stopped = _STOPPED.format(fate(flow for one in findings for flow in one.flows))
-    text = [f"{PRODUCT}: {_MISSING if all(one.id in RAISED for one in findings) else stopped}", ""]
+    text = f"{PRODUCT}: {_MISSING if all(one.id in RAISED for one in findings) else stopped}\n\n"
+    told = 0
     for finding in findings[:_MOST_REJECTED]:
-        text.append(f"{finding.id} {sentence(finding)}")
-        text += [f"    near miss: {miss}" for miss in near_misses(finding)]
-        if not finding.fix:
-            text.append(f"    {remedy(finding)}")
-    if len(findings) > _MOST_REJECTED:
-        text.append(f"and {len(findings) - _MOST_REJECTED} more")
-    fixes = combined(findings)
-    if fixes:
-        text += ["", "apply this first (`kubectl apply -f -`), then apply again (if a policy in what you apply already"]
-        text += ["allows it, put that before the workload):", "---", dump_yaml(fixes)]
-    return "\n".join(text).rstrip("\n") + "\n"
+        more = "".join(f"{clip(line, _LONGEST_LINE)}\n" for line in _lines(finding))
+        if _size(text) + _size(more) > _LONGEST_FINDINGS:
+            break
+        text, told = text + more, told + 1
+    if told < len(findings):
+        text += f"and {len(findings) - told} more\n"
+    return text + _fixes(findings, dump_yaml, _LONGEST_DENIAL - _size(text))
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield f"{finding.id} {sentence(finding)}"
+    yield from (f"    near miss: {miss}" for miss in near_misses(finding))
+    if not finding.fix:
+        yield f"    {FIX if _unwritten(finding) else remedy(finding)}"
+
+
+def _unwritten(finding: Finding) -> bool:
+    """Say whether there may be a fix that nobody has written: where it has no room, nobody does."""
+    return finding.id in FIXABLE and not finding.fix and finding.no_fix is None
+
+
+def _fixes(findings: Iterable[Finding], dump_yaml: DumpYaml, room: int) -> str:
+    """Return the first policies whole, how many more there are, and the command that prints them."""
+    every = list(findings)
+    fixes, unwritten = combined(every), sum(map(_unwritten, every))
+    if not fixes:
+        return ""
+    room -= _size(_APPLY) + _REST
+    shown: list[str] = []
+    for manifest in fixes:
+        document = dump_yaml([manifest])
+        room -= _size(document) + len(_NEXT)
+        if room < 0:
+            break
+        shown.append(document)
+    count = len(fixes) - len(shown)
+    left = [f"{count} more {'policy' if count == 1 else 'policies'}"] if count else []
+    left += [f"those of {unwritten} more {'finding' if unwritten == 1 else 'findings'}"] if unwritten else []
+    rest = f"{'# ' if shown else ''}and {' and '.join(left)}: {FIX}" if left else ""
+    return "".join((*((_APPLY, _NEXT.join(shown)) if shown else ("\n",)), *((rest, "\n") if rest else ())))
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def combined(findings: Iterable[Finding]) -> list[Manifest]:

@@ -11,8 +11,9 @@ from webhook.model.finding import Finding, Severity
 from webhook.model.settings import PRODUCT
 from webhook.report.safe import clean, clip
 from webhook.report.words import UNADMITTED, mark, near_misses, remedy, sentence
+from webhook.review.draft import MOST_WARNINGS, rank
 
-MOST_LINES: Final = 8
+MOST_LINES: Final = MOST_WARNINGS
 MOST_CHARACTERS: Final = 2_048
 LONGEST: Final = 256
 WANTED: Final = 120
@@ -22,7 +23,7 @@ _NAME_LIMITS: Final = (None, 40, 24, 16)  # characters left of one name, tried i
 
 def order(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings worst first, then by id, workload and dependency."""
-    return sorted(findings, key=lambda f: (-f.severity, *f.identity))
+    return sorted(findings, key=rank)
 
 
 def line(finding: Finding) -> str:

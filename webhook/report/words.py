@@ -43,7 +43,7 @@ def mark(finding: Finding) -> str:
 
 def remedy(finding: Finding) -> str:
     """Return what to do about it."""
-    if finding.id in _FIXABLE:
+    if finding.id in FIXABLE:
         if finding.fix:
             return FIX
         if admit := dict(finding.facts).get("admit"):
@@ -69,7 +69,7 @@ def message(finding: Finding) -> str:
 
 def details(finding: Finding) -> tuple[str, ...]:
     """Return what else is worth knowing: Service ports, who else is selected, assumptions."""
-    moved = flows.service_ports(finding.flows) if finding.id in _FIXABLE or finding.id == "NP104" else None
+    moved = flows.service_ports(finding.flows) if finding.id in FIXABLE or finding.id == "NP104" else None
     return (
         *((f"port {moved} is the Service's, policy sees the pod's",) if moved else ()),
         *(f"note: {clean(assumption)}" for assumption in finding.assumptions),
@@ -272,7 +272,7 @@ _SENTENCES: Final[dict[str, Builder]] = {
     "NP303": _malformed,
     **dict.fromkeys(slips.IDS, slips.sentence),
 }
-_FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105", "NP108", "NP109"})
+FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105", "NP108", "NP109"})
 _OF_POLICY: Final = {  # whether it is the policy that is not right
     True: "correct the policy",
     False: "write it as a kind that is enforced here, or delete it",

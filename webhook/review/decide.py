@@ -6,18 +6,19 @@ from msgspec import Struct, structs
 
 from webhook.checklist.declarations import malformed
 from webhook.model.budget import TOO_MUCH, UNLIMITED, Budget, Exhausted
-from webhook.model.dependency import Malformed
 from webhook.model.finding import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.settings import MODE_LABEL, Mode
 from webhook.review.configured import configured, ignored, mode_set
+from webhook.review.draft import Draft, of_denial, of_warnings, ready
 from webhook.review.exemptions import exemptions, without_exempt
-from webhook.review.inbound import review_server
+from webhook.review.inbound import draft_server
 from webhook.review.owned import reviewed_with_its_maker, taken_from_its_maker
-from webhook.review.workload import order, review_workload
+from webhook.review.workload import draft_workload, order
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, View
 
+HEARD = frozenset({Mode.WARN, Mode.ENFORCE})  # modes in which the person who applies is told
 STALE = "what is known of the cluster may be out of date"
 Audit = tuple[tuple[str, str], ...]
 
@@ -67,8 +68,12 @@ def _decided(
         return _skipped(request, mode, "controlled by another object, which was reviewed")
     if mode is Mode.OFF:
         return _skipped(request, mode, "mode off")
-    findings, exempt = _findings(view, workload, today, mode, whole=True)
-    rejected = () if stale else _rejected(view, request, mode, findings, today)
+    drafts, exempt = _drafts(view, workload, today, mode, whole=True)
+    denied = [] if stale else _rejected(view, request, mode, drafts, today)
+    written = of_denial(denied) if denied else of_warnings(drafts if mode in HEARD else ())
+    whole = {id(draft): finding for draft, finding in written}
+    findings = tuple(whole.get(id(draft), draft.finding) for draft in drafts)
+    rejected = tuple(whole.get(id(draft), draft.finding) for draft in denied)
     if stale:
         findings = tuple(structs.replace(f, assumptions=(*f.assumptions, f"{STALE}: {stale}")) for f in findings)
     return Decision(
@@ -104,38 +109,38 @@ def heeded(view: View, mode: Mode) -> bool:
     return mode is not Mode.ENFORCE or view.settings.heed_annotations_in_enforce
 
 
-def _findings(
-    view: View, workload: Workload, today: date, mode: Mode, *, whole: bool = False
-) -> tuple[tuple[Finding, ...], int]:
+def _drafts(view: View, workload: Workload, today: date, mode: Mode, *, whole: bool = False) -> tuple[list[Draft], int]:
     """Return what is found, and how much more is exempt. `whole`: what others need of the workload, too."""
     granted, bad = exemptions(workload, today)
     granted = granted if heeded(view, mode) else ()
-    found = [*review_workload(Overlay(view, [workload]), workload), *_malformed(workload, bad)]
+    found = [*draft_workload(Overlay(view, [workload]), workload)]
+    found += [ready(malformed(workload.ref, item, "exempt")) for item in bad]
     if whole:
-        found += review_server(view, workload, today, new=view.workload(workload.ref) is None)
-    told, exempt = configured(view.settings, found, today)
-    kept, more = without_exempt(told, granted)
-    return tuple(sorted(kept, key=order)), exempt + more
+        found += draft_server(view, workload, today, new=view.workload(workload.ref) is None)
+    drafts, exempt = [], 0
+    for draft in found:
+        told, some = configured(view.settings, (draft.finding,), today)
+        kept, more = without_exempt(told, granted)
+        drafts += [structs.replace(draft, finding=finding) for finding in kept]
+        exempt += some + more
+    return sorted(drafts, key=lambda draft: order(draft.finding)), exempt
 
 
-def _malformed(workload: Workload, bad: tuple[Malformed, ...]) -> list[Finding]:
-    return [malformed(workload.ref, item, "exempt") for item in bad]
-
-
-def _rejected(
-    view: View, request: AdmissionRequest, mode: Mode, findings: tuple[Finding, ...], today: date
-) -> tuple[Finding, ...]:
+def _rejected(view: View, request: AdmissionRequest, mode: Mode, drafts: list[Draft], today: date) -> list[Draft]:
     """Return what rejects: nothing that is unsure or inferred, and on an update nothing that was so before."""
     if mode is not Mode.ENFORCE or not view.enforcer.decisive:
-        return ()
-    may = MAY_REJECT | RAISED
-    grave = tuple(f for f in findings if f.id in may and f.severity is Severity.ERROR and f.source != "inferred")
+        return []
+    grave = [draft for draft in drafts if _may_reject(draft.finding)]
     if not grave or request.operation != "UPDATE" or taken_from_its_maker(request):
         return grave
     if request.old is None:
-        return ()  # what was so before cannot be told
-    before = {f.identity for f in _findings(view, request.old, today, mode)[0]}
-    return tuple(f for f in grave if f.identity not in before)
+        return []  # what was so before cannot be told
+    before = {draft.finding.identity for draft in _drafts(view, request.old, today, mode)[0]}
+    return [draft for draft in grave if draft.finding.identity not in before]
+
+
+def _may_reject(found: Finding) -> bool:
+    return found.id in MAY_REJECT | RAISED and found.severity is Severity.ERROR and found.source != "inferred"
 
 
 def _audit(mode: Mode, findings: tuple[Finding, ...], rejected: tuple[Finding, ...], exempt: int) -> Audit:

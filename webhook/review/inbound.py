@@ -1,21 +1,24 @@
 """What others need of a workload: declared ways in (NP108) and its dependants (NP109), over its template."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
+from functools import partial
 
 from msgspec import structs
 
-from webhook.explain import Judged, enforcer_notes
+from webhook.explain import Judged, enforcer_notes, judge
 from webhook.explain.apiserver_callers import judge_hooks, remedy
 from webhook.explain.dependants import Dependant, Dependants, judge_dependants
 from webhook.explain.inbound import CLOSED, Way, judge_inbound
 from webhook.fix import Fixed
+from webhook.fix.fix import distinct
 from webhook.fix.inbound import fix_dependants, fix_way, shuts_out
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import FlowVerdict, Verdict
 from webhook.review.configured import ignored, unanswered
+from webhook.review.draft import Draft, ready
 from webhook.review.exemptions import exemptions, without_exempt
 from webhook.review.packets import closed_finding, unknown_finding
 from webhook.world import Overlay, View
@@ -26,43 +29,56 @@ SHOWN = 2  # clients that a finding names
 def review_server(
     view: View, workload: Workload, today: date, *, new: bool = False, without: Collection[WorkloadRef] = ()
 ) -> tuple[Finding, ...]:
-    """Return NP108 and NP109 about a workload; nothing where nobody enforces policy.
+    """Return NP108 and NP109 about a workload; nothing where nobody enforces policy."""
+    return tuple(draft.whole() for draft in draft_server(view, workload, today, new=new, without=without))
+
+
+def draft_server(
+    view: View, workload: Workload, today: date, *, new: bool = False, without: Collection[WorkloadRef] = ()
+) -> Iterator[Draft]:
+    """Yield the same as drafts.
 
     `new`: it was not there before, so that nobody was told of its clients' egress. `without`: clients that are
     reviewed too, and so told themselves.
     """
     if not view.enforcer.enforces:
-        return ()
+        return
     off = {name for name, severity in view.settings.severities if not severity}
     anew = Overlay(view, [workload], anew=True)
-    found: list[Finding] = []
     if "NP108" not in off:
-        found += [*_of_ways(anew, workload), *_of_hooks(anew, workload)]
+        yield from _of_ways(anew, workload)
+        yield from map(ready, _of_hooks(anew, workload))
     if "NP109" not in off:
-        found += _of_dependants(anew, workload, judge_dependants(anew, workload, without), today, new=new)
-    return tuple(found)
+        yield from _of_dependants(anew, workload, judge_dependants(anew, workload, without), today, new=new)
 
 
 # -- NP108 -------------------------------------------------------------------------------------------------------------
 
 
-def _of_ways(view: View, workload: Workload) -> Iterator[Finding]:
+def _of_ways(view: View, workload: Workload) -> Iterator[Draft]:
     """Yield one finding for each port of a Service, or of the pods, that somebody is kept out of."""
     ways: dict[str, list[Way]] = {}
-    for way in judge_inbound(view, workload):
+    for way in judge_inbound(view, workload, near=False):
         ways.setdefault(way.path.to.text, []).append(way)
     for some in ways.values():
         if closed := [way for way in some if way.verdict in CLOSED]:
-            yield _closed_way(view, workload, closed)
+            yield Draft(_closed_way(view, workload, closed), partial(_whole_way, view, workload, closed))
         elif unknown := [way for way in some if way.verdict is Verdict.UNKNOWN]:
             judged = _merged(one for _, one in unknown[0].judged)
-            yield unknown_finding(workload.ref, structs.replace(judged, verdict=Verdict.UNKNOWN), _told(unknown))
+            finding = unknown_finding(workload.ref, structs.replace(judged, verdict=Verdict.UNKNOWN), _told(unknown))
+            yield ready(finding)
 
 
-def _closed_way(view: View, workload: Workload, ways: list[Way]) -> Finding:
-    fixes = [fix_way(view, workload, way) for way in ways]
+def _whole_way(view: View, workload: Workload, ways: list[Way]) -> Finding:
+    again = [
+        structs.replace(way, judged=tuple((sender, judge(view, sender, way.path.to)) for sender, _ in way.judged))
+        for way in ways
+    ]
+    return _closed_way(view, workload, again, _both([fix_way(view, workload, way) for way in again]))
+
+
+def _closed_way(view: View, workload: Workload, ways: list[Way], fixed: Fixed | None = None) -> Finding:
     judged = _merged(one for way in ways for _, one in way.judged)
-    fixed = _both(fixes)
     found = closed_finding("NP108", workload.ref, judged, fixed, enforcer_notes(view))
     return structs.replace(found, facts=(*found.facts, *_told(ways), *_admission(fixed)))
 
@@ -87,35 +103,51 @@ def _both(fixes: list[Fixed]) -> Fixed:
     if reason := next((one.reason for one in fixes if not one.policies and not one.held), None):
         return Fixed(reason=reason)
     policies = [policy for one in fixes for policy in one.policies]
-    distinct = [policy for index, policy in enumerate(policies) if policy not in policies[:index]]
-    reason = None if distinct else next((one.reason for one in fixes), None)
+    every = distinct(policies)
+    reason = None if every else next((one.reason for one in fixes), None)
     notes = tuple(dict.fromkeys(note for one in fixes for note in one.notes))
-    return Fixed(tuple(distinct), reason, notes, tuple(dict.fromkeys(ref for one in fixes for ref in one.held)))
+    return Fixed(every, reason, notes, tuple(dict.fromkeys(ref for one in fixes for ref in one.held)))
 
 
-def _admission(fixed: Fixed) -> tuple[tuple[str, str], ...]:
+def _admission(fixed: Fixed | None) -> tuple[tuple[str, str], ...]:
     """Return the namespace whose admission lets more in."""
-    return (("admit", fixed.held[0].namespace),) if fixed.held else ()
+    return (("admit", fixed.held[0].namespace),) if fixed is not None and fixed.held else ()
 
 
 # -- NP109 -------------------------------------------------------------------------------------------------------------
 
 
-def _of_dependants(view: View, workload: Workload, every: Dependants, today: date, *, new: bool) -> Iterator[Finding]:
+def _of_dependants(view: View, workload: Workload, every: Dependants, today: date, *, new: bool) -> Iterator[Draft]:
     """Yield one finding for each dependency, however many clients have it."""
     by_text: dict[str, list[Dependant]] = {}
     for one in every.found:
         if any(_concerns(flow, new=new) for flow in one.judged.flows) and not _answered_for(view, one, today):
             by_text.setdefault(one.judged.text, []).append(one)
     for some in by_text.values():
-        judged = _merged(one.judged for one in some)
-        told = structs.replace(judged, flows=tuple(flow for flow in judged.flows if _concerns(flow, new=new)))
-        fixed = fix_dependants(view, workload, some)
-        found = closed_finding("NP109", workload.ref, told, fixed, enforcer_notes(view))
-        clients = sorted((one.client.ref for one in some), key=lambda ref: ref in fixed.held)
-        named = ", ".join(ref.short for ref in clients[:SHOWN])
-        facts = (("clients", named), ("more", str(len(some[SHOWN:]))), ("left", str(every.left)), *_admission(fixed))
-        yield structs.replace(found, facts=(*found.facts, *facts))
+        bare = partial(_kept_out, view, workload, left=every.left, new=new)
+        yield Draft(bare(some), partial(_whole_kept_out, view, workload, some, bare))
+
+
+def _whole_kept_out(
+    view: View, workload: Workload, some: list[Dependant], bare: Callable[[list[Dependant], Fixed], Finding]
+) -> Finding:
+    again = [
+        structs.replace(one, judged=judge(view, one.client, one.judged.resolved)) if one.judged.resolved else one
+        for one in some
+    ]
+    return bare(again, fix_dependants(view, workload, again))
+
+
+def _kept_out(
+    view: View, workload: Workload, some: list[Dependant], fixed: Fixed | None = None, *, left: int, new: bool
+) -> Finding:
+    judged = _merged(one.judged for one in some)
+    told = structs.replace(judged, flows=tuple(flow for flow in judged.flows if _concerns(flow, new=new)))
+    found = closed_finding("NP109", workload.ref, told, fixed, enforcer_notes(view))
+    clients = sorted((one.client.ref for one in some), key=lambda ref: fixed is not None and ref in fixed.held)
+    named = ", ".join(ref.short for ref in clients[:SHOWN])
+    facts = (("clients", named), ("more", str(len(some[SHOWN:]))), ("left", str(left)), *_admission(fixed))
+    return structs.replace(found, facts=(*found.facts, *facts))
 
 
 def _concerns(flow: FlowVerdict, *, new: bool) -> bool:

@@ -33,13 +33,14 @@ def packet_findings(
     is_dns = judged.resolved is None
     match judged.verdict:
         case Verdict.DENIED:
-            stopping = _stopping(judged)
-            final = [side for side in stopping if side.final]
+            stops = _stopping(judged)
+            every = (side for flow in judged.flows for side in (flow.egress, flow.ingress))
+            final = [side for side in every if side.verdict in stops and side.final]
             if final:
                 yield structs.replace(_finding("NP104", workload, judged, fixed, notes, final), fix=())
             for name, sides in _sides(judged, dns=is_dns):
                 rest = [side for side in sides if not side.final]
-                if any(side in stopping for side in rest):
+                if any(side.verdict in stops for side in rest):
                     yield _finding(name, workload, judged, fixed, notes, rest)
         case Verdict.PARTIAL:
             yield closed_finding("NP105", workload, judged, fixed, notes)
@@ -78,7 +79,8 @@ def _finding(
     notes: tuple[str, ...],
     sides: list[Side],
 ) -> Finding:
-    closed = [side for side in sides if side in _stopping(judged)]
+    stops = _stopping(judged)
+    closed = [side for side in sides if side.verdict in stops]
     near = sorted({miss: None for side in closed for miss in side.near_misses}, key=_first_seen(closed))
     return structs.replace(
         _base(name, workload, judged, _policies(closed), _facts(judged)),
@@ -90,14 +92,13 @@ def _finding(
     )
 
 
-def _stopping(judged: Judged) -> list[Side]:
-    """Return the sides that stop something.
+def _stopping(judged: Judged) -> tuple[Verdict, ...]:
+    """Return the verdicts of the sides that stop something.
 
     Where IPv4 is stopped on one side and IPv6 on the other, neither is sure to: both then.
     """
-    sides = [side for flow in judged.flows for side in (flow.egress, flow.ingress)]
-    closed = [side for side in sides if side.verdict in _CLOSED]
-    return closed or [side for side in sides if side.verdict is not Verdict.ALLOWED]
+    sides = (side for flow in judged.flows for side in (flow.egress, flow.ingress))
+    return _CLOSED if any(side.verdict in _CLOSED for side in sides) else (*_CLOSED, Verdict.UNKNOWN)
 
 
 def _first_seen(closed: list[Side]) -> "_Rank":

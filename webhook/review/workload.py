@@ -1,15 +1,19 @@
 """One workload against a view: every finding about what it declares."""
 
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+
 from msgspec import structs
 
 from webhook.checklist.declarations import check_declarations
 from webhook.checklist.labels import check_workload
-from webhook.explain import Judged, JudgedWorkload, enforcer_notes, judge_workload
+from webhook.explain import Judged, JudgedWorkload, enforcer_notes, judge, judge_workload
 from webhook.explain.symptoms import symptoms
 from webhook.fix import Fixed, fix_dependency
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.verdict import Verdict
+from webhook.review.draft import Draft, ready
 from webhook.review.packets import not_enforced, packet_findings
 from webhook.world import View
 
@@ -21,16 +25,57 @@ def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
 
 def review_judged(view: View, judged: JudgedWorkload) -> tuple[Finding, ...]:
     """Return the findings of a workload that was judged in `view`."""
-    workload = judged.workload
-    found = [*check_declarations(judged, complete=view.complete), *check_workload(view, judged)]
-    for part in (*judged.dependencies, *([judged.dns] if judged.dns else [])):
-        if view.enforcer.enforces:
-            told = packet_findings(workload.ref, part, _fixed(view, judged, part), enforcer_notes(view))
-            notes = symptoms(view, workload, part)
-            found += [structs.replace(one, assumptions=(*one.assumptions, *notes)) for one in told]
-        else:
-            found += not_enforced(workload.ref, part)
+    found = [*_without_packets(view, judged)]
+    for part in _parts(judged):
+        found += _whole(view, judged, part) if view.enforcer.enforces else not_enforced(judged.workload.ref, part)
     return tuple(sorted(found, key=order))
+
+
+def draft_workload(view: View, workload: Workload) -> Iterator[Draft]:
+    """Yield the same, in no order, as drafts."""
+    judged = judge_workload(view, workload, near=False)
+    yield from map(ready, _without_packets(view, judged))
+    for part in _parts(judged):
+        if view.enforcer.enforces:
+            yield from _drafts(view, judged, part)
+        else:
+            yield from map(ready, not_enforced(workload.ref, part))
+
+
+def _without_packets(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
+    yield from check_declarations(judged, complete=view.complete)
+    yield from check_workload(view, judged)
+
+
+def _parts(judged: JudgedWorkload) -> Iterator[Judged]:
+    yield from judged.dependencies
+    if judged.dns is not None:
+        yield judged.dns
+
+
+def _whole(view: View, judged: JudgedWorkload, part: Judged) -> list[Finding]:
+    """Return the findings of one dependency, or of the look-up."""
+    told = packet_findings(judged.workload.ref, part, _fixed(view, judged, part), enforcer_notes(view))
+    notes = symptoms(view, judged.workload, part)
+    return [structs.replace(one, assumptions=(*one.assumptions, *notes)) for one in told]
+
+
+def _drafts(view: View, judged: JudgedWorkload, part: Judged) -> Iterator[Draft]:
+    @cache
+    def whole() -> list[Finding]:
+        return _whole(view, judged, _again(view, judged, part))
+
+    for number, finding in enumerate(packet_findings(judged.workload.ref, part, None, enforcer_notes(view))):
+        yield Draft(finding, partial(_nth, whole, number))
+
+
+def _nth(found: Callable[[], list[Finding]], number: int) -> Finding:
+    return found()[number]
+
+
+def _again(view: View, judged: JudgedWorkload, part: Judged) -> Judged:
+    """Judge one dependency with near misses; the look-up has them."""
+    return part if part.resolved is None else judge(view, judged.workload, part.resolved)
 
 
 def order(finding: Finding) -> tuple[int, str, str, str]:

@@ -1,0 +1,52 @@
+"""Findings as far as they decide anything, and the rest of each, which is written only where somebody reads it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from msgspec import Struct, json, structs
+
+from webhook.model.finding import Finding, Severity
+
+MOST_WARNINGS: Final = 8  # lines of one answer
+MOST_FIXES: Final = 16_384  # bytes: a denial's message has no room for more
+
+
+class Draft(Struct, frozen=True):
+    """A finding without near misses and fix. `whole` returns it with both, which take most of what a review costs."""
+
+    finding: Finding
+    whole: Callable[[], Finding]
+
+
+def ready(finding: Finding) -> Draft:
+    """Return a finding to which nothing is to be added."""
+    return Draft(finding, lambda: finding)
+
+
+def rank(finding: Finding) -> tuple[object, ...]:
+    """Sort key of what is shown: worst first, then by id, workload and dependency."""
+    return (-finding.severity, *finding.identity)
+
+
+def of_warnings(drafts: Iterable[Draft]) -> Iterator[tuple[Draft, Finding]]:
+    """Yield the drafts that become warning lines, each with the whole finding."""
+    heard = (draft for draft in drafts if draft.finding.severity > Severity.INFO)
+    for draft in sorted(heard, key=lambda one: rank(one.finding))[:MOST_WARNINGS]:
+        yield draft, _whole(draft)
+
+
+def of_denial(drafts: Iterable[Draft]) -> Iterator[tuple[Draft, Finding]]:
+    """Yield the drafts that a denial has room for, each with the whole finding."""
+    written, size = set[bytes](), 0
+    for draft in sorted(drafts, key=lambda one: rank(one.finding)):
+        if size >= MOST_FIXES:
+            return
+        found = _whole(draft)
+        policies = {json.encode(manifest) for manifest in found.fix} - written
+        written |= policies
+        size += sum(map(len, policies))
+        yield draft, found
+
+
+def _whole(draft: Draft) -> Finding:
+    return structs.replace(draft.whole(), severity=draft.finding.severity)
