@@ -23,14 +23,16 @@ class CertificateAuthority:
         )
         self.pem = certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, hosts: Iterable[str]) -> tuple[bytes, bytes]:
+    def issue(
+        self, hosts: Iterable[str], usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH
+    ) -> tuple[bytes, bytes]:
         """Return (certificate, private key), both PEM, of a server that answers to these names and addresses."""
         hosts = list(hosts)
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(_name(hosts[0]), self._name, key.public_key())
             .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(serialization.Encoding.PEM), private_pem(key)
