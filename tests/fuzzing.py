@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from tests.benchmarks.server import Fixed
+from tests.fuzzing_http import converse
 from tests.patience import PATIENCE
 from tests.test_bad_input import BASE, FULL, REVIEW, review_of, world_with
 from tests.test_snapshot import story, taken
@@ -272,6 +273,11 @@ def snapshots(dice: random.Random) -> None:
         snapshot.contents(snapshot.unpack(io.BytesIO(broken(dice, data) if dice.random() < 0.3 else data)))
 
 
+def requests(dice: random.Random) -> None:
+    """Heads and bodies on a connection."""
+    converse(dice, READY, broken)
+
+
 TARGETS: Final[dict[str, Callable[[random.Random], None]]] = {
     "bodies": bodies,
     "annotations": annotations,
@@ -279,6 +285,7 @@ TARGETS: Final[dict[str, Callable[[random.Random], None]]] = {
     "streams": streams,
     "pages": pages,
     "snapshots": snapshots,
+    "requests": requests,
 }
 
 

@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from http.client import HTTPSConnection
+from functools import partial
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ import yaml
 import webhook
 from tests.making import deployment
 from tests.patience import PATIENCE
+from tests.testbed.processes import free_port
 from tests.worlds import policy
 from webhook import __version__, config
 from webhook.cli.ask import review_of
@@ -494,6 +496,29 @@ def test_the_served_story_warns_and_a_term_signal_ends_it_with_0(story: Path) ->
         assert ["NP101" in reply.warnings[0], "NP102" in reply.warnings[1]] == [True, True]
         webhook.process.send_signal(signal.SIGTERM)
         assert webhook.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "telling"), [((), None), (("--health-listen",), 0), (("--health-listen", "--metrics-listen"), 1)]
+)
+def test_metrics_and_reasons_are_told_on_one_port_alone(
+    story: Path, flags: tuple[str, ...], telling: int | None
+) -> None:
+    places = {flag: f"127.0.0.1:{free_port()}" for flag in flags}
+    with served(story, story.parent / "tls", *(word for pair in places.items() for word in pair)) as webhook:
+        asked: list[Callable[[str], str]] = [webhook.get, *(partial(plainly, place) for place in places.values())]
+        told = [
+            (get("/readyz"), get("/readyz?verbose").startswith("[+]"), "netpol_preflight_" in get("/metrics"))
+            for get in asked
+        ]
+    at = 0 if telling is None else telling + 1
+    assert told == [("ok", number == at, number == at) for number in range(len(asked))]
+
+
+def plainly(place: str, path: str) -> str:
+    with closing(HTTPConnection(place, timeout=PATIENCE)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
 
 
 def test_enforce_denies_with_the_whole_fix_and_no_warning(story: Path) -> None:
