@@ -24,10 +24,17 @@ Object = dict[str, Any]
 def previous(directory: Path) -> Path:
     """Return a copy of the chart as a version before it, with the defaults of the one that people run."""
     copy = Path(shutil.copytree(CHART, directory / "previous"))
-    shutil.copy(RELEASED, copy / "values.yaml")
+    ours, theirs = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (CHART / "values.yaml", RELEASED))
+    (copy / "values.yaml").write_text(json.dumps(_over(ours, theirs)), encoding="utf-8")
     chart = yaml.safe_load((copy / "Chart.yaml").read_text(encoding="utf-8"))
     (copy / "Chart.yaml").write_text(json.dumps(chart | {"version": "0.0.9", "appVersion": "0.0.9"}), encoding="utf-8")
     return copy
+
+
+def _over(base: Object, other: Object) -> Object:
+    """Return the first map with the values of the second, map by map."""
+    both = {key for key in base.keys() & other.keys() if isinstance(base[key], dict) and isinstance(other[key], dict)}
+    return base | other | {key: _over(base[key], other[key]) for key in both}
 
 
 class Release:

@@ -58,7 +58,7 @@ app.kubernetes.io/component: webhook
 
 {{- /* The fewest replicas that there are. */ -}}
 {{- define "npp.replicas" -}}
-{{- ternary (.Values.autoscaling).minReplicas .Values.replicaCount (default false (.Values.autoscaling).enabled) -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled -}}
 {{- end -}}
 
 {{- define "npp.secret" -}}
@@ -76,16 +76,6 @@ app.kubernetes.io/component: webhook
 
 {{- define "npp.config" -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) (dict "mode" .Values.mode "cni" .Values.cni)) -}}
-{{- end -}}
-
-{{- /* Pod Security's `restricted` also where the values are an older chart's (`--reuse-values`), which have no such key. */ -}}
-{{- define "npp.podSecurity" -}}
-{{- $restricted := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
-{{- toYaml (ternary $restricted .Values.podSecurityContext (kindIs "invalid" .Values.podSecurityContext)) -}}
-{{- end -}}
-{{- define "npp.containerSecurity" -}}
-{{- $restricted := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "privileged" false "capabilities" (dict "drop" (list "ALL")) -}}
-{{- toYaml (ternary $restricted .Values.containerSecurityContext (kindIs "invalid" .Values.containerSecurityContext)) -}}
 {{- end -}}
 
 {{- /* The API server is in no mesh: a proxy that asks for the mesh's TLS would answer in the webhook's place. */ -}}
@@ -125,13 +115,18 @@ linkerd.io/inject: disabled
 
 {{- /* What cannot work is refused while rendering, with the value's name. */ -}}
 {{- define "npp.validate" -}}
+{{- range list "autoscaling" "clientCA" "containerSecurityContext" "podSecurityContext" -}}
+{{- if kindIs "invalid" (index $.Values .) -}}
+{{- fail (printf "%s: expected a value; these are an older chart's: upgrade with --reset-then-reuse-values, not --reuse-values" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSleepSeconds) (int .Values.drainSeconds)) -}}
 {{- fail "terminationGracePeriodSeconds: expected more than preStopSleepSeconds and drainSeconds together" -}}
 {{- end -}}
 {{- if and .Values.hostNetwork (eq (int .Values.webhook.port) 10250) -}}
 {{- fail "webhook.port: expected another one with hostNetwork, as 10250 is the kubelet's on every node" -}}
 {{- end -}}
-{{- if and (.Values.autoscaling).enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
+{{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
 {{- fail "autoscaling.maxReplicas: expected no fewer than autoscaling.minReplicas" -}}
 {{- end -}}
 {{- if eq (int .Values.webhook.port) (int .Values.service.healthPort) -}}
