@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
@@ -198,8 +199,8 @@ def test_one_review_runs_in_each_pass_of_the_loop() -> None:
     order: list[str] = []
 
     async def review(gate: Gate, name: str) -> None:
-        with gate:
-            await gate.turn()
+        with gate.pass_through("a"):
+            await gate.turn("a")
             order.append(name)
             asyncio.get_running_loop().call_soon(order.append, "other work")
 
@@ -219,7 +220,7 @@ def test_a_review_given_up_in_the_queue_does_not_stop_the_queue() -> None:
     order: list[str] = []
 
     async def review(gate: Gate, name: str) -> None:
-        await gate.turn()
+        await gate.turn("a")
         order.append(name)
 
     async def main(passes: int) -> None:
@@ -239,9 +240,37 @@ def test_a_review_given_up_in_the_queue_does_not_stop_the_queue() -> None:
 
 def test_the_gate_counts_what_it_sends_away() -> None:
     gate = Gate(Limits(in_flight=1))
-    with gate, pytest.raises(OverloadedError), gate:
+    with gate.pass_through("a"), pytest.raises(OverloadedError), gate.pass_through("a"):
         pass
     assert gate.inside == 0
+
+
+def test_an_address_that_fills_the_gate_leaves_others_their_share() -> None:
+    gate = Gate(Limits(in_flight=4))
+    with ExitStack() as stack:
+        for address in ("many", "many", "many", "many", "one", "one"):
+            stack.enter_context(gate.pass_through(address))
+        for address in ("many", "one"):
+            with pytest.raises(OverloadedError):
+                stack.enter_context(gate.pass_through(address))
+        stack.enter_context(gate.pass_through("another"))
+        assert gate.inside == 7
+    assert gate.inside == 0
+
+
+def test_addresses_take_turns() -> None:
+    order: list[str] = []
+
+    async def review(gate: Gate, name: str) -> None:
+        await gate.turn(name[0])
+        order.append(name)
+
+    async def main() -> None:
+        gate = Gate(Limits())
+        await asyncio.gather(*(review(gate, name) for name in ("m0", "m1", "m2", "m3", "a0", "a1", "b0")))
+
+    asyncio.run(main())
+    assert order == ["m0", "m1", "a0", "b0", "m2", "a1", "m3"]
 
 
 @pytest.mark.parametrize(

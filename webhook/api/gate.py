@@ -1,8 +1,10 @@
 """How much may be inside at once, and whose turn it is."""
 
 import asyncio
-from collections import deque
-from typing import Final, Self
+from collections import Counter, deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
 
 from msgspec import Struct
 
@@ -31,7 +33,7 @@ class OverloadedError(Exception):
 
 
 class Gate:
-    """Counts what is inside, and lets one review run in each pass of the event loop.
+    """Counts what is inside, and lets one review run in each pass of the event loop, of each address in turn.
 
     A review runs to its end without waiting. If all that are due ran one after the other, nothing else would move in
     the meantime: no probe, no watch event, and no newcomer who could be sent away at once.
@@ -39,25 +41,38 @@ class Gate:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.inside = 0
+        self._inside: Counter[str] = Counter()
         self._taken = False
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # by address; whose turn is next comes first
 
-    def __enter__(self) -> Self:
-        if self.inside >= self.limits.in_flight:
+    @property
+    def inside(self) -> int:
+        """How many there are."""
+        return self._inside.total()
+
+    @contextmanager
+    def pass_through(self, address: str) -> Generator[None]:
+        """Be inside. Raises OverloadedError where that is full, unless `address` has less than its share of it."""
+        mine = self._inside[address]
+        if (
+            self.inside >= self.limits.in_flight
+            and mine * len(self._inside.keys() | {address}) >= self.limits.in_flight
+        ):
             raise OverloadedError
-        self.inside += 1
-        return self
+        self._inside[address] += 1
+        try:
+            yield
+        finally:
+            self._inside[address] -= 1
+            if not self._inside[address]:
+                del self._inside[address]
 
-    def __exit__(self, *_: object) -> None:
-        self.inside -= 1
-
-    async def turn(self) -> None:
-        """Wait for a pass of the event loop in which nobody else has had a turn. First come, first served."""
+    async def turn(self, address: str) -> None:
+        """Wait for a pass of the event loop in which nobody else has had a turn. First come, first served, if alike."""
         loop = asyncio.get_running_loop()
         if self._taken:
             mine = loop.create_future()
-            self._waiting.append(mine)
+            self._waiting.setdefault(address, deque()).append(mine)
             try:
                 await mine
             except asyncio.CancelledError:
@@ -69,7 +84,12 @@ class Gate:
 
     def _pass_on(self) -> None:
         while self._waiting:
-            if not (next_one := self._waiting.popleft()).done():
+            address, queue = next(iter(self._waiting.items()))
+            del self._waiting[address]
+            next_one = queue.popleft()
+            if queue:
+                self._waiting[address] = queue  # behind all others
+            if not next_one.done():
                 next_one.set_result(None)
                 return
         self._taken = False

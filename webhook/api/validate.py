@@ -77,24 +77,26 @@ class Validate:
         address, _ = scope.get("client") or ("", 0)
         with Arrival(self._arrivals, address) as arrival:
             body = await read_body(receive, arrival, limits)
-            with self._gate:
-                return await self._reviewed(body, granted, started)
+            with self._gate.pass_through(address):
+                return await self._reviewed(body, address, granted, started)
 
-    async def _reviewed(self, body: bytes, granted: float | None, started: float) -> Answer:
-        await self._gate.turn()
+    async def _reviewed(self, body: bytes, address: str, granted: float | None, started: float) -> Answer:
+        await self._gate.turn(address)
 
         def left() -> float | None:
             return None if granted is None else max(0.0, granted - (perf_counter() - started))
 
         answer = self._review(body, left())
         if answer.outcome == _DENIED:
-            answer = await self._second_looks(body, answer, left)
+            answer = await self._second_looks(body, address, answer, left)
         seconds = perf_counter() - started
         self._metrics.answered(answer, seconds)
         _tell(answer, seconds)
         return answer
 
-    async def _second_looks(self, body: bytes, answer: Answer, left: Callable[[], float | None]) -> Answer:
+    async def _second_looks(
+        self, body: bytes, address: str, answer: Answer, left: Callable[[], float | None]
+    ) -> Answer:
         """Wait a little for the world to catch up, and return the last answer: the first that is no denial, if any."""
         judged = self._backend.version()
         if judged is None:
@@ -106,7 +108,7 @@ class Validate:
             await asyncio.sleep(seconds)
             if self._backend.version() == judged:
                 continue
-            await self._gate.turn()
+            await self._gate.turn(address)
             judged = self._backend.version()
             answer = self._review(body, left())
             if answer.outcome != _DENIED:
