@@ -9,7 +9,7 @@ from msgspec import structs
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.hosts import to_node
 from webhook.evaluate.side import doubted, judge_side
-from webhook.model.addresses import BITS, LINK_LOCAL, Block, parse_block
+from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, parse_block
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import Protocol
 from webhook.model.tier import EndpointPeer, Every, Isolation, Match, Neither, Place, PlacePeer, PodMatch
@@ -165,8 +165,29 @@ def _cut_out(piece: Block, edge: Block) -> list[Block]:
     return [*parts, edge]
 
 
+def _is_taken(view: View, address: Address) -> bool:
+    """Say whether a node has an address, or the API server, neither of which is a pod that a selector matches."""
+    return view.node_at(address) is not None or is_api_server(view, address.block)
+
+
+def is_api_server(view: View, block: Block) -> bool:
+    """Say whether it is an address that the API server listens on."""
+    service = view.service("default", "kubernetes")
+    return service is not None and any(address.block == block for address in view.serving(service))
+
+
+def entities_of(view: View, block: Block, port: int) -> str:
+    """Return what to write for a node's address, which is the API server's on the ports that it serves."""
+    service = view.service("default", "kubernetes")
+    served = view.serving(service) if service is not None else {}
+    ports = {number for address, some in served.items() if address.block == block for _, number in some}
+    return f"toEntities: [{'kube-apiserver' if port in ports else 'host, remote-node'}]"
+
+
 def may_be_a_pods(view: View, block: Block) -> bool:
-    """Say whether a pod that is not here may have an address of `block`."""
+    """Say whether a pod that is not here may have an address of `block`; none has that of a node or the API server."""
+    if block.size == 1 and _is_taken(view, Address(block.family, block.first)):
+        return False
     if pools := view.pod_blocks(block.family):
         return any(pool.overlaps(block) for pool in pools)
     return not view.complete and any(range_.overlaps(block) for range_ in POD_RANGES)

@@ -8,6 +8,7 @@ from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.hosts import on_host_network
 from webhook.evaluate.labels import pods_match
 from webhook.evaluate.node_and_service_peers import at_place, either_way, may_be_own_node, node_matches, node_of, serves
+from webhook.evaluate.pod_addresses import supposed_blocks
 from webhook.evaluate.services import behind
 from webhook.model.addresses import Block, Family
 from webhook.model.expression import holds
@@ -169,15 +170,9 @@ def _block_matches(view: View, peer: BlockPeer, other: End, family: Family | Non
         return _every(_holds(peer, a.block) for a in addresses if a.family == family)
     if other.addresses or peer.block.family != family:
         return Truth.NO
-    if (pools := view.pod_blocks(family)) and (peer.block.prefix != 0 or peer.excepts):
-        return _every(_holds(peer, pool) for pool in pools)
-    return Truth.YES if peer.block.prefix == 0 and not _excepts_pools(view, peer, family) else Truth.MAYBE
-
-
-def _excepts_pools(view: View, peer: BlockPeer, family: Family) -> bool:
-    """Say whether a pod's address, wherever it may come from, can be among the exceptions."""
-    pools = view.pod_blocks(family)
-    return any(inner.overlaps(pool) for inner in peer.excepts for pool in pools) if pools else bool(peer.excepts)
+    if peer.block.prefix == 0 and not peer.excepts:
+        return Truth.YES
+    return _every(_holds(peer, pool) for pool in view.pod_blocks(family) or supposed_blocks(view, family))
 
 
 def _holds(peer: BlockPeer, block: Block) -> Truth:

@@ -21,13 +21,15 @@ def behind(view: View, peer: ServicesPeer, other: End, family: Family | None, he
 
     `held`: whether a block holds it.
     """
-    found = [service for wish in peer.wanted for service in _wanted(view, wish)]
+    by_wish = [list(_wanted(view, wish)) for wish in peer.wanted]
+    found = [service for some in by_wish for service in some]
     if not found:
         return Truth.of(peer.or_any) if view.complete else Truth.MAYBE
     if peer.or_any and not any(service.selector or view.serving(service) for service in found):
         return Truth.MAYBE  # nobody stands behind them: to some versions that is as if there were none
     best = max(_stands(view, peer, service, other, family, held) for service in found)
-    return best if view.complete else max(best, Truth.MAYBE)
+    named = all(some and w.labels is None and w.namespace for w, some in zip(peer.wanted, by_wish, strict=True))
+    return best if view.complete or named else max(best, Truth.MAYBE)
 
 
 def _wanted(view: View, wish: ServiceWish) -> Iterator[Service]:

@@ -1,6 +1,5 @@
 """Why something cannot be told, in words that name the selector, the label or the address it hangs on."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from msgspec import structs
@@ -9,7 +8,7 @@ from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.labels import pods_match
 from webhook.evaluate.match import Packet, peer_matches
 from webhook.evaluate.node_and_service_peers import may_be_own_node, node_of
-from webhook.model.expression import All, Expression, Not, Some, Space, Term, holds
+from webhook.model.expression import Expression, Space, holds, terms
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Match, NodePeer, PlacePeer, PodMatch
@@ -81,23 +80,12 @@ def _labels_of_namespace(shape: Shape) -> str:
 
 def _not_known(view: View, test: Expression, shape: Shape) -> str:
     """Say what it is that a condition asks of pods and nobody has told."""
-    term = next((one for one in _terms(test) if holds(one, labels_of(view, shape)) is Truth.MAYBE), None)
+    term = next((one for one in terms(test) if holds(one, labels_of(view, shape)) is Truth.MAYBE), None)
     if term is not None and term.space is Space.ACCOUNT:
         return f"the labels of service account {shape.namespace}/{shape.account or 'default'} are not known"
     if term is not None and term.space is Space.NAMESPACE:
         return f"{_labels_of_namespace(shape)} are not known"
     return f"{term.key if term else 'a label'} is added to pods later"
-
-
-def _terms(test: Expression) -> Iterator[Term]:
-    match test:
-        case Term():
-            yield test
-        case All(parts) | Some(parts):
-            for part in parts:
-                yield from _terms(part)
-        case Not(part):
-            yield from _terms(part)
 
 
 def _by_enforcer(view: View, match: Match, other: End) -> str | None:

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from msgspec import Struct, structs
 
 from webhook.dependencies import Missing, Resolved
+from webhook.dependencies.targets import Found
 from webhook.evaluate import Client, Flow, PodEnd, judge_connection, template_end
 from webhook.evaluate.ends import End
+from webhook.evaluate.pod_addresses import SUPPOSED, supposes
 from webhook.evaluate.pooled import pooled
 from webhook.evaluate.side import is_volatile
-from webhook.explain.nearmiss import Packet, near_misses
+from webhook.explain.nearmiss import near_misses
+from webhook.explain.nearmiss_peers import Packet
 from webhook.model.addresses import Family
 from webhook.model.dependency import Source
-from webhook.model.objects import Workload
+from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
-from webhook.model.verdict import FlowVerdict, Host, Side, Verdict, together
+from webhook.model.verdict import FlowVerdict, Host, NearMiss, Side, Verdict, together
 from webhook.world import Group, View
 
 
@@ -53,10 +56,23 @@ def judge(
         flows,
         reason,
         found.missing,
-        found.assumptions,
+        (*found.assumptions, *_supposed(view, source, found)),
         resolved.by_name,
         resolved,
     )
+
+
+def _supposed(view: View, source: PodEnd, found: Found) -> tuple[str, ...]:
+    """Say what is supposed of pods that have no address yet, where an answer may rest on it."""
+    groups = [flow.to for flow in found.flows if isinstance(flow.to, Group)]
+    ends = [(source.shape, Direction.EGRESS)] if any(group.template for group in groups) else []
+    if not source.addresses:
+        ends += [(shape, Direction.INGRESS) for group in groups for shape in _shapes(group)]
+    return (SUPPOSED,) if not view.complete and supposes(view, ends) else ()
+
+
+def _shapes(group: Group) -> set[Shape]:
+    return {pod.shape for pod in group.pods} or ({group.template.template.shape} if group.template else set())
 
 
 def judge_flow(
@@ -99,8 +115,7 @@ def _remembered(
 
 def _volatile(view: View, source: PodEnd, group: Group) -> bool:
     """Say whether a policy of either end asks for the endpoints of a Service: then nothing may be remembered."""
-    shapes = {pod.shape for pod in group.pods} or ({group.template.template.shape} if group.template else set())
-    ingress = [view.selecting(shape, Direction.INGRESS) for shape in shapes]
+    ingress = [view.selecting(shape, Direction.INGRESS) for shape in _shapes(group)]
     if any(pooled(view, some, Direction.INGRESS) is not some for some in ingress):
         return True
     return is_volatile(view.selecting(source.shape, Direction.EGRESS)) or any(map(is_volatile, ingress))
@@ -111,7 +126,7 @@ def _judged(view: View, client: Client, flow: Flow, purpose: str, *, near: bool)
     for answer in judge_connection(view, client, flow):
         verdict, *sides = answer.pair
         egress, ingress = (
-            _with_near_misses(view, direction, side, client.end, answer.end, flow) if near else side
+            _with_near_misses(view, direction, side, client, answer.end, flow) if near else side
             for direction, side in zip(Direction, sides, strict=True)
         )
         to = flow.to.ref if isinstance(flow.to, Group) else flow.to
@@ -123,8 +138,9 @@ def _judged(view: View, client: Client, flow: Flow, purpose: str, *, near: bool)
 
 
 def _with_near_misses(
-    view: View, direction: Direction, side: Side, source: PodEnd, target: End | Host, flow: Flow
+    view: View, direction: Direction, side: Side, client: Client, target: End | Host, flow: Flow
 ) -> Side:
+    source = client.end
     dialled = view.dialect.before_translation and flow.through is not None
     if side.verdict is not Verdict.DENIED or isinstance(target, Host):
         return side
@@ -137,4 +153,18 @@ def _with_near_misses(
     else:
         return side
     packet = Packet(direction, subject, other, flow.protocol, flow.port or 0, flow.service_port)
-    return structs.replace(side, near_misses=near_misses(view, packet, side))
+    found = tuple(_on_top(view, miss, client.workload, flow) for miss in near_misses(view, packet, side))
+    return structs.replace(side, near_misses=found)
+
+
+def _on_top(view: View, miss: NearMiss, client: Workload, flow: Flow) -> NearMiss:
+    """Say of a label that the pods lack whether the object that makes them has it: policy sees the template's."""
+    key = miss.have.removeprefix("no ")
+    if miss.field != "podLabels" or key == miss.have:
+        return miss
+    server = view.workload(flow.to.ref) if isinstance(flow.to, Group) else None
+    for workload in (client, *([server] if server else [])):
+        if workload.ref.kind != "Pod" and f"{key}={workload.labels.get(key)}" == miss.want:
+            have = f"no {key}: it is on the {workload.ref.kind} itself, and policy sees spec.template.metadata.labels"
+            return structs.replace(miss, have=have)
+    return miss

@@ -3,36 +3,24 @@
 from collections.abc import Iterator
 from typing import Final, cast
 
-from msgspec import Struct
-
-from webhook.evaluate.ends import End, Outside, PodEnd
-from webhook.evaluate.match import peers_match, ports_match
+from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.match import ports_match
 from webhook.explain.nearmiss_labels import FAR, Miss, of_expression, of_labels
+from webhook.explain.nearmiss_peers import Packet, families_of, matched, peer_misses
+from webhook.explain.nearmiss_ports import Dialled, cut_short, port_misses
 from webhook.families.networkpolicy import compile_section
-from webhook.model.addresses import Family
 from webhook.model.objects import Shape
-from webhook.model.policy import BlockPeer, Direction, Policy, Section
-from webhook.model.ports import NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.policy import Direction, Policy, Section
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Match, PodMatch, Tier
+from webhook.model.tier import Action, Entry, Isolation, Tier
 from webhook.model.truth import Truth
 from webhook.model.verdict import NearMiss, Side
 from webhook.world import View
 
 MOST: Final = 3
 _EVERYWHERE: Final = ""
-
-
-class Packet(Struct, frozen=True):
-    """One side's question: may `subject` talk to `other` on this port? `service_port`: what the client dialled."""
-
-    direction: Direction
-    subject: PodEnd
-    other: End
-    protocol: Protocol
-    port: int
-    service_port: int | None = None
-    family: Family | None = None
+PEERS: Final = frozenset({"podLabels", "namespaceLabels", "namespace", "serviceAccount", "cidr"})
+MISPLACED: Final = ", and belongs into "
 
 
 def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[NearMiss, ...]:
@@ -81,10 +69,32 @@ def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[Pol
     for policy in own.values():
         view.budget.spend()
         yield from _of_policy(view, policy, packet, end)
+    yield from _misplaced(view, packet)
     for isolation in _others(view, packet):
         view.budget.spend()
         if isolation.ref not in own and isolation.unclear is None and _in_time(isolation, end):
             yield from _of_piece(view, isolation, packet)
+
+
+def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
+    """Yield policies in the other end's namespace that would let the packet through if they stood in the subject's."""
+    here = packet.subject.shape.namespace
+    there = packet.other.shape.namespace if isinstance(packet.other, PodEnd) else here
+    for policy in view.policies(there).values() if there != here else ():
+        section = policy.section(packet.direction)
+        if (
+            section is None
+            or policy.unreadable is not None
+            or policy.subject is None
+            or not policy.subject.requirements
+        ):
+            continue
+        if policy.subject.matches(packet.subject.shape.labels) is not Truth.YES or about_others(view, policy):
+            continue
+        isolation = _compiled(view, policy, packet.direction, section)
+        for entry in isolation.entries if isolation else ():
+            if isolation is not None and not [*_of_entry(view, isolation, entry, packet)]:
+                yield entry.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
 
 
 def _others(view: View, packet: Packet) -> Iterator[Isolation]:
@@ -112,6 +122,8 @@ def _of_policy(
     if policy.unreadable is not None or policy.subject is None:
         return
     missed = list(of_labels(policy.subject, packet.subject.shape.labels, "podLabels"))
+    if missed and about_others(view, policy):
+        return
     idle = dict(policy.idle).get(packet.direction)
     section = policy.section(packet.direction) or idle
     if section is None or len(missed) > 1:
@@ -125,6 +137,17 @@ def _of_policy(
     yield from _of_entries(view, isolation, list(isolation.entries), packet, missed)
 
 
+def about_others(view: View, policy: Policy) -> bool:
+    """Say whether a policy selects other pods of its namespace: then it is about these."""
+    key = (about_others, policy.ref)
+    if key not in view.memo:
+        groups = view.groups(policy.namespace)
+        every = [group.template.template.shape for group in groups if group.template]
+        every += {pod.shape for group in groups for pod in group.pods}
+        view.memo[key] = any(policy.subject and policy.subject.matches(s.labels) is Truth.YES for s in every)
+    return bool(view.memo[key])
+
+
 def _of_entries(
     view: View, isolation: Isolation, entries: list[Entry], packet: Packet, missed: list[Miss]
 ) -> Iterator[tuple[PolicyRef, Miss]]:
@@ -132,9 +155,11 @@ def _of_entries(
         return
     for entry in entries:
         view.budget.spend(1 + len(entry.matches or ()) + len(entry.ports or ()))
-        misses = [*missed, *_of_entry(view, isolation, entry, packet)]
-        if len(misses) == 1 and misses[0] is not FAR:
-            yield entry.ref, misses[0]
+        dialled = Dialled(packet.protocol, packet.port, packet.service_port)
+        misses = [*missed, *_of_entry(view, isolation, entry, packet)] or [*cut_short(view, entry, dialled)]
+        alternatives = not missed and all(miss.field in PEERS for miss in misses)
+        if FAR not in misses and (len(misses) == 1 or alternatives):
+            yield from ((entry.ref, miss) for miss in misses)
 
 
 def _compiled(view: View, policy: Policy, direction: Direction, section: Section) -> Isolation | None:
@@ -146,118 +171,21 @@ def _compiled(view: View, policy: Policy, direction: Direction, section: Section
 
 
 def _of_entry(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[Miss]:
-    """Yield one miss for each part of the entry that does not match; several make it no near miss."""
-    if entry.unclear is not None or entry.conditional is not None:
-        yield FAR
-        return
+    """Yield one miss for each part of the entry that does not match, and for each peer that may have been meant."""
     target: Shape | None = packet.subject.shape
     if packet.direction is Direction.EGRESS:
         target = packet.other.shape if isinstance(packet.other, PodEnd) else None
-    if ports_match(entry.ports, packet.protocol, packet.port, target) is Truth.NO:
-        yield min(_port_misses(entry, packet, target), default=FAR)
+    closed = ports_match(entry.ports, packet.protocol, packet.port, target) is Truth.NO
+    if entry.unclear is not None or (entry.conditional is not None and not closed):
+        yield FAR
+        return
+    if closed:
+        dialled = Dialled(packet.protocol, packet.port, packet.service_port)
+        yield min(port_misses(view, entry, dialled, target), default=FAR)
     if entry.not_ports and ports_match(entry.not_ports, packet.protocol, packet.port, target) is not Truth.NO:
         yield Miss(3, "port", f"not {', '.join(map(str, entry.not_ports))}", f"{packet.port}/{packet.protocol}")
-    families = _families(view, packet)
-    if entry.own is not None and not _matched(view, Entry(entry.ref, entry.own), packet.subject, families):
+    families = families_of(view, packet)
+    if entry.own is not None and not matched(view, Entry(entry.ref, entry.own), packet.subject, families):
         yield FAR
-    if not _matched(view, entry, packet.other, families):
-        yield min(_peer_misses(view, isolation, entry, packet), default=FAR)
-
-
-def _matched(view: View, entry: Entry, other: End, families: tuple[Family, ...]) -> bool:
-    return any(peers_match(view, entry, other, family) is not Truth.NO for family in families)
-
-
-def _families(view: View, packet: Packet) -> tuple[Family, ...]:
-    if packet.family is not None:
-        return (packet.family,)
-    if isinstance(packet.other, Outside):
-        return (packet.other.block.family,)
-    return packet.other.families or view.families()
-
-
-def _port_misses(entry: Entry, packet: Packet, target: Shape | None) -> Iterator[Miss]:
-    have = f"{packet.port}/{packet.protocol}"
-    for port in entry.ports or ():
-        if port.protocol != packet.protocol:
-            if _spoken(port, packet.port, packet.protocol, target):
-                yield Miss(1, "protocol", port.protocol, packet.protocol)
-        elif packet.service_port is not None and _spoken(port, packet.service_port, packet.protocol, None):
-            yield Miss(0, "port", str(port), have)
-        elif _is_about_pods(entry):
-            yield Miss(3, "port", str(port), have)
-
-
-def _spoken(port: PortMatch, number: int, protocol: Protocol, target: Shape | None) -> bool:
-    """Say whether the entry would be about that number if it were written for `protocol`."""
-    alike = (
-        PortRange(protocol, port.first, port.last) if isinstance(port, PortRange) else NamedPort(protocol, port.name)
-    )
-    return ports_match((alike,), protocol, number, target) is Truth.YES
-
-
-def _is_about_pods(entry: Entry) -> bool:
-    """Say whether a rule names pods: one for anybody on another port (DNS) is about something else."""
-    return any(map(_names_pods, entry.matches or ()))
-
-
-def _names_pods(match: Match) -> bool:
-    match match:
-        case PodMatch(pods=pods):
-            return bool(pods.requirements)
-        case EndpointPeer():
-            return True
-        case Every(peers):
-            return any(map(_names_pods, peers))
-        case _:
-            return False
-
-
-def _peer_misses(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[Miss]:
-    for match in entry.matches or ():
-        misses = [*_of_match(view, isolation, match, packet)]
-        if len(misses) == 1:
-            yield misses[0]
-
-
-def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) -> Iterator[Miss]:
-    """Yield what keeps one peer from being the other end; of a place, a node or a Service there is nothing to say."""
-    other = packet.other
-    shape = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
-    match match:
-        case PodMatch() if shape is not None:
-            yield from _pod_miss(view, match, shape)
-        case EndpointPeer(test) if shape is not None:
-            yield from of_expression(view, test, shape)
-        case BlockPeer():
-            yield from _block_miss(match, other, packet.family)
-        case Every(peers):
-            families = _families(view, packet)
-            for peer in peers:
-                if not _matched(view, Entry(isolation.ref, (peer,)), other, families):
-                    found = [*_of_match(view, isolation, peer, packet)]
-                    yield from found or (FAR,)
-        case _:
-            yield FAR
-
-
-def _pod_miss(view: View, match: PodMatch, shape: Shape) -> Iterator[Miss]:
-    yield from of_labels(match.pods, shape.labels, "podLabels")
-    if match.namespace is not None:
-        if match.namespace != shape.namespace:
-            yield Miss(1, "namespace", match.namespace, shape.namespace)
-    else:
-        namespace = view.namespace(shape.namespace)
-        yield from of_labels(match.namespaces, namespace.labels, "namespaceLabels", synthetic=namespace.synthetic)
-
-
-def _block_miss(peer: BlockPeer, other: End, family: Family | None) -> Iterator[Miss]:
-    address = other.block if isinstance(other, Outside) else None
-    if isinstance(other, PodEnd) and (own := other.address(family or peer.block.family)) is not None:
-        address = own.block
-    if address is None or address.family != peer.block.family:
-        return
-    want = f"{peer.block} except {', '.join(map(str, peer.excepts))}" if peer.excepts else str(peer.block)
-    if isinstance(other, PodEnd) and peer.pods is not Truth.YES and peer.block.covers(address):
-        want += " outside the cluster"
-    yield Miss(2, "cidr", want, str(address).removesuffix("/32").removesuffix("/128"))
+    if not matched(view, entry, packet.other, families):
+        yield from sorted(set(peer_misses(view, isolation, entry, packet)))[:MOST] or (FAR,)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from webhook.evaluate.coverage import entities_of
 from webhook.explain.dns_assumed import assumed
 from webhook.fix.behind import Entangled, denied_behind, said_behind
 from webhook.fix.isolation import isolated, lost
@@ -102,7 +103,7 @@ def _policy(
     key, peers_key = _KEYS[direction]
     rules = []
     for other in dict.fromkeys(need.other for need in needs):
-        peers, said = _peers(view, workload, subject, other)
+        peers, said = _peers(view, workload, subject, [need for need in needs if need.other == other])
         notes += said
         rules.append({peers_key: peers, "ports": [_port(need) for need in needs if need.other == other]})
     rules += rest
@@ -181,13 +182,14 @@ def _or_unwritable(chosen: Chosen | None, ref: WorkloadRef) -> Chosen:
 
 
 def _peers(
-    view: View, workload: Workload, subject: WorkloadRef, other: WorkloadRef | Block
+    view: View, workload: Workload, subject: WorkloadRef, needs: Sequence[Need]
 ) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the peers for the one other end of `needs`, and whom else they reach."""
+    other = needs[0].other
     if isinstance(other, Block):
         node = view.node_at(Address(other.family, other.first)) if other.size == 1 else None
         if node is not None and view.dialect.blocks_hold_nodes is Truth.NO:
-            message = f"it is the address of node {node.name}, and address blocks of a NetworkPolicy hold no nodes here"
-            raise Unwritable(message)
+            raise Unwritable(_NO_NODES.format(what=f"it is the address of node {node.name}") + _entities(view, needs))
         return [{"ipBlock": {"cidr": str(other)}}], []
     shapes = _shapes(view, workload, other)
     inside = [shape for shape in shapes if not shape.host_network]
@@ -204,10 +206,20 @@ def _peers(
     return peers, notes
 
 
+_NO_NODES: Final = "{what}, and address blocks of a NetworkPolicy hold no nodes here"
+
+
+def _entities(view: View, needs: Sequence[Need]) -> str:
+    """Return what opens a node's address where Cilium enforces; empty elsewhere."""
+    (one, *_) = needs
+    if view.dialect.name != "cilium" or not isinstance(one.other, Block):
+        return ""
+    return f": write {entities_of(view, one.other, one.port)} in a CiliumNetworkPolicy"
+
+
 def _node_blocks(view: View, other: WorkloadRef) -> list[dict[str, Any]]:
     if view.dialect.blocks_hold_nodes is Truth.NO:
-        message = f"{other.short} is on the host network, and address blocks of a NetworkPolicy hold no nodes here"
-        raise Unwritable(message)
+        raise Unwritable(_NO_NODES.format(what=f"{other.short} is on the host network"))
     addresses = sorted({a for pod in view.pods_of(other) if pod.shape.host_network for a in pod.addresses})
     if not addresses:
         message = f"{other.short} is on the host network, and the address of its node is not known"

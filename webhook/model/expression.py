@@ -1,6 +1,6 @@
 """Conditions on a pod, on its namespace and on its service account: what selectors of every family come down to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Literal
 
@@ -120,3 +120,15 @@ def _asked(term: Term, value: str | None) -> bool:
             return value.startswith(tuple(term.values))
         case Test.ENDS_WITH:
             return value.endswith(tuple(term.values))
+
+
+def terms(test: Expression) -> Iterator[Term]:
+    """Yield the single conditions that an expression is made of."""
+    match test:
+        case Term():
+            yield test
+        case All(parts) | Some(parts):
+            for part in parts:
+                yield from terms(part)
+        case Not(part):
+            yield from terms(part)

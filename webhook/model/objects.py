@@ -119,6 +119,7 @@ class ServicePort(Struct, frozen=True, gc=False):
     protocol: Protocol = "TCP"
     name: str = ""
     target: int | str | None = None
+    node: int | None = None  # its node port
 
 
 class Service(Struct, frozen=True, gc=False):

@@ -8,6 +8,7 @@ from webhook.model.verdict import FlowVerdict, NearMiss, Side
 from webhook.report import flows
 from webhook.report.flows import Cut
 
+MISPLACED: Final = ", and belongs into "  # of a near miss of field `namespace`
 _SERVICE_PORT: Final = ", the Service's port"
 
 
@@ -49,9 +50,14 @@ def sentence(
         words, end = "{name} selects {want}; {end} has {have}", subject
     else:
         words, end = _WORDS.get(miss.field, _ANYTHING), other
+    if miss.field == "namespace" and MISPLACED in miss.want:
+        words = "{name} would {let} it, but selects pods of {want}"
+    if miss.have.startswith("is "):
+        words = words.replace(" has {have}", " {have}")
     return words.format(
         name=f"{cut(miss.policy.kind_word)} {cut(miss.policy.name)}".lstrip(),
         admits="admits" if direction is Direction.INGRESS else "lets out to",
+        let="admit" if direction is Direction.INGRESS else "let out",
         end=end,
         want=cut(miss.want),
         have=cut(miss.have),

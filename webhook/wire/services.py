@@ -87,7 +87,8 @@ def _port(raw: Raw, path: str) -> ServicePort:
         fail(f"{path}.targetPort", f"expected a port or a port's name, not {shown(target)}")
     if isinstance(target, int) and target and not FIRST_PORT <= target <= LAST_PORT:
         fail(f"{path}.targetPort", f"expected a port from 1 to 65535, not {shown(target)}")
-    return ServicePort(number, protocol(raw, path), string(raw, "name", path), target or None)
+    node = integer(raw, "nodePort", path) or None
+    return ServicePort(number, protocol(raw, path), string(raw, "name", path), target or None, node)
 
 
 def endpoint_slice(raw: Raw, namespace_name: str) -> EndpointSlice:

@@ -148,3 +148,11 @@ def of_namespaces(surroundings: Surroundings) -> Iterator[tuple[Labels | None, B
     for one in _index(surroundings).every:
         if one.namespace is not None:
             yield from ((one.of_namespace, each) for each in one.blocks)
+
+
+def global_sets(surroundings: Surroundings, address: Block) -> Iterator[tuple[str, Labels]]:
+    """Yield the names and labels of the GlobalNetworkSets that hold an address: those of no namespace."""
+    for one in surroundings.all(*SETS):
+        found = _Set(one, surroundings)
+        if found.namespace is None and any(block.covers(address) for block in found.blocks):
+            yield found.name, one.labels

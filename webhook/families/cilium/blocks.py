@@ -83,6 +83,7 @@ def _selected(raw: Raw, excepts: tuple[Block, ...], path: str, context: Context)
     if not wants and not excepts:
         yield Every(())
     elif all(want.negative for want in wants):
+        yield from _grouped((g for g in context.groups if _has(g, wants)), excepts, context.config)
         yield UnclearPeer("selects CIDR groups by what they lack, which pods and nodes lack, too")
     else:
         yield from _grouped((g for g in context.groups if _has(g, wants)), excepts, context.config)

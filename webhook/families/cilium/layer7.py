@@ -14,6 +14,7 @@ RULE_KEYS: Final = frozenset({"ports", "rules", "serverNames", "terminatingTLS",
 _PROTOCOLS: Final = ("http", "kafka", "dns", "l7")
 _WORDS: Final = {"http": "HTTP", "kafka": "Kafka", "dns": "DNS", "l7": "layer 7"}
 _DNS_PORT: Final = "53"
+EVERY_NAME: Final = "*"
 
 
 def learns_names(spec: Raw) -> bool:
@@ -36,6 +37,8 @@ def condition_of(raw: Raw, path: str, ports: Sequence[Raw], config: Config, *, i
         refuse(f"{path}.serverNames", "expected no layer 7 rules beside them without terminatingTLS")
     if given(raw, "listener") and (ingress or kinds):
         refuse(f"{path}.listener", "expected it in egress, without layer 7 rules")
+    if kinds == ["dns"] and any(one.get("matchPattern") == EVERY_NAME for one in mappings(rules, "dns", path)):
+        return ""
     if kinds:
         return f"lets only some {_WORDS[kinds[0]]} requests through, and which are made is not known"
     if names:

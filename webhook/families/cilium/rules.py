@@ -56,7 +56,18 @@ def lists_of(
                 problems.append(str(error))
                 entries = [Entry(ref.at(index), unclear=str(error))]
             _sort(entries, found, denies=side.denies)
+    found.withheld = [entry for entry in found.withheld if not any(_frees(other, entry) for other in found.allowed)]
     return found
+
+
+def _frees(plain: Entry, entry: Entry) -> bool:
+    """Say whether a rule without conditions lets through all that one about requests is about.
+
+    Cilium adds a rule for all requests then (`pkg/policy/l4.go`, mergePortProto; `rules.go`, wildcardL3L4Rules).
+    """
+    if plain.conditional is not None or plain.unclear is not None:
+        return False
+    return plain.matches in (None, entry.matches) and plain.ports in (None, entry.ports)
 
 
 def _sort(entries: list[Entry], found: Lists, *, denies: bool) -> None:

@@ -1,0 +1,126 @@
+"""The peer of a rule that was meant for the other end, and the one thing that keeps it from being it."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.evaluate.coverage import entities_of
+from webhook.evaluate.ends import End, Outside, PodEnd
+from webhook.evaluate.match import peers_match
+from webhook.evaluate.node_and_service_peers import node_of
+from webhook.explain.nearmiss_labels import FAR, Miss, of_expression, of_labels
+from webhook.families.calico.sets import global_sets
+from webhook.model.addresses import Family
+from webhook.model.objects import Shape
+from webhook.model.policy import BlockPeer, Direction
+from webhook.model.ports import Protocol
+from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, PodMatch
+from webhook.model.truth import Truth
+from webhook.world import View
+
+ON_HOST: Final = "is on the host network, and selectors never match it"
+
+
+class Packet(Struct, frozen=True):
+    """One side's question: may `subject` talk to `other` on this port? `service_port`: what the client dialled."""
+
+    direction: Direction
+    subject: PodEnd
+    other: End
+    protocol: Protocol
+    port: int
+    service_port: int | None = None
+    family: Family | None = None
+
+
+def matched(view: View, entry: Entry, other: End, families: tuple[Family, ...]) -> bool:
+    """Say whether any peer of a rule is, or may be, the other end."""
+    return any(peers_match(view, entry, other, family) is not Truth.NO for family in families)
+
+
+def families_of(view: View, packet: Packet) -> tuple[Family, ...]:
+    """Return the address families by which the two may talk."""
+    if packet.family is not None:
+        return (packet.family,)
+    if isinstance(packet.other, Outside):
+        return (packet.other.block.family,)
+    return packet.other.families or view.families()
+
+
+def peer_misses(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[Miss]:
+    """Yield, of each peer that misses by one thing, what that is."""
+    for match in entry.matches or ():
+        misses = [*_of_match(view, isolation, match, packet)]
+        if len(misses) == 1:
+            yield misses[0]
+
+
+def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) -> Iterator[Miss]:
+    """Yield what keeps one peer from being the other end; of a place, a node or a Service there is nothing to say."""
+    other = packet.other
+    shape = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
+    match match:
+        case PodMatch() if shape is not None:
+            yield from _pod_miss(view, match, shape)
+        case PodMatch() if isinstance(other, PodEnd) and view.dialect.host_pods is Truth.NO:
+            found = [*_pod_miss(view, match, other.shape)]
+            yield from found or (Miss(0, "podLabels", _named(match), ON_HOST),)
+            yield from (FAR,) if found else ()
+        case PodMatch() if isinstance(other, Outside):
+            yield _global(view, match, other)
+        case EndpointPeer(test) if shape is not None:
+            yield from of_expression(view, test, shape)
+        case BlockPeer():
+            yield from _block_miss(view, match, packet)
+        case Every(peers):
+            families = families_of(view, packet)
+            for peer in peers:
+                if not matched(view, Entry(isolation.ref, (peer,)), other, families):
+                    found = [*_of_match(view, isolation, peer, packet)]
+                    yield from found or (FAR,)
+        case _:
+            yield FAR
+
+
+def _global(view: View, match: PodMatch, other: Outside) -> Miss:
+    """Return the miss of a selector that means a set without a namespace, and is read as pods of the policy's own."""
+    for name, labels in global_sets(view.surroundings, other.block):
+        if match.own and match.namespace and match.pods.requirements and match.pods.matches(labels) is Truth.YES:
+            return Miss(0, "namespace", match.namespace, f"{name}, which needs namespaceSelector: global()")
+    return FAR
+
+
+def _pod_miss(view: View, match: PodMatch, shape: Shape) -> Iterator[Miss]:
+    yield from of_labels(match.pods, shape.labels, "podLabels")
+    if match.namespace is not None:
+        if match.namespace != shape.namespace:
+            yield Miss(1, "namespace", match.namespace, shape.namespace)
+    else:
+        namespace = view.namespace(shape.namespace)
+        yield from of_labels(match.namespaces, namespace.labels, "namespaceLabels", synthetic=namespace.synthetic)
+
+
+def _named(match: PodMatch) -> str:
+    """Return whom a peer names: its pods by their labels, else all of its namespaces."""
+    if match.pods.requirements:
+        return f"pods with {match.pods}"
+    return f"pods of namespace {match.namespace}" if match.namespace else f"pods of namespaces with {match.namespaces}"
+
+
+def _block_miss(view: View, peer: BlockPeer, packet: Packet) -> Iterator[Miss]:
+    other = packet.other
+    address = other.block if isinstance(other, Outside) else None
+    if isinstance(other, PodEnd) and (own := other.address(packet.family or peer.block.family)) is not None:
+        address = own.block
+    if address is None or address.family != peer.block.family:
+        return
+    want = f"{peer.block} except {', '.join(map(str, peer.excepts))}" if peer.excepts else str(peer.block)
+    if isinstance(other, PodEnd) and peer.pods is not Truth.YES and peer.block.covers(address):
+        want += " outside the cluster"
+    have = str(address).removesuffix("/32").removesuffix("/128")
+    node = node_of(view, other) if isinstance(other, Outside) else None
+    if node is not None and peer.nodes is not Truth.YES and peer.block.covers(address):
+        entities = entities_of(view, address, packet.port)
+        have += f", of node {node.name}: no block holds nodes under {view.dialect.name}, write {entities}"
+    yield Miss(2, "cidr", want, have)
