@@ -105,7 +105,17 @@ DB = {"namespaceSelector": labels(team="b"), "podSelector": labels(app="db")}
         (
             "a port's name that the pod does not have is opened",
             [WALL, admitting(WEBAPI, ports=[{"port": "postgres"}])],
-            ("data/allow", "port", "postgres/TCP", "5432/TCP"),
+            ("data/allow", "port", "postgres/TCP (no container calls a port so)", "5432/TCP"),
+        ),
+        (
+            "a namespace is admitted on another port",
+            [WALL, admitting(TEAM_A, ports=[{"port": 8443}])],
+            ("data/allow", "port", "8443/TCP", "5432/TCP"),
+        ),
+        (
+            "the policy stands in the client's namespace",
+            [WALL, admitting(WEBAPI, name="shop/allow", podSelector=labels(app="db"))],
+            ("shop/allow", "namespace", "shop, and belongs into data", "data"),
         ),
         (
             "the port is opened for another protocol",
@@ -168,7 +178,7 @@ def test_one_thing_is_told(about: str, objects: list[Raw], expected: Found) -> N
         ("no rule at all", [admitting(WEBAPI, ingress=[])]),
         ("a rule without a peer that can be", [admitting({"ipBlock": {"cidr": "192.0.2.0/33"}})]),
         ("another direction", [admitting(WEBAPI, policyTypes=["Egress"], ingress=[], egress=[{}])]),
-        ("a policy in another namespace", [admitting(WEBAPI, name="shop/allow")]),
+        ("a policy of everybody in another namespace", [admitting(WEBAPI, name="shop/allow", podSelector={})]),
         ("anybody, on another port: that is about something else", [admitting(TEAM_A, ports=[{"port": 53}])]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

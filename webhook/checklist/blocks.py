@@ -77,15 +77,25 @@ def _wide(view: View, policy: Policy, direction: Direction, rule: int, peer: Blo
 
 
 def _declared(view: View, policy: Policy, block: Block) -> Iterator[Address | Block]:
+    """Yield what workloads declare that a block holds, by the address that policy sees."""
     for workload in view.workloads(policy.namespace):
         if policy.subject is None or policy.subject.matches(workload.template.shape.labels) is Truth.NO:
             continue
         for item in declared(workload):
             target = item.target if isinstance(item, Dependency) else None
-            if (isinstance(target, Address) and block.holds(target)) or (
-                isinstance(target, Block) and block.covers(target)
-            ):
+            if isinstance(target, Address):
+                yield from (seen for seen in _seen(view, target) if block.holds(seen))
+            elif isinstance(target, Block) and block.covers(target):
                 yield target
+
+
+def _seen(view: View, target: Address) -> Iterator[Address]:
+    """Yield the addresses that policy sees of one that is dialled: of a Service the listed endpoints, and no pods."""
+    service = view.service_at(target)
+    if service is None or view.dialect.before_translation:
+        yield target
+    elif service.selector is None:
+        yield from dict.fromkeys(address for address, _, _ in view.endpoints(service))
 
 
 def _of_the_cluster(own: Own, policy: Policy, direction: Direction, rule: int, peer: BlockPeer) -> Iterator[Finding]:

@@ -56,8 +56,8 @@ def _missing(workload: WorkloadRef, answer: Judged, *, complete: bool) -> Iterat
 
 
 def severity(finding: str, facts: dict[str, str], *, complete: bool) -> Severity:
-    """Return the default severity: NP201 is info where the target may be elsewhere; NP203 warns of a lost name."""
-    if finding == "NP201" and not complete:
+    """Return the default severity: info where what is missing may be elsewhere; NP203 warns of a lost name."""
+    if finding in ("NP201", "NP204") and not complete:
         return Severity.INFO
     if finding == "NP203" and "target" in facts:
         return Severity.WARNING

@@ -1,9 +1,12 @@
 """Slips in selectors and ports: NP405, NP406 and NP408."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
 
 from webhook.checklist.blocks import finding
 from webhook.evaluate.labels import namespace_matches
+from webhook.explain.nearmiss_labels import of_labels
 from webhook.families.networkpolicy import compile_section
 from webhook.fix.selectors import shapes_of
 from webhook.model.finding import Finding
@@ -21,12 +24,27 @@ def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
     subjects = [s for s in _shapes(view, policy.namespace) if policy.subject is None or _may(view, policy.subject, s)]
     if not subjects and policy.subject is not None and policy.subject.requirements:
         first = Direction.INGRESS if policy.ingress is not None else Direction.EGRESS
-        yield finding("NP405", policy, first, None, (("selector", str(policy.subject)),))
+        facts = (("selector", str(policy.subject)), *nearest(view, policy.namespace, policy.subject))
+        yield finding("NP405", policy, first, None, facts)
     for direction in Direction:
         section = policy.section(direction)
+        yield from _two_rules(policy, direction, section.rules if section else ())
         for rule in section.rules if section else ():
             yield from _service_ports(view, policy, direction, rule, subjects)
             yield from _and_or(view, policy, direction, rule)
+
+
+def nearest(view: View, namespace: str, selector: Selector) -> tuple[tuple[str, str], ...]:
+    """Return where such pods are instead, or whose labels are nearest to what is selected."""
+    for other in view.namespaces():
+        if other != namespace and any(_may(view, selector, shape) for shape in _shapes(view, other)):
+            return (("hint", f"a workload with {selector} is in {other}"),)
+    for group in view.groups(namespace):
+        for shape in shapes_of(group):
+            missed = [*of_labels(selector, shape.labels, "podLabels")]
+            if len(missed) == 1 and missed[0].rank == 0:
+                return (("hint", f"{group.ref.short} has {missed[0].have}"),)
+    return (("hint", "an operator may make them"),) if not view.complete else ()
 
 
 def _shapes(view: View, namespace: str) -> list[Shape]:
@@ -91,6 +109,7 @@ def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iter
 
 def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Finding]:
     """NP408: two list items, one of namespaces and one of pods that live only there: one item with both was meant."""
+    yield from _in_vain(policy, direction, rule)
     pods = [p for p in rule.peers or () if isinstance(p, PodPeer) and p.namespaces is None and p.pods.requirements]
     spaces = [p for p in rule.peers or () if isinstance(p, PodPeer) and p.namespaces is not None]
     whole = [p for p in spaces if not p.pods.requirements and p.namespaces and p.namespaces.requirements]
@@ -103,3 +122,34 @@ def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Ite
     if any(_may(view, pods[0].pods, s) for n in there for s in _shapes(view, n)):
         facts = (("pods", str(pods[0].pods)), ("namespaces", str(whole[0].namespaces)), ("there", ", ".join(there)))
         yield finding("NP408", policy, direction, rule.index, facts)
+
+
+def _in_vain(policy: Policy, direction: Direction, rule: Rule) -> Iterator[Finding]:
+    """NP408: one item means every pod there is, so that the narrower ones beside it do nothing."""
+    peers = [p for p in rule.peers or () if isinstance(p, PodPeer)]
+    everybody = [
+        p for p in peers if p.namespaces is not None and not p.namespaces.requirements and not p.pods.requirements
+    ]
+    narrow = [p for p in peers if p.namespaces is None and p.pods.requirements]
+    if everybody and narrow:
+        facts = (("slip", "vain"), ("pods", str(narrow[0].pods)), ("does", _DOES[direction]))
+        yield finding("NP408", policy, direction, rule.index, facts)
+
+
+def _two_rules(policy: Policy, direction: Direction, rules: Sequence[Rule]) -> Iterator[Finding]:
+    """NP408: one rule names peers and no port, the next ports and no peer: one rule with both was meant."""
+    for first, second in pairwise(rules):
+        peers, ports = (first, second) if first.peers else (second, first)
+        if peers.peers and not peers.ports and ports.ports and not ports.peers and not _is_dns(ports):
+            numbers = ", ".join(map(str, ports.ports))
+            facts = (("slip", "two"), ("ports", numbers), ("other", str(ports.index)), ("does", _DOES[direction]))
+            yield finding("NP408", policy, direction, peers.index, facts)
+
+
+def _is_dns(rule: Rule) -> bool:
+    """Say whether a rule opens look-ups to anybody, which many mean."""
+    return all(isinstance(port, PortRange) and port.first == port.last == _DNS for port in rule.ports or ())
+
+
+_DNS: Final = 53
+_DOES: Final = {Direction.INGRESS: "lets in", Direction.EGRESS: "lets out to"}

@@ -1,6 +1,6 @@
 """Pods dialled themselves, by their workload or by their own stable names: no Service translates anything."""
 
-from webhook.dependencies.services import MOST_PORTS, declared_ports, declares, declaring, has, too_many
+from webhook.dependencies.services import MOST_PORTS, declared_ports, declares, declaring, has, tells, too_many
 from webhook.dependencies.targets import Found, Missing, port_text
 from webhook.evaluate import Flow
 from webhook.model.dependency import WorkloadTarget
@@ -30,7 +30,7 @@ def direct(view: View, ref: WorkloadRef, text: str, port: Port, protocol: Protoc
     view.budget.spend(len(pods))
     if isinstance(port, int):
         declared = declares(group, port, protocol)
-        lost = () if declared else (_undeclared(ref, port, protocol),)
+        lost = () if declared or not tells(view, group, port) else (_undeclared(ref, port, protocol),)
         return Found(text, (Flow(group, protocol, port, declared=declared),), port_text(port, protocol), lost)
     chosen = [p for p in declared_ports(group) if port is None or (p.name == port and p.protocol == protocol)]
     if not chosen:

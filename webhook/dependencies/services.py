@@ -105,10 +105,10 @@ def _flows(
     facts = (("service", f"{service.namespace}/{service.name}"), ("port", f"{wanted.port}/{wanted.protocol}"))
     if service.selector is None:
         flows = list(_listed(view, service, wanted, asked, own))
-        return flows, [] if flows else [Missing("NP204", facts)]
+        return flows, [] if flows else [Missing("NP204", (*facts, ("complete", str(view.complete))))]
     groups = view.backends(service)
     if not groups:
-        return [], [Missing("NP204", facts)]
+        return [], [Missing("NP204", (*facts, ("complete", str(view.complete))))]
     flows, missing = [], []
     for group in groups:
         view.budget.spend(1 + len(group.pods))
@@ -119,9 +119,29 @@ def _flows(
                 continue
             flow = _flow(service, wanted, part, number, own)
             flows.append(flow)
-            if not flow.declared:
-                missing.append(Missing("NP203", (*facts, ("number", str(number)), ("workload", str(group.ref)))))
+            if not flow.declared and tells(view, group, number):
+                told = (*facts, ("number", str(number)), ("workload", str(group.ref)))
+                missing.append(Missing("NP203", (*told, *_untranslated(service, wanted, group))))
     return flows, missing
+
+
+def tells(view: View, group: Group, number: int) -> bool:
+    """Say whether it tells anything that nobody declares a port: others are declared, and no probe asks on it."""
+    workload = group.template or view.workload(group.ref)
+    return bool(declared_ports(group)) and (workload is None or number not in workload.template.probed)
+
+
+def _untranslated(service: Service, wanted: ServicePort, group: Group) -> Facts:
+    """Say which port was meant where a headless Service names another target port, which it does not lead to."""
+    if not service.headless or wanted.target in (None, wanted.port):
+        return ()
+    target = wanted.target
+    named = by_name(group, target, wanted.protocol) if isinstance(target, str) else [(target, group)]
+    numbers = [n for n, _ in named if n is not None and declares(group, n, wanted.protocol)]
+    if not numbers:
+        return ()
+    dial = f"dial {service.name}.{service.namespace}:{numbers[0]}"
+    return (("headless", f"a headless Service translates nothing: {dial}, or make its port {numbers[0]}"),)
 
 
 def _flow(service: Service, wanted: ServicePort, group: Group, number: int, own: WorkloadRef) -> Flow:

@@ -1,6 +1,7 @@
 """The port, or the protocol, that keeps a rule from being about a packet: what was most likely meant by it."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec import Struct
 
@@ -11,6 +12,8 @@ from webhook.model.ports import NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.tier import EndpointPeer, Entry, Every, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
+
+_DNS: Final = 53
 
 
 class Dialled(Struct, frozen=True):
@@ -32,7 +35,7 @@ def port_misses(view: View, entry: Entry, dialled: Dialled, target: Shape | None
             yield Miss(0, "port", str(port), have)
         elif (service := _node_port_of(view, port, target)) is not None:
             yield Miss(0, "port", f"{port}, the node port of Service {service.namespace}/{service.name}", have)
-        elif any(map(_names_pods, entry.matches or ())):  # one for anybody on another port (DNS) is about others
+        elif any(_is_about(port, match) for match in entry.matches or ()):  # anybody, or look-ups: about others
             yield Miss(3, "port", f"{port}{_nobodys(port, target)}", have)
 
 
@@ -66,13 +69,15 @@ def _nobodys(port: PortMatch, target: Shape | None) -> str:
     return " (no container calls a port so)"
 
 
-def _names_pods(match: Match) -> bool:
+def _is_about(port: PortMatch, match: Match) -> bool:
+    """Say whether a peer names pods, by their own labels or by those of their namespace."""
     match match:
         case PodMatch(namespace=namespace, namespaces=namespaces, pods=pods):
-            return bool(pods.requirements or (namespace is None and namespaces.requirements))
+            look_up = isinstance(port, PortRange) and port.first == port.last == _DNS
+            return bool(pods.requirements or (namespace is None and namespaces.requirements and not look_up))
         case EndpointPeer():
             return True
         case Every(peers):
-            return any(map(_names_pods, peers))
+            return any(_is_about(port, peer) for peer in peers)
         case _:
             return False

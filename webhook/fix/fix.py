@@ -1,17 +1,17 @@
 """Write, evaluate again, and only then show."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from webhook.explain import Judged, judge, judge_dns, judge_workload
 from webhook.explain.dns import NODES_OWN
-from webhook.fix.needs import CLOSED, needs
+from webhook.fix.needs import CLOSED, may_open, needs, openable
 from webhook.fix.write import Unwritable, write
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Host, Verdict
+from webhook.model.verdict import FlowVerdict, Host, Verdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 
@@ -49,16 +49,18 @@ class Fixes(Struct, frozen=True):
 def fix_dependency(view: View, workload: Workload, judged: Judged, dns: Judged | None = None) -> Fixed:
     """Open one dependency completely: both sides, and the look-up before it where that is denied too."""
     parts = [judged, *([dns] if dns is not None and judged.by_name and judged is not dns else [])]
-    return fix_together(view, workload, parts)
+    together = fix_together(view, workload, parts)
+    return together if together.policies or len(parts) == 1 else fix_together(view, workload, [judged])
 
 
 def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fixed:
     """Open several dependencies of one workload by as few policies as there are subjects and directions."""
-    if (why := in_the_way(parts, only_final=True)) is not None:
+    whole, parts = list(parts), [without_final(part) for part in parts]
+    if (why := in_the_way(whole, only_final=True)) is not None and in_the_way(parts, only_final=True) is not None:
         return Fixed(reason=why)
-    wanted = list(needs(workload, parts))
-    if not wanted and (named := by_name(view, parts)) is not None:
-        return Fixed(reason=named)
+    if (other := otherwise(view, parts)) is not None:
+        return Fixed(reason=other)
+    wanted = list(needs(workload, parts, by_service=view.dialect.before_translation))
     if not wanted:
         return Fixed(reason=next((p.reason for p in parts if p.reason), "no policy is in the way"))
     try:
@@ -70,10 +72,27 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
         judge_dns(after, workload) if p.resolved is None else judge(after, workload, p.resolved, near=False)
         for p in parts
     ]
-    if not all(proof is not None and is_open(proof) for proof in proofs):
+    both = zip(whole, parts, strict=True)
+    left = {_asked(flow) for part, some in both for flow in part.flows if flow not in some.flows}
+    if not all(proof is not None and is_open(proof, left) for proof in proofs):
         return Fixed(reason=in_the_way([proof for proof in proofs if proof is not None]) or UNPROVED)
     unsure = (f"{p.text} stays unknown: {p.reason}" for p in proofs if p is not None and p.verdict is Verdict.UNKNOWN)
     return Fixed(tuple(manifests), notes=(*notes, *unsure))
+
+
+def without_final(part: Judged) -> Judged:
+    """Return an answer without what no NetworkPolicy can open, where there is more: one protocol of a look-up."""
+    left = tuple(flow for flow in part.flows if not (flow.egress.final or flow.ingress.final))
+    return structs.replace(part, flows=left) if any(map(openable, left)) or not part.flows else part
+
+
+def otherwise(view: View, parts: Sequence[Judged]) -> str | None:
+    """Say what is to be done where it is no policy that is missing, or none that can be written."""
+    for part in parts:
+        for lost in part.missing:
+            if (hint := dict(lost.facts).get("headless")) is not None:
+                return hint
+    return by_name(view, parts)
 
 
 def by_name(view: View, parts: Iterable[Judged]) -> str | None:
@@ -101,9 +120,13 @@ def in_the_way(parts: Iterable[Judged], *, only_final: bool = False) -> str | No
     return None
 
 
-def is_open(proof: Judged) -> bool:
-    """Say whether nothing of it is closed for sure."""
-    return all(flow.verdict not in CLOSED for flow in proof.flows)
+def is_open(proof: Judged, left: Collection[object] = ()) -> bool:
+    """Say whether nothing of it is closed for sure. `left`: what no NetworkPolicy can open, and stays as it is."""
+    return all(flow.verdict not in CLOSED or _asked(flow) in left for flow in proof.flows)
+
+
+def _asked(flow: FlowVerdict) -> object:
+    return flow.to, flow.protocol, flow.port, flow.purpose
 
 
 def fix(view: View, workloads: Iterable[Workload]) -> Fixes:
@@ -128,7 +151,7 @@ def distinct(policies: Iterable[Manifest]) -> tuple[Manifest, ...]:
 def _fix_workload(view: View, workload: Workload) -> Fixes:
     """Fix what can be fixed together; what cannot be is named and does not keep the rest from it."""
     judged = judge_workload(view, workload, near=False)
-    parts = [p for p in (*judged.dependencies, judged.dns) if p is not None and p.verdict in CLOSED]
+    parts = [p for p in (*judged.dependencies, judged.dns) if p is not None and may_open(p)]
     together = fix_together(view, workload, parts)
     if not parts or together.policies:
         return Fixes(together.policies, notes=together.notes)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from webhook.explain import Judged
 from webhook.model.addresses import Block
@@ -12,29 +12,56 @@ from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import FlowVerdict, Host, Side, Verdict
+from webhook.world import Group
 
 Party = WorkloadRef | Block
 
 
-class Need(Struct, frozen=True, order=True):
-    """`subject` must be let to, or be reachable from, `other` on a port."""
+class Need(Struct, frozen=True, order=True, repr_omit_defaults=True):
+    """`subject` must be let to, or be reachable from, `other` on a port.
+
+    `dialled`: what the Service's selector asks, where policy sees the Service.
+    """
 
     direction: Direction
     subject: WorkloadRef
     other: Party
     protocol: Protocol
     port: int
+    dialled: tuple[tuple[str, str], ...] | None = (
+        None  # labels of the Service's selector, where policy sees the Service
+    )
 
 
 CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 
 
-def needs(workload: Workload, judged: Iterable[Judged]) -> Iterator[Need]:
-    """Yield what has to open, for every flow that does not pass."""
+def openable(flow: FlowVerdict) -> bool:
+    """Say whether a flow does not pass, or may not where a mesh carries it to another port."""
+    return flow.verdict in CLOSED or (flow.verdict is Verdict.UNKNOWN and flow.tunnel is not None)
+
+
+def may_open(judged: Judged) -> bool:
+    """Say whether something of an answer does not pass, so that a policy may open it."""
+    return judged.verdict in CLOSED or (judged.verdict is Verdict.UNKNOWN and any(map(openable, judged.flows)))
+
+
+def needs(workload: Workload, judged: Iterable[Judged], *, by_service: bool = False) -> Iterator[Need]:
+    """Yield what has to open, for every flow that does not pass. `by_service`: egress is judged by the Service."""
     for answer in judged:
+        dialled = _dialled(answer) if by_service else {}
         for flow in answer.flows:
-            if flow.verdict in CLOSED:
-                yield from _of_flow(workload.ref, flow)
+            if openable(flow):
+                for need in _of_flow(workload.ref, flow):
+                    out = need.direction is Direction.EGRESS
+                    yield structs.replace(need, dialled=dialled.get(flow.to)) if out and by_service else need
+
+
+def _dialled(answer: Judged) -> dict[object, tuple[tuple[str, str], ...]]:
+    """Return by who stands behind a Service what its selector asks."""
+    flows = answer.resolved.found.flows if answer.resolved else ()
+    behind = ((f.to.ref, f.through.selector) for f in flows if isinstance(f.to, Group) and f.through)
+    return {ref: selector.pairs for ref, selector in behind if selector}
 
 
 def _of_flow(source: WorkloadRef, flow: FlowVerdict) -> Iterator[Need]:

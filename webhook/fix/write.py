@@ -201,7 +201,8 @@ def _peers(
         chosen = _or_unwritable(choose(view, other, inside, _own_labels(view, workload, other)), other)
         notes += _reached(other, chosen)
         space = {"namespaceSelector": {"matchLabels": {NAME_LABEL: other.namespace}}}
-        pods = {"podSelector": {"matchLabels": chosen.labels.as_dict()}}
+        labels = dict(needs[0].dialled) if needs[0].dialled else chosen.labels.as_dict()
+        pods = {"podSelector": {"matchLabels": labels}}
         peers.append(pods if other.namespace == subject.namespace else {**space, **pods})
     return peers, notes
 

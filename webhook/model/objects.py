@@ -81,6 +81,7 @@ class Template(Struct, frozen=True, gc=False):
     injected: bool | None = None  # whether Linkerd adds its proxy; None: the namespace says
     aliases: tuple[HostAlias, ...] = ()
     nameservers: tuple[Address, ...] = ()  # of its dnsConfig
+    probed: tuple[int, ...] = ()  # ports that its probes ask on
 
 
 class Declaration(Struct, frozen=True, gc=False):

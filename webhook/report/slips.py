@@ -45,7 +45,7 @@ _TABLE: Final = {
     ),
     "NP405": (
         "{policy} selects nothing: no workload here has {selector}",
-        "correct the podSelector, or delete the policy",
+        "correct the selector, or the labels that it asks for",
     ),
     "NP406": (
         "{policy} {rule}: opens {port}, the port of Service {service}; packets arrive on {target}",
@@ -76,11 +76,30 @@ def _facts(finding: Finding, cut: Cut) -> _Blank:
     return _Blank({"who": who, "dependency": cut(finding.dependency or ""), **{k: cut(v) for k, v in finding.facts}})
 
 
+_SLIPS: Final = {  # other forms of NP408
+    "vain": (
+        "{policy} {rule}: `namespaceSelector: {{}}` {does} every pod, and the item with {pods} beside it does nothing",
+        "put namespaceSelector and podSelector into one list item, or leave out the one that is not meant",
+    ),
+    "two": (
+        "{policy} {rule} {does} its peers on every port, and rule {other} {does} everybody on {ports}",
+        "if one rule was meant, put peers and ports into one list item, without a second `-`",
+    ),
+}
+
+
+def _words(finding: Finding) -> tuple[str, str]:
+    slip = dict(finding.facts).get("slip", "")
+    return _SLIPS.get(slip) or _TABLE[finding.id]
+
+
 def sentence(finding: Finding, _: object, cut: Cut) -> str:
     """Return what is wrong."""
-    return _TABLE[finding.id][0].format_map(_facts(finding, cut))
+    text = _words(finding)[0].format_map(_facts(finding, cut))
+    hint = dict(finding.facts).get("hint") if finding.id == "NP405" else None
+    return f"{text}; {cut(hint)}" if hint else text
 
 
 def remedy(finding: Finding, cut: Cut) -> str:
     """Return what to do about it."""
-    return _TABLE[finding.id][1].format_map(_facts(finding, cut))
+    return _words(finding)[1].format_map(_facts(finding, cut))

@@ -43,7 +43,7 @@ def mark(finding: Finding) -> str:
 
 def remedy(finding: Finding) -> str:
     """Return what to do about it."""
-    if finding.id in FIXABLE:
+    if finding.id in FIXABLE or finding.fix:
         if finding.fix:
             return FIX
         if admit := dict(finding.facts).get("admit"):
@@ -53,6 +53,8 @@ def remedy(finding: Finding) -> str:
         return slips.remedy(finding, WHOLE)
     if finding.id == "NP107" and finding.workload is None:
         return _OF_POLICY["problem" in dict(finding.facts)]
+    if finding.id == "NP203" and "headless" in dict(finding.facts):
+        return "correct the port in the annotation"
     return _REMEDIES.get(finding.id, f"see `{PRODUCT} explain {finding.id}`")
 
 
@@ -202,11 +204,17 @@ def _undeclared(finding: Finding, facts: Facts, cut: Cut) -> str:
         return (
             f"{_pair(finding, cut)}: no container of {workload} names a port `{target}`, so port {port} leads nowhere"
         )
-    return f"{_pair(finding, cut)}: no container of {workload} declares port {cut(facts.get('number', port))}"
+    text = f"{_pair(finding, cut)}: no container of {workload} declares port {cut(facts.get('number', port))}"
+    return f"{text}; {cut(facts['headless'])}" if "headless" in facts else text
 
 
 def _no_backends(finding: Finding, facts: Facts, cut: Cut) -> str:
     service = cut(facts.get("service", finding.dependency or ""))
+    if facts.get("complete") == "False":
+        return (
+            f"{_pair(finding, cut)}: nobody in what was read stands behind Service {service} "
+            "(an operator may make its pods)"
+        )
     return f"{_pair(finding, cut)}: Service {service} has no backends, connections will be refused"
 
 

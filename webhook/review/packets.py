@@ -45,7 +45,7 @@ def packet_findings(
         case Verdict.PARTIAL:
             yield closed_finding("NP105", workload, judged, fixed, notes)
         case Verdict.UNKNOWN if judged.flows or not judged.missing:
-            yield unknown_finding(workload, judged)
+            yield with_fix(unknown_finding(workload, judged), fixed)
 
 
 def _sides(judged: Judged, *, dns: bool) -> Iterator[tuple[str, list[Side]]]:
@@ -62,6 +62,13 @@ def closed_finding(
 ) -> Finding:
     """Return a finding about everything that stops the flows of an answer, on both sides."""
     return _finding(name, workload, judged, fixed, notes, [s for f in judged.flows for s in (f.egress, f.ingress)])
+
+
+def with_fix(finding: Finding, fixed: Fixed | None) -> Finding:
+    """Return what cannot be told with what opens each of the ways that it may take."""
+    if fixed is None or not fixed.policies:
+        return finding
+    return structs.replace(finding, fix=fixed.policies, assumptions=(*finding.assumptions, *fixed.notes))
 
 
 def unknown_finding(workload: WorkloadRef, judged: Judged, facts: tuple[tuple[str, str], ...] = ()) -> Finding:

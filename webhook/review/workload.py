@@ -10,9 +10,9 @@ from webhook.checklist.labels import check_workload
 from webhook.explain import Judged, JudgedWorkload, enforcer_notes, judge, judge_workload
 from webhook.explain.symptoms import symptoms
 from webhook.fix import Fixed, fix_dependency
+from webhook.fix.needs import may_open
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
-from webhook.model.verdict import Verdict
 from webhook.review.draft import Draft, ready
 from webhook.review.packets import not_enforced, packet_findings
 from webhook.world import View
@@ -84,7 +84,7 @@ def order(finding: Finding) -> tuple[int, str, str, str]:
 
 
 def _fixed(view: View, judged: JudgedWorkload, part: Judged) -> Fixed | None:
-    if part.verdict not in (Verdict.DENIED, Verdict.PARTIAL):
+    if not may_open(part):
         return None
-    dns = judged.dns if judged.dns is not None and judged.dns.verdict in (Verdict.DENIED, Verdict.PARTIAL) else None
+    dns = judged.dns if judged.dns is not None and may_open(judged.dns) else None
     return fix_dependency(view, judged.workload, part, dns)

@@ -132,6 +132,7 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
         injected=meta.injected(meta.annotations(raw, path)),
         aliases=tuple(_aliases(spec, spec_path)),
         nameservers=tuple(_nameservers(spec, spec_path)),
+        probed=tuple(dict.fromkeys(_probed(spec, spec_path))),
     )
 
 
@@ -175,6 +176,21 @@ def _ports(spec: Raw, path: str) -> Iterator[ContainerPort]:
             where = f"{path}.{key}[{index}]"
             for place, entry in enumerate(mappings(container, "ports", where)):
                 yield _port(entry, f"{where}.ports[{place}]")
+
+
+_PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
+
+
+def _probed(spec: Raw, path: str) -> Iterator[int]:
+    """Yield the ports, by number, that the kubelet asks on: somebody listens there, declared or not."""
+    for index, container in enumerate(mappings(spec, "containers", path)):
+        where = f"{path}.containers[{index}]"
+        for probe in _PROBES:
+            told = mapping(container, probe, where)
+            for way in ("httpGet", "tcpSocket", "grpc"):
+                port = mapping(told, way, f"{where}.{probe}").get("port")
+                if isinstance(port, int) and not isinstance(port, bool):
+                    yield port
 
 
 def _port(raw: Raw, path: str) -> ContainerPort:
