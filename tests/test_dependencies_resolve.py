@@ -386,7 +386,7 @@ def test_a_service_without_ports_is_np202() -> None:
 
 
 def test_np203_when_no_container_declares_the_port() -> None:
-    view = world(*SPACES, deployment("data/db"), service("data/db", {"app": "db"}, [PG]))
+    view = world(*SPACES, deployment("data/db", [port("metrics", 9187)]), service("data/db", {"app": "db"}, [PG]))
     found = resolved(view, "db.data:5432")
     assert [short(f) for f in found.found.flows] == [To("deploy/data/db", "5432/TCP", 5432)]
     assert lost(found, "NP203") == {
@@ -395,6 +395,14 @@ def test_np203_when_no_container_declares_the_port() -> None:
         "number": "5432",
         "workload": "deploy/data/db",
     }
+
+
+def test_where_nothing_is_declared_or_a_probe_asks_on_the_port_nothing_is_said_of_it() -> None:
+    raw = deployment("data/db", [port("metrics", 9187)])
+    raw["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {"tcpSocket": {"port": 5432}}
+    for server in (raw, deployment("data/db")):
+        view = world(*SPACES, server, service("data/db", {"app": "db"}, [PG]))
+        assert resolved(view, "db.data:5432").found.missing == ()
 
 
 @pytest.mark.parametrize("declared", [[], [port("metrics", 9191, "UDP")], [port("http", 9191)]])
@@ -413,7 +421,7 @@ def test_np203_when_a_named_target_port_leads_nowhere(declared: list[Raw]) -> No
 def test_np204_when_nobody_stands_behind_a_service() -> None:
     view = world(*SPACES, deployment("data/other"), service("data/db", {"app": "db"}, [PG]))
     found = resolved(view, "db.data:5432")
-    assert lost(found, "NP204") == {"service": "data/db", "port": "5432/TCP"}
+    assert lost(found, "NP204") == {"service": "data/db", "port": "5432/TCP", "complete": "True"}
     assert found.found.flows == ()
 
 
@@ -574,7 +582,8 @@ def test_listed_endpoints_are_pods_where_they_are_pods_and_addresses_elsewhere()
 def test_endpoints_of_another_port_name_do_not_count() -> None:
     listed = endpoint_slice("data/db-1", "db", ["192.0.2.9"], [{"name": "m", "port": 9187}])
     view = world(*MANUAL, listed)
-    assert lost(resolved(view, "db.data:5432"), "NP204") == {"service": "data/db", "port": "5432/TCP"}
+    missing = lost(resolved(view, "db.data:5432"), "NP204")
+    assert missing == {"service": "data/db", "port": "5432/TCP", "complete": "True"}
     assert flows(resolved(view, "db.data:9187")) == [To("192.0.2.9/32", "9187/TCP", 9187)]
 
 

@@ -12,7 +12,8 @@ from tests.making import deployment, service
 from tests.worlds import namespace, pod, policy, port
 from webhook.evaluate import PodEnd
 from webhook.explain import explain
-from webhook.explain.nearmiss import MOST, Packet, near_misses
+from webhook.explain.nearmiss import MOST, near_misses
+from webhook.explain.nearmiss_peers import Packet
 from webhook.model.addresses import parse_address
 from webhook.model.labels import Labels, Selector
 from webhook.model.objects import Shape

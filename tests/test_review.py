@@ -121,7 +121,10 @@ def brief(findings: Iterable[Finding]) -> list[tuple[str, str, str | None]]:
         (
             "a target port that no container declares",
             "api:80",
-            [deployment("shop/api"), service("shop/api", {"app": "api"}, [{"port": 80, "targetPort": 8080}])],
+            [
+                deployment("shop/api", [{"containerPort": 9090}]),
+                service("shop/api", {"app": "api"}, [{"port": 80, "targetPort": 8080}]),
+            ],
             [("NP203", "info", "api.shop:80/TCP")],
         ),
         (
@@ -196,7 +199,7 @@ def test_many_backends_of_one_dependency_are_one_finding() -> None:
 
 def test_several_ports_that_lack_the_same_are_one_finding() -> None:
     ports = [{"name": f"p{n}", "port": n, "targetPort": n} for n in (80, 81, 82)]
-    objects = [deployment("shop/api"), service("shop/api", {"app": "api"}, ports)]
+    objects = [deployment("shop/api", [{"containerPort": 9090}]), service("shop/api", {"app": "api"}, ports)]
     assert brief(told("api", *objects)) == [("NP203", "info", "api.shop:*")]
 
 
