@@ -8,7 +8,7 @@ from webhook.checklist.blocks import finding
 from webhook.evaluate.labels import namespace_matches
 from webhook.explain.nearmiss_labels import of_labels
 from webhook.families.networkpolicy import compile_section
-from webhook.fix.selectors import shapes_of
+from webhook.fix.neighbours import shapes_of
 from webhook.model.finding import Finding
 from webhook.model.labels import NO_KEYS, Selector
 from webhook.model.objects import Service, ServicePort, Shape

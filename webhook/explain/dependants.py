@@ -8,10 +8,12 @@ from msgspec import Struct, structs
 from webhook.dependencies import Resolved, resolve
 from webhook.explain.judge import Judged, judge
 from webhook.explain.workload import declared
-from webhook.model.dependency import Dependency
+from webhook.model.addresses import Address, Block
+from webhook.model.dependency import Dependency, NameTarget, WorkloadTarget
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.world import Group, View
+from webhook.world.mentions import Name, names_in
 
 MOST: Final = 100  # dependants that one review looks at: a millisecond each where they are kept out
 _ENDS: Final = frozenset({"Job", "Pod"})  # kinds that stay when their work is done
@@ -41,7 +43,7 @@ def judge_dependants(view: View, server: Workload, without: Collection[WorkloadR
     refs = [one for one in view.mentioning(names) if one != ref and one not in without]
     clients = [client for one in refs[:MOST] if (client := view.workload(one)) is not None and _lives(view, client)]
     return Dependants(
-        tuple(dependant for client in clients for dependant in _of_client(view, client, ref)), len(refs[MOST:])
+        tuple(dependant for client in clients for dependant in _of_client(view, client, ref, names)), len(refs[MOST:])
     )
 
 
@@ -50,15 +52,35 @@ def _lives(view: View, client: Workload) -> bool:
     return client.ref.kind not in _ENDS or bool(view.pods_of(client.ref))
 
 
-def _of_client(view: View, client: Workload, server: WorkloadRef) -> Iterator[Dependant]:
+def _of_client(view: View, client: Workload, server: WorkloadRef, names: Collection[Name]) -> Iterator[Dependant]:
     told: set[str] = set()
     for item in declared(client):
-        if not isinstance(item, Dependency):
+        if not isinstance(item, Dependency) or not _may_lead(view, client, item, names):
             continue
         resolved = _part(resolve(view, client, item), server)
         if resolved.found.flows and resolved.text not in told:
             told.add(resolved.text)
             yield Dependant(client, judge(view, client, resolved, near=False))
+
+
+def _may_lead(view: View, client: Workload, item: Dependency, names: Collection[Name]) -> bool:
+    """Say whether an item may lead to a server that is known under `names`: most items of a client do not."""
+    view.budget.spend()
+    match item.target:
+        case NameTarget(host=host):
+            return any(name in names or _aliased(view, name) for name in names_in(host, client.ref.namespace))
+        case WorkloadTarget(name=name):
+            return any(name == own for _, own in names)
+        case Address() as address:
+            return view.pod_at(address) is not None or view.service_at(address) is not None
+        case Block() as block:
+            return block.size == 1
+
+
+def _aliased(view: View, name: Name) -> bool:
+    """Say whether a Service leads where its own selector does not say."""
+    service = view.service(*name)
+    return service is not None and service.selector is None
 
 
 def _part(resolved: Resolved, server: WorkloadRef) -> Resolved:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from webhook.fix.needs import Need
+from webhook.fix.neighbours import Neighbours
 from webhook.model.policy import Direction
-from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.world import View
+from webhook.model.refs import WorkloadRef
 
 LONGEST: Final = 253  # a DNS subdomain
 _HASH: Final = 6  # hexadecimal digits: names need to differ, not to resist attack
@@ -21,7 +21,7 @@ _DOTS: Final = re.compile(r"-?\.[.-]*")
 _AMBIGUOUS: Final = re.compile(r"-(?:to|from|egress|ingress)(?:-|$)|\.|[^a-z0-9.-]")
 
 
-def name(view: View, needs: Sequence[Need], rest: Sequence[object] = ()) -> str:
+def name(near: Neighbours, needs: Sequence[Need], rest: Sequence[object] = ()) -> str:
     """Return the name for a policy that opens `needs`, which have one subject and one direction, and keeps `rest`."""
     subject, direction = needs[0].subject, needs[0].direction
     content = hashlib.sha256(repr([*sorted(map(repr, needs)), *map(repr, rest)]).encode()).hexdigest()[:_HASH]
@@ -33,23 +33,23 @@ def name(view: View, needs: Sequence[Need], rest: Sequence[object] = ()) -> str:
     numbers = dict.fromkeys(need.port for need in needs)
     ports = "-".join(map(str, numbers)) + _protocols(needs)
     text = f"allow-{subject.name}-{_WORDS[direction]}-{other.name}{where}-{ports}"
-    clear = len(numbers) == 1 and not rest and not any(_ambiguous(view, ref) for ref in (subject, other))
+    clear = len(numbers) == 1 and not rest and not any(_ambiguous(near, ref) for ref in (subject, other))
     return text if clear and len(text) <= LONGEST else _cut(text, content)
 
 
-def free_name(view: View, namespace: str, wanted: str) -> str:
+def free_name(near: Neighbours, namespace: str, wanted: str) -> str:
     """Return `wanted`, or with a number where that is taken: applying must not replace another policy."""
     found, number = wanted, 2
-    while PolicyRef(namespace, found) in view.policies(namespace):
+    while near.has_policy(namespace, found):
         found, number = _cut(wanted, str(number)), number + 1
     return found
 
 
-def _ambiguous(view: View, ref: WorkloadRef) -> bool:
+def _ambiguous(near: Neighbours, ref: WorkloadRef) -> bool:
     """Say whether the name alone may stand for something else too."""
     if _AMBIGUOUS.search(ref.name) or _AMBIGUOUS.search(ref.namespace):
         return True
-    return any(group.ref.name == ref.name and group.ref != ref for group in view.groups(ref.namespace))
+    return bool(near.called(ref.namespace, ref.name) - {ref})
 
 
 def _protocols(needs: Sequence[Need]) -> str:

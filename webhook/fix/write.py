@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from msgspec import json
+
 from webhook.evaluate.coverage import entities_of
 from webhook.explain.dns_assumed import assumed
 from webhook.fix.behind import Entangled, denied_behind, said_behind
 from webhook.fix.isolation import isolated, lost
 from webhook.fix.naming import free_name, name
-from webhook.fix.needs import Need
-from webhook.fix.selectors import Chosen, choose, shapes_of
+from webhook.fix.needs import Need, Party
+from webhook.fix.neighbours import Neighbours
+from webhook.fix.selectors import Chosen, choose
 from webhook.model.addresses import Address, Block
 from webhook.model.finding import Manifest
 from webhook.model.labels import Labels
@@ -35,9 +38,10 @@ def write(view: View, workload: Workload, needs: Iterable[Need]) -> tuple[list[M
     grouped: dict[tuple[WorkloadRef, Direction], list[Need]] = {}
     for need in sorted(set(needs), key=_order):
         grouped.setdefault((need.subject, need.direction), []).append(need)
+    near = Neighbours(view)
     manifests, notes = [], []
     for (subject, direction), some in grouped.items():
-        manifest, said = _kept_open(view, workload, subject, direction, some)
+        manifest, said = _kept_open(near, workload, subject, direction, some)
         manifests.append(manifest)
         notes += said
     return sorted(manifests, key=_identity), list(dict.fromkeys(notes))
@@ -59,20 +63,20 @@ def _identity(manifest: Manifest) -> tuple[str, str]:
 
 
 def _kept_open(
-    view: View, workload: Workload, subject: WorkloadRef, direction: Direction, needs: list[Need]
+    near: Neighbours, workload: Workload, subject: WorkloadRef, direction: Direction, needs: list[Need]
 ) -> tuple[Manifest, list[str]]:
     """Return a policy that also lets through what the tiers behind do, for pods that it is the first to isolate."""
+    view = near.view
     bare = [s for s in _shapes(view, workload, subject) if not s.host_network and not isolated(view, s, direction)]
     bare = [shape for shape in bare if denied_behind(view, shape, direction)]
     if not bare:
-        return _policy(view, workload, subject, direction, needs)
+        return _policy(near, workload, subject, direction, needs)
     try:
         every = [said_behind(view, shape, direction) for shape in bare]
     except Entangled as error:
         raise Unwritable(str(error)) from error
-    rules = [rule for one in every for rule in one.rules]
-    rules = [rule for number, rule in enumerate(rules) if rule not in rules[:number]]
-    manifest, said = _policy(view, workload, subject, direction, needs, rules)
+    rules = list({json.encode(rule, order="deterministic"): rule for one in every for rule in one.rules}.values())
+    manifest, said = _policy(near, workload, subject, direction, needs, rules)
     after = Overlay(view, [network_policy(manifest, subject.namespace)])
     ends = [(shape, _declared(view, workload, subject)) for shape in bare]
     if closed := lost(view, after, ends, direction):
@@ -90,7 +94,7 @@ def _declared(view: View, workload: Workload, ref: WorkloadRef) -> tuple[Contain
 
 
 def _policy(
-    view: View,
+    near: Neighbours,
     workload: Workload,
     subject: WorkloadRef,
     direction: Direction,
@@ -98,49 +102,39 @@ def _policy(
     rest: Sequence[dict[str, Any]] = (),
 ) -> tuple[Manifest, list[str]]:
     """Write a policy for `needs`; `rest` are rules for what is to stay open."""
-    chosen = _subject(view, workload, subject, direction)
+    chosen = _subject(near, workload, subject, direction)
     notes = _reached(subject, chosen)
     key, peers_key = _KEYS[direction]
     rules = []
-    for other in dict.fromkeys(need.other for need in needs):
-        peers, said = _peers(view, workload, subject, [need for need in needs if need.other == other])
+    by_other: dict[Party, list[Need]] = {}
+    for need in needs:
+        by_other.setdefault(need.other, []).append(need)
+    for some in by_other.values():
+        peers, said = _peers(near, workload, subject, some)
         notes += said
-        rules.append({peers_key: peers, "ports": [_port(need) for need in needs if need.other == other]})
+        rules.append({peers_key: peers, "ports": [_port(need) for need in some]})
     rules += rest
     spec: dict[str, Any] = {
         "podSelector": {"matchLabels": chosen.labels.as_dict()},
         "policyTypes": [direction.value],
         key: rules,
     }
-    metadata = {"name": free_name(view, subject.namespace, name(view, needs, rest)), "namespace": subject.namespace}
+    metadata = {"name": free_name(near, subject.namespace, name(near, needs, rest)), "namespace": subject.namespace}
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}, notes
 
 
-def _subject(view: View, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
+def _subject(near: Neighbours, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
     """Choose whom to open: only those that are isolated already, since whoever a policy selects is isolated by it."""
+    view, here = near.view, workload.ref.namespace == ref.namespace
     shapes = _shapes(view, workload, ref)
     closed = [s for s in shapes if isolated(view, s, direction) or denied_behind(view, s, direction)]
-    open_ones = {s: one for s, one in _open(view, workload, ref.namespace, direction).items() if s not in closed}
-    chosen = _or_unwritable(choose(view, ref, closed, _own_labels(view, workload, ref), tuple(open_ones)), ref)
+    more = [workload.template.shape] if here and not _running(view, workload.ref) else []
+    avoid = near.exposed(ref.namespace, direction, more, workload.ref).less(closed)
+    chosen = _or_unwritable(choose(near, ref, closed, _own_labels(view, workload, ref), avoid), ref)
     if chosen.reached:
-        others = sorted({open_ones[shape].short for shape in chosen.reached})
+        others = sorted({avoid.whose[shape].short for shape in chosen.reached})
         raise Unwritable(_would_close(ref, ", ".join(others), direction))
     return chosen
-
-
-def _open(view: View, workload: Workload, namespace: str, direction: Direction) -> dict[Shape, WorkloadRef]:
-    """Return who of a namespace is not sure to be isolated: running pods, and those that a template may still make.
-
-    Pods on the host network are left out: no policy isolates them.
-    """
-    found = {shape: group.ref for group in view.groups(namespace) for shape in shapes_of(group)}
-    made = [w for w in view.workloads(namespace) if w.owner is None and w.ref.kind != "Pod"]
-    for one in (
-        *made,
-        *([workload] if workload.ref.namespace == namespace and not _running(view, workload.ref) else ()),
-    ):
-        found.setdefault(one.template.shape, one.ref)
-    return {s: ref for s, ref in found.items() if not s.host_network and not isolated(view, s, direction)}
 
 
 def _would_close(ref: WorkloadRef, others: str, direction: Direction) -> str:
@@ -182,10 +176,10 @@ def _or_unwritable(chosen: Chosen | None, ref: WorkloadRef) -> Chosen:
 
 
 def _peers(
-    view: View, workload: Workload, subject: WorkloadRef, needs: Sequence[Need]
+    near: Neighbours, workload: Workload, subject: WorkloadRef, needs: Sequence[Need]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the peers for the one other end of `needs`, and whom else they reach."""
-    other = needs[0].other
+    view, other = near.view, needs[0].other
     if isinstance(other, Block):
         node = view.node_at(Address(other.family, other.first)) if other.size == 1 else None
         if node is not None and view.dialect.blocks_hold_nodes is Truth.NO:
@@ -198,7 +192,7 @@ def _peers(
         peers += _node_blocks(view, other)
         notes.append(f"{other.short} is on the host network: its nodes' addresses are opened")
     if inside or not shapes:
-        chosen = _or_unwritable(choose(view, other, inside, _own_labels(view, workload, other)), other)
+        chosen = _or_unwritable(choose(near, other, inside, _own_labels(view, workload, other)), other)
         notes += _reached(other, chosen)
         space = {"namespaceSelector": {"matchLabels": {NAME_LABEL: other.namespace}}}
         labels = dict(needs[0].dialled) if needs[0].dialled else chosen.labels.as_dict()

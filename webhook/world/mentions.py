@@ -47,14 +47,15 @@ def mentioned(workload: Workload) -> tuple[Name, ...]:
     """Return the names that a workload's declarations may mean."""
     found: dict[Name, None] = {}
     for note in workload.connects_to:
-        for name in _names(note.text.lower(), workload.ref.namespace):
+        for name in names_in(note.text.lower(), workload.ref.namespace):
             found[name] = None
             if len(found) >= MOST:
                 return tuple(found)
     return tuple(found)
 
 
-def _names(text: str, own: str) -> Iterator[Name]:
+def names_in(text: str, own: str) -> Iterator[Name]:
+    """Yield the names that a text may mean, said in namespace `own`."""
     for match in _HOST.finditer(text):
         first, *more = match[0].split(".")[:3]
         yield own, first

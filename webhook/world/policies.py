@@ -8,7 +8,7 @@ from webhook.families.surroundings import Surroundings
 from webhook.model.budget import Budget
 from webhook.model.expression import holds
 from webhook.model.foreign import Foreign
-from webhook.model.labels import NO_KEYS, LabelKeys
+from webhook.model.labels import NO_KEYS, LabelKeys, Operator
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
@@ -19,6 +19,7 @@ from webhook.world.view import Asking, Selecting
 
 REMEMBERED = 200_000  # (shape, direction) pairs; templates under review pass through here too
 EVERYWHERE = ""  # the namespace under which cluster-wide policies stand
+Pair = tuple[str, str]
 By = dict[tuple[str, Direction], dict[PolicyRef, tuple[Isolation, ...]]]
 
 
@@ -36,6 +37,7 @@ class Policies:
         self.by_namespace: dict[str, dict[PolicyRef, Policy]] = {}
         self.foreign: dict[str, dict[PolicyRef, Foreign]] = {}
         self._isolations: By = {}
+        self._by_label: dict[tuple[str, Direction, Pair | None], dict[PolicyRef, None]] = {}
         self._selecting: dict[str, dict[tuple[Shape, Direction], Selecting]] = {}
         self._pending = pending
         self._compiled_in = around
@@ -50,6 +52,10 @@ class Policies:
         """Take other labels for those that templates may still be given."""
         self._pending = pending
         self._selecting.clear()
+        self._by_label.clear()
+        for (namespace, direction), found in self._isolations.items():
+            for ref, pieces in found.items():
+                self._put_by_label(namespace, direction, ref, pieces)
 
     def put(self, policy: Policy | Foreign) -> None:
         """Add or replace a policy."""
@@ -83,6 +89,21 @@ class Policies:
         for direction in Direction:
             if found := tuple(i for i in compiled.pieces if i.direction is direction):
                 self._isolations.setdefault((namespace, direction), {})[policy.ref] = found
+                self._put_by_label(namespace, direction, policy.ref, found)
+
+    def _put_by_label(
+        self, namespace: str, direction: Direction, ref: PolicyRef, pieces: tuple[Isolation, ...]
+    ) -> None:
+        for piece in pieces:
+            key = (namespace, direction, self._label_of(piece))
+            self._by_label.setdefault(key, {})[ref] = None
+
+    def _label_of(self, piece: Isolation) -> Pair | None:
+        """Return a label that whatever a piece selects is sure to have, if there is one."""
+        for one in piece.subject.requirements if piece.subject is not None else ():
+            if one.operator is Operator.IN and len(one.values) == 1 and one.key not in self._pending:
+                return one.key, next(iter(one.values))
+        return None
 
     def _renew(self) -> None:
         """Put aside what was compiled in other surroundings."""
@@ -93,6 +114,7 @@ class Policies:
         if now != self._in:
             self._in = now
             self._isolations.clear()
+            self._by_label.clear()
             self._problems.clear()
             self._selecting.clear()
             self._waiting = {*self.by_namespace, *self.foreign}
@@ -117,6 +139,8 @@ class Policies:
         discard(self.by_namespace, namespace, ref)
         discard(self.foreign, namespace, ref)
         for direction in Direction:
+            for piece in self._isolations.get((namespace, direction), {}).get(ref, ()):
+                discard(self._by_label, (namespace, direction, self._label_of(piece)), ref)
             discard(self._isolations, (namespace, direction), ref)
         return True
 
@@ -157,7 +181,14 @@ class Policies:
         own = self._compiled_in().dialect.pieces
         found = [(isolation, Truth.YES) for isolation in own if isolation.direction is direction]
         for namespace in (EVERYWHERE, shape.namespace):
-            for compiled in self._of(namespace, direction).values():
+            here = self._of(namespace, direction)
+            refs = {
+                ref: None
+                for pair in (None, *shape.labels.pairs)
+                for ref in self._by_label.get((namespace, direction, pair), ())
+            }
+            self._budget().spend(1 + len(shape.labels.pairs))
+            for compiled in map(here.__getitem__, refs):
                 self._budget().spend(len(compiled))
                 for isolation in compiled:
                     truth = Truth.MAYBE if isolation.subject is None else isolation.subject.matches(shape.labels, keys)
