@@ -1,19 +1,20 @@
 """The ways in that others declare for a workload: Ingresses, Gateways' routes, scrape annotations (design.md §5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
 
 from webhook.dependencies.resolve import Resolved
 from webhook.dependencies.services import declares, named
-from webhook.dependencies.sources import Senders, of_ingress, of_route, scrapers
+from webhook.dependencies.sources import Senders, of_exposure, of_ingress, of_route, scrapers
 from webhook.dependencies.targets import Found
 from webhook.evaluate import Flow
-from webhook.model.inbound import ROUTES, Backend, Declaring, Ingress, Scrape
+from webhook.model.inbound import ROUTES, Backend, Declaring, Exposure, Ingress, Monitor, Route, Scrape
 from webhook.model.objects import Service, ServicePort, Workload
 from webhook.model.ports import Protocol
 from webhook.model.refs import SHORT_KINDS
+from webhook.model.truth import Truth
 from webhook.world import Group, View
 
 _ANNOTATION: Final = "prometheus.io/scrape"
@@ -36,18 +37,81 @@ class Path(Struct, frozen=True):
 
 def inbound(view: View, workload: Workload) -> Iterator[Path]:
     """Yield the ways in to the pods that a workload's template makes, where it is known who sends."""
-    shape, wanted = workload.template.shape, view.settings.inbound
-    for service in view.services_of(shape):
+    for service in view.services_of(workload.template.shape):
         for one in view.inbound.sending_to(service.namespace, service.name):
-            if wanted.ingress if isinstance(one, Ingress) else wanted.gateway:
-                yield from _declared(view, workload, service, one)
-        if wanted.scrape and service.scrape is not None:
+            yield from _sent(view, workload, service, one)
+        if view.settings.inbound.scrape and service.scrape is not None:
             yield from _scraped_service(view, workload, service, service.scrape)
-    if wanted.scrape and workload.template.scrape is not None:
+    if not view.settings.inbound.scrape:
+        return
+    if workload.template.scrape is not None:
         yield from _scraped_pods(view, workload, workload.template.scrape)
+    for monitor in view.inbound.monitors():
+        view.budget.spend()
+        if not monitor.namespaces or workload.ref.namespace in monitor.namespaces:
+            yield from _monitored(view, workload, monitor)
 
 
-def _declared(view: View, workload: Workload, service: Service, one: Declaring) -> Iterator[Path]:
+def _sent(view: View, workload: Workload, service: Service, one: Declaring) -> Iterator[Path]:
+    """Yield the ways that one declaration makes, where its kind is asked for. The API server is no pod."""
+    wanted = view.settings.inbound
+    match one:
+        case Ingress() if wanted.ingress:
+            yield from _declared(view, workload, service, one)
+        case Route() if wanted.gateway:
+            yield from _declared(view, workload, service, one)
+        case Exposure(senders=senders) if wanted.gateway if senders else wanted.scrape:
+            yield from _exposed(view, workload, service, one)
+        case _:
+            pass
+
+
+def _monitored(view: View, workload: Workload, one: Monitor) -> Iterator[Path]:
+    """Yield what a ServiceMonitor, or a PodMonitor, has scraped of the workload's pods."""
+    by = f"{one.kind} {one.namespace}/{one.name}"
+    shape, name = workload.template.shape, f"{_word(workload)}.{workload.ref.namespace}"
+    if one.kind == "PodMonitor":
+        if one.selector.matches(shape.labels) is Truth.YES:
+            every = [port for port in workload.template.declares if port.protocol == "TCP"]
+            numbers = [p.number for p in every if not one.ports or p.name in one.ports or p.number in one.ports]
+            flows = [_direct(workload, "TCP", number) for number in dict.fromkeys(numbers)]
+            yield from _scraped(view, workload, name, flows, by)
+        return
+    for service in view.services_of(shape):
+        if one.selector.matches(service.labels) is Truth.YES:
+            found = [p for p in service.ports if not one.ports or not {p.name, p.port, p.target}.isdisjoint(one.ports)]
+            several = [_flow(workload, service, port) for port in found if port.protocol == "TCP"]
+            flows = [flow for flow in several if flow is not None]
+            yield from _scraped(view, workload, f"{service.name}.{service.namespace}", flows, by)
+
+
+def _exposed(view: View, workload: Workload, service: Service, one: Exposure) -> Iterator[Path]:
+    """Yield one way for each port that another project's kind sends to; one that names none may mean any."""
+    found = of_exposure(view, one)
+    claimed = found.claimed or one.namespace != service.namespace
+    senders = _others(view, workload, found.workloads, claimed=claimed)
+    by, name = f"{one.kind} {one.namespace}/{one.name}", f"{service.name}.{service.namespace}"
+    for port in exposed_ports(service, one.backends) if senders else ():
+        flow = _flow(workload, service, port)
+        if flow is not None:
+            to = _to(name, f"{port.port}/{port.protocol}", (flow,))
+            yield Path(by, to, senders, claimed=claimed)
+
+
+def exposed_ports(service: Service, backends: Iterable[Backend]) -> Iterator[ServicePort]:
+    """Yield the ports of a Service that backends mean, by the port's number or name, or by its target."""
+    wanted = [b.port for b in backends if (b.namespace, b.service) == (service.namespace, service.name)]
+    for port in service.ports:
+        if port.protocol == "TCP" and any(one in (None, port.port, port.name, port.target) for one in wanted):
+            yield port
+
+
+def _word(workload: Workload) -> str:
+    ref = workload.ref
+    return f"{SHORT_KINDS.get(ref.kind, ref.kind.lower())}/{ref.name}"
+
+
+def _declared(view: View, workload: Workload, service: Service, one: Ingress | Route) -> Iterator[Path]:
     """Yield one way for each port that is sent to."""
     protocol: Protocol = "TCP" if isinstance(one, Ingress) else ROUTES[one.kind]
     backends = [b for b in one.backends if (b.namespace, b.service) == (service.namespace, service.name)]
@@ -96,8 +160,7 @@ def _scraped_service(view: View, workload: Workload, service: Service, scrape: S
 def _scraped_pods(view: View, workload: Workload, scrape: Scrape) -> Iterator[Path]:
     declared = dict.fromkeys(port.number for port in workload.template.declares if port.protocol == "TCP")
     numbers = declared if scrape.port is None else (scrape.port,)
-    ref = workload.ref
-    name = f"{SHORT_KINDS.get(ref.kind, ref.kind.lower())}/{ref.name}.{ref.namespace}"
+    name = f"{_word(workload)}.{workload.ref.namespace}"
     yield from _scraped(view, workload, name, [_direct(workload, "TCP", number) for number in numbers], _ANNOTATION)
 
 

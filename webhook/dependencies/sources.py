@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.model.inbound import Gateway, Ingress, Reached, Route
+from webhook.model.inbound import Exposure, Gateway, Ingress, Reached, Route
 from webhook.model.labels import Labels
 from webhook.model.objects import Service, Shape, Template, Workload
 from webhook.world import Group, View
@@ -73,6 +73,18 @@ def scrapers(view: View) -> Senders:
         return Senders(_of_groups(view, (Group(ref, view.pods_of(ref), view.workload(ref)) for ref in named)))
     called = (Group(w.ref, view.pods_of(w.ref), w) for w in view.scrapers() if not maker_of(view, w))
     return Senders(_of_groups(view, called), claimed=True)
+
+
+def of_exposure(view: View, one: Exposure) -> Senders:
+    """Return whose pods send what another project's kind declares: those that are called as its controller's are."""
+    if not one.senders:
+        return scrapers(view)
+    sets = [dict(labels) for labels in one.senders]
+    found = []
+    for namespace in view.namespaces():
+        view.budget.spend()
+        found += [g for g in view.groups(namespace) if any(_called(g, labels) for labels in sets)]
+    return Senders(_of_groups(view, found), claimed=True)
 
 
 def _at(view: View, reached: Reached, ports: Iterable[int]) -> Iterator[Service]:

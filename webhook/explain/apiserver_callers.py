@@ -1,6 +1,7 @@
 """Webhooks and aggregated APIs: servers that the API server calls, from a node, and that a default deny shuts off.
 
-Which Service is called is written in objects that are not read here; a container that names its port so says it too.
+Which Service is called is written in webhook configurations, APIServices and CRDs, which are read in files; a container
+that names its port so says it, too.
 """
 
 from collections.abc import Iterator
@@ -8,13 +9,16 @@ from typing import Final
 
 from msgspec import structs
 
+from webhook.dependencies.inbound import exposed_ports
+from webhook.dependencies.services import named
 from webhook.evaluate import Outside, PodEnd, judge_side
 from webhook.evaluate.names import ALL_ADDRESSES
 from webhook.explain.judge import Judged
 from webhook.model.addresses import Block
+from webhook.model.dependency import Source
+from webhook.model.inbound import Call
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
-from webhook.model.ports import ContainerPort
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, FlowVerdict, Side, Verdict, together
@@ -27,16 +31,39 @@ NO_FIX: Final = "let in the control plane, {addresses}, on port {port}"
 NO_FIX_BY_PLACE: Final = "let in entities kube-apiserver and remote-node on port {port} by a CiliumNetworkPolicy"
 
 
-def judge_hooks(view: View, workload: Workload) -> Iterator[tuple[ContainerPort, Judged]]:
-    """Yield the ports that the API server calls and that no address of the control plane gets to."""
+def judge_hooks(view: View, workload: Workload) -> Iterator[tuple[int, str, Judged]]:
+    """Yield the ports that the API server calls and that no address of the control plane gets to, and who says so."""
     shape = workload.template.shape
-    ports = [port for port in workload.template.declares if port.name in PORTS and port.protocol == "TCP"]
     if shape.host_network or workload.owner is not None:
         return
-    for port in ports:
-        side = from_api_server(view, shape, port.number)
+    said: dict[int, tuple[str, Source]] = {}
+    for number, by in _by_declaration(view, workload):
+        said.setdefault(number, (by, "inbound"))
+    for number, by in _by_name(workload):
+        said.setdefault(number, (by, "inferred"))
+    for number, (by, source) in said.items():
+        side = from_api_server(view, shape, number)
         if side is not None and side.verdict is Verdict.DENIED:
-            yield port, _judged(workload.ref, port, side)
+            yield number, by, _judged(workload.ref, number, side, source)
+
+
+def _by_declaration(view: View, workload: Workload) -> Iterator[tuple[int, str]]:
+    """Yield the ports of pods behind the Services that webhook configurations, APIServices and CRDs name."""
+    for service in view.services_of(workload.template.shape):
+        for one in view.inbound.sending_to(service.namespace, service.name):
+            if not isinstance(one, Call):
+                continue
+            for port in exposed_ports(service, one.backends):
+                target = port.target if port.target is not None else port.port
+                number = named(workload.template.declares, target, "TCP") if isinstance(target, str) else target
+                if number is not None:
+                    yield number, f"{one.kind} {one.name}"
+
+
+def _by_name(workload: Workload) -> Iterator[tuple[int, str]]:
+    for port in workload.template.declares:
+        if port.name in PORTS and port.protocol == "TCP":
+            yield port.number, f"its port `{port.name}` is a webhook's"
 
 
 def from_api_server(view: View, shape: Shape, port: int) -> Side | None:
@@ -82,7 +109,7 @@ def remedy(view: View, port: int) -> str:
     return NO_FIX.format(addresses=addresses or "by the addresses of its nodes", port=port)
 
 
-def _judged(ref: WorkloadRef, port: ContainerPort, ingress: Side) -> Judged:
-    flow = FlowVerdict(ref, 0, "TCP", port.number, None, Verdict.DENIED, OPEN, ingress)
-    text = f"{ref.name}.{ref.namespace}:{port.number}/TCP"
-    return Judged(text, "inferred", Verdict.DENIED, (flow,), by_name=False)
+def _judged(ref: WorkloadRef, port: int, ingress: Side, source: Source) -> Judged:
+    flow = FlowVerdict(ref, 0, "TCP", port, None, Verdict.DENIED, OPEN, ingress)
+    text = f"{ref.name}.{ref.namespace}:{port}/TCP"
+    return Judged(text, source, Verdict.DENIED, (flow,), by_name=False)

@@ -95,8 +95,8 @@ class _Asked:
         if workload.template.shape.host_network:
             why = "it is on the host network: no NetworkPolicy isolates it"
             self.questions.append(Question(workload.ref, "host network", why))
-        for port, judged in judge_hooks(self._closed, workload):
-            self.questions.append(Question(workload.ref, judged.text, remedy(self._closed, port.number)))
+        for port, _, judged in judge_hooks(self._closed, workload):
+            self.questions.append(Question(workload.ref, judged.text, remedy(self._closed, port)))
 
     def _declared(self, workload: Workload) -> Iterator[Wanted]:
         judged = judge_workload(self._closed, workload)

@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.model.addresses import Address
+from webhook.model.labels import Selector
 from webhook.model.ports import Protocol
 
 ROUTES: Final[dict[str, Protocol]] = {  # kinds of the Gateway API, and what they carry
@@ -86,5 +87,40 @@ class GatewayClass(Struct, frozen=True, gc=False):
     controller: str = ""
 
 
-Declaring = Ingress | Route
-Inbound = Ingress | IngressClass | Route | Gateway | GatewayClass
+class Call(Struct, frozen=True, gc=False):
+    """What makes the API server call Services: a webhook configuration, an APIService, the conversion of a CRD."""
+
+    kind: str
+    name: str
+    backends: tuple[Backend, ...] = ()
+
+
+class Exposure(Struct, frozen=True, gc=False):
+    """What another project's kind sends traffic to. `senders`: labels of the pods that send, any of these sets.
+
+    Without `senders` it is whoever scrapes.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    backends: tuple[Backend, ...] = ()
+    senders: tuple[tuple[tuple[str, str], ...], ...] = ()
+
+
+class Monitor(Struct, frozen=True, gc=False):
+    """A ServiceMonitor or PodMonitor: which Services, or pods, are scraped on which ports, by name or number.
+
+    `namespaces` empty: in all of them. `ports` empty: on any.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    selector: Selector
+    namespaces: tuple[str, ...] = ()
+    ports: tuple[int | str, ...] = ()
+
+
+Declaring = Ingress | Route | Call | Exposure
+Inbound = Ingress | IngressClass | Route | Gateway | GatewayClass | Call | Exposure | Monitor

@@ -85,10 +85,10 @@ def _closed_way(view: View, workload: Workload, ways: list[Way], fixed: Fixed | 
 
 def _of_hooks(view: View, workload: Workload) -> Iterator[Finding]:
     """Yield one finding for each port of a webhook that the API server does not get to."""
-    for port, judged in judge_hooks(view, workload):
-        fixed = Fixed(reason=remedy(view, port.number))
+    for port, by, judged in judge_hooks(view, workload):
+        fixed = Fixed(reason=remedy(view, port))
         found = closed_finding("NP108", workload.ref, judged, fixed, enforcer_notes(view))
-        facts = (("by", f"its port `{port.name}` is a webhook's"), ("more", "0"), ("from", "the API server"))
+        facts = (("by", by), ("more", "0"), ("from", "the API server"))
         yield structs.replace(found, facts=(*found.facts, *facts))
 
 

@@ -8,7 +8,7 @@ from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
-from webhook.wire import hints, inbound, meta, services, workloads
+from webhook.wire import hints, inbound, inbound_others, meta, services, workloads
 from webhook.wire.networkpolicies import network_policy
 from webhook.wire.shapes import Malformed, Raw, fail, mappings, string
 
@@ -62,12 +62,21 @@ def kind_of(raw: Raw) -> str | None:
 def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
     """Read one object. None: not a kind of ours, and without a pod template. Raises Malformed."""
     kind = kind_of(raw)
+    if kind is None and _known_word(raw) in inbound_others.KINDS:
+        return inbound_others.declaration(raw, default_namespace)
     if kind is None:
         return _of_template(raw, default_namespace)
     namespace = meta.namespace(raw, default_namespace)
     if reader := _READERS.get(kind):
         return reader(raw, namespace)
     return workloads.workload(raw, kind, namespace)
+
+
+def _known_word(raw: Raw) -> tuple[str, str]:
+    """Return the API group and the kind, as far as they are text."""
+    kind, version = raw.get("kind"), raw.get("apiVersion")
+    text = isinstance(kind, str) and isinstance(version, str)
+    return (str(version).rpartition("/")[0], str(kind)) if text else ("", "")
 
 
 def _of_template(raw: Raw, default_namespace: str) -> Workload | None:

@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from webhook.model.inbound import Declaring, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
+from webhook.model.inbound import (
+    Call,
+    Declaring,
+    Exposure,
+    Gateway,
+    GatewayClass,
+    Inbound,
+    Ingress,
+    IngressClass,
+    Monitor,
+    Route,
+)
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.world.index import discard
@@ -24,6 +35,7 @@ class Declarations:
         self._every: dict[Key, Inbound] = {}
         self._by_service: dict[tuple[str, str], dict[Key, Declaring]] = {}
         self._classes: dict[str, IngressClass] = {}
+        self._monitors: dict[Key, Monitor] = {}
 
     def get(self, key: Key) -> Inbound | None:
         """Return what is here of that kind, namespace and name."""
@@ -35,9 +47,11 @@ class Declarations:
         self.drop(*key)
         self._every[key] = value
         match value:
-            case Ingress() | Route():
+            case Ingress() | Route() | Call() | Exposure():
                 for service in _services(value):
                     self._by_service.setdefault(service, {})[key] = value
+            case Monitor():
+                self._monitors[key] = value
             case IngressClass():
                 self._classes[value.name] = value
             case _:
@@ -50,7 +64,9 @@ class Declarations:
         match old:
             case None:
                 return False
-            case Ingress() | Route():
+            case Monitor():
+                del self._monitors[key]
+            case Ingress() | Route() | Call() | Exposure():
                 for service in _services(old):
                     discard(self._by_service, service, key)
             case IngressClass():
@@ -59,8 +75,12 @@ class Declarations:
                 pass
         return True
 
+    def monitors(self) -> list[Monitor]:
+        """Return who asks that something is scraped, sorted."""
+        return [self._monitors[key] for key in sorted(self._monitors)]
+
     def sending_to(self, namespace: str, service: str) -> list[Declaring]:
-        """Return the Ingresses and routes that have a Service as a backend, sorted."""
+        """Return what has a Service as a backend, sorted."""
         found = self._by_service.get((namespace, service), {})
         return [found[key] for key in sorted(found)]
 
@@ -120,8 +140,10 @@ def scrapes(workload: Workload) -> bool:
 def key_of_inbound(value: Inbound) -> Key:
     """Return what names a value."""
     match value:
-        case Route():
+        case Route() | Exposure() | Monitor():
             return value.kind, value.namespace, value.name
+        case Call():
+            return value.kind, "", value.name
         case Ingress() | Gateway():
             return type(value).__name__, value.namespace, value.name
         case IngressClass() | GatewayClass():

@@ -5,7 +5,18 @@ from collections.abc import Iterable
 from webhook.families import REFERENCES
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
-from webhook.model.inbound import INBOUND_KINDS, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
+from webhook.model.inbound import (
+    INBOUND_KINDS,
+    Call,
+    Exposure,
+    Gateway,
+    GatewayClass,
+    Inbound,
+    Ingress,
+    IngressClass,
+    Monitor,
+    Route,
+)
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
@@ -67,7 +78,18 @@ class World(Reading):
             case Foreign():
                 policies = self._policies.foreign.get(value.namespace or "", {})
                 return policies.get(value.ref) == value or self._around.has(value)
-            case Endpoints() | EndpointSlice() | Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
+            case (
+                Endpoints()
+                | EndpointSlice()
+                | Ingress()
+                | IngressClass()
+                | Route()
+                | Gateway()
+                | GatewayClass()
+                | Call()
+                | Exposure()
+                | Monitor()
+            ):
                 return self._has_quietly(value)
             case ConfigMap() | Gap():
                 return False
@@ -88,7 +110,18 @@ class World(Reading):
             case Service():
                 self._services.put(value)
                 self._backends.pop(value.namespace, None)
-            case Endpoints() | EndpointSlice() | Ingress() | IngressClass() | Route() | Gateway() | GatewayClass():
+            case (
+                Endpoints()
+                | EndpointSlice()
+                | Ingress()
+                | IngressClass()
+                | Route()
+                | Gateway()
+                | GatewayClass()
+                | Call()
+                | Exposure()
+                | Monitor()
+            ):
                 self._put_quietly(value)
             case ConfigMap():
                 self._config_maps[value.namespace, value.name] = value

@@ -1,0 +1,140 @@
+"""Ways in that kinds of other projects, and the API server's own configuration, declare; read in files.
+
+Sources of the shapes: `k8s.io/api/admissionregistration/v1`, `kube-aggregator` APIService, `apiextensions/v1`,
+OpenShift's `route/v1`, Istio's VirtualService, Traefik's IngressRoute, Contour's HTTPProxy and the monitors of the
+Prometheus operator. A part that cannot be read is left out: whoever serves the kind says so when it is applied.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from webhook.model.inbound import Backend, Call, Exposure, Monitor
+from webhook.model.labels import EVERYTHING
+from webhook.wire import meta
+from webhook.wire.selectors import selector
+from webhook.wire.shapes import Malformed, Raw, mapping, mappings, string, strings
+
+HTTPS: Final = 443
+_SERVICE_PARTS: Final = 2  # of `name.namespace`
+_NAME: Final = "app.kubernetes.io/name"
+_ROUTER: Final = ((("ingresscontroller.operator.openshift.io/deployment-ingresscontroller", "default"),),)
+_ISTIO: Final = ((("istio", "ingressgateway"),),)
+_TRAEFIK: Final = (((_NAME, "traefik"),),)
+_CONTOUR: Final = ((("app", "envoy"),), ((_NAME, "contour"), ("app.kubernetes.io/component", "envoy")))
+_MESH: Final = "mesh"  # Istio's word for the sidecars, which are no way in
+
+
+def _of_webhooks(raw: Raw) -> Iterator[Backend]:
+    for hook in mappings(raw, "webhooks", ""):
+        yield from _called(mapping(mapping(hook, "clientConfig", ""), "service", ""))
+
+
+def _of_api_service(raw: Raw) -> Iterator[Backend]:
+    yield from _called(mapping(mapping(raw, "spec", ""), "service", ""))
+
+
+def _of_conversion(raw: Raw) -> Iterator[Backend]:
+    webhook = mapping(mapping(mapping(raw, "spec", ""), "conversion", ""), "webhook", "")
+    yield from _called(mapping(mapping(webhook, "clientConfig", ""), "service", ""))
+
+
+def _called(service: Raw) -> Iterator[Backend]:
+    if name := string(service, "name", ""):
+        yield Backend(string(service, "namespace", ""), name, _port(service.get("port")) or HTTPS)
+
+
+def _of_openshift(raw: Raw, namespace: str) -> Iterator[Backend]:
+    spec = mapping(raw, "spec", "")
+    port = _port(mapping(spec, "port", "").get("targetPort"))
+    for one in (mapping(spec, "to", ""), *mappings(spec, "alternateBackends", "")):
+        if name := string(one, "name", ""):
+            yield Backend(namespace, name, port)
+
+
+def _of_istio(raw: Raw, namespace: str) -> Iterator[Backend]:
+    spec = mapping(raw, "spec", "")
+    if not [name for name in strings(spec, "gateways", "") if name != _MESH]:
+        return
+    for kind in ("http", "tls", "tcp"):
+        for rule in mappings(spec, kind, ""):
+            for one in mappings(rule, "route", ""):
+                to = mapping(one, "destination", "")
+                name, *rest = string(to, "host", "").split(".")
+                inside = len(rest) < _SERVICE_PARTS or rest[1] == "svc"
+                if name and inside:
+                    port = _port(mapping(to, "port", "").get("number"))
+                    yield Backend(rest[0] if rest else namespace, name, port)
+
+
+def _of_services(raw: Raw, namespace: str) -> Iterator[Backend]:
+    """Read the routes of an IngressRoute or an HTTPProxy."""
+    spec = mapping(raw, "spec", "")
+    for rule in (*mappings(spec, "routes", ""), mapping(spec, "tcpproxy", "")):
+        for one in mappings(rule, "services", ""):
+            if (string(one, "kind", "") or "Service") == "Service" and (name := string(one, "name", "")):
+                yield Backend(string(one, "namespace", "") or namespace, name, _port(one.get("port")))
+
+
+def _of_prober(raw: Raw, namespace: str) -> Iterator[Backend]:
+    """Read whom Prometheus asks to probe: `blackbox.monitoring:9115`."""
+    url = string(mapping(mapping(raw, "spec", ""), "prober", ""), "url", "")
+    host, _, port = url.partition("/")[0].partition(":")
+    name, *rest = host.split(".")
+    if name:
+        yield Backend(rest[0] if rest else namespace, name, _port(int(port)) if port.isdecimal() else None)
+
+
+def _monitor(raw: Raw, namespace: str) -> Monitor:
+    kind, spec = string(raw, "kind", ""), mapping(raw, "spec", "")
+    where = mapping(spec, "namespaceSelector", "")
+    names = tuple(strings(where, "matchNames", "")) or (namespace,)
+    ends = mappings(spec, "endpoints" if kind == "ServiceMonitor" else "podMetricsEndpoints", "")
+    ports = (_port(one.get("port") or one.get("portNumber") or one.get("targetPort")) for one in ends)
+    wanted = mapping(spec, "selector", "")
+    return Monitor(
+        kind,
+        namespace,
+        meta.name(raw),
+        selector(wanted, "spec.selector") if wanted else EVERYTHING,
+        () if where.get("any") is True else names,
+        tuple(port for port in ports if port is not None),
+    )
+
+
+def _port(value: object) -> int | str | None:
+    return value if isinstance(value, int | str) and not isinstance(value, bool) and value != "" else None
+
+
+Group = str
+_CALLS: Final[dict[tuple[Group, str], Callable[[Raw], Iterator[Backend]]]] = {
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _of_webhooks,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _of_webhooks,
+    ("apiregistration.k8s.io", "APIService"): _of_api_service,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _of_conversion,
+}
+_EXPOSURES: Final = {  # API group, kind -> how it is read, and the labels of the pods that send, any of these sets
+    ("route.openshift.io", "Route"): (_of_openshift, _ROUTER),
+    ("networking.istio.io", "VirtualService"): (_of_istio, _ISTIO),
+    ("traefik.io", "IngressRoute"): (_of_services, _TRAEFIK),
+    ("traefik.containo.us", "IngressRoute"): (_of_services, _TRAEFIK),
+    ("projectcontour.io", "HTTPProxy"): (_of_services, _CONTOUR),
+    ("monitoring.coreos.com", "Probe"): (_of_prober, ()),
+}
+_MONITORS: Final = {("monitoring.coreos.com", kind) for kind in ("ServiceMonitor", "PodMonitor")}
+KINDS: Final = frozenset({*_CALLS, *_EXPOSURES, *_MONITORS})
+
+
+def declaration(raw: Raw, default_namespace: str) -> Call | Exposure | Monitor | None:
+    """Read an object of one of KINDS; None: it names nothing that is called. Raises Malformed without a name."""
+    key = (string(raw, "apiVersion", "").rpartition("/")[0], string(raw, "kind", ""))
+    name, namespace = meta.name(raw), meta.namespace(raw, default_namespace)
+    try:
+        if key in _CALLS:
+            found = tuple(dict.fromkeys(_CALLS[key](raw)))
+            return Call(key[1], name, found) if found else None
+        if key in _EXPOSURES:
+            read, senders = _EXPOSURES[key]
+            return Exposure(key[1], namespace, name, tuple(dict.fromkeys(read(raw, namespace))), senders)
+        return _monitor(raw, namespace)
+    except Malformed:
+        return None
