@@ -15,6 +15,7 @@ from webhook.model.policy import Policy
 from webhook.report import github, json_, text
 from webhook.report.run import Failure, Summary
 from webhook.review.audit import audit_workload
+from webhook.review.blast_radius import blast_radius, changed
 from webhook.review.policies import review_foreign, review_policies
 
 _THRESHOLD: Final = {"error": Severity.ERROR, "warning": Severity.WARNING, "info": Severity.INFO}
@@ -52,7 +53,22 @@ def review(gathered: Gathered, today: date) -> list[Finding]:
         for finding in audit_workload(gathered.world, subject.workload, today, reviewed).findings
     ]
     own, foreign = [policy for policy, _ in gathered.policies], [policy for policy, _ in gathered.foreign]
-    return workloads + policy_findings(gathered, own, foreign, today)
+    return workloads + policy_findings(gathered, own, foreign, today) + changes(gathered, today)
+
+
+def changes(gathered: Gathered, today: date) -> list[Finding]:
+    """Return what workloads that are there already lose by what is in the files, where that stands."""
+    if gathered.before is None:
+        return []
+    change = changed(gathered.before, (value for value, _ in gathered.written))
+    told = {subject.workload.ref for subject in gathered.subjects}
+    found = blast_radius(gathered.before, gathered.world, change, today, told)
+    places = {value.ref.at(None): place for value, place in gathered.written if isinstance(value, Policy | Foreign)}
+    first = next((place for _, place in gathered.written), None)
+    return [
+        msgspec.structs.replace(one, location=next((places[ref] for ref in one.policies if ref in places), first))
+        for one in found
+    ]
 
 
 def policy_findings(

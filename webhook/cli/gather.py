@@ -23,6 +23,7 @@ from webhook.model.settings import Dns, Settings
 from webhook.report import text
 from webhook.report.run import Failure, Origin
 from webhook.report.safe import clean
+from webhook.review.blast_radius import Written
 from webhook.wiring import snapshot
 from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.wiring.known import Known, of_snapshot
@@ -42,7 +43,8 @@ class Gathered(Struct, frozen=True):
     """A world and what to judge in it: workloads and policies, with where they stand.
 
     `foreign`: policies of other families than NetworkPolicy. `read`: whatever stands in files, of any family: what is
-    wrong with it is among the failures.
+    wrong with it is among the failures. `before`: what is there without the files, where there is anything; `written`:
+    what of the files others may depend on.
     """
 
     world: World
@@ -53,6 +55,8 @@ class Gathered(Struct, frozen=True):
     origin: Origin
     foreign: tuple[tuple[Foreign, Location], ...] = ()
     read: frozenset[PolicyRef] = frozenset()
+    before: World | None = None
+    written: tuple[tuple[Written, Location], ...] = ()
 
 
 def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
@@ -71,9 +75,15 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
     manifests = [path for path in arguments.against if path not in (CLUSTER, *snapshots)]
     there = _inputs(manifests, arguments)
     judged = _inputs(arguments.files, arguments, built(arguments))
-    world = Still(settings, complete=bool(known) and all(one.complete for one in known))
-    world.apply(Put(value) for one in known for value in one.values)
-    world.apply(Put(value) for value, _ in (*there.values, *judged.values))
+    complete = bool(known) and all(one.complete for one in known)
+    below = [*(value for one in known for value in one.values), *(value for value, _ in there.values)]
+    world = Still(settings, complete=complete)
+    world.apply(map(Put, below))
+    world.apply(Put(value) for value, _ in judged.values)
+    written = tuple((value, place) for value, place in judged.values if isinstance(value, Written)) if below else ()
+    before = Still(settings, complete=complete) if judging and written else None
+    if before is not None:
+        before.apply(map(Put, below))
     broken = [failure for one in known for failure in one.failures]
     problems = (*there.problems, *judged.problems, *misread(world, (*there.values, *judged.values)))
     failures = tuple(sorted({*broken, *there.failures, *judged.failures, *problems}))
@@ -95,6 +105,8 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
         origin,
         tuple(foreign.values()),
         frozenset(v.ref for v, _ in (*there.values, *judged.values) if isinstance(v, Foreign)),
+        before,
+        written,
     )
 
 

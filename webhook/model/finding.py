@@ -53,6 +53,9 @@ DEFAULT_SEVERITY: Final = {
     "NP406": Severity.WARNING,
     "NP408": Severity.WARNING,
     "NP409": Severity.WARNING,
+    "NP501": Severity.WARNING,
+    "NP502": Severity.WARNING,
+    "NP503": Severity.WARNING,
 }
 MAY_REJECT: Final = frozenset({"NP101", "NP102", "NP103", "NP104"})
 RAISED: Final = frozenset({"NP301", "NP302", "NP303"})  # reject where the configuration makes them errors

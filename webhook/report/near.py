@@ -18,7 +18,7 @@ def near_misses(finding: Finding, cut: Cut) -> tuple[str, ...]:
 
 
 def _of_finding(finding: Finding, miss: NearMiss, cut: Cut) -> str:
-    ends = _AS_SERVER if finding.id in _OF_SERVERS else _AS_CLIENT
+    ends = _ENDS.get(finding.id, _AS_CLIENT)
     for flow in finding.flows:
         for direction in Direction:
             side = flows.side(flow, direction)
@@ -30,7 +30,11 @@ def _of_finding(finding: Finding, miss: NearMiss, cut: Cut) -> str:
 
 _AS_CLIENT: Final = ("this workload", "the destination")
 _AS_SERVER: Final = ("the client", "this workload")
-_OF_SERVERS: Final = frozenset({"NP108", "NP109"})
+_AS_NEITHER: Final = ("the client", "the server")
+_ENDS: Final = {
+    **dict.fromkeys(("NP108", "NP109"), _AS_SERVER),
+    **dict.fromkeys(("NP501", "NP502", "NP503"), _AS_NEITHER),
+}
 
 
 def sentence(

@@ -165,6 +165,16 @@ def _dependants(finding: Finding, facts: Facts, cut: Cut) -> str:
     )
 
 
+def _cuts(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say what a change takes from whom."""
+    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
+    way = f" ({cut(facts['declared'])})" if "declared" in facts else ""
+    return (
+        f"{cut(facts.get('by', 'the change'))} cuts {_who(finding, cut)} -> {flows.end(finding, stopped, cut)}{way}"
+        f"{_somewhere(finding)}: {_stopping(stopped, finding, cut)}{_unadmitted(stopped)}"
+    )
+
+
 def _by(facts: Facts, cut: Cut) -> str:
     more = int(facts.get("more", "0"))
     return cut(facts.get("by", "a declaration")) + (f" and {more} more" if more else "")
@@ -278,9 +288,10 @@ _SENTENCES: Final[dict[str, Builder]] = {
     "NP203": _undeclared,
     "NP204": _no_backends,
     "NP303": _malformed,
+    **dict.fromkeys(("NP501", "NP502", "NP503"), _cuts),
     **dict.fromkeys(slips.IDS, slips.sentence),
 }
-FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105", "NP108", "NP109"})
+FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105", "NP108", "NP109", "NP501", "NP502", "NP503"})
 _OF_POLICY: Final = {  # whether it is the policy that is not right
     True: "correct the policy",
     False: "write it as a kind that is enforced here, or delete it",

@@ -1,0 +1,176 @@
+"""NP501 to NP503: what a change takes from those who are there already."""
+
+from datetime import date
+from typing import Any, Final
+
+import pytest
+import yaml
+from hypothesis import event, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.test_fix_laws import CLOSED, HEAVY, Case, cases, policies
+from webhook.explain import judge_workload
+from webhook.families import project
+from webhook.model.finding import Finding
+from webhook.model.policy import Policy
+from webhook.model.verdict import Verdict
+from webhook.report.text import block
+from webhook.report.warnings import line
+from webhook.review.blast_radius import Written, blast_radius, changed
+from webhook.world import Drop, Put, World
+
+TODAY: Final = date(2026, 11, 20)
+BEFORE: Final = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {team: shop}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop, annotations: {netpol-preflight.io/connects-to: "db.data:5432"}}
+spec:
+  selector: {matchLabels: {app: web}}
+  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c, image: i}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db, namespace: data}
+spec:
+  selector: {matchLabels: {name: db}}
+  template: {metadata: {labels: {name: db, app: db}}, spec: {containers: [{name: c, image: i, ports: [{containerPort: 5432}]}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: data}
+spec: {selector: {name: db}, ports: [{port: 5432}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: fence, namespace: data}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  policyTypes: [Ingress]
+  ingress: [{from: [{namespaceSelector: {matchLabels: {team: shop}}}], ports: [{port: 5432}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: out, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress: [{to: [{namespaceSelector: {}, podSelector: {matchLabels: {app: db}}}]}, {ports: [{port: 53, protocol: UDP}, {port: 53}]}]
+"""  # noqa: E501 - a manifest is read by its lines
+WALL: Final = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: wall, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+"""
+
+
+def values(text: str) -> list[Written]:
+    found = [project(raw) for raw in yaml.safe_load_all(text)]
+    return [one for one in found if isinstance(one, Written)]
+
+
+def world(*texts: str) -> World:
+    made = World(complete=True)
+    made.apply(Put(value) for text in texts for value in values(text))
+    return made
+
+
+def lost(written: str, *, before: str = BEFORE, told: Any = ()) -> tuple[Finding, ...]:  # noqa: ANN401 - any collection
+    was = world(before)
+    return blast_radius(was, world(before, written), changed(was, values(written)), TODAY, told)
+
+
+def replaced(*pairs: tuple[str, str]) -> str:
+    """Return the documents of the world before that hold the first of a pair, with the second in its place."""
+    found = []
+    for document in BEFORE.split("---\n"):
+        after = document
+        for old, new in pairs:
+            after = after.replace(old, new)
+        if after != document:
+            found.append(after)
+    return "---\n".join(found)
+
+
+ELSEWHERE: Final = replaced(("{matchLabels: {team: shop}}", "{matchLabels: {team: x}}"))
+CASES: Final = {
+    "a policy whose port is another": (
+        replaced(("shop}}}], ports: [{port: 5432}]}]", "shop}}}], ports: [{port: 1}]}]")),
+        ["NP501"],
+    ),
+    "a policy that names other namespaces": (ELSEWHERE, ["NP501"]),
+    "a server's label": (replaced(("{name: db, app: db}", "{name: db, app: database}")), ["NP502"]),
+    "a namespace's label": (replaced(("labels: {team: shop}", "labels: {team: web}")), ["NP503"]),
+    "nothing at all": (BEFORE, []),
+    "a policy that cuts nothing declared": (WALL, []),
+    "a policy that says no more than another": (WALL.replace("Ingress", "Egress"), []),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_who_loses_is_told(name: str) -> None:
+    written, ids = CASES[name]
+    found = lost(written)
+    assert [one.id for one in found] == ids
+    for one in found:
+        assert str(one.workload) == "deploy/shop/web"
+        assert one.dependency == "db.data:5432/TCP"
+        assert one.fix
+
+
+def test_a_policy_that_is_written_is_named_with_what_to_add() -> None:
+    (found,) = lost(ELSEWHERE)
+    assert [ref.name for ref in found.policies] == ["fence"]
+    text = line(found)
+    assert text.startswith(
+        "netpol-preflight: data/fence cuts shop/web -> data/db:5432/TCP: ingress isolated by data/fence"
+    )
+    assert text.endswith("(NP501); run `netpol-preflight fix`")
+    assert "near miss: fence admits namespaces with team=x; the namespace of the client has team=shop" in block(found)
+
+
+def test_who_is_reviewed_itself_is_not_told_twice() -> None:
+    written = ELSEWHERE
+    (found,) = lost(written)
+    assert lost(written, told=[found.workload]) == ()
+
+
+def test_an_exemption_of_the_workload_that_loses_is_heard() -> None:
+    exempt = 'connects-to: "db.data:5432", netpol-preflight.io/exempt: "NP501@db.data:5432: it moves"'
+    before = BEFORE.replace('connects-to: "db.data:5432"', exempt)
+    written = ELSEWHERE
+    assert lost(written, before=before) == ()
+
+
+# -- the law -----------------------------------------------------------------------------------------------------------
+
+
+def passing(view: World, case: Case) -> dict[tuple[str, str], Verdict]:
+    return {
+        (str(one.ref), part.text): part.verdict
+        for one in case.workloads
+        for judged in [judge_workload(view, one)]
+        for part in (*judged.dependencies, *([judged.dns] if judged.dns else []))
+    }
+
+
+@hypothesis_settings(max_examples=HEAVY)
+@given(cases(), st.lists(policies(), min_size=1, max_size=2), st.booleans())
+def test_what_is_lost_is_the_difference_of_two_whole_audits(case: Case, more: list[Policy], drop: bool) -> None:
+    was, now = case.world(), case.world(*more)
+    if drop:
+        now.apply(
+            [Drop("NetworkPolicy", one.namespace, one.ref.name) for one in case.objects if isinstance(one, Policy)][:1]
+        )
+    before, after = passing(was, case), passing(now, case)
+    expected = {key for key, verdict in before.items() if verdict is Verdict.ALLOWED and after.get(key) in CLOSED}
+    written = [one for one in more if was.policies(one.namespace).get(one.ref) != one]
+    found = blast_radius(was, now, changed(was, written), TODAY)
+    event(f"{bool(expected)}")
+    assert {(str(one.workload), one.dependency) for one in found} == expected
+    assert all(one.id == "NP501" for one in found)
