@@ -1,5 +1,6 @@
 """The checklist: for each finding one world that has it, with its facts, and near ones that do not."""
 
+import json
 from datetime import date
 from typing import Any, Final
 
@@ -10,9 +11,17 @@ from tests.making import deployment, node, service
 from tests.worlds import namespace, pod, policy, port
 from webhook import config
 from webhook.model.finding import Finding
-from webhook.model.settings import ALLOW_PATH, CONNECTS_TO, DECLARE_LABEL, STANDARD_LABELS, RequiredLabel, Settings
+from webhook.model.settings import (
+    ALLOW_PATH,
+    CONNECTS_TO,
+    DECLARE_LABEL,
+    STANDARD_LABELS,
+    Enforcer,
+    RequiredLabel,
+    Settings,
+)
 from webhook.review import review_workload
-from webhook.review.policies import review_namespaces, review_policies
+from webhook.review.policies import review_foreign, review_namespaces, review_policies
 
 TODAY: Final = date(2026, 11, 20)
 WEB: Final = deployment("shop/web", [port("http", 8080)])
@@ -276,3 +285,101 @@ def test_408_an_and_that_became_an_or() -> None:
     here = deployment("shop/prometheus")
     assert of_policies("NP408", SHOP, OPS, WEB, PROMETHEUS, here, into(team, app)) == []
     assert of_policies("NP408", SHOP, OPS, WEB, into(team, app)) == []
+
+
+def test_408_an_item_of_every_namespace_leaves_nothing_to_those_beside_it() -> None:
+    every: Raw = {"namespaceSelector": {}}
+    some: Raw = {"podSelector": {"matchLabels": {"role": "frontend"}}}
+    assert facts(of_policies("NP408", SHOP, WEB, into(every, some)))["slip"] == "vain"
+    assert of_policies("NP408", SHOP, WEB, into({**every, **some})) == []
+    assert of_policies("NP408", SHOP, WEB, into(every)) == []
+
+
+def test_408_peers_and_ports_that_came_into_two_rules() -> None:
+    peers, ports = {"from": [{"podSelector": {"matchLabels": {"app": "client"}}}]}, {"ports": [{"port": 80}]}
+
+    def told(*rules: Raw) -> list[Finding]:
+        return of_policies("NP408", SHOP, WEB, policy("shop/in", podSelector={}, ingress=list(rules)))
+
+    assert facts(told(peers, ports))["other"] == "1"
+    assert told({**peers, **ports}) == []
+    look_ups = {"ports": [{"port": 53, "protocol": "UDP"}]}
+    assert told(peers, look_ups) == [], "which many open to anybody"
+
+
+def test_405_labels_that_are_added_later_may_select() -> None:
+    ring = deployment("shop/ring")
+    ring["kind"] = "StatefulSet"
+    for key, value in (("statefulset.kubernetes.io/pod-name", "ring-0"), ("service.istio.io/canonical-name", "ring")):
+        chosen = into({"podSelector": {}}, selector={"matchLabels": {key: value}})
+        assert of_policies("NP405", SHOP, ring, chosen, complete=False) == []
+
+
+def test_405_says_where_such_pods_are() -> None:
+    lost = into({"podSelector": {}}, selector={"matchLabels": {"app": "db"}})
+    assert facts(of_policies("NP405", SHOP, WEB, DB, lost))["hint"] == "a workload with app=db is in data"
+    typo = into({"podSelector": {}}, selector={"matchLabels": {"app": "wep"}})
+    assert facts(of_policies("NP405", SHOP, WEB, typo))["hint"] == "shop/web has app=web"
+    strange = into({"podSelector": {}}, selector={"matchLabels": {"operated": "yes"}})
+    assert facts(of_policies("NP405", SHOP, WEB, strange, complete=False))["hint"] == "an operator may make them"
+
+
+@pytest.mark.parametrize(
+    ("raw", "enforcer"),
+    [
+        (
+            {
+                "apiVersion": "cilium.io/v2",
+                "kind": "CiliumNetworkPolicy",
+                "metadata": {"name": "c", "namespace": "shop"},
+                "spec": {"endpointSelector": {"matchLabels": {"app": "{app}"}}, "ingress": [{}]},
+            },
+            "cilium",
+        ),
+        (
+            {
+                "apiVersion": "projectcalico.org/v3",
+                "kind": "NetworkPolicy",
+                "metadata": {"name": "k", "namespace": "shop"},
+                "spec": {"selector": "app == '{app}'", "types": ["Ingress"]},
+            },
+            "calico",
+        ),
+        (
+            {
+                "apiVersion": "policy.networking.k8s.io/v1alpha1",
+                "kind": "AdminNetworkPolicy",
+                "metadata": {"name": "a"},
+                "spec": {
+                    "priority": 1,
+                    "subject": {"pods": {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "{app}"}}}},
+                    "ingress": [{"action": "Deny", "from": [{"namespaces": {}}]}],
+                },
+            },
+            "generic",
+        ),
+    ],
+    ids=["cilium", "calico", "admin"],
+)
+def test_405_in_every_family(raw: Raw, enforcer: str) -> None:
+    for app, expected in (("cart", ["NP405"]), ("web", [])):
+        told = json.loads(json.dumps(raw).replace("{app}", app))
+        world = world_of([SHOP, WEB, told], settings=Settings(enforcer=Enforcer(enforcer)))
+        every = [one for space in ("", "shop") for one in world.foreign(space).values()]
+        assert [one.id for one in review_foreign(world, every, TODAY)] == expected
+
+
+def test_402_counts_the_addresses_that_policy_sees() -> None:
+    kubernetes = service("default/kubernetes", None, [{"port": 443}], clusterIP="10.96.0.1")
+    listed = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "kubernetes", "namespace": "default"},
+        "subsets": [{"addresses": [{"ip": "192.168.1.10"}], "ports": [{"port": 6443}]}],
+    }
+    web = deployment("shop/web", annotations={CONNECTS_TO: "10.96.0.1:443"})
+    assert (
+        facts(of_policies("NP402", SHOP, web, kubernetes, listed, out(block("0.0.0.0/0"))))["one"] == "192.168.1.10/32"
+    )
+    pods = service("data/db", {"app": "db"}, [{"port": 443}], clusterIP="10.96.0.1")
+    assert of_policies("NP402", SHOP, web, DB, pods, out(block("0.0.0.0/0"))) == []

@@ -36,10 +36,10 @@ def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
 
 def nearest(view: View, namespace: str, selector: Selector) -> tuple[tuple[str, str], ...]:
     """Return where such pods are instead, or whose labels are nearest to what is selected."""
-    for other in view.namespaces():
+    for other in view.namespaces() if namespace else ():
         if other != namespace and any(_may(view, selector, shape) for shape in _shapes(view, other)):
             return (("hint", f"a workload with {selector} is in {other}"),)
-    for group in view.groups(namespace):
+    for group in (group for name in ((namespace,) if namespace else view.namespaces()) for group in view.groups(name)):
         for shape in shapes_of(group):
             missed = [*of_labels(selector, shape.labels, "podLabels")]
             if len(missed) == 1 and missed[0].rank == 0:

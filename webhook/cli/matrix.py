@@ -2,6 +2,8 @@
 
 import argparse
 
+from msgspec import structs
+
 from webhook.cli.gather import gather
 from webhook.cli.names import find_ref
 from webhook.cli.terminal import colour, emit
@@ -13,7 +15,9 @@ from webhook.report import matrix_dot, matrix_json, matrix_table, text
 def run(arguments: argparse.Namespace) -> int:
     """Print connections; 2 where something could not be read."""
     gathered = gather(arguments, judging=False)
-    whole = _asked(matrix(gathered.world, unknown=arguments.unknown), arguments)
+    counted = arguments.unknown or arguments.format == "text"  # whose last line says how many there are
+    every = _asked(matrix(gathered.world, unknown=counted), arguments)
+    whole = every if arguments.unknown else structs.replace(every, unknown=None)
     match arguments.format:
         case "json":
             emit(matrix_json.matrix(whole, gathered.failures, gathered.skipped))
@@ -23,8 +27,13 @@ def run(arguments: argparse.Namespace) -> int:
             emit(matrix_table.markdown(whole))
         case _:
             paint = text.coloured if colour() else text.plain
-            emit(matrix_table.text(whole, gathered.failures, gathered.skipped, paint))
+            emit(matrix_table.text(whole, gathered.failures, gathered.skipped, paint, hidden=_hidden(every, whole)))
     return 2 if gathered.failures else 0
+
+
+def _hidden(every: Matrix, whole: Matrix) -> int:
+    """Return how many connections that cannot be told are left out."""
+    return 0 if whole.unknown is not None or every.unknown is None else sum(1 for _ in every.rows(every.unknown))
 
 
 def _asked(whole: Matrix, arguments: argparse.Namespace) -> Matrix:

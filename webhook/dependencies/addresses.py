@@ -8,8 +8,9 @@ from webhook.dependencies.services import declares, named, through_service
 from webhook.dependencies.targets import Found, port_text
 from webhook.evaluate import Flow
 from webhook.model.addresses import IPV6, Address, Block, Family, is_loopback
-from webhook.model.objects import Workload
+from webhook.model.objects import Node, Workload
 from webhook.model.ports import Protocol
+from webhook.model.refs import WorkloadRef
 from webhook.world import Group, View
 
 Port = int | str | None
@@ -28,7 +29,7 @@ def at_address(view: View, workload: Workload, address: Address, port: Port, pro
         found = through_service(view, service, port, protocol, workload.ref)
         flows = tuple(structs.replace(flow, families=(address.family,)) for flow in found.flows)
         return structs.replace(found, name=host, flows=flows)
-    if (why := _translated(view, host, address, port)) is not None:
+    if (why := _translated(view, host, address, port, protocol)) is not None:
         return Found(host, port=f"{port}/{protocol}", unsure=why)
     return _outside(view, host, address.block, port, protocol)
 
@@ -56,7 +57,7 @@ def _at_pod(host: str, group: Group, port: Port, protocol: Protocol, family: Fam
 _SOURCE: Final = "and the source may be a node unless externalTrafficPolicy is Local"
 
 
-def _translated(view: View, host: str, address: Address, port: Port) -> str | None:
+def _translated(view: View, host: str, address: Address, port: Port, protocol: Protocol) -> str | None:
     """Say why it cannot be told where a packet to this address ends: a Service's from outside, or a node port's."""
     if (service := view.outside_service_at(address)) is not None:
         of = f"{service.namespace}/{service.name}"
@@ -66,6 +67,21 @@ def _translated(view: View, host: str, address: Address, port: Port) -> str | No
         return (
             f"{host} is node {node.name}, and {port} may be a NodePort: what policy sees depends on the CNI, {_SOURCE}"
         )
+    if node is not None and isinstance(port, int) and (whose := _host_port_of(view, node, protocol, port)) is not None:
+        its = f"{port} may be the hostPort of {whose.short}"
+        return f"{host} is node {node.name}, and {its}, whose own policies count then"
+    return None
+
+
+def _host_port_of(view: View, node: Node, protocol: Protocol, port: int) -> WorkloadRef | None:
+    """Return whose pods a port of a node leads to; those that run elsewhere alone are not there."""
+    for workload in view.workloads():
+        view.budget.spend()
+        template = workload.template
+        if (protocol, port) in template.host_ports and not template.shape.host_network:
+            places = {pod.node for pod in view.pods_of(workload.ref)}
+            if not places or places & {node.name, ""}:
+                return workload.ref
     return None
 
 

@@ -82,6 +82,7 @@ class Template(Struct, frozen=True, gc=False):
     aliases: tuple[HostAlias, ...] = ()
     nameservers: tuple[Address, ...] = ()  # of its dnsConfig
     probed: tuple[int, ...] = ()  # ports that its probes ask on
+    host_ports: tuple[tuple[Protocol, int], ...] = ()  # of its nodes, which lead to its pods
 
 
 class Declaration(Struct, frozen=True, gc=False):

@@ -12,12 +12,17 @@ _ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<
 _WIDEST = 60  # characters of a column: one long list of addresses does not push all other rows aside
 
 
-def text(whole: Matrix, errors: tuple[Failure, ...] = (), skipped: int = 0, paint: Paint = plain) -> str:
-    """Return one line a row, columns two spaces apart; who is in a large group; and one line that sums up."""
+def text(
+    whole: Matrix, errors: tuple[Failure, ...] = (), skipped: int = 0, paint: Paint = plain, *, hidden: int = 0
+) -> str:
+    """Return one line a row, columns two spaces apart; who is in a large group; and one line that sums up.
+
+    `hidden`: how many connections cannot be told, where they are not shown.
+    """
     names, groups = _names(whole)
     rows = [(*row, verdict) for layer, verdict in layers(whole) for row in _rows(whole, layer, names)]
     unknown = sum(verdict is Verdict.UNKNOWN for *_, verdict in rows)
-    summary = total(whole, len(rows) - unknown, unknown, skipped, errors)
+    summary = total(whole, len(rows) - unknown, unknown, skipped, errors, hidden)
     if not rows:
         return summary
     here, there = (max(_width(row[column] for row in rows), 4) for column in (0, 1))

@@ -69,7 +69,7 @@ def ports(some: PortSet) -> str:
     return ALL if some == EVERYTHING else ", ".join(map(str, ranges(some)))
 
 
-def total(matrix: Matrix, rows: int, unknown: int, skipped: int, errors: tuple[Failure, ...]) -> str:
+def total(matrix: Matrix, rows: int, unknown: int, skipped: int, errors: tuple[Failure, ...], hidden: int = 0) -> str:
     """Return `12 connections between 5 workloads; 1 document skipped`."""
     workloads = sum(len(members(one)) for one in matrix.parties)
     between = _counted(workloads, "workload")
@@ -78,6 +78,8 @@ def total(matrix: Matrix, rows: int, unknown: int, skipped: int, errors: tuple[F
     found = f"{_counted(rows, 'connection')} between {between}"
     if matrix.unknown is not None:
         found += f", {unknown} not known"
+    elif hidden:
+        found += f", {hidden} more cannot be told (--unknown shows them)"
     if skipped:
         found += f"; {_counted(skipped, 'document')} skipped"
     return found + (f"; {_counted(len(errors), 'document')} unreadable" if errors else "")

@@ -42,10 +42,26 @@ def packet_findings(
                 rest = [side for side in sides if not side.final]
                 if any(side.verdict in stops for side in rest):
                     yield _finding(name, workload, judged, fixed, notes, rest)
+        case Verdict.PARTIAL if (closed := _closed_ports(judged)) is not None:
+            yield from packet_findings(workload, closed, fixed, notes)
         case Verdict.PARTIAL:
             yield closed_finding("NP105", workload, judged, fixed, notes)
         case Verdict.UNKNOWN if judged.flows or not judged.missing:
             yield with_fix(unknown_finding(workload, judged), fixed)
+
+
+def _closed_ports(judged: Judged) -> Judged | None:
+    """Return the part of an answer whose ports are closed whole, where others are open whole; None: not so."""
+    if judged.resolved is None:
+        return None
+    ports: dict[object, set[Verdict]] = {}
+    for flow in judged.flows:
+        ports.setdefault((flow.protocol, flow.service_port or flow.port), set()).add(flow.verdict)
+    whole = len(ports) > 1 and all(seen in ({Verdict.ALLOWED}, {Verdict.DENIED}) for seen in ports.values())
+    if not whole:
+        return None
+    flows = tuple(flow for flow in judged.flows if flow.verdict is Verdict.DENIED)
+    return structs.replace(judged, verdict=Verdict.DENIED, flows=flows)
 
 
 def _sides(judged: Judged, *, dns: bool) -> Iterator[tuple[str, list[Side]]]:

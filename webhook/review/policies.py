@@ -7,6 +7,7 @@ from webhook.checklist.enforced import check_enforced, check_problems
 from webhook.checklist.namespaces import check_namespace
 from webhook.checklist.own import Own
 from webhook.checklist.policies import check_policy
+from webhook.checklist.selected import check_selects
 from webhook.model.finding import Finding
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Policy
@@ -35,6 +36,7 @@ def review_foreign(
     found: list[Finding] = []
     for policy in policies:
         found += check_enforced(view, policy)
+        found += check_selects(view, policy)
         found += () if policy.ref in told else check_problems(view, policy)
     return configured(view.settings, found, today)[0]
 

@@ -133,6 +133,7 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
         aliases=tuple(_aliases(spec, spec_path)),
         nameservers=tuple(_nameservers(spec, spec_path)),
         probed=tuple(dict.fromkeys(_probed(spec, spec_path))),
+        host_ports=tuple(_host_ports(spec, spec_path)),
     )
 
 
@@ -176,6 +177,15 @@ def _ports(spec: Raw, path: str) -> Iterator[ContainerPort]:
             where = f"{path}.{key}[{index}]"
             for place, entry in enumerate(mappings(container, "ports", where)):
                 yield _port(entry, f"{where}.ports[{place}]")
+
+
+def _host_ports(spec: Raw, path: str) -> Iterator[tuple[Protocol, int]]:
+    for index, container in enumerate(mappings(spec, "containers", path)):
+        where = f"{path}.containers[{index}]"
+        for place, entry in enumerate(mappings(container, "ports", where)):
+            number = integer(entry, "hostPort", f"{where}.ports[{place}]")
+            if number:
+                yield protocol(entry, f"{where}.ports[{place}]"), number
 
 
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")

@@ -140,7 +140,7 @@ _META: Final = {
     "ownerReferences": _OWNER,
     "deletionTimestamp": None,
 }
-_PORT: Final[Form] = dict.fromkeys(("name", "port", "protocol", "targetPort", "nodePort", "containerPort"))
+_PORT: Final[Form] = dict.fromkeys(("name", "port", "protocol", "targetPort", "nodePort", "containerPort", "hostPort"))
 _CONTAINER: Final[dict[str, Form]] = {"ports": _PORT, "restartPolicy": None}
 _POD_SPEC: Final = {
     **dict.fromkeys(("nodeName", "hostNetwork", "dnsPolicy", "hostAliases", "serviceAccountName", "subdomain")),
