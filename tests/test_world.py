@@ -22,6 +22,8 @@ CACHES = {
     "_compiled_in",
     "_asking",
     "_budget",
+    "_by_label",
+    "_labels",
     "_by_node_address",
     "_problems",
     "_in",

@@ -20,6 +20,7 @@ from webhook.world.view import Asking, Selecting
 REMEMBERED = 200_000  # (shape, direction) pairs; templates under review pass through here too
 EVERYWHERE = ""  # the namespace under which cluster-wide policies stand
 Pair = tuple[str, str]
+ByLabel = tuple[str, Direction, Pair | None]  # where a policy is found by a label that its subject must have
 By = dict[tuple[str, Direction], dict[PolicyRef, tuple[Isolation, ...]]]
 
 
@@ -37,7 +38,8 @@ class Policies:
         self.by_namespace: dict[str, dict[PolicyRef, Policy]] = {}
         self.foreign: dict[str, dict[PolicyRef, Foreign]] = {}
         self._isolations: By = {}
-        self._by_label: dict[tuple[str, Direction, Pair | None], dict[PolicyRef, None]] = {}
+        self._by_label: dict[ByLabel, dict[PolicyRef, None]] = {}
+        self._labels: dict[tuple[str, Direction, PolicyRef], list[ByLabel]] = {}
         self._selecting: dict[str, dict[tuple[Shape, Direction], Selecting]] = {}
         self._pending = pending
         self._compiled_in = around
@@ -53,6 +55,7 @@ class Policies:
         self._pending = pending
         self._selecting.clear()
         self._by_label.clear()
+        self._labels.clear()
         for (namespace, direction), found in self._isolations.items():
             for ref, pieces in found.items():
                 self._put_by_label(namespace, direction, ref, pieces)
@@ -94,16 +97,19 @@ class Policies:
     def _put_by_label(
         self, namespace: str, direction: Direction, ref: PolicyRef, pieces: tuple[Isolation, ...]
     ) -> None:
-        for piece in pieces:
-            key = (namespace, direction, self._label_of(piece))
+        keys = [(namespace, direction, self._label_of(namespace, direction, piece)) for piece in pieces]
+        self._labels[namespace, direction, ref] = keys
+        for key in keys:
             self._by_label.setdefault(key, {})[ref] = None
 
-    def _label_of(self, piece: Isolation) -> Pair | None:
-        """Return a label that whatever a piece selects is sure to have, if there is one."""
-        for one in piece.subject.requirements if piece.subject is not None else ():
-            if one.operator is Operator.IN and len(one.values) == 1 and one.key not in self._pending:
-                return one.key, next(iter(one.values))
-        return None
+    def _label_of(self, namespace: str, direction: Direction, piece: Isolation) -> Pair | None:
+        """Return a label that whatever a piece selects is sure to have, the one that fewest policies stand under."""
+        pairs: list[Pair] = [
+            (one.key, next(iter(one.values)))
+            for one in (piece.subject.requirements if piece.subject is not None else ())
+            if one.operator is Operator.IN and len(one.values) == 1 and one.key not in self._pending
+        ]
+        return min(pairs, key=lambda pair: len(self._by_label.get((namespace, direction, pair), ())), default=None)
 
     def _renew(self) -> None:
         """Put aside what was compiled in other surroundings."""
@@ -115,6 +121,7 @@ class Policies:
             self._in = now
             self._isolations.clear()
             self._by_label.clear()
+            self._labels.clear()
             self._problems.clear()
             self._selecting.clear()
             self._waiting = {*self.by_namespace, *self.foreign}
@@ -139,8 +146,8 @@ class Policies:
         discard(self.by_namespace, namespace, ref)
         discard(self.foreign, namespace, ref)
         for direction in Direction:
-            for piece in self._isolations.get((namespace, direction), {}).get(ref, ()):
-                discard(self._by_label, (namespace, direction, self._label_of(piece)), ref)
+            for key in self._labels.pop((namespace, direction, ref), ()):
+                discard(self._by_label, key, ref)
             discard(self._isolations, (namespace, direction), ref)
         return True
 

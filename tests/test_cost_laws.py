@@ -1,0 +1,170 @@
+"""What a review costs grows as its input does: twice as much input costs twice as much, in steps and in calls."""
+
+from collections.abc import Callable
+from datetime import date
+from itertools import pairwise
+from typing import Any, Final
+
+import pytest
+
+from tests.arena import Raw, world_of
+from tests.making import deployment, service
+from tests.test_decide import request
+from tests.test_world_costs import calls
+from tests.worlds import namespace, pod, policy, port
+from webhook.dependencies.resolve import Resolved
+from webhook.explain import judge
+from webhook.model.budget import Budget
+from webhook.model.objects import Workload
+from webhook.model.settings import CONNECTS_TO, Mode, Settings
+from webhook.review import decide
+from webhook.world import View
+
+Input = tuple[list[Raw], Raw]  # what is there, and what is reviewed
+Make = Callable[[int], Input]
+# The proof of a fix with a rule for each pod asks that rule's policy of each pod: a product, which the budget ends.
+PRODUCTS: Final = frozenset({"bare pods of distinct labels"})
+SIZES: Final = (12, 24, 48)
+TODAY: Final = date(2026, 11, 20)
+CLOSED: Final = [policy("data/in", podSelector={}, policyTypes=["Ingress"])]
+OUT: Final = policy("shop/out", podSelector={}, policyTypes=["Egress"])
+SPACES: Final = [namespace("shop"), namespace("data")]
+DB: Final = [deployment("data/db", [port("pg", 5432)]), service("data/db", {"app": "db"}, [{"port": 5432}])]
+
+
+def web(*items: str, **more: Any) -> Raw:  # noqa: ANN401 - as `deployment`
+    return deployment("shop/web", annotations={CONNECTS_TO: "\n".join(items)}, **more)
+
+
+def addresses(n: int) -> list[str]:
+    return [f"198.51.{number // 250}.{number % 250}" for number in range(n)]
+
+
+def blocks(n: int) -> list[Raw]:
+    return [{"ipBlock": {"cidr": f"203.0.{number}.0/24"}} for number in range(n)]
+
+
+def egress(*rules: Raw, name: str = "shop/out") -> Raw:
+    return policy(name, podSelector={}, policyTypes=["Egress"], egress=list(rules))
+
+
+def pods(n: int, *, alike: bool, bare: bool) -> Input:
+    found = []
+    for number in range(n):
+        labels = {"app": "db", **({} if alike else {"n": str(number)})}
+        raw = pod(f"data/db-{number}", number, labels, [port("pg", 5432)])
+        if not bare:
+            owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "u", "controller": True}
+            raw["metadata"]["ownerReferences"] = [owner]
+        found.append(raw)
+    return [OUT, *CLOSED, service("data/db", {"app": "db"}, [{"port": 5432}]), *found], web("db.data:5432")
+
+
+def clients(n: int) -> Input:
+    items = "\n".join(["db.data:5432", *(f"else{number}:80" for number in range(5))])
+    return [*CLOSED, DB[1], *(deployment(f"shop/c{i}", annotations={CONNECTS_TO: items}) for i in range(n))], DB[0]
+
+
+def items_of_clients(n: int) -> Input:
+    items = "\n".join(["db.data:5432", *(f"else{number}:80" for number in range(n))])
+    return [*CLOSED, DB[1], *(deployment(f"shop/c{i}", annotations={CONNECTS_TO: items}) for i in range(5))], DB[0]
+
+
+def containers(n: int) -> Input:
+    raw = web("db.data:5432")
+    raw["spec"]["template"]["spec"]["containers"] = [{"name": f"c{i}", "image": "c"} for i in range(n)]
+    return [OUT, *CLOSED, *DB], raw
+
+
+def env(n: int) -> Input:
+    raw = web("db.data:5432")
+    found = [{"name": f"DB{number}_URL", "value": f"postgres://db{number}.data:5432/x"} for number in range(n)]
+    raw["spec"]["template"]["spec"]["containers"][0]["env"] = found
+    return [OUT, *CLOSED, *DB], raw
+
+
+def entries(n: int) -> Input:
+    raw = web("db.data:5432")
+    raw["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "urls"}}]
+    data = {f"DB{number}": f"postgres://db{number}.data:5432/x" for number in range(n)}
+    told = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "urls"}, "data": data}
+    return [OUT, *CLOSED, *DB, told], raw
+
+
+def labelled(n: int) -> Input:
+    raw = web("db.data:5432")
+    raw["spec"]["template"]["metadata"]["labels"] |= {f"k{number}": "v" for number in range(n)}
+    return [OUT, *CLOSED, *DB], raw
+
+
+def near(n: int) -> Input:
+    rules = [{"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": f"d{i}"}}}]} for i in range(n)]
+    return [egress(*rules), *CLOSED, *DB], web("db.data:5432")
+
+
+LAWS: Final[dict[str, Make]] = {
+    "items": lambda n: ([egress({"to": blocks(3)})], web(*(f"{one}:443" for one in addresses(n)))),
+    "hosts of an item": lambda n: ([egress({"to": blocks(3)})], web(f"http://{','.join(addresses(n))}/")),
+    "items that are names": lambda n: ([OUT, *DB], web(*(f"db{number}.data:80" for number in range(n)))),
+    "peers of a policy": lambda n: ([egress({"to": blocks(n)})], web("198.51.100.1:443", "198.51.100.2:443")),
+    "rules": lambda n: ([egress(*({"to": [one]} for one in blocks(n)))], web("198.51.100.1:443")),
+    "policies": lambda n: (
+        [egress({"to": [one]}, name=f"shop/p{number}") for number, one in enumerate(blocks(n))],
+        web("198.51.100.1:443"),
+    ),
+    "entries of a ConfigMap": entries,
+    "env": env,
+    "containers": containers,
+    "pods of equal labels": lambda n: pods(n, alike=True, bare=False),
+    "pods of distinct labels": lambda n: pods(n, alike=False, bare=False),
+    "bare pods of distinct labels": lambda n: pods(n, alike=False, bare=True),
+    "declarations that name a server": clients,
+    "items of clients": items_of_clients,
+    "labels": labelled,
+    "candidates for near misses": near,
+}
+
+
+def cost(make: Make, size: int, mode: Mode, count: str) -> int:
+    objects, obj = make(size)
+    world = world_of([*SPACES, *objects], settings=Settings(mode=mode))
+    meta = obj["metadata"]
+    budget = Budget(10**9)
+    asked = request(obj, namespace=meta["namespace"], name=meta["name"])
+    called = calls(lambda: decide(asked, world, TODAY, budget=budget))
+    return budget.spent if count == "steps" else called
+
+
+def growths(costs: list[int]) -> list[float]:
+    """Return by how much each doubling grew over the one before it: 2 is linear, 4 quadratic."""
+    added = [more - less for less, more in pairwise(costs)]
+    return [(after + 1) / (before + 1) for before, after in pairwise(added)]
+
+
+@pytest.mark.parametrize("count", ["steps", "calls"])
+@pytest.mark.parametrize("mode", [Mode.WARN, Mode.ENFORCE])
+@pytest.mark.parametrize("name", LAWS)
+def test_twice_the_input_costs_about_twice_as_much(name: str, mode: Mode, count: str) -> None:
+    costs = [cost(LAWS[name], size, mode, count) for size in SIZES]
+    assert max(growths(costs)) < (3.5 if count == "steps" and name in PRODUCTS else 2.6), costs
+
+
+@pytest.mark.parametrize("count", ["steps", "calls"])
+def test_the_law_tells_a_planted_quadratic(count: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    def slow(view: View, workload: Workload, resolved: Resolved, *, near: bool = True) -> object:
+        seen.append(resolved)
+        for one in seen:
+            view.budget.spend()
+            for _ in range(3):
+                repr(id(one))
+        return judge(view, workload, resolved, near=near)
+
+    costs = []
+    for size in SIZES:
+        seen.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr("webhook.explain.workload.judge", slow)
+            costs.append(cost(LAWS["items"], size * 4, Mode.AUDIT, count))
+    assert max(growths(costs)) > 2.6, costs
