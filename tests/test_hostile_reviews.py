@@ -1,0 +1,74 @@
+"""Over TLS: what one person's objects cost is no other's loss, and an honest review beside it is denied in time."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from tests.arena import Raw, world_of
+from tests.making import deployment, service
+from tests.serving import serving
+from tests.test_cost_laws import addresses, egress, pods
+from tests.test_reviewer import Fixed, reviewer
+from tests.worlds import namespace, policy, port
+from webhook.model.budget import TOO_MUCH
+from webhook.model.settings import CONNECTS_TO, Mode, Settings
+
+TODAY: Final = date(2026, 11, 20)
+Case = tuple[list[Raw], Raw]
+
+
+def web(text: str, notes: str = "") -> Raw:
+    return deployment("shop/web", annotations={CONNECTS_TO: text}, notes={CONNECTS_TO: notes})
+
+
+def many_addresses() -> Case:
+    urls = [f"http://{','.join(f'10.{n}.0.{host}' for host in range(50))}/" for n in range(200)]
+    return [egress({"to": [{"ipBlock": {"cidr": f"192.168.{n}.0/24"}} for n in range(3)]})], web(
+        "\n".join(urls), "\n".join(url.replace("10.", "11.") for url in urls)
+    )
+
+
+def many_blocks() -> Case:
+    peers = [{"ipBlock": {"cidr": f"172.{16 + n // 256}.{n % 256}.0/24"}} for n in range(5_000)]
+    return [egress({"to": peers})], web("\n".join(f"{one}:443" for one in addresses(200)))
+
+
+def many_clients() -> Case:
+    items = "\n".join(["postgres.data:5432", *(f"other{n}:80" for n in range(149))])
+    clients = [deployment(f"shop/c{n}", annotations={CONNECTS_TO: items}) for n in range(60)]
+    server = service("data/postgres", {"app": "postgres"}, [{"port": 5432}])
+    return [policy("data/in", podSelector={}), server, *clients], deployment("data/postgres", [port("pg", 5432)])
+
+
+def review(raw: Raw) -> bytes:
+    meta = raw["metadata"]
+    asked = {"uid": meta["name"], "operation": "CREATE", "object": raw, "namespace": meta["namespace"]}
+    asked |= {"name": meta["name"], "kind": {"group": "apps", "version": "v1", "kind": "Deployment"}}
+    return msgspec.json.encode({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked})
+
+
+@pytest.mark.parametrize("make", [many_addresses, many_blocks, many_clients, lambda: pods(250, alike=False, bare=True)])
+def test_an_honest_review_beside_a_hostile_one_is_denied(
+    make: Callable[[], Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects, hostile = make()
+    wall = policy("honest/out", podSelector={}, policyTypes=["Egress"])
+    spaces = [namespace(name) for name in ("shop", "data", "honest")]
+    world = world_of([*spaces, wall, *objects], settings=Settings(mode=Mode.ENFORCE))
+    honest = deployment("honest/api", annotations={CONNECTS_TO: "203.0.113.5:443"})
+    with serving(tmp_path) as server, ThreadPoolExecutor(5) as threads:
+        monkeypatch.setattr(server.backend, "review", reviewer(Fixed(world)).review)
+        attack = [threads.submit(server.post, review(hostile), None, "?timeout=10s") for _ in range(4)]
+        answer = json.loads(server.post(review(honest), None, "?timeout=10s").body)["response"]
+        assert answer["status"]["code"] == 403
+        for one in attack:
+            found = json.loads(one.result().body)["response"]
+            reason = found["auditAnnotations"].get("not-evaluated")
+            assert reason == TOO_MUCH if reason else "verdict" in found["auditAnnotations"]
+            assert found["allowed"] or reason is None
