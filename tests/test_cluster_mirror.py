@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from tests.fakes import pod
 from tests.watching import PODS, foreign, run
 from webhook.cluster.kinds import DISCOVERY, Collection, Kind, Raw
 from webhook.cluster.state import Phase, Standing
+from webhook.model.hints import CUTS
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
-from webhook.model.settings import DEFAULTS
+from webhook.model.settings import CONNECTS_TO, DEFAULTS
+from webhook.wiring.gauges import Gauges
 from webhook.wiring.mirror import BATCH_SECONDS, Mirror
 from webhook.world import Change, Put, World
 
@@ -251,3 +254,17 @@ def test_where_nobody_says_which_families_are_served_any_may_be() -> None:
         assert doubted(it) == ""
 
     told(scenario)
+
+
+def test_what_was_too_long_to_be_read_whole_is_counted_by_what_it_was() -> None:
+    maps = Collection(Kind("v1", "ConfigMap", "configmaps"))
+    long = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "ns", "name": "a"}}
+    bare = named("a")
+    bare["metadata"]["annotations"] = {CONNECTS_TO: "x:80," * 20_000}
+    it = mirror()
+    listed(it, {**long, "data": {"a.conf": "url: http://db:80\n" * 20_000}}, where=maps)
+    listed(it, bare, named("b"))
+    registry = CollectorRegistry()
+    registry.register(Gauges(lambda: (), lambda: 0.0, it))
+    found = {what: registry.get_sample_value("netpol_preflight_watch_cuts_total", {"what": what}) for what in CUTS}
+    assert found == {"annotation": 1, "config-map": 1, "container": 0}

@@ -4,6 +4,7 @@ Counted only where a name is a Service, or a workload, that has the port; never 
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from msgspec import structs
@@ -21,6 +22,8 @@ from webhook.model.verdict import Host
 from webhook.world import Group, View
 
 MOST: Final = 200  # dependencies of one workload
+MOST_GIVEN: Final = 4_000  # variables and keys of ConfigMaps of one workload, each container's counted
+MOST_ASKED: Final = 1_000  # different hosts with ports of one workload that are looked for in the world
 _QUALIFIED: Final = 2  # parts of `service.namespace`
 _TOO_COMMON: Final = frozenset({"dns", "ftp", "http", "https", "ntp", "ssh", "tcp", "tls", "udp", "ws", "wss"})
 _SPOKEN: Final = {  # words in names -> the port of what they stand for
@@ -37,13 +40,27 @@ _SPOKEN: Final = {  # words in names -> the port of what they stand for
 def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
     """Return the dependencies that a workload's variables, arguments and ConfigMaps speak of, in that order."""
     found: dict[str, Resolved] = {}
+    for mention, name in islice(_asked(view, workload), MOST_ASKED):
+        if (one := _resolved(view, workload, mention, name)) is not None:
+            found.setdefault(one.text, one)
+            if len(found) == MOST:
+                break
+    return tuple(found.values())
+
+
+def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str]]:
+    """Yield what all containers name, with the names that they know it by: each once, where those say the same."""
+    seen: set[tuple[Mention, tuple[str, ...]]] = set()
+    left = MOST_GIVEN
     for container in workload.hints:
-        variables = Variables(view, workload.ref.namespace, container)
+        variables = Variables(view, workload.ref.namespace, container, left)
+        left -= variables.taken
         for mention, name in variables.mentions():
             view.budget.spend()
-            if (one := _resolved(view, workload, mention, name)) is not None:
-                found.setdefault(one.text, one)
-    return tuple(found.values())[:MOST]
+            key = mention, () if mention.port is not None else known_meaning(name).stem
+            if key not in seen:
+                seen.add(key)
+                yield mention, name
 
 
 def reached(resolved: Resolved) -> frozenset[tuple[object, Protocol, int | None]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from msgspec import structs
@@ -18,22 +19,32 @@ _INJECTED: Final = re.compile(r"(?P<service>[A-Z0-9_]+)_SERVICE_(?P<what>HOST|PO
 class Variables:
     """What a container is told, with the ConfigMaps that are in the world filled in."""
 
-    def __init__(self, view: View, namespace: str, container: ContainerHints) -> None:
+    def __init__(self, view: View, namespace: str, container: ContainerHints, most: int) -> None:
+        """Take at most so many variables and keys of ConfigMaps."""
         self._view = view
         self._namespace = namespace
         self._said = container.said
         self._named: dict[str, Hint] = {}
         self._files: list[Hint] = []
-        for given in container.given:
-            for hint in (given,) if isinstance(given, Hint) else self._of_map(given):
-                self._take(hint, mounted=isinstance(given, MapUse) and given.mounted)
+        self.taken = 0
+        for hint, mounted in islice(self._given(container), most):
+            self._take(hint, mounted=mounted)
         self._ports = {
             known_meaning(hint.name).stem: hint.number
             for hint in (*self._files, *self._named.values())
             if hint.number is not None
         }
 
+    def _given(self, container: ContainerHints) -> Iterator[tuple[Hint, bool]]:
+        """Yield what is given, and whether it is a file."""
+        for given in container.given:
+            if isinstance(given, Hint):
+                yield given, False
+            else:
+                yield from ((hint, given.mounted) for hint in self._of_map(given))
+
     def _take(self, hint: Hint, *, mounted: bool) -> None:
+        self.taken += 1
         if mounted:
             self._files.append(hint)
         else:
@@ -47,7 +58,7 @@ class Variables:
         for entry in found.entries if found else ():
             self._view.budget.spend()
             if keys is None or entry.name in keys:
-                yield structs.replace(entry, name=use.variable or f"{use.prefix}{entry.name}")
+                yield Hint(use.variable or f"{use.prefix}{entry.name}", entry.mentions, entry.number)
 
     def mentions(self) -> Iterator[tuple[Mention, str]]:
         """Yield each mention with the name that it stands under; references and ports are filled in."""
@@ -88,6 +99,4 @@ class Variables:
         found = _INJECTED.fullmatch(name)
         if found is None or found["what"] != what:
             return None
-        services = list(self._view.services(self._namespace))
-        self._view.budget.spend(len(services))
-        return next((s for s in services if s.name.upper().replace("-", "_") == found["service"]), None)
+        return self._view.service(self._namespace, found["service"].replace("_", "-").lower())

@@ -1,9 +1,14 @@
 """What a container's settings say about whom it talks to: hosts and ports, never the text that they stood in."""
 
+from typing import Final, Literal, get_args
+
 from msgspec import Struct
 
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.ports import Protocol
+
+Cut = Literal["annotation", "config-map", "container"]  # what of an object was read in part only, for its length
+CUTS: Final[tuple[Cut, ...]] = get_args(Cut)
 
 
 class Mention(Struct, frozen=True, gc=False):
@@ -53,3 +58,4 @@ class ConfigMap(Struct, frozen=True, gc=False):
     name: str
     entries: tuple[Hint, ...] = ()
     settings: Labels = NO_LABELS
+    cut: tuple[Cut, ...] = ()

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family
-from webhook.model.hints import ContainerHints
+from webhook.model.hints import ContainerHints, Cut
 from webhook.model.inbound import Scrape
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.ports import ContainerPort, Protocol
@@ -112,6 +112,7 @@ class Workload(Struct, frozen=True, gc=False):
         str, ...
     ] = ()  # of a DaemonSet: `image=calico/node:v3.32.1` and the like, by which an agent is recognised
     uid: str = ""  # of the object, where it is in a cluster
+    cut: tuple[Cut, ...] = ()
 
 
 class ServicePort(Struct, frozen=True, gc=False):

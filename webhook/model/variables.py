@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+LONGEST_NAME: Final = 253  # characters, of a ConfigMap's key; what a longer name says is not looked at
 _WORDS: Final = re.compile(r"[A-Z]++(?![a-z])|[A-Z]?[a-z]++|[A-Z]|\d++")
 
 
@@ -50,6 +51,8 @@ class Meaning(Struct, frozen=True):
 
 def meaning(name: str) -> Meaning:
     """Read a name in any of the usual spellings: `DB_HOST`, `--db-host`, `db.host`, `dbHost`, `dbhost`."""
+    if len(name) > LONGEST_NAME:
+        return Meaning(Says.NOTHING)
     if name in _DIRECTIVES:
         return Meaning(Says.ANYTHING)
     words = [word.lower() for word in _WORDS.findall(name)]
@@ -78,10 +81,12 @@ def _stem(words: list[str]) -> tuple[str, ...]:
     return tuple(words)
 
 
-@lru_cache(maxsize=4_096)
 def known_meaning(name: str) -> Meaning:
     """Return the meaning of a variable's or a key's name. The same few names stand in most workloads.
 
     Not for names out of a text: what is a name there may be a secret, and secrets are not kept.
     """
-    return meaning(name)
+    return _remembered(name) if len(name) <= LONGEST_NAME else meaning(name)
+
+
+_remembered = lru_cache(maxsize=4_096)(meaning)

@@ -7,6 +7,7 @@ from typing import Final
 from webhook.model.hints import Mention
 from webhook.model.ports import Protocol
 from webhook.model.variables import Meaning, Says, meaning
+from webhook.wire.allowance import Allowance
 from webhook.wire.mentions import LONGEST, MOST, before_secret, mentions, number
 from webhook.wire.pairing import Setting, paired, setting
 
@@ -21,18 +22,18 @@ _END: Final = frozenset({"do", "done", "then", "||", "&&", ";", "|", "&"})
 _NO_NAME: Final = Meaning(Says.ANYTHING)
 
 
-def said(words: Sequence[str]) -> tuple[Mention, ...]:
+def said(words: Sequence[str], allowance: Allowance) -> tuple[Mention, ...]:
     """Return the places that a container's command and arguments name, each once."""
     found: dict[Mention, None] = {}
     line: list[str] = []
     for before, word in zip(("", *words), words, strict=False):
         if _is_script(before, word):
             for text in word.splitlines():
-                found.update(dict.fromkeys(_script_line(text)))
+                found.update(dict.fromkeys(_script_line(text, allowance)))
         else:
             line.append(word)
     found.update(dict.fromkeys(_line(line)))
-    return tuple(found)[:MOST]
+    return allowance.places(tuple(found)[:MOST])
 
 
 def _is_script(before: str, word: str) -> bool:
@@ -42,12 +43,14 @@ def _is_script(before: str, word: str) -> bool:
     return not before.startswith("-") or "=" in before or _SHELL_FLAG.fullmatch(before) is not None
 
 
-def _script_line(text: str) -> Iterator[Mention]:
+def _script_line(text: str, allowance: Allowance) -> Iterator[Mention]:
     """Read a line of a script, up to what may be a secret. User info may hold spaces: with it a line is one value."""
     if "@" in text:
         yield from mentions(text, bare=False)
     else:
         words = _words(text)
+        if not allowance.spend(0, len(words)):
+            return
         end = next((at for at, word in enumerate(words, 1) if before_secret(word) != word), len(words))
         yield from _line(words[:end])
 

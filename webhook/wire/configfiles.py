@@ -10,9 +10,9 @@ from typing import Final
 
 from webhook.model.hints import Mention
 from webhook.model.variables import Meaning, Says, meaning
+from webhook.wire.allowance import Allowance
 from webhook.wire.pairing import Setting, paired, setting
 
-MOST_LINES: Final = 5_000
 MOST: Final = 100  # mentions of one file
 LONGEST_LINE: Final = 2_000  # characters; a longer one is data
 _COMMENT: Final = ("#", ";", "//", "<!--")
@@ -20,18 +20,19 @@ _ENTRY: Final = re.compile(
     r"(?:- +)?[\"']?(?P<name>[A-Za-z_][\w.-]*+)[\"']?(?:\s*+=>?\s*+|\s*+:(?=\s|$)\s*+|\s++)(?P<value>.*)"
 )
 _TRAILING_COMMENT: Final = re.compile(r"\s[#;].*")
-_END_OF_VALUE: Final = re.compile(r"[\s,;]+$")
+_END_OF_VALUE: Final = re.compile(r"(?<![\s,;])[\s,;]++$")
 _ALONE: Final = Meaning(Says.ANYTHING)
 
 
-def in_file(text: str) -> tuple[Mention, ...]:
+def in_file(text: str, allowance: Allowance) -> tuple[Mention, ...]:
     """Return the places that a file names, each once."""
-    return tuple(dict.fromkeys(paired(_settings(text))))[:MOST]
+    lines = text.splitlines() if allowance.spend(len(text)) else []
+    return tuple(dict.fromkeys(paired(_settings(lines))))[:MOST] if allowance.spend(0, len(lines)) else ()
 
 
-def _settings(text: str) -> Iterator[Setting]:
+def _settings(lines: list[str]) -> Iterator[Setting]:
     hidden: int | None = None  # what is indented deeper belongs to a name that says to read nothing
-    for at, line in enumerate(text.splitlines()[:MOST_LINES]):
+    for at, line in enumerate(lines):
         bare = line.strip()
         if not bare or bare.startswith(_COMMENT) or len(bare) > LONGEST_LINE:
             continue

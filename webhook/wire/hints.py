@@ -4,8 +4,8 @@ What has not the shape that the API gives it says nothing: it is not for inferen
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Final, cast
 
 from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse
@@ -13,12 +13,18 @@ from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.variables import Says, known_meaning
 from webhook.wire import meta
 from webhook.wire.agents import settings_of
+from webhook.wire.allowance import Allowance
 from webhook.wire.arguments import said
 from webhook.wire.configfiles import in_file
+from webhook.wire.mentions import LONGEST
 from webhook.wire.pairing import setting
 from webhook.wire.shapes import Raw
 
 MOST_ENTRIES: Final = 500  # variables of a container, keys of a ConfigMap
+MOST_USES: Final = 200  # of ConfigMaps by one container
+MOST_TEXT: Final = 131_072  # characters that are read of a ConfigMap, or of what a pod's containers are told
+LONGEST_VALUE: Final = 32_768  # characters of one value once `$(NAME)` is replaced
+Values = dict[str, str | None]  # of variables, by name; None: too long
 _EXPANSION: Final = re.compile(r"\$\$|\$\((?P<name>[^()$\s]*+)\)")
 _FILE_ENDINGS: Final = frozenset(
     {
@@ -41,55 +47,80 @@ _FILE_ENDINGS: Final = frozenset(
 )
 
 
-def container_hints(spec: Raw, namespace: str) -> tuple[ContainerHints, ...]:
-    """Read the containers and init containers of a pod's spec; those that say nothing are left out."""
+def container_hints(spec: Raw, namespace: str) -> tuple[tuple[ContainerHints, ...], bool]:
+    """Read the containers and init containers of a pod's spec, and say whether in part only.
+
+    Those that say nothing are left out.
+    """
+    allowance = Allowance(MOST_TEXT)
     volumes = _volumes(spec)
     containers = chain(_objects(spec, "containers"), _objects(spec, "initContainers"))
-    every = (_container(one, volumes, namespace) for one in containers)
-    return tuple(dict.fromkeys(one for one in every if one.given or one.said))
+    every = (_container(one, volumes, namespace, allowance) for one in containers)
+    return tuple(dict.fromkeys(one for one in every if one.given or one.said)), allowance.cut
 
 
 def config_map(raw: Raw, namespace: str) -> ConfigMap:
-    """Read a ConfigMap (`v1`). `binaryData` says nothing."""
+    """Read a ConfigMap (`v1`), its shortest values first: settings are short. `binaryData` says nothing."""
     data = _texts(raw.get("data"))
-    entries = (_entry(key, text) for key, text in list(data.items())[:MOST_ENTRIES])
+    allowance = Allowance(MOST_TEXT)
+    keys = allowance.few(list(data), MOST_ENTRIES)
+    read = {key: allowance.kept(_entry(key, data[key], allowance)) for key in sorted(keys, key=lambda k: len(data[k]))}
     name = meta.name(raw)
     settings = settings_of(name, data)
-    hints = tuple(one for one in entries if one.mentions or one.number is not None)
-    return ConfigMap(namespace, name, hints, Labels(settings) if settings else NO_LABELS)
+    return ConfigMap(
+        namespace,
+        name,
+        tuple(one for one in map(read.__getitem__, keys) if one.mentions or one.number is not None),
+        Labels(settings) if settings else NO_LABELS,
+        ("config-map",) if allowance.cut else (),
+    )
 
 
-def _entry(key: str, text: str) -> Hint:
+def _entry(key: str, text: str, allowance: Allowance) -> Hint:
     bare = text.strip()
     if "\n" in bare or key.rpartition(".")[2].lower() in _FILE_ENDINGS:
         hidden = known_meaning(key).says is Says.NOTHING
-        return Hint(key, () if hidden else in_file(bare))
-    return _hint(key, bare)
+        return Hint(key, () if hidden else in_file(bare, allowance))
+    return _hint(key, bare, allowance)
 
 
-def _hint(name: str, value: str) -> Hint:
+def _hint(name: str, value: str, allowance: Allowance) -> Hint:
+    if len(value) > LONGEST or not allowance.spend(len(value)):
+        return Hint(name)
     read = setting(known_meaning(name), value)
     return Hint(name, read.mentions, read.number)
 
 
-def _container(raw: Raw, volumes: Mapping[str, tuple[MapUse, ...]], namespace: str) -> ContainerHints:
-    given: list[Hint | MapUse] = list(_env_from(raw))
-    known: dict[str, str] = {}
-    for entry in _objects(raw, "env")[:MOST_ENTRIES]:
-        given += _variable(entry, known, namespace)
-    for mount in _objects(raw, "volumeMounts"):
-        given += _mounted(mount, volumes)
-    words = [_expanded(word, known) for key in ("command", "args") for word in _strings(raw, key)]
-    return ContainerHints(tuple(dict.fromkeys(given)), said(words))
+def _container(
+    raw: Raw, volumes: Mapping[str, tuple[MapUse, ...]], namespace: str, allowance: Allowance
+) -> ContainerHints:
+    given: list[Hint | MapUse] = list(_env_from(raw, allowance))
+    known: Values = {}
+    for entry in allowance.few(_objects(raw, "env"), MOST_ENTRIES):
+        given += _variable(entry, known, namespace, allowance)
+    mounted = (use for mount in _objects(raw, "volumeMounts") for use in _mounted(mount, volumes))
+    given += allowance.few(list(islice(mounted, MOST_USES + 1)), MOST_USES)
+    words = (*_strings(raw, "command"), *_strings(raw, "args"))
+    return ContainerHints(tuple(dict.fromkeys(given)), said(list(_line(words, known, allowance)), allowance))
 
 
-def _env_from(raw: Raw) -> Iterator[MapUse]:
-    for entry in _objects(raw, "envFrom"):
+def _line(words: Iterable[str], known: Values, allowance: Allowance) -> Iterator[str]:
+    """Yield the words of a command line; in the place of one that is too long an empty one, which says nothing."""
+    for word in words:
+        value = _expanded(word, known, allowance)
+        kept = value if value is not None and len(value) <= LONGEST else ""
+        if not allowance.spend(len(kept)):
+            return
+        yield kept
+
+
+def _env_from(raw: Raw, allowance: Allowance) -> Iterator[MapUse]:
+    for entry in allowance.few(_objects(raw, "envFrom"), MOST_USES):
         if name := _text(_object(entry, "configMapRef"), "name"):
             yield MapUse(name, prefix=_text(entry, "prefix"))
 
 
-def _variable(entry: Raw, known: dict[str, str], namespace: str) -> Iterator[Hint | MapUse]:
+def _variable(entry: Raw, known: Values, namespace: str, allowance: Allowance) -> Iterator[Hint | MapUse]:
     """Read one of `env`; `known` collects values that later ones may refer to."""
     name, source = _text(entry, "name"), _object(entry, "valueFrom")
     known.pop(name, None)
@@ -99,13 +130,39 @@ def _variable(entry: Raw, known: dict[str, str], namespace: str) -> Iterator[Hin
     elif _text(key, "name") and _text(key, "key"):
         yield MapUse(_text(key, "name"), (_text(key, "key"),), variable=name)
     elif isinstance(entry.get("value"), str):
-        known[name] = _expanded(_text(entry, "value"), known)
-        yield _hint(name, known[name])
+        value = known[name] = _expanded(_text(entry, "value"), known, allowance)
+        yield Hint(name) if value is None else allowance.kept(_hint(name, value, allowance))
 
 
-def _expanded(text: str, known: Mapping[str, str]) -> str:
-    """Replace `$(NAME)` as Kubernetes does; what is not known stays (`expansion.Expand`)."""
-    return _EXPANSION.sub(lambda m: "$" if m.group() == "$$" else known.get(m["name"], m.group()), text)
+def _expanded(text: str, known: Values, allowance: Allowance) -> str | None:
+    """Replace `$(NAME)` as Kubernetes does; what is not known stays (`expansion.Expand`). None: it is too long.
+
+    It is never made longer than it may be: where each variable holds the one before twice, twenty come to 100 MiB.
+    """
+    if "$" not in text:
+        return text
+    most = min(LONGEST_VALUE, allowance.characters)
+    found: list[str] = []
+    length = end = 0
+    for match in chain(_EXPANSION.finditer(text), (None,)):
+        value = _value(match, known)
+        piece = text[end : match.start() if match else len(text)]
+        if value is None or length + len(piece) + len(value) > most:
+            allowance.cut = True
+            allowance.spend(length + len(piece), 0)
+            return None
+        found += (piece, value)
+        length += len(piece) + len(value)
+        end = match.end() if match else end
+    allowance.spend(length, 0)
+    return "".join(found)
+
+
+def _value(match: re.Match[str] | None, known: Values) -> str | None:
+    """Return what stands in the place of a reference; behind the last one nothing does."""
+    if match is None:
+        return ""
+    return "$" if match.group() == "$$" else known.get(match["name"], match.group())
 
 
 def _volumes(spec: Raw) -> dict[str, tuple[MapUse, ...]]:
@@ -123,7 +180,7 @@ def _volumes(spec: Raw) -> dict[str, tuple[MapUse, ...]]:
 
 def _keys(source: Raw) -> tuple[str, ...] | None:
     items = _objects(source, "items")
-    return tuple(_text(item, "key") for item in items) if items else None
+    return tuple(_text(item, "key") for item in items[:MOST_ENTRIES]) if items else None
 
 
 def _mounted(mount: Raw, volumes: Mapping[str, tuple[MapUse, ...]]) -> Iterator[MapUse]:

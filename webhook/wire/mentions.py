@@ -33,18 +33,19 @@ _INSIDE_URL: Final = frozenset("=/:?&%#@")
 _AUTHORITY: Final = re.compile(rf"(?:{_VARIABLE}|[^/?#\\;\s\"'`)\]}}>|])*+")
 _RESOLVERS: Final = frozenset({"dns", "passthrough"})  # gRPC naming: `dns:///host:port`
 _WRAPPED: Final = re.compile(r"(?:(?P<protocol>tcp|udp)[46]?)?\((?P<inside>[^()]*+)\)?")
-_SECRET: Final = re.compile(  # a key that announces a secret; `auth:80` is a host and a port
-    r"(?:pass(?:word|wd|phrase)?|pwd)[\w.-]*+[\"']?\s*+[=:]"
-    r"|(?:secret|token|credentials?|api_?key|auth)[\w.-]*+[\"']?\s*+(?:=|:(?!\d))",
-    re.IGNORECASE,
-)
+_KEY: Final = re.compile(r"(?<![\w.-])(?P<key>[\w.-]++)[\"']?\s*+(?:(?P<clear>=|:(?!\d))|:)")
+_SECRET: Final = {  # what in a key announces a secret, by what is behind it; `auth:80` is a host and a port
+    True: re.compile(r"pass|pwd|secret|token|credential|api_?key|auth", re.IGNORECASE),
+    False: re.compile(r"pass|pwd", re.IGNORECASE),
+}
 
 _PAIRS: Final = re.compile(r"\s*+[A-Za-z][\w .-]*=")
-_BY_SPACE: Final = re.compile(r"(?P<key>\w++)\s*+=\s*+(?P<value>'(?:[^'\\]|\\.)*+'|\S*+)")
-_BY_SEMICOLON: Final = re.compile(r"(?P<key>[\w .-]++)=\s*+(?P<value>\"[^\"]*+\"|'[^']*+'|[^;]*+)")
+_BY_SPACE: Final = re.compile(r"(?<!\w)(?P<key>\w++)\s*+=\s*+(?P<value>'(?:[^'\\]|\\.)*+'|\S*+)")
+_BY_SEMICOLON: Final = re.compile(r"(?<![\w .-])(?P<key>[\w .-]++)=\s*+(?P<value>\"[^\"]*+\"|'[^']*+'|[^;]*+)")
 _HOST_KEYS: Final = frozenset({"host", "server", "data source", "datasource", "hostname", "addr", "address"})
 _SEPARATORS: Final = re.compile(r"[,;|\s]++")
 _WORDS: Final = re.compile(r"[^\s,;|:]++(?:[,;|]\s*+[^\s,;|:]++)*+")
+_PORT: Final = re.compile(r":[\d$]")
 _AROUND: Final = "\"'`[](){}<>"
 
 
@@ -66,8 +67,10 @@ def mentions(text: str, *, bare: bool) -> tuple[Mention, ...]:
 
 def before_secret(text: str) -> str:
     """Return what stands before the first key that announces a secret."""
-    found = _SECRET.search(text)
-    return text[: found.start()] if found else text
+    for key in _KEY.finditer(text):
+        if (found := _SECRET[key["clear"] is not None].search(text, key.start("key"), key.end("key"))) is not None:
+            return text[: found.start()]
+    return text
 
 
 def number(text: str) -> int | None:
@@ -89,7 +92,8 @@ def _read(text: str, *, bare: bool) -> Iterator[Mention]:
 
 def _urls(text: str) -> Iterator[Mention]:
     """Yield the hosts of every URL. One that is not clear makes all of them doubtful."""
-    starts = [m for m in _URL.finditer(text) if not _is_inside(text, m)]
+    first = text.index("://")
+    starts = [m for m in _URL.finditer(text) if not _is_inside(text, m, first)]
     before = text[: starts[0].start()] if starts else ""
     if not starts or (before and before[-1] not in _BEFORE_URL and ("@" in text or not _KINDS.fullmatch(before))):
         raise _Unclear
@@ -101,10 +105,9 @@ def _urls(text: str) -> Iterator[Mention]:
     return iter([one for m, rest in parts for one in _url(m, rest)])
 
 
-def _is_inside(text: str, match: re.Match[str]) -> bool:
-    """Say whether a URL is a part of another one's path or query."""
-    before = text[: match.start()]
-    return "://" in before and before[-1:] in _INSIDE_URL
+def _is_inside(text: str, match: re.Match[str], first: int) -> bool:
+    """Say whether a URL is a part of another one's path or query. `first`: where the first one says what it is."""
+    return first < match.start() and text[match.start() - 1] in _INSIDE_URL
 
 
 def _url(match: re.Match[str], rest: str) -> Iterator[Mention]:
@@ -197,6 +200,8 @@ def _list(text: str, *, bare: bool) -> Iterator[Mention]:
     Words are hosts only where nothing else is there: alone, or in a list with commas.
     """
     bare = bare and _WORDS.fullmatch(text.strip()) is not None
+    if not bare and _PORT.search(text) is None:
+        return
     for item in _SEPARATORS.split(text):
         place, _, _ = item.partition("?")
         place = place.strip("\"'" if "$(" in item else _AROUND)

@@ -1,5 +1,6 @@
 """Hosts and ports that stand apart, put together by what their names have in common."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
@@ -34,16 +35,35 @@ def setting(said: Meaning, value: str, place: tuple[int, int] = (0, 0)) -> Setti
 def paired(settings: Iterable[Setting]) -> Iterator[Mention]:
     """Yield every mention; one without a port gets the port whose name has the same stem, the nearest of several."""
     every = list(settings)
-    ports = [one for one in every if one.number is not None]
+    ports: dict[_Kin, list[Setting]] = {}
+    for one in every:
+        if one.number is not None:
+            ports.setdefault(_kin(one), []).append(one)
     for one in every:
         for mention in one.mentions:
             if mention.port is not None:
                 yield mention
-                continue
-            near = [port for port in ports if port.stem == one.stem and (one.stem or _together(one, port))]
-            nearest = min(near, key=lambda port: abs(port.place[1] - one.place[1]), default=None)
-            yield Mention(mention.host, nearest.number if nearest else None, mention.protocol)
+            else:
+                yield Mention(mention.host, _nearest(one, ports.get(_kin(one), [])), mention.protocol)
 
 
-def _together(one: Setting, other: Setting) -> bool:
-    return one.place[0] == other.place[0] and abs(one.place[1] - other.place[1]) <= NEAR
+_Kin = tuple[tuple[str, ...], int]
+
+
+def _kin(one: Setting) -> _Kin:
+    """Return what a host and its port have in common: the stem or, where there is none, how deep they stand."""
+    return one.stem, 0 if one.stem else one.place[0]
+
+
+def _nearest(one: Setting, ports: list[Setting]) -> int | None:
+    """Return the nearest port, which stand by line; the first of two. Without a stem it must be near."""
+    at = bisect_left(ports, one.place[1], key=_line)
+    around = ports[max(0, at - 1) : at + 1]
+    found = min(around, key=lambda port: abs(_line(port) - _line(one)), default=None)
+    if found is None or (not one.stem and abs(_line(found) - _line(one)) > NEAR):
+        return None
+    return found.number
+
+
+def _line(one: Setting) -> int:
+    return one.place[1]

@@ -1,9 +1,12 @@
 """Workloads and pods (`apps/v1`, `batch/v1`, `v1`)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import Final
 
 from webhook.model.addresses import Address, parse_address
+from webhook.model.hints import Cut
 from webhook.model.labels import Labels
 from webhook.model.objects import Declaration, HostAlias, Pod, Shape, Template, Workload
 from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, ContainerPort, Protocol
@@ -38,6 +41,8 @@ TEMPLATE_PATHS = {
     "Pod": (),
 }
 _FINISHED = frozenset({"Succeeded", "Failed"})
+LONGEST_NOTE: Final = 65_536  # characters that are read of an annotation
+_URL: Final = re.compile(r"jdbc:|://", re.IGNORECASE)
 
 
 def workload(
@@ -47,6 +52,8 @@ def workload(
     template_raw, path = _template(raw, TEMPLATE_PATHS[kind] if at is None else at)
     spec, owner = mapping(raw, "spec", ""), meta.maker(raw, kind)
     top, inner = _labels_and_notes(raw, template_raw, path)
+    told = mapping(template_raw, "spec", path)
+    hints, cut = container_hints(told, namespace) if owner is None else ((), False)
     return Workload(
         ref=WorkloadRef(kind, namespace, name if name is not None else meta.name(raw)),
         template=_read_template(template_raw, path, namespace),
@@ -57,12 +64,18 @@ def workload(
         connects_to=_declarations(top, inner, CONNECTS_TO),
         exempt=_declarations(top, inner, EXEMPT),
         service_name=string(spec, "serviceName", "spec") if kind == "StatefulSet" else "",
-        hints=container_hints(mapping(template_raw, "spec", path), namespace) if owner is None else (),
-        flags=daemon_set_flags(raw, mapping(template_raw, "spec", path).get("containers"))
-        if kind == "DaemonSet"
-        else (),
+        hints=hints,
+        flags=daemon_set_flags(raw, told.get("containers")) if kind == "DaemonSet" else (),
+        cut=tuple(_cuts(top, inner, containers=cut)),
         uid=meta.uid(raw) if kind != "Pod" else "",  # no pod makes another object
     )
+
+
+def _cuts(top: Mapping[str, str], inner: Mapping[str, str], *, containers: bool) -> Iterator[Cut]:
+    if any(len(notes.get(key, "")) > LONGEST_NOTE for notes in (top, inner) for key in (CONNECTS_TO, EXEMPT)):
+        yield "annotation"
+    if containers:
+        yield "container"
 
 
 def pod(raw: Raw, namespace: str) -> Pod:
@@ -106,7 +119,16 @@ def _labels_and_notes(raw: Raw, template: Raw, path: str) -> tuple[Mapping[str, 
 
 def _declarations(top: Mapping[str, str], inner: Mapping[str, str], key: str) -> tuple[Declaration, ...]:
     places = (("metadata", top), ("template", inner))
-    return tuple(Declaration(notes[key], place) for place, notes in places if key in notes)
+    return tuple(Declaration(_read(notes[key], key), place) for place, notes in places if key in notes)
+
+
+def _read(text: str, key: str) -> str:
+    """Return the whole items in as much of an annotation as is read: a part of one may be a part of a password."""
+    if len(text) <= LONGEST_NOTE:
+        return text
+    line = text.rfind("\n", 0, LONGEST_NOTE) + 1
+    parted = key == CONNECTS_TO and not _URL.search(text, line, LONGEST_NOTE)  # a comma in a URL may part nothing
+    return text[: max(line, text.rfind(",", line, LONGEST_NOTE) + 1) if parted else line]
 
 
 def _selector(spec: Raw, kind: str) -> Labels | None:

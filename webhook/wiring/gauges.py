@@ -1,4 +1,4 @@
-"""What Prometheus is told of the watches. Every label is a kind: a fixed few, whatever arrives."""
+"""What Prometheus is told of the watches. Every label is a kind, or what may be cut: a fixed few, whatever arrives."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from webhook.api.metrics import PREFIX
 from webhook.cluster.state import Standing
+from webhook.model.hints import CUTS
 from webhook.wiring.mirror import Mirror
 
 
@@ -37,6 +38,8 @@ class Gauges(Collector):
             "watch_lists", "Complete lists of a kind; more than one: a watch could not go on.", self._mirror.lists
         )
         yield _counter("watch_troubles", "Failures to list or watch a kind.", self._mirror.troubles)
+        cuts: dict[str, int] = {what: self._mirror.cuts[what] for what in CUTS}
+        yield _counter("watch_cuts", "Times that an object was too long to be read whole, by what was.", cuts, "what")
 
 
 class Health(Collector):
@@ -61,8 +64,8 @@ def _gauge(name: str, text: str, values: dict[str, float] | dict[str, bool] | di
     return family
 
 
-def _counter(name: str, text: str, values: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(PREFIX + name, text, labels=("kind",))
-    for kind, value in sorted(values.items()):
-        family.add_metric((kind,), value)
+def _counter(name: str, text: str, values: dict[str, int], label: str = "kind") -> Metric:
+    family = CounterMetricFamily(PREFIX + name, text, labels=(label,))
+    for word, value in sorted(values.items()):
+        family.add_metric((word,), value)
     return family

@@ -10,6 +10,8 @@ from typing import Any, Final
 from webhook.cluster.kinds import Collection
 from webhook.cluster.state import Standing
 from webhook.families import project
+from webhook.model.hints import ConfigMap, Cut
+from webhook.model.objects import Pod, Workload
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
 from webhook.wiring.gaps import FAMILIES, Gaps
@@ -38,6 +40,7 @@ class Mirror:
         self.world = world
         self.lists: Counter[str] = Counter()  # lists that were read to their end, by kind
         self.troubles: Counter[str] = Counter()
+        self.cuts: Counter[str] = Counter()  # objects of which only a part was read, by what was too long
         self.spoiled = ""
         """What our own mistake left half done: from then on the world may be wrong, and nothing is denied by it."""
         self._names: dict[str, Names] = {}
@@ -153,7 +156,18 @@ class Mirror:
         except Malformed as error:
             _log.warning("an object of kind %s cannot be read: %s", raw.get("kind"), error)
             return None
-        return None if value is None else self._sharing.parts(value)
+        if value is None:
+            return None
+        self.cuts.update(_cuts(value))
+        return self._sharing.parts(value)
+
+
+def _cuts(value: Projected) -> tuple[Cut, ...]:
+    match value:
+        case Workload(cut=cut) | ConfigMap(cut=cut) | Pod(bare=Workload(cut=cut)):
+            return cut
+        case _:
+            return ()
 
 
 def _word(where: Collection) -> str:

@@ -6,6 +6,7 @@ as `a.b.c` may be `a` of the own namespace, `a` of namespace `b`, or pod `a` beh
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from webhook.model.objects import Workload
@@ -56,7 +57,7 @@ def mentioned(workload: Workload) -> tuple[Name, ...]:
 
 def names_in(text: str, own: str) -> Iterator[Name]:
     """Yield the names that a text may mean, said in namespace `own`."""
-    for match in _HOST.finditer(text):
+    for match in islice(_HOST.finditer(text), MOST):
         first, *more = match[0].split(".")[:3]
         yield own, first
         if more:
