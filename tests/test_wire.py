@@ -453,7 +453,7 @@ def test_what_is_read_of_a_service() -> None:
     ) | {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.2"}, {"hostname": "lb.example.com"}]}}}
     found = read(put(raw, "metadata.labels", {"k8s-app": "kube-dns"}))
     assert found.ports == (
-        ServicePort(80, "TCP", "http", "web"),
+        ServicePort(80, "TCP", "http", "web", 30080),
         ServicePort(53, "UDP", "dns", 5353),
         ServicePort(1, "TCP", "zero", None),
         ServicePort(2, "TCP", "same", None),
