@@ -15,7 +15,7 @@ from webhook.cli.main import main
 from webhook.model.finding import DEFAULT_SEVERITY, Severity
 
 PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted(FOLDER.glob("*.md"))}
-DEPENDS = {"NP201", "NP203"}  # info in files alone; a warning where a port's name leads nowhere
+DEPENDS = {"NP201", "NP203", "NP204"}  # info in files alone; a warning where a port's name leads nowhere
 SECTIONS = ["What", "Why it hurts", "How to fix", "How to silence", "Example"]
 
 
