@@ -64,7 +64,20 @@ class _Pod(TypedDict, total=False):
     status: _PodStatus | None
 
 
+class _Asked(TypedDict, total=False):
+    port: Any
+
+
+class _Probe(TypedDict, total=False):
+    httpGet: _Asked | None
+    tcpSocket: _Asked | None
+    grpc: _Asked | None
+
+
 class _ToldContainer(_Container, total=False):
+    readinessProbe: _Probe | None
+    livenessProbe: _Probe | None
+    startupProbe: _Probe | None
     command: Any
     args: Any
     env: Any

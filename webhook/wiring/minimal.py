@@ -141,7 +141,9 @@ _META: Final = {
     "deletionTimestamp": None,
 }
 _PORT: Final[Form] = dict.fromkeys(("name", "port", "protocol", "targetPort", "nodePort", "containerPort", "hostPort"))
-_CONTAINER: Final[dict[str, Form]] = {"ports": _PORT, "restartPolicy": None}
+_PROBE: Final[Form] = {way: {"port": None} for way in ("httpGet", "tcpSocket", "grpc")}
+_PROBES: Final = dict.fromkeys(("readinessProbe", "livenessProbe", "startupProbe"), _PROBE)
+_CONTAINER: Final[dict[str, Form]] = {"ports": _PORT, "restartPolicy": None, **_PROBES}
 _POD_SPEC: Final = {
     **dict.fromkeys(("nodeName", "hostNetwork", "dnsPolicy", "hostAliases", "serviceAccountName", "subdomain")),
     "dnsConfig": {"nameservers": None},
