@@ -213,3 +213,45 @@ def test_a_message_about_a_whole_object_has_no_empty_path(run: Run, files: Files
     done = run("check", "-f", files(db_yaml=DB, none_yaml=policy))
     assert done.code == 2
     assert ": :" not in done.err
+
+
+PEERS = """\
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {clusterIP: None, selector: {app: db}, ports: [{port: 7000}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: shop}
+spec:
+  replicas: 3
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template: {metadata: {labels: {app: db}}, spec: {containers: [{name: c, image: i, ports: [{containerPort: 7000}]}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: shut, namespace: shop}
+spec: {podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress]}
+"""
+
+
+def test_the_peers_of_a_stateful_set_are_inferred(run: Run, files: Files) -> None:
+    done = run("check", "-f", files(db_yaml=PEERS), "--format", "json")
+    (found,) = [one for one in done.json["findings"] if one["id"] == "NP102"]
+    assert (found["severity"], found["source"], found["dependency"]) == ("warning", "inferred", "db.shop:7000/TCP")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("replicas: 3", "replicas: 1"),
+        ("clusterIP: None, ", ""),
+        ("serviceName: db", "serviceName: other"),
+        ("port: 7000}]}\n---", "port: 9}]}\n---"),
+    ],
+)
+def test_no_peers_are_inferred_where_it_is_not_sure(run: Run, files: Files, old: str, new: str) -> None:
+    done = run("check", "-f", files(db_yaml=PEERS.replace(old, new)), "--format", "json")
+    assert [one for one in done.json["findings"] if one["source"] == "inferred"] == []

@@ -1,6 +1,7 @@
 """What a workload's settings say that it connects to: hints joined with the world (design.md §5, the last lines).
 
-Counted only where a name is a Service, or a workload, that has the port; never what is the workload itself.
+Counted only where a name is a Service, or a workload, that has the port; never what is the workload itself, but for the
+peers of a StatefulSet.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,14 +39,16 @@ _SPOKEN: Final = {  # words in names -> the port of what they stand for
 
 
 def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
-    """Return the dependencies that a workload's variables, arguments and ConfigMaps speak of, in that order."""
+    """Return what a workload's variables, arguments and ConfigMaps speak of, then the peers of a StatefulSet."""
     found: dict[str, Resolved] = {}
     for mention, name in islice(_asked(view, workload), MOST_ASKED):
         if (one := _resolved(view, workload, mention, name)) is not None:
             found.setdefault(one.text, one)
             if len(found) == MOST:
                 break
-    return tuple(found.values())
+    for one in _peers(view, workload):
+        found.setdefault(one.text, one)
+    return tuple(found.values())[:MOST]
 
 
 def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str]]:
@@ -61,6 +64,18 @@ def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str]]:
             if key not in seen:
                 seen.add(key)
                 yield mention, name
+
+
+def _peers(view: View, workload: Workload) -> Iterator[Resolved]:
+    """Yield the other pods of a StatefulSet of several, which find each other by its own headless Service."""
+    several = workload.replicas is not None and workload.replicas > 1
+    service = view.service(workload.ref.namespace, workload.service_name) if workload.service_name and several else None
+    if service is None or not service.headless:
+        return
+    port = service.ports[0].port if len(service.ports) == 1 else None
+    one = resolve(view, workload, Dependency(NameTarget(service.name), port, source="inferred"))
+    if one.found.flows and all(_is_own(flow.to, workload) and flow.declared for flow in one.found.flows):
+        yield one
 
 
 def reached(resolved: Resolved) -> frozenset[tuple[object, Protocol, int | None]]:
