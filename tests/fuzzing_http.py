@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from webhook.api.app import build_app
 from webhook.api.backend import Backend
-from webhook.api.connections import Bounds, Member
+from webhook.api.concurrency_limits import Bounds, Member
 from webhook.api.metrics import ENDS
 from webhook.api.protocol import BoundedProtocol
 

@@ -19,11 +19,10 @@ from fastapi import FastAPI
 
 from tests.patience import PATIENCE
 from webhook.api.app import build_app, build_probes
+from webhook.api.asgi import Drain
 from webhook.api.backend import Answer, Check
 from webhook.api.certificate import TlsPaths
-from webhook.api.connections import Bounds
-from webhook.api.drain import Drain
-from webhook.api.gate import Limits
+from webhook.api.concurrency_limits import Bounds, Limits
 from webhook.api.metrics import Metrics
 from webhook.api.server import Plain, Server, Timing
 from webhook.tls import TlsFiles, ensure

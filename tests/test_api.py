@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from tests.patience import PATIENCE
 from tests.serving import HOST, JSON, Running, eventually, exchange, request_of, review_of, serving
+from webhook.api.asgi import duration, timeout_of
 from webhook.api.backend import Check
-from webhook.api.durations import duration, timeout_of
-from webhook.api.gate import MIB, Gate, Limits, OverloadedError
-from webhook.api.lastly import after_failure
+from webhook.api.concurrency_limits import MIB, ConcurrencyLimit, Limits, OverloadedError
+from webhook.api.validate import fail_open
 
 
 @pytest.fixture(scope="module")
@@ -198,14 +198,14 @@ def test_probes_answer_between_reviews(server: Running) -> None:
 def test_one_review_runs_in_each_pass_of_the_loop() -> None:
     order: list[str] = []
 
-    async def review(gate: Gate, name: str) -> None:
+    async def review(gate: ConcurrencyLimit, name: str) -> None:
         with gate.pass_through("a"):
             await gate.turn("a")
             order.append(name)
             asyncio.get_running_loop().call_soon(order.append, "other work")
 
     async def main() -> None:
-        gate = Gate(Limits())
+        gate = ConcurrencyLimit(Limits())
         await asyncio.gather(*(review(gate, name) for name in "abc"))
         await asyncio.sleep(0)
         await review(gate, "d")  # and the gate is open again afterwards
@@ -219,12 +219,12 @@ def test_one_review_runs_in_each_pass_of_the_loop() -> None:
 def test_a_review_given_up_in_the_queue_does_not_stop_the_queue() -> None:
     order: list[str] = []
 
-    async def review(gate: Gate, name: str) -> None:
+    async def review(gate: ConcurrencyLimit, name: str) -> None:
         await gate.turn("a")
         order.append(name)
 
     async def main(passes: int) -> None:
-        gate = Gate(Limits())
+        gate = ConcurrencyLimit(Limits())
         tasks = {name: asyncio.create_task(review(gate, name)) for name in "abc"}
         for _ in range(passes):
             await asyncio.sleep(0)
@@ -239,14 +239,14 @@ def test_a_review_given_up_in_the_queue_does_not_stop_the_queue() -> None:
 
 
 def test_the_gate_counts_what_it_sends_away() -> None:
-    gate = Gate(Limits(in_flight=1))
+    gate = ConcurrencyLimit(Limits(in_flight=1))
     with gate.pass_through("a"), pytest.raises(OverloadedError), gate.pass_through("a"):
         pass
     assert gate.inside == 0
 
 
 def test_an_address_that_fills_the_gate_leaves_others_their_share() -> None:
-    gate = Gate(Limits(in_flight=4))
+    gate = ConcurrencyLimit(Limits(in_flight=4))
     with ExitStack() as stack:
         for address in ("many", "many", "many", "many", "one", "one"):
             stack.enter_context(gate.pass_through(address))
@@ -261,12 +261,12 @@ def test_an_address_that_fills_the_gate_leaves_others_their_share() -> None:
 def test_addresses_take_turns() -> None:
     order: list[str] = []
 
-    async def review(gate: Gate, name: str) -> None:
+    async def review(gate: ConcurrencyLimit, name: str) -> None:
         await gate.turn(name[0])
         order.append(name)
 
     async def main() -> None:
-        gate = Gate(Limits())
+        gate = ConcurrencyLimit(Limits())
         await asyncio.gather(*(review(gate, name) for name in ("m0", "m1", "m2", "m3", "a0", "a1", "b0")))
 
     asyncio.run(main())
@@ -363,7 +363,7 @@ json_values = st.recursive(
 @example(b'{"x":' + b"[" * 100_000)
 @example(b'{"request":{"uid":""}}')
 def test_the_last_resort_takes_any_bytes(body: bytes) -> None:
-    answer = after_failure(body)
+    answer = fail_open(body)
     if answer.status == 200:
         assert json.loads(answer.body)["response"]["uid"] == json.loads(body)["request"]["uid"]
     else:

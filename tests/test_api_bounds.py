@@ -10,8 +10,7 @@ import pytest
 
 from tests.patience import PATIENCE
 from tests.serving import HOST, JSON, Running, eventually, exchange, request_of, review_of, serving
-from webhook.api.connections import Bounds, Connections, Member, Phase
-from webhook.api.gate import MIB, Limits
+from webhook.api.concurrency_limits import MIB, Bounds, Connections, Limits, Member, Phase
 from webhook.api.server import Timing
 
 KIB = 1024

@@ -27,11 +27,11 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.patience import PATIENCE
 from tests.serving import HOST, JSON, Running, eventually, exchange, request_of, serving
 from webhook.api.app import build_app
+from webhook.api.asgi import Drain
 from webhook.api.backend import Answer
 from webhook.api.certificate import Certificate, CertificateError, TlsPaths
-from webhook.api.drain import Drain
+from webhook.api.listener import listen, port_of
 from webhook.api.server import Server, Timing
-from webhook.api.sockets import listen, port_of
 from webhook.tls import TlsFiles, ensure
 
 ROOT = Path(__file__).parent.parent

@@ -10,9 +10,9 @@ import pytest
 from starlette.types import Message, Scope
 
 from tests.serving import request_of, serving
+from webhook.api.asgi import Drain
 from webhook.api.backend import Answer, Check
-from webhook.api.drain import Drain
-from webhook.api.gate import Limits
+from webhook.api.concurrency_limits import Limits
 from webhook.api.metrics import Metrics
 from webhook.api.validate import Validate
 

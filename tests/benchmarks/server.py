@@ -21,9 +21,9 @@ from starlette.responses import JSONResponse, Response
 from tests.benchmarks.synthetic import Sizes
 from tests.benchmarks.world import build, encoded
 from webhook.api.app import build_app
+from webhook.api.asgi import Drain
 from webhook.api.backend import Answer, Check
 from webhook.api.certificate import TlsPaths
-from webhook.api.drain import Drain
 from webhook.api.server import Server
 from webhook.tls import ensure
 from webhook.wiring.serve import Serving, serve

@@ -9,7 +9,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from webhook.api.connections import Bounds, Member, Phase
+from webhook.api.concurrency_limits import Bounds, Member, Phase
 
 KNOWN: Final = "known"  # of a request's state: whether the client has shown a certificate with a name that we look for
 _BAD_REQUEST: Final = 400

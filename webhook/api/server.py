@@ -14,12 +14,11 @@ from msgspec import Struct, structs
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from webhook.api.asgi import Drain
 from webhook.api.certificate import Certificate, TlsPaths
-from webhook.api.connections import Bounds
-from webhook.api.drain import Drain
-from webhook.api.listener import Listener
+from webhook.api.concurrency_limits import Bounds
+from webhook.api.listener import Listener, listen, port_of
 from webhook.api.metrics import Metrics
-from webhook.api.sockets import listen, port_of
 
 _log: Final = logging.getLogger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)

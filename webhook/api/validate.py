@@ -6,18 +6,29 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
+from msgspec import Struct, json
 from starlette.types import Receive, Scope, Send
 
-from webhook.api.arrivals import Arrival, Arrivals, GivenUpError
-from webhook.api.backend import FIELDS, Answer, Backend
-from webhook.api.bodies import GoneError, RefusedError, check_headers, read_body
-from webhook.api.drain import Drain
-from webhook.api.durations import timeout_of
-from webhook.api.gate import Gate, Limits, OverloadedError
-from webhook.api.lastly import after_failure
+from webhook.api.asgi import (
+    CLOSE,
+    JSON,
+    TEXT,
+    Arrival,
+    Arrivals,
+    Drain,
+    GivenUpError,
+    GoneError,
+    Header,
+    RefusedError,
+    check_headers,
+    read_body,
+    reply,
+    timeout_of,
+)
+from webhook.api.backend import FIELDS, INTERNAL_ERROR, Answer, Backend
+from webhook.api.concurrency_limits import ConcurrencyLimit, Limits, OverloadedError
 from webhook.api.metrics import Metrics
 from webhook.api.protocol import KNOWN
-from webhook.api.replies import CLOSE, JSON, TEXT, Header, reply
 
 _log: Final = logging.getLogger(__name__)
 _LAST: Final = frozenset({403, 408})  # the rest of the body must not be taken for a new request, nor is one welcome
@@ -37,13 +48,13 @@ class Validate:
     ) -> None:
         """`only_known`: ask for a client certificate that the server knows."""
         self._backend = backend
-        self._gate = gate = Gate(limits)
+        self._concurrency = concurrency = ConcurrencyLimit(limits)
         self._arrivals = arrivals = Arrivals(limits)
         self._metrics = metrics
         self._drain = drain
         self._only_known = only_known
         self._retry_after = (b"retry-after", b"%d" % limits.retry_after)
-        metrics.in_flight.set_function(lambda: gate.inside)
+        metrics.in_flight.set_function(lambda: concurrency.inside)
         metrics.receiving.set_function(lambda: len(arrivals))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +80,7 @@ class Validate:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         started = perf_counter()
-        limits = self._gate.limits
+        limits = self._concurrency.limits
         if self._only_known and not scope["state"].get(KNOWN):
             raise RefusedError(403, "client certificate: expected the API server's")
         check_headers(scope["headers"], limits.body_bytes)
@@ -77,11 +88,11 @@ class Validate:
         address, _ = scope.get("client") or ("", 0)
         with Arrival(self._arrivals, address) as arrival:
             body = await read_body(receive, arrival, limits)
-            with self._gate.pass_through(address):
+            with self._concurrency.pass_through(address):
                 return await self._reviewed(body, address, granted, started)
 
     async def _reviewed(self, body: bytes, address: str, granted: float | None, started: float) -> Answer:
-        await self._gate.turn(address)
+        await self._concurrency.turn(address)
 
         def left() -> float | None:
             return None if granted is None else max(0.0, granted - (perf_counter() - started))
@@ -108,7 +119,7 @@ class Validate:
             await asyncio.sleep(seconds)
             if self._backend.version() == judged:
                 continue
-            await self._gate.turn(address)
+            await self._concurrency.turn(address)
             judged = self._backend.version()
             answer = self._review(body, left())
             if answer.outcome != _DENIED:
@@ -120,7 +131,7 @@ class Validate:
             return self._backend.review(body, timeout=timeout)
         except Exception:  # noqa: BLE001 (whatever it is, a deployment must not fail for it)
             _log.exception("review failed")
-            return after_failure(body)
+            return fail_open(body)
 
 
 def _tell(answer: Answer, seconds: float) -> None:
@@ -129,3 +140,37 @@ def _tell(answer: Answer, seconds: float) -> None:
     if _log.isEnabledFor(level):
         fields = {"mode": answer.mode, "dryRun": answer.dry_run, "seconds": round(seconds, 6), **dict(answer.about)}
         _log.log(level, "review %s", answer.outcome, extra={FIELDS: fields})
+
+
+# -- the answer to a backend that raised; leans on nothing that may have failed with it --------------------------------
+
+
+class _Request(Struct):
+    uid: str
+
+
+class _Review(Struct):
+    request: _Request
+
+
+_DECODER: Final = json.Decoder(_Review)
+
+
+def fail_open(body: bytes) -> Answer:
+    """Allow the request that `body` carries, saying in an audit annotation that nothing was judged.
+
+    Without a uid to echo no AdmissionReview is valid (k8s.io/apiserver, webhook/request VerifyAdmissionResponse): then
+    status 500, which the API server answers by the webhook's failurePolicy.
+    """
+    try:
+        uid = _DECODER.decode(body).request.uid
+    except (ValueError, RecursionError):
+        uid = ""
+    if not uid:
+        return Answer(500, b"internal error\n", "error")
+    review = {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {"uid": uid, "allowed": True, "auditAnnotations": {"not-evaluated": INTERNAL_ERROR}},
+    }
+    return Answer(200, json.encode(review), "not-evaluated", reason=INTERNAL_ERROR)

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 
 from webhook import tls
 from webhook.api.app import build_app, build_probes
+from webhook.api.asgi import Drain
 from webhook.api.certificate import TlsPaths
-from webhook.api.drain import Drain
 from webhook.api.metrics import Metrics
 from webhook.api.server import Plain, Server, Timing
 from webhook.tls import TlsFiles
