@@ -11,9 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from webhook.cluster.kinds import Collection, Kind, Raw
-from webhook.cluster.state import Phase, Standing
-from webhook.cluster.stream import EventType
+from webhook.cluster.kinds import Collection, Kind, Phase, Raw, Standing
+from webhook.cluster.list_watch import EventType
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 

@@ -30,9 +30,8 @@ from webhook import config
 from webhook.cluster.client import Connection
 from webhook.cluster.errors import UNREADABLE, ClusterError
 from webhook.cluster.kinds import KINDS, Collection
-from webhook.cluster.listing import Reading
+from webhook.cluster.list_watch import Reading, events
 from webhook.cluster.shapes import Decoders
-from webhook.cluster.stream import events
 from webhook.manifests import Document, read
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode, Settings
 from webhook.wiring import snapshot

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from webhook.cluster.certificate_objects import Configuration, Entry, OvertakenError, Stored
 from webhook.cluster.errors import RefusedError, UnreachableError
-from webhook.cluster.secrets import OvertakenError, Stored
-from webhook.cluster.webhookconfiguration import Configuration, Entry
 from webhook.tls.material import KEYS, Material, read_all
 from webhook.tls.rotation import Lives
 from webhook.wiring.keeper import Keeper

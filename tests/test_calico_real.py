@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.patience import PATIENCE
 from tests.testbed.control_plane import ControlPlane
 from tests.watching import reached
-from webhook.cluster.watch import Pace
+from webhook.cluster.reflector import Pace
 from webhook.explain import explain
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings

@@ -18,8 +18,8 @@ from tests.patience import PATIENCE
 from tests.rotating import is_trusted
 from tests.testbed.control_plane import ControlPlane
 from tests.testbed.fixtures import REMARKS
+from webhook.cluster.certificate_objects import SecretRef
 from webhook.cluster.client import connect
-from webhook.cluster.secrets import SecretRef
 from webhook.tls.files import TlsFiles
 from webhook.tls.material import Material, from_data, to_data
 from webhook.tls.names import general_names

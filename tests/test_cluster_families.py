@@ -6,8 +6,7 @@ import pytest
 
 from tests.fakes import Answer, RecordingSink, ScriptedApi, event, groups, page, pod, resources, status, stream
 from tests.watching import PODS, run, watched
-from webhook.cluster.kinds import DISCOVERY, Kind
-from webhook.cluster.state import Listing, Live, Phase
+from webhook.cluster.kinds import DISCOVERY, Kind, Listing, Live, Phase
 
 CILIUM = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
 CALICO = Kind("projectcalico.org/v3", "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False)

@@ -8,8 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.fakes import pod
 from tests.watching import PODS, foreign, run
-from webhook.cluster.kinds import DISCOVERY, Collection, Kind, Raw
-from webhook.cluster.state import Phase, Standing
+from webhook.cluster.kinds import DISCOVERY, Collection, Kind, Phase, Raw, Standing
 from webhook.model.hints import CUTS
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape

@@ -17,13 +17,13 @@ from tests.patience import PATIENCE
 from tests.testbed.configuration import PERSON
 from tests.testbed.control_plane import ControlPlane
 from tests.watching import PODS, POLICIES, names, reached
-from webhook.cluster import credentials
+from webhook.cluster import client_configuration
 from webhook.cluster.client import connect
 from webhook.cluster.errors import ClusterError
-from webhook.cluster.kinds import KINDS
-from webhook.cluster.listing import PAGE
-from webhook.cluster.state import Live, Phase
-from webhook.cluster.watch import Pace, Watcher
+from webhook.cluster.kinds import KINDS, Live, Phase
+from webhook.cluster.list_watch import PAGE
+from webhook.cluster.reflector import Pace
+from webhook.cluster.watch import Watcher
 from webhook.wiring.live import Access
 from webhook.wiring.snapshot import kind_name
 from webhook.wiring.survey import survey
@@ -177,7 +177,7 @@ def test_a_pod_speaks_with_its_token_and_takes_up_the_next(
     token = tmp_path / "token"
     for name, place in (("SERVICE_TOKEN_FILENAME", token), ("SERVICE_CERT_FILENAME", control_plane.ca_file)):
         monkeypatch.setattr(incluster_config, name, str(place))  # the real ones belong to the machine
-    monkeypatch.setattr(credentials, "SERVICE_ACCOUNT_TOKEN", str(token))
+    monkeypatch.setattr(client_configuration, "SERVICE_ACCOUNT_TOKEN", str(token))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(control_plane.port))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -185,7 +185,7 @@ def test_a_pod_speaks_with_its_token_and_takes_up_the_next(
 
     async def scenario() -> None:
         token.write_text("of-yesterday")
-        assert credentials.in_cluster()
+        assert client_configuration.in_cluster()
         async with connect() as connection:
             assert connection.server == control_plane.server
             with pytest.raises(ClusterError, match="HTTP 401: Unauthorized"):

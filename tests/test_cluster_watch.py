@@ -29,11 +29,9 @@ from tests.fakes import (
 from tests.watching import PODS, POLICIES, names, run, watched
 from webhook.cluster.client import Connection, connect
 from webhook.cluster.errors import GarbledError
-from webhook.cluster.kinds import Collection, Raw
-from webhook.cluster.listing import Reading
-from webhook.cluster.state import Listing, Live, Phase
-from webhook.cluster.stream import AT_ONCE, EventType, events
-from webhook.cluster.watch import RESUMES, Pace
+from webhook.cluster.kinds import Collection, Listing, Live, Phase, Raw
+from webhook.cluster.list_watch import AT_ONCE, EventType, Reading, events
+from webhook.cluster.reflector import RESUMES, Pace
 
 
 def test_a_list_comes_in_pages_and_the_watch_goes_on_from_its_version(tmp_path: Path) -> None:

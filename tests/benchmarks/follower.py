@@ -20,7 +20,7 @@ import webhook.wiring.serve  # noqa: F401 - all that serve loads counts
 from tests.benchmarks.results import memory_of
 from webhook.cluster.client import BARE_LIST, WHOLE, Connection, connect
 from webhook.cluster.kinds import KINDS, Kind
-from webhook.cluster.listing import PAGE
+from webhook.cluster.list_watch import PAGE
 from webhook.model.settings import DEFAULTS
 from webhook.wiring.live import Access, Cluster
 from webhook.wiring.settle import settle

@@ -19,7 +19,7 @@ from aiohttp import web
 from tests.benchmarks.heavy import heavy, heavy_objects
 from tests.benchmarks.synthetic import Raw, Sizes, objects
 from webhook.cluster.kinds import KINDS
-from webhook.cluster.listing import PAGE
+from webhook.cluster.list_watch import PAGE
 
 BARE: Final = "as=PartialObjectMetadata"
 TICK: Final = 0.01  # seconds between two bursts of events

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from tests.patience import PATIENCE
 from webhook.cluster.client import connect
 from webhook.cluster.kinds import KINDS, Collection
-from webhook.cluster.listing import Reading
+from webhook.cluster.list_watch import Reading
 from webhook.cluster.reflector import Pace
 from webhook.cluster.watch import clock
 from webhook.model.settings import DEFAULTS

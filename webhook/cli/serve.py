@@ -11,9 +11,9 @@ from webhook.cli import logs
 from webhook.cli.gather import CLUSTER, read_settings
 from webhook.cli.terminal import emit
 from webhook.cli.usage import UsageError
-from webhook.cluster.credentials import in_cluster
+from webhook.cluster.certificate_objects import SecretRef
+from webhook.cluster.client_configuration import in_cluster
 from webhook.cluster.errors import ClusterError
-from webhook.cluster.secrets import SecretRef
 from webhook.config import Invalid
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings

@@ -17,15 +17,11 @@ import aiohttp
 from msgspec import Struct
 
 from webhook import __version__
-from webhook.cluster.credentials import configuration, in_cluster
+from webhook.cluster.client_configuration import Sockets, configuration, route
 from webhook.cluster.errors import BadConfigError, GarbledError, UnauthorizedError, cleaned, refused, unreachable
-from webhook.cluster.proxy import route
-from webhook.cluster.sockets import Sockets
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient, Configuration
-
-__all__ = ["Connection", "connect", "in_cluster"]
 
 Query = Mapping[str, str | int]
 

@@ -19,10 +19,8 @@ from webhook.cluster.errors import (
     RefusedError,
     SilentError,
 )
-from webhook.cluster.kinds import Collection, Raw
-from webhook.cluster.listing import Reader, Reading
-from webhook.cluster.state import Phase, Standing
-from webhook.cluster.stream import Event, EventType, watch
+from webhook.cluster.kinds import Collection, Phase, Raw, Standing
+from webhook.cluster.list_watch import Event, EventType, Reader, Reading, watch
 
 _log: Final = logging.getLogger(__name__)
 RESUMES: Final = 3  # times a cut watch is taken up again before everything is listed anew

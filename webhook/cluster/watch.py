@@ -6,13 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from webhook.cluster.client import Connection
-from webhook.cluster.discovery import Family
-from webhook.cluster.families import Families
-from webhook.cluster.kinds import KINDS, Kind, collections
-from webhook.cluster.reflector import RESUMES, Pace, Reads, Reflector, Sink
-from webhook.cluster.state import Live, Standing, State, overall
-
-__all__ = ["RESUMES", "Pace", "Sink", "Watcher", "clock"]
+from webhook.cluster.discovery import Families, Family
+from webhook.cluster.kinds import KINDS, Kind, Live, Standing, State, collections, overall
+from webhook.cluster.reflector import Pace, Reads, Reflector, Sink
 
 _BOOT: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 

@@ -10,10 +10,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.cluster import secrets, webhookconfiguration
+from webhook.cluster import certificate_objects
+from webhook.cluster.certificate_objects import Configuration, SecretRef, Stored
 from webhook.cluster.client import Connection, connect
-from webhook.cluster.secrets import SecretRef, Stored
-from webhook.cluster.webhookconfiguration import Configuration
 from webhook.tls.files import TlsFiles, write
 from webhook.tls.issue import Issued
 from webhook.tls.material import Material
@@ -137,26 +136,26 @@ class ClusterVault:
 
     async def configuration(self) -> Configuration | None:
         """See `Vault`."""
-        return await webhookconfiguration.read(self._connection, self._managed.configuration)
+        return await certificate_objects.read_configuration(self._connection, self._managed.configuration)
 
     async def stored(self) -> Stored | None:
         """See `Vault`."""
-        stored = await secrets.read(self._connection, self._managed.secret)
+        stored = await certificate_objects.read_secret(self._connection, self._managed.secret)
         if self._connection.date:
             self._clock.set(self._connection.date)
         return stored
 
     async def create(self, data: Mapping[str, bytes]) -> None:
         """See `Vault`."""
-        await secrets.create(self._connection, self._managed.secret, data)
+        await certificate_objects.create_secret(self._connection, self._managed.secret, data)
 
     async def replace(self, stored: Stored, data: Mapping[str, bytes]) -> None:
         """See `Vault`."""
-        await secrets.replace(self._connection, self._managed.secret, stored, data)
+        await certificate_objects.replace_secret(self._connection, self._managed.secret, stored, data)
 
     async def publish(self, configuration: Configuration, pem: bytes) -> None:
         """See `Vault`."""
-        await webhookconfiguration.publish(self._connection, configuration, pem)
+        await certificate_objects.publish_bundle(self._connection, configuration, pem)
 
     def now(self) -> datetime:
         """See `Vault`."""

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from webhook.cluster.kinds import DISCOVERY, Collection
-from webhook.cluster.state import Standing
+from webhook.cluster.kinds import DISCOVERY, Collection, Standing
 from webhook.families import POLICIES, REFERENCES
 from webhook.model.foreign import Gap
 from webhook.wire import inbound

@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from webhook.api.metrics import PREFIX
-from webhook.cluster.state import Standing
+from webhook.cluster.kinds import Standing
 from webhook.model.hints import CUTS
 from webhook.wiring.mirror import Mirror
 

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, Protocol
 
+from webhook.cluster.certificate_objects import Configuration, OvertakenError, Stored
 from webhook.cluster.errors import ClusterError
-from webhook.cluster.secrets import OvertakenError, Stored
-from webhook.cluster.webhookconfiguration import Configuration
 from webhook.tls.files import TlsError
 from webhook.tls.material import Material, from_data, leaf_fault, to_data
 from webhook.tls.names import general_names

@@ -9,9 +9,9 @@ from prometheus_client.registry import Collector
 
 from webhook.api.backend import Check
 from webhook.cluster.client import connect
-from webhook.cluster.kinds import KINDS, Kind
-from webhook.cluster.state import Phase, Standing
-from webhook.cluster.watch import Pace, Watcher, clock
+from webhook.cluster.kinds import KINDS, Kind, Phase, Standing
+from webhook.cluster.reflector import Pace
+from webhook.cluster.watch import Watcher, clock
 from webhook.model.settings import Settings
 from webhook.wire import inbound
 from webhook.wiring.gaps import FOUND

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
 
-from webhook.cluster.kinds import Collection
-from webhook.cluster.state import Standing
+from webhook.cluster.kinds import Collection, Standing
 from webhook.families import project
 from webhook.model.hints import ConfigMap, Cut
 from webhook.model.objects import Pod, Workload

@@ -10,7 +10,7 @@ from webhook.cluster.client import Connection, connect
 from webhook.cluster.discovery import Served, served
 from webhook.cluster.errors import ClusterError, ForbiddenError, NotServedError
 from webhook.cluster.kinds import KINDS, Collection, Kind, Raw, collections
-from webhook.cluster.listing import Reading
+from webhook.cluster.list_watch import Reading
 from webhook.families import project
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed

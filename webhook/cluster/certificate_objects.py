@@ -1,4 +1,8 @@
-"""The one Secret that is ours: read by its name, created, replaced as long as nobody else wrote it in between."""
+"""What a shared certificate lives in: one Secret, and the caBundle of one ValidatingWebhookConfiguration.
+
+Both are read by name. The Secret is created, and replaced as long as nobody else wrote it in between; of the
+configuration nothing but the caBundle is ever written.
+"""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -54,7 +58,7 @@ class _Secret(Struct):
     data: dict[str, bytes] | None = None
 
 
-async def read(connection: Connection, ref: SecretRef) -> Stored | None:
+async def read_secret(connection: Connection, ref: SecretRef) -> Stored | None:
     """Return the Secret, None where there is none. Raises ClusterError."""
     try:
         body = await connection.get(f"{ref.folder}/{ref.name}", {})
@@ -66,7 +70,7 @@ async def read(connection: Connection, ref: SecretRef) -> Stored | None:
         raise GarbledError(f"Secret `{ref}` cannot be read") from None
 
 
-async def create(connection: Connection, ref: SecretRef, data: Mapping[str, bytes]) -> None:
+async def create_secret(connection: Connection, ref: SecretRef, data: Mapping[str, bytes]) -> None:
     """Create the Secret; it goes when our ServiceAccount goes. Raises OvertakenError where it exists, ClusterError."""
     owner = await _owner(connection, ref.namespace)
     metadata = {"name": ref.name, "namespace": ref.namespace, "labels": _LABELS, "ownerReferences": owner}
@@ -79,7 +83,7 @@ async def create(connection: Connection, ref: SecretRef, data: Mapping[str, byte
         raise
 
 
-async def replace(connection: Connection, ref: SecretRef, stored: Stored, data: Mapping[str, bytes]) -> None:
+async def replace_secret(connection: Connection, ref: SecretRef, stored: Stored, data: Mapping[str, bytes]) -> None:
     """Put other data into the Secret that was read. Raises OvertakenError where it is another by now, ClusterError."""
     try:
         await connection.send("PUT", f"{ref.folder}/{ref.name}", {**stored.raw, "data": _encoded(data)})
@@ -124,3 +128,75 @@ async def _owner(connection: Connection, namespace: str) -> list[dict[str, str]]
         return []
     name = user.username.removeprefix(prefix)
     return [{"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": user.uid}]
+
+
+# -- the caBundle ------------------------------------------------------------------------------------------------------
+
+
+_PATH: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/"
+# It knows webhooks by their names (patchMergeKey), where a merge patch would replace the whole list.
+_PATCH: Final = "application/strategic-merge-patch+json"
+
+
+class Entry(Struct, frozen=True):
+    """One webhook: its name and its caBundle, PEM."""
+
+    name: str
+    bundle: bytes
+
+
+class Configuration(Struct, frozen=True):
+    """What was read, and of which version."""
+
+    name: str
+    version: str
+    entries: tuple[Entry, ...]
+
+
+class _ClientConfig(Struct, rename="camel"):
+    ca_bundle: bytes | None = None
+
+
+class _Webhook(Struct, rename="camel"):
+    name: str
+    client_config: _ClientConfig = msgspec.field(default_factory=_ClientConfig)
+
+
+class _ConfigurationMetadata(Struct, rename="camel"):
+    resource_version: str = ""
+
+
+class _Configuration(Struct):
+    """`admissionregistration.k8s.io/v1`, as far as it is read; base64 is decoded."""
+
+    metadata: _ConfigurationMetadata = msgspec.field(default_factory=_ConfigurationMetadata)
+    webhooks: list[_Webhook] | None = None
+
+
+async def read_configuration(connection: Connection, name: str) -> Configuration | None:
+    """Return the configuration, None where there is none. Raises ClusterError."""
+    try:
+        body = await connection.get(_PATH + name, {})
+    except NotServedError:
+        return None
+    try:
+        found = msgspec.json.decode(body, type=_Configuration)
+    except msgspec.DecodeError as error:
+        raise GarbledError(f"ValidatingWebhookConfiguration `{name}` cannot be read: {error}") from error
+    entries = (Entry(each.name, each.client_config.ca_bundle or b"") for each in found.webhooks or ())
+    return Configuration(name, found.metadata.resource_version, tuple(entries))
+
+
+async def publish_bundle(connection: Connection, configuration: Configuration, bundle: bytes) -> None:
+    """Put one caBundle into every webhook. Raises OvertakenError where the configuration is another by now."""
+    client_config = {"caBundle": b64encode(bundle).decode()}
+    patch = {
+        "metadata": {"resourceVersion": configuration.version},
+        "webhooks": [{"name": entry.name, "clientConfig": client_config} for entry in configuration.entries],
+    }
+    try:
+        await connection.send("PATCH", _PATH + configuration.name, patch, _PATCH)
+    except RefusedError as error:
+        if error.status == CONFLICT:
+            raise OvertakenError(str(error)) from error
+        raise
