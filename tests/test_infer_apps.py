@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from tests import apps
 from tests.apps import App, Edge, Told
 from webhook.dependencies import infer
 from webhook.model.finding import Severity
-from webhook.model.settings import Settings
+from webhook.model.settings import DEFAULTS, Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "inference.md"
 PRECISION, RECALL = 0.98, 0.9
@@ -72,6 +73,7 @@ def test_with_their_ways_in_there_is_nothing_to_find_either(app: App) -> None:
 
 
 def test_without_one_who_is_let_in_exactly_that_way_is_found(app: App) -> None:
+    """Whoever only claims to be the one that sends is let in where the namespace is admitted; then all is mended."""
     objects = apps.ways(app.name)
     carried = apps.carried(objects)
     assert carried
@@ -82,7 +84,12 @@ def test_without_one_who_is_let_in_exactly_that_way_is_found(app: App) -> None:
         found = apps.served(rest)
         assert apps.told(found) == {told}, policy
         assert {f.severity for f in found} == {Severity.WARNING}
-        assert all(f.fix for f in found)
+        claimed = {space for f in found if (space := dict(f.facts).get("admit"))}
+        assert all(f.fix or dict(f.facts).get("admit") for f in found), policy
+        admitted = apps.served(rest, structs.replace(DEFAULTS, admit=tuple(claimed)))
+        assert apps.told(admitted) == {told}, policy
+        assert all(f.fix for f in admitted), policy
+        assert not apps.served([*rest, *(dict(one) for f in admitted for one in f.fix)]), policy
 
 
 def test_inference_can_be_switched_off(app: App) -> None:
