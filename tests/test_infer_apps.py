@@ -84,7 +84,7 @@ def test_without_one_who_is_let_in_exactly_that_way_is_found(app: App) -> None:
         found = apps.served(rest)
         assert apps.told(found) == {told}, policy
         assert {f.severity for f in found} == {Severity.WARNING}
-        claimed = {space for f in found if (space := dict(f.facts).get("admit"))}
+        claimed = {of for f in found if (of := dict(f.facts).get("admit"))}
         assert all(f.fix or dict(f.facts).get("admit") for f in found), policy
         admitted = apps.served(rest, structs.replace(DEFAULTS, admit=tuple(claimed)))
         assert apps.told(admitted) == {told}, policy
