@@ -1,20 +1,33 @@
 """What one object may cost who reads it: work that grows as it does and no faster, an end to what is kept of it."""
 
+import asyncio
+import functools
 import tracemalloc
 from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from tests import apps
+from tests.heavy import EVERY, heavy
 from tests.making import deployment, metadata, service
 from tests.test_world_costs import calls
+from webhook.cluster.kinds import KINDS, Collection, Kind
 from webhook.dependencies import infer
-from webhook.families import project
+from webhook.families import project, unseen
+from webhook.families.calico import nets, selector
+from webhook.model import variables
+from webhook.model.addresses import parse_address
 from webhook.model.hints import ConfigMap, Hint, MapUse
-from webhook.model.objects import Workload
-from webhook.model.settings import CONNECTS_TO, EXEMPT
+from webhook.model.labels import Labels
+from webhook.model.objects import Shape, Workload
+from webhook.model.policy import Direction
+from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Enforcer, Settings
 from webhook.wire.allowance import MOST_PLACES
+from webhook.wiring.mirror import Mirror
+from webhook.wiring.sharing import Sharing
+from webhook.world import Put, World
 
 Raw = dict[str, Any]
 MIB: Final = 1 << 20
@@ -197,3 +210,120 @@ def test_a_name_that_no_key_may_have_says_nothing_and_is_not_remembered() -> Non
     (hints,) = read(told(values)).hints
     assert [len(one.mentions) for one in hints.given if isinstance(one, Hint)] == [0, 1]
     assert peak(lambda: project(told(values))) < MIB
+
+
+# -- every kind that is watched ----------------------------------------------------------------------------------------
+
+
+def at_once(kind: str, n: int) -> Callable[[], None]:
+    """Return what takes an object of a kind into a world, and its policies' pieces."""
+    raw = heavy(*EVERY[kind], n)
+    world = World(enforced_for(kind), complete=True)
+
+    def take() -> None:
+        value = project(raw)
+        if value is not None:
+            world.apply([Put(value)])
+            world.problems()
+
+    return take
+
+
+# A few thousand names, addresses and texts, none of them long, whosever they are.
+REMEMBERED: Final = (variables._remembered, parse_address, unseen.seen, selector._remembered, nets._read)  # noqa: SLF001
+
+
+def enforced_for(kind: str) -> Settings:
+    """Return settings by which policies of a kind count."""
+    group = kind.partition(".")[2]
+    word = next((word for word in ("cilium", "calico") if word in group), "kube-network-policies")
+    return structs.replace(DEFAULTS, detect="", enforcer=Enforcer(word))
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_an_object_twice_as_large_costs_twice_the_steps(kind: str) -> None:
+    at_once(kind, 1)()  # what the first time alone costs
+    small, great = (calls(at_once(kind, n)) for n in (N, 2 * N))
+    assert great <= 2.2 * small + 50
+
+
+def kept_after(kind: str, updates: int) -> int:
+    """Return how many bytes are held once an object of a kind was changed so often, and deleted."""
+    where = next((Collection(one) for one in KINDS if str(one) == kind), None)
+    if where is None:
+        version, word = EVERY[kind]
+        where = Collection(Kind(version, word, word.lower()))
+
+    async def scenario() -> int:
+        mirror = Mirror(World(enforced_for(kind), complete=True))
+        mirror.event(where, "ADDED", heavy(*EVERY[kind], 1))
+        mirror.flush()
+        tracemalloc.start()
+        try:
+            for number in range(updates):
+                mirror.event(where, "MODIFIED", heavy(*EVERY[kind], 40, f"u{number}x"))
+                mirror.flush()
+                mirror.world.problems()
+            mirror.event(where, "DELETED", heavy(*EVERY[kind], 1))
+            mirror.flush()
+            mirror.world.problems()
+            assert not any(mirror.objects().values())
+            for remembered in REMEMBERED:
+                remembered.cache_clear()
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_what_is_replaced_or_deleted_is_let_go(kind: str) -> None:
+    few, many = kept_after(kind, 10), kept_after(kind, 40)
+    assert many < few + 300_000  # of which one update takes some 20,000 to 100,000
+
+
+def test_parts_that_nobody_has_are_let_go_while_others_come() -> None:
+    sharing = Sharing()
+    project_of = functools.partial(heavy, "v1", "Namespace", 100)
+    for number in range(60):
+        value = project(project_of(f"u{number}x"))
+        assert value is not None
+        sharing.parts(value)
+    assert sum(map(len, sharing._kept.values())) < 2_000  # noqa: SLF001 - what it is about: 18,000 were there
+
+
+def test_templates_that_never_come_again_are_forgotten() -> None:
+    world = World(DEFAULTS, complete=True)
+    for number in range(400):
+        shape = Shape("ns", Labels({f"l{number}-{i}": "v" for i in range(1_000)}), template=True)
+        world.selecting(shape, Direction.EGRESS)
+        world.memo[shape] = number
+    assert len(world.memo) < 301
+
+
+def test_a_config_map_of_the_greatest_size_leaves_nothing_behind_when_it_is_deleted() -> None:
+    where = next(Collection(one) for one in KINDS if one.name == "ConfigMap")
+
+    async def scenario() -> list[int]:
+        mirror = Mirror(World(DEFAULTS, complete=True))
+        held = []
+        for number in range(60):
+            data = {f"K{number}-{key}": f"http://h{number}-{key}.x:80/" + "x" * 1_500 for key in range(500)}
+            mirror.event(where, "MODIFIED", config_map(data))
+            mirror.flush()
+            if number in (0, 59):
+                held.append(tracemalloc.get_traced_memory()[0])
+            del data
+        mirror.event(where, "DELETED", config_map({}))
+        mirror.flush()
+        return [*held, tracemalloc.get_traced_memory()[0]]
+
+    variables._remembered.cache_clear()  # noqa: SLF001 - 4,096 short names, whosever they are
+    tracemalloc.start()
+    try:
+        first, last, after = asyncio.run(scenario())
+    finally:
+        tracemalloc.stop()
+    assert last < first + 2 * MIB
+    assert after < 2 * MIB

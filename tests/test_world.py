@@ -17,6 +17,7 @@ from webhook.world.policies import Policies
 CACHES = {
     "_memo",
     "_selecting",
+    "_weight",
     "_backends",
     "_found",
     "_compiled_in",

@@ -19,7 +19,6 @@ from webhook.model.verdict import OPEN, Side, Verdict
 from webhook.world import View
 from webhook.world.view import Selecting
 
-MEMO_LIMIT = 200_000  # answers remembered before all are forgotten: bounds memory where templates never repeat
 Hopes = list[tuple[Isolation, Truth, Truth, PolicyRef | None]]  # selects, admits, by which rule
 HOST_NETWORK = Side(Verdict.ALLOWED, reason="a pod on the host network is not subject to NetworkPolicy")
 
@@ -49,8 +48,6 @@ def judge_side(
     if isinstance(found, Side):
         return found
     side = decide(view, selecting, Packet(direction, subject, other, family, protocol, port))
-    if len(view.memo) >= MEMO_LIMIT:
-        view.memo.clear()
     view.memo[key] = side
     return side
 

@@ -19,12 +19,21 @@ from webhook.wire.objects import Projected
 from webhook.wire.objects import project as project_known
 from webhook.wire.shapes import Malformed, Raw
 
-__all__ = ["POLICIES", "REFERENCES", "Surroundings", "compile_foreign", "compile_policy", "dialect_of", "project"]
+__all__ = [
+    "POLICIES",
+    "REFERENCES",
+    "WIDE",
+    "Surroundings",
+    "compile_foreign",
+    "compile_policy",
+    "dialect_of",
+    "project",
+]
 
 FAMILIES: Final[tuple[Family, ...]] = (admin.FAMILY, calico.FAMILY, cilium.FAMILY, opaque.FAMILY, others.FAMILY)
 POLICIES: Final[dict[Kind, Family]] = {kind: family for family in FAMILIES for kind in family.policies}
 REFERENCES: Final[frozenset[Kind]] = frozenset(kind for family in FAMILIES for kind in family.references)
-_WIDE: Final[frozenset[Kind]] = frozenset(kind for family in FAMILIES for kind in family.wide)
+WIDE: Final[frozenset[Kind]] = frozenset(kind for family in FAMILIES for kind in family.wide)
 _FIRST: Final = Tier(float("-inf"), "")
 _DIALECTS: Final = {name: said for family in FAMILIES for name, said in family.dialects.items()}
 
@@ -35,7 +44,7 @@ def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
     if isinstance(kind, str) and isinstance(version, str):
         known = (version.rpartition("/")[0], kind)
         if known in POLICIES or known in REFERENCES:
-            return foreign(raw, None if known in _WIDE else meta.namespace(raw, default_namespace))
+            return foreign(raw, None if known in WIDE else meta.namespace(raw, default_namespace))
     return project_known(raw, default_namespace)
 
 

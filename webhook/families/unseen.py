@@ -7,7 +7,7 @@ from webhook.model.dialect import Unseen
 from webhook.model.labels import Operator, Selector
 
 _ABSENT = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
-_REMEMBERED = 100_000
+_REMEMBERED = 10_000
 
 
 @lru_cache(maxsize=_REMEMBERED)

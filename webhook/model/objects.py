@@ -22,7 +22,7 @@ class Namespace(Struct, frozen=True, gc=False):
     injected: bool | None = None
 
 
-class Shape(Struct, frozen=True, gc=False):
+class Shape(Struct, frozen=True, gc=False, cache_hash=True):
     """All that a policy can see of a pod but its addresses. Pods of one shape are interchangeable.
 
     `ports` are the named ports, in the order in which Kubernetes looks a name up. `template`: labels that

@@ -119,7 +119,10 @@ class Mirror:
     def _change(self, key: Drop, value: Projected | None) -> None:
         names = self._names.setdefault(key.kind, {})
         if value is None:
-            names.get(key.namespace, set()).discard(key.name)
+            here = names.get(key.namespace, set())
+            here.discard(key.name)
+            if not here:
+                names.pop(key.namespace, None)
         else:
             names.setdefault(key.namespace, set()).add(key.name)
         self._pending.pop(key, None)  # its last change takes the place at the end

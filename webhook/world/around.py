@@ -68,7 +68,9 @@ class Around:
         """Take what a ConfigMap sets for an agent, or that it sets nothing; True if that is news."""
         if settings == self._settings.get((namespace, name), NO_LABELS):
             return False
-        self._settings[namespace, name] = settings
+        self._settings.pop((namespace, name), None)
+        if settings:
+            self._settings[namespace, name] = settings
         self._found = None
         return True
 

@@ -1,7 +1,7 @@
-"""Two-level indexes: a key -> its members. A key without members is not there."""
+"""Two-level indexes: a key -> its members. A key without members is not there. And what is remembered for a while."""
 
 from collections.abc import Collection, Hashable
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -18,6 +18,18 @@ def discard(index: dict[K, dict[V, M]], key: K, member: V) -> bool:
         return False
     del index[key]
     return True
+
+
+class Memo(dict[object, object]):
+    """Answers, which are all forgotten where there are too many: templates that never repeat leave some behind."""
+
+    MOST: Final = 200_000
+
+    def __setitem__(self, key: object, value: object) -> None:
+        """Remember an answer."""
+        if len(self) >= self.MOST:
+            self.clear()
+        super().__setitem__(key, value)
 
 
 class Named(Protocol):

@@ -21,6 +21,7 @@ from webhook.model.tier import Isolation, Rank, Tier, position
 from webhook.model.truth import Truth
 from webhook.world.asking import labels_of
 from webhook.world.inbound import Declarations, scrapes
+from webhook.world.index import Memo
 from webhook.world.lookup import backends, controllers, groups
 from webhook.world.mentions import mentioned
 from webhook.world.policies import Policies
@@ -37,7 +38,7 @@ class Overlay:
         """
         self._base = base
         self._anew = anew
-        self._memo: dict[object, object] = {}
+        self._memo = Memo()
         self.budget = base.budget
         self._workloads: dict[WorkloadRef, Workload] = {}
         self._selecting_services: dict[Shape, tuple[Service, ...]] = {}
@@ -46,6 +47,7 @@ class Overlay:
             lambda: base.surroundings,
             partial(labels_of, self),
             lambda: self.budget,
+            self._memo,
         )
         for value in puts:
             match value:

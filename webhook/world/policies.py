@@ -1,6 +1,7 @@
 """Policies of every family, compiled once, with the pieces that select a shape remembered per shape."""
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from webhook.families import compile_foreign, compile_policy
 from webhook.families.family import Compiled
@@ -14,10 +15,10 @@ from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Isolation, position
 from webhook.model.truth import Truth
-from webhook.world.index import discard
+from webhook.world.index import Memo, discard
 from webhook.world.view import Asking, Selecting
 
-REMEMBERED = 200_000  # (shape, direction) pairs; templates under review pass through here too
+REMEMBERED: Final = 300_000  # labels of shapes and pieces that select them; templates under review pass through, too
 EVERYWHERE = ""  # the namespace under which cluster-wide policies stand
 Pair = tuple[str, str]
 ByLabel = tuple[str, Direction, Pair | None]  # where a policy is found by a label that its subject must have
@@ -32,19 +33,29 @@ class Policies:
     """
 
     def __init__(
-        self, pending: LabelKeys, around: Callable[[], Surroundings], asking: Asking, budget: Callable[[], Budget]
+        self,
+        pending: LabelKeys,
+        around: Callable[[], Surroundings],
+        asking: Asking,
+        budget: Callable[[], Budget],
+        memo: Memo,
     ) -> None:
-        """Start empty; `pending` are the labels that templates may still be given. `budget`: the view's."""
+        """Start empty; `pending` are the labels that templates may still be given. `budget`: the view's.
+
+        `memo`: what is remembered of the same shapes, and forgotten with them.
+        """
         self.by_namespace: dict[str, dict[PolicyRef, Policy]] = {}
         self.foreign: dict[str, dict[PolicyRef, Foreign]] = {}
         self._isolations: By = {}
         self._by_label: dict[ByLabel, dict[PolicyRef, None]] = {}
         self._labels: dict[tuple[str, Direction, PolicyRef], list[ByLabel]] = {}
         self._selecting: dict[str, dict[tuple[Shape, Direction], Selecting]] = {}
+        self._weight = 0  # of all that was put there since it was emptied
         self._pending = pending
         self._compiled_in = around
         self._asking = asking
         self._budget = budget
+        self._memo = memo
         self._problems: dict[PolicyRef, tuple[str, ...]] = {}
         self._stale = False
         self._in: Surroundings | None = None
@@ -174,13 +185,15 @@ class Policies:
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what selects, or may select, pods of `shape`, in the order in which it is asked."""
         self._renew()
-        remembered = self._selecting.setdefault(shape.namespace, {})
-        found = remembered.get((shape, direction))
+        found = self._selecting.get(shape.namespace, {}).get((shape, direction))
         if found is None:
             found = self._matching(shape, direction)
-            if len(remembered) >= REMEMBERED:
-                remembered.clear()
-            remembered[shape, direction] = found
+            self._weight += 1 + len(shape.labels.pairs) + len(found)
+            if self._weight > REMEMBERED:
+                self._weight = 0
+                self._selecting.clear()
+                self._memo.clear()
+            self._selecting.setdefault(shape.namespace, {})[shape, direction] = found
         return found
 
     def _matching(self, shape: Shape, direction: Direction) -> Selecting:

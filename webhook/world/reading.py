@@ -22,6 +22,7 @@ from webhook.world.around import Around
 from webhook.world.asking import labels_of
 from webhook.world.doubts import Doubts
 from webhook.world.inbound import Declarations, Scrapers
+from webhook.world.index import Memo
 from webhook.world.lookup import NAME_LABEL, backends, groups
 from webhook.world.mentions import Mentions
 from webhook.world.owners import Owners
@@ -41,7 +42,7 @@ class Reading:
         self._settings = settings
         self._complete = complete
         self._version = 0
-        self._memo: dict[object, object] = {}
+        self._memo = Memo()
         self.budget: Budget = UNLIMITED
         self._namespaces: dict[str, Namespace] = {}
         self._nodes: dict[str, Node] = {}
@@ -53,7 +54,11 @@ class Reading:
         self._config_maps: dict[tuple[str, str], ConfigMap] = {}
         self._around = Around(self._namespaces)
         self._policies = Policies(
-            settings.pending_labels, lambda: self.surroundings, partial(labels_of, self), lambda: self.budget
+            settings.pending_labels,
+            lambda: self.surroundings,
+            partial(labels_of, self),
+            lambda: self.budget,
+            self._memo,
         )
         self._doubts = Doubts()
         self._inbound = Declarations()

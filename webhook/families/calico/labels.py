@@ -4,7 +4,6 @@ Source: `projectcalico/calico` libcalico-go/lib/backend/k8s/conversion. A pod ha
 namespace behind `pcns.` and those of its ServiceAccount behind `pcsa.`, and a few that say what it is.
 """
 
-from functools import lru_cache
 from typing import Final
 
 from webhook.families.calico.logic import conjunction, disjunction, negation
@@ -31,7 +30,6 @@ _FIELDS: Final = {
     OF_ACCOUNT + NAME: "account",
 }
 _OPERATORS: Final = {Test.IN: Operator.IN, Test.NOT_IN: Operator.NOT_IN, Test.HAS: Operator.EXISTS}
-_REMEMBERED: Final = 8192
 
 
 def selecting(raw: Raw, key: str, path: str, reading: Reading = PLAIN) -> Expression | None:
@@ -50,7 +48,6 @@ def within(namespace: str) -> Expression:
     return Term(Space.POD, NAMESPACE, Test.IN, frozenset((namespace,)))
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def of_pods(expression: Expression) -> Expression:
     """Return a condition on labels as they are written, as a condition on pods."""
     match expression:

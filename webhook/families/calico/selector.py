@@ -20,6 +20,7 @@ from webhook.families.calico.tokens import SelectorError, Token, tokens
 from webhook.model.expression import ALWAYS, NEVER, Expression, Space, Term, Test
 
 _REMEMBERED: Final = 8192  # texts: policies are compiled again and again, and say the same
+_SHORT: Final = 512  # characters of a text that is remembered
 _WITH_TEXT: Final = {
     "==": Test.IN,
     "!=": Test.NOT_IN,
@@ -53,11 +54,17 @@ class _Open(Struct):
         return disjunction([*self.done, conjunction(self.operands)])
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def parse(text: str, reading: Reading = PLAIN) -> Expression:
     """Return what `text` selects, as terms on labels (Space.POD) as they are written. Raises SelectorError."""
+    return _remembered(text, reading) if len(text) <= _SHORT else _parse(text, reading)
+
+
+def _parse(text: str, reading: Reading) -> Expression:
     parser = _Parser(text, reading)
     return reading.everything if parser.empty else parser.parsed()
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_parse)
 
 
 class _Parser:
