@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from webhook.certificates.certificate_controller import CertificateController
+from webhook.certificates.material import KEYS, Material
+from webhook.certificates.pem import read_all
+from webhook.certificates.rotation import Lives
 from webhook.cluster.certificate_objects import Configuration, Entry, OvertakenError, Stored
 from webhook.cluster.errors import RefusedError, UnreachableError
-from webhook.tls.material import KEYS, Material, read_all
-from webhook.tls.rotation import Lives
-from webhook.wiring.keeper import Keeper
 
 NOW = datetime(2026, 11, 20, 12, 30, 15, tzinfo=UTC)
 NAME = "npp.npp-system.svc"
@@ -96,7 +97,7 @@ class ApiServers:
 
 
 class Door:
-    """A `Vault`: one replica's way to the API servers. Others get a turn, and things fail, at every step."""
+    """A `CertificateStore`: one replica's way to the API servers. Others get a turn, and things fail, at every step."""
 
     def __init__(self, api: ApiServers, failing: float = 0.0, refuses: frozenset[str] = frozenset()) -> None:
         self.api = api
@@ -155,14 +156,14 @@ class Door:
 
 
 class Replica:
-    """A keeper, and what it serves."""
+    """A controller, and what it serves."""
 
     def __init__(
         self, api: ApiServers, lives: Lives, *, failing: float = 0.0, names: tuple[str, ...] = (NAME,)
     ) -> None:
         self.door = Door(api, failing)
-        self.keeper = Keeper(self.door, names, lives, lambda _: None, lambda: api.passed)
+        self.controller = CertificateController(self.door, names, lives, lambda _: None, lambda: api.passed)
 
     @property
     def serving(self) -> Material | None:
-        return self.keeper.serving
+        return self.controller.serving

@@ -25,7 +25,7 @@ from webhook.api.certificate import TlsPaths
 from webhook.api.concurrency_limits import Bounds, Limits
 from webhook.api.metrics import Metrics
 from webhook.api.server import Plain, Server, Timing
-from webhook.tls import TlsFiles, ensure
+from webhook.certificates.directory import TlsFiles, ensure
 
 JSON = {"content-type": "application/json"}
 HOST = "127.0.0.1"

@@ -32,7 +32,7 @@ from webhook.api.backend import Answer
 from webhook.api.certificate import Certificate, CertificateError, TlsPaths
 from webhook.api.listener import listen, port_of
 from webhook.api.server import Server, Timing
-from webhook.tls import TlsFiles, ensure
+from webhook.certificates.directory import TlsFiles, ensure
 
 ROOT = Path(__file__).parent.parent
 

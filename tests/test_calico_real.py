@@ -9,12 +9,13 @@ from typing import Any, Final
 from tests.patience import PATIENCE
 from tests.testbed.control_plane import ControlPlane
 from tests.watching import reached
+from webhook.cluster.client_configuration import Access
 from webhook.cluster.reflector import Pace
 from webhook.explain import explain
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.verdict import Verdict
-from webhook.wiring.live import Access, Cluster
+from webhook.wiring.live import Cluster
 
 CRDS: Final = (Path(__file__).parent / "calico" / "crds.yaml").read_text(encoding="utf-8")
 KINDS: Final = ("globalnetworkpolicies", "globalnetworksets", "tiers")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.rotating import NOW
-from webhook import tls
 from webhook.api.backend import Answer, Check
+from webhook.certificates.directory import ensure, life
+from webhook.certificates.expiry import Expiry, WithCertificate, spoken
+from webhook.certificates.shared_certificate import ServerClock
 from webhook.cli.main import main
-from webhook.wiring.certificates import ServerClock
-from webhook.wiring.expiry import Expiry, WithCertificate, spoken
 
 DAY = timedelta(days=1)
 
@@ -27,7 +27,7 @@ class Told:
 
 def checked(directory: Path, life: timedelta, after: timedelta) -> Check:
     """Return what is said `after` a certificate of this `life` was made."""
-    files = tls.ensure(directory, [], NOW, life)
+    files = ensure(directory, [], NOW, life)
     expiry = Expiry(files.cert, Told(), lambda: NOW + after)
     expiry.loaded()
     return expiry.check()
@@ -53,7 +53,7 @@ def test_readyz_warns_of_14_days_or_of_the_last_third_of_a_short_life(
 
 
 def test_without_a_certificate_it_is_not_ready_and_prometheus_is_told_nothing(tmp_path: Path) -> None:
-    files = tls.ensure(tmp_path, [], NOW)
+    files = ensure(tmp_path, [], NOW)
     told, there = Told(), False
     expiry = Expiry(files.cert, told, lambda: NOW, there=lambda: there, troubles=lambda: ("HTTP 403: forbidden",))
     expiry.loaded()
@@ -62,7 +62,7 @@ def test_without_a_certificate_it_is_not_ready_and_prometheus_is_told_nothing(tm
     there = True
     expiry.loaded()
     assert expiry.check().ok
-    assert told.values == [tls.expiry(files.cert).timestamp()]
+    assert told.values == [life(files.cert)[1].timestamp()]
 
 
 def test_the_certificate_is_one_more_condition_of_a_backend(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_the_certificate_is_one_more_condition_of_a_backend(tmp_path: Path) -> N
         def readiness(self) -> tuple[Check, ...]:
             return (Check("source", ok=True),)
 
-    files = tls.ensure(tmp_path, [], NOW)
+    files = ensure(tmp_path, [], NOW)
     expiry = Expiry(files.cert, Told(), lambda: NOW)
     both = WithCertificate(Backend(), expiry)
     assert [check.name for check in both.readiness()] == ["source", "certificate"]

@@ -18,16 +18,15 @@ from tests.patience import PATIENCE
 from tests.rotating import is_trusted
 from tests.testbed.control_plane import ControlPlane
 from tests.testbed.fixtures import REMARKS
+from webhook.certificates.certificate_controller import CertificateController, bundle, same
+from webhook.certificates.directory import TlsFiles
+from webhook.certificates.issue import general_names
+from webhook.certificates.material import Material, from_data, to_data
+from webhook.certificates.rotation import Lives, Situation, advance
+from webhook.certificates.shared_certificate import ApiServerStore, Managed, ServerClock, SharedCertificate, utc
 from webhook.cluster.certificate_objects import SecretRef
 from webhook.cluster.client import connect
-from webhook.tls.files import TlsFiles
-from webhook.tls.material import Material, from_data, to_data
-from webhook.tls.names import general_names
-from webhook.tls.rotation import Lives, Situation, advance
-from webhook.tls.trust import bundle, same
-from webhook.wiring.certificates import Certificates, ClusterVault, Managed, ServerClock, utc
-from webhook.wiring.keeper import Keeper
-from webhook.wiring.live import Access
+from webhook.cluster.client_configuration import Access
 
 LEAF, CA = "8s", "20s"
 DAY = timedelta(days=1)
@@ -236,8 +235,8 @@ def test_what_is_found_is_made_right(quiet: Home, found: str) -> None:
     }
     quiet.control_plane.client.request("POST", quiet.secret_path.rpartition("/")[0], body)
     try:
-        keeper = look(quiet)
-        assert (keeper.serving is not None, keeper.troubles) == (True, ())
+        controller = look(quiet)
+        assert (controller.serving is not None, controller.troubles) == (True, ())
         assert is_whole(from_data(quiet.data()), quiet)
         assert quiet.secret()["metadata"]["labels"] == {"mine": "yes"}
         assert quiet.data().get("password", b"secret") == b"secret"
@@ -258,16 +257,16 @@ def removal(count: int) -> list[dict[str, str]]:
     return [{"op": "remove", "path": f"/webhooks/{index}/clientConfig/caBundle"} for index in range(count)]
 
 
-def look(home: Home) -> Keeper:
+def look(home: Home) -> CertificateController:
     """Let a replica that knows nothing look once."""
 
-    async def once() -> Keeper:
+    async def once() -> CertificateController:
         settings = managed(home, SECRET)
         async with connect(settings.access.kubeconfig) as connection:
-            vault = ClusterVault(connection, settings, ServerClock(utc))
-            keeper = Keeper(vault, settings.names, settings.lives, lambda _: None, time.monotonic)
-            await keeper.look()
-            return keeper
+            store = ApiServerStore(connection, settings, ServerClock(utc))
+            controller = CertificateController(store, settings.names, settings.lives, lambda _: None, time.monotonic)
+            await controller.reconcile()
+            return controller
 
     return asyncio.run(once())
 
@@ -276,7 +275,7 @@ def look(home: Home) -> Keeper:
 def test_a_machine_whose_clock_jumps_changes_nothing_and_says_so(quiet: Home, tmp_path: Path, days: int) -> None:
     ahead = timedelta()
     files = TlsFiles(tmp_path / "ca.crt", tmp_path / "tls.crt", tmp_path / "tls.key")
-    certificates = Certificates(managed(quiet, SECRET), files, clock=lambda: datetime.now(UTC) + ahead, pause=0.05)
+    certificates = SharedCertificate(managed(quiet, SECRET), files, clock=lambda: datetime.now(UTC) + ahead, pause=0.05)
 
     async def jumped() -> None:
         nonlocal ahead

@@ -15,8 +15,8 @@ from tests.testbed.certificates import CertificateAuthority
 from webhook.api.certificate import Certificate, CertificateError, TlsPaths
 from webhook.api.protocol import names_in
 from webhook.api.server import Timing
+from webhook.certificates.directory import ensure
 from webhook.cli.main import main
-from webhook.tls import ensure
 
 API_SERVER = "kube-apiserver"
 KNOWN = frozenset({API_SERVER, "webhook-client.example"})

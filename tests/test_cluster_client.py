@@ -12,12 +12,11 @@ from kubernetes.aio.config import incluster_config
 from tests.fakes import RecordingSink, ScriptedApi, event, page, pod, scripted_api, status, stream
 from tests.watching import PODS, POLICIES, QUICK, names, reached, run, watched
 from webhook.cluster.client import connect
-from webhook.cluster.client_configuration import SERVICE_ACCOUNT_TOKEN, in_cluster, route
+from webhook.cluster.client_configuration import SERVICE_ACCOUNT_TOKEN, Access, in_cluster, route
 from webhook.cluster.errors import BadConfigError, ClusterError, UnreachableError
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.reflector import Sink
 from webhook.cluster.watch import Watcher
-from webhook.wiring.live import Access
 from webhook.wiring.snapshot import kind_name
 from webhook.wiring.survey import survey
 

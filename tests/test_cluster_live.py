@@ -13,6 +13,7 @@ from tests.fakes import Answer, ScriptedApi, bookmark, groups, page, pod, resour
 from tests.patience import PATIENCE
 from tests.test_cluster_families import CILIUM
 from tests.watching import PODS, POLICIES, reached, run
+from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.reflector import Pace
 from webhook.model.foreign import Gap
@@ -24,7 +25,7 @@ from webhook.model.settings import DEFAULTS
 from webhook.report.words import sentence
 from webhook.review import review_workload
 from webhook.wiring.known import of_cluster
-from webhook.wiring.live import STALE_SECONDS, WITHOUT, Access, Cluster
+from webhook.wiring.live import STALE_SECONDS, WITHOUT, Cluster
 from webhook.wiring.survey import survey
 
 NODES = next(kind for kind in KINDS if kind.name == "Node")

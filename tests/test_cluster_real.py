@@ -19,12 +19,12 @@ from tests.testbed.control_plane import ControlPlane
 from tests.watching import PODS, POLICIES, names, reached
 from webhook.cluster import client_configuration
 from webhook.cluster.client import connect
+from webhook.cluster.client_configuration import Access
 from webhook.cluster.errors import ClusterError
 from webhook.cluster.kinds import KINDS, Live, Phase
 from webhook.cluster.list_watch import PAGE
 from webhook.cluster.reflector import Pace
 from webhook.cluster.watch import Watcher
-from webhook.wiring.live import Access
 from webhook.wiring.snapshot import kind_name
 from webhook.wiring.survey import survey
 

@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from tests.patience import PATIENCE
-from webhook.tls import TlsError, TlsFiles, ensure, expiry
+from webhook.certificates.directory import TlsError, TlsFiles, ensure, life
 
 NOW = datetime(2026, 11, 20, 12, 30, 15, 123456, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -301,7 +301,7 @@ def test_many_at_once_agree_on_one_certificate(tmp_path: Path) -> None:
     assert sorted(contents(tmp_path)) == ["ca.crt", "tls.crt", "tls.key"]
 
 
-def test_expiry_is_the_certificates(made: TlsFiles) -> None:
-    assert expiry(made.cert) == (NOW + 5 * 365 * DAY).replace(microsecond=0)
+def test_the_end_of_life_is_the_certificates(made: TlsFiles) -> None:
+    assert life(made.cert)[1] == (NOW + 5 * 365 * DAY).replace(microsecond=0)
     with pytest.raises(TlsError, match="expected a PEM certificate"):
-        expiry(made.key)
+        life(made.key)

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from msgspec.structs import replace
 
 from tests.rotating import NAME, NOW, WEBHOOKS, ApiServers, Replica, is_trusted
-from webhook.tls.issue import Pair, new_ca, sign
-from webhook.tls.material import KEYS, Material, fingerprint, from_data, names_of, read_all, to_data
-from webhook.tls.names import general_names
-from webhook.tls.rotation import Advance, Lives, Situation, advance, damage
-from webhook.tls.trust import bundle, same
+from webhook.certificates.certificate_controller import bundle, same
+from webhook.certificates.issue import general_names, new_ca, sign
+from webhook.certificates.material import KEYS, Material, from_data, to_data
+from webhook.certificates.pem import Pair, fingerprint, names_of, read_all
+from webhook.certificates.rotation import Advance, Lives, Situation, advance, damage
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -310,7 +310,7 @@ QUICK = Lives(leaf=timedelta(seconds=100), ca=timedelta(seconds=300))
 
 def looked(*replicas: Replica) -> None:
     async def together() -> None:
-        await asyncio.gather(*(replica.keeper.look() for replica in replicas))
+        await asyncio.gather(*(replica.controller.reconcile() for replica in replicas))
 
     asyncio.run(together())
 
@@ -338,7 +338,7 @@ def test_a_configuration_that_comes_later_is_filled_in() -> None:
     api = ApiServers(configured=False)
     replica = Replica(api, LIVES)
     looked(replica)
-    assert replica.keeper.troubles == ()
+    assert replica.controller.troubles == ()
     api.configure(dict.fromkeys(WEBHOOKS, b""))
     looked(replica)
     assert api.bundles == dict.fromkeys(WEBHOOKS, bundle(served(replica), NOW))
@@ -382,13 +382,13 @@ def test_what_the_api_server_refuses_is_told_and_the_certificate_at_hand_is_serv
         api.passed += 70 if refused == "update secret" else 1
         looked(replica)
         looked(replica)
-        assert replica.keeper.troubles == (f"HTTP 403: {refused}: forbidden",)
+        assert replica.controller.troubles == (f"HTTP 403: {refused}: forbidden",)
         assert served(replica) == before
     assert caplog.messages.count("certificate: HTTP 403: read secret: forbidden") == 1
     replica.door.refuses = frozenset({"patch configuration"})
     api.configure(dict.fromkeys(WEBHOOKS, b""))
     looked(replica)
-    assert "HTTP 403: patch configuration: forbidden" in replica.keeper.troubles
+    assert "HTTP 403: patch configuration: forbidden" in replica.controller.troubles
     assert served(replica).leaf != before.leaf
     assert "PRIVATE" not in caplog.text
 
@@ -415,7 +415,7 @@ def test_without_its_rights_a_replica_has_no_certificate_and_says_why(refused: s
     replica.door.refuses = frozenset({refused})
     looked(replica)
     assert replica.serving is None
-    assert replica.keeper.troubles == (f"HTTP 403: {refused}: forbidden",)
+    assert replica.controller.troubles == (f"HTTP 403: {refused}: forbidden",)
 
 
 def test_a_ca_is_not_promoted_while_the_ca_bundle_cannot_be_written() -> None:
@@ -442,7 +442,7 @@ def test_a_replica_that_had_to_begin_anew_waits_until_it_is_trusted_while_others
     api.set(None)
     looked(fresh)
     assert fresh.serving is None
-    assert fresh.keeper.troubles == ("waiting until every API server has heard of its new CA",)
+    assert fresh.controller.troubles == ("waiting until every API server has heard of its new CA",)
     looked(old)
     assert served(old).ca != from_data(api.data or {}).ca  # still what API servers have trusted all along
     api.passed += 11
@@ -500,7 +500,7 @@ class Turmoil:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whoever_serves_is_trusted_whatever_happens(seed: int) -> None:
-    logging.getLogger("webhook.wiring.keeper").setLevel(logging.ERROR)
+    logging.getLogger("webhook.certificates.certificate_controller").setLevel(logging.ERROR)
     turmoil = Turmoil(seed, failing=0.03)
     while turmoil.api.passed < 2 * LAG:  # once all have heard for the first time
         turmoil.pass_by()

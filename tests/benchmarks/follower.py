@@ -19,10 +19,11 @@ from prometheus_client.metrics_core import Metric
 import webhook.wiring.serve  # noqa: F401 - all that serve loads counts
 from tests.benchmarks.results import memory_of
 from webhook.cluster.client import BARE_LIST, WHOLE, Connection, connect
+from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.list_watch import PAGE
 from webhook.model.settings import DEFAULTS
-from webhook.wiring.live import Access, Cluster
+from webhook.wiring.live import Cluster
 from webhook.wiring.settle import settle
 
 LOOK: Final = 0.001  # seconds between two looks at the event loop

@@ -25,7 +25,7 @@ from webhook.api.asgi import Drain
 from webhook.api.backend import Answer, Check
 from webhook.api.certificate import TlsPaths
 from webhook.api.server import Server
-from webhook.tls import ensure
+from webhook.certificates.directory import ensure
 from webhook.wiring.serve import Serving, serve
 from webhook.world import View, World
 

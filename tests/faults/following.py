@@ -12,12 +12,13 @@ from prometheus_client import CollectorRegistry
 
 from tests.patience import PATIENCE
 from webhook.cluster.client import connect
+from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.list_watch import Reading
 from webhook.cluster.reflector import Pace
 from webhook.cluster.watch import clock
 from webhook.model.settings import DEFAULTS
-from webhook.wiring.live import STALE_SECONDS, Access, Cluster
+from webhook.wiring.live import STALE_SECONDS, Cluster
 from webhook.wiring.mirror import Mirror
 from webhook.world import Drop, World
 from webhook.world.changes import Value, key_of

@@ -15,11 +15,12 @@ from aiohttp import web
 from tests.fakes import ScriptedApi, bookmark, event, page, refusal, scripted_api, status
 from tests.faults.following import contents
 from tests.watching import PODS, reached
+from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import Raw
 from webhook.cluster.reflector import Pace
 from webhook.model.objects import Pod
 from webhook.model.settings import DEFAULTS
-from webhook.wiring.live import Access, Cluster
+from webhook.wiring.live import Cluster
 from webhook.world import World
 
 QUICK = Pace(first=0.002, most=0.01, slow=0.01, silence=0.5, discover=5.0)

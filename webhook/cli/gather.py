@@ -141,9 +141,9 @@ def _cluster(arguments: argparse.Namespace) -> Known:
     import asyncio
 
     from webhook.cli.progress import progress
+    from webhook.cluster.client_configuration import Access
     from webhook.cluster.errors import ClusterError
     from webhook.wiring.known import of_cluster
-    from webhook.wiring.live import Access
     from webhook.wiring.survey import survey
 
     taken = arguments.clock().replace(microsecond=0)

@@ -5,24 +5,24 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from webhook import tls
 from webhook.api.certificate import CertificateError
+from webhook.certificates.directory import TlsError
+from webhook.certificates.issue import general_name
+from webhook.certificates.rotation import Lives
+from webhook.certificates.shared_certificate import Managed, utc
 from webhook.cli import logs
 from webhook.cli.gather import CLUSTER, read_settings
 from webhook.cli.terminal import emit
 from webhook.cli.usage import UsageError
 from webhook.cluster.certificate_objects import SecretRef
-from webhook.cluster.client_configuration import in_cluster
+from webhook.cluster.client_configuration import Access, in_cluster
 from webhook.cluster.errors import ClusterError
 from webhook.config import Invalid
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings
-from webhook.tls.names import general_name
-from webhook.tls.rotation import Lives
-from webhook.wiring.certificates import Managed, utc
 from webhook.wiring.configuration import Configured
 from webhook.wiring.folder import Folder
-from webhook.wiring.live import Access, Cluster
+from webhook.wiring.live import Cluster
 from webhook.wiring.serve import Serving, serve
 from webhook.wiring.source import Source, Unusable
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     serving = _serving(arguments)
     try:
         serve(_source(arguments), serving, lambda address: emit(f"ready {address}"))
-    except (Unusable, ClusterError, tls.TlsError, CertificateError) as error:
+    except (Unusable, ClusterError, TlsError, CertificateError) as error:
         raise UsageError(str(error)) from error
     except OSError as error:
         host, port = serving.listen

@@ -9,11 +9,11 @@ from typing import Final
 from webhook.cli.progress import progress
 from webhook.cli.terminal import say
 from webhook.cli.usage import UsageError
+from webhook.cluster.client_configuration import Access
 from webhook.cluster.errors import ClusterError
 from webhook.manifests import STDIN
 from webhook.report.safe import clean
 from webhook.wiring.known import notes
-from webhook.wiring.live import Access
 from webhook.wiring.minimal import Record, minimal
 from webhook.wiring.snapshot import NETWORK_POLICY, Snapshot, lost, pack, write
 from webhook.wiring.survey import Surveyed, survey

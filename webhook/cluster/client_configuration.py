@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies_environment
 
+from msgspec import Struct
+
 from webhook.cluster.errors import BadConfigError, cleaned
 
 if TYPE_CHECKING:
@@ -155,3 +157,11 @@ class Sockets:
 
     def _open(self) -> list[socket.socket]:
         return [one for one in self._made if one.fileno() >= 0]
+
+
+class Access(Struct, frozen=True):
+    """Which cluster, None stands for what kubectl would take; and which namespaces of it, all without any."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespaces: tuple[str, ...] = ()

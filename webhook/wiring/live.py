@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import Struct
 from prometheus_client.registry import Collector
 
 from webhook.api.backend import Check
 from webhook.cluster.client import connect
+from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Kind, Phase, Standing
 from webhook.cluster.reflector import Pace
 from webhook.cluster.watch import Watcher, clock
@@ -23,14 +23,6 @@ OPTIONAL: Final = frozenset({"Node", "ConfigMap", "ServiceAccount"})  # without 
 STALE_SECONDS: Final = 120.0  # a watch that is well is heard of about every minute, and asked again after 75 s
 WITHOUT: Final = "the ways in that it declares are not judged"
 _LOOK_AGAIN: Final = 0.2  # seconds
-
-
-class Access(Struct, frozen=True):
-    """Which cluster, None stands for what kubectl would take; and which namespaces of it, all without any."""
-
-    kubeconfig: str | None = None
-    context: str | None = None
-    namespaces: tuple[str, ...] = ()
 
 
 class Cluster:

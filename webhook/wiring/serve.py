@@ -13,15 +13,14 @@ import uvloop
 from msgspec import Struct
 from starlette.types import ASGIApp
 
-from webhook import tls
 from webhook.api.app import build_app, build_probes
 from webhook.api.asgi import Drain
 from webhook.api.certificate import TlsPaths
 from webhook.api.metrics import Metrics
 from webhook.api.server import Plain, Server, Timing
-from webhook.tls import TlsFiles
-from webhook.wiring.certificates import Certificates, Managed, utc
-from webhook.wiring.expiry import Expiry, WithCertificate
+from webhook.certificates.directory import TlsFiles, ensure
+from webhook.certificates.expiry import Expiry, WithCertificate
+from webhook.certificates.shared_certificate import Managed, SharedCertificate, utc
 from webhook.wiring.gauges import Health
 from webhook.wiring.reviewer import Reviewer
 from webhook.wiring.settle import settle
@@ -54,7 +53,7 @@ class Serving(Struct, frozen=True):
 def serve(source: Source, serving: Serving, on_ready: Callable[[str], object]) -> None:
     """Serve until SIGTERM or SIGINT. `on_ready` gets the address once reviews are judged.
 
-    Raises Unusable, tls.TlsError, ValueError (a name or a certificate that cannot be used) and OSError (cannot listen).
+    Raises Unusable, TlsError, ValueError (a name or a certificate that cannot be used) and OSError (cannot listen).
     """
     with _certificate(serving) as files, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(source, serving, files, on_ready))
@@ -65,7 +64,7 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
     health = Health(lambda: source.view() is not None, lambda: source.stale() is not None)
     for collector in (health, *source.collectors()):
         metrics.registry.register(collector)
-    certificates = Certificates(serving.managed, files) if serving.managed else None
+    certificates = SharedCertificate(serving.managed, files) if serving.managed else None
     expiry = _expiry(files, metrics, certificates)
     backend = WithCertificate(Reviewer(source, lambda: utc().date()), expiry)
     server = Server(
@@ -113,7 +112,7 @@ def _plain(serving: Serving, app: Callable[..., ASGIApp]) -> list[Plain]:
     return [*health, *told]
 
 
-def _expiry(files: TlsFiles, metrics: Metrics, certificates: Certificates | None) -> Expiry:
+def _expiry(files: TlsFiles, metrics: Metrics, certificates: SharedCertificate | None) -> Expiry:
     if certificates is None:
         return Expiry(files.cert, metrics.certificate_expiry, utc)
     return Expiry(
@@ -143,4 +142,4 @@ def _certificate(serving: Serving) -> Generator[TlsFiles]:
             directory = Path(temporary.enter_context(tempfile.TemporaryDirectory(prefix="netpol-preflight-")))
             if serving.managed is None:
                 _log.info("made a certificate for this run, its CA is %s", directory / "ca.crt")
-        yield tls.ensure(directory, serving.names, utc())
+        yield ensure(directory, serving.names, utc())

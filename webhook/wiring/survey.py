@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from webhook.cluster.client import Connection, connect
+from webhook.cluster.client_configuration import Access
 from webhook.cluster.discovery import Served, served
 from webhook.cluster.errors import ClusterError, ForbiddenError, NotServedError
 from webhook.cluster.kinds import KINDS, Collection, Kind, Raw, collections
@@ -15,7 +16,6 @@ from webhook.families import project
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
 from webhook.wiring.gaps import FOUND
-from webhook.wiring.live import Access
 from webhook.wiring.snapshot import State, kind_name
 
 T = TypeVar("T")

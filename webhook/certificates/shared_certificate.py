@@ -10,16 +10,16 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.certificates.certificate_controller import CertificateController
+from webhook.certificates.directory import TlsFiles, write
+from webhook.certificates.expiry import spoken
+from webhook.certificates.issue import Issued
+from webhook.certificates.material import Material
+from webhook.certificates.rotation import Lives
 from webhook.cluster import certificate_objects
 from webhook.cluster.certificate_objects import Configuration, SecretRef, Stored
 from webhook.cluster.client import Connection, connect
-from webhook.tls.files import TlsFiles, write
-from webhook.tls.issue import Issued
-from webhook.tls.material import Material
-from webhook.tls.rotation import Lives
-from webhook.wiring.expiry import spoken
-from webhook.wiring.keeper import Keeper
-from webhook.wiring.live import Access
+from webhook.cluster.client_configuration import Access
 
 _log: Final = logging.getLogger(__name__)
 _LONGEST_PAUSE: Final = 10.0  # seconds between two looks: so long may a wiped caBundle go unseen
@@ -46,7 +46,7 @@ def utc() -> datetime:
     return datetime.now(UTC)
 
 
-class Certificates:
+class SharedCertificate:
     """Keeps the certificate of one replica in `files`, and the Secret and the caBundle for all."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Certificates:
         self._clock = ServerClock(clock)
         life = managed.lives.leaf.total_seconds()
         self._usual_pause = min(pause, max(_SHORTEST_PAUSE, life / _LOOKS))
-        self._keeper: Keeper | None = None
+        self._controller: CertificateController | None = None
         self._there = asyncio.Event()
 
     @property
@@ -76,7 +76,7 @@ class Certificates:
 
     def troubles(self) -> tuple[str, ...]:
         """Say what stands in the way, and what a person should know of this machine's clock."""
-        found = self._keeper.troubles if self._keeper else ()
+        found = self._controller.troubles if self._controller else ()
         skew = self._clock.skew()
         return (*found, skew) if skew else found
 
@@ -90,11 +90,13 @@ class Certificates:
 
         access = self._managed.access
         async with connect(access.kubeconfig, access.context) as connection:
-            vault = ClusterVault(connection, self._managed, self._clock)
-            self._keeper = keeper = Keeper(vault, self._managed.names, self._managed.lives, put, time.monotonic)
+            store = ApiServerStore(connection, self._managed, self._clock)
+            self._controller = controller = CertificateController(
+                store, self._managed.names, self._managed.lives, put, time.monotonic
+            )
             while True:
                 try:
-                    await keeper.look()
+                    await controller.reconcile()
                 except Exception:  # noqa: BLE001 - logged, and the certificate at hand is served on
                     _log.exception("certificate: internal error")
                 pause = self._usual_pause if self.there else _FIRST_PAUSE
@@ -126,8 +128,8 @@ class ServerClock:
         return f"this machine's clock is {spoken(abs(self._ahead))} {side} the API server's"
 
 
-class ClusterVault:
-    """The real API server's objects: a `keeper.Vault`."""
+class ApiServerStore:
+    """The real API server's objects: a `CertificateStore`."""
 
     def __init__(self, connection: Connection, managed: Managed, clock: ServerClock) -> None:
         self._connection = connection
@@ -135,28 +137,28 @@ class ClusterVault:
         self._clock = clock
 
     async def configuration(self) -> Configuration | None:
-        """See `Vault`."""
+        """See `CertificateStore`."""
         return await certificate_objects.read_configuration(self._connection, self._managed.configuration)
 
     async def stored(self) -> Stored | None:
-        """See `Vault`."""
+        """See `CertificateStore`."""
         stored = await certificate_objects.read_secret(self._connection, self._managed.secret)
         if self._connection.date:
             self._clock.set(self._connection.date)
         return stored
 
     async def create(self, data: Mapping[str, bytes]) -> None:
-        """See `Vault`."""
+        """See `CertificateStore`."""
         await certificate_objects.create_secret(self._connection, self._managed.secret, data)
 
     async def replace(self, stored: Stored, data: Mapping[str, bytes]) -> None:
-        """See `Vault`."""
+        """See `CertificateStore`."""
         await certificate_objects.replace_secret(self._connection, self._managed.secret, stored, data)
 
     async def publish(self, configuration: Configuration, pem: bytes) -> None:
-        """See `Vault`."""
+        """See `CertificateStore`."""
         await certificate_objects.publish_bundle(self._connection, configuration, pem)
 
     def now(self) -> datetime:
-        """See `Vault`."""
+        """See `CertificateStore`."""
         return self._clock.now()

@@ -14,16 +14,16 @@ from cryptography import x509
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.tls.files import certificate
-from webhook.tls.issue import Pair, issued_at, new_ca, sign
-from webhook.tls.material import (
-    Material,
-    ca_fault,
+from webhook.certificates.issue import new_ca, sign
+from webhook.certificates.material import Material, ca_fault, leaf_fault
+from webhook.certificates.pem import (
+    Pair,
+    certificate,
     distinct,
     fingerprint,
     is_authority,
     is_valid,
-    leaf_fault,
+    issued_at,
     names_of,
     newest,
     pem_of,

@@ -1,24 +1,20 @@
 """What replicas share: a CA with its key, the leaf that it signed, and the CAs before and after it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec import Struct
 
-from webhook.tls.files import certificate, is_pair, is_signed_by
-from webhook.tls.issue import CA_NAME, Pair
+from webhook.certificates.pem import Pair, certificate, distinct, is_authority, is_pair, is_signed_by, read_all
 
 # Named as in a Secret of type kubernetes.io/tls; `ca.crt` is what cert-manager calls it.
 CERT, KEY, CA, CA_KEY = "tls.crt", "tls.key", "ca.crt", "ca.key"
 NEXT, NEXT_KEY = "next-ca.crt", "next-ca.key"
 PREVIOUS, UNTIL = "previous-ca.crt", "previous-ca.until"
 KEYS: Final = (CERT, KEY, CA, CA_KEY, NEXT, NEXT_KEY, PREVIOUS, UNTIL)
-_MOST: Final = 8  # CAs kept for the sake of leaves that somebody may still serve
 
 
 class Material(Struct, frozen=True):
@@ -77,58 +73,6 @@ def _moment(text: bytes) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-# Certificates
-
-
-def read_all(pem: bytes) -> tuple[x509.Certificate, ...]:
-    """Return every certificate in `pem`; none where one of them cannot be read."""
-    try:
-        return tuple(x509.load_pem_x509_certificates(pem)) if pem else ()
-    except ValueError:
-        return ()
-
-
-def distinct(certs: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
-    """Return the certificates in their order, none twice."""
-    return tuple({fingerprint(cert): cert for cert in certs}.values())
-
-
-def fingerprint(cert: x509.Certificate) -> bytes:
-    """Return what tells a certificate from any other."""
-    return cert.fingerprint(SHA256())
-
-
-def newest(certs: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
-    """Return the newest few, in an order that depends on nothing else."""
-    return tuple(sorted(certs, key=lambda cert: (cert.not_valid_before_utc, fingerprint(cert)), reverse=True)[:_MOST])
-
-
-def pem_of(certs: Iterable[x509.Certificate]) -> bytes:
-    """Return certificates as one PEM file."""
-    return b"".join(cert.public_bytes(Encoding.PEM) for cert in certs)
-
-
-def is_valid(cert: x509.Certificate, now: datetime) -> bool:
-    """Whether `now` is within the certificate's time."""
-    return cert.not_valid_before_utc <= now < cert.not_valid_after_utc
-
-
-def is_authority(cert: x509.Certificate) -> bool:
-    """Whether it is one of our CAs, by its name; and may be one."""
-    try:
-        return cert.subject == CA_NAME and cert.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-
-
-def names_of(cert: x509.Certificate) -> tuple[x509.GeneralName, ...]:
-    """Return the subject alternative names."""
-    try:
-        return tuple(cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
 
 
 # What is wrong with them, in words; None: nothing

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from webhook import tls
 from webhook.api.backend import Answer, Backend, Check
+from webhook.certificates.directory import life
 
 _SOON: Final = timedelta(days=14)
 _UNITS: Final = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
@@ -42,7 +42,7 @@ class Expiry:
     def loaded(self) -> None:
         """Note what the server has loaded. Raises TlsError."""
         if self._there():
-            self._life = tls.life(self._path)
+            self._life = life(self._path)
             self._gauge.set(self._life[1].timestamp())
 
     def check(self) -> Check:

@@ -1,24 +1,21 @@
-"""CAs, and the server certificates that they sign."""
+"""CAs, the server certificates that they sign, and the names in those."""
 
-from collections.abc import Sequence
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import Struct
 
-CA_NAME: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "netpol-preflight webhook CA")])
+from webhook.certificates.pem import BACKDATED, CA_NAME, Pair
+
 _LEAF_NAME: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "netpol-preflight webhook")])
-BACKDATED: Final = timedelta(minutes=5)  # another machine's clock may be behind
 
 
 class Issued(Struct, frozen=True):
@@ -30,16 +27,6 @@ class Issued(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(...)"  # a key must not get into a log or a traceback
-
-
-class Pair(Struct, frozen=True):
-    """PEM of a certificate and of its private key, or whatever was found in their place; empty: nothing."""
-
-    cert: bytes = b""
-    key: bytes = b""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(...)"
 
 
 def issue(names: Sequence[x509.GeneralName], now: datetime, lifetime: timedelta) -> Issued:
@@ -66,12 +53,6 @@ def sign(ca: Pair, names: Sequence[x509.GeneralName], now: datetime, lifetime: t
     end = min(now + lifetime, x509.load_pem_x509_certificate(ca.cert).not_valid_after_utc)
     key = ec.generate_private_key(ec.SECP256R1())
     return _pair(_leaf(names, key, ca_key, now, end), key)
-
-
-def issued_at(cert: x509.Certificate) -> datetime:
-    """Return when a certificate of ours was made; of anybody else's, when it begins to be valid."""
-    ours = cert.issuer == CA_NAME
-    return cert.not_valid_before_utc + BACKDATED if ours else cert.not_valid_before_utc
 
 
 def _pair(cert: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
@@ -133,3 +114,32 @@ def _usage(*, sign_certs: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+# -- subject alternative names: what a client may call this server -----------------------------------------------------
+
+
+LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+_LONGEST: Final = 253
+_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DNS_NAME: Final = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")  # RFC 1123, and RFC 6125's wildcard
+
+
+def general_names(sans: Iterable[str]) -> tuple[x509.GeneralName, ...]:
+    """Return `sans`, and the loopback names before them, without repetition.
+
+    Raises ValueError for one that is neither a DNS name nor an IP address.
+    """
+    return tuple(dict.fromkeys(general_name(san) for san in (*LOCAL, *sans)))
+
+
+def general_name(san: str) -> x509.GeneralName:
+    """Return one name; an IPv6 address may stand in brackets. Raises ValueError."""
+    bare = san[1:-1] if san.startswith("[") and san.endswith("]") else san
+    try:
+        return x509.IPAddress(ipaddress.ip_address(bare))
+    except ValueError:
+        name = san.lower().removesuffix(".")
+    if len(name) > _LONGEST or not _DNS_NAME.fullmatch(name):
+        raise ValueError(f"`{san}`: expected a DNS name or an IP address") from None
+    return x509.DNSName(name)

@@ -1,5 +1,6 @@
 """A directory with a certificate that can be served: found there, or made."""
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Generator, Iterable, Sequence
@@ -11,10 +12,63 @@ from typing import Final
 from cryptography import x509
 from msgspec import Struct
 
-from webhook.tls.files import TlsError, TlsFiles, certificate, is_pair, is_signed_by, public_part, read, write
-from webhook.tls.issue import CA_NAME, issue, issued_at
-from webhook.tls.material import names_of
-from webhook.tls.names import general_names
+from webhook.certificates.issue import Issued, general_names, issue
+from webhook.certificates.pem import CA_NAME, certificate, is_pair, is_signed_by, issued_at, names_of, public_part
+
+_SECRET: Final = 0o600
+_PUBLIC: Final = 0o644
+
+
+class TlsError(ValueError):
+    """Files that can be neither used nor replaced. The message names one and says what was expected."""
+
+
+class TlsFiles(Struct, frozen=True):
+    """Paths of PEM files. `ca` None: the certificate was brought along without its CA."""
+
+    ca: Path | None
+    cert: Path
+    key: Path
+
+
+def read(path: Path) -> bytes | None:
+    """Return a file's content, None where there is none. Raises TlsError where it may not be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TlsError(f"`{path}`: {error.strerror or error}") from error
+
+
+def write(files: TlsFiles, issued: Issued) -> None:
+    """Put all three in place, each whole or not at all; the certificate last, because it makes the others count.
+
+    Raises TlsError.
+    """
+    if files.ca:
+        _replace(files.ca, issued.ca, _PUBLIC)
+    _replace(files.key, issued.key, _SECRET)
+    _replace(files.cert, issued.cert, _PUBLIC)
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.unlink(missing_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123 (a mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise TlsError(f"`{path}`: {error.strerror or error}") from error
+
+
+# -- found there, or made ----------------------------------------------------------------------------------------------
+
 
 LIFETIME: Final = timedelta(days=5 * 365)
 _RENEW_BEFORE: Final = timedelta(days=30)
@@ -54,11 +108,6 @@ def life(path: Path) -> tuple[datetime, datetime]:
     if cert is None:
         raise TlsError(f"`{path}`: expected a PEM certificate")
     return issued_at(cert), cert.not_valid_after_utc
-
-
-def expiry(path: Path) -> datetime:
-    """Return the moment after which the first certificate in `path` is not valid, in UTC. Raises TlsError."""
-    return life(path)[1]
 
 
 def _files(directory: Path, *, ca: bool = True) -> TlsFiles:
