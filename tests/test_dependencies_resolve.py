@@ -710,11 +710,12 @@ def test_a_port_that_the_service_of_an_address_lacks_is_np202() -> None:
 
 
 @pytest.mark.parametrize("address", ["198.51.100.7", "203.0.113.7", "203.0.113.7/32"])
-def test_what_policy_sees_behind_an_outside_address_of_a_service_is_not_known(address: str) -> None:
-    found = resolved(world(*CLUSTER), f"{address}:80")
-    assert found.found.flows == ()
+def test_behind_an_outside_address_of_a_service_policy_sees_either_it_or_the_pods(address: str) -> None:
+    (found,) = resolved(world(*CLUSTER), f"{address}:80").found.flows
     one = address.removesuffix("/32")
-    assert found.found.unsure == f"{one} is an outside address of Service data/lb: {SEEN}"
+    assert str(found.to) == f"{one}/32"
+    assert found.unsure == f"{one} is an outside address of Service data/lb: {SEEN}"
+    assert {(flow.to.ref.name, flow.port) for flow in found.instead if isinstance(flow.to, Group)} == {("api", 8080)}
 
 
 @pytest.mark.parametrize(

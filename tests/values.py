@@ -239,4 +239,4 @@ def _of_namespace(view: View, name: str) -> tuple[Any, ...]:
 
 
 def _at(view: View, address: Address) -> tuple[Any, ...]:
-    return view.pod_at(address), view.service_at(address), view.outside_service_at(address), view.node_at(address)
+    return view.pod_at(address), view.service_at(address), view.outside_services_at(address), view.node_at(address)

@@ -1,5 +1,6 @@
 """Dependencies on addresses: whose address it is decides what policy sees."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import structs
@@ -8,9 +9,8 @@ from webhook.dependencies.services import declares, named, through_service
 from webhook.dependencies.targets import Found, port_text
 from webhook.evaluate import Flow
 from webhook.model.addresses import IPV6, Address, Block, Family, is_loopback
-from webhook.model.objects import Node, Workload
+from webhook.model.objects import Node, Service, Workload
 from webhook.model.ports import Protocol
-from webhook.model.refs import WorkloadRef
 from webhook.world import Group, View
 
 Port = int | str | None
@@ -29,9 +29,18 @@ def at_address(view: View, workload: Workload, address: Address, port: Port, pro
         found = through_service(view, service, port, protocol, workload.ref)
         flows = tuple(structs.replace(flow, families=(address.family,)) for flow in found.flows)
         return structs.replace(found, name=host, flows=flows)
-    if (why := _translated(view, host, address, port, protocol)) is not None:
-        return Found(host, port=f"{port}/{protocol}", unsure=why)
-    return _outside(view, host, address.block, port, protocol)
+    node = view.node_at(address)
+    if node is not None and isinstance(port, int) and port in NODE_PORTS:
+        why = f"{port} may be a NodePort: what policy sees depends on the CNI, {_SOURCE}"
+        return Found(host, port=f"{port}/{protocol}", unsure=f"{host} is node {node.name}, and {why}")
+    found = _outside(view, host, address.block, port, protocol)
+    if services := view.outside_services_at(address):
+        several = (through_service(view, one, port, protocol, workload.ref) for one in services)
+        return _taken(found, _of_services(services), [flow for one in several for flow in one.flows])
+    if node is not None and isinstance(port, int) and (pods := _at_host_port(view, node, protocol, port)):
+        its = f"node {node.name}, and {port} may be the hostPort of {pods[0].ref.short}, whose own policies count then"
+        return _taken(found, its, [flow for group in pods for flow in _to_declared(group, protocol)])
+    return found
 
 
 def at_block(view: View, workload: Workload, block: Block, port: Port, protocol: Protocol) -> Found:
@@ -57,32 +66,39 @@ def _at_pod(host: str, group: Group, port: Port, protocol: Protocol, family: Fam
 _SOURCE: Final = "and the source may be a node unless externalTrafficPolicy is Local"
 
 
-def _translated(view: View, host: str, address: Address, port: Port, protocol: Protocol) -> str | None:
-    """Say why it cannot be told where a packet to this address ends: a Service's from outside, or a node port's."""
-    if (service := view.outside_service_at(address)) is not None:
-        of = f"{service.namespace}/{service.name}"
-        return f"{host} is an outside address of Service {of}: what policy sees depends on the CNI, {_SOURCE}"
-    node = view.node_at(address)
-    if node is not None and isinstance(port, int) and port in NODE_PORTS:
-        return (
-            f"{host} is node {node.name}, and {port} may be a NodePort: what policy sees depends on the CNI, {_SOURCE}"
-        )
-    if node is not None and isinstance(port, int) and (whose := _host_port_of(view, node, protocol, port)) is not None:
-        its = f"{port} may be the hostPort of {whose.short}"
-        return f"{host} is node {node.name}, and {its}, whose own policies count then"
-    return None
+def _taken(found: Found, whose: str, ways: Iterable[Flow]) -> Found:
+    """Return a flow to an address that somebody took: what policy sees may be it, or the pods of whoever did.
+
+    Anybody can. What stays denied is what is denied in every way.
+    """
+    why, instead = f"{found.name} is {whose}", tuple(structs.replace(way, through=None) for way in ways)
+    return structs.replace(found, flows=tuple(structs.replace(one, instead=instead, unsure=why) for one in found.flows))
 
 
-def _host_port_of(view: View, node: Node, protocol: Protocol, port: int) -> WorkloadRef | None:
+def _of_services(services: Sequence[Service]) -> str:
+    first = f"{services[0].namespace}/{services[0].name}" + (f" and {len(services) - 1} more" if services[1:] else "")
+    return f"an outside address of Service {first}: what policy sees depends on the CNI, {_SOURCE}"
+
+
+def _at_host_port(view: View, node: Node, protocol: Protocol, port: int) -> list[Group]:
     """Return whose pods a port of a node leads to; those that run elsewhere alone are not there."""
+    found = []
     for workload in view.workloads():
         view.budget.spend()
         template = workload.template
         if (protocol, port) in template.host_ports and not template.shape.host_network:
-            places = {pod.node for pod in view.pods_of(workload.ref)}
-            if not places or places & {node.name, ""}:
-                return workload.ref
-    return None
+            pods = view.pods_of(workload.ref)
+            here = tuple(pod for pod in pods if pod.node in (node.name, ""))
+            if here or not pods:
+                found.append(Group(workload.ref, here, None if here else workload))
+    return found
+
+
+def _to_declared(group: Group, protocol: Protocol) -> Iterator[Flow]:
+    """Yield a flow for each port that pods declare: which one a hostPort leads to is not kept."""
+    templates = (group.template.template.declares if group.template else (), *(pod.declares for pod in group.pods))
+    for number in dict.fromkeys(one.number for some in templates for one in some if one.protocol == protocol):
+        yield Flow(group, protocol, number)
 
 
 def _outside(view: View, host: str, block: Block, port: Port, protocol: Protocol) -> Found:

@@ -64,7 +64,8 @@ def judge_connection(view: View, client: Client, flow: Flow) -> Iterator[Answer]
         case Group() as group:
             yield from _to_group(view, client, flow, group)
         case Block() as block:
-            yield Answer(Outside(block), 0, _to_block(view, client.end, flow, block))
+            pair = _to_block(view, client.end, flow, block)
+            yield Answer(Outside(block), 0, _wherever(view, client, flow, pair) if flow.unsure else pair)
         case Host() as host:
             egress = judge_name(view, client.end, flow.protocol, flow.port)
             yield Answer(host, 0, (egress.verdict, egress, OPEN))
@@ -188,3 +189,16 @@ def _to_block(view: View, source: PodEnd, flow: Flow, block: Block) -> Pair:
             reason = f"{block} may hold addresses of pods, which a rule treats by their labels"
             egress = structs.replace(egress, verdict=verdict, reason=reason, admitted_by=None)
     return verdict, egress, ingress
+
+
+def _wherever(view: View, client: Client, flow: Flow, pair: Pair) -> Pair:
+    """Judge an address that Services say is theirs: closed where the client is let out neither to it nor to their pods.
+
+    Whom those pods let in is for the Services' owners to say, and closes nothing here.
+    """
+    _, egress, ingress = pair
+    ways = (answer.pair[1] for one in flow.instead for answer in judge_connection(view, client, one))
+    if egress.verdict is Verdict.DENIED and all(way.verdict is Verdict.DENIED for way in ways):
+        return pair
+    unknown = structs.replace(egress, verdict=Verdict.UNKNOWN, reason=flow.unsure, admitted_by=None)
+    return Verdict.UNKNOWN, unknown, ingress

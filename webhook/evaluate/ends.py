@@ -44,7 +44,8 @@ class Flow(Struct, frozen=True):
     """One (destination, protocol, port) after Service translation. `port` None: every port of an external name.
 
     `own`: the workload's own pods, through a Service that may hand a pod to itself. `local`: only backends on the
-    client's node count. `families`: those that the Service uses; empty: any.
+    client's node count. `families`: those that the Service uses; empty: any. `instead`: where a Service that took the
+    address may lead it; `unsure` says so.
     """
 
     to: Target
@@ -56,6 +57,8 @@ class Flow(Struct, frozen=True):
     local: bool = False
     declared: bool = True  # a container of the destination declares the port
     through: Service | None = None  # whose own address the client dials; None: it dials the destination itself
+    instead: tuple["Flow", ...] = ()
+    unsure: str | None = None
 
 
 def ends_of_pod(pod: Pod) -> PodEnd:

@@ -84,8 +84,8 @@ def _known(view: View, fault: Fault, address: Address) -> Target | None:
     if (service := view.service_at(address)) is not None:
         name = f"{service.name}.{service.namespace}"
         return Target(Whose.SERVICE, text or name, (*facts, ("service", f"{service.namespace}/{service.name}")))
-    if (outside := view.outside_service_at(address)) is not None:
-        return Target(Whose.LOAD_BALANCER, text, (*facts, ("service", f"{outside.namespace}/{outside.name}")))
+    if outside := view.outside_services_at(address):
+        return Target(Whose.LOAD_BALANCER, text, (*facts, ("service", f"{outside[0].namespace}/{outside[0].name}")))
     if (node := view.node_at(address)) is not None:
         return Target(Whose.NODE, text, (*facts, ("node", node.name)))
     return None

@@ -265,9 +265,9 @@ class Overlay:
         """Return the Service with that cluster address."""
         return self._base.service_at(address)
 
-    def outside_service_at(self, address: Address) -> Service | None:
-        """Return the Service with that external or load balancer address."""
-        return self._base.outside_service_at(address)
+    def outside_services_at(self, address: Address) -> tuple[Service, ...]:
+        """Return the Services with that external or load balancer address, sorted."""
+        return self._base.outside_services_at(address)
 
     def node_at(self, address: Address) -> Node | None:
         """Return the node with that address."""

@@ -254,8 +254,8 @@ class Reading:
         """Return the Service with that cluster address."""
         return self._services.at(address)
 
-    def outside_service_at(self, address: Address) -> Service | None:
-        """Return the Service with that external or load balancer address."""
+    def outside_services_at(self, address: Address) -> tuple[Service, ...]:
+        """Return the Services with that external or load balancer address, sorted."""
         return self._services.outside_at(address)
 
     def node_at(self, address: Address) -> Node | None:

@@ -72,9 +72,9 @@ class Services:
         """Return the Service with that cluster address; of two, the first by name."""
         return _first(self._by_address.get(address))
 
-    def outside_at(self, address: Address) -> Service | None:
-        """Return the Service with that external or load balancer address; of two, the first by name."""
-        return _first(self._by_outside.get(address))
+    def outside_at(self, address: Address) -> tuple[Service, ...]:
+        """Return the Services with that external or load balancer address, sorted."""
+        return tuple(sorted(self._by_outside.get(address), key=lambda s: (s.namespace, s.name)))
 
     def slice(self, namespace: str, name: str) -> EndpointSlice | None:
         """Return an EndpointSlice."""

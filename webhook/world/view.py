@@ -156,8 +156,8 @@ class View(Protocol):
     def service_at(self, address: Address) -> Service | None:
         """Return the Service with that cluster address."""
 
-    def outside_service_at(self, address: Address) -> Service | None:
-        """Return the Service with that external or load balancer address."""
+    def outside_services_at(self, address: Address) -> tuple[Service, ...]:
+        """Return the Services with that external or load balancer address, sorted: anybody can take one."""
 
     def node_at(self, address: Address) -> Node | None:
         """Return the node with that address."""
