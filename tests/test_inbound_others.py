@@ -174,6 +174,28 @@ def test_a_virtual_service_for_sidecars_alone_is_no_way_in(tmp_path: Path, capsy
     assert findings(tmp_path, capsys, SERVER + SENDER.replace("LABELS", json.dumps(labels)), sent) == []
 
 
+def test_the_pods_of_an_istio_gateway_are_those_that_it_selects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version, spec, _, _ = SENT["VirtualService"]
+    sent = yaml.safe_dump(
+        {"apiVersion": version, "kind": "VirtualService", "metadata": {"name": "w", "namespace": "shop"}, "spec": spec}
+    )
+    gateway = yaml.safe_dump(
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "public", "namespace": "edge"},
+            "spec": {"selector": {"own": "gate"}},
+        }
+    )
+    selected = SENDER.replace("LABELS", json.dumps({"own": "gate"}))
+    (found,) = findings(tmp_path, capsys, SERVER + selected, sent, gateway)
+    assert found["message"].startswith("VirtualService shop/w: edge/sender -> shop/web:8080/TCP will time out")
+    usual = SENDER.replace("LABELS", json.dumps({"istio": "ingressgateway"}))
+    assert findings(tmp_path, capsys, SERVER + usual, sent, gateway) == []
+
+
 @pytest.mark.parametrize("kind", [*SENT, *(name.split()[0] for name in CALLED)])
 def test_a_declaration_of_another_shape_is_left_out(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,8 +1,9 @@
 """Declared text -> dependencies -> flows, as the pod's resolver and kube-proxy would get there (design.md §5)."""
 
+from webhook.dependencies.apiserver import assumed_api_server
 from webhook.dependencies.grammar import parse
 from webhook.dependencies.infer import infer, uncovered
 from webhook.dependencies.resolve import Resolved, resolve
 from webhook.dependencies.targets import Missing
 
-__all__ = ["Missing", "Resolved", "infer", "parse", "resolve", "uncovered"]
+__all__ = ["Missing", "Resolved", "assumed_api_server", "infer", "parse", "resolve", "uncovered"]

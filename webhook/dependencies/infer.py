@@ -1,7 +1,7 @@
 """What a workload's settings say that it connects to: hints joined with the world (design.md §5, the last lines).
 
 Counted only where a name is a Service, or a workload, that has the port; never what is the workload itself, but for the
-peers of a StatefulSet.
+peers of a StatefulSet. Who may ask the API server needs that, too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import structs
 
+from webhook.dependencies.apiserver import known_api_server
 from webhook.dependencies.infer_variables import Variables
 from webhook.dependencies.resolve import Resolved, resolve
 from webhook.dependencies.targets import Found
@@ -39,7 +40,7 @@ _SPOKEN: Final = {  # words in names -> the port of what they stand for
 
 
 def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
-    """Return what a workload's variables, arguments and ConfigMaps speak of, then the peers of a StatefulSet."""
+    """Return what variables, arguments and ConfigMaps speak of, a StatefulSet's peers, and the API server."""
     found: dict[str, Resolved] = {}
     for mention, name in islice(_asked(view, workload), MOST_ASKED):
         if (one := _resolved(view, workload, mention, name)) is not None:
@@ -48,6 +49,8 @@ def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
                 break
     for one in _peers(view, workload):
         found.setdefault(one.text, one)
+    if (one_more := known_api_server(view, workload)) is not None:
+        found.setdefault(one_more.text, one_more)
     return tuple(found.values())[:MOST]
 
 

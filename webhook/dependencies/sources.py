@@ -79,7 +79,9 @@ def of_exposure(view: View, one: Exposure) -> Senders:
     """Return whose pods send what another project's kind declares: those that are called as its controller's are."""
     if not one.senders:
         return scrapers(view)
-    sets = [dict(labels) for labels in one.senders]
+    gateways = [view.inbound.istio_gateway(*place) for place in one.gateways]
+    known = [dict(gateway.selector) for gateway in gateways if gateway is not None and gateway.selector]
+    sets = known or [dict(labels) for labels in one.senders]
     found = []
     for namespace in view.namespaces():
         view.budget.spend()

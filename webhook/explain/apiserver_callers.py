@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import structs
 
+from webhook.dependencies.apiserver import control_plane_nodes
 from webhook.dependencies.inbound import exposed_ports
 from webhook.dependencies.services import named
 from webhook.evaluate import Outside, PodEnd, judge_side
@@ -26,7 +27,6 @@ from webhook.world import View
 
 NOT_KNOWN: Final = "which addresses the API server calls from is not known"
 PORTS: Final = frozenset({"admission", "https-webhook", "webhook", "webhook-api", "webhook-server", "webhooks"})
-CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 NO_FIX: Final = "let in the control plane, {addresses}, on port {port}"
 NO_FIX_BY_PLACE: Final = "let in entities kube-apiserver and remote-node on port {port} by a CiliumNetworkPolicy"
 
@@ -96,9 +96,7 @@ def control_plane(view: View) -> Iterator[Block]:
     kubernetes = view.service("default", "kubernetes")
     for address, _, _ in view.endpoints(kubernetes) if kubernetes else ():
         yield address.block
-    for node in view.nodes():
-        if any(node.labels.get(key) is not None for key in CONTROL_PLANE):
-            yield from (address.block for address in node.addresses)
+    yield from control_plane_nodes(view)
 
 
 def remedy(view: View, port: int) -> str:

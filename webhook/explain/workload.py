@@ -1,15 +1,17 @@
 """Everything that one workload declares, or is inferred to need, judged; the DNS look-up once for all."""
 
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from msgspec import Struct, structs
 
-from webhook.dependencies import Resolved, infer, parse, resolve, uncovered
+from webhook.dependencies import Resolved, assumed_api_server, infer, parse, resolve, uncovered
 from webhook.explain.dns import judge_dns
 from webhook.explain.judge import Judged, judge
 from webhook.model.dependency import Declared, Dependency, Malformed
 from webhook.model.objects import Workload
 from webhook.model.truth import Truth
+from webhook.model.verdict import Verdict
 from webhook.world import View
 
 
@@ -54,13 +56,26 @@ def judge_workload(view: View, workload: Workload, *, near: bool = True) -> Judg
         first.setdefault(one.text, one)
     said = tuple(first.values())
     inferred = uncovered(infer(view, workload), said) if view.settings.infer else ()
-    answers = tuple(judge(view, workload, one, near=near) for one in (*said, *inferred))
+    answers = (
+        *(judge(view, workload, one, near=near) for one in (*said, *inferred)),
+        *_api_server(view, workload, said, near=near),
+    )
     return JudgedWorkload(
         workload,
         answers,
         tuple(item for item in items if isinstance(item, Malformed)),
         _look_up(view, workload, answers),
     )
+
+
+def _api_server(view: View, workload: Workload, said: tuple[Resolved, ...], *, near: bool) -> Iterator[Judged]:
+    """Yield that the API server is out of reach, wherever it may be; what is not sure is not told."""
+    assumed = assumed_api_server(view, workload) if view.settings.infer else None
+    for one in uncovered([assumed] if assumed else [], said):
+        if judge(view, workload, one, near=False).verdict is Verdict.DENIED:
+            first = one.found.flows[0].port
+            usual = tuple(flow for flow in one.found.flows if flow.port == first)
+            yield judge(view, workload, structs.replace(one, found=structs.replace(one.found, flows=usual)), near=near)
 
 
 def _look_up(view: View, workload: Workload, answers: tuple[Judged, ...]) -> Judged | None:

@@ -15,7 +15,13 @@ ROUTES: Final[dict[str, Protocol]] = {  # kinds of the Gateway API, and what the
     "TCPRoute": "TCP",
     "UDPRoute": "UDP",
 }
-INBOUND_KINDS: Final = ("Ingress", "IngressClass", "Gateway", "GatewayClass", *ROUTES)
+ISTIO_GATEWAY: Final = "Gateway.networking.istio.io"  # beside the Gateway API's kind of the same word
+INBOUND_KINDS: Final = (
+    *("Ingress", "IngressClass", "Gateway", "GatewayClass", *ROUTES),
+    *("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "APIService", "CustomResourceDefinition"),
+    *("Route", "VirtualService", ISTIO_GATEWAY, "IngressRoute", "HTTPProxy"),
+    *("Probe", "ServiceMonitor", "PodMonitor", "RoleBinding", "ClusterRoleBinding"),
+)
 
 
 class Scrape(Struct, frozen=True, gc=False):
@@ -98,7 +104,8 @@ class Call(Struct, frozen=True, gc=False):
 class Exposure(Struct, frozen=True, gc=False):
     """What another project's kind sends traffic to. `senders`: labels of the pods that send, any of these sets.
 
-    Without `senders` it is whoever scrapes.
+    Without `senders` it is whoever scrapes. `gateways`: (namespace, name) of Istio's Gateways, whose pods send where
+    they are known.
     """
 
     kind: str
@@ -106,6 +113,15 @@ class Exposure(Struct, frozen=True, gc=False):
     name: str
     backends: tuple[Backend, ...] = ()
     senders: tuple[tuple[tuple[str, str], ...], ...] = ()
+    gateways: tuple[tuple[str, str], ...] = ()
+
+
+class IstioGateway(Struct, frozen=True, gc=False):
+    """`networking.istio.io` Gateway: the labels of its pods, in whatever namespace they are."""
+
+    namespace: str
+    name: str
+    selector: tuple[tuple[str, str], ...] = ()
 
 
 class Monitor(Struct, frozen=True, gc=False):
@@ -122,5 +138,14 @@ class Monitor(Struct, frozen=True, gc=False):
     ports: tuple[int | str, ...] = ()
 
 
+class Binding(Struct, frozen=True, gc=False):
+    """A RoleBinding, or a ClusterRoleBinding: ServiceAccounts (namespace, name) whose pods may ask the API server."""
+
+    kind: str
+    namespace: str
+    name: str
+    accounts: tuple[tuple[str, str], ...] = ()
+
+
 Declaring = Ingress | Route | Call | Exposure
-Inbound = Ingress | IngressClass | Route | Gateway | GatewayClass | Call | Exposure | Monitor
+Inbound = Ingress | IngressClass | Route | Gateway | GatewayClass | Call | Exposure | IstioGateway | Monitor | Binding

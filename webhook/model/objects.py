@@ -83,6 +83,7 @@ class Template(Struct, frozen=True, gc=False):
     nameservers: tuple[Address, ...] = ()  # of its dnsConfig
     probed: tuple[int, ...] = ()  # ports that its probes ask on
     host_ports: tuple[tuple[Protocol, int], ...] = ()  # of its nodes, which lead to its pods
+    token: bool | None = None  # whether a volume asks for a token for the API server; None: pods get one as usual
 
 
 class Declaration(Struct, frozen=True, gc=False):

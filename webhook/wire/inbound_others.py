@@ -1,18 +1,19 @@
-"""Ways in that kinds of other projects, and the API server's own configuration, declare; read in files.
+"""Ways in that kinds of other projects, and the API server's own configuration, declare; who may ask the API server.
 
-Sources of the shapes: `k8s.io/api/admissionregistration/v1`, `kube-aggregator` APIService, `apiextensions/v1`,
-OpenShift's `route/v1`, Istio's VirtualService, Traefik's IngressRoute, Contour's HTTPProxy and the monitors of the
-Prometheus operator. A part that cannot be read is left out: whoever serves the kind says so when it is applied.
+Sources of the shapes: `k8s.io/api/admissionregistration/v1`, `k8s.io/api/rbac/v1`, `kube-aggregator` APIService,
+`apiextensions/v1`, OpenShift's `route/v1`, Istio's VirtualService and Gateway, Traefik's IngressRoute, Contour's
+HTTPProxy, the Prometheus operator's monitors. What cannot be read is left out: whoever serves the kind says so when
+it is applied.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from webhook.model.inbound import Backend, Call, Exposure, Monitor
+from webhook.model.inbound import Backend, Binding, Call, Exposure, IstioGateway, Monitor
 from webhook.model.labels import EVERYTHING
 from webhook.wire import meta
 from webhook.wire.selectors import selector
-from webhook.wire.shapes import Malformed, Raw, mapping, mappings, string, strings
+from webhook.wire.shapes import Malformed, Raw, mapping, mappings, string, string_map, strings
 
 HTTPS: Final = 443
 _SERVICE_PARTS: Final = 2  # of `name.namespace`
@@ -21,6 +22,8 @@ _ROUTER: Final = ((("ingresscontroller.operator.openshift.io/deployment-ingressc
 _ISTIO: Final = ((("istio", "ingressgateway"),),)
 _TRAEFIK: Final = (((_NAME, "traefik"),),)
 _CONTOUR: Final = ((("app", "envoy"),), ((_NAME, "contour"), ("app.kubernetes.io/component", "envoy")))
+_ACCOUNT_USER: Final = "system:serviceaccount:"  # how the API server calls an account's user
+_NO_CALLS: Final = ("system:openshift:scc:", "system:image-")  # roles by which no pod itself asks anything
 _MESH: Final = "mesh"  # Istio's word for the sidecars, which are no way in
 
 
@@ -66,6 +69,15 @@ def _of_istio(raw: Raw, namespace: str) -> Iterator[Backend]:
                     yield Backend(rest[0] if rest else namespace, name, port)
 
 
+def _gateways(raw: Raw, namespace: str) -> Iterator[tuple[str, str]]:
+    """Yield the Gateways of a VirtualService, `name` or `namespace/name`."""
+    if string(raw, "kind", "") == "VirtualService":
+        for text in strings(mapping(raw, "spec", ""), "gateways", ""):
+            space, _, name = text.rpartition("/")
+            if text != _MESH:
+                yield space or namespace, name
+
+
 def _of_services(raw: Raw, namespace: str) -> Iterator[Backend]:
     """Read the routes of an IngressRoute or an HTTPProxy."""
     spec = mapping(raw, "spec", "")
@@ -101,6 +113,25 @@ def _monitor(raw: Raw, namespace: str) -> Monitor:
     )
 
 
+def _binding(raw: Raw, namespace: str) -> Binding | None:
+    """Read the ServiceAccounts of a binding; groups, which hold those of everybody, tell nothing of one."""
+    role = string(mapping(raw, "roleRef", ""), "name", "")
+    kind, own = string(raw, "kind", ""), "" if raw.get("kind") == "ClusterRoleBinding" else namespace
+    found = dict.fromkeys(_accounts(raw, own)) if not role.startswith(_NO_CALLS) else {}
+    return Binding(kind, own, meta.name(raw), tuple(found)) if found else None
+
+
+def _accounts(raw: Raw, own: str) -> Iterator[tuple[str, str]]:
+    for subject in mappings(raw, "subjects", ""):
+        name, space = string(subject, "name", ""), string(subject, "namespace", "") or own
+        if string(subject, "kind", "") == "User" and name.startswith(_ACCOUNT_USER):
+            space, _, name = name.removeprefix(_ACCOUNT_USER).partition(":")
+        elif string(subject, "kind", "") != "ServiceAccount":
+            continue
+        if name and space:
+            yield space, name
+
+
 def _port(value: object) -> int | str | None:
     return value if isinstance(value, int | str) and not isinstance(value, bool) and value != "" else None
 
@@ -120,12 +151,14 @@ _EXPOSURES: Final = {  # API group, kind -> how it is read, and the labels of th
     ("projectcontour.io", "HTTPProxy"): (_of_services, _CONTOUR),
     ("monitoring.coreos.com", "Probe"): (_of_prober, ()),
 }
+_ISTIO_GATEWAY: Final = ("networking.istio.io", "Gateway")
+_BINDINGS: Final = {("rbac.authorization.k8s.io", kind) for kind in ("RoleBinding", "ClusterRoleBinding")}
 _MONITORS: Final = {("monitoring.coreos.com", kind) for kind in ("ServiceMonitor", "PodMonitor")}
-KINDS: Final = frozenset({*_CALLS, *_EXPOSURES, *_MONITORS})
+KINDS: Final = frozenset({*_CALLS, *_EXPOSURES, _ISTIO_GATEWAY, *_MONITORS, *_BINDINGS})
 
 
-def declaration(raw: Raw, default_namespace: str) -> Call | Exposure | Monitor | None:
-    """Read an object of one of KINDS; None: it names nothing that is called. Raises Malformed without a name."""
+def declaration(raw: Raw, default_namespace: str) -> Call | Exposure | IstioGateway | Monitor | Binding | None:
+    """Read an object of one of KINDS; None: it names nobody. Raises Malformed without a name."""
     key = (string(raw, "apiVersion", "").rpartition("/")[0], string(raw, "kind", ""))
     name, namespace = meta.name(raw), meta.namespace(raw, default_namespace)
     try:
@@ -134,7 +167,13 @@ def declaration(raw: Raw, default_namespace: str) -> Call | Exposure | Monitor |
             return Call(key[1], name, found) if found else None
         if key in _EXPOSURES:
             read, senders = _EXPOSURES[key]
-            return Exposure(key[1], namespace, name, tuple(dict.fromkeys(read(raw, namespace))), senders)
+            found = tuple(dict.fromkeys(read(raw, namespace)))
+            return Exposure(key[1], namespace, name, found, senders, tuple(_gateways(raw, namespace)))
+        if key == _ISTIO_GATEWAY:
+            labels = string_map(mapping(raw, "spec", ""), "selector", "spec")
+            return IstioGateway(namespace, name, tuple(sorted(labels.items())))
+        if key in _BINDINGS:
+            return _binding(raw, namespace)
         return _monitor(raw, namespace)
     except Malformed:
         return None

@@ -17,6 +17,7 @@ from webhook.wire.agents import daemon_set_flags
 from webhook.wire.hints import container_hints
 from webhook.wire.inbound import scrape
 from webhook.wire.shapes import (
+    Malformed,
     Raw,
     fail,
     flag,
@@ -42,6 +43,8 @@ TEMPLATE_PATHS = {
 }
 _FINISHED = frozenset({"Succeeded", "Failed"})
 LONGEST_NOTE: Final = 65_536  # characters that are read of an annotation
+_GIVEN_TO_ALL: Final = "kube-api-access-"  # the volume that every pod is given (`ServiceAccount` admission)
+_API_AUDIENCE: Final = re.compile(r"(?:(?:https://)?kubernetes\.default.*)?$")  # of the API server; empty: its own
 _URL: Final = re.compile(r"jdbc:|://", re.IGNORECASE)
 
 
@@ -156,6 +159,7 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
         nameservers=tuple(_nameservers(spec, spec_path)),
         probed=tuple(dict.fromkeys(_probed(spec, spec_path))),
         host_ports=tuple(_host_ports(spec, spec_path)),
+        token=_token(spec),
     )
 
 
@@ -208,6 +212,23 @@ def _host_ports(spec: Raw, path: str) -> Iterator[tuple[Protocol, int]]:
             number = integer(entry, "hostPort", f"{where}.ports[{place}]")
             if number:
                 yield protocol(entry, f"{where}.ports[{place}]"), number
+
+
+def _token(spec: Raw) -> bool | None:
+    """Say whether a volume asks for a token for the API server; False: none is mounted, None: as in any pod."""
+    with suppress(Malformed):
+        if any(map(asks_for_token, mappings(spec, "volumes", ""))):
+            return True
+    return False if spec.get("automountServiceAccountToken") is False else None
+
+
+def asks_for_token(volume: Raw) -> bool:
+    """Say whether a volume is a token for the API server that the manifest's author asked for. Raises Malformed."""
+    if string(volume, "name", "").startswith(_GIVEN_TO_ALL):
+        return False
+    sources = mappings(mapping(volume, "projected", ""), "sources", "")
+    tokens = [mapping(one, "serviceAccountToken", "") for one in sources if "serviceAccountToken" in one]
+    return any(_API_AUDIENCE.match(string(one, "audience", "")) is not None for one in tokens)
 
 
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
-from webhook.model.inbound import Call, Exposure, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Monitor, Route
+from webhook.model.inbound import Inbound
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 from webhook.world.inbound import key_of_inbound
@@ -55,9 +55,9 @@ def key_of(value: Value) -> Drop:
             return Drop(ref.kind, ref.namespace or "", ref.name)
         case Foreign(ref=ref, group=group):
             return Drop(f"{ref.kind}.{group}" if group else ref.kind, ref.namespace or "", ref.name)
-        case Ingress() | IngressClass() | Route() | Gateway() | GatewayClass() | Call() | Exposure() | Monitor():
-            return Drop(*key_of_inbound(value))
         case Gap(kind=kind, group=group):
             return Drop("Gap", group, kind)
         case Pod() | Service() | Endpoints() | EndpointSlice() | ConfigMap():
             return Drop(type(value).__name__, value.namespace, value.name)
+        case _:
+            return Drop(*key_of_inbound(value))

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from webhook.model.inbound import (
+    ISTIO_GATEWAY,
+    Binding,
     Call,
     Declaring,
     Exposure,
@@ -12,6 +14,7 @@ from webhook.model.inbound import (
     Inbound,
     Ingress,
     IngressClass,
+    IstioGateway,
     Monitor,
     Route,
 )
@@ -36,6 +39,7 @@ class Declarations:
         self._by_service: dict[tuple[str, str], dict[Key, Declaring]] = {}
         self._classes: dict[str, IngressClass] = {}
         self._monitors: dict[Key, Monitor] = {}
+        self._bindings: dict[tuple[str, str], dict[Key, Binding]] = {}  # by the account's namespace and name
 
     def get(self, key: Key) -> Inbound | None:
         """Return what is here of that kind, namespace and name."""
@@ -52,6 +56,9 @@ class Declarations:
                     self._by_service.setdefault(service, {})[key] = value
             case Monitor():
                 self._monitors[key] = value
+            case Binding():
+                for account in value.accounts:
+                    self._bindings.setdefault(account, {})[key] = value
             case IngressClass():
                 self._classes[value.name] = value
             case _:
@@ -66,6 +73,9 @@ class Declarations:
                 return False
             case Monitor():
                 del self._monitors[key]
+            case Binding():
+                for account in old.accounts:
+                    discard(self._bindings, account, key)
             case Ingress() | Route() | Call() | Exposure():
                 for service in _services(old):
                     discard(self._by_service, service, key)
@@ -83,6 +93,16 @@ class Declarations:
         """Return what has a Service as a backend, sorted."""
         found = self._by_service.get((namespace, service), {})
         return [found[key] for key in sorted(found)]
+
+    def bindings_of(self, namespace: str, account: str) -> list[Binding]:
+        """Return what binds a ServiceAccount to roles, sorted."""
+        found = self._bindings.get((namespace, account), {})
+        return [found[key] for key in sorted(found)]
+
+    def istio_gateway(self, namespace: str, name: str) -> IstioGateway | None:
+        """Return a Gateway of Istio's."""
+        found = self._every.get((ISTIO_GATEWAY, namespace, name))
+        return found if isinstance(found, IstioGateway) else None
 
     def ingress_class(self, name: str) -> IngressClass | None:
         """Return the class of that name; of no name the default one, where there is just one."""
@@ -140,8 +160,10 @@ def scrapes(workload: Workload) -> bool:
 def key_of_inbound(value: Inbound) -> Key:
     """Return what names a value."""
     match value:
-        case Route() | Exposure() | Monitor():
+        case Route() | Exposure() | Monitor() | Binding():
             return value.kind, value.namespace, value.name
+        case IstioGateway():
+            return ISTIO_GATEWAY, value.namespace, value.name
         case Call():
             return value.kind, "", value.name
         case Ingress() | Gateway():

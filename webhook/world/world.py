@@ -5,18 +5,7 @@ from collections.abc import Iterable
 from webhook.families import REFERENCES
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
-from webhook.model.inbound import (
-    INBOUND_KINDS,
-    Call,
-    Exposure,
-    Gateway,
-    GatewayClass,
-    Inbound,
-    Ingress,
-    IngressClass,
-    Monitor,
-    Route,
-)
+from webhook.model.inbound import INBOUND_KINDS, Inbound
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
@@ -78,21 +67,10 @@ class World(Reading):
             case Foreign():
                 policies = self._policies.foreign.get(value.namespace or "", {})
                 return policies.get(value.ref) == value or self._around.has(value)
-            case (
-                Endpoints()
-                | EndpointSlice()
-                | Ingress()
-                | IngressClass()
-                | Route()
-                | Gateway()
-                | GatewayClass()
-                | Call()
-                | Exposure()
-                | Monitor()
-            ):
-                return self._has_quietly(value)
             case ConfigMap() | Gap():
                 return False
+            case _:
+                return self._has_quietly(value)
 
     def _put(self, value: Value) -> None:
         match value:
@@ -110,19 +88,6 @@ class World(Reading):
             case Service():
                 self._services.put(value)
                 self._backends.pop(value.namespace, None)
-            case (
-                Endpoints()
-                | EndpointSlice()
-                | Ingress()
-                | IngressClass()
-                | Route()
-                | Gateway()
-                | GatewayClass()
-                | Call()
-                | Exposure()
-                | Monitor()
-            ):
-                self._put_quietly(value)
             case ConfigMap():
                 self._config_maps[value.namespace, value.name] = value
                 self._set(value.namespace, value.name, value.settings)
@@ -132,6 +97,8 @@ class World(Reading):
             case Foreign() | Gap():
                 self._put_family(value)
                 self._memo.clear()
+            case _:
+                self._put_quietly(value)
 
     def _set(self, namespace: str, name: str, settings: Labels) -> None:
         """Hear what a ConfigMap sets for an agent."""
