@@ -27,8 +27,8 @@ from webhook import __version__, config
 from webhook.cli.ask import review_of
 from webhook.cli.flags import COMMANDS
 from webhook.cli.main import main
-from webhook.cli.names import find
-from webhook.cli.usage import UsageError
+from webhook.facade.names import find
+from webhook.facade.usage import UsageError
 from webhook.model.objects import Shape, Template, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Mode

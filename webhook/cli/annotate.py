@@ -7,8 +7,8 @@ from typing import Final
 
 from webhook.cli.gather import gather
 from webhook.cli.terminal import emit, say
-from webhook.cli.usage import UsageError
 from webhook.dependencies import Resolved, infer, parse, resolve, uncovered
+from webhook.facade.usage import UsageError
 from webhook.families import project
 from webhook.manifests import STDIN, Document
 from webhook.manifests.annotate import Edited, annotate, write

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from webhook.cli.usage import UsageError
+from webhook.facade.usage import UsageError
 from webhook.manifests import Document, read
 
 _SECONDS = 10

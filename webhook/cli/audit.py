@@ -6,10 +6,12 @@ from datetime import date
 
 import msgspec
 
-from webhook.cli.check import exit_code, policy_findings
-from webhook.cli.gather import CLUSTER, Gathered, gather
+from webhook.cli.check import exit_code
+from webhook.cli.gather import gather
 from webhook.cli.progress import progress
 from webhook.cli.terminal import colour, emit
+from webhook.facade.answers import policy_findings
+from webhook.facade.sources import CLUSTER, Gathered
 from webhook.manifests import dump
 from webhook.model.finding import Finding, Location
 from webhook.model.objects import Workload

@@ -4,10 +4,10 @@ import argparse
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from webhook.cli.usage import UsageError
+from webhook.facade.usage import UsageError
 from webhook.manifests import Content
 from webhook.report.safe import clean, clip
 
@@ -16,12 +16,10 @@ _SHOWN: Final = 500  # characters of what a program complains about
 _BUILDERS: Final = (("kustomize", "build"), ("kubectl", "kustomize"))
 
 
-def built(arguments: argparse.Namespace) -> tuple[Content, ...]:
-    """Return what `-k` and `--helm` name, as made. Raises UsageError."""
-    return (
-        *(_run(_kustomize(folder), folder) for folder in arguments.kustomize),
-        *(_run(_helm(folder, arguments.namespace), folder) for folder in arguments.helm),
-    )
+def built(arguments: argparse.Namespace) -> Iterator[Content]:
+    """Yield what `-k` and `--helm` name, as made; a program is run when its turn comes. Raises UsageError."""
+    yield from (_run(_kustomize(folder), folder) for folder in arguments.kustomize)
+    yield from (_run(_helm(folder, arguments.namespace), folder) for folder in arguments.helm)
 
 
 def _kustomize(folder: str) -> Sequence[str]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from webhook.cli.ask import Reply, review_of
 from webhook.cli.terminal import colour, emit
-from webhook.cli.usage import UsageError
+from webhook.facade.usage import UsageError
 from webhook.report.text import Paint, coloured, plain
 
 SERVICE: Final = "web-api.yaml"  # the newcomer; every other file of the story was there before

@@ -4,9 +4,10 @@ import argparse
 from typing import Final
 
 from webhook.cli.audit import audit
-from webhook.cli.gather import CLUSTER, gather, is_snapshot
+from webhook.cli.gather import gather
 from webhook.cli.revisions import absolute, at_revision
 from webhook.cli.terminal import colour, emit
+from webhook.facade.sources import CLUSTER, is_snapshot
 from webhook.matrix import Matrix, differences, matrix
 from webhook.model.finding import Finding, Severity
 from webhook.report import diff as report

@@ -6,14 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from webhook.cli.flags import NEVER
-from webhook.cli.gather import Gathered, gather
-from webhook.cli.names import find
+from webhook.cli.gather import gather
 from webhook.cli.pages import page
 from webhook.cli.terminal import colour, emit
-from webhook.cli.usage import UsageError
 from webhook.explain import explain
 from webhook.explain.diagnose import diagnose
 from webhook.explain.diagnosis import Cause, Diagnosis
@@ -21,9 +17,13 @@ from webhook.explain.error_kinds import LOOKUPS
 from webhook.explain.error_patterns import SPOKEN
 from webhook.explain.errors import Fault, read_error
 from webhook.explain.target import may_be_meant
+from webhook.facade.answers import fix_declared
+from webhook.facade.names import find
+from webhook.facade.sources import Gathered
+from webhook.facade.usage import UsageError
 from webhook.fix import Fixes, fix, fix_dependency
 from webhook.manifests import STDIN, dump
-from webhook.model.objects import Declaration, Workload
+from webhook.model.objects import Workload
 from webhook.model.verdict import Verdict
 from webhook.report import diagnosis as diagnosed
 from webhook.report import json_, path, text
@@ -88,7 +88,7 @@ def _explain(arguments: argparse.Namespace, gathered: Gathered, workload: Worklo
     explanation = explain(gathered.world, workload, arguments.target)
     if explanation.malformed:
         raise UsageError(f"--to: expected {explanation.malformed.expected}")
-    fixes = _fixes(gathered.world, workload, arguments.target) if explanation.verdict in _BAD else Fixes()
+    fixes = fix_declared(gathered.world, workload, arguments.target) if explanation.verdict in _BAD else Fixes()
     if arguments.format == "json":
         emit(json_.explain(explanation, fixes.policies, gathered.failures))
     else:
@@ -121,12 +121,7 @@ def _fixes_of(world: World, workload: Workload, found: Diagnosis) -> Fixes:
     if found.fault.kind in LOOKUPS or found.target.text is None or found.cause is Cause.DNS_POLICY:
         fixed = fix_dependency(world, workload, found.dns) if found.dns else None
         return Fixes(fixed.policies, notes=fixed.notes) if fixed else Fixes()
-    return _fixes(world, workload, found.target.text)
-
-
-def _fixes(world: World, workload: Workload, dependency: str) -> Fixes:
-    declaring = msgspec.structs.replace(workload, connects_to=(Declaration(dependency, "metadata"),))
-    return fix(world, [declaring])
+    return fix_declared(world, workload, found.target.text)
 
 
 def _remedy(fixes: Fixes) -> Remedy:

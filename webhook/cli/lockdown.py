@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.cli.flags import NEVER
-from webhook.cli.gather import CLUSTER, Gathered, gather
+from webhook.cli.gather import gather
 from webhook.cli.terminal import emit, say
-from webhook.cli.usage import UsageError
+from webhook.facade.sources import CLUSTER, Gathered
+from webhook.facade.usage import UsageError
 from webhook.fix.lockdown import Lockdown, lockdown
 from webhook.fix.lockdown_policies import MANAGED_BY
 from webhook.manifests import dump

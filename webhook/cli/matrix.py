@@ -5,10 +5,9 @@ import argparse
 from msgspec import structs
 
 from webhook.cli.gather import gather
-from webhook.cli.names import find_ref
 from webhook.cli.terminal import colour, emit
-from webhook.matrix import Matrix, focused, fold, matrix
-from webhook.model.refs import WorkloadRef
+from webhook.facade.answers import asked
+from webhook.matrix import Matrix, matrix
 from webhook.report import matrix_dot, matrix_json, matrix_table, text
 
 
@@ -16,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print connections; 2 where something could not be read."""
     gathered = gather(arguments, judging=False)
     counted = arguments.unknown or arguments.format == "text"  # whose last line says how many there are
-    every = _asked(matrix(gathered.world, unknown=counted), arguments)
+    every = asked(matrix(gathered.world, unknown=counted), arguments.focus, arguments.namespace, group=arguments.group)
     whole = every if arguments.unknown else structs.replace(every, unknown=None)
     match arguments.format:
         case "json":
@@ -34,11 +33,3 @@ def run(arguments: argparse.Namespace) -> int:
 def _hidden(every: Matrix, whole: Matrix) -> int:
     """Return how many connections that cannot be told are left out."""
     return 0 if whole.unknown is not None or every.unknown is None else sum(1 for _ in every.rows(every.unknown))
-
-
-def _asked(whole: Matrix, arguments: argparse.Namespace) -> Matrix:
-    """Return the rows that the flags ask for. Raises UsageError."""
-    if arguments.focus is not None:
-        refs = [one for one in whole.parties if isinstance(one, WorkloadRef)]
-        whole = focused(whole, refs.index(find_ref(arguments.focus, refs, arguments.namespace)))
-    return fold(whole) if arguments.group else whole

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Final
 
 import webhook
-from webhook.cli.usage import UsageError
 from webhook.config import nearest
+from webhook.facade.usage import UsageError
 
 _HERE: Final = Path(webhook.__file__).parent
 _FOLDERS: Final = (_HERE / "pages", _HERE.parent / "docs/findings")  # in a wheel; in a checkout

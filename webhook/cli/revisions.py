@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Final, Self
 
-from webhook.cli.usage import UsageError
+from webhook.facade.usage import UsageError
 
 PREFIX: Final = "git:"
 _MOST: Final = 512 << 20  # bytes of one revision's files: what is larger holds more than manifests

@@ -11,13 +11,13 @@ from webhook.certificates.issue import general_name
 from webhook.certificates.rotation import Lives
 from webhook.certificates.shared_certificate import Managed, utc
 from webhook.cli import logs
-from webhook.cli.gather import CLUSTER, read_settings
 from webhook.cli.terminal import emit
-from webhook.cli.usage import UsageError
 from webhook.cluster.certificate_objects import SecretRef
 from webhook.cluster.client_configuration import Access, in_cluster
 from webhook.cluster.errors import ClusterError
 from webhook.config import Invalid
+from webhook.facade.sources import CLUSTER, read_settings
+from webhook.facade.usage import UsageError
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings
 from webhook.wiring.configuration import Configured

@@ -8,9 +8,9 @@ from typing import Final
 
 from webhook.cli.progress import progress
 from webhook.cli.terminal import say
-from webhook.cli.usage import UsageError
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.errors import ClusterError
+from webhook.facade.usage import UsageError
 from webhook.manifests import STDIN
 from webhook.report.safe import clean
 from webhook.wiring.known import notes

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from webhook.explain import Explanation, Judged
+from webhook.fix import Fixes
 from webhook.model.addresses import Block
 from webhook.model.finding import Finding, Location
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -148,16 +149,18 @@ def checked(findings: Iterable[Finding], errors: Iterable[Failure], summary: Sum
     return {"findings": [finding(f) for f in findings], "errors": [failure(e) for e in errors], "summary": counts}
 
 
-def fix(
-    policies: Sequence[Record],
-    unfixable: Iterable[tuple[WorkloadRef, str, str]],
-    errors: Iterable[Failure] = (),
-    notes: Iterable[str] = (),
-) -> str:
-    """Return fix's object; `unfixable` holds workload, dependency and reason, `notes` who is, or is not, let in."""
-    hopeless = [{"workload": workload(w), "dependency": d, "reason": why} for w, d, why in unfixable]
-    found = {"policies": list(policies), "unfixable": hopeless, "errors": [failure(e) for e in errors]}
-    return render(found | {"notes": list(notes)})
+def fixed(fixes: Fixes, errors: Iterable[Failure] = ()) -> Record:
+    """Return fix's object; `notes` says who is, or is not, let in."""
+    hopeless = [
+        {"workload": workload(one.workload), "dependency": one.dependency, "reason": one.reason}
+        for one in fixes.unfixable
+    ]
+    return {
+        "policies": list(fixes.policies),
+        "unfixable": hopeless,
+        "errors": [failure(error) for error in errors],
+        "notes": list(fixes.notes),
+    }
 
 
 def render(record: Record) -> str:

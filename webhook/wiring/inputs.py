@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 from msgspec import Struct
@@ -50,11 +50,17 @@ class Subject(Struct, frozen=True):
 
 
 def read_inputs(
-    paths: Sequence[str], stdin: IO[bytes], namespace: str, exclude: Sequence[str] = (), built: Iterable[Content] = ()
+    paths: Sequence[str],
+    stdin: IO[bytes],
+    namespace: str,
+    exclude: Sequence[str] = (),
+    built: Iterable[Content] = (),
+    objects: Iterable[Mapping[str, Any]] = (),
 ) -> Inputs:
-    """Read and check every object under `paths`, and of what was `built`. Raises manifests.NoSuchPath."""
+    """Read and check every object under `paths`, of what was `built`, and `objects`. Raises manifests.NoSuchPath."""
     found = Inputs()
-    for document in chain(read(paths, stdin, exclude), chain.from_iterable(map(read_content, built))):
+    given = (Document(dict(raw), f"objects[{index}]", 0) for index, raw in enumerate(objects))
+    for document in chain(read(paths, stdin, exclude), chain.from_iterable(map(read_content, built)), given):
         match document:
             case Broken():
                 found.failures.append(Failure(document.file, document.line, document.reason))

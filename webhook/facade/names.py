@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from webhook.cli.usage import UsageError
 from webhook.config import nearest
+from webhook.facade.usage import UsageError
 from webhook.model.objects import Workload
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, WorkloadRef
 from webhook.report.safe import clean

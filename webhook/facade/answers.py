@@ -1,0 +1,99 @@
+"""What commands and other programs ask of what was gathered: findings, fixes, and what opens one dependency."""
+
+from collections.abc import Iterable
+from datetime import date
+
+import msgspec
+
+from webhook.facade.names import find_ref
+from webhook.facade.sources import Gathered
+from webhook.fix import Fixes, Unfixable, fix, fix_all
+from webhook.matrix import Matrix, focused, fold
+from webhook.model.finding import Finding, Manifest
+from webhook.model.foreign import Foreign
+from webhook.model.objects import Declaration, Workload
+from webhook.model.policy import Policy
+from webhook.model.refs import WorkloadRef
+from webhook.review.audit import audit_workload
+from webhook.review.blast_radius import blast_radius, changed
+from webhook.review.policies import review_foreign, review_policies
+from webhook.world import View
+
+
+def review(gathered: Gathered, today: date) -> list[Finding]:
+    """Return the findings of every subject, where it stands; without those that an annotation exempts."""
+    reviewed = {subject.workload.ref for subject in gathered.subjects}
+    workloads = [
+        msgspec.structs.replace(finding, location=subject.location)
+        for subject in gathered.subjects
+        for finding in audit_workload(gathered.world, subject.workload, today, reviewed).findings
+    ]
+    own, foreign = [policy for policy, _ in gathered.policies], [policy for policy, _ in gathered.foreign]
+    return workloads + policy_findings(gathered, own, foreign, today) + changes(gathered, today)
+
+
+def changes(gathered: Gathered, today: date) -> list[Finding]:
+    """Return what workloads that are there already lose by what is in the files, where that stands."""
+    if gathered.before is None:
+        return []
+    change = changed(gathered.before, (value for value, _ in gathered.written))
+    told = {subject.workload.ref for subject in gathered.subjects}
+    found = blast_radius(gathered.before, gathered.world, change, today, told)
+    places = {value.ref.at(None): place for value, place in gathered.written if isinstance(value, Policy | Foreign)}
+    first = next((place for _, place in gathered.written), None)
+    return [
+        msgspec.structs.replace(one, location=next((places[ref] for ref in one.policies if ref in places), first))
+        for one in found
+    ]
+
+
+def policy_findings(
+    gathered: Gathered, policies: Iterable[Policy], foreign: Iterable[Foreign], today: date
+) -> list[Finding]:
+    """Return the findings of policies, where they stand in what is judged."""
+    places = {policy.ref: place for policy, place in gathered.policies}
+    places |= {policy.ref: place for policy, place in gathered.foreign}
+    found = (
+        *review_policies(gathered.world, policies, today),
+        *review_foreign(gathered.world, foreign, today, gathered.read),
+    )
+    return [msgspec.structs.replace(one, location=places.get(one.policies[0].at(None))) for one in found]
+
+
+def fix_declared(view: View, workload: Workload, dependency: str) -> Fixes:
+    """Return what opens one dependency, as if `workload` declared it alone."""
+    return fix(view, [msgspec.structs.replace(workload, connects_to=(Declaration(dependency, "metadata"),))])
+
+
+def every_fix(gathered: Gathered, today: date) -> Fixes:
+    """Return what opens all that is judged, and what has to be applied before what takes something from others."""
+    fixes = fix_all(gathered.world, [subject.workload for subject in gathered.subjects])
+    return _with_changes(fixes, changes(gathered, today))
+
+
+def _with_changes(fixes: Fixes, lost: Iterable[Finding]) -> Fixes:
+    """Add what has to be applied first so that a change of policies or labels takes nothing from others."""
+    policies, unfixable, notes = dict.fromkeys(map(_key, fixes.policies)), list(fixes.unfixable), list(fixes.notes)
+    every = list(fixes.policies)
+    for one in lost:
+        notes += one.assumptions
+        for policy in one.fix:
+            if _key(policy) not in policies:
+                policies[_key(policy)] = None
+                every.append(policy)
+        if not one.fix and one.workload is not None:
+            unfixable.append(Unfixable(one.workload, one.dependency or "", one.no_fix or "no policy opens it"))
+    return Fixes(tuple(every), tuple(dict.fromkeys(unfixable)), tuple(dict.fromkeys(notes)))
+
+
+def _key(policy: Manifest) -> tuple[str, str]:
+    metadata = policy["metadata"]
+    return str(metadata.get("namespace", "default")), str(metadata["name"])
+
+
+def asked(whole: Matrix, focus: str | None, namespace: str, *, group: bool) -> Matrix:
+    """Return the rows of one workload, or all, with who behaves alike folded into one. Raises UsageError."""
+    if focus is not None:
+        refs = [one for one in whole.parties if isinstance(one, WorkloadRef)]
+        whole = focused(whole, refs.index(find_ref(focus, refs, namespace)))
+    return fold(whole) if group else whole

@@ -1,0 +1,222 @@
+"""From files, objects, snapshots and clusters to a world, and what is to be judged in it."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from webhook import config
+from webhook.facade.usage import UsageError
+from webhook.families import POLICIES
+from webhook.manifests import STDIN, Broken, Content, Document, NoSuchPath, Skipped, read
+from webhook.model.finding import Location
+from webhook.model.foreign import Foreign
+from webhook.model.policy import Policy
+from webhook.model.refs import PolicyRef
+from webhook.model.settings import Dns, Settings
+from webhook.report.run import Failure, Origin
+from webhook.report.safe import clean
+from webhook.review.blast_radius import Written
+from webhook.wiring import snapshot
+from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
+from webhook.wiring.known import Known, of_snapshot
+from webhook.world import Put, World
+from webhook.world.still import Still
+
+CLUSTER: Final = "cluster"
+Told = Callable[[int, int], object]  # how many objects are read, and of how many, 0 for not known
+MOST_NOTED: Final = 5  # of one kind of note
+UNBUILT: Final = {  # whose folders are not read as they are
+    "kustomize": "Kustomize folders are not read as they are: {folders}; build each: `-k {first}`",
+    "helm": "Helm charts are not read as they are: {folders}; render each: `--helm {first}`, or "
+    "`helm template {first} | netpol-preflight check -f -`",
+}
+
+
+class Sources(Struct, frozen=True, kw_only=True):
+    """Where a world comes from. `files`, `made` and `objects` are judged in it; `against` is there already.
+
+    `made`: what other programs printed. `namespace`: of objects without one. `exclude`: globs of files to leave out.
+    `config` to `admit` say how it is judged, `kubeconfig` and `context` which cluster `against` means by its name.
+    """
+
+    files: Sequence[str] = ()
+    made: Iterable[Content] = ()
+    objects: Sequence[Mapping[str, Any]] = ()
+    against: Sequence[str] = ()
+    namespace: str = "default"
+    exclude: Sequence[str] = ()
+    config: str | None = None
+    cni: str | None = None
+    dns: tuple[str, str, int | None] | None = None
+    admit: Sequence[str] = ()
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+class Gathered(Struct, frozen=True):
+    """A world and what to judge in it: workloads and policies, with where they stand.
+
+    `foreign`: policies of other families than NetworkPolicy. `read`: whatever stands in files, of any family: what is
+    wrong with it is among the failures. `before`: what is there without the files, where there is anything; `written`:
+    what of the files others may depend on. `notes`: what a person is to know of what was read.
+    """
+
+    world: World
+    subjects: tuple[Subject, ...]
+    policies: tuple[tuple[Policy, Location], ...]
+    failures: tuple[Failure, ...]
+    skipped: int
+    origin: Origin
+    foreign: tuple[tuple[Foreign, Location], ...] = ()
+    read: frozenset[PolicyRef] = frozenset()
+    before: World | None = None
+    written: tuple[tuple[Written, Location], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: None, *, judging: bool = True) -> Gathered:
+    """Read everything. `told`: how much of a cluster is read. `judging`: somebody asks what the files change.
+
+    What cannot be read is among the failures, and the rest is there. Raises UsageError.
+    """
+    if STDIN in sources.files and STDIN in sources.against:
+        raise UsageError("standard input can be read once: expected `-` in one of `-f` and `--against`")
+    snapshots = [path for path in sources.against if is_snapshot(path)]
+    live = bool(snapshots) or CLUSTER in sources.against
+    settings = read_settings(sources.config, sources.cni, dns=sources.dns, admit=sources.admit, live=live)
+    clusters = [_cluster(sources, now, told)] if CLUSTER in sources.against else []
+    known = [*map(_snapshot, snapshots), *clusters]
+    there = _inputs([path for path in sources.against if path not in (CLUSTER, *snapshots)], sources)
+    judged = _inputs(sources.files, sources, sources.made, sources.objects)
+    complete = bool(known) and all(one.complete for one in known)
+    below = [*(value for one in known for value in one.values), *(value for value, _ in there.values)]
+    world = Still(settings, complete=complete)
+    world.apply(map(Put, below))
+    world.apply(Put(value) for value, _ in judged.values)
+    written = tuple((value, place) for value, place in judged.values if isinstance(value, Written)) if below else ()
+    before = Still(settings, complete=complete) if judging and written else None
+    if before is not None:
+        before.apply(map(Put, below))
+    broken = [failure for one in known for failure in one.failures]
+    problems = (*there.problems, *judged.problems, *misread(world, (*there.values, *judged.values)))
+    policies = {v.ref: (v, place) for v, place in judged.values if isinstance(v, Policy)}
+    foreign = {
+        v.ref: (v, place) for v, place in judged.values if isinstance(v, Foreign) and (v.group, v.ref.kind) in POLICIES
+    }
+    return Gathered(
+        world,
+        subjects(world, judged.values),
+        tuple(policies.values()),
+        tuple(sorted({*broken, *there.failures, *judged.failures, *problems})),
+        judged.skipped,
+        _origin(known, now),
+        tuple(foreign.values()),
+        frozenset(v.ref for v, _ in (*there.values, *judged.values) if isinstance(v, Foreign)),
+        before,
+        written,
+        (*(note for one in known for note in one.notes), *_notes((there, judged))),
+    )
+
+
+def _origin(known: Sequence[Known], now: datetime) -> Origin:
+    """Return where the world comes from; of several the oldest, which answers are no newer than."""
+    oldest = min(known, key=lambda one: one.taken, default=None)
+    if oldest is None:
+        return Origin()
+    stale = oldest.taken < now - snapshot.STALE_AFTER
+    return Origin(oldest.taken.isoformat().replace("+00:00", "Z"), oldest.cluster, stale=stale)
+
+
+def is_snapshot(path: str) -> bool:
+    """Say whether a path of the command line is a snapshot; the cluster and standard input are none."""
+    try:
+        return path not in (CLUSTER, STDIN) and Path(path).is_file() and snapshot.is_snapshot(Path(path))
+    except OSError:
+        return False  # whoever reads it as a manifest says why it cannot be read
+
+
+def _snapshot(path: str) -> Known:
+    try:
+        return of_snapshot(path, snapshot.read(Path(path)))
+    except snapshot.NotASnapshot as error:
+        raise UsageError(f"{path}: not a snapshot that can be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+
+
+def _cluster(sources: Sources, now: datetime, told: Told) -> Known:
+    """Read the cluster of a kubeconfig; its client is imported by whoever asks for one."""
+    import asyncio
+
+    from webhook.cluster.client_configuration import Access
+    from webhook.cluster.errors import ClusterError
+    from webhook.wiring.known import of_cluster
+    from webhook.wiring.survey import survey
+
+    access = Access(sources.kubeconfig, sources.context)
+    try:
+        return of_cluster(now.replace(microsecond=0), asyncio.run(survey(access, lambda _, value: value, told)))
+    except ClusterError as error:
+        raise UsageError(f"--against cluster: {error}") from error
+
+
+def read_settings(
+    path: str | None,
+    cni: str | None,
+    mode: str | None = None,
+    *,
+    dns: tuple[str, str, int | None] | None = None,
+    admit: Iterable[str] = (),
+    live: bool = False,
+) -> Settings:
+    """Return the settings of the flags over those of the configuration file `path`. Raises UsageError."""
+    try:
+        file = config.read_file(_content(path)) if path else config.NO_FILE
+    except config.Invalid as error:
+        raise UsageError(f"{path}: {error}") from error
+    try:
+        return config.settings(mode, cni, dns=Dns(*dns) if dns else None, admit=admit, live=live, file=file)
+    except config.Invalid as error:
+        raise UsageError(str(error)) from error
+
+
+def _content(path: str) -> object:
+    try:
+        documents = list(read([path], sys.stdin.buffer))
+    except NoSuchPath as error:
+        raise UsageError(f"--config: {error}") from error
+    if len(documents) > 1:
+        raise UsageError(f"{path}: expected one document, not {len(documents)}")
+    for document in documents:
+        if isinstance(document, Document):
+            return document.raw
+        if isinstance(document, Broken | Skipped):
+            raise UsageError(f"{document.file}:{document.line}: {document.reason}")
+    return None
+
+
+def _inputs(
+    paths: Sequence[str], sources: Sources, made: Iterable[Content] = (), objects: Sequence[Mapping[str, Any]] = ()
+) -> Inputs:
+    try:
+        return read_inputs(paths, sys.stdin.buffer, sources.namespace, sources.exclude, made, objects)
+    except NoSuchPath as error:
+        raise UsageError(str(error)) from error
+
+
+def _notes(several: Iterable[Inputs]) -> Iterator[str]:
+    """Yield what a person is to know of the files, each kind once."""
+    unbuilt = [one for inputs in several for one in inputs.unbuilt]
+    for tool, words in UNBUILT.items():
+        folders = [clean(one.folder) for one in unbuilt if one.tool == tool]
+        if folders:
+            more = f" and {len(folders) - MOST_NOTED} more" if len(folders) > MOST_NOTED else ""
+            yield words.format(folders=", ".join(folders[:MOST_NOTED]) + more, first=folders[0])
+    twice = [note for inputs in several for note in inputs.twice]
+    yield from twice[:MOST_NOTED]
+    if len(twice) > MOST_NOTED:
+        yield f"{len(twice) - MOST_NOTED} more objects are given twice"
