@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.patience import PATIENCE
 from tests.serving import HOST, JSON, Running, eventually, exchange, request_of, review_of, serving
-from webhook.api.asgi import duration, timeout_of
 from webhook.api.backend import Check
 from webhook.api.concurrency_limits import MIB, ConcurrencyLimit, Limits, OverloadedError
+from webhook.api.durations import duration, timeout_of
 from webhook.api.validate import fail_open
 
 

@@ -23,10 +23,10 @@ from webhook.api.asgi import (
     check_headers,
     read_body,
     reply,
-    timeout_of,
 )
 from webhook.api.backend import FIELDS, INTERNAL_ERROR, Answer, Backend
 from webhook.api.concurrency_limits import ConcurrencyLimit, Limits, OverloadedError
+from webhook.api.durations import timeout_of
 from webhook.api.metrics import Metrics
 from webhook.api.protocol import KNOWN
 

@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from webhook.api.asgi import duration
+from webhook.api.durations import duration
 
 _LAST_PORT: Final = 65_535
 _LONGEST_DRAIN: Final = 3_600.0
