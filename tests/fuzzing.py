@@ -34,8 +34,8 @@ from webhook.cluster.list_watch import Reading, events
 from webhook.cluster.shapes import Decoders
 from webhook.manifests import Document, read
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode, Settings
-from webhook.wiring import snapshot
-from webhook.wiring.mirror import Mirror
+from webhook.wiring import cluster_snapshot, snapshot
+from webhook.wiring.informer_cache import InformerCache
 from webhook.wiring.reviewer import Reviewer
 from webhook.world import World
 
@@ -195,14 +195,14 @@ ENFORCERS: Final = ("generic", "calico", "cilium", "ovn-kubernetes", "aws")
 
 def policies(dice: random.Random) -> None:
     """Policies of every family, bent, in a world that is judged."""
-    mirror = Mirror(World(config.settings("enforce", dice.choice(ENFORCERS)), complete=True))
+    mirror = InformerCache(World(config.settings("enforce", dice.choice(ENFORCERS)), complete=True))
     objects = [*BASE, *(cast("Raw", bent(dice, dice.choice(POLICIES))) for _ in range(3))]
     _put(mirror, objects)
     assert not mirror.spoiled, mirror.spoiled
     _reviewed(Reviewer(Fixed(mirror.world), lambda: TODAY), REVIEW)
 
 
-def _put(mirror: Mirror, objects: list[Raw]) -> None:
+def _put(mirror: InformerCache, objects: list[Raw]) -> None:
     where = Collection(POLICY_KIND)
     mirror.begin(where)
     mirror.take(where, list(filter(_shaped, objects)), 0)
@@ -227,7 +227,7 @@ def streams(dice: random.Random) -> None:
 
 async def _followed(chunks: AsyncIterator[bytes]) -> None:
     where = Collection(POD_KIND)
-    mirror = Mirror(World(ENFORCE, complete=True))
+    mirror = InformerCache(World(ENFORCE, complete=True))
     unasked = cast("Connection", None)  # nothing is asked of the server while a stream is read
     with suppress(ClusterError):
         async for event in events(chunks, Reading.of(unasked, where, bare=False)):
@@ -251,7 +251,7 @@ def pages(dice: random.Random) -> None:
     items = [bent(dice, plain) if dice.random() < 0.7 else plain for _ in range(3)]
     whole = {"metadata": {"resourceVersion": "1", "continue": "x"}, "items": items}
     data = json.dumps(bent(dice, whole) if dice.random() < 0.3 else whole).encode()
-    mirror = Mirror(World(ENFORCE, complete=True))
+    mirror = InformerCache(World(ENFORCE, complete=True))
     where = Collection(kind)
     with suppress(*UNREADABLE):
         page = Decoders(kind).page(broken(dice, data) if dice.random() < 0.3 else data)
@@ -269,7 +269,7 @@ def snapshots(dice: random.Random) -> None:
     inside = json.dumps(bent(dice, json.loads(TAKEN))).encode() if dice.random() < 0.5 else broken(dice, TAKEN)
     data = inside if dice.random() < 0.2 else gzip.compress(inside, 1)
     with suppress(snapshot.NotASnapshot):
-        snapshot.contents(snapshot.unpack(io.BytesIO(broken(dice, data) if dice.random() < 0.3 else data)))
+        cluster_snapshot.contents(snapshot.unpack(io.BytesIO(broken(dice, data) if dice.random() < 0.3 else data)))
 
 
 def requests(dice: random.Random) -> None:

@@ -15,7 +15,7 @@ from webhook.explain import explain
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.verdict import Verdict
-from webhook.wiring.live import Cluster
+from webhook.wiring.cluster_source import Cluster
 
 CRDS: Final = (Path(__file__).parent / "calico" / "crds.yaml").read_text(encoding="utf-8")
 KINDS: Final = ("globalnetworkpolicies", "globalnetworksets", "tiers")

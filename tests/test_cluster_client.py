@@ -17,8 +17,8 @@ from webhook.cluster.errors import BadConfigError, ClusterError, UnreachableErro
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.reflector import Sink
 from webhook.cluster.watch import Watcher
-from webhook.wiring.snapshot import kind_name
-from webhook.wiring.survey import survey
+from webhook.wiring.gaps import kind_name
+from webhook.wiring.list_once import list_once
 
 
 def test_cancelling_closes_every_stream(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_everything_can_be_read_once(tmp_path: Path) -> None:
             access = Access(api.kubeconfig(tmp_path))
             api.lists(PODS, page(pod("a"), pod("b")))
             api.lists(POLICIES, status(403, "no policies for you"))
-            seen = await survey(access, lambda raw, _: raw["metadata"]["name"])
+            seen = await list_once(access, lambda raw, _: raw["metadata"]["name"])
             assert seen.found == ["a", "b"]
             assert seen.reasons == {"NetworkPolicy.networking.k8s.io": "HTTP 403: no policies for you"}
             assert {name for name, state in seen.kinds.items() if state == "ok"} == {
@@ -141,7 +141,7 @@ def test_everything_can_be_read_once(tmp_path: Path) -> None:
             }
             api.lists(PODS, status(500, "ill"))
             with pytest.raises(ClusterError, match=r"^HTTP 500: ill$"):
-                await survey(access, lambda raw, _: raw)
+                await list_once(access, lambda raw, _: raw)
 
     run(scenario())
 

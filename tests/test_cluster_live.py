@@ -24,9 +24,9 @@ from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS
 from webhook.report.words import sentence
 from webhook.review import review_workload
-from webhook.wiring.known import of_cluster
-from webhook.wiring.live import STALE_SECONDS, WITHOUT, Cluster
-from webhook.wiring.survey import survey
+from webhook.wiring.cluster_snapshot import of_cluster
+from webhook.wiring.cluster_source import STALE_SECONDS, WITHOUT, Cluster
+from webhook.wiring.list_once import list_once
 
 NODES = next(kind for kind in KINDS if kind.name == "Node")
 QUICK = Pace(first=0.01, most=0.05, slow=0.05, discover=0.05)
@@ -260,7 +260,7 @@ def test_a_cluster_read_once_names_the_families_that_may_not_be_read(tmp_path: P
             api.always(f"/apis/{CILIUM.api_version}", resources(CILIUM))
             api.always("/apis/projectcalico.org/v3", status(503, "no endpoints"))
             api.always(CILIUM.path, status(403, "not for you"))
-            seen = await survey(Access(api.kubeconfig(tmp_path)), lambda _, value: value)
+            seen = await list_once(Access(api.kubeconfig(tmp_path)), lambda _, value: value)
             forbidden = {name.partition(".")[2] for name, state in seen.kinds.items() if state == "forbidden"}
             assert forbidden == {"cilium.io", "projectcalico.org"}
             assert seen.reasons["CiliumNetworkPolicy.cilium.io"] == "HTTP 403: not for you"

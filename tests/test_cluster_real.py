@@ -25,8 +25,8 @@ from webhook.cluster.kinds import KINDS, Live, Phase
 from webhook.cluster.list_watch import PAGE
 from webhook.cluster.reflector import Pace
 from webhook.cluster.watch import Watcher
-from webhook.wiring.snapshot import kind_name
-from webhook.wiring.survey import survey
+from webhook.wiring.gaps import kind_name
+from webhook.wiring.list_once import list_once
 
 QUICK = Pace(first=0.1, most=0.5, slow=0.5)
 
@@ -106,7 +106,7 @@ def test_a_killed_api_server_is_waited_for_and_nothing_is_lost(control_plane: Co
 
 def test_giving_up_at_any_moment_leaves_no_socket_behind(control_plane: ControlPlane) -> None:
     async def scenario(patience: float) -> None:
-        task = asyncio.create_task(survey(Access(str(control_plane.kubeconfig())), lambda _, value: value))
+        task = asyncio.create_task(list_once(Access(str(control_plane.kubeconfig())), lambda _, value: value))
         await asyncio.sleep(patience)
         task.cancel()
         await asyncio.wait([task])
@@ -142,7 +142,7 @@ def test_a_user_without_rights_is_told_which_kind_by_the_server_s_own_words(cont
                 'HTTP 403: pods is forbidden: User "developer" cannot list resource "pods" in API group "" '
                 "at the cluster scope"
             )
-        seen = await survey(Access(str(control_plane.kubeconfig("developer"))), lambda _, value: value)
+        seen = await list_once(Access(str(control_plane.kubeconfig("developer"))), lambda _, value: value)
         assert {seen.kinds[kind_name(kind.name, kind.group)] for kind in KINDS} == {"forbidden"}
         assert seen.found == []
 

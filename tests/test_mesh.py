@@ -13,7 +13,7 @@ from webhook.fix import fix_dependency
 from webhook.model.objects import Namespace, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import Verdict
-from webhook.wiring.minimal import minimal, restored
+from webhook.wiring.snapshot_projection import projection, restored
 from webhook.world import Put, World
 
 AMBIENT: Final = {"istio.io/dataplane-mode": "ambient"}
@@ -162,6 +162,6 @@ def test_what_asks_for_linkerd_is_kept_in_snapshots(word: str, injected: bool | 
     value = project(raw)
     assert isinstance(value, Namespace)
     assert value.injected is injected
-    record = minimal(raw, value)
+    record = projection(raw, value)
     assert "secret" not in str(record)
     assert restored(record) == value

@@ -25,8 +25,8 @@ from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Enforcer, Settings
 from webhook.wire.allowance import MOST_PLACES
-from webhook.wiring.mirror import Mirror
-from webhook.wiring.sharing import Sharing
+from webhook.wiring.informer_cache import InformerCache
+from webhook.wiring.interning import Interning
 from webhook.world import Put, World
 
 Raw = dict[str, Any]
@@ -255,7 +255,7 @@ def kept_after(kind: str, updates: int) -> int:
         where = Collection(Kind(version, word, word.lower()))
 
     async def scenario() -> int:
-        mirror = Mirror(World(enforced_for(kind), complete=True))
+        mirror = InformerCache(World(enforced_for(kind), complete=True))
         mirror.event(where, "ADDED", heavy(*EVERY[kind], 1))
         mirror.flush()
         tracemalloc.start()
@@ -284,12 +284,12 @@ def test_what_is_replaced_or_deleted_is_let_go(kind: str) -> None:
 
 
 def test_parts_that_nobody_has_are_let_go_while_others_come() -> None:
-    sharing = Sharing()
+    sharing = Interning()
     project_of = functools.partial(heavy, "v1", "Namespace", 100)
     for number in range(60):
         value = project(project_of(f"u{number}x"))
         assert value is not None
-        sharing.parts(value)
+        sharing.interned(value)
     assert sum(map(len, sharing._kept.values())) < 2_000  # noqa: SLF001 - what it is about: 18,000 were there
 
 
@@ -306,7 +306,7 @@ def test_a_config_map_of_the_greatest_size_leaves_nothing_behind_when_it_is_dele
     where = next(Collection(one) for one in KINDS if one.name == "ConfigMap")
 
     async def scenario() -> list[int]:
-        mirror = Mirror(World(DEFAULTS, complete=True))
+        mirror = InformerCache(World(DEFAULTS, complete=True))
         held = []
         for number in range(60):
             data = {f"K{number}-{key}": f"http://h{number}-{key}.x:80/" + "x" * 1_500 for key in range(500)}

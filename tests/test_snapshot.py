@@ -33,10 +33,10 @@ from webhook.model.settings import Enforcer
 from webhook.wire.inbound import CLASS_ANNOTATION
 from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
-from webhook.wiring import snapshot
-from webhook.wiring.known import of_snapshot
-from webhook.wiring.minimal import declared, minimal, restored
+from webhook.wiring import cluster_snapshot, snapshot
+from webhook.wiring.cluster_snapshot import of_snapshot
 from webhook.wiring.snapshot import NotASnapshot, Snapshot, State
+from webhook.wiring.snapshot_projection import declared, projection, restored
 
 TAKEN = datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC)
 HERE = Path(__file__).parent
@@ -51,7 +51,7 @@ def taken(
     when: datetime = TAKEN,
 ) -> Snapshot:
     values = [(raw, project(raw)) for raw in raws]
-    kept = [minimal(raw, value) for raw, value in values if value is not None]
+    kept = [projection(raw, value) for raw, value in values if value is not None]
     return Snapshot(taken=when, cluster="https://a", namespaces=namespaces, kinds=kinds or OK, objects=kept)
 
 
@@ -94,7 +94,7 @@ def meant(value: Projected) -> Projected:
 def test_every_object_comes_back_as_it_was_read() -> None:
     seen = set()
     for raw, value in readable():
-        record = msgspec.json.decode(msgspec.json.encode(minimal(raw, value)))
+        record = msgspec.json.decode(msgspec.json.encode(projection(raw, value)))
         back = restored(record)
         assert back is not None
         if isinstance(value, Workload) and value.ref.kind == "ReplicaSet" and value.owner:
@@ -144,7 +144,7 @@ POD: dict[str, Any] = {
 def test_no_secret_of_a_pod_gets_out_and_its_hosts_do() -> None:
     value = project(POD)
     assert isinstance(value, Pod)
-    text = json.dumps(minimal(POD, value))
+    text = json.dumps(projection(POD, value))
     assert SECRET not in text
     back = restored(json.loads(text))
     assert isinstance(back, Pod)
@@ -172,7 +172,7 @@ def test_nothing_that_policy_cannot_see_gets_out(kind: str, api: str, rest: dict
     raw = {"apiVersion": api, "kind": kind, "metadata": {"name": "a", "namespace": "b", "annotations": notes}, **rest}
     value = project(raw)
     assert value is not None
-    record = minimal(raw, value)
+    record = projection(raw, value)
     assert SECRET not in json.dumps(record)
     assert restored(record) == value
 
@@ -188,7 +188,7 @@ def test_a_rule_about_requests_is_kept_as_one_without_what_it_asks_of_them() -> 
     }
     value = project(raw)
     assert isinstance(value, Foreign)
-    record = minimal(raw, value)
+    record = projection(raw, value)
     assert SECRET not in json.dumps(record)
     back = restored(record)
     assert isinstance(back, Foreign)
@@ -209,7 +209,7 @@ def test_the_settings_of_an_agent_are_kept_and_nothing_else_of_its_configuration
     value = project(raw)
     assert isinstance(value, ConfigMap)
     assert value.settings.as_dict() == {"enable-policy": "always"}
-    record = minimal(raw, value)
+    record = projection(raw, value)
     assert SECRET not in json.dumps(record)
     assert restored(record) == value
 
@@ -242,7 +242,7 @@ def test_what_says_who_enforces_policy_is_kept() -> None:
         "NETWORK_POLICY_ENFORCING_MODE=strict",
         "ready=few",
     )
-    record = minimal(raw, value)
+    record = projection(raw, value)
     assert SECRET not in json.dumps(record)
     assert restored(record) == value
 
@@ -268,7 +268,7 @@ def test_the_switches_of_a_node_s_distribution_are_kept(line: object, flags: tup
     value = project(raw)
     assert isinstance(value, Node)
     assert value.flags == flags
-    record = minimal(raw, value)
+    record = projection(raw, value)
     assert SECRET not in json.dumps(record)
     assert restored(record) == value
 
@@ -360,7 +360,7 @@ def test_damage_never_ends_in_anything_but_a_refusal(junk: bytes, at: int, insid
     text = gzip.decompress(good)
     data = gzip.compress(text[:at] + junk + text[at:]) if inside else good[:at] + junk + good[at + len(junk) :]
     with suppress(NotASnapshot):
-        snapshot.contents(snapshot.unpack(io.BytesIO(data)))
+        cluster_snapshot.contents(snapshot.unpack(io.BytesIO(data)))
 
 
 def test_an_object_that_cannot_be_read_is_named_and_the_others_count() -> None:
@@ -397,7 +397,7 @@ WAYS_IN: tuple[dict[str, Any], ...] = (
 def test_of_ways_in_all_is_kept_that_is_read_and_nothing_else(raw: dict[str, Any]) -> None:
     value = project(raw)
     assert value is not None
-    record = minimal(raw, value)
+    record = projection(raw, value)
     assert restored(json.loads(json.dumps(record))) == value
     assert SECRET not in json.dumps(record)
 

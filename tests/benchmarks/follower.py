@@ -23,8 +23,8 @@ from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.list_watch import PAGE
 from webhook.model.settings import DEFAULTS
-from webhook.wiring.live import Cluster
-from webhook.wiring.settle import settle
+from webhook.wiring.cluster_source import Cluster
+from webhook.wiring.serve import tune_gc
 
 LOOK: Final = 0.001  # seconds between two looks at the event loop
 
@@ -54,7 +54,7 @@ async def _follow(kubeconfig: str) -> None:
     await source.ready()
     looking.cancel()
     seconds, used = time.perf_counter() - began, time.process_time() - cpu
-    settle()
+    tune_gc()
     count = sum(sample.value for metric in _metrics(source) for sample in metric.samples)
     pauses = (looks.pause, looks.work)
     _say(Said("synced", seconds, used, memory_of("self"), memory_of("self", "VmHWM"), *pauses, objects=int(count)))

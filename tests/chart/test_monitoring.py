@@ -10,7 +10,7 @@ from webhook.api.backend import NOT_JUDGED
 from webhook.api.metrics import ENDS, PREFIX, Metrics
 from webhook.cluster.client_configuration import Access
 from webhook.model.settings import DEFAULTS
-from webhook.wiring.live import Cluster
+from webhook.wiring.cluster_source import Cluster
 
 DASHBOARD: Object = json.loads((CHART / "files/dashboard.json").read_text(encoding="utf-8"))
 OF_THE_API_SERVER = {

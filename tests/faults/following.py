@@ -18,8 +18,8 @@ from webhook.cluster.list_watch import Reading
 from webhook.cluster.reflector import Pace
 from webhook.cluster.watch import clock
 from webhook.model.settings import DEFAULTS
-from webhook.wiring.live import STALE_SECONDS, Cluster
-from webhook.wiring.mirror import Mirror
+from webhook.wiring.cluster_source import STALE_SECONDS, Cluster
+from webhook.wiring.informer_cache import InformerCache
 from webhook.world import Drop, World
 from webhook.world.changes import Value, key_of
 
@@ -99,7 +99,7 @@ async def synced(kubeconfig: Path, fresh: Path | None = None, *, pace: Pace = QU
 
 async def fresh_world(kubeconfig: Path) -> World:
     """List everything as a watch would, once."""
-    mirror = Mirror(World(DEFAULTS, complete=True))
+    mirror = InformerCache(World(DEFAULTS, complete=True))
     async with connect(str(kubeconfig)) as connection:
         for kind in KINDS:
             await Reading.of(connection, Collection(kind), bare=kind.bare != "none").list_into(mirror)

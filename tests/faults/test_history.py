@@ -20,7 +20,7 @@ from webhook.cluster.kinds import Raw
 from webhook.cluster.reflector import Pace
 from webhook.model.objects import Pod
 from webhook.model.settings import DEFAULTS
-from webhook.wiring.live import Cluster
+from webhook.wiring.cluster_source import Cluster
 from webhook.world import World
 
 QUICK = Pace(first=0.002, most=0.01, slow=0.01, silence=0.5, discover=5.0)

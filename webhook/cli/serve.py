@@ -20,9 +20,9 @@ from webhook.facade.sources import CLUSTER, read_settings
 from webhook.facade.usage import UsageError
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings
+from webhook.wiring.cluster_source import Cluster
 from webhook.wiring.configuration import Configured
 from webhook.wiring.folder import Folder
-from webhook.wiring.live import Cluster
 from webhook.wiring.serve import Serving, serve
 from webhook.wiring.source import Source, Unusable
 

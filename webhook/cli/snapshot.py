@@ -13,10 +13,10 @@ from webhook.cluster.errors import ClusterError
 from webhook.facade.usage import UsageError
 from webhook.manifests import STDIN
 from webhook.report.safe import clean
-from webhook.wiring.known import notes
-from webhook.wiring.minimal import Record, minimal
-from webhook.wiring.snapshot import NETWORK_POLICY, Snapshot, lost, pack, write
-from webhook.wiring.survey import Surveyed, survey
+from webhook.wiring.cluster_snapshot import NETWORK_POLICY, lost, notes
+from webhook.wiring.list_once import ListedCluster, list_once
+from webhook.wiring.snapshot import Snapshot, pack, write
+from webhook.wiring.snapshot_projection import Record, projection
 
 _KIB: Final = 1024
 
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output == STDIN and sys.stdout.isatty():
         raise UsageError("a snapshot is no text for a terminal: expected `-o FILE`, or a pipe")
     taken = arguments.clock().replace(microsecond=0)
-    found = _surveyed(arguments)
+    found = _listed(arguments)
     snapshot = Snapshot(
         taken=taken,
         cluster=found.cluster,
@@ -44,11 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     return int(found.kinds[NETWORK_POLICY] == "forbidden" or any(lost(found.kinds)))
 
 
-def _surveyed(arguments: argparse.Namespace) -> Surveyed[Record]:
+def _listed(arguments: argparse.Namespace) -> ListedCluster[Record]:
     access = Access(arguments.kubeconfig, arguments.context, tuple(arguments.namespaces))
     try:
         with progress("reading the cluster") as told:
-            return asyncio.run(survey(access, minimal, told))
+            return asyncio.run(list_once(access, projection, told))
     except ClusterError as error:
         raise UsageError(str(error)) from error
 

@@ -22,7 +22,7 @@ from webhook.report.safe import clean
 from webhook.review.blast_radius import Written
 from webhook.wiring import snapshot
 from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
-from webhook.wiring.known import Known, of_snapshot
+from webhook.wiring.cluster_snapshot import ClusterSnapshot, of_snapshot
 from webhook.world import Put, World
 from webhook.world.still import Still
 
@@ -122,7 +122,7 @@ def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: Non
     )
 
 
-def _origin(known: Sequence[Known], now: datetime) -> Origin:
+def _origin(known: Sequence[ClusterSnapshot], now: datetime) -> Origin:
     """Return where the world comes from; of several the oldest, which answers are no newer than."""
     oldest = min(known, key=lambda one: one.taken, default=None)
     if oldest is None:
@@ -139,7 +139,7 @@ def is_snapshot(path: str) -> bool:
         return False  # whoever reads it as a manifest says why it cannot be read
 
 
-def _snapshot(path: str) -> Known:
+def _snapshot(path: str) -> ClusterSnapshot:
     try:
         return of_snapshot(path, snapshot.read(Path(path)))
     except snapshot.NotASnapshot as error:
@@ -148,18 +148,18 @@ def _snapshot(path: str) -> Known:
         raise UsageError(f"{path}: {error.strerror or error}") from error
 
 
-def _cluster(sources: Sources, now: datetime, told: Told) -> Known:
+def _cluster(sources: Sources, now: datetime, told: Told) -> ClusterSnapshot:
     """Read the cluster of a kubeconfig; its client is imported by whoever asks for one."""
     import asyncio
 
     from webhook.cluster.client_configuration import Access
     from webhook.cluster.errors import ClusterError
-    from webhook.wiring.known import of_cluster
-    from webhook.wiring.survey import survey
+    from webhook.wiring.cluster_snapshot import of_cluster
+    from webhook.wiring.list_once import list_once
 
     access = Access(sources.kubeconfig, sources.context)
     try:
-        return of_cluster(now.replace(microsecond=0), asyncio.run(survey(access, lambda _, value: value, told)))
+        return of_cluster(now.replace(microsecond=0), asyncio.run(list_once(access, lambda _, value: value, told)))
     except ClusterError as error:
         raise UsageError(f"--against cluster: {error}") from error
 

@@ -50,3 +50,8 @@ def _gaps(standings: Iterable[Standing]) -> Iterator[Gap]:
             yield from (Gap(kind, group, reason) for group, kind in sorted(FAMILIES - known))
         else:
             yield Gap(one.kind.name, one.kind.group, reason)
+
+
+def kind_name(kind: str, group: str) -> str:
+    """Return `Pod`, `Deployment.apps`: what apimachinery calls a GroupKind."""
+    return f"{kind}.{group}" if group else kind

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import ctypes
+import gc
 import logging
 import tempfile
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,10 +24,8 @@ from webhook.api.server import Plain, Server, Timing
 from webhook.certificates.directory import TlsFiles, ensure
 from webhook.certificates.expiry import Expiry, WithCertificate
 from webhook.certificates.shared_certificate import Managed, SharedCertificate, utc
-from webhook.wiring.gauges import Health
 from webhook.wiring.reviewer import Reviewer
-from webhook.wiring.settle import settle
-from webhook.wiring.source import Source
+from webhook.wiring.source import Health, Source
 
 _log: Final = logging.getLogger(__name__)
 Place = tuple[str, int]
@@ -88,7 +89,7 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
 
     async def announce(host: str, port: int) -> None:
         await source.ready()
-        settle()
+        tune_gc()
         if certificates:
             await certificates.ready()
         on_ready(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")
@@ -143,3 +144,15 @@ def _certificate(serving: Serving) -> Generator[TlsFiles]:
             if serving.managed is None:
                 _log.info("made a certificate for this run, its CA is %s", directory / "ca.crt")
         yield ensure(directory, serving.names, utc())
+
+
+def tune_gc() -> None:
+    """Take all that is alive out of the garbage collector's sight, and give free memory back to the system.
+
+    A full collection of a great world stops reviews for as long as hundreds of them take. What is put later is seen
+    as usual; what leaves the world is freed by its reference count, frozen or not.
+    """
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError, AttributeError):  # glibc's own; others give back what they want
+        ctypes.CDLL(None).malloc_trim(0)

@@ -10,7 +10,6 @@ Objects stand in the API's own spelling, cut down to what policy can see, sorted
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Annotated, Final, Literal, NoReturn
@@ -18,12 +17,7 @@ from typing import IO, Annotated, Final, Literal, NoReturn
 import msgspec
 from msgspec import Meta, Struct
 
-from webhook.model.foreign import Gap
-from webhook.wire import inbound
-from webhook.wire.objects import Projected
-from webhook.wire.shapes import Malformed
-from webhook.wiring.gaps import FAMILIES
-from webhook.wiring.minimal import Record, restored
+from webhook.wiring.snapshot_projection import Record
 
 FORMAT: Final = "netpol-preflight/1"
 LARGEST: Final = 512 << 20  # bytes of JSON; 100,000 pods with all that belongs to them take a tenth
@@ -33,16 +27,6 @@ _GZIP: Final = b"\x1f\x8b"
 _PLAIN: Final = b'"format":"netpol-preflight/'  # of one that somebody unpacked
 _HEAD: Final = 4_096
 _PIECE: Final = 1 << 20
-NETWORK_POLICY: Final = "NetworkPolicy.networking.k8s.io"
-
-
-def kind_name(kind: str, group: str) -> str:
-    """Return `Pod`, `Deployment.apps`: what apimachinery calls a GroupKind."""
-    return f"{kind}.{group}" if group else kind
-
-
-INBOUND: Final = frozenset(kind_name(kind, group) for group, kind in inbound.KINDS)
-UNNEEDED: Final = frozenset({"Node", "ConfigMap", "ServiceAccount"}) | INBOUND  # without them nothing is judged wrong
 
 
 class NotASnapshot(Exception):  # noqa: N818 - what the file is
@@ -112,10 +96,10 @@ def unpack(file: IO[bytes]) -> Snapshot:
     try:
         head = msgspec.json.decode(data, type=_Head)
         if head.format != FORMAT:
-            _refuse(f"its format is `{_shown(head.format)}`: expected `{FORMAT}`")
+            _refuse(f"its format is `{shown(head.format)}`: expected `{FORMAT}`")
         return msgspec.json.decode(data, type=Snapshot)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotASnapshot(_shown(str(error)[:1].lower() + str(error)[1:])) from error
+        raise NotASnapshot(shown(str(error)[:1].lower() + str(error)[1:])) from error
     except RecursionError as error:
         raise NotASnapshot("it is nested too deep") from error
 
@@ -126,7 +110,7 @@ def _unzipped(file: IO[bytes]) -> bytes:
     try:
         return _limited(gzip.GzipFile(fileobj=file) if start == _GZIP else file)
     except (OSError, EOFError, zlib.error) as error:
-        raise NotASnapshot(f"it cannot be unpacked: {_shown(str(error))}") from error
+        raise NotASnapshot(f"it cannot be unpacked: {shown(str(error))}") from error
 
 
 def _limited(file: IO[bytes] | gzip.GzipFile) -> bytes:
@@ -144,50 +128,8 @@ def _refuse(why: str) -> NoReturn:
     raise NotASnapshot(why)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text[:200])
 
 
 # -- the world in it ---------------------------------------------------------------------------------------------------
-
-
-class Contents(Struct):
-    """What a world is made of. `broken`: objects that cannot be read, as `objects[3]: why`."""
-
-    values: list[Projected] = []
-    broken: list[str] = []
-
-
-def contents(snapshot: Snapshot) -> Contents:
-    """Return the values of a snapshot's objects."""
-    found = Contents()
-    for index, record in enumerate(snapshot.objects):
-        try:
-            value = restored(record)
-        except (Malformed, msgspec.ValidationError) as error:
-            found.broken.append(f"objects[{index}]: {_shown(str(error))}")
-            continue
-        if value is not None:
-            found.values.append(value)
-    return found
-
-
-def gaps(kinds: Mapping[str, State], reasons: Mapping[str, str]) -> Iterator[Gap]:
-    """Yield a gap for each kind of policy that may not be read: what it may select cannot be judged."""
-    for group, kind in (("networking.k8s.io", "NetworkPolicy"), *FAMILIES):
-        name = kind_name(kind, group)
-        if kinds.get(name) == "forbidden":
-            yield Gap(kind, group, reasons.get(name, "forbidden when the snapshot was taken"))
-
-
-def lost(kinds: Mapping[str, State]) -> Iterator[str]:
-    """Yield kinds that may not be read and are no policies, so that what is not there may exist all the same."""
-    policies = {NETWORK_POLICY, *(kind_name(kind, group) for group, kind in FAMILIES)}
-    for name, state in kinds.items():
-        if state == "forbidden" and name not in policies and name not in UNNEEDED:
-            yield name
-
-
-def forbidden(kinds: Mapping[str, State]) -> list[str]:
-    """Return the kinds that may not be read, sorted."""
-    return sorted(name for name, state in kinds.items() if state == "forbidden")

@@ -1,10 +1,14 @@
 """Where the world that reviews look at comes from."""
 
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from webhook.api.backend import Check
+from webhook.api.metrics import PREFIX
 from webhook.world import View
 
 
@@ -42,3 +46,18 @@ class Source(Protocol):
 
 class Unusable(Exception):  # noqa: N818 - what it says of the source
     """There is no world to start with; the message says why."""
+
+
+class Health(Collector):
+    """Asks a source of any kind whether there is a world, and whether it is out of date."""
+
+    def __init__(self, there: Callable[[], bool], stale: Callable[[], bool]) -> None:
+        self._there = there
+        self._stale = stale
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield two gauges without labels."""
+        text = "1 once all was read that may decide a verdict; 0: reviews are allowed and not evaluated."
+        yield GaugeMetricFamily(PREFIX + "world_synced", text, value=float(self._there()))
+        text = "1 where the world may be out of date: nothing is denied then."
+        yield GaugeMetricFamily(PREFIX + "world_stale", text, value=float(self._stale()))

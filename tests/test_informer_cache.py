@@ -15,8 +15,8 @@ from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS
-from webhook.wiring.gauges import Gauges
-from webhook.wiring.mirror import BATCH_SECONDS, Mirror
+from webhook.wiring.cluster_source import Gauges
+from webhook.wiring.informer_cache import BATCH_SECONDS, InformerCache
 from webhook.world import Change, Put, World
 
 HERE = Collection(PODS)
@@ -27,33 +27,33 @@ def named(name: str, version: str = "1", **labels: str) -> Raw:
     return {"apiVersion": "v1", "kind": "Pod", **pod(name, version, **labels)}
 
 
-def mirror() -> Mirror:
-    return Mirror(World(DEFAULTS, complete=True))
+def mirror() -> InformerCache:
+    return InformerCache(World(DEFAULTS, complete=True))
 
 
-def names(it: Mirror) -> list[str]:
+def names(it: InformerCache) -> list[str]:
     return sorted(pod.name for group in it.world.groups("ns") for pod in group.pods)
 
 
-def told(scenario: Callable[[Mirror], Coroutine[object, object, None]]) -> Mirror:
+def told(scenario: Callable[[InformerCache], Coroutine[object, object, None]]) -> InformerCache:
     it = mirror()
     run(scenario(it))
     return it
 
 
-def listed(it: Mirror, *raws: Raw, where: Collection = HERE) -> None:
+def listed(it: InformerCache, *raws: Raw, where: Collection = HERE) -> None:
     it.begin(where)
     it.take(where, list(raws), 0)
     it.end(where)
 
 
-async def settled(it: Mirror) -> None:
+async def settled(it: InformerCache) -> None:
     while it._pending:  # noqa: SLF001, ASYNC110 - what waits is nobody else's business, and tells nobody
         await asyncio.sleep(BATCH_SECONDS)
 
 
 def test_events_wait_for_each_other_and_reach_the_world_at_once() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         for name in "abc":
             it.event(HERE, "ADDED", named(name))
         assert names(it) == []
@@ -64,7 +64,7 @@ def test_events_wait_for_each_other_and_reach_the_world_at_once() -> None:
 
 
 def test_the_last_word_of_an_object_counts() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         it.event(HERE, "ADDED", named("a"))
         it.event(HERE, "ADDED", named("b", app="old"))
         it.event(HERE, "DELETED", named("a"))
@@ -81,7 +81,7 @@ def test_the_last_word_of_an_object_counts() -> None:
 
 
 def test_what_cannot_be_read_any_more_is_gone() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         listed(it, named("a"), named("b"))
         it.event(HERE, "MODIFIED", {**named("a"), "status": {"podIPs": "nonsense"}})
         await settled(it)
@@ -91,7 +91,7 @@ def test_what_cannot_be_read_any_more_is_gone() -> None:
 
 
 def test_what_a_new_list_does_not_have_is_gone_and_what_it_has_stays() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         listed(it, named("a"), named("b"))
         it.event(HERE, "ADDED", named("c"))
         listed(it, named("b"), named("d"))
@@ -103,7 +103,7 @@ def test_what_a_new_list_does_not_have_is_gone_and_what_it_has_stays() -> None:
 
 
 def test_half_a_list_takes_nothing_away() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         listed(it, named("a"), named("b"))
         it.begin(HERE)
         it.take(HERE, [named("c")], 1)
@@ -117,7 +117,7 @@ def test_half_a_list_takes_nothing_away() -> None:
 
 
 def test_a_list_of_one_namespace_takes_nothing_from_another() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         listed(it, named("a"), where=Collection(PODS, "ns"))
         listed(it, where=Collection(PODS, "other"))
         await settled(it)
@@ -130,7 +130,7 @@ def test_a_list_of_one_namespace_takes_nothing_from_another() -> None:
 
 
 def test_a_kind_that_is_not_there_any_more_takes_its_objects_with_it() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         listed(it, named("a"))
         it.forget(HERE)
         await settled(it)
@@ -140,7 +140,7 @@ def test_a_kind_that_is_not_there_any_more_takes_its_objects_with_it() -> None:
 
 
 def test_reviews_come_between_the_pieces_of_a_great_batch() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         some = [WorkloadRef("Pod", "ns", f"p{number}") for number in range(0, MANY, MANY // 30)]
         seen: list[int] = []
         for number in range(MANY):
@@ -167,7 +167,7 @@ def test_our_own_mistake_with_one_object_is_told_and_the_others_are_followed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario() -> None:
-        it = Mirror(Brittle(DEFAULTS, complete=True))
+        it = InformerCache(Brittle(DEFAULTS, complete=True))
         listed(it, named("a"), named("odd"), named("b"))
         assert names(it) == ["a", "b"]
         for name in ("c", "odd", "d"):
@@ -185,7 +185,7 @@ CALICO = Kind("projectcalico.org/v3", "NetworkPolicy", "networkpolicies")
 OURS = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 
 
-def doubted(it: Mirror) -> str:
+def doubted(it: InformerCache) -> str:
     found = it.world.doubt(Shape("ns", Labels({"app": "web"})), Direction.INGRESS)
     return found.reason if found else ""
 
@@ -195,7 +195,7 @@ def policy(kind: Kind, name: str) -> Raw:
 
 
 def test_a_policy_of_another_family_is_in_the_world_until_its_family_is_not_served_any_more() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         listed(it, policy(OURS, "same"), where=Collection(OURS))
         listed(it, policy(CALICO, "same"), where=Collection(CALICO))
         assert foreign(it.world, "ns") == ["same"]
@@ -214,7 +214,7 @@ def test_a_policy_of_another_family_is_in_the_world_until_its_family_is_not_serv
 
 
 def test_a_family_that_is_not_listed_is_a_gap_until_it_is() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         where = Collection(CILIUM)
         it.moved(Standing(where))
         assert doubted(it).startswith("CiliumNetworkPolicy.cilium.io may not be read (not yet listed)")
@@ -234,7 +234,7 @@ def test_a_family_that_is_not_listed_is_a_gap_until_it_is() -> None:
 
 
 def test_of_two_namespaces_both_have_to_be_listed() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         for namespace, phase in (("a", Phase.LIVE), ("b", Phase.FORBIDDEN)):
             it.moved(Standing(Collection(CILIUM, namespace), phase))
         assert doubted(it)
@@ -245,7 +245,7 @@ def test_of_two_namespaces_both_have_to_be_listed() -> None:
 
 
 def test_where_nobody_says_which_families_are_served_any_may_be() -> None:
-    async def scenario(it: Mirror) -> None:
+    async def scenario(it: InformerCache) -> None:
         where = Collection(DISCOVERY)
         it.moved(Standing(where, Phase.FORBIDDEN, "HTTP 403: no"))
         assert "(HTTP 403: no)" in doubted(it)

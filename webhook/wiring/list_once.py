@@ -15,14 +15,14 @@ from webhook.cluster.list_watch import Reading
 from webhook.families import project
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
-from webhook.wiring.gaps import FOUND
-from webhook.wiring.snapshot import State, kind_name
+from webhook.wiring.gaps import FOUND, kind_name
+from webhook.wiring.snapshot import State
 
 T = TypeVar("T")
 Told = Callable[[int, int], object]  # objects read, and how many there are as far as is known
 
 
-class Surveyed(Struct, Generic[T], frozen=True):
+class ListedCluster(Struct, Generic[T], frozen=True):
     """What a cluster has. `reasons`: why a kind may not be read. `unreadable`: objects that are not what they say."""
 
     cluster: str
@@ -32,7 +32,9 @@ class Surveyed(Struct, Generic[T], frozen=True):
     unreadable: list[str]
 
 
-async def survey(access: Access, keep: Callable[[Raw, Projected], T], told: Told = lambda _, __: None) -> Surveyed[T]:
+async def list_once(
+    access: Access, keep: Callable[[Raw, Projected], T], told: Told = lambda _, __: None
+) -> ListedCluster[T]:
     """List everything once; `keep` says what is kept of each object. Raises ClusterError: half a cluster is none."""
     async with connect(access.kubeconfig, access.context) as connection:
         families = await _families(connection)
@@ -95,7 +97,7 @@ class _Visit(Generic[T]):
         """Expect no more of this list."""
         self._ahead[where] = 0
 
-    def result(self, cluster: str, families: Served) -> Surveyed[T]:
+    def result(self, cluster: str, families: Served) -> ListedCluster[T]:
         """Return all of it, in an order that does not depend on which answer came first."""
         kinds: dict[str, State] = {kind_name(kind, group): "absent" for group, kind in sorted(FOUND)}
         reasons = {}
@@ -111,7 +113,7 @@ class _Visit(Generic[T]):
                 reasons[name] = str(missing)
         gone = {where for where in self._found if where.kind in self._missing}
         places = sorted(where for where in self._found if where not in gone)
-        return Surveyed(
+        return ListedCluster(
             cluster,
             dict(sorted(kinds.items())),
             reasons,

@@ -26,7 +26,7 @@ _HEAVY: Final = 64  # characters of a text, members of a tuple, that weigh as mu
 _UNUSED: Final = 4  # references to a part that nobody has: key, value, loop variable, argument
 
 
-class Sharing:
+class Interning:
     """The parts that are in use. What nobody else holds is let go whenever half as much again is new."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Sharing:
         self._new = 0
         self._room = _ROOM
 
-    def parts(self, value: T) -> T:
+    def interned(self, value: T) -> T:
         """Put what is here already in the place of equal parts of `value`, which nobody else has seen yet."""
         if isinstance(value, ConfigMap):  # no two are alike
             return value

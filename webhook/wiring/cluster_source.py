@@ -1,22 +1,25 @@
 """`--source cluster`: a world that follows an API server."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from webhook.api.backend import Check
+from webhook.api.metrics import PREFIX
 from webhook.cluster.client import connect
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Kind, Phase, Standing
 from webhook.cluster.reflector import Pace
 from webhook.cluster.watch import Watcher, clock
+from webhook.model.hints import CUTS
 from webhook.model.settings import Settings
 from webhook.wire import inbound
 from webhook.wiring.gaps import FOUND
-from webhook.wiring.gauges import Gauges
-from webhook.wiring.mirror import Mirror
+from webhook.wiring.informer_cache import InformerCache
 from webhook.world import View, World
 
 OPTIONAL: Final = frozenset({"Node", "ConfigMap", "ServiceAccount"})  # without it only less is known
@@ -42,26 +45,26 @@ class Cluster:
         self._stale_after = stale_after
         self._pace = pace
         self._clock = clock
-        self._mirror = Mirror(World(settings, complete=not access.namespaces))
+        self._cache = InformerCache(World(settings, complete=not access.namespaces))
         self._watcher: Watcher | None = None
         self._complete = False  # once all that is served was listed, a family that comes later holds nothing up
 
     def configure(self, settings: Settings) -> None:
         """Judge by other settings from here on."""
-        self._mirror.world.configure(settings)
+        self._cache.world.configure(settings)
 
     def view(self) -> View | None:
         """Return the world; None until all that may decide a verdict was listed."""
-        return self._mirror.world if self._required and all(map(_usable, self._required)) else None
+        return self._cache.world if self._required and all(map(_usable, self._required)) else None
 
     def version(self) -> int | None:
         """Return the world's."""
-        return self._mirror.world.version
+        return self._cache.world.version
 
     def stale(self) -> str | None:
         """Say what the world may be behind in, `pods not heard of for 130 s`; None: it is fresh."""
-        if self._mirror.spoiled:
-            return self._mirror.spoiled
+        if self._cache.spoiled:
+            return self._cache.spoiled
         now = self._clock()
         ages = [(one.age(now) or 0.0, one.where) for one in self._required if required(one.kind)]
         age, where = max(ages, default=(0.0, None))
@@ -77,20 +80,20 @@ class Cluster:
 
     def collectors(self) -> tuple[Collector, ...]:
         """Return what Prometheus is told of the watches."""
-        return (Gauges(lambda: self._watcher.standings if self._watcher else (), self._clock, self._mirror),)
+        return (Gauges(lambda: self._watcher.standings if self._watcher else (), self._clock, self._cache),)
 
     async def ready(self) -> None:
         """Wait until there is a world, with all policy families that are served."""
         while not all(check.ok for check in self.checks()):  # noqa: ASYNC110 - a kind may become readable at any time, and nothing tells
             await asyncio.sleep(_LOOK_AGAIN)
-        self._mirror.settle()
+        self._cache.settle()
 
     async def run(self) -> None:
         """Watch until cancelled. Raises BadConfigError where it is not known whom to connect to."""
         async with connect(self._access.kubeconfig, self._access.context) as connection:
             self._watcher = Watcher(
                 connection,
-                self._mirror,
+                self._cache,
                 families=FOUND,
                 namespaces=self._access.namespaces,
                 pace=self._pace,
@@ -131,3 +134,52 @@ def _usable(standing: Standing) -> bool:
     if required(standing.kind):
         return standing.phase.listed
     return standing.phase is not Phase.WAITING or _only_helps(standing.kind)
+
+
+# -- metrics: every label is a kind, or what may be cut, a fixed few whatever arrives ----------------------------------
+
+
+class Gauges(Collector):
+    """Reads the watcher when it is asked; keeps nothing."""
+
+    def __init__(
+        self, standings: Callable[[], Iterable[Standing]], clock: Callable[[], float], cache: InformerCache
+    ) -> None:
+        """`clock` is the watcher's."""
+        self._standings = standings
+        self._clock = clock
+        self._cache = cache
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics; of several collections of a kind the worst counts."""
+        now = self._clock()
+        ages: dict[str, float] = {}
+        listed: dict[str, bool] = {}
+        for one in self._standings():
+            kind = str(one.kind)
+            listed[kind] = listed.get(kind, True) and one.phase.listed
+            if (age := one.age(now)) is not None:
+                ages[kind] = max(age, ages.get(kind, 0.0))
+        yield _gauge("watch_age_seconds", "Seconds since the API server was last heard of a kind.", ages)
+        yield _gauge("watch_listed", "1 where a kind was listed completely, 0 where it is not known.", listed)
+        yield _gauge("world_objects", "Objects that verdicts may rest on.", self._cache.objects())
+        yield _counter(
+            "watch_lists", "Complete lists of a kind; more than one: a watch could not go on.", self._cache.lists
+        )
+        yield _counter("watch_troubles", "Failures to list or watch a kind.", self._cache.troubles)
+        cuts: dict[str, int] = {what: self._cache.cuts[what] for what in CUTS}
+        yield _counter("watch_cuts", "Times that an object was too long to be read whole, by what was.", cuts, "what")
+
+
+def _gauge(name: str, text: str, values: dict[str, float] | dict[str, bool] | dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, text, labels=("kind",))
+    for kind, value in sorted(values.items()):
+        family.add_metric((kind,), float(value))
+    return family
+
+
+def _counter(name: str, text: str, values: dict[str, int], label: str = "kind") -> Metric:
+    family = CounterMetricFamily(PREFIX + name, text, labels=(label,))
+    for word, value in sorted(values.items()):
+        family.add_metric((word,), value)
+    return family

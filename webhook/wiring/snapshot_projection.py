@@ -39,7 +39,7 @@ _MAY_BE_SECRET: Final = frozenset({"headers", "headerMatches", "secret"})  # of 
 # -- out ---------------------------------------------------------------------------------------------------------------
 
 
-def minimal(raw: Raw, value: Projected) -> Record:
+def projection(raw: Raw, value: Projected) -> Record:
     """Return what a snapshot keeps of `raw`, of which `project` made `value`."""
     kind = kind_of(raw)
     form = _FORMS.get(kind or "", _FOREIGN)
@@ -237,7 +237,7 @@ _FORMS: Final[dict[str, dict[str, Form]]] = {
 
 
 def restored(record: Raw) -> Projected | None:
-    """Return the value that a record of `minimal` stands for; None: no kind of ours.
+    """Return the value that a record of `projection` stands for; None: no kind of ours.
 
     Raises Malformed, and msgspec.ValidationError for hints that are none.
     """

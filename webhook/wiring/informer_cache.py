@@ -14,7 +14,7 @@ from webhook.model.objects import Pod, Workload
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
 from webhook.wiring.gaps import FAMILIES, Gaps
-from webhook.wiring.sharing import Sharing
+from webhook.wiring.interning import Interning
 from webhook.world import Change, Drop, Put, World
 from webhook.world.changes import key_of
 
@@ -27,7 +27,7 @@ _PIECE: Final = 20  # changes between two looks at the clock
 _PIECE_SECONDS: Final = 0.005  # how long reviews wait, at most, for changes that are being applied
 
 
-class Mirror:
+class InformerCache:
     """A sink of `cluster.watch`: what the API server says of a kind is what the world holds of it.
 
     Lists go to the world as they come: an object of a page is as new as any event that was heard of it. Events wait
@@ -45,7 +45,7 @@ class Mirror:
         self._names: dict[str, Names] = {}
         self._seen: dict[Collection, Names] = {}
         self._gaps = Gaps()
-        self._sharing = Sharing()
+        self._interning = Interning()
         self._pending: dict[Drop, Change] = {}
         self._timer: asyncio.Handle | None = None
 
@@ -114,7 +114,7 @@ class Mirror:
     def settle(self) -> None:
         """Give back what only a first sync needs."""
         self.flush()
-        self._sharing.sweep()
+        self._interning.sweep()
 
     def _change(self, key: Drop, value: Projected | None) -> None:
         names = self._names.setdefault(key.kind, {})
@@ -161,7 +161,7 @@ class Mirror:
         if value is None:
             return None
         self.cuts.update(_cuts(value))
-        return self._sharing.parts(value)
+        return self._interning.interned(value)
 
 
 def _cuts(value: Projected) -> tuple[Cut, ...]:

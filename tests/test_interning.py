@@ -3,13 +3,13 @@
 from typing import Any
 
 from tests.benchmarks.synthetic import Sizes, objects
-from tests.test_cluster_mirror import named
+from tests.test_informer_cache import named
 from webhook.families import project
 from webhook.model.labels import Operator
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction
 from webhook.wire.objects import Projected
-from webhook.wiring.sharing import Sharing
+from webhook.wiring.interning import Interning
 
 EVERY = list(objects(Sizes(pods=400, policies=60, services=120)))
 
@@ -18,7 +18,7 @@ def values() -> list[Projected]:
     return [value for value in map(project, EVERY) if value is not None]
 
 
-def kept(sharing: Sharing) -> int:
+def kept(sharing: Interning) -> int:
     return sum(map(len, sharing._kept.values()))  # noqa: SLF001 - what it is about
 
 
@@ -29,13 +29,13 @@ def pod(name: str, **labels: str) -> Pod:
 
 
 def test_whatever_is_shared_stays_equal() -> None:
-    sharing = Sharing()
-    assert [sharing.parts(value) for value in values()] == values()
+    sharing = Interning()
+    assert [sharing.interned(value) for value in values()] == values()
 
 
 def test_pods_of_one_shape_have_one_shape() -> None:
-    sharing = Sharing()
-    first, second, other = (sharing.parts(pod(name, app=app)) for name, app in (("a", "x"), ("b", "x"), ("c", "y")))
+    sharing = Interning()
+    first, second, other = (sharing.interned(pod(name, app=app)) for name, app in (("a", "x"), ("b", "x"), ("c", "y")))
     assert first.shape is second.shape
     assert other.shape is not first.shape
     assert other.namespace is first.namespace is other.shape.namespace
@@ -44,10 +44,10 @@ def test_pods_of_one_shape_have_one_shape() -> None:
 
 
 def test_words_of_an_enumeration_stay_what_they_are() -> None:
-    sharing = Sharing()
-    sharing.parts(pod("a", In="Egress", Egress="In"))
+    sharing = Interning()
+    sharing.interned(pod("a", In="Egress", Egress="In"))
     for value in values():
-        seen: list[Any] = [sharing.parts(value)]
+        seen: list[Any] = [sharing.interned(value)]
         while seen:
             one = seen.pop()
             if isinstance(one, tuple | frozenset):
@@ -61,12 +61,12 @@ def test_words_of_an_enumeration_stay_what_they_are() -> None:
 
 
 def test_what_nobody_has_any_more_is_let_go() -> None:
-    sharing = Sharing()
+    sharing = Interning()
     number = 0
     for number in range(20_000):
-        sharing.parts(pod("a", app=f"app-{number}"))
+        sharing.interned(pod("a", app=f"app-{number}"))
     assert kept(sharing) < 20_000
-    live = [sharing.parts(value) for value in values()]
+    live = [sharing.interned(value) for value in values()]
     assert live
     sharing.sweep()
     sharing.sweep()
@@ -75,5 +75,5 @@ def test_what_nobody_has_any_more_is_let_go() -> None:
     for _ in range(5):  # a part of a part is let go one sweep later
         sharing.sweep()
     assert 5 * kept(sharing) < shared
-    left = {kind for kind, parts in sharing._kept.items() if parts}  # noqa: SLF001 - see kept
+    left = {kind for kind, interned in sharing._kept.items() if interned}  # noqa: SLF001 - see kept
     assert left <= {str, tuple, frozenset}  # the words of the manifests, and what is empty
