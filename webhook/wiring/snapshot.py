@@ -129,6 +129,7 @@ def _refuse(why: str) -> NoReturn:
 
 
 def shown(text: str) -> str:
+    """Return what a file says as a message shows it: printable, and short."""
     return "".join(c if c.isprintable() else "?" for c in text[:200])
 
 
