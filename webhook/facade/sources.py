@@ -21,8 +21,8 @@ from webhook.report.run import Failure, Origin
 from webhook.report.safe import clean
 from webhook.review.blast_radius import Written
 from webhook.wiring import snapshot
-from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.wiring.cluster_snapshot import ClusterSnapshot, of_snapshot
+from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.world import Put, World
 from webhook.world.still import Still
 
