@@ -14,6 +14,7 @@ from tests.arena import Raw, world_of
 from tests.making import deployment, service
 from tests.serving import serving
 from tests.test_cost_laws import addresses, egress, pods
+from tests.test_object_costs import config_map, doubling, told, urls
 from tests.test_reviewer import Fixed, reviewer
 from tests.worlds import namespace, policy, port
 from webhook.model.budget import TOO_MUCH
@@ -46,6 +47,18 @@ def many_clients() -> Case:
     return [policy("data/in", podSelector={}), server, *clients], deployment("data/postgres", [port("pg", 5432)])
 
 
+def doubling_variables() -> Case:
+    """Return variables of which each holds the one before twice: in all of them, 400 MiB."""
+    return [], told(doubling(22))
+
+
+def one_config_map_sixteen_times() -> Case:
+    """Return a workload that is given all of a ConfigMap of 0.8 MB again and again."""
+    uses = [{"configMapRef": {"name": "settings"}, "prefix": f"P{n}_"} for n in range(16)]
+    servers = [service(f"other/h{n}-0", {"app": "x"}, [{"port": 80}]) for n in range(400)]
+    return [config_map(urls(500, 66)), *servers], told({}, envFrom=uses)
+
+
 def review(raw: Raw) -> bytes:
     meta = raw["metadata"]
     asked = {"uid": meta["name"], "operation": "CREATE", "object": raw, "namespace": meta["namespace"]}
@@ -53,7 +66,17 @@ def review(raw: Raw) -> bytes:
     return msgspec.json.encode({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked})
 
 
-@pytest.mark.parametrize("make", [many_addresses, many_blocks, many_clients, lambda: pods(250, alike=False, bare=True)])
+HOSTILE: Final[list[Callable[[], Case]]] = [
+    many_addresses,
+    many_blocks,
+    many_clients,
+    lambda: pods(250, alike=False, bare=True),
+    doubling_variables,
+    one_config_map_sixteen_times,
+]
+
+
+@pytest.mark.parametrize("make", HOSTILE)
 def test_an_honest_review_beside_a_hostile_one_is_denied(
     make: Callable[[], Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

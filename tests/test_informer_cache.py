@@ -9,12 +9,14 @@ from prometheus_client import CollectorRegistry
 from tests.fakes import pod
 from tests.watching import PODS, foreign, run
 from webhook.cluster.kinds import DISCOVERY, Collection, Kind, Phase, Raw, Standing
+from webhook.families import project
 from webhook.model.hints import CUTS
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS
+from webhook.wire.objects import Projected
 from webhook.wiring.cluster_source import Gauges
 from webhook.wiring.informer_cache import BATCH_SECONDS, InformerCache
 from webhook.world import Change, Put, World
@@ -149,6 +151,53 @@ def test_reviews_come_between_the_pieces_of_a_great_batch() -> None:
             seen.append(sum(bool(it.world.pods_of(ref)) for ref in some))
             await asyncio.sleep(0)
         assert len({count for count in seen if 0 < count < len(some)}) > 3
+
+    told(scenario)
+
+
+def test_of_many_changes_of_one_object_the_last_alone_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(it: InformerCache) -> None:
+        read: list[str] = []
+
+        def reading(raw: Raw) -> Projected | None:
+            read.append(raw["metadata"]["labels"]["app"])
+            return project(raw)
+
+        monkeypatch.setattr("webhook.wiring.informer_cache.project", reading)
+        for number in range(50):
+            it.event(HERE, "MODIFIED", named("a", app=f"v{number}"))
+        await settled(it)
+        assert read == ["v49"]
+
+    told(scenario)
+
+
+def test_a_change_that_takes_long_to_read_is_followed_by_a_rest_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(it: InformerCache) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        calls: list[float] = []
+
+        def call_at(when: float, callback: object) -> object:
+            calls.append(when - now)
+            return callback
+
+        monkeypatch.setattr(loop, "time", lambda: now)
+        monkeypatch.setattr(loop, "call_at", call_at)
+
+        def reading(raw: Raw) -> Projected | None:
+            nonlocal now
+            now += 0.5
+            return project(raw)
+
+        monkeypatch.setattr("webhook.wiring.informer_cache.project", reading)
+        for name in ("a", "b"):
+            it.event(HERE, "ADDED", named(name))
+        it._work()  # noqa: SLF001 - what the timer calls
+        it._work()  # noqa: SLF001
+        it.event(HERE, "ADDED", named("c"))
+        assert [round(one, 3) for one in calls] == [BATCH_SECONDS, 0.5, 0.5]
+        it.flush()
 
     told(scenario)
 

@@ -1,10 +1,10 @@
 """Raw objects of a cluster -> changes of a world. The one writer of that world."""
 
 import asyncio
+import functools
 import logging
 from collections import Counter
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from webhook.cluster.kinds import Collection, Standing
@@ -23,15 +23,15 @@ Raw = dict[str, Any]
 Names = dict[str, set[str]]  # namespace ("" for cluster-scoped kinds) -> names
 
 BATCH_SECONDS: Final = 0.02  # how long an event waits, at most, for others to be applied with
-_PIECE: Final = 20  # changes between two looks at the clock
-_PIECE_SECONDS: Final = 0.005  # how long reviews wait, at most, for changes that are being applied
+_PIECE_SECONDS: Final = 0.005  # how long reviews wait for changes that are being applied, but for one that takes longer
 
 
 class InformerCache:
     """A sink of `cluster.watch`: what the API server says of a kind is what the world holds of it.
 
     Lists go to the world as they come: an object of a page is as new as any event that was heard of it. Events wait
-    for `BATCH_SECONDS`, the last one of an object counts.
+    for `BATCH_SECONDS`, and the last one of an object counts, which alone is read. One that took long to read is
+    followed by a rest as long, so that whoever changes a great object again and again leaves reviews their half.
     """
 
     def __init__(self, world: World) -> None:
@@ -46,7 +46,8 @@ class InformerCache:
         self._seen: dict[Collection, Names] = {}
         self._gaps = Gaps()
         self._interning = Interning()
-        self._pending: dict[Drop, Change] = {}
+        self._pending: dict[Drop, Raw | None] = {}
+        self._rested = 0.0  # until then nothing is read
         self._timer: asyncio.Handle | None = None
 
     def objects(self) -> dict[str, int]:
@@ -80,14 +81,13 @@ class InformerCache:
         known = self._names.setdefault(_word(where), {})
         for namespace in list(known) if not where.namespace else [where.namespace]:
             for name in known.get(namespace, set()) - seen.get(namespace, set()):
-                self._change(Drop(_word(where), namespace, name), None)
+                self._wait(Drop(_word(where), namespace, name), None)
         self.lists[str(where.kind)] += 1
         _log.info("%s: %d listed", where, sum(map(len, seen.values())))
 
     def event(self, where: Collection, event_type: str, raw: Raw) -> None:
         """Take one change. What cannot be read any more is gone, rather than as it was."""
-        value = None if event_type == "DELETED" else self._read(raw)
-        self._change(_name(where, raw) if value is None else key_of(value), value)
+        self._wait(_name(where, raw), None if event_type == "DELETED" else raw)
 
     def moved(self, standing: Standing) -> None:
         """Hear that a collection changed its phase."""
@@ -109,14 +109,41 @@ class InformerCache:
 
     def flush(self) -> None:
         """Apply all that waits, at once."""
-        self._apply(self._taken(len(self._pending)))
+        while self._pending:
+            self._next()
 
     def settle(self) -> None:
         """Give back what only a first sync needs."""
         self.flush()
         self._interning.sweep()
 
-    def _change(self, key: Drop, value: Projected | None) -> None:
+    def _wait(self, key: Drop, raw: Raw | None) -> None:
+        """Take an object, or hear that it is gone (None)."""
+        self._pending.pop(key, None)  # its last change takes the place at the end
+        self._pending[key] = raw
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(max(loop.time() + BATCH_SECONDS, self._rested), self._work)
+
+    def _work(self) -> None:
+        """Apply what waits, for as long as reviews can wait; the rest comes after them."""
+        loop = asyncio.get_running_loop()
+        now = began = loop.time()
+        self._timer = None
+        while self._pending and now - began < _PIECE_SECONDS:
+            self._next()
+            now = loop.time()
+        self._rested = now if now - began < 2 * _PIECE_SECONDS else 2 * now - began
+        if self._pending:
+            self._timer = loop.call_at(self._rested, self._work)
+
+    def _next(self) -> None:
+        """Read and apply the change that waits longest."""
+        key = next(iter(self._pending))
+        self._guarded(key, functools.partial(self._change, key, self._pending.pop(key)))
+
+    def _change(self, key: Drop, raw: Raw | None) -> None:
+        value = None if raw is None else self._read(raw)
         names = self._names.setdefault(key.kind, {})
         if value is None:
             here = names.get(key.namespace, set())
@@ -125,32 +152,19 @@ class InformerCache:
                 names.pop(key.namespace, None)
         else:
             names.setdefault(key.namespace, set()).add(key.name)
-        self._pending.pop(key, None)  # its last change takes the place at the end
-        self._pending[key] = key if value is None else Put(value)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._work)
-
-    def _work(self) -> None:
-        """Apply what waits, for as long as reviews can wait; the rest comes after them."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        self._timer = None
-        while self._pending and loop.time() - began < _PIECE_SECONDS:
-            self._apply(self._taken(_PIECE))
-        if self._pending:
-            self._timer = loop.call_soon(self._work)
-
-    def _taken(self, most: int) -> list[Change]:
-        return [self._pending.pop(key) for key in tuple(islice(self._pending, most))]
+        self.world.apply((key if value is None else Put(value),))
 
     def _apply(self, changes: Iterable[Change]) -> None:
         for change in changes:
-            try:
-                self.world.apply((change,))
-            except Exception:  # noqa: BLE001 - logged and told; the objects after this one are followed all the same
-                key = key_of(change.value) if isinstance(change, Put) else change
-                self.spoiled = f"internal error with {key.kind} {key.namespace}/{key.name}"
-                _log.exception("%s", self.spoiled)
+            key = key_of(change.value) if isinstance(change, Put) else change
+            self._guarded(key, functools.partial(self.world.apply, (change,)))
+
+    def _guarded(self, key: Drop, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception:  # noqa: BLE001 - logged and told; the objects after this one are followed all the same
+            self.spoiled = f"internal error with {key.kind} {key.namespace}/{key.name}"
+            _log.exception("%s", self.spoiled)
 
     def _read(self, raw: Raw) -> Projected | None:
         try:
