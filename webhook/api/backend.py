@@ -19,7 +19,8 @@ class Answer(Struct, frozen=True):
 
     `outcome` is one of allowed, warned, denied, not-evaluated, malformed; `mode` is one of off, audit, warn, enforce,
     or empty where there was no saying. `about`: what a log may say of the request: names and ids, nothing of its body.
-    `reason`: why nothing was judged, where the outcome is not-evaluated; one of `NOT_JUDGED`.
+    `reason`: why nothing was judged, where the outcome is not-evaluated; one of `NOT_JUDGED`. `left_out`: what else
+    there was no time for, each one of `budget.LEFT_OUT`.
     """
 
     status: int
@@ -29,6 +30,7 @@ class Answer(Struct, frozen=True):
     dry_run: bool = False
     about: tuple[tuple[str, str], ...] = ()
     reason: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 class Check(Struct, frozen=True):

@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from webhook import __version__
 from webhook.api.backend import NOT_JUDGED, Answer
+from webhook.model.budget import LEFT_OUT
 
 PREFIX: Final = "netpol_preflight_"
 OUTCOMES: Final = frozenset({"allowed", "warned", "denied", "not-evaluated", "malformed", "error"})
@@ -64,6 +65,14 @@ class Metrics:
         )
         for reason in NOT_JUDGED:
             self.not_evaluated.labels(reason)
+        self.left_out = Counter(
+            PREFIX + "admission_left_out",
+            "Reviews in which there was no time for all that cannot reject, by what was left out.",
+            ("what",),
+            registry=self.registry,
+        )
+        for what in LEFT_OUT:
+            self.left_out.labels(what)
         self.refused = Counter(
             PREFIX + "admission_refused", "Bodies not read, by HTTP status.", ("code",), registry=self.registry
         )
@@ -100,6 +109,8 @@ class Metrics:
             pair = self._pairs[key] = (self.requests.labels(*labels), self.seconds.labels(*labels))
         if answer.reason:
             self.not_evaluated.labels(answer.reason if answer.reason in NOT_JUDGED else OTHER).inc()
+        for what in answer.left_out:
+            self.left_out.labels(what).inc()
         pair[0].inc()
         pair[1].observe(seconds)
 

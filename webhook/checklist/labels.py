@@ -10,29 +10,31 @@ from webhook.model.settings import DECLARE_LABEL, RequiredLabel
 from webhook.world import View
 
 
-def check_workload(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
-    """Yield NP301 for labels that the settings require, and NP302 and NP304 where declarations are asked for.
-
-    They are where the namespace says so; NP304 also where a workload has begun to declare.
-    """
-    workload = judged.workload
+def check_labels(view: View, workload: Workload) -> Iterator[Finding]:
+    """Yield NP301 for labels that the settings require, and NP302 where the namespace asks for declarations."""
     missing = [text for label in view.settings.required_labels if (text := _missing(workload, label))]
     if missing:
         facts = (("labels", ", ".join(missing)),)
         yield Finding("NP301", DEFAULT_SEVERITY["NP301"], workload.ref, source="config", facts=facts)
-    asked = view.namespace(workload.ref.namespace).labels.get(DECLARE_LABEL) == "required"
-    if asked and not workload.connects_to:
+    if _asked(view, workload) and not workload.connects_to:
         yield Finding("NP302", DEFAULT_SEVERITY["NP302"], workload.ref)
-    if asked or workload.connects_to:
-        yield from _undeclared(judged)
 
 
-def _undeclared(judged: JudgedWorkload) -> Iterator[Finding]:
-    """NP304: containers are told to talk to somebody whom no annotation names."""
+def check_undeclared(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
+    """Yield NP304 where containers are told to talk to somebody whom no annotation names.
+
+    It is where the namespace asks for declarations, or the workload has begun to declare.
+    """
+    if not _asked(view, judged.workload) and not judged.workload.connects_to:
+        return
     for one in judged.dependencies:
         if one.source == "inferred":
             severity = DEFAULT_SEVERITY["NP304"]
             yield Finding("NP304", severity, judged.workload.ref, dependency=one.text, source="inferred")
+
+
+def _asked(view: View, workload: Workload) -> bool:
+    return view.namespace(workload.ref.namespace).labels.get(DECLARE_LABEL) == "required"
 
 
 def _missing(workload: Workload, label: RequiredLabel) -> str | None:

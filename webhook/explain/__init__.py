@@ -3,7 +3,7 @@
 from webhook.explain.dns import judge_dns
 from webhook.explain.explanation import Explanation, enforcer_notes, explain
 from webhook.explain.judge import Judged, judge
-from webhook.explain.workload import JudgedWorkload, judge_workload
+from webhook.explain.workload import JudgedWorkload, judge_declared, judge_workload, with_inferred
 
 __all__ = [
     "Explanation",
@@ -12,6 +12,8 @@ __all__ = [
     "enforcer_notes",
     "explain",
     "judge",
+    "judge_declared",
     "judge_dns",
     "judge_workload",
+    "with_inferred",
 ]

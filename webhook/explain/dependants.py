@@ -9,6 +9,7 @@ from webhook.dependencies import Resolved, resolve
 from webhook.explain.judge import Judged, judge
 from webhook.explain.workload import declared
 from webhook.model.addresses import Address, Block
+from webhook.model.budget import Exhausted
 from webhook.model.dependency import Dependency, NameTarget, WorkloadTarget
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
@@ -27,10 +28,14 @@ class Dependant(Struct, frozen=True):
 
 
 class Dependants(Struct, frozen=True):
-    """The dependencies of the first `MOST` clients. `left`: how many clients were not looked at."""
+    """The dependencies of the first `MOST` clients. `left`: how many clients were not looked at.
+
+    `exhausted`: there was no time for some of them.
+    """
 
     found: tuple[Dependant, ...] = ()
     left: int = 0
+    exhausted: bool = False
 
 
 def judge_dependants(view: View, server: Workload, without: Collection[WorkloadRef] = ()) -> Dependants:
@@ -41,10 +46,14 @@ def judge_dependants(view: View, server: Workload, without: Collection[WorkloadR
     ref = server.ref
     names = {(ref.namespace, name) for name in (ref.name, *(s.name for s in view.services_of(server.template.shape)))}
     refs = [one for one in view.mentioning(names) if one != ref and one not in without]
-    clients = [client for one in refs[:MOST] if (client := view.workload(one)) is not None and _lives(view, client)]
-    return Dependants(
-        tuple(dependant for client in clients for dependant in _of_client(view, client, ref, names)), len(refs[MOST:])
-    )
+    found: list[Dependant] = []
+    for number, one in enumerate(refs[:MOST]):
+        try:
+            client = view.workload(one)
+            found += _of_client(view, client, ref, names) if client is not None and _lives(view, client) else ()
+        except Exhausted:
+            return Dependants(tuple(found), len(refs) - number, exhausted=True)
+    return Dependants(tuple(found), len(refs[MOST:]))
 
 
 def _lives(view: View, client: Workload) -> bool:

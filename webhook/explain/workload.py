@@ -49,28 +49,40 @@ def judge_workload(view: View, workload: Workload, *, near: bool = True) -> Judg
 
     `near`: with near misses; the look-up always has them.
     """
+    return with_inferred(view, judge_declared(view, workload, near=near), near=near)
+
+
+def judge_declared(view: View, workload: Workload, *, near: bool = True) -> JudgedWorkload:
+    """Judge what is declared, by the workload or for everybody, and the look-up that it needs."""
     items = declared(workload)
     first: dict[str, Resolved] = {}
     for item in (*(item for item in items if isinstance(item, Dependency)), *everybodys(view, workload)):
         one = resolve(view, workload, item)
         first.setdefault(one.text, one)
-    said = tuple(first.values())
-    inferred = uncovered(infer(view, workload), said) if view.settings.infer else ()
+    answers = tuple(judge(view, workload, one, near=near) for one in first.values())
+    bad = tuple(item for item in items if isinstance(item, Malformed))
+    return JudgedWorkload(workload, answers, bad, _look_up(view, workload, answers))
+
+
+def with_inferred(view: View, declared: JudgedWorkload, *, near: bool = True) -> JudgedWorkload:
+    """Add what is inferred, and the look-up where only that needs it."""
+    if not view.settings.infer:
+        return declared
+    workload = declared.workload
+    said = tuple(one.resolved for one in declared.dependencies if one.resolved is not None)
+    inferred = uncovered(infer(view, workload), said)
     answers = (
-        *(judge(view, workload, one, near=near) for one in (*said, *inferred)),
+        *declared.dependencies,
+        *(judge(view, workload, one, near=near) for one in inferred),
         *_api_server(view, workload, said, near=near),
     )
-    return JudgedWorkload(
-        workload,
-        answers,
-        tuple(item for item in items if isinstance(item, Malformed)),
-        _look_up(view, workload, answers),
-    )
+    look_up = declared.dns or _look_up(view, workload, answers)
+    return structs.replace(declared, dependencies=answers, dns=look_up)
 
 
 def _api_server(view: View, workload: Workload, said: tuple[Resolved, ...], *, near: bool) -> Iterator[Judged]:
     """Yield that the API server is out of reach, wherever it may be; what is not sure is not told."""
-    assumed = assumed_api_server(view, workload) if view.settings.infer else None
+    assumed = assumed_api_server(view, workload)
     for one in uncovered([assumed] if assumed else [], said):
         if judge(view, workload, one, near=False).verdict is Verdict.DENIED:
             first = one.found.flows[0].port

@@ -1,38 +1,52 @@
 """What one review may cost, in steps: one for each thing that a loop looks at, the same on every machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 TOO_MUCH: Final = "too much to judge in time"  # why a review that ran out of it is none
+INFERRED, OTHERS, FIXES = LEFT_OUT = ("inferred", "others", "fixes")  # what of a review may be, where it is too much
 LOOK_EVERY: Final = 256  # steps between two looks at the time: a fraction of a millisecond
 
 
 class Exhausted(Exception):  # noqa: N818 - not a mistake; caught where the budget was given
-    """More steps than a review may take, or no time for another. Nothing that is half done may be remembered."""
+    """More steps than may be taken, or no time for another. Nothing that is half done may be remembered."""
 
 
 class Budget:
     """Steps that may be taken. `spend` is called inside the loops, before what it pays for is done.
 
-    `late`: whether there is time for no more, asked every few steps by a caller who has a clock.
+    `late`: whether a share of the time is over, asked every few steps of a caller who has a clock.
     """
 
-    __slots__ = ("_late", "_look", "_most", "spent")
+    __slots__ = ("_late", "_look", "_most", "_share", "spent")
 
-    def __init__(self, most: int, late: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, most: int, late: Callable[[float], bool] = lambda _: False) -> None:
         """Start with nothing spent."""
         self.spent = 0
         self._most = most
         self._late = late
         self._look = 0
+        self._share = 1.0
 
     def spend(self, steps: int = 1) -> None:
-        """Take steps. Raises Exhausted where they are too many, or the time is over."""
+        """Take steps. Raises Exhausted where they are too many, or the time is over: then they are not taken."""
         self.spent += steps
         if self.spent >= self._look:
-            self._look = min(self.spent + LOOK_EVERY, self._most + 1)
-            if self.spent > self._most or self._late():
+            most = int(self._most * self._share)
+            if self.spent > most or self._late(self._share):
+                self.spent -= steps
                 raise Exhausted
+            self._look = min(self.spent + LOOK_EVERY, most + 1)
+
+    @contextmanager
+    def up_to(self, share: float) -> Iterator[None]:
+        """Let steps and time be taken up to a share of the whole, what was taken before included: some is left."""
+        before, self._share, self._look = self._share, min(share, self._share), 0
+        try:
+            yield
+        finally:
+            self._share, self._look = before, 0
 
 
 class _Unlimited(Budget):

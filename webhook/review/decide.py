@@ -1,25 +1,31 @@
 """An admission request against a view: allowed or not, and what to say (design.md §6)."""
 
+from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import Final
 
 from msgspec import Struct, structs
 
 from webhook.checklist.declarations import malformed
-from webhook.model.budget import TOO_MUCH, UNLIMITED, Budget, Exhausted
+from webhook.explain import judge_declared
+from webhook.model.budget import FIXES, INFERRED, OTHERS, TOO_MUCH, UNLIMITED, Budget, Exhausted
 from webhook.model.finding import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.settings import MODE_LABEL, Mode
 from webhook.review.configured import configured, ignored, mode_set
-from webhook.review.draft import Draft, of_denial, of_warnings, ready
-from webhook.review.exemptions import exemptions, without_exempt
+from webhook.review.draft import UNWRITTEN, Draft, of_denial, of_warnings, ready
+from webhook.review.exemptions import Exemption, exemptions, without_exempt
 from webhook.review.inbound import draft_server
 from webhook.review.owned import reviewed_with_its_maker, taken_from_its_maker
-from webhook.review.workload import draft_workload, order
+from webhook.review.workload import draft_declared, draft_inferred, order
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, View
 
 HEARD = frozenset({Mode.WARN, Mode.ENFORCE})  # modes in which the person who applies is told
 STALE = "what is known of the cluster may be out of date"
+# Shares of the budget: whoever may reject is judged first and may take it all, the rest by the end of these.
+_ADDED: Final = 0.5
+_WRITTEN: Final = 0.8
 Audit = tuple[tuple[str, str], ...]
 
 
@@ -27,6 +33,7 @@ class Decision(Struct, frozen=True):
     """The answer to one request. `rejected` are the findings that deny it; `notes` are further warnings.
 
     `reviewed` False: nothing was judged, and `audit` says why. `exhausted`: it would have taken more than the budget.
+    `left_out`: what of the rest would have, of `budget.LEFT_OUT`.
     """
 
     uid: str
@@ -39,6 +46,7 @@ class Decision(Struct, frozen=True):
     dry_run: bool = False
     reviewed: bool = False
     exhausted: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 def decide(
@@ -68,10 +76,16 @@ def _decided(
         return _skipped(request, mode, "controlled by another object, which was reviewed")
     if mode is Mode.OFF:
         return _skipped(request, mode, "mode off")
-    drafts, exempt = _drafts(view, workload, today, mode, whole=True)
-    denied = [] if stale else _rejected(view, request, mode, drafts, today)
-    written = of_denial(denied) if denied else of_warnings(drafts if mode in HEARD else ())
-    whole = {id(draft): finding for draft, finding in written}
+    told = _Told(view, workload, today, mode)
+    own = told.may_reject()
+    denied = [] if stale else _rejected(view, request, mode, own, today)
+    more, left_out = told.cannot_reject()
+    drafts = sorted((*own, *more), key=lambda draft: order(draft.finding))
+    with view.budget.up_to(_WRITTEN):
+        written = of_denial(denied) if denied else of_warnings(drafts if mode in HEARD else ())
+        whole = {id(draft): finding for draft, finding in written}
+    if any(finding.no_fix == UNWRITTEN for finding in whole.values()):
+        left_out = (*left_out, FIXES)
     findings = tuple(whole.get(id(draft), draft.finding) for draft in drafts)
     rejected = tuple(whole.get(id(draft), draft.finding) for draft in denied)
     if stale:
@@ -82,10 +96,11 @@ def _decided(
         mode=mode,
         findings=findings,
         rejected=rejected,
-        audit=(*_audit(mode, findings, rejected, exempt), *((("stale", stale),) if stale else ())),
+        audit=(*_audit(mode, findings, rejected, told.exempt), *_also(stale, left_out)),
         notes=notes,
         dry_run=request.dry_run,
         reviewed=True,
+        left_out=left_out,
     )
 
 
@@ -109,21 +124,48 @@ def heeded(view: View, mode: Mode) -> bool:
     return mode is not Mode.ENFORCE or view.settings.heed_annotations_in_enforce
 
 
-def _drafts(view: View, workload: Workload, today: date, mode: Mode, *, whole: bool = False) -> tuple[list[Draft], int]:
-    """Return what is found, and how much more is exempt. `whole`: what others need of the workload, too."""
-    granted, bad = exemptions(workload, today)
-    granted = granted if heeded(view, mode) else ()
-    found = [*draft_workload(Overlay(view, [workload]), workload)]
-    found += [ready(malformed(workload.ref, item, "exempt")) for item in bad]
-    if whole:
-        found += draft_server(view, workload, today, new=view.workload(workload.ref) is None)
-    drafts, exempt = [], 0
-    for draft in found:
-        told, some = configured(view.settings, (draft.finding,), today)
-        kept, more = without_exempt(told, granted)
-        drafts += [structs.replace(draft, finding=finding) for finding in kept]
-        exempt += some + more
-    return sorted(drafts, key=lambda draft: order(draft.finding)), exempt
+class _Told:
+    """What is found of a workload, and how much more is `exempt`."""
+
+    def __init__(self, view: View, workload: Workload, today: date, mode: Mode) -> None:
+        self.exempt = 0
+        self._view, self._workload, self._today = view, workload, today
+        granted, self._bad = exemptions(workload, today)
+        self._granted: tuple[Exemption, ...] = granted if heeded(view, mode) else ()
+        self._overlay = Overlay(view, [workload])
+        self._declared = judge_declared(self._overlay, workload, near=False)
+
+    def may_reject(self) -> list[Draft]:
+        """Return what is declared, and how."""
+        bad = (ready(malformed(self._workload.ref, item, "exempt")) for item in self._bad)
+        return [draft for one in (*draft_declared(self._overlay, self._declared), *bad) for draft in self._kept(one)]
+
+    def inferred(self) -> Iterator[Draft]:
+        """Yield what is inferred."""
+        for draft in draft_inferred(self._overlay, self._declared):
+            yield from self._kept(draft)
+
+    def cannot_reject(self) -> tuple[list[Draft], tuple[str, ...]]:
+        """Return what is inferred, and what others need of the workload; and what of it there was no time for."""
+        new = self._view.workload(self._workload.ref) is None
+        others = draft_server(self._view, self._workload, self._today, new=new)
+        parts = {INFERRED: self.inferred(), OTHERS: (kept for draft in others for kept in self._kept(draft))}
+        found: list[Draft] = []
+        left_out = []
+        with self._view.budget.up_to(_ADDED):
+            for name, drafts in parts.items():
+                try:
+                    for draft in drafts:
+                        found.append(draft)  # noqa: PERF402 - what came before it ran out is kept
+                except Exhausted:
+                    left_out.append(name)
+        return found, tuple(left_out)
+
+    def _kept(self, draft: Draft) -> Iterator[Draft]:
+        told, some = configured(self._view.settings, (draft.finding,), self._today)
+        kept, more = without_exempt(told, self._granted)
+        self.exempt += some + more
+        return (structs.replace(draft, finding=finding) for finding in kept)
 
 
 def _rejected(view: View, request: AdmissionRequest, mode: Mode, drafts: list[Draft], today: date) -> list[Draft]:
@@ -135,7 +177,8 @@ def _rejected(view: View, request: AdmissionRequest, mode: Mode, drafts: list[Dr
         return grave
     if request.old is None:
         return []  # what was so before cannot be told
-    before = {draft.finding.identity for draft in _drafts(view, request.old, today, mode)[0]}
+    old = _Told(view, request.old, today, mode)
+    before = {draft.finding.identity for draft in (*old.may_reject(), *old.inferred())}
     return [draft for draft in grave if draft.finding.identity not in before]
 
 
@@ -149,6 +192,11 @@ def _audit(mode: Mode, findings: tuple[Finding, ...], rejected: tuple[Finding, .
     verdict = "denied" if rejected else worst.word if worst else "clean"
     base = (("mode", mode.value), ("verdict", verdict))
     return (*base, *((("findings", told),) if told else ()), *((("exempt", str(exempt)),) if exempt else ()))
+
+
+def _also(stale: str | None, left_out: Iterable[str]) -> Audit:
+    missing = ",".join(left_out)
+    return (*((("stale", stale),) if stale else ()), *((("left-out", missing),) if missing else ()))
 
 
 def _skipped(request: AdmissionRequest, mode: Mode, why: str) -> Decision:

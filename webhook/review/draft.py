@@ -5,10 +5,12 @@ from typing import Final
 
 from msgspec import Struct, json, structs
 
+from webhook.model.budget import Exhausted
 from webhook.model.finding import Finding, Severity
 
 MOST_WARNINGS: Final = 8  # lines of one answer
 MOST_FIXES: Final = 16_384  # bytes: a denial's message has no room for more
+UNWRITTEN: Final = "too much to work out in time: run `netpol-preflight fix`"
 
 
 class Draft(Struct, frozen=True):
@@ -49,4 +51,9 @@ def of_denial(drafts: Iterable[Draft]) -> Iterator[tuple[Draft, Finding]]:
 
 
 def _whole(draft: Draft) -> Finding:
-    return structs.replace(draft.whole(), severity=draft.finding.severity)
+    """Return the whole finding; what was found stands where there is no time for the rest."""
+    try:
+        whole = draft.whole()
+    except Exhausted:
+        return structs.replace(draft.finding, no_fix=UNWRITTEN)
+    return structs.replace(whole, severity=draft.finding.severity)

@@ -13,6 +13,7 @@ from webhook.explain.inbound import CLOSED, Way, judge_inbound
 from webhook.fix import Fixed
 from webhook.fix.fix import distinct
 from webhook.fix.inbound import fix_dependants, fix_way, shuts_out
+from webhook.model.budget import Exhausted
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
@@ -39,7 +40,7 @@ def draft_server(
     """Yield the same as drafts.
 
     `new`: it was not there before, so that nobody was told of its clients' egress. `without`: clients that are
-    reviewed too, and so told themselves.
+    reviewed too, and so told themselves. Raises Exhausted after what was found in time.
     """
     if not view.enforcer.enforces:
         return
@@ -58,8 +59,12 @@ def draft_server(
 def _of_ways(view: View, workload: Workload) -> Iterator[Draft]:
     """Yield one finding for each port of a Service, or of the pods, that somebody is kept out of."""
     ways: dict[str, list[Way]] = {}
-    for way in judge_inbound(view, workload, near=False):
-        ways.setdefault(way.path.to.text, []).append(way)
+    ended = None
+    try:
+        for way in judge_inbound(view, workload, near=False):
+            ways.setdefault(way.path.to.text, []).append(way)
+    except Exhausted as error:
+        ended = error
     for some in ways.values():
         if closed := [way for way in some if way.verdict in CLOSED]:
             yield Draft(_closed_way(view, workload, closed), partial(_whole_way, view, workload, closed))
@@ -67,6 +72,8 @@ def _of_ways(view: View, workload: Workload) -> Iterator[Draft]:
             judged = _merged(one for _, one in unknown[0].judged)
             finding = unknown_finding(workload.ref, structs.replace(judged, verdict=Verdict.UNKNOWN), _told(unknown))
             yield ready(finding)
+    if ended is not None:
+        raise ended
 
 
 def _whole_way(view: View, workload: Workload, ways: list[Way]) -> Finding:
@@ -126,6 +133,8 @@ def _of_dependants(view: View, workload: Workload, every: Dependants, today: dat
     for some in by_text.values():
         bare = partial(_kept_out, view, workload, left=every.left, new=new)
         yield Draft(bare(some), partial(_whole_kept_out, view, workload, some, bare))
+    if every.exhausted:
+        raise Exhausted
 
 
 def _whole_kept_out(

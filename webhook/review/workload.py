@@ -6,8 +6,8 @@ from functools import cache, partial
 from msgspec import structs
 
 from webhook.checklist.declarations import check_declarations
-from webhook.checklist.labels import check_workload
-from webhook.explain import Judged, JudgedWorkload, enforcer_notes, judge, judge_workload
+from webhook.checklist.labels import check_labels, check_undeclared
+from webhook.explain import Judged, JudgedWorkload, enforcer_notes, judge, judge_workload, with_inferred
 from webhook.explain.symptoms import symptoms
 from webhook.fix import Fixed, fix_dependency
 from webhook.fix.needs import may_open
@@ -25,26 +25,39 @@ def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
 
 def review_judged(view: View, judged: JudgedWorkload) -> tuple[Finding, ...]:
     """Return the findings of a workload that was judged in `view`."""
-    found = [*_without_packets(view, judged)]
+    found = [*check_labels(view, judged.workload), *_without_packets(view, judged)]
     for part in _parts(judged):
         found += _whole(view, judged, part) if view.enforcer.enforces else not_enforced(judged.workload.ref, part)
     return tuple(sorted(found, key=order))
 
 
-def draft_workload(view: View, workload: Workload) -> Iterator[Draft]:
-    """Yield the same, in no order, as drafts."""
-    judged = judge_workload(view, workload, near=False)
-    yield from map(ready, _without_packets(view, judged))
-    for part in _parts(judged):
+def draft_declared(view: View, declared: JudgedWorkload) -> Iterator[Draft]:
+    """Yield the same of what is declared, in no order, as drafts. It was judged without near misses."""
+    yield from map(ready, check_labels(view, declared.workload))
+    yield from _drafts(view, declared, declared)
+
+
+def draft_inferred(view: View, declared: JudgedWorkload) -> Iterator[Draft]:
+    """Yield what more there is to say of what is inferred."""
+    every = with_inferred(view, declared, near=False)
+    inferred = every.dependencies[len(declared.dependencies) :]
+    look_up = None if declared.dns else every.dns
+    yield from _drafts(view, every, structs.replace(every, dependencies=inferred, malformed=(), dns=look_up))
+
+
+def _drafts(view: View, judged: JudgedWorkload, about: JudgedWorkload) -> Iterator[Draft]:
+    """Yield the findings about some of what was judged."""
+    yield from map(ready, _without_packets(view, about))
+    for part in _parts(about):
         if view.enforcer.enforces:
-            yield from _drafts(view, judged, part)
+            yield from _of_packets(view, judged, part)
         else:
-            yield from map(ready, not_enforced(workload.ref, part))
+            yield from map(ready, not_enforced(judged.workload.ref, part))
 
 
 def _without_packets(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
     yield from check_declarations(judged, complete=view.complete)
-    yield from check_workload(view, judged)
+    yield from check_undeclared(view, judged)
 
 
 def _parts(judged: JudgedWorkload) -> Iterator[Judged]:
@@ -60,7 +73,7 @@ def _whole(view: View, judged: JudgedWorkload, part: Judged) -> list[Finding]:
     return [structs.replace(one, assumptions=(*one.assumptions, *notes)) for one in told]
 
 
-def _drafts(view: View, judged: JudgedWorkload, part: Judged) -> Iterator[Draft]:
+def _of_packets(view: View, judged: JudgedWorkload, part: Judged) -> Iterator[Draft]:
     @cache
     def whole() -> list[Finding]:
         return _whole(view, judged, _again(view, judged, part))

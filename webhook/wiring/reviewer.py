@@ -64,16 +64,18 @@ class Reviewer:
         body = admission.encode(decision, dump)
         told = ",".join(sorted({finding.id for finding in decision.findings}))
         about = (*_about(request), *((("findings", told),) if told else ()))
-        return Answer(200, body, admission.outcome(decision), decision.mode.value, request.dry_run, about)
+        outcome = admission.outcome(decision)
+        return Answer(200, body, outcome, decision.mode.value, request.dry_run, about, left_out=decision.left_out)
 
 
-def _late(timeout: float | None) -> Callable[[], bool]:
-    """Return what says that a review that begins here has no time left: its body is read, its answer must arrive."""
-    processor = thread_time() + _PROCESSOR
-    deadline = None if timeout is None else perf_counter() + timeout - _NO_TIME
+def _late(timeout: float | None) -> Callable[[float], bool]:
+    """Return what says that a review that begins here has taken a share of its time: its answer must arrive."""
+    processor, began = thread_time(), perf_counter()
 
-    def late() -> bool:
-        return thread_time() > processor or (deadline is not None and perf_counter() > deadline)
+    def late(share: float) -> bool:
+        if thread_time() > processor + share * _PROCESSOR:
+            return True
+        return timeout is not None and perf_counter() > began + share * (timeout - _NO_TIME)
 
     return late
 
