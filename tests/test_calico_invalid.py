@@ -12,7 +12,7 @@ from msgspec import structs
 
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.family import Compiled
-from webhook.families.surroundings import Surroundings
+from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
 from webhook.model.settings import Enforcer
 from webhook.model.tier import Isolation
@@ -20,7 +20,7 @@ from webhook.model.tier import Isolation
 CASES: Final[list[dict[str, Any]]] = yaml.safe_load(
     (Path(__file__).parent / "calico" / "invalid.yaml").read_text(encoding="utf-8")
 )
-AROUND: Final = Surroundings(Enforcer("calico"))
+AROUND: Final = CompileContext(Enforcer("calico"))
 CALICO: Final = structs.replace(AROUND, dialect=dialect_of(AROUND))
 Sort = Callable[[Compiled], bool]
 
@@ -123,7 +123,7 @@ def test_any_set_tier_or_setting_leaves_a_policy_one_that_can_be_read(spec: Any)
         value = project(raw)
         assert isinstance(value, Foreign)
         objects["projectcalico.org", kind] = (value,)
-    around = Surroundings(Enforcer("calico"), objects)
+    around = CompileContext(Enforcer("calico"), objects)
     around = structs.replace(around, dialect=dialect_of(around))
     raw = {
         "apiVersion": "projectcalico.org/v3",

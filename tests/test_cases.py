@@ -16,7 +16,8 @@ from msgspec import structs
 
 from tests.arena import Raw, world_of
 from webhook.explain import Explanation, explain
-from webhook.families import Surroundings, compile_foreign, dialect_of, project
+from webhook.families import compile_foreign, dialect_of, project
+from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.refs import KIND_OF_WORD, PolicyRef, WorkloadRef
@@ -149,7 +150,7 @@ def wide_policy(short: Raw) -> Raw:
 
 def problems_of(objects: list[Raw], enforcer: Enforcer) -> list[str]:
     """Return what is said to be wrong with the policies of other families, in their order."""
-    around = Surroundings(enforcer)
+    around = CompileContext(enforcer)
     around = structs.replace(around, dialect=dialect_of(around))
     read = [value for value in map(project, objects) if isinstance(value, Foreign)]
     return [problem for value in read for problem in compile_foreign(value, around).problems]

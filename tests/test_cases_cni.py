@@ -13,8 +13,8 @@ import yaml
 from tests.arena import Raw, world_of
 from tests.test_cases import CASES, key_of, network_policy, objects_of, reasons, told, workload_ref
 from webhook.config.made import settings
+from webhook.enforcers import ENFORCERS
 from webhook.explain import Explanation, explain
-from webhook.model.enforcers import ENFORCERS
 from webhook.model.verdict import Verdict
 
 FILE: Final = yaml.safe_load((CASES / "cni.yaml").read_text(encoding="utf-8"))

@@ -8,7 +8,8 @@ import pytest
 
 from tests.arena import Arena
 from tests.conformance.corpora import rows
-from webhook.families import Surroundings, compile_foreign, dialect_of, project
+from webhook.families import compile_foreign, dialect_of, project
+from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction
@@ -90,8 +91,8 @@ def test_what_cilium_refuses_comes_to_nothing_and_says_why() -> None:
             for raw in row["objects"]
             if raw["kind"] == "ConfigMap"
         }
-        around = Surroundings(SETTINGS.enforcer, settings=settings)
-        around = Surroundings(SETTINGS.enforcer, settings=settings, dialect=dialect_of(around))
+        around = CompileContext(SETTINGS.enforcer, settings=settings)
+        around = CompileContext(SETTINGS.enforcer, settings=settings, dialect=dialect_of(around))
         for value in values:
             if value.ref.kind == "CiliumCIDRGroup":
                 continue

@@ -8,8 +8,8 @@ import pytest
 from tests.arena import Raw, world_of
 from webhook.config.made import CNIS
 from webhook.config.made import settings as made
+from webhook.enforcers import ENFORCERS
 from webhook.families import project
-from webhook.model.enforcers import ENFORCERS
 from webhook.model.settings import UNRECOGNISED, Enforcer, Settings
 from webhook.world import Drop, Put
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.arena import Arena, Raw
 from tests.worlds_tiers import NEW, TIERS, made, packets, tiered_worlds, tiers_of, wide
 from webhook.cli.main import main
-from webhook.families import Surroundings, compile_foreign, dialect_of, project
+from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.family import Compiled
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.foreign import Foreign
 from webhook.model.labels import EVERYTHING
@@ -29,8 +30,8 @@ SAMPLES = 40  # packets asked of each world, out of some hundreds
 def compiled(raw: Raw, dialect: Dialect | None = None) -> Compiled:
     value = project(raw)
     assert isinstance(value, Foreign)
-    around = Surroundings(Enforcer())
-    return compile_foreign(value, Surroundings(around.enforcer, dialect=dialect or dialect_of(around)))
+    around = CompileContext(Enforcer())
+    return compile_foreign(value, CompileContext(around.enforcer, dialect=dialect or dialect_of(around)))
 
 
 def one(*peers: Raw, action: str = "Deny", **rule: Any) -> Raw:  # noqa: ANN401 - any field of a rule
@@ -101,7 +102,7 @@ def test_a_peer_that_the_enforcer_refuses_refuses_the_policy() -> None:
 
 
 def dialect() -> Dialect:
-    return dialect_of(Surroundings(Enforcer()))
+    return dialect_of(CompileContext(Enforcer()))
 
 
 # -- what is wrong is said, and where ---------------------------------------------------------------------------------

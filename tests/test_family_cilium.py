@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from tests.arena import Arena, Raw
 from tests.test_bad_input import anything, places, replaced
-from webhook.families import Surroundings, compile_foreign, dialect_of, project
-from webhook.families.cilium.settings import DEFAULT_UNSEEN, NODE_CONFIG, config_of
+from webhook.families import compile_foreign, dialect_of, project
+from webhook.families.cilium.settings import DEFAULT_UNSEEN, config_of
 from webhook.families.family import Compiled
+from webhook.families.kinds import NODE_CONFIG
 from webhook.families.unseen import seen, visible
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Unseen
 from webhook.model.expression import ALWAYS
 from webhook.model.foreign import Foreign
@@ -63,9 +65,9 @@ PLACES: Final = [path for path in places(EVERY_FIELD) if path and path[0] == "sp
 NODES_ON: Final = {"enable-node-selector-labels": "true"}
 
 
-def around(data: dict[str, str] | None = None, *objects: Foreign) -> Surroundings:
-    bare = Surroundings(Enforcer("cilium"), {NODE_CONFIG: objects}, settings={CONFIG: data or {}})
-    return Surroundings(bare.enforcer, bare.objects, settings=bare.settings, dialect=dialect_of(bare))
+def around(data: dict[str, str] | None = None, *objects: Foreign) -> CompileContext:
+    bare = CompileContext(Enforcer("cilium"), {NODE_CONFIG: objects}, settings={CONFIG: data or {}})
+    return CompileContext(bare.enforcer, bare.objects, settings=bare.settings, dialect=dialect_of(bare))
 
 
 def compiled(raw: Raw, data: dict[str, str] | None = None) -> Compiled:
@@ -258,7 +260,7 @@ def test_whatever_the_settings_say_there_is_a_dialect(data: dict[str, str]) -> N
 def test_only_the_agents_own_namespace_sets_them() -> None:
     def said(**of: str) -> bool:
         settings = {(namespace, "cilium-config"): {"enable-policy": text} for namespace, text in of.items()}
-        return config_of(Surroundings(Enforcer("cilium"), settings=settings)).always
+        return config_of(CompileContext(Enforcer("cilium"), settings=settings)).always
 
     assert not said(anybody="always")
     assert said(cilium="always")

@@ -23,8 +23,9 @@ from tests.test_wire_inbound import GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLA
 from tests.testbed.control_plane import ControlPlane
 from webhook.cli.main import main
 from webhook.dependencies import parse
-from webhook.families import Surroundings, compile_foreign, dialect_of, project
+from webhook.families import compile_foreign, dialect_of, project
 from webhook.manifests import Document, read
+from webhook.model.compile_context import CompileContext
 from webhook.model.dependency import Malformed as Unclear
 from webhook.model.foreign import Foreign, Gap
 from webhook.model.hints import ConfigMap
@@ -192,7 +193,7 @@ def test_a_rule_about_requests_is_kept_as_one_without_what_it_asks_of_them() -> 
     assert SECRET not in json.dumps(record)
     back = restored(record)
     assert isinstance(back, Foreign)
-    bare = Surroundings(Enforcer("cilium"))
+    bare = CompileContext(Enforcer("cilium"))
     around = structs.replace(bare, dialect=dialect_of(bare))
     found = compile_foreign(back, around)
     assert found == compile_foreign(value, around)

@@ -9,8 +9,8 @@ from msgspec import structs
 from tests.arena import Raw
 from tests.worlds_populated import populated
 from webhook.families import project
-from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import parse_block
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.expression import All, Expression, Not, Some, Space, Term, Test, holds
 from webhook.model.labels import EVERYTHING, NO_KEYS, Operator, Requirement, Selector
@@ -102,8 +102,8 @@ class Staged(World):
             self.apply([Put(value)])
 
     @property
-    def surroundings(self) -> Surroundings:
-        return structs.replace(super().surroundings, dialect=self._said)
+    def compile_context(self) -> CompileContext:
+        return structs.replace(super().compile_context, dialect=self._said)
 
     def isolations(self, namespace: str, direction: Direction) -> list[Isolation]:
         mine = (p for p in self._pieces if p.namespace == namespace and p.direction is direction)

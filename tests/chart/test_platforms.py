@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.chart.rendering import CHART, NAMESPACE, Chart, Object, Rendered
-from webhook.world.enforcer import NAMESPACES
+from webhook.enforcers import NAMESPACES
 
 OPENSHIFT = {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}
 HOST_NETWORK = {"hostNetwork": True, "webhook": {"port": 9443}, "service": {"healthPort": 9080}}

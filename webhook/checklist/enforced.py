@@ -23,7 +23,7 @@ def _standing(view: View, kind: tuple[str, str]) -> Standing:
     """Say what becomes of a kind; NetworkPolicy is everybody's, unless it is switched off."""
     if kind == NETWORK_POLICY:
         return Standing.INERT if kind in view.dialect.inert else Standing.EVALUATED
-    return standing_of(kind, view.surroundings)
+    return standing_of(kind, view.compile_context)
 
 
 def problems_of(view: View, policy: Foreign) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from webhook.world.asking import labels_of
 
 def check_selects(view: View, policy: Foreign) -> Iterator[Finding]:
     """Yield NP405 where no piece of a policy may select anybody, and it asks for labels of pods."""
-    pieces = [one for one in compile_foreign(policy, view.surroundings).pieces if one.unclear is None]
+    pieces = [one for one in compile_foreign(policy, view.compile_context).pieces if one.unclear is None]
     if not pieces or not all(map(_asks_pods, pieces)) or any(_selects(view, one) for one in pieces):
         return
     subject = next((one.subject for one in pieces if one.subject is not None and one.subject.requirements), None)

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from webhook.config.file import DependencyFile, File, SelectorFile
 from webhook.config.read import NO_FILE, scraper
 from webhook.config.words import Invalid, nearest
-from webhook.model.enforcers import ENFORCERS
+from webhook.enforcers import ENFORCERS
 from webhook.model.finding import Severity
 from webhook.model.labels import LabelKeys, Operator, Requirement, Selector
 from webhook.model.settings import (

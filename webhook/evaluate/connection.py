@@ -155,7 +155,7 @@ def _as_dialled(view: View, source: PodEnd, flow: Flow, pair: Pair) -> Pair:
 
 def _masquerades(view: View) -> bool:
     """Say whether kube-proxy gives all it forwards a node's address; enforcers that take its place do not ask it."""
-    proxy = view.surroundings.settings.get(("kube-system", "kube-proxy"), {})
+    proxy = view.compile_context.settings.get(("kube-system", "kube-proxy"), {})
     return proxy.get("masqueradeAll") == "true" and view.dialect.blocks_hold_pods is not Truth.NO
 
 

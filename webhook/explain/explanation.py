@@ -18,8 +18,6 @@ from webhook.world import View
 
 NOT_ENFORCED = "nothing enforces policy here"
 NOT_RECOGNISED = "who enforces policy here is not recognised: the API's own semantics are assumed"
-STRICT = "NETWORK_POLICY_ENFORCING_MODE=strict"
-STRICT_NOTE = "the agent of AWS enforces in strict mode: a pod's first seconds are denied, whatever policy says"
 AUTHORISATION = "{mesh} may deny what policy lets pass: the authorisation policies of the mesh are not read"
 DNS_DENIED = "DNS look-ups are denied, so the name cannot be resolved"
 
@@ -41,10 +39,7 @@ class Explanation(Struct, frozen=True):
 
 def enforcer_notes(view: View) -> tuple[str, ...]:
     """Return what an answer assumes of who enforces it."""
-    enforcer = view.enforcer
-    if enforcer.name == "aws" and STRICT in view.surroundings.flags.get("aws-node", ()):
-        return (STRICT_NOTE, *_unsure(view))
-    return _unsure(view)
+    return (*view.dialect.notes, *_unsure(view))
 
 
 def _unsure(view: View) -> tuple[str, ...]:

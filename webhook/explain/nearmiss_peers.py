@@ -85,7 +85,7 @@ def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) ->
 
 def _global(view: View, match: PodMatch, other: Outside) -> Miss:
     """Return the miss of a selector that means a set without a namespace, and is read as pods of the policy's own."""
-    for name, labels in global_sets(view.surroundings, other.block):
+    for name, labels in global_sets(view.compile_context, other.block):
         if match.own and match.namespace and match.pods.requirements and match.pods.matches(labels) is Truth.YES:
             return Miss(0, "namespace", match.namespace, f"{name}, which needs namespaceSelector: global()")
     return FAR

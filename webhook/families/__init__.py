@@ -1,16 +1,20 @@
-"""Policy families: one module each, which compiles its objects to the same ordered tiers when they arrive.
+"""Policy families: a module each, which compiles its objects to the same ordered tiers when they arrive.
 
-A new family is its module and its line in FAMILIES; nothing else knows which there are.
+A new family is its module and its line in `families.kinds`; nothing else knows which there are, and none is loaded
+before an object of its kinds, or an enforcer that reads policy its way, is met.
 """
 
+from functools import cache
+from importlib import import_module
 from typing import Final
 
-from webhook.families import admin, calico, cilium, opaque, others
+from webhook.enforcers import ENFORCERS, in_force
 from webhook.families.family import NOTHING, Compiled, Family
+from webhook.families.kinds import FAMILIES
 from webhook.families.networkpolicy import compile_policy
-from webhook.families.surroundings import Surroundings
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import GENERIC, Dialect, Kind, Standing
-from webhook.model.foreign import Foreign, in_force
+from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Tier, piece
 from webhook.wire import meta
@@ -19,23 +23,24 @@ from webhook.wire.objects import Projected
 from webhook.wire.objects import project as project_known
 from webhook.wire.shapes import Malformed, Raw
 
-__all__ = [
-    "POLICIES",
-    "REFERENCES",
-    "WIDE",
-    "Surroundings",
-    "compile_foreign",
-    "compile_policy",
-    "dialect_of",
-    "project",
-]
+__all__ = ["POLICIES", "REFERENCES", "WIDE", "compile_foreign", "compile_policy", "dialect_of", "project"]
 
-FAMILIES: Final[tuple[Family, ...]] = (admin.FAMILY, calico.FAMILY, cilium.FAMILY, opaque.FAMILY, others.FAMILY)
-POLICIES: Final[dict[Kind, Family]] = {kind: family for family in FAMILIES for kind in family.policies}
-REFERENCES: Final[frozenset[Kind]] = frozenset(kind for family in FAMILIES for kind in family.references)
-WIDE: Final[frozenset[Kind]] = frozenset(kind for family in FAMILIES for kind in family.wide)
+POLICIES: Final[dict[Kind, str]] = {kind: name for name, kinds in FAMILIES.items() for kind in kinds.policies}
+REFERENCES: Final[frozenset[Kind]] = frozenset(kind for kinds in FAMILIES.values() for kind in kinds.references)
+WIDE: Final[frozenset[Kind]] = frozenset(kind for kinds in FAMILIES.values() for kind in kinds.wide)
 _FIRST: Final = Tier(float("-inf"), "")
-_DIALECTS: Final = {name: said for family in FAMILIES for name, said in family.dialects.items()}
+
+
+@cache
+def family_of(kind: Kind) -> Family | None:
+    """Return the family of a kind of policy, loaded when it is first asked for; None: no kind of any."""
+    return _loaded(POLICIES[kind]) if kind in POLICIES else None
+
+
+@cache
+def _loaded(name: str) -> Family:
+    found: Family = import_module(f"{__name__}.{name}").FAMILY
+    return found
 
 
 def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
@@ -48,35 +53,44 @@ def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
     return project_known(raw, default_namespace)
 
 
-def dialect_of(surroundings: Surroundings) -> Dialect:
+def dialect_of(compile_context: CompileContext) -> Dialect:
     """Return how the enforcer reads policies; one of its own that no family describes reads them as the API says."""
-    name = surroundings.enforcer.name
+    name = compile_context.enforcer.name
     if "+" in name:
-        return others.several(name.split("+"))
-    said = _DIALECTS.get(name)
-    return GENERIC if said is None else said(surroundings)
+        return _side_by_side(name.split("+"))
+    record = ENFORCERS.get(name)
+    if record is not None and record.dialect is not None:
+        return record.dialect(compile_context)
+    reading = _loaded(record.family if record else "admin").dialects.get(name)
+    return GENERIC if reading is None else reading(compile_context)
 
 
-def standing_of(kind: Kind, surroundings: Surroundings) -> Standing:
+def _side_by_side(names: list[str]) -> Dialect:
+    """Return the dialect of enforcers that must all let a packet pass: nobody's, so that no policy is sure."""
+    every = " and ".join(names)
+    return Dialect("+".join(names), uncertain=f"{every} enforce policy side by side, and each must let a packet pass")
+
+
+def standing_of(kind: Kind, compile_context: CompileContext) -> Standing:
     """Say what becomes of a kind of policy under this enforcer."""
-    dialect = surroundings.dialect
+    dialect = compile_context.dialect
     if kind in dialect.evaluated:
         return Standing.EVALUATED
-    if kind in dialect.inert or not in_force(kind[0], surroundings.enforcer.name):
+    if kind in dialect.inert or not in_force(kind[0], compile_context.enforcer.name):
         return Standing.INERT
     return Standing.DOUBTFUL
 
 
-def compile_foreign(value: Foreign, surroundings: Surroundings) -> Compiled:
+def compile_foreign(value: Foreign, compile_context: CompileContext) -> Compiled:
     """Compile a policy: what nothing enforces comes to nothing, what is not understood may do anything."""
     kind = (value.group, value.ref.kind)
-    family = POLICIES.get(kind)
-    standing = standing_of(kind, surroundings)
+    family = family_of(kind)
+    standing = standing_of(kind, compile_context)
     if family is None or standing is Standing.INERT:
         return NOTHING
     try:
         if standing is Standing.EVALUATED:
-            return family.compile(value, surroundings)
+            return family.compile(value, compile_context)
         why = "its kind is not evaluated here"
     except Malformed as error:
         why = str(error)
@@ -86,7 +100,7 @@ def compile_foreign(value: Foreign, surroundings: Surroundings) -> Compiled:
 def anything(value: Foreign, why: str) -> Compiled:
     """Return the pieces of a policy that may let through or drop anything of whatever it may select."""
     entries = tuple(Entry(value.ref, unclear=why, action=action) for action in (Action.ALLOW, Action.DENY))
-    scope = family.scope(value) if (family := POLICIES.get((value.group, value.ref.kind))) else None
+    scope = family.scope(value) if (family := family_of((value.group, value.ref.kind))) else None
     namespace = value.namespace or ""
     pieces = tuple(piece(value.ref, d, entries, _FIRST, namespace=namespace, scope=scope) for d in Direction)
     return Compiled(pieces, (why,))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from webhook.families.surroundings import Surroundings
-from webhook.model.dialect import Dialect, Kind
+from webhook.model.compile_context import CompileContext
+from webhook.model.dialect import Dialect
 from webhook.model.expression import Expression
 from webhook.model.foreign import Foreign
 from webhook.model.tier import Isolation
@@ -22,17 +22,13 @@ NOTHING = Compiled()
 
 
 class Family(Struct, frozen=True):
-    """One policy family.
+    """How one policy family is compiled; its kinds are in `families.kinds`.
 
-    `policies`: the kinds that compile to pieces. `references`: kinds that policies, or dialects, refer to.
-    `wide`: those of both that are cluster-scoped. `compile` never raises but `Malformed`, which makes the policy one
-    that may do anything to the pods for which `scope` holds (None: any in its namespace). `dialects`: by enforcer.
+    `compile` never raises but `Malformed`, which makes the policy one that may do anything to the pods for which
+    `scope` holds (None: any in its namespace). `dialects`: by enforcer.
     """
 
     name: str
-    policies: frozenset[Kind]
-    compile: Callable[[Foreign, Surroundings], Compiled]
+    compile: Callable[[Foreign, CompileContext], Compiled]
     scope: Callable[[Foreign], Expression | None] = lambda _: None
-    references: frozenset[Kind] = frozenset()
-    wide: frozenset[Kind] = frozenset()
-    dialects: Mapping[str, Callable[[Surroundings], Dialect]] = {}
+    dialects: Mapping[str, Callable[[CompileContext], Dialect]] = {}

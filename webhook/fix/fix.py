@@ -101,7 +101,7 @@ def by_name(view: View, parts: Iterable[Judged]) -> str | None:
     for name, flow in closed:
         if name == NODES_OWN.name:
             return "fill in the name servers of the node's resolv.conf: `to: [{ipBlock: {cidr: ADDRESS/32}}]`, port 53"
-        fqdn = f", or write toFQDNs: [{{matchName: {name}}}]" if view.enforcer.name == "cilium" else ""
+        fqdn = f", or write toFQDNs: [{{matchName: {name}}}]" if view.dialect.fqdn_rules else ""
         rule = f"`to: [{{ipBlock: {{cidr: ADDRESS/32}}}}]`, port {flow.port}/{flow.protocol}"
         return f"fill in the addresses of {name}: {rule}{fqdn}"
     return None

@@ -205,9 +205,9 @@ _NO_NODES: Final = "{what}, and address blocks of a NetworkPolicy hold no nodes 
 
 
 def _entities(view: View, needs: Sequence[Need]) -> str:
-    """Return what opens a node's address where Cilium enforces; empty elsewhere."""
+    """Return what opens a node's address where policies name nodes by what they are; empty elsewhere."""
     (one, *_) = needs
-    if view.dialect.name != "cilium" or not isinstance(one.other, Block):
+    if not view.dialect.entities or not isinstance(one.other, Block):
         return ""
     return f": write {entities_of(view, one.other, one.port)} in a CiliumNetworkPolicy"
 

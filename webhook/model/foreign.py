@@ -34,7 +34,7 @@ class Gap(Struct, frozen=True, gc=False):
     reason: str
 
 
-# Who enforces which family (policy-semantics: a family's objects do nothing where nobody implements it).
+# API groups of policy families.
 CALICO: Final = frozenset({"projectcalico.org", "crd.projectcalico.org"})
 CILIUM: Final = frozenset({"cilium.io"})
 ADMIN: Final = frozenset({"policy.networking.k8s.io"})
@@ -42,27 +42,4 @@ ANTREA: Final = frozenset({"crd.antrea.io"})
 AWS: Final = frozenset({"networking.k8s.aws"})
 GKE: Final = frozenset({"networking.gke.io"})
 OVN: Final = frozenset({"k8s.ovn.org"})
-ENFORCED_BY: Final[dict[str, frozenset[str]]] = {
-    "antrea": ADMIN | ANTREA,
-    "aws": AWS,
-    "azure-npm": frozenset(),
-    "calico": CALICO | ADMIN,
-    "canal": CALICO | ADMIN,
-    "cilium": CILIUM | ADMIN,
-    "gke-dataplane-v2": CILIUM | ADMIN | GKE,
-    "flannel": frozenset(),
-    "kindnet": ADMIN,
-    "kube-network-policies": ADMIN,
-    "kube-ovn": ADMIN,
-    "kube-router": frozenset(),
-    "ovn-kubernetes": ADMIN | OVN,
-    "terway": CILIUM,
-    "weave": frozenset(),
-    "none": frozenset(),
-}
-
-
-def in_force(group: str, enforcer: str) -> bool:
-    """Say whether `enforcer` may enforce objects of an API group; one that is not known may enforce all."""
-    known = ENFORCED_BY.get(enforcer)
-    return known is None or group in known
+EGRESS_FIREWALLS: Final = frozenset((group, "EgressFirewall") for group in OVN)

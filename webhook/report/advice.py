@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.enforcers import ENFORCERS
 from webhook.explain.diagnosis import Cause, Diagnosis
 from webhook.explain.error_kinds import Caller
 
@@ -63,21 +64,8 @@ _RESOLVER: Final = Advice(
 )
 _SERVICES: Final = Advice("what is there?", "kubectl -n {source_ns} get services")
 
-CNI_LOGS: Final = {  # who enforces -> where its per-node logs are
-    "calico": "kubectl -n calico-system logs ds/calico-node -c calico-node --tail=100",
-    "canal": "kubectl -n kube-system logs ds/canal -c calico-node --tail=100",
-    "cilium": "kubectl -n kube-system exec ds/cilium -- cilium-dbg monitor --type drop",
-    "antrea": "kubectl -n kube-system logs ds/antrea-agent -c antrea-agent --tail=100",
-    "ovn-kubernetes": "kubectl -n ovn-kubernetes logs ds/ovnkube-node --all-containers --tail=100",
-    "kube-router": "kubectl -n kube-system logs ds/kube-router --tail=100",
-    "weave": "kubectl -n kube-system logs ds/weave-net -c weave-npc --tail=100",
-    "azure-npm": "kubectl -n kube-system logs ds/azure-npm --tail=100",
-    "kindnet": "kubectl -n kube-system logs ds/kindnet --tail=100",
-    "aws": "kubectl -n kube-system logs ds/aws-node -c aws-eks-nodeagent --tail=100",
-    "kube-ovn": "kubectl -n kube-system logs ds/kube-ovn-cni --tail=100",
-    "kube-network-policies": "kubectl -n kube-system logs ds/kube-network-policies --tail=100",
-}
-_EITHER: Final = ("calico", "cilium")  # shown where nobody said who enforces
+CNI_LOGS: Final = {one.name: one.log for one in ENFORCERS.values() if one.log}  # where its per-node logs are
+_EITHER: Final = tuple(one.name for one in ENFORCERS.values() if one.common)  # shown where nobody said who enforces
 
 _LOOK: Final[dict[Cause, tuple[Advice, ...]]] = {
     Cause.POLICY: (_VERIFY,),

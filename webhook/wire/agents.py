@@ -9,55 +9,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from webhook.enforcers import ENFORCERS
 from webhook.wire.shapes import Raw
 
-ARGUMENTS: Final = ("--enable-network-policy", "--run-firewall")  # of aws-eks-nodeagent and of kube-router
-VARIABLES: Final = frozenset({"EXPECT_NPC", "FELIX_DEFAULTENDPOINTTOHOSTACTION", "NETWORK_POLICY_ENFORCING_MODE"})
-CONTAINERS: Final = frozenset({"aws-eks-nodeagent", "weave-npc"})
-IMAGES: Final = frozenset(  # the last word of an image's name, or its last two
-    {
-        "amazon-k8s-cni",
-        "antrea-agent-ubuntu",
-        "antrea-ubuntu",
-        "aws-network-policy-agent",
-        "azure-npm",
-        "calico-node",
-        "calico/node",
-        "cilium",
-        "hardened-calico",
-        "kindnetd",
-        "kube-network-policies",
-        "kube-ovn",
-        "kube-router",
-        "mirrored-calico-node",
-        "mirrored-cilium-cilium",
-        "weave-npc",
-    }
-)
-SETTINGS: Final = {  # by ConfigMap: what decides how an agent reads policy
-    "amazon-vpc-cni": ("enable-network-policy-controller",),
-    "cilium-config": (
-        "allow-localhost",
-        "cluster-name",
-        "enable-cilium-clusterwide-network-policy",
-        "enable-cilium-network-policy",
-        "enable-host-firewall",
-        "enable-ipv4",
-        "enable-ipv6",
-        "enable-k8s-cluster-network-policy",
-        "enable-k8s-networkpolicy",
-        "enable-l7-proxy",
-        "enable-node-selector-labels",
-        "enable-non-default-deny-policies",
-        "enable-policy",
-        "enable-sctp",
-        "labels",
-        "node-labels",
-        "policy-audit-mode",
-        "policy-cidr-match-mode",
-        "policy-default-local-cluster",
-    ),
-}
+_ALL: Final = tuple(ENFORCERS.values())
+ARGUMENTS: Final = tuple(sorted({word for one in _ALL for word in one.arguments}))
+VARIABLES: Final = frozenset[str]().union(*(one.variables for one in _ALL))
+CONTAINERS: Final = frozenset[str]().union(*(one.containers for one in _ALL))
+IMAGES: Final = frozenset[str]().union(*(one.images for one in _ALL))
+SETTINGS: Final = {name: keys for one in _ALL for name, keys in one.settings.items()}
 _PROXY: Final = "kube-proxy"  # kubeadm's ConfigMap, which holds a whole KubeProxyConfiguration as text
 _MASQUERADES: Final = re.compile(r"^\s{0,16}masqueradeAll:\s{0,16}true\s{0,16}$", re.MULTILINE)
 NODE_ARGUMENTS: Final = {"k3s": "k3s.io/node-args", "rke2": "rke2.io/node-args"}

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
+from webhook.enforcers import NAMESPACES
 from webhook.families import dialect_of
-from webhook.families.surroundings import Surroundings
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.foreign import Foreign
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Namespace, Node, Workload
 from webhook.model.settings import Enforcer, Settings
-from webhook.world.enforcer import AWS_SETTINGS, NAMESPACES, from_cluster, from_files
+from webhook.world.enforcer import SWITCHES, from_cluster, from_files
 
 ACCOUNT = ("", "ServiceAccount")
 
@@ -28,7 +29,7 @@ class Around:
         self._groups: dict[str, int] = {}
         self._settings: dict[tuple[str, str], Labels] = {}
         self._namespaces = namespaces
-        self._found: Surroundings | None = None
+        self._found: CompileContext | None = None
 
     def put(self, value: Foreign) -> None:
         """Add or replace a reference or a ServiceAccount."""
@@ -125,10 +126,10 @@ class Around:
         found = self._accounts.get((namespace, name))
         return NO_LABELS if found is None and complete and self._accounts else found
 
-    def surroundings(self, settings: Settings) -> Surroundings:
+    def compile_context(self, settings: Settings) -> CompileContext:
         """Return what policies are compiled in."""
         if self._found is None:
-            around = Surroundings(
+            around = CompileContext(
                 self._enforcer(settings),
                 {
                     kind: tuple(found[key] for key in sorted(found, key=_by_name))
@@ -148,8 +149,8 @@ class Around:
             case "":
                 return settings.enforcer
             case "cluster":
-                settings_of_aws = self._settings.get(AWS_SETTINGS, NO_LABELS).as_dict()
-                return from_cluster(self._daemon_sets.values(), set(self._nodes.values()), settings_of_aws)
+                switches = {key: self._settings.get(key, NO_LABELS).as_dict() for key in SWITCHES}
+                return from_cluster(self._daemon_sets.values(), set(self._nodes.values()), switches)
             case "files":
                 return from_files(self._met())
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
+from webhook.enforcers import in_force
 from webhook.model.doubt import Doubt
-from webhook.model.foreign import Gap, in_force
+from webhook.model.foreign import Gap
 
 NETWORKING: Final = "networking.k8s.io"
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
-from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import Address, Block, Family
 from webhook.model.budget import Budget
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
 from webhook.model.foreign import Foreign
@@ -44,7 +44,7 @@ class Overlay:
         self._selecting_services: dict[Shape, tuple[Service, ...]] = {}
         self._policies = Policies(
             base.settings.pending_labels,
-            lambda: base.surroundings,
+            lambda: base.compile_context,
             partial(labels_of, self),
             lambda: self.budget,
             self._memo,
@@ -109,9 +109,9 @@ class Overlay:
         return self._base.dialect
 
     @property
-    def surroundings(self) -> Surroundings:
+    def compile_context(self) -> CompileContext:
         """What policies are compiled in."""
-        return self._base.surroundings
+        return self._base.compile_context
 
     def account_labels(self, namespace: str, name: str) -> Labels | None:
         """Return the labels of a ServiceAccount; None: not known."""

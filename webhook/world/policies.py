@@ -5,8 +5,8 @@ from typing import Final
 
 from webhook.families import compile_foreign, compile_policy
 from webhook.families.family import Compiled
-from webhook.families.surroundings import Surroundings
 from webhook.model.budget import Budget
+from webhook.model.compile_context import CompileContext
 from webhook.model.expression import holds
 from webhook.model.foreign import Foreign
 from webhook.model.labels import NO_KEYS, LabelKeys, Operator
@@ -35,7 +35,7 @@ class Policies:
     def __init__(
         self,
         pending: LabelKeys,
-        around: Callable[[], Surroundings],
+        around: Callable[[], CompileContext],
         asking: Asking,
         budget: Callable[[], Budget],
         memo: Memo,
@@ -58,7 +58,7 @@ class Policies:
         self._memo = memo
         self._problems: dict[PolicyRef, tuple[str, ...]] = {}
         self._stale = False
-        self._in: Surroundings | None = None
+        self._in: CompileContext | None = None
         self._waiting: set[str] = set()  # namespaces whose policies are to be compiled
 
     def expect(self, pending: LabelKeys) -> None:

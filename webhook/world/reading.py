@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
-from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import FAMILIES, Address, Block, Family, merged
 from webhook.model.budget import UNLIMITED, Budget
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
 from webhook.model.foreign import Foreign
@@ -55,7 +55,7 @@ class Reading:
         self._around = Around(self._namespaces)
         self._policies = Policies(
             settings.pending_labels,
-            lambda: self.surroundings,
+            lambda: self.compile_context,
             partial(labels_of, self),
             lambda: self.budget,
             self._memo,
@@ -118,19 +118,19 @@ class Reading:
         return self._policies.selecting(shape, direction)
 
     @property
-    def surroundings(self) -> Surroundings:
+    def compile_context(self) -> CompileContext:
         """What policies are compiled in."""
-        return self._around.surroundings(self._settings)
+        return self._around.compile_context(self._settings)
 
     @property
     def enforcer(self) -> Enforcer:
         """Who enforces policy: as set, or as found out from what is here."""
-        return self.surroundings.enforcer
+        return self.compile_context.enforcer
 
     @property
     def dialect(self) -> Dialect:
         """How the enforcer reads policies."""
-        return self.surroundings.dialect
+        return self.compile_context.dialect
 
     def account_labels(self, namespace: str, name: str) -> Labels | None:
         """Return the labels of a ServiceAccount; None: not known."""

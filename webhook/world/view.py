@@ -6,9 +6,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from webhook.families.surroundings import Surroundings
 from webhook.model.addresses import Address, Block, Family
 from webhook.model.budget import Budget
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
 from webhook.model.expression import Lookup
@@ -83,7 +83,7 @@ class View(Protocol):
         """How the enforcer reads policies."""
 
     @property
-    def surroundings(self) -> Surroundings:
+    def compile_context(self) -> CompileContext:
         """What policies are compiled in."""
 
     def account_labels(self, namespace: str, name: str) -> Labels | None:

@@ -9,14 +9,14 @@ Source: the API types' comments (`kubernetes-sigs/network-policy-api`, apis).
 from functools import partial
 from typing import Final
 
-from webhook.families.admin.dialects import DIALECTS
-from webhook.families.admin.kinds import ANP, BANP, CNP, VERSIONS, Terms, terms_of
+from webhook.families.admin.kinds import VERSIONS, Terms, terms_of
 from webhook.families.admin.rules import entries_of
 from webhook.families.admin.shapes import Newer, only
 from webhook.families.admin.subject import scope_of, subject_of
 from webhook.families.family import Compiled, Family
-from webhook.families.surroundings import Surroundings
 from webhook.families.unseen import visible
+from webhook.model.compile_context import CompileContext
+from webhook.model.dialect import BOTH_APIS, Dialect
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Isolation, Rank, piece
@@ -26,7 +26,7 @@ _SECTIONS: Final = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "
 _FIRST: Final = {Action.DENY: 0, Action.ALLOW: 1, Action.PASS: 2}  # at one place, where a denial wins
 
 
-def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
+def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled:
     """Return the pieces of one policy: one a direction that has rules, or one a rule where denials go first.
 
     An object that the API server refuses comes to nothing but problems. Raises Malformed where a newer API may give it
@@ -35,7 +35,7 @@ def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
     if policy.refused:
         return Compiled((), (policy.refused,))
     try:
-        return _compiled(policy, surroundings)
+        return _compiled(policy, compile_context)
     except Newer:
         raise
     except Malformed as error:
@@ -44,12 +44,12 @@ def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
         return Compiled((), tuple(map(str, error.problems)))
 
 
-def _compiled(policy: Foreign, surroundings: Surroundings) -> Compiled:
+def _compiled(policy: Foreign, compile_context: CompileContext) -> Compiled:
     spec = mapping(policy.spec, "spec", "")
-    terms = terms_of(policy.ref, spec, surroundings.dialect)
+    terms = terms_of(policy.ref, spec, compile_context.dialect)
     only(spec, terms.keys, "spec")
     namespaces, selected = subject_of(spec)
-    if (pods := visible(selected, surroundings.dialect.unseen)) is None:
+    if (pods := visible(selected, compile_context.dialect.unseen)) is None:
         return Compiled((), ("spec.subject: selects no pod, by labels that are not seen here",))
     problems: list[str] = []
     pieces: list[Isolation] = []
@@ -72,11 +72,13 @@ def _places(terms: Terms, name: str, entries: list[Entry]) -> list[tuple[Rank, t
     return [((terms.priority, e.ref.rule or 0, _FIRST[e.action]), (e,)) for e in entries]
 
 
+def _as_the_api_says(context: CompileContext) -> Dialect:
+    return Dialect(context.enforcer.name, evaluated=BOTH_APIS)
+
+
 FAMILY: Final = Family(
     "admin",
-    policies=frozenset({ANP, BANP, CNP}),
     compile=compile_policy,
     scope=scope_of,
-    wide=frozenset({ANP, BANP, CNP}),
-    dialects=DIALECTS,
+    dialects=dict.fromkeys(("generic", "unrecognised"), _as_the_api_says),
 )

@@ -5,15 +5,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.dialect import Dialect, Kind
+from webhook.model.dialect import ANP, BANP, CNP, Dialect
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Tier
 from webhook.wire.shapes import Malformed, Problem, Raw, integer, shown, string
 
-GROUP: Final = "policy.networking.k8s.io"
-ANP: Final[Kind] = (GROUP, "AdminNetworkPolicy")
-BANP: Final[Kind] = (GROUP, "BaselineAdminNetworkPolicy")
-CNP: Final[Kind] = (GROUP, "ClusterNetworkPolicy")
 VERSIONS: Final = frozenset({"v1alpha1", "v1alpha2", "v1beta1"})
 LAST_PRIORITY: Final = 1000
 ONLY_BASELINE: Final = "default"  # the one name that a BaselineAdminNetworkPolicy may have

@@ -9,16 +9,12 @@ Source: the API types' comments (`projectcalico/api`), `projectcalico/calico` (f
 from typing import Final
 
 from webhook.families.calico.dialects import DIALECTS
-from webhook.families.calico.kinds import POLICIES, REFERENCES, WIDE
 from webhook.families.calico.policies import compile_policy, scope
 from webhook.families.family import Family
 
 FAMILY: Final = Family(
     "calico",
-    policies=frozenset(POLICIES),
     compile=compile_policy,
     scope=scope,
-    references=frozenset(REFERENCES),
-    wide=frozenset(WIDE),
     dialects=DIALECTS,
 )

@@ -3,30 +3,30 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from webhook.families.admin.kinds import ANP, BANP, CNP
 from webhook.families.calico.hosts import hosts, to_own_node
-from webhook.families.calico.kinds import POLICIES
 from webhook.families.calico.pools import pod_blocks
 from webhook.families.calico.sets import of_namespaces
 from webhook.families.calico.tiers import DEFAULT, OF_KUBERNETES, admin_tiers, ties_of_kubernetes
-from webhook.families.calico.versions import FIRST_API, SECOND_API, version
-from webhook.families.surroundings import Surroundings
-from webhook.model.dialect import Dialect, Kind
+from webhook.families.calico.versions import FIRST_API as SINCE_FIRST
+from webhook.families.calico.versions import SECOND_API as SINCE_SECOND
+from webhook.families.calico.versions import version
+from webhook.families.kinds import CALICO_POLICIES
+from webhook.model.compile_context import CompileContext
+from webhook.model.dialect import CNP, FIRST_API, Dialect, Kind
 from webhook.model.truth import Truth
 
-_FIRST_KINDS: Final[frozenset[Kind]] = frozenset({ANP, BANP})
 _SECOND_KINDS: Final[frozenset[Kind]] = frozenset({CNP})
 
 
-def _dialect(name: str, surroundings: Surroundings) -> Dialect:
-    running = version(surroundings)
-    first = _FIRST_KINDS if FIRST_API <= running < SECOND_API else frozenset[Kind]()
-    second = _SECOND_KINDS if running >= SECOND_API else frozenset[Kind]()
+def _dialect(name: str, compile_context: CompileContext) -> Dialect:
+    running = version(compile_context)
+    first = FIRST_API if SINCE_FIRST <= running < SINCE_SECOND else frozenset[Kind]()
+    second = _SECOND_KINDS if running >= SINCE_SECOND else frozenset[Kind]()
     admin, baseline = admin_tiers(running)
     return Dialect(
         name,
-        evaluated=frozenset(POLICIES) | first | second,
-        inert=(_FIRST_KINDS | _SECOND_KINDS) - first - second,
+        evaluated=frozenset(CALICO_POLICIES) | first | second,
+        inert=(FIRST_API | _SECOND_KINDS) - first - second,
         network_policies=DEFAULT,
         rank=(OF_KUBERNETES,),
         ties=ties_of_kubernetes(running),
@@ -34,16 +34,18 @@ def _dialect(name: str, surroundings: Surroundings) -> Dialect:
         baseline=baseline,
         by_name=True,
         unknown_peers=frozenset({"nodes", "domainNames"}),
-        to_own_node=to_own_node(surroundings),
+        to_own_node=to_own_node(compile_context),
         hairpin=Truth.NO,
-        hosts=hosts(surroundings),
-        members=tuple(of_namespaces(surroundings)),
-        pod_blocks=pod_blocks(surroundings),
+        hosts=hosts(compile_context),
+        members=tuple(of_namespaces(compile_context)),
+        pod_blocks=pod_blocks(compile_context),
     )
 
 
-def _named(name: str) -> Callable[[Surroundings], Dialect]:
-    return lambda surroundings: _dialect(name, surroundings)
+def _named(name: str) -> Callable[[CompileContext], Dialect]:
+    return lambda compile_context: _dialect(name, compile_context)
 
 
-DIALECTS: Final[Mapping[str, Callable[[Surroundings], Dialect]]] = {name: _named(name) for name in ("calico", "canal")}
+DIALECTS: Final[Mapping[str, Callable[[CompileContext], Dialect]]] = {
+    name: _named(name) for name in ("calico", "canal")
+}

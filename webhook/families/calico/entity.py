@@ -8,14 +8,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.calico.kinds import doubt
 from webhook.families.calico.labels import ACCOUNT, OF_ACCOUNTS, OF_SPACES, endpoints, selecting, within
 from webhook.families.calico.logic import conjunction, negation
 from webhook.families.calico.nets import blocks, peers
 from webhook.families.calico.ports import Ports, ports
 from webhook.families.calico.sets import sets
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import doubt
 from webhook.model.addresses import FAMILIES, Block, Family
+from webhook.model.compile_context import CompileContext
 from webhook.model.expression import ALWAYS, Expression, Space, Term, Test
 from webhook.model.policy import BlockPeer
 from webhook.model.tier import EndpointPeer, Every, Match, Neither, ServicePeer
@@ -125,20 +125,20 @@ def _service(raw: Raw, path: str, problems: list[str]) -> tuple[str, str] | None
     return namespace, name
 
 
-def labelled(side: Entity, surroundings: Surroundings, problems: list[str]) -> tuple[Factor, Factor] | None:
+def labelled(side: Entity, compile_context: CompileContext, problems: list[str]) -> tuple[Factor, Factor] | None:
     """Return whom the labels of a side select: pods, and addresses of network sets; None: labels do not matter."""
     if side.positive is None:
         return None
-    return endpoints(side.positive, own=side.own), sets(side.positive, surroundings, problems)
+    return endpoints(side.positive, own=side.own), sets(side.positive, compile_context, problems)
 
 
 def addressed(
-    side: Entity, family: Family | None, surroundings: Surroundings, problems: list[str], *, by_port: bool
+    side: Entity, family: Family | None, compile_context: CompileContext, problems: list[str], *, by_port: bool
 ) -> list[Factor]:
     """Return what else a side asks for. `family`: the only one that the rule is about; `by_port`: so are Services."""
     found: list[Factor] = []
     if side.negative is not None:
-        found.append((neither((*endpoints(side.negative), *sets(side.negative, surroundings, problems))),))
+        found.append((neither((*endpoints(side.negative), *sets(side.negative, compile_context, problems))),))
     kept = [block for block in side.nets if family in (None, block.family)]
     if side.nets:
         found.append(peers(kept))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from math import inf
 from typing import Final
 
-from webhook.families.calico.kinds import FELIX, HOSTS
 from webhook.families.calico.versions import DAEMON_SETS, TO_HOST, flags
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import FELIX, HOSTS
+from webhook.model.compile_context import CompileContext
 from webhook.model.expression import Expression, holds
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
@@ -25,9 +25,9 @@ _PER_NODE: Final = "node."
 _ACTIONS: Final = {"accept": Truth.YES, "drop": Truth.NO}
 
 
-def guards(policy: Foreign, spec: Raw, subject: Expression, surroundings: Surroundings) -> Iterator[Isolation]:
+def guards(policy: Foreign, spec: Raw, subject: Expression, compile_context: CompileContext) -> Iterator[Isolation]:
     """Yield what a cluster-wide policy may do to packets of pods where it selects host endpoints."""
-    endpoint = _selected(subject, surroundings)
+    endpoint = _selected(subject, compile_context)
     if endpoint is None:
         return
     whole = any(flag(spec, key, "spec") for key in _ON_THE_WAY)
@@ -37,37 +37,37 @@ def guards(policy: Foreign, spec: Raw, subject: Expression, surroundings: Surrou
         yield piece(policy.ref, direction, (entry,), _FIRST, standing="host endpoints")
 
 
-def _selected(subject: Expression, surroundings: Surroundings) -> str | None:
+def _selected(subject: Expression, compile_context: CompileContext) -> str | None:
     """Return a host endpoint that a policy selects: by its own labels, for it has no others."""
-    for one in surroundings.all(*HOSTS):
+    for one in compile_context.all(*HOSTS):
         if holds(subject, lambda _space, key, labels=one.labels: labels.get(key)) is Truth.YES:  # type: ignore[misc]
             return one.ref.name
     return None
 
 
-def to_own_node(surroundings: Surroundings) -> Truth:
+def to_own_node(compile_context: CompileContext) -> Truth:
     """Say whether a pod's packets get to its own node once policy let them out: defaultEndpointToHostAction.
 
     The environment of the DaemonSet wins over FelixConfiguration, that of a node over that of all
     (felix/config/config_params.go). Nothing told: Felix's own Drop where its DaemonSet is known; else Accept, which
     Calico's manifests, chart and operator all set there.
     """
-    told = {flag.removeprefix(TO_HOST) for flag in flags(surroundings) if flag.startswith(TO_HOST)}
-    found = {_ACTIONS.get(word.lower(), Truth.MAYBE) for word in told or _configured(surroundings)}
+    told = {flag.removeprefix(TO_HOST) for flag in flags(compile_context) if flag.startswith(TO_HOST)}
+    found = {_ACTIONS.get(word.lower(), Truth.MAYBE) for word in told or _configured(compile_context)}
     sure = found.pop() if len(found) == 1 else Truth.MAYBE
-    return min(sure, Truth.MAYBE) if any(map(_closes, surroundings.all(*HOSTS))) else sure
+    return min(sure, Truth.MAYBE) if any(map(_closes, compile_context.all(*HOSTS))) else sure
 
 
-def hosts(surroundings: Surroundings) -> str:
+def hosts(compile_context: CompileContext) -> str:
     """Return why policy may be about nodes, too; empty: no node has a host endpoint but those that Calico makes."""
-    first = next((one for one in surroundings.all(*HOSTS) if _closes(one)), None)
+    first = next((one for one in compile_context.all(*HOSTS) if _closes(one)), None)
     return "" if first is None else f"host endpoint `{first.ref.name}` puts nodes under policy, which is not evaluated"
 
 
-def _configured(surroundings: Surroundings) -> set[str]:
-    every = {one.ref.name: _action(one) for one in surroundings.all(*FELIX)}
+def _configured(compile_context: CompileContext) -> set[str]:
+    every = {one.ref.name: _action(one) for one in compile_context.all(*FELIX)}
     of_nodes = {action for name, action in every.items() if name.startswith(_PER_NODE) and action}
-    unset = "drop" if any(name in surroundings.flags for name in DAEMON_SETS) else "accept"
+    unset = "drop" if any(name in compile_context.flags for name in DAEMON_SETS) else "accept"
     return {every.get("default") or unset, *of_nodes}
 
 

@@ -9,14 +9,14 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.families.calico.hosts import guards
-from webhook.families.calico.kinds import GLOBAL, STORED, Doubtful, doubt
 from webhook.families.calico.labels import OF_ACCOUNTS, OF_SUBJECTS, of_pods, selecting, subjects
 from webhook.families.calico.logic import conjunction
 from webhook.families.calico.rules import Context, compile_rule
 from webhook.families.calico.tiers import Standing, in_words, order_of, rank, standing, tier_name
 from webhook.families.calico.versions import version
 from webhook.families.family import NOTHING, Compiled
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import GLOBAL, STORED, Doubtful, doubt
+from webhook.model.compile_context import CompileContext
 from webhook.model.expression import Expression
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
@@ -45,7 +45,7 @@ class _Types(Struct, frozen=True):
     perhaps: frozenset[Direction] = frozenset()
 
 
-def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
+def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled:
     """Return the pieces of a policy; one that Calico cannot read comes to nothing, as there, but problems.
 
     What Calico shows of Kubernetes' own policies comes to nothing, either: these are read themselves. Raises Doubtful
@@ -55,7 +55,7 @@ def compile_policy(policy: Foreign, surroundings: Surroundings) -> Compiled:
         return NOTHING
     problems: list[str] = []
     try:
-        pieces = tuple(_pieces(policy, surroundings, problems))
+        pieces = tuple(_pieces(policy, compile_context, problems))
     except Doubtful:
         raise
     except Malformed as error:
@@ -80,21 +80,21 @@ def _subject(spec: Raw) -> Expression:
     return conjunction(part for part in read if part is not None)
 
 
-def _pieces(policy: Foreign, surroundings: Surroundings, problems: list[str]) -> Iterator[Isolation]:
+def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str]) -> Iterator[Isolation]:
     spec = mapping(policy.spec, "spec", "")
     wide = policy.ref.kind == GLOBAL
     keys = _GLOBAL_KEYS if wide else _KEYS
     if strange := sorted(str(key) for key in spec if key not in keys):
         doubt("spec", f"expected {', '.join(sorted(keys))}, not {shown(strange[0])}, which a newer Calico may have")
-    running = version(surroundings)
+    running = version(compile_context)
     subject, order = _subject(spec), order_of(spec)
-    tier = standing(tier_name(policy, spec, running), running, surroundings, problems)
+    tier = standing(tier_name(policy, spec, running), running, compile_context, problems)
     place = rank(policy, tier.tier.name, order, running)
-    context = Context(policy.ref, policy.namespace, surroundings, running, problems)
+    context = Context(policy.ref, policy.namespace, compile_context, running, problems)
     sections = {direction: tuple(_entries(context, direction, spec)) for direction in _SECTIONS}
     types = _types(policy, spec)
     if wide:
-        yield from guards(policy, spec, subject, surroundings)
+        yield from guards(policy, spec, subject, compile_context)
         if flag(spec, "doNotTrack", "spec") or flag(spec, "preDNAT", "spec"):
             return
     whose = _Whose(policy, subject, tier, in_words(tier.tier, order))

@@ -5,22 +5,22 @@ Source: `projectcalico/api` pkg/apis/projectcalico/v3/ippool.go.
 
 from typing import Final
 
-from webhook.families.calico.kinds import POOLS
 from webhook.families.calico.nets import block
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import POOLS
 from webhook.model.addresses import Block
+from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
 from webhook.wire.shapes import Malformed, flag, mapping, string, strings
 
 _WORKLOAD: Final = "Workload"
 
 
-def pod_blocks(surroundings: Surroundings) -> tuple[Block, ...] | None:
+def pod_blocks(compile_context: CompileContext) -> tuple[Block, ...] | None:
     """Return the blocks of all pools that new pods may get addresses from; None: there are no pools, ask the nodes.
 
     Empty: not known, for a pool cannot be read.
     """
-    every = tuple(surroundings.all(*POOLS))
+    every = tuple(compile_context.all(*POOLS))
     if not every:
         return None
     try:

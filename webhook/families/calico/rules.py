@@ -9,11 +9,11 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.families.calico.entity import POD, Entity, Factor, addressed, combined, entity, labelled, neither
-from webhook.families.calico.kinds import doubt
 from webhook.families.calico.ports import Protocols, carried, protocol
 from webhook.families.calico.versions import NAMES_WITHOUT_PROTOCOL, Version
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import doubt
 from webhook.model.addresses import FAMILIES, Family
+from webhook.model.compile_context import CompileContext
 from webhook.model.policy import Direction
 from webhook.model.ports import PROTOCOLS, PortMatch, PortRange
 from webhook.model.refs import PolicyRef
@@ -48,7 +48,7 @@ class Context(Struct, frozen=True):
 
     ref: PolicyRef
     namespace: str | None
-    surroundings: Surroundings
+    compile_context: CompileContext
     version: Version
     problems: list[str]
 
@@ -157,7 +157,7 @@ class _Entries:
         self._egress = direction is Direction.EGRESS
 
     def found(self) -> Iterator[Entry]:
-        rule, around, problems = self._rule, self._context.surroundings, self._context.problems
+        rule, around, problems = self._rule, self._context.compile_context, self._context.problems
         target = labelled(rule.destination, around, problems)
         if not rule.destination.ports.names and not rule.destination.not_ports.names:
             yield from self._entry([] if target is None else [(*target[0], *target[1])], named=False)
@@ -184,14 +184,14 @@ class _Entries:
         yield Entry(rule.ref, matches, found, rule.unclear, rule.action, mine, excluded, rule.conditional)
 
     def _source(self) -> list[Factor]:
-        found = labelled(self._rule.source, self._context.surroundings, self._context.problems)
+        found = labelled(self._rule.source, self._context.compile_context, self._context.problems)
         whose: list[Factor] = [] if found is None else [(*found[0], *found[1])]
         return [*whose, *self._addressed(self._rule.source, other=not self._egress)]
 
     def _addressed(self, side: Entity, *, other: bool) -> list[Factor]:
         """Return what a side asks of addresses; the family that a rule is about is asked of the `other` end."""
         family = self._rule.family if other or side.nets or side.not_nets else None
-        return addressed(side, family, self._context.surroundings, self._context.problems, by_port=self._egress)
+        return addressed(side, family, self._context.compile_context, self._context.problems, by_port=self._egress)
 
     def _ports(self, *, named: bool) -> tuple[PortMatch, ...] | None:
         rule = self._rule

@@ -8,11 +8,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.calico.kinds import HOSTS, SETS
 from webhook.families.calico.labels import NAME, NAMESPACE, OF_NAMESPACE
 from webhook.families.calico.nets import block, peers
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import HOSTS, SETS
 from webhook.model.addresses import Block, merged
+from webhook.model.compile_context import CompileContext
 from webhook.model.expression import All, Expression, Some, Space, Term, Test, Value, holds
 from webhook.model.foreign import Foreign
 from webhook.model.labels import Labels
@@ -28,11 +28,11 @@ _MEMO: Final = "calico sets"
 class _Set:
     """One network set or host endpoint. `namespace` None: it has none, and so no labels of one."""
 
-    def __init__(self, one: Foreign, surroundings: Surroundings) -> None:
+    def __init__(self, one: Foreign, compile_context: CompileContext) -> None:
         self.name = f"{one.ref.kind} `{one.ref}`"
         self.namespace = one.namespace
         self.own = one.labels
-        known = surroundings.namespaces.get(one.namespace or "")
+        known = compile_context.namespaces.get(one.namespace or "")
         self.of_namespace = None if known is None or known.synthetic else known.labels
         self.blocks: Sequence[Block] = ()
         self.problem = ""
@@ -67,8 +67,8 @@ class _Set:
 class _Index:
     """All sets, by their labels."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self.every = [_Set(one, surroundings) for one in surroundings.all(*SETS, *HOSTS)]
+    def __init__(self, compile_context: CompileContext) -> None:
+        self.every = [_Set(one, compile_context) for one in compile_context.all(*SETS, *HOSTS)]
         self._by_label: dict[tuple[str, str], list[int]] = {}
         self._selected: dict[Expression, _Selected] = {}
         for place, one in enumerate(self.every):
@@ -108,10 +108,10 @@ class _Selected(Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def _index(surroundings: Surroundings) -> _Index:
-    found = surroundings.memo.get(_MEMO)
+def _index(compile_context: CompileContext) -> _Index:
+    found = compile_context.memo.get(_MEMO)
     if not isinstance(found, _Index):
-        found = surroundings.memo[_MEMO] = _Index(surroundings)
+        found = compile_context.memo[_MEMO] = _Index(compile_context)
     return found
 
 
@@ -133,26 +133,26 @@ def _select(expression: Expression, among: Iterable[_Set]) -> _Selected:
     return _Selected((*peers(merged(sure)), *perhaps), tuple(problems))
 
 
-def sets(expression: Expression, surroundings: Surroundings, problems: list[str]) -> tuple[Match, ...]:
+def sets(expression: Expression, compile_context: CompileContext, problems: list[str]) -> tuple[Match, ...]:
     """Return the addresses of the sets whose labels an expression, as it is written, selects.
 
     One that cannot be read is a problem, and has none.
     """
-    found = _index(surroundings).selected(expression)
+    found = _index(compile_context).selected(expression)
     problems += found.problems
     return found.matches
 
 
-def of_namespaces(surroundings: Surroundings) -> Iterator[tuple[Labels | None, Block]]:
+def of_namespaces(compile_context: CompileContext) -> Iterator[tuple[Labels | None, Block]]:
     """Yield the addresses of namespaced sets, with the labels of their namespaces (None: not known)."""
-    for one in _index(surroundings).every:
+    for one in _index(compile_context).every:
         if one.namespace is not None:
             yield from ((one.of_namespace, each) for each in one.blocks)
 
 
-def global_sets(surroundings: Surroundings, address: Block) -> Iterator[tuple[str, Labels]]:
+def global_sets(compile_context: CompileContext, address: Block) -> Iterator[tuple[str, Labels]]:
     """Yield the names and labels of the GlobalNetworkSets that hold an address: those of no namespace."""
-    for one in surroundings.all(*SETS):
-        found = _Set(one, surroundings)
+    for one in compile_context.all(*SETS):
+        found = _Set(one, compile_context)
         if found.namespace is None and any(block.covers(address) for block in found.blocks):
             yield found.name, one.labels

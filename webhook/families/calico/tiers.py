@@ -8,9 +8,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.calico.kinds import STORED, TIERS, doubt
 from webhook.families.calico.versions import FIRST_API, SECOND_API, TIES_BY_NAME, Version
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import STORED, TIERS, doubt
+from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
 from webhook.model.tier import Rank, Tier
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, shown, string
@@ -37,14 +37,14 @@ def admin_tiers(running: Version) -> tuple[Tier, Tier]:
     return next((found for since, found in _BUILT_IN.items() if running >= since), (ADMIN, BASELINE))
 
 
-def standing(name: str, running: Version, surroundings: Surroundings, problems: list[str]) -> Standing:
+def standing(name: str, running: Version, compile_context: CompileContext, problems: list[str]) -> Standing:
     """Return the tier `name`. One that does not exist comes last, and closes.
 
     Raises Doubtful where tiers may not have been read: `default` always exists.
     """
     if name == DEFAULT.name:
         return Standing(DEFAULT, closes=True)
-    every = {one.ref.name: one for one in surroundings.all(*reversed(TIERS))}
+    every = {one.ref.name: one for one in compile_context.all(*reversed(TIERS))}
     if (found := every.get(name)) is not None:
         try:
             return _read(found)

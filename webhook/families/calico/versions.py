@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from webhook.families.surroundings import Surroundings
+from webhook.model.compile_context import CompileContext
 
 Version = tuple[int, int]
 NEWEST: Final[Version] = (1000, 0)  # what is not told is read as the newest reads it
@@ -17,13 +17,13 @@ _IMAGE: Final = re.compile(r"image=\S*?calico[^:\s]*:v?(\d{1,3})\.(\d{1,3})\.")
 TO_HOST: Final = "FELIX_DEFAULTENDPOINTTOHOSTACTION="
 
 
-def flags(surroundings: Surroundings) -> Iterator[str]:
+def flags(compile_context: CompileContext) -> Iterator[str]:
     """Yield the flags of Calico's DaemonSets."""
     for name in DAEMON_SETS:
-        yield from surroundings.flags.get(name, ())
+        yield from compile_context.flags.get(name, ())
 
 
-def version(surroundings: Surroundings) -> Version:
+def version(compile_context: CompileContext) -> Version:
     """Return the oldest version that runs; NEWEST where none is told."""
-    found = [(int(m[1]), int(m[2])) for flag in flags(surroundings) if (m := _IMAGE.match(flag))]
+    found = [(int(m[1]), int(m[2])) for flag in flags(compile_context) if (m := _IMAGE.match(flag))]
     return min(found, default=NEWEST)

@@ -17,7 +17,6 @@ from webhook.model.tier import Every, Match, Place, PlacePeer
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Raw, mapping, mappings, shown, string, strings
 
-GROUPS: Final = (("cilium.io", "CiliumCIDRGroup"),)
 _KEYS: Final = frozenset({"cidr", "cidrGroupRef", "cidrGroupSelector", "except"})
 _SOURCES: Final = ("cidr", "cidrGroupRef", "cidrGroupSelector")
 

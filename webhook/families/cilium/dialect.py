@@ -7,52 +7,55 @@ from msgspec import structs
 from webhook.families.cilium.endpoints import cluster_hidden
 from webhook.families.cilium.places import AFTER_UNION, ALLOWED, CLOSING, OWN_NODE, UNION
 from webhook.families.cilium.settings import CONFIG, NEWEST, Config, config_of
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import CILIUM_CLUSTERWIDE, CILIUM_POLICY
 from webhook.model.addresses import parse_address
-from webhook.model.dialect import NETWORK_POLICY, Dialect, Kind
+from webhook.model.compile_context import CompileContext
+from webhook.model.dialect import CNP as CLUSTER_POLICY
+from webhook.model.dialect import FIRST_API, NETWORK_POLICY, Dialect, Kind
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Isolation, piece
 from webhook.model.truth import Truth
 
-CNP: Final[Kind] = ("cilium.io", "CiliumNetworkPolicy")
-CCNP: Final[Kind] = ("cilium.io", "CiliumClusterwideNetworkPolicy")
-_ADMIN: Final = "policy.networking.k8s.io"
-_CLUSTER_POLICY: Final[Kind] = (_ADMIN, "ClusterNetworkPolicy")
-_BEFORE: Final[frozenset[Kind]] = frozenset({(_ADMIN, "AdminNetworkPolicy"), (_ADMIN, "BaselineAdminNetworkPolicy")})
+_OWN: Final = "cilium"  # the others that are built on it have no policies of its own to write
 
 
 _CLOUD_DNS: Final = parse_address("169.254.169.254")  # the metadata server, which pods ask where Cloud DNS is used
 
 
-def cilium(around: Surroundings) -> Dialect:
+def cilium(around: CompileContext) -> Dialect:
     """Return the dialect of Cilium as its ConfigMap sets it."""
     config = config_of(around)
     counts = {
         NETWORK_POLICY: config.network_policy,
-        CNP: config.namespaced,
-        CCNP: config.clusterwide is not False,
-        _CLUSTER_POLICY: config.cluster_policies,
+        CILIUM_POLICY: config.namespaced,
+        CILIUM_CLUSTERWIDE: config.clusterwide is not False,
+        CLUSTER_POLICY: config.cluster_policies,
     }
-    return _dialect("cilium", config, counts, frozenset())
+    return _dialect(_OWN, config, counts, frozenset())
 
 
-def dataplane_v2(around: Surroundings) -> Dialect:
+def dataplane_v2(around: CompileContext) -> Dialect:
     """Return the dialect of Dataplane V2: no namespaced policies of Cilium's own, and the others by choice."""
     config = config_of(around)
-    counts = {NETWORK_POLICY: True, CNP: False, CCNP: config.clusterwide is True, _CLUSTER_POLICY: False}
-    doubtful = frozenset({CCNP}) if config.clusterwide is None else frozenset()
+    counts = {
+        NETWORK_POLICY: True,
+        CILIUM_POLICY: False,
+        CILIUM_CLUSTERWIDE: config.clusterwide is True,
+        CLUSTER_POLICY: False,
+    }
+    doubtful = frozenset({CILIUM_CLUSTERWIDE}) if config.clusterwide is None else frozenset()
     return structs.replace(_dialect("gke-dataplane-v2", config, counts, doubtful), dns_addresses=(_CLOUD_DNS,))
 
 
 def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: frozenset[Kind]) -> Dialect:
     evaluated = frozenset(kind for kind, does in counts.items() if does)
-    baseline = _CLUSTER_POLICY in evaluated
+    baseline = CLUSTER_POLICY in evaluated
     places = ((UNION, AFTER_UNION, False), (OWN_NODE, (), True)) if baseline else ((UNION, AFTER_UNION, True),)
     return Dialect(
         name=name,
         evaluated=evaluated,
-        inert=_BEFORE | (frozenset(counts) - evaluated - doubtful),
+        inert=FIRST_API | (frozenset(counts) - evaluated - doubtful),
         network_policies=UNION,
         rank=ALLOWED,
         closing=CLOSING,
@@ -79,6 +82,8 @@ def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: froz
         if config.host_firewall
         else "",
         doubt=config.doubt,
+        fqdn_rules=name == _OWN,
+        entities=name == _OWN,
     )
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.families.cilium.blocks import GROUPS
 from webhook.families.cilium.context import Context
 from webhook.families.cilium.endpoints import pod_condition, split_condition
 from webhook.families.cilium.layer7 import learns_names
@@ -19,7 +18,8 @@ from webhook.families.cilium.settings import Config, config_of
 from webhook.families.cilium.wants import ANY, K8S, NAMESPACE, NODE, RESERVED, Wants, one, subject_of, wants_of
 from webhook.families.closing import following
 from webhook.families.family import Compiled
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import CIDR_GROUPS
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.expression import NEVER, Expression, Some
 from webhook.model.foreign import Foreign
@@ -40,7 +40,7 @@ _KEYS: Final = frozenset(
 _EVERY_LABEL: Final = Config()
 
 
-def compile_policy(policy: Foreign, around: Surroundings) -> Compiled:
+def compile_policy(policy: Foreign, around: CompileContext) -> Compiled:
     """Return the pieces of a policy; one that Cilium does not take comes to nothing but problems. Raises Malformed."""
     if policy.refused:
         return Compiled((), (f"status: Cilium does not take it: {policy.refused}",))
@@ -75,13 +75,13 @@ def scope_of(policy: Foreign) -> Expression | None:
     return every[0] if len(every) == 1 else Some(tuple(every))
 
 
-def _spec(raw: Raw, path: str, policy: Foreign, around: Surroundings, problems: list[str]) -> Iterator[Isolation]:
+def _spec(raw: Raw, path: str, policy: Foreign, around: CompileContext, problems: list[str]) -> Iterator[Isolation]:
     only(raw, _KEYS, path)
     _check_subject(raw, path, policy)
     node = given(raw, "nodeSelector")
     wants = () if node else subject_of(raw, path, policy.namespace)
     unlabelled = any(want.source == RESERVED and want.key == "init" for want in wants)
-    groups = tuple(around.all(*GROUPS))
+    groups = tuple(around.all(*CIDR_GROUPS))
     context = Context(policy.namespace, config_of(around), groups, unlabelled, learns_names(raw))
     lists = {d: lists_of(raw, path, d, policy.ref, context, problems) for d in Direction}
     isolates = _isolates(raw, path, lists, context.config)

@@ -6,11 +6,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.surroundings import Surroundings
+from webhook.families.kinds import NODE_CONFIG
+from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Unseen
 
 CONFIG: Final = "cilium-config"
-NODE_CONFIG: Final = ("cilium.io", "CiliumNodeConfig")
 _HOMES: Final = ("kube-system", "cilium")  # where agents run: nobody else's ConfigMap sets them
 _AGENTS: Final = frozenset({"cilium", "anetd"})  # DaemonSets
 _UNDECIDED: Final = "ConfigMap cilium-config is not known, and Cilium's defaults are assumed"
@@ -96,7 +96,7 @@ class Config(Struct, frozen=True):
     doubt: str = ""
 
 
-def config_of(around: Surroundings) -> Config:
+def config_of(around: CompileContext) -> Config:
     """Return the settings of the cluster."""
     data = next((found for home in _HOMES if (found := around.settings.get((home, CONFIG)))), {})
     modes = frozenset(_listed(data.get("policy-cidr-match-mode", "")))
@@ -129,7 +129,7 @@ def config_of(around: Surroundings) -> Config:
     )
 
 
-def _version(around: Surroundings) -> tuple[int, int] | None:
+def _version(around: CompileContext) -> tuple[int, int] | None:
     """Return the agent's version by its image; None: not told, as by a digest. Of several, the oldest."""
     told = [_VERSION.match(flag) for flags in around.flags.values() for flag in flags]
     return min(((int(found["major"]), int(found["minor"])) for found in told if found), default=None)
@@ -173,7 +173,7 @@ def _unenforced(data: Mapping[str, str]) -> str:
     return "policy-audit-mode is on" if _flag(data, "policy-audit-mode", default=False) else ""
 
 
-def _node_doubt(around: Surroundings) -> str:
+def _node_doubt(around: CompileContext) -> str:
     """Some nodes may read policy by settings of their own, and which pods run there is not known beforehand."""
     for config in around.all(NODE_CONFIG):
         if config.namespace not in _HOMES:

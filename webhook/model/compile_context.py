@@ -10,7 +10,7 @@ from webhook.model.objects import Namespace
 from webhook.model.settings import Enforcer
 
 
-class Surroundings(Struct, frozen=True):
+class CompileContext(Struct, frozen=True):
     """Who enforces, and the objects that policies refer to, by API group and kind.
 
     `flags`: what DaemonSets tell of themselves, by name; `nodes`: what any node tells of itself, see `wire.agents`.

@@ -1,0 +1,61 @@
+"""Cilium, and those that are built on it: Google's Dataplane V2, and Alibaba's Terway with one of its two engines."""
+
+from typing import Final
+
+from webhook.enforcers.record import Enforcer, reads, runs, versioned
+from webhook.model.dialect import Dialect
+from webhook.model.foreign import ADMIN, CILIUM, GKE
+from webhook.model.truth import Truth
+
+_SETTINGS: Final = {
+    "cilium-config": (
+        "allow-localhost",
+        "cluster-name",
+        "enable-cilium-clusterwide-network-policy",
+        "enable-cilium-network-policy",
+        "enable-host-firewall",
+        "enable-ipv4",
+        "enable-ipv6",
+        "enable-k8s-cluster-network-policy",
+        "enable-k8s-networkpolicy",
+        "enable-l7-proxy",
+        "enable-node-selector-labels",
+        "enable-non-default-deny-policies",
+        "enable-policy",
+        "enable-sctp",
+        "labels",
+        "node-labels",
+        "policy-audit-mode",
+        "policy-cidr-match-mode",
+        "policy-default-local-cluster",
+    )
+}
+RECORDS: Final = (
+    Enforcer(
+        "cilium",
+        family="cilium",
+        groups=CILIUM | ADMIN,
+        of_files=CILIUM,
+        agents={"cilium": versioned("cilium")},
+        namespaces=frozenset({"cilium"}),
+        images=frozenset({"cilium", "mirrored-cilium-cilium"}),
+        settings=_SETTINGS,
+        log="kubectl -n kube-system exec ds/cilium -- cilium-dbg monitor --type drop",
+        common=True,
+    ),
+    Enforcer(
+        "gke-dataplane-v2",
+        family="cilium",
+        groups=CILIUM | ADMIN | GKE,
+        agents={"anetd": runs("gke-dataplane-v2")},
+    ),
+    Enforcer(
+        "terway",  # the API does not tell which of its engines runs
+        decisive=False,
+        groups=CILIUM,
+        agents={"terway-eniip": runs("terway")},
+        dialect=reads(
+            Dialect("terway", blocks_hold_pods=Truth.NO, blocks_hold_nodes=Truth.NO, honours_idle=Truth.MAYBE)
+        ),
+    ),
+)
