@@ -61,14 +61,14 @@ class _Hit(Struct, frozen=True, order=True):
     kind: Kind
 
 
-ClusterSnapshot = Callable[[Place], bool]
+IsKnown = Callable[[Place], bool]
 
 
 def _nobody(_: Place) -> bool:
     return False
 
 
-def read_error(text: str, known: ClusterSnapshot = _nobody) -> Fault | None:
+def read_error(text: str, known: IsKnown = _nobody) -> Fault | None:
     """Return what failed; None where nothing in `text` tells. `known`: whether a target is one that may be meant."""
     plain = _plain(text[-MOST_TEXT:])
     hits = sorted(_hits(plain))[:_MOST_WINDOWS]
@@ -117,7 +117,7 @@ def _line(text: str, hit: _Hit) -> tuple[int, int]:
     return first, last if last >= 0 else high
 
 
-def _near(text: str, hit: _Hit, known: ClusterSnapshot) -> Place | None:
+def _near(text: str, hit: _Hit, known: IsKnown) -> Place | None:
     """Return the target that stands in the same line, or else nearest around it.
 
     Of forms that stand in any text, one that is known comes first: a link is no target.

@@ -128,13 +128,13 @@ def _beyond(before: Matrix, after: Matrix) -> Iterator[Change]:
                 yield (ref, blocks, what, ports) if outward else (blocks, ref, what, ports)
 
 
-ClusterSnapshot = tuple[Beyond, Beyond]  # what is sure, what is not known
-_NOBODY: Final[ClusterSnapshot] = ((), ())
+Answers = tuple[Beyond, Beyond]  # what is sure, what is not known
+_NOBODY: Final[Answers] = ((), ())
 
 
-def _outside(matrix: Matrix, *, outward: bool) -> dict[WorkloadRef, ClusterSnapshot]:
+def _outside(matrix: Matrix, *, outward: bool) -> dict[WorkloadRef, Answers]:
     layers = [layer.out if outward else layer.into for layer in (matrix.sure, matrix.unknown) if layer is not None]
-    found: dict[WorkloadRef, ClusterSnapshot] = {}
+    found: dict[WorkloadRef, Answers] = {}
     for number, ref in enumerate(matrix.parties):
         each = [layer[number] for layer in layers]
         if isinstance(ref, WorkloadRef) and any(each):
@@ -142,7 +142,7 @@ def _outside(matrix: Matrix, *, outward: bool) -> dict[WorkloadRef, ClusterSnaps
     return found
 
 
-def _addresses(before: ClusterSnapshot, after: ClusterSnapshot) -> Iterator[tuple[Ranges, str, PortSet]]:
+def _addresses(before: Answers, after: Answers) -> Iterator[tuple[Ranges, str, PortSet]]:
     """Yield ranges whose answer changes: addresses with the same change stand together."""
     if before == after:
         return
