@@ -10,7 +10,9 @@ import pytest
 from tests.benchmarks.requests import bodies
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.benchmarks.world import SETTINGS
+from tests.making import deployment
 from webhook.families import project
+from webhook.model.settings import CONNECTS_TO
 from webhook.review import review_workload
 from webhook.wire.admission import admission_request
 from webhook.world import Drop, Put, World
@@ -92,3 +94,18 @@ def test_an_event_that_tells_nothing_new_changes_no_version() -> None:
         world.apply([Put(value)])
         assert world.version == before + grows
         before = world.version
+
+
+def test_what_declarations_mention_is_put_and_dropped_in_steps_of_their_own() -> None:
+    def put_and_drop(clients: int, items: int) -> int:
+        world = World(SETTINGS, complete=True)
+        notes = {CONNECTS_TO: "\n".join(f"postgres.other:{n + 1}" if n % 2 else f"n{n}.other:80" for n in range(items))}
+        values = [project(deployment(f"shop/c{n}", annotations=notes)) for n in range(clients)]
+        puts = [Put(value) for value in values if value is not None]
+        drops = [Drop("Deployment", "shop", f"c{n}") for n in range(clients)]
+        found = calls(lambda: world.apply([*puts, *puts, *drops]))
+        assert not world.mentioning([("other", "postgres")])
+        return found
+
+    base, more_clients, more_items = put_and_drop(30, 75), put_and_drop(60, 75), put_and_drop(30, 150)
+    assert max(more_clients, more_items) <= 2.1 * base
