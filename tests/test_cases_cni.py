@@ -12,7 +12,7 @@ import yaml
 
 from tests.arena import Raw, world_of
 from tests.test_cases import CASES, key_of, network_policy, objects_of, reasons, told, workload_ref
-from webhook.config.made import settings
+from webhook.config.settings_from_file import settings
 from webhook.enforcers import ENFORCERS
 from webhook.explain import Explanation, explain
 from webhook.model.verdict import Verdict

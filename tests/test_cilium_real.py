@@ -8,7 +8,7 @@ import pytest
 
 from tests.test_cli import STORY, eventually, served, spawn
 from tests.testbed.control_plane import ControlPlane
-from webhook.cli.ask import review_of
+from webhook.cli.demo import review_of
 
 GROUP = "cilium.io"
 NAMES = {"CiliumNetworkPolicy": "ciliumnetworkpolicies", "CiliumCIDRGroup": "ciliumcidrgroups"}

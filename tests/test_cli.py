@@ -24,7 +24,7 @@ from tests.patience import PATIENCE
 from tests.testbed.processes import free_port
 from tests.worlds import policy
 from webhook import __version__, config
-from webhook.cli.ask import review_of
+from webhook.cli.demo import review_of
 from webhook.cli.flags import COMMANDS
 from webhook.cli.main import main
 from webhook.facade.names import find

@@ -6,7 +6,7 @@ import pytest
 
 from tests.test_cli import STORY, Done, eventually, served, spawn
 from tests.testbed.control_plane import ControlPlane
-from webhook.cli.ask import review_of
+from webhook.cli.demo import review_of
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from webhook.config.made import AUTO, CNIS
+from webhook.config.settings_from_file import AUTO, CNIS
 from webhook.wire.agents import ARGUMENTS, VARIABLES
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "cni"

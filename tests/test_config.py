@@ -15,7 +15,7 @@ from tests.test_cli import STORY, eventually, served
 from tests.test_decide import OUT, TO_DB, TODAY, annotated, request
 from tests.worlds import namespace, policy, port
 from webhook import config
-from webhook.cli.ask import review_of
+from webhook.cli.demo import review_of
 from webhook.manifests import read
 from webhook.manifests.document import Document
 from webhook.model.finding import Severity

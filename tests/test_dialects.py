@@ -8,7 +8,7 @@ from tests.arena import Raw, world_of
 from tests.making import deployment, service, workload
 from tests.worlds import namespace, policy
 from webhook.checklist.policies import check_policy
-from webhook.config.made import settings
+from webhook.config.settings_from_file import settings
 from webhook.evaluate import ends_of_pod, judge_from_outside, judge_outside, judge_pair
 from webhook.explain import explain, judge_dns
 from webhook.families import project

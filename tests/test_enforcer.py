@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.arena import Raw, world_of
-from webhook.config.made import CNIS
-from webhook.config.made import settings as made
+from webhook.config.settings_from_file import CNIS
+from webhook.config.settings_from_file import settings as made
 from webhook.enforcers import ENFORCERS
 from webhook.families import project
 from webhook.model.settings import UNRECOGNISED, Enforcer, Settings

@@ -7,7 +7,7 @@ import pytest
 from tests.arena import Raw, world_of
 from tests.making import deployment, headless, service
 from tests.worlds import namespace, policy
-from webhook.config.made import settings
+from webhook.config.settings_from_file import settings
 from webhook.explain import explain, judge_workload
 from webhook.families import project
 from webhook.fix import fix_dependency

@@ -11,8 +11,8 @@ import pytest
 from tests.patience import PATIENCE
 from tests.test_cli import STORY, served
 from webhook.api.backend import FIELDS
-from webhook.cli.ask import review_of
-from webhook.cli.logs import Json, Text
+from webhook.cli.demo import review_of
+from webhook.cli.serve import JsonFormatter, TextFormatter
 
 
 def record(message: str, *, error: bool = False, **fields: object) -> logging.LogRecord:
@@ -29,21 +29,24 @@ def record(message: str, *, error: bool = False, **fields: object) -> logging.Lo
 
 
 def test_a_line_of_text_ends_with_its_fields() -> None:
-    line = Text().format(record("review denied", mode="enforce", namespace="shop"))
+    line = TextFormatter().format(record("review denied", mode="enforce", namespace="shop"))
     assert line == "2026-11-21T01:02:03.456Z INFO webhook.api: review denied mode=enforce namespace=shop"
 
 
 @pytest.mark.parametrize("hostile", ["a\nINFO fake", "a\r\x1b[31m", "\u202etxt", "\ud800"])
 def test_nothing_that_somebody_named_begins_a_line_or_moves_the_cursor(hostile: str) -> None:
-    for line in (Text().format(record(hostile, name=hostile)), Json().format(record(hostile, name=hostile))):
+    for line in (
+        TextFormatter().format(record(hostile, name=hostile)),
+        JsonFormatter().format(record(hostile, name=hostile)),
+    ):
         assert line.encode()
         assert "\n" not in line
         assert "\x1b" not in line
-    assert json.loads(Json().format(record("m", name=hostile)))["name"]
+    assert json.loads(JsonFormatter().format(record("m", name=hostile)))["name"]
 
 
 def test_a_json_line_has_what_a_log_store_asks_for() -> None:
-    line = Json().format(record("review warned", error=True, dryRun=True, seconds=0.25))
+    line = JsonFormatter().format(record("review warned", error=True, dryRun=True, seconds=0.25))
     decoded = json.loads(line)
     assert decoded.pop("exception").endswith("ValueError: invalid literal for int() with base 10: 'odd'")
     assert decoded == {

@@ -9,7 +9,7 @@ import yaml
 from tests.arena import Raw, world_of
 from tests.test_cases import CASES, TODAY, key_of, objects_of, workload_ref
 from tests.test_cases_cni import agent
-from webhook.config.made import settings
+from webhook.config.settings_from_file import settings
 from webhook.explain import explain
 from webhook.families import project
 from webhook.model.finding import Finding

@@ -8,8 +8,7 @@ import msgspec
 
 from webhook.cli.check import exit_code
 from webhook.cli.gather import gather
-from webhook.cli.progress import progress
-from webhook.cli.terminal import colour, emit
+from webhook.cli.terminal import colour, emit, progress
 from webhook.facade.answers import policy_findings
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.manifests import dump

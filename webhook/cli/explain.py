@@ -4,12 +4,14 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+import webhook
 from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
-from webhook.cli.pages import page
 from webhook.cli.terminal import colour, emit
+from webhook.config import nearest
 from webhook.explain import explain
 from webhook.explain.diagnose import diagnose
 from webhook.explain.diagnosis import Cause, Diagnosis
@@ -132,3 +134,24 @@ def _remedy(fixes: Fixes) -> Remedy:
 
 def _paint() -> text.Paint:
     return text.coloured if colour() else text.plain
+
+
+# -- the pages of findings ---------------------------------------------------------------------------------------------
+
+
+_HERE: Final = Path(webhook.__file__).parent
+_FOLDERS: Final = (_HERE / "pages", _HERE.parent / "docs/findings")  # in a wheel; in a checkout
+
+
+def page(name: str) -> str:
+    """Return the page of a finding, Markdown. Raises UsageError."""
+    known = pages()
+    if name not in known:
+        raise UsageError(f"no finding `{name}`{nearest(name, known)}: expected {', '.join(sorted(known))}")
+    return known[name].read_text(encoding="utf-8").rstrip("\n")
+
+
+def pages() -> dict[str, Path]:
+    """Return the file of each page, by finding."""
+    folder = next((one for one in _FOLDERS if one.is_dir()), None)
+    return {file.stem: file for file in sorted(folder.glob("NP*.md"))} if folder else {}

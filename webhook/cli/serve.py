@@ -1,16 +1,22 @@
 """`serve`: the webhook, until it is told to stop."""
 
 import argparse
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from webhook.api.backend import FIELDS
 from webhook.api.certificate import CertificateError
 from webhook.certificates.directory import TlsError
 from webhook.certificates.issue import general_name
 from webhook.certificates.rotation import Lives
 from webhook.certificates.shared_certificate import Managed, utc
-from webhook.cli import logs
 from webhook.cli.terminal import emit
 from webhook.cluster.certificate_objects import SecretRef
 from webhook.cluster.client_configuration import Access, in_cluster
@@ -20,6 +26,7 @@ from webhook.facade.sources import CLUSTER, read_settings
 from webhook.facade.usage import UsageError
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings
+from webhook.report.safe import clean
 from webhook.wiring.cluster_source import Cluster
 from webhook.wiring.configuration import Configured
 from webhook.wiring.folder import Folder
@@ -31,7 +38,7 @@ _API_SERVER: Final = "kube-apiserver"  # the common name that OPA Gatekeeper exp
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; 0 after SIGTERM, 2 where it cannot begin."""
-    logs.start(arguments.log_level, arguments.log_format)
+    start_logging(arguments.log_level, arguments.log_format)
     serving = _serving(arguments)
     try:
         serve(_source(arguments), serving, lambda address: emit(f"ready {address}"))
@@ -119,3 +126,56 @@ def _serving(arguments: argparse.Namespace) -> Serving:
 
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
+
+
+# -- log lines on standard error: no body, and nothing of one ----------------------------------------------------------
+
+
+FORMATS: Final = ("text", "json")
+
+
+def start_logging(level: str, style: str) -> None:
+    """Log from `level` on, in one of FORMATS."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-11-21T01:02:03.456Z INFO webhook.api: message key=value`; a traceback below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one record; line ends of others cannot begin a line of ours."""
+        fields = "".join(f" {key}={clean(str(value))}" for key, value in _fields(record).items())
+        line = f"{_time(record)} {record.levelname} {record.name}: {clean(record.getMessage())}{fields}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: time, level, logger, message, then the record's own fields; `exception` is a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one record."""
+        whole = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            whole["exception"] = self.formatException(record.exc_info)
+        try:
+            return msgspec.json.encode(whole).decode()
+        except UnicodeEncodeError:  # a lone surrogate, which JSON text cannot hold
+            return msgspec.json.encode({key: clean(str(value)) for key, value in whole.items()}).decode()
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, object]:
+    fields = getattr(record, FIELDS, None)
+    return fields if isinstance(fields, Mapping) else {}
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from webhook.cli.progress import progress
-from webhook.cli.terminal import say
+from webhook.cli.terminal import progress, say
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.errors import ClusterError
 from webhook.facade.usage import UsageError

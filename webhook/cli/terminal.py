@@ -1,7 +1,9 @@
-"""Where output goes: standard output for results, standard error for what a person should know."""
+"""The terminal: results on standard output; notes and a progress bar on standard error; colour where it is shown."""
 
 import os
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TextIO
 
 
@@ -29,3 +31,24 @@ def _write(stream: TextIO, text: str) -> None:
     safe = text.encode(encoding, "backslashreplace").decode(encoding)
     stream.write(safe if not safe or safe.endswith("\n") else f"{safe}\n")
     stream.flush()
+
+
+# -- progress ----------------------------------------------------------------------------------------------------------
+
+
+Told = Callable[[int, int], object]  # how many are done, and of how many, 0 for not known
+
+
+@contextmanager
+def progress(what: str) -> Generator[Told]:
+    """Show how far `what` is, and nothing of it afterwards; where nobody looks, nothing at all."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda _, __: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total or None)

@@ -1,9 +1,7 @@
 """Settings out of flags and a configuration file, or one clear error."""
 
-from webhook.config.file import File
-from webhook.config.made import AUTO, CNIS, MODES, settings
-from webhook.config.read import NO_FILE, read_file
-from webhook.config.schema import schema
-from webhook.config.words import Invalid, nearest
+from webhook.config.file import File, schema
+from webhook.config.read import NO_FILE, Invalid, nearest, read_file
+from webhook.config.settings_from_file import AUTO, CNIS, MODES, settings
 
 __all__ = ["AUTO", "CNIS", "MODES", "NO_FILE", "File", "Invalid", "nearest", "read_file", "schema", "settings"]

@@ -1,8 +1,9 @@
-"""The configuration file as data: what may stand in it, and what editors say about it."""
+"""The configuration file as data: what may be in it, and what editors say about it (JSON Schema)."""
 
 from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 _LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -113,3 +114,15 @@ class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     ] = ()
     inbound: InboundFile = InboundFile()
     infer: Annotated[bool, Meta(description="Judge what containers are told to talk to, too.")] = True
+
+
+# -- JSON Schema 2020-12 -----------------------------------------------------------------------------------------------
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema of the file; `docs/config.schema.json` is this, written down."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "netpol-preflight configuration",
+        **msgspec.json.schema(File),
+    }

@@ -1,7 +1,8 @@
 """Decoded YAML or JSON -> `File`, with every complaint at its path."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -17,11 +18,26 @@ from webhook.config.file import (
     LabelFile,
     SelectorFile,
 )
-from webhook.config.words import Invalid, nearest, shown
 from webhook.dependencies import parse
 from webhook.model.dependency import Dependency, Malformed, WorkloadTarget
 from webhook.model.finding import DEFAULT_SEVERITY
 from webhook.model.refs import WorkloadRef
+
+
+class Invalid(ValueError):  # noqa: N818 - what it says of the setting
+    """A setting that cannot be used; the message says which and what was expected."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `, did you mean ...?` for the nearest known word, or nothing."""
+    close = get_close_matches(word, tuple(known), n=1)
+    return f", did you mean `{close[0]}`?" if close else ""
+
+
+def shown(value: object) -> str:
+    """Return a value of the file as a message shows it: printable, and short."""
+    return "".join(c if c.isprintable() else "?" for c in str(value)[:60])
+
 
 NO_FILE: Final = File()
 _SHAPES: Final[dict[str, type[Struct]]] = {  # path without indexes -> what stands there

@@ -13,7 +13,7 @@ import yaml
 
 from webhook.manifests.document import MOST_DEEP, TOO_DEEP, Odd, Unreadable
 from webhook.manifests.scalars import plain
-from webhook.manifests.yaml_errors import character_error, syntax_error
+from webhook.manifests.text import character_error, syntax_error
 
 MOST_ALIASED_NODES: Final = 1_000_000
 MOST_ALIASED_TEXT: Final = 8 << 20  # characters

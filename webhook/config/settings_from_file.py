@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from webhook.config.file import DependencyFile, File, SelectorFile
-from webhook.config.read import NO_FILE, scraper
-from webhook.config.words import Invalid, nearest
+from webhook.config.read import NO_FILE, Invalid, nearest, scraper
 from webhook.enforcers import ENFORCERS
 from webhook.model.finding import Severity
 from webhook.model.labels import LabelKeys, Operator, Requirement, Selector
