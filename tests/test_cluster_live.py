@@ -25,7 +25,7 @@ from webhook.model.settings import DEFAULTS
 from webhook.report.words import sentence
 from webhook.review import review_workload
 from webhook.wiring.cluster_snapshot import of_cluster
-from webhook.wiring.cluster_source import STALE_SECONDS, WITHOUT, Cluster
+from webhook.wiring.cluster_source import STALE_SECONDS, Cluster
 from webhook.wiring.list_once import list_once
 
 NODES = next(kind for kind in KINDS if kind.name == "Node")
@@ -112,6 +112,7 @@ def details(source: Cluster) -> dict[str, str]:
     return {check.name: check.detail for check in source.checks()}
 
 
+WITHOUT = "the ways in that it declares are not judged"
 INGRESSES = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
 ROUTES = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 

@@ -37,7 +37,8 @@ from webhook.wire.shapes import Malformed
 from webhook.wiring import cluster_snapshot, snapshot
 from webhook.wiring.cluster_snapshot import of_snapshot
 from webhook.wiring.snapshot import NotASnapshot, Snapshot, State
-from webhook.wiring.snapshot_projection import declared, projection, restored
+from webhook.wiring.snapshot_forms import declared
+from webhook.wiring.snapshot_projection import projection, restored
 
 TAKEN = datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC)
 HERE = Path(__file__).parent

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chart.rendering import CI, NAMESPACE, RELEASE, Chart, Object, Rendered
 from webhook.cluster.kinds import KINDS
-from webhook.wire.inbound import KINDS as WAYS_IN
+from webhook.wire.objects import DECLARING
 from webhook.wiring.gaps import FAMILIES
 
 READ = ["get", "list", "watch"]
@@ -62,17 +62,32 @@ def test_every_kind_that_the_program_reads_may_be_read(default: Rendered) -> Non
     rights = granted(default.rules)
     assert {(kind.group, kind.plural) for kind in KINDS} <= rights
     assert {(group, _plural(kind)) for group, kind in FAMILIES} <= rights
-    assert {(group, kind.lower() + ("es" if kind.endswith("s") else "s")) for group, kind in WAYS_IN} <= rights
+    assert {(group, _plural(kind)) for group, kind in DECLARING} <= rights
 
 
 def _plural(kind: str) -> str:
     word = kind.lower()
-    return f"{word.removesuffix('y')}ies" if word.endswith("y") else f"{word}s"
+    if word.endswith("s"):
+        return f"{word}es"
+    return f"{word.removesuffix('y')}ies" if word.endswith("y") and not word.endswith("ay") else f"{word}s"
 
 
 def test_config_maps_are_read_only_where_that_is_wanted(chart: Chart) -> None:
     assert ("", "configmaps") in granted(chart.render().rules)
     assert ("", "configmaps") not in granted(chart.render({"rbac": {"configMaps": False}}).rules)
+
+
+def test_bindings_are_read_only_where_that_is_wanted_and_never_by_whoever_may_view(chart: Chart) -> None:
+    both = {("rbac.authorization.k8s.io", kind) for kind in ("rolebindings", "clusterrolebindings")}
+    assert both <= granted(chart.render().rules)
+    assert not both & granted(chart.render({"rbac": {"bindings": False}}).rules)
+    for role in chart.render({"rbac": {"aggregateToView": True}}).of("ClusterRole"):
+        label = "rbac.authorization.k8s.io/aggregate-to-view"
+        assert label not in role["metadata"]["labels"] or not both & granted(role["rules"])
+    some = chart.render({"namespaces": ["shop"]})
+    wide = granted([rule for role in some.of("ClusterRole") for rule in role["rules"]])
+    assert both & wide == {("rbac.authorization.k8s.io", "clusterrolebindings")}
+    assert both <= granted(some.rules)
 
 
 def test_where_some_namespaces_are_watched_only_those_are_read(chart: Chart) -> None:
@@ -102,7 +117,7 @@ def test_the_bindings_name_the_account_that_the_pods_use(chart: Chart, *, create
     assert bool(rendered.of("ServiceAccount")) is create
     assert rendered.pod["spec"]["serviceAccountName"] == "mine"
     bindings = rendered.of("ClusterRoleBinding") + rendered.of("RoleBinding")
-    assert len(bindings) == 3
+    assert len(bindings) == 4
     expected = [{"kind": "ServiceAccount", "name": "mine", "namespace": NAMESPACE}]
     assert all(binding["subjects"] == expected for binding in bindings)
     roles = {(one["kind"], one["metadata"]["name"]) for one in rendered.of("ClusterRole") + rendered.of("Role")}

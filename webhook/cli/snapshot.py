@@ -15,7 +15,8 @@ from webhook.report.safe import clean
 from webhook.wiring.cluster_snapshot import NETWORK_POLICY, lost, notes
 from webhook.wiring.list_once import ListedCluster, list_once
 from webhook.wiring.snapshot import Snapshot, pack, write
-from webhook.wiring.snapshot_projection import Record, projection
+from webhook.wiring.snapshot_forms import Record
+from webhook.wiring.snapshot_projection import projection
 
 _KIB: Final = 1024
 

@@ -14,8 +14,8 @@ from webhook.cluster.reflector import Reads, Reflector, jittered
 
 T = TypeVar("T")
 Family = tuple[str, str]  # API group, kind
-# The first group's objects are what the second's are stored as: where both are served, they are read once.
-_STORED_AS: Final = {"projectcalico.org": "crd.projectcalico.org"}
+# The first group's objects are what the second's are stored as, or were before: where both are served, one is read.
+_STORED_AS: Final = {"projectcalico.org": "crd.projectcalico.org", "traefik.io": "traefik.containo.us"}
 _NEEDED: Final = frozenset({"list", "watch"})
 
 

@@ -93,6 +93,7 @@ class _ToldPodSpec(TypedDict, total=False):
     dnsPolicy: Any
     dnsConfig: Any
     hostAliases: Any
+    automountServiceAccountToken: Any
     serviceAccountName: Any
     subdomain: Any
     containers: list[_ToldContainer] | None
@@ -140,6 +141,7 @@ class _AgentPodSpec(TypedDict, total=False):
     dnsPolicy: Any
     dnsConfig: Any
     hostAliases: Any
+    automountServiceAccountToken: Any
     serviceAccountName: Any
     subdomain: Any
     containers: list[_AgentContainer] | None

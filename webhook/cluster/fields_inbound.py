@@ -1,8 +1,9 @@
-"""What is kept of Ingresses and of the Gateway API while they are decoded: no hosts, paths, headers or filters."""
+"""What is kept while they are decoded of kinds that declare ways in: no hosts, paths, headers, filters or schemas."""
 
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, cast
 
 from webhook.cluster.fields import Metadata
+from webhook.wire import inbound_others
 
 
 class _IngressPath(TypedDict, total=False):
@@ -90,4 +91,21 @@ INBOUND_SHAPES: Final[dict[str, type]] = {
     "Gateway": _Gateway,
     "GatewayClass": _Class,
     **dict.fromkeys(("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"), _Route),
+}
+
+
+def _typed(name: str, fields: Any) -> Any:  # noqa: ANN401 - a type that is made of a table
+    match fields:
+        case dict():
+            inner = {key: _typed(f"{name}_{key}", value) for key, value in fields.items()}
+            return cast("Any", TypedDict)(name, {key: one | None for key, one in inner.items()}, total=False)
+        case [item]:
+            return list.__class_getitem__(_typed(name, item))
+        case _:
+            return Any if fields is None else fields
+
+
+OTHERS_SHAPES: Final[dict[tuple[str, str], type]] = {  # by API group and kind
+    (group, kind): _typed(f"_{kind}", {"metadata": Metadata, **inbound_others.READ[kind]})
+    for group, kind in inbound_others.KINDS
 }

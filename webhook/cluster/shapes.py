@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from webhook.cluster.fields import SHAPES, Anything, ToldPod
-from webhook.cluster.fields_inbound import INBOUND_SHAPES
+from webhook.cluster.fields_inbound import INBOUND_SHAPES, OTHERS_SHAPES
 from webhook.cluster.kinds import Kind, Raw
 from webhook.model.refs import makes
 
@@ -36,7 +36,8 @@ class Decoders:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
-        shape = _SHAPES.get(kind.name, Anything) if kind.group in _OURS else Anything
+        others = OTHERS_SHAPES.get((kind.group, kind.name), Anything)
+        shape = _SHAPES.get(kind.name, Anything) if kind.group in _OURS else others
         told = _TOLD.get(kind.name) if kind.group in _OURS else None
         self._page = _Decoder(_page_of(shape), _ANY_PAGE)
         self._object = _Decoder(shape, _ANY_OBJECT)

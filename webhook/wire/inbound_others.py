@@ -7,7 +7,7 @@ it is applied.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from webhook.model.inbound import Backend, Binding, Call, Exposure, IstioGateway, Monitor
 from webhook.model.labels import EVERYTHING
@@ -122,20 +122,49 @@ def _binding(raw: Raw, namespace: str) -> Binding | None:
 
 
 def _accounts(raw: Raw, own: str) -> Iterator[tuple[str, str]]:
-    for subject in mappings(raw, "subjects", ""):
+    for subject in filter(is_account, mappings(raw, "subjects", "")):
         name, space = string(subject, "name", ""), string(subject, "namespace", "") or own
-        if string(subject, "kind", "") == "User" and name.startswith(_ACCOUNT_USER):
+        if subject.get("kind") == "User":
             space, _, name = name.removeprefix(_ACCOUNT_USER).partition(":")
-        elif string(subject, "kind", "") != "ServiceAccount":
-            continue
         if name and space:
             yield space, name
+
+
+def is_account(subject: Raw) -> bool:
+    """Say whether a binding's subject is one ServiceAccount. Raises Malformed."""
+    kind, name = string(subject, "kind", ""), string(subject, "name", "")
+    return kind == "ServiceAccount" or (kind == "User" and name.startswith(_ACCOUNT_USER))
 
 
 def _port(value: object) -> int | str | None:
     return value if isinstance(value, int | str) and not isinstance(value, bool) and value != "" else None
 
 
+_SERVICE: Final = {"name": None, "namespace": None, "port": None}
+_WEBHOOK: Final = {"clientConfig": {"service": _SERVICE}}
+_SENT: Final = {"spec": {"routes": [{"services": [{"kind": None, **_SERVICE}]}], "tcpproxy": {"services": [_SERVICE]}}}
+_ROUTED: Final = [{"route": [{"destination": {"host": None, "port": {"number": None}}}]}]
+_SCRAPED: Final = [{"port": None, "portNumber": None, "targetPort": None}]
+_MONITOR: Final = {"selector": None, "namespaceSelector": None}
+_BOUND: Final = {"roleRef": {"name": None}, "subjects": [{"kind": None, "name": None, "namespace": None}]}
+READ: Final[dict[str, Any]] = {  # kind -> the fields that are read of it, beside its metadata; None: all that is there
+    "MutatingWebhookConfiguration": {"webhooks": [_WEBHOOK]},
+    "ValidatingWebhookConfiguration": {"webhooks": [_WEBHOOK]},
+    "APIService": {"spec": {"service": _SERVICE}},
+    "CustomResourceDefinition": {"spec": {"conversion": {"webhook": _WEBHOOK}}},
+    "Route": {
+        "spec": {"to": {"name": None}, "alternateBackends": [{"name": None}], "port": {"targetPort": None}},
+    },
+    "VirtualService": {"spec": {"gateways": None, **dict.fromkeys(("http", "tls", "tcp"), _ROUTED)}},
+    "Gateway": {"spec": {"selector": None}},
+    "IngressRoute": _SENT,
+    "HTTPProxy": _SENT,
+    "Probe": {"spec": {"prober": {"url": None}}},
+    "ServiceMonitor": {"spec": {**_MONITOR, "endpoints": _SCRAPED}},
+    "PodMonitor": {"spec": {**_MONITOR, "podMetricsEndpoints": _SCRAPED}},
+    "RoleBinding": _BOUND,
+    "ClusterRoleBinding": _BOUND,
+}
 Group = str
 _CALLS: Final[dict[tuple[Group, str], Callable[[Raw], Iterator[Backend]]]] = {
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _of_webhooks,
@@ -152,9 +181,9 @@ _EXPOSURES: Final = {  # API group, kind -> how it is read, and the labels of th
     ("monitoring.coreos.com", "Probe"): (_of_prober, ()),
 }
 _ISTIO_GATEWAY: Final = ("networking.istio.io", "Gateway")
-_BINDINGS: Final = {("rbac.authorization.k8s.io", kind) for kind in ("RoleBinding", "ClusterRoleBinding")}
+BINDINGS: Final = {("rbac.authorization.k8s.io", kind) for kind in ("RoleBinding", "ClusterRoleBinding")}
 _MONITORS: Final = {("monitoring.coreos.com", kind) for kind in ("ServiceMonitor", "PodMonitor")}
-KINDS: Final = frozenset({*_CALLS, *_EXPOSURES, _ISTIO_GATEWAY, *_MONITORS, *_BINDINGS})
+KINDS: Final = frozenset({*_CALLS, *_EXPOSURES, _ISTIO_GATEWAY, *_MONITORS, *BINDINGS})
 
 
 def declaration(raw: Raw, default_namespace: str) -> Call | Exposure | IstioGateway | Monitor | Binding | None:
@@ -172,7 +201,7 @@ def declaration(raw: Raw, default_namespace: str) -> Call | Exposure | IstioGate
         if key == _ISTIO_GATEWAY:
             labels = string_map(mapping(raw, "spec", ""), "selector", "spec")
             return IstioGateway(namespace, name, tuple(sorted(labels.items())))
-        if key in _BINDINGS:
+        if key in BINDINGS:
             return _binding(raw, namespace)
         return _monitor(raw, namespace)
     except Malformed:

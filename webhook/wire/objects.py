@@ -16,6 +16,9 @@ Projected = (
     Namespace | Pod | Workload | Service | Endpoints | EndpointSlice | Node | ConfigMap | Policy | Foreign | Inbound
 )
 
+DECLARING: Final = inbound.KINDS | inbound_others.KINDS
+"""API groups and kinds that declare who is reached by whom: without them less is known, and nothing is wrong."""
+
 _GROUPS: Final = {  # the API groups that own a kind; the same word in another group is another kind
     "Namespace": ("",),
     "Node": ("",),

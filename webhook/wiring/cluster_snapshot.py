@@ -10,10 +10,9 @@ from msgspec import Struct
 from webhook.model.foreign import Gap
 from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.wire import inbound
-from webhook.wire.objects import Projected
+from webhook.wire.objects import DECLARING, Projected
 from webhook.wire.shapes import Malformed
-from webhook.wiring.gaps import FAMILIES, kind_name
+from webhook.wiring.gaps import FAMILIES, kind_name, without
 from webhook.wiring.snapshot import Snapshot, State, shown
 from webhook.wiring.snapshot_projection import restored
 from webhook.world.changes import Value
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
 THEN: Final = "forbidden when the snapshot was taken"
 NETWORK_POLICY: Final = "NetworkPolicy.networking.k8s.io"
-INBOUND: Final = frozenset(kind_name(kind, group) for group, kind in inbound.KINDS)
-UNNEEDED: Final = frozenset({"Node", "ConfigMap", "ServiceAccount"}) | INBOUND  # without them nothing is judged wrong
+INBOUND: Final = {kind_name(kind, group): (group, kind) for group, kind in DECLARING}
+UNNEEDED: Final = frozenset({"Node", "ConfigMap", "ServiceAccount", *INBOUND})  # without them nothing is judged wrong
 
 
 class ClusterSnapshot(Struct, frozen=True):
@@ -67,11 +66,15 @@ def notes(kinds: Mapping[str, State], reasons: Mapping[str, str], namespaces: It
     if some := ", ".join(namespaces):
         yield f"of namespaces {clean(some)} only: what is elsewhere is not known"
     partial = set(lost(kinds))
+    if declaring := [name for name in forbidden(kinds) if name in INBOUND]:
+        why = reasons.get(declaring[0], THEN) if len(declaring) == 1 else "forbidden"
+        effect = without(INBOUND[name] for name in declaring)
+        yield clean(f"{', '.join(declaring)} may not be read ({why}): {effect}")
     for name in forbidden(kinds):
+        if name in INBOUND:
+            continue
         if name in partial:
             effect = "the world is partial, what is not in it may exist all the same"
-        elif name in INBOUND:
-            effect = "the ways in that it declares are not judged"
         elif name in UNNEEDED:
             effect = "less is known"
         else:

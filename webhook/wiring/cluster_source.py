@@ -17,14 +17,13 @@ from webhook.cluster.reflector import Pace
 from webhook.cluster.watch import Watcher, clock
 from webhook.model.hints import CUTS
 from webhook.model.settings import Settings
-from webhook.wire import inbound
-from webhook.wiring.gaps import FOUND
+from webhook.wire.objects import DECLARING
+from webhook.wiring.gaps import FOUND, without
 from webhook.wiring.informer_cache import InformerCache
 from webhook.world import View, World
 
 OPTIONAL: Final = frozenset({"Node", "ConfigMap", "ServiceAccount"})  # without it only less is known
 STALE_SECONDS: Final = 120.0  # a watch that is well is heard of about every minute, and asked again after 75 s
-WITHOUT: Final = "the ways in that it declares are not judged"
 _LOOK_AGAIN: Final = 0.2  # seconds
 
 
@@ -112,7 +111,7 @@ class Cluster:
         if standing.reason:
             detail = f"{detail}: {standing.reason}" if detail else standing.reason
         if _only_helps(standing.kind) and not standing.phase.listed:
-            detail = f"{detail}; {WITHOUT}"
+            detail = f"{detail}; {without([(standing.kind.group, standing.kind.name)])}"
         age = standing.age(now) or 0.0
         if age > self._stale_after:
             detail = f"{detail}; " * bool(detail) + f"not heard of for {age:.0f} s"
@@ -126,8 +125,8 @@ def required(kind: Kind) -> bool:
 
 
 def _only_helps(kind: Kind) -> bool:
-    """Say whether a kind tells of ways in and nothing else, so that nothing waits for it."""
-    return (kind.group, kind.name) in inbound.KINDS
+    """Say whether a kind declares who is reached and decides nothing, so that nothing waits for it."""
+    return (kind.group, kind.name) in DECLARING
 
 
 def _usable(standing: Standing) -> bool:

@@ -6,11 +6,21 @@ from typing import Final
 from webhook.cluster.kinds import DISCOVERY, Collection, Standing
 from webhook.families import POLICIES, REFERENCES
 from webhook.model.foreign import Gap
-from webhook.wire import inbound
+from webhook.wire.inbound_others import BINDINGS
+from webhook.wire.objects import DECLARING
 from webhook.world import Change, Drop, Put
 
 FAMILIES: Final = frozenset(kind for kind in (*POLICIES, *REFERENCES) if kind[0])  # API group, kind
-FOUND: Final = FAMILIES | inbound.KINDS  # all that is read if it is served, and looked for again and again
+FOUND: Final = FAMILIES | DECLARING  # all that is read if it is served, and looked for again and again
+
+
+def without(kinds: Iterable[tuple[str, str]]) -> str:
+    """Say what is not judged without kinds that declare something, by API group and kind."""
+    some = set(kinds)
+    ways = "the ways in that they declare" if len(some - BINDINGS) > 1 else "the ways in that it declares"
+    if some <= BINDINGS:
+        return "who needs the API server by its rights is not inferred"
+    return f"{ways} are not judged" + (", nor who needs the API server by its rights" if some & BINDINGS else "")
 
 
 class Gaps:

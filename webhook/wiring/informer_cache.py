@@ -10,6 +10,7 @@ from typing import Any, Final
 from webhook.cluster.kinds import Collection, Standing
 from webhook.families import project
 from webhook.model.hints import ConfigMap, Cut
+from webhook.model.inbound import ISTIO_GATEWAY
 from webhook.model.objects import Pod, Workload
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
@@ -187,9 +188,10 @@ def _cuts(value: Projected) -> tuple[Cut, ...]:
 
 
 def _word(where: Collection) -> str:
-    """Return what `key_of` calls the kind: one of a policy family with its group, for others have the same name."""
+    """Return what `key_of` calls the kind: with its group where others have the same name."""
     kind = where.kind
-    return f"{kind.name}.{kind.group}" if (kind.group, kind.name) in FAMILIES else kind.name
+    whole = f"{kind.name}.{kind.group}"
+    return whole if (kind.group, kind.name) in FAMILIES or whole == ISTIO_GATEWAY else kind.name
 
 
 def _name(where: Collection, raw: Raw) -> Drop:

@@ -17,7 +17,7 @@ from typing import IO, Annotated, Final, Literal, NoReturn
 import msgspec
 from msgspec import Meta, Struct
 
-from webhook.wiring.snapshot_projection import Record
+from webhook.wiring.snapshot_forms import Record
 
 FORMAT: Final = "netpol-preflight/1"
 LARGEST: Final = 512 << 20  # bytes of JSON; 100,000 pods with all that belongs to them take a tenth
