@@ -26,7 +26,7 @@ spec.submodule_search_locations.append(sys.argv[1])
 room = importlib.util.module_from_spec(spec)
 sys.modules["webhook.enforcers"] = room
 spec.loader.exec_module(room)
-from webhook.config.made import CNIS, settings
+from webhook.config.settings_from_file import CNIS, settings
 from webhook.families import dialect_of
 from webhook.model.compile_context import CompileContext
 assert "invented" in CNIS
