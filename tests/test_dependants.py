@@ -206,6 +206,13 @@ def test_an_audit_asks_about_nobody_in_particular() -> None:
     assert audited(asked=True).fix == audited(asked=False, settings=ADMITTED).fix != ()
 
 
+def test_claims_from_elsewhere_take_no_own_client_s_place() -> None:
+    theirs = [client(f"a/c{number:03}") for number in range(MOST + 1)]
+    (found,) = told(CLOSED, *theirs, client("data/web", "db.data:80"))
+    assert "existing clients data/web, a/c000 and" in line(found)
+    assert len(found.fix) == 1
+
+
 def test_however_many_namespaces_claim_it_few_are_named() -> None:
     clients = [client(f"n{space:02}/c{number}") for space in range(20) for number in range(5)]
     (found,) = told(CLOSED, *clients)

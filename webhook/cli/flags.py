@@ -191,6 +191,10 @@ def _serve(parser: argparse.ArgumentParser) -> None:
         "--mode", metavar="MODE", help="off, audit, warn (default) or enforce, where no namespace says otherwise"
     )
     group.add_argument(
+        "--disclose", choices=("all", "own"),
+        help="whose namespaces an answer may tell of: all (default), or own: that of whoever asks, and visible ones",
+    )  # fmt: skip
+    group.add_argument(
         "--watch-namespace", action="append", default=[], type=dns_label, metavar="NS",
         help="watch this namespace alone, instead of all of the cluster; repeatable",
     )  # fmt: skip

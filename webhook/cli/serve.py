@@ -69,7 +69,8 @@ def _source(arguments: argparse.Namespace) -> Source:
 
 
 def _settings(arguments: argparse.Namespace, *, live: bool) -> Settings:
-    return read_settings(arguments.config, arguments.cni, arguments.mode, dns=arguments.dns, live=live)
+    made = read_settings(arguments.config, arguments.cni, arguments.mode, dns=arguments.dns, live=live)
+    return msgspec.structs.replace(made, disclose=arguments.disclose) if arguments.disclose else made
 
 
 def _reload(arguments: argparse.Namespace, *, live: bool) -> Settings:

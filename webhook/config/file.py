@@ -108,6 +108,10 @@ class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
         tuple[Text | DependencyFile, ...], Meta(description="What every workload connects to, declared or not.")
     ] = ()
     ignored_namespaces: Annotated[tuple[Glob, ...], Meta(description="Nothing is said about what is in them.")] = ()
+    disclose: Annotated[
+        Literal["all", "own"],
+        Meta(description="Whose namespaces an answer may tell of: all, or that of whoever asks and visible ones."),
+    ] = "all"
     admit: Annotated[
         tuple[Glob, ...],
         Meta(description="Namespaces whose clients and scrapers the fix of a server lets in, besides its own."),

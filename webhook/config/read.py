@@ -120,6 +120,7 @@ def _known(path: str) -> tuple[str, ...]:
 _FEW: Final = {
     "mode": ("off", "audit", "warn", "enforce"),
     "modes": ("off", "audit", "warn", "enforce"),
+    "disclose": ("all", "own"),
     "severities": ("error", "warning", "info", "off"),
     "requiredLabels": ("standard", "a list of labels"),
     "operator": ("In", "NotIn", "Exists", "DoesNotExist"),

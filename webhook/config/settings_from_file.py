@@ -66,6 +66,7 @@ def settings(
         heed_annotations_in_enforce=not file.ignore_exemption_annotations_in_enforce,
         ignored_namespaces=file.ignored_namespaces,
         admit=(*file.admit, *admit),
+        disclose=file.disclose,
         everywhere=tuple(map(_everywhere, file.dependencies)),
     )
 

@@ -45,7 +45,8 @@ def judge_dependants(view: View, server: Workload, without: Collection[WorkloadR
     """
     ref = server.ref
     names = {(ref.namespace, name) for name in (ref.name, *(s.name for s in view.services_of(server.template.shape)))}
-    refs = [one for one in view.mentioning(names) if one != ref and one not in without]
+    others = (one for one in view.mentioning(names) if one != ref and one not in without)
+    refs = sorted(others, key=lambda one: one.namespace != ref.namespace)  # its own first, whoever else claims it
     found: list[Dependant] = []
     for number, one in enumerate(refs[:MOST]):
         try:

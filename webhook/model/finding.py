@@ -57,6 +57,7 @@ DEFAULT_SEVERITY: Final = {
     "NP502": Severity.WARNING,
     "NP503": Severity.WARNING,
 }
+UNDISCLOSED: Final = "NP102 or NP201"  # said of a dependency where which of all it is may not be told
 MAY_REJECT: Final = frozenset({"NP101", "NP102", "NP103", "NP104"})
 RAISED: Final = frozenset({"NP301", "NP302", "NP303"})  # reject where the configuration makes them errors
 

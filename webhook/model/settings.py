@@ -16,6 +16,7 @@ CONNECTS_TO: Final = PREFIX + "connects-to"
 EXEMPT: Final = PREFIX + "exempt"
 MODE_LABEL: Final = PREFIX + "mode"
 LOCKDOWN: Final = PREFIX + "lockdown"  # on what `lockdown` writes: allow or deny
+VISIBLE_LABEL: Final = PREFIX + "visible"  # on a namespace: anybody may be told what is in it, unless it is `false`
 ALLOW_PATH: Final = PREFIX + "allow-path"  # on a deny policy: how a new service gets past it
 DECLARE_LABEL: Final = (
     PREFIX + "declare"
@@ -148,6 +149,7 @@ class Settings(Struct, frozen=True):
     admit: tuple[str, ...] = ()  # patterns of namespaces whose clients a server's fix lets in
     everywhere: tuple[Everywhere, ...] = ()
     inbound: InboundSettings = InboundSettings()
+    disclose: Literal["all", "own"] = "all"  # whose namespaces an answer may tell of
     detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
 
     def admits(self, client: str, server: str = "") -> bool:

@@ -40,10 +40,15 @@ def encode(decision: Decision, dump_yaml: DumpYaml) -> bytes:
     """
     response: dict[str, Any] = {"uid": decision.uid, "allowed": decision.allowed}
     if not decision.allowed:
-        response["status"] = {**_FORBIDDEN, "message": denial(decision.rejected, dump_yaml)}
+        response["status"] = {**_FORBIDDEN, "message": denial(_said(decision, decision.rejected), dump_yaml)}
     else:
-        response["warnings"] = warnings(decision.findings if decision.mode in _SAYS_SO else (), decision.notes)
+        said = _said(decision, decision.findings) if decision.mode in _SAYS_SO else ()
+        response["warnings"] = warnings(said, decision.notes)
     return _review(response, decision.audit)
+
+
+def _said(decision: Decision, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return found if decision.shown is None else decision.shown
 
 
 def outcome(decision: Decision) -> str:

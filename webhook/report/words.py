@@ -7,7 +7,7 @@ lower-case (a name does), ends without a full stop, and never holds an unprintab
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from webhook.model.finding import Finding
+from webhook.model.finding import UNDISCLOSED, Finding
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, PRODUCT
 from webhook.model.verdict import FlowVerdict, Verdict
@@ -114,7 +114,9 @@ def _unadmitted(stopped: tuple[FlowVerdict, ...]) -> str:
 _SHUT: Final = (Verdict.DENIED, Verdict.PARTIAL)
 
 
-def _dns(finding: Finding, _: Facts, cut: Cut) -> str:
+def _dns(finding: Finding, facts: Facts, cut: Cut) -> str:
+    if "undisclosed" in facts:
+        return f"{_who(finding, cut)} cannot resolve names: the look-up is closed to it"
     stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
     why = _stopping(stopped, finding, cut, final=False) or _stopping(stopped, finding, cut)
     where = flows.end(finding, stopped, cut)
@@ -273,7 +275,13 @@ def _ingress(finding: Finding, facts: Facts, cut: Cut) -> str:
     return _isolated(finding, facts, cut, Direction.INGRESS)
 
 
+def _undisclosed(finding: Finding, _: Facts, cut: Cut) -> str:
+    """Say that a connection is not sure to work, and nothing of why."""
+    return f"{_pair(finding, cut)} is closed, or is not there"
+
+
 _SENTENCES: Final[dict[str, Builder]] = {
+    UNDISCLOSED: _undisclosed,
     "NP101": _egress,
     "NP102": _ingress,
     "NP103": _dns,
@@ -297,6 +305,7 @@ _OF_POLICY: Final = {  # whether it is the policy that is not right
     False: "write it as a kind that is enforced here, or delete it",
 }
 _REMEDIES: Final = {
+    UNDISCLOSED: "correct its name, or ask whoever owns it",
     "NP104": "no NetworkPolicy can open it: an administrator must change that policy",
     "NP106": "check this connection by hand",
     "NP107": "install a CNI that enforces NetworkPolicy",

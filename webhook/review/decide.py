@@ -13,6 +13,7 @@ from webhook.model.finding import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.settings import MODE_LABEL, Mode
 from webhook.review.configured import configured, ignored, mode_set
+from webhook.review.disclosed import seen_from, undisclosed, without_cause
 from webhook.review.draft import UNWRITTEN, Draft, of_denial, of_warnings, ready
 from webhook.review.exemptions import Exemption, exemptions, without_exempt
 from webhook.review.inbound import draft_server
@@ -33,7 +34,7 @@ class Decision(Struct, frozen=True):
     """The answer to one request. `rejected` are the findings that deny it; `notes` are further warnings.
 
     `reviewed` False: nothing was judged, and `audit` says why. `exhausted`: it would have taken more than the budget.
-    `left_out`: what of the rest would have, of `budget.LEFT_OUT`.
+    `left_out`: what of the rest would have, of `budget.LEFT_OUT`. `shown`: what may be said, where that is not all.
     """
 
     uid: str
@@ -47,6 +48,7 @@ class Decision(Struct, frozen=True):
     reviewed: bool = False
     exhausted: bool = False
     left_out: tuple[str, ...] = ()
+    shown: tuple[Finding, ...] | None = None
 
 
 def decide(
@@ -82,7 +84,9 @@ def _decided(
     more, left_out = told.cannot_reject()
     drafts = sorted((*own, *more), key=lambda draft: order(draft.finding))
     with view.budget.up_to(_WRITTEN):
-        written = of_denial(denied) if denied else of_warnings(drafts if mode in HEARD else ())
+        shown = _shown(view, workload, today, mode, drafts, denied) if view.settings.disclose == "own" else None
+        read = (denied or drafts) if shown is None else shown
+        written = of_denial(read) if denied else of_warnings(read if mode in HEARD else ())
         whole = {id(draft): finding for draft, finding in written}
     if any(finding.no_fix == UNWRITTEN for finding in whole.values()):
         left_out = (*left_out, FIXES)
@@ -101,7 +105,24 @@ def _decided(
         dry_run=request.dry_run,
         reviewed=True,
         left_out=left_out,
+        shown=None if shown is None else tuple(whole.get(id(draft), draft.finding) for draft in shown),
     )
+
+
+def _shown(
+    view: View, workload: Workload, today: date, mode: Mode, every: list[Draft], denied: list[Draft]
+) -> list[Draft]:
+    """Return what may be said to whoever asks. Exemptions cover nothing of what a denial has to say."""
+    if mode not in HEARD:
+        return []
+    seen = seen_from(view, workload.ref.namespace)
+    granted = exemptions(workload, today)[0] if heeded(view, mode) and not denied else ()
+    try:
+        mine = _Told(seen, workload, today, mode)
+        found = (*mine.may_reject(), *mine.cannot_reject()[0])
+        return undisclosed((Overlay(view, [workload]), Overlay(seen, [workload])), workload, found, every, granted)
+    except Exhausted:
+        return [ready(without_cause(workload.ref, "its dependencies"))] if denied else []
 
 
 def mode_of(view: View, namespace: str) -> tuple[Mode, tuple[str, ...]]:
