@@ -1,6 +1,7 @@
 """A denial is looked at again before it is given: the world may be a moment behind what was just applied."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from contextvars import Context
 from pathlib import Path
@@ -15,6 +16,7 @@ from webhook.api.backend import Answer, Check
 from webhook.api.concurrency_limits import Limits
 from webhook.api.metrics import Metrics
 from webhook.api.validate import Validate
+from webhook.model.budget import TOO_MUCH
 
 Ts = TypeVarTuple("Ts")
 
@@ -23,18 +25,23 @@ class Scripted:
     """A backend that gives these outcomes one after the other, the last of them forever.
 
     `versions`: what the world's is whenever it is asked for, the last of them forever; by default it always is another.
+    `seconds`: how long each takes.
     """
 
-    def __init__(self, outcomes: Iterable[str], versions: Iterable[int | None] = ()) -> None:
+    def __init__(self, outcomes: Iterable[str], versions: Iterable[int | None] = (), seconds: float = 0) -> None:
         self.outcomes = list(outcomes)
         self.versions = list(versions) or list(range(99))
+        self.seconds = seconds
         self.timeouts: list[float | None] = []
 
     def review(self, body: bytes, *, timeout: float | None) -> Answer:
         assert body == b"{}"
         outcome = self.outcomes[min(len(self.timeouts), len(self.outcomes) - 1)]
         self.timeouts.append(timeout)
-        return Answer(200, outcome.encode(), outcome, "enforce")
+        if self.seconds:
+            time.sleep(self.seconds)
+        reason = TOO_MUCH if outcome == "not-evaluated" else ""
+        return Answer(200, outcome.encode(), outcome, "enforce", reason=reason)
 
     def version(self) -> int | None:
         return self.versions.pop(0) if len(self.versions) > 1 else self.versions[0]
@@ -117,6 +124,20 @@ def test_a_caller_in_a_hurry_gets_the_first_answer() -> None:
     backend = Scripted(["denied", "allowed"])
     assert answered(backend, b"timeout=100ms")[0] == "denied"
     assert len(backend.timeouts) == 1
+
+
+def test_a_look_that_may_not_end_in_time_is_not_begun() -> None:
+    backend = Scripted(["denied", "allowed"], seconds=0.3)
+    assert answered(backend, b"timeout=600ms")[0] == "denied"
+    assert len(backend.timeouts) == 1
+
+
+def test_a_changed_world_that_cannot_be_judged_in_time_is_no_denial_and_says_why() -> None:
+    backend = Scripted(["denied", "not-evaluated", "denied"], versions=[5, 6])
+    said, metrics, _ = answered(backend, b"timeout=10s")
+    assert (said, len(backend.timeouts)) == ("not-evaluated", 2)
+    name, labels = "netpol_preflight_admission_not_evaluated_total", {"reason": TOO_MUCH}
+    assert metrics.registry.get_sample_value(name, labels) == 1
 
 
 def test_later_looks_have_less_time_left() -> None:

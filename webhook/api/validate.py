@@ -97,24 +97,31 @@ class Validate:
         def left() -> float | None:
             return None if granted is None else max(0.0, granted - (perf_counter() - started))
 
+        begun = perf_counter()
         answer = self._review(body, left())
         if answer.outcome == _DENIED:
-            answer = await self._second_looks(body, address, answer, left)
+            took = perf_counter() - begun
+            answer = await self._second_looks(body, address, answer, left, took)
         seconds = perf_counter() - started
         self._metrics.answered(answer, seconds)
         _tell(answer, seconds)
         return answer
 
     async def _second_looks(
-        self, body: bytes, address: str, answer: Answer, left: Callable[[], float | None]
+        self, body: bytes, address: str, answer: Answer, left: Callable[[], float | None], took: float
     ) -> Answer:
-        """Wait a little for the world to catch up, and return the last answer: the first that is no denial, if any."""
+        """Wait a little for the world to catch up, and return the last answer: the first that is no denial, if any.
+
+        A look that may not end in time is not begun: the answer is about the world as it was. Where the world has
+        changed and a look at it does not get to its end, that is the answer: nothing was judged, and it says why.
+        `took`: seconds that a look takes.
+        """
         judged = self._backend.version()
         if judged is None:
             return answer
         for seconds in _SECOND_LOOKS:
             remaining = left()
-            if remaining is not None and remaining < seconds + _TO_SPARE:
+            if remaining is not None and remaining < seconds + took + _TO_SPARE:
                 break
             await asyncio.sleep(seconds)
             if self._backend.version() == judged:
