@@ -211,14 +211,14 @@ def test_a_block_is_judged_as_all_its_addresses_one_by_one(some: list[Policy], b
         ([egress("0.0.0.0/0")], ALLOWED),
         ([egress("0.0.0.0/1", "128.0.0.0/1")], ALLOWED),
         ([egress("0.0.0.0/0", ports=[{"port": 443}])], ALLOWED),
-        ([egress("0.0.0.0/0", ports=[{"port": 80}])], UNKNOWN),
+        ([egress("0.0.0.0/0", ports=[{"port": 80}])], DENIED),  # nobody is let out on the port
         ([egress("10.0.0.0/8")], UNKNOWN),
         ([SERVER, egress("0.0.0.0/0")], UNKNOWN),  # pods of this cluster have IPv6 too
         ([SERVER, egress("0.0.0.0/0", "::/0")], ALLOWED),
         ([policy("x/out", podSelector={}, policyTypes=["Egress"], egress=[{"ports": [{"port": 443}]}])], ALLOWED),
         (
             [policy("x/out", podSelector={}, policyTypes=["Egress"], egress=[{"to": [{"namespaceSelector": {}}]}])],
-            UNKNOWN,
+            DENIED,
         ),
     ],
 )

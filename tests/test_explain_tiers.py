@@ -371,6 +371,9 @@ def test_on_cilium_no_network_policy_names_a_node() -> None:
     world = view_of(node(1, "192.0.2.9"), wall, cni="cilium")
     found = fix_dependency(world, web(world), asked(world, "192.0.2.9:6443"))
     assert found.policies == ()
-    assert found.reason == "it is the address of node n1, and address blocks of a NetworkPolicy hold no nodes here"
+    assert found.reason == (
+        "it is the address of node n1, and address blocks of a NetworkPolicy hold no nodes here: "
+        "write toEntities: [host, remote-node] in a CiliumNetworkPolicy"
+    )
     generic = view_of(node(1, "192.0.2.9"), wall)
     assert fix_dependency(generic, web(generic), asked(generic, "192.0.2.9:6443")).policies

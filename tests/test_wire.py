@@ -107,7 +107,7 @@ def test_the_old_group_extensions_is_read_too(kind: str) -> None:
         ("v1", "Secret"),
         ("networking.k8s.io/v1beta1", "Ingress"),
         ("extensions/v1beta1", "Ingress"),
-        ("networking.istio.io/v1", "Gateway"),
+        ("networking.istio.io/v1", "EnvoyFilter"),
         ("example.com/v1", "NetworkPolicy"),
         ("batch.volcano.sh/v1alpha1", "Job"),
         ("serving.knative.dev/v1", "Service"),
