@@ -21,7 +21,7 @@ from webhook.explain.target import LOOPBACK, locate
 from webhook.model.addresses import IPV6, parse_block
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import FlowVerdict, Verdict
+from webhook.model.verdict import FlowVerdict, Host, Verdict
 from webhook.world import View
 
 LINK_LOCAL: Final = {4: parse_block("169.254.0.0/16"), 6: parse_block("fe80::/10")}
@@ -75,9 +75,18 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
         fixable=verdict in _CLOSED
         and target.whose not in (Whose.GONE, Whose.NOBODY)
         and fault.kind is not Kind.CONNECTED
-        and not by_server,
+        and not by_server
+        and not _by_name(found),
         enforcer=view.enforcer.name,
     )
+
+
+def _by_name(found: Explanation | None) -> bool:
+    """Say whether all that is closed is the way to names outside, whose addresses somebody has to fill in."""
+    if found is None or (found.dns is not None and found.dns.verdict in _CLOSED):
+        return False
+    closed = [flow for flow in found.flows if flow.verdict in _CLOSED]
+    return bool(closed) and all(isinstance(flow.to, Host) for flow in closed)
 
 
 def _probed(view: View, workload: Workload, fault: Fault, target: Target) -> Diagnosis:
