@@ -80,7 +80,11 @@ def ways(name: str) -> tuple[Raw, ...]:
     documents = list(read([str(FOLDER / "edge.yaml"), str(FOLDER / name / "ways.yaml")], io.BytesIO()))
     found = tuple(one.raw for one in documents if isinstance(one, Document))
     assert len(found) == len(documents), documents
-    return (*load(name).objects, *found)
+    own = deepcopy(load(name).objects)
+    for one in own:
+        if one["kind"] == "Service":
+            one["spec"].pop("type", None)  # what stands before it takes the load balancer's place
+    return (*own, *found)
 
 
 def carried(objects: Iterable[Raw]) -> dict[str, Told]:

@@ -142,6 +142,8 @@ class Service(Struct, frozen=True, gc=False):
     families: tuple[Family, ...] = ()
     local_only: bool = False  # internalTrafficPolicy: Local
     published: bool = False  # type LoadBalancer or NodePort
+    balanced: bool = False  # type LoadBalancer
+    external_local: bool = False  # externalTrafficPolicy: Local
     outside_hosts: tuple[str, ...] = ()  # names of its load balancer
     scrape: Scrape | None = None  # by its annotations
 

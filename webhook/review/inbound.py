@@ -10,6 +10,7 @@ from webhook.explain import Judged, enforcer_notes, judge
 from webhook.explain.apiserver_callers import judge_hooks, remedy
 from webhook.explain.dependants import Dependant, Dependants, judge_dependants
 from webhook.explain.inbound import CLOSED, Way, judge_inbound
+from webhook.explain.outside_callers import judge_balanced
 from webhook.fix import Fixed
 from webhook.fix.fix import distinct
 from webhook.fix.inbound import fix_dependants, fix_way, shuts_out
@@ -49,6 +50,7 @@ def draft_server(
     if "NP108" not in off:
         yield from _of_ways(anew, workload)
         yield from map(ready, _of_hooks(anew, workload))
+        yield from map(ready, _of_balancers(anew, workload))
     if "NP109" not in off:
         yield from _of_dependants(anew, workload, judge_dependants(anew, workload, without), today, new=new)
 
@@ -96,6 +98,15 @@ def _of_hooks(view: View, workload: Workload) -> Iterator[Finding]:
         fixed = Fixed(reason=remedy(view, port))
         found = closed_finding("NP108", workload.ref, judged, fixed, enforcer_notes(view))
         facts = (("by", by), ("more", "0"), ("from", "the API server"))
+        yield structs.replace(found, facts=(*found.facts, *facts))
+
+
+def _of_balancers(view: View, workload: Workload) -> Iterator[Finding]:
+    """Yield one finding for each port of a LoadBalancer Service that nobody outside gets to."""
+    for one in judge_balanced(view, workload) if view.settings.inbound.ingress else ():
+        found = closed_finding("NP108", workload.ref, one.judged, Fixed(reason=one.remedy), enforcer_notes(view))
+        by = f"LoadBalancer Service {one.service.namespace}/{one.service.name}"
+        facts = (("by", by), ("more", "0"), ("from", "clients outside"))
         yield structs.replace(found, facts=(*found.facts, *facts))
 
 

@@ -45,6 +45,8 @@ def service(raw: Raw, namespace_name: str) -> Service:
         families=_families(spec),
         local_only=spec.get("internalTrafficPolicy") == "Local",
         published=spec.get("type") in _PUBLISHED,
+        balanced=spec.get("type") == "LoadBalancer",
+        external_local=spec.get("externalTrafficPolicy") == "Local",
         outside_hosts=tuple(_hosts(raw)),
         scrape=scrape(meta.annotations(raw)),
     )

@@ -180,7 +180,7 @@ _FORMS: Final[dict[str, dict[str, Form]]] = {
         "metadata": {**_NAME, "labels": None, "annotations": _ours},
         "spec": {
             **dict.fromkeys(("type", "externalName", "externalIPs", "clusterIP", "clusterIPs", "ipFamilies")),
-            **dict.fromkeys(("selector", "internalTrafficPolicy", "publishNotReadyAddresses")),
+            **dict.fromkeys(("selector", "internalTrafficPolicy", "externalTrafficPolicy", "publishNotReadyAddresses")),
             "ports": _PORT,
         },
         "status": _BALANCER,
