@@ -77,7 +77,8 @@ def workload(kind: str, name: str, **rest: Any) -> Raw:  # noqa: ANN401 - any fi
 
 def owner(word: str) -> Raw:
     kind, _, name = word.partition("/")
-    return {"apiVersion": "apps/v1", "kind": kind, "name": name, "controller": True}
+    group = "batch/v1" if kind in ("Job", "CronJob") else "apps/v1"
+    return {"apiVersion": group, "kind": kind, "name": name, "controller": True}
 
 
 def owned(name: str, number: int, by: str, labels: Raw, **spec: Any) -> Raw:  # noqa: ANN401 - any field of a pod
@@ -241,9 +242,9 @@ def test_a_missing_deployment_is_met_as_its_scaled_replicasets_are() -> None:
     assert "deploy/x/other -> deploy/x/web: all" not in between([*objects, old])
 
 
-def test_what_an_operator_owns_stands_under_what_it_owns_it_by() -> None:
+def test_what_an_operator_makes_stands_for_itself() -> None:
     objects = [workload("StatefulSet", "x/pg-0", owner="Postgresql/pg", replicas=2)]
-    assert between(objects) == ["postgresql/x/pg -> postgresql/x/pg: all"]
+    assert between(objects) == ["sts/x/pg-0 -> sts/x/pg-0: all"]
 
 
 def test_finished_pods_do_not_count() -> None:

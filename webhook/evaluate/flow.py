@@ -4,17 +4,15 @@ from msgspec import structs
 
 from webhook.evaluate.coverage import judge_coverage
 from webhook.evaluate.ends import Outside, PodEnd
-from webhook.evaluate.hosts import to_node
+from webhook.evaluate.hosts import from_node, to_node
 from webhook.evaluate.side import judge_side, of_host
 from webhook.model.addresses import FAMILIES, FAMILY_NAME, Address, Block, Family
-from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.verdict import OPEN, Side, Verdict, both, together
 from webhook.world import View
 
 Pair = tuple[Verdict, Side, Side]
-OWN_NODE = Side(Verdict.ALLOWED, isolated=True, reason="a node always reaches its own pods")
 
 
 def judge_pair(
@@ -69,8 +67,8 @@ def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, prot
         return side.verdict, side, side
     egress = judge_side(view, Direction.EGRESS, source, target, family, protocol, port)
     ingress = judge_side(view, Direction.INGRESS, target, source, family, protocol, port)
-    if source.shape.host_network and ingress.verdict is not Verdict.ALLOWED and view.dialect.own_node:
-        ingress = _from_node(source, target, ingress)
+    if source.shape.host_network:
+        ingress = from_node(view, source.node, target, ingress)
     if target.shape.host_network:
         egress = to_node(view, source, target.node, egress)
     return both(egress.verdict, ingress.verdict), egress, ingress
@@ -83,14 +81,6 @@ def _selected(view: View, source: PodEnd, target: PodEnd) -> bool:
 
 def _selected_by(view: View, end: PodEnd, direction: Direction) -> bool:
     return not end.shape.host_network and bool(view.selecting(end.shape, direction))
-
-
-def _from_node(source: PodEnd, target: PodEnd, ingress: Side) -> Side:
-    """A node always reaches its own pods (`networking.k8s.io/v1` NetworkPolicySpec.ingress); others ask the rules."""
-    if source.node and target.node:
-        return OWN_NODE if source.node == target.node else ingress
-    reason = "a pod on the host network reaches pods of its own node whatever the policy; its node is not known"
-    return Side(Verdict.UNKNOWN, ingress.isolated, ingress.policies, reason=reason)
 
 
 def by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
@@ -143,6 +133,4 @@ def judge_from_outside(view: View, block: Block, target: PodEnd, protocol: Proto
         return _unpoliced(view)
     ingress = judge_side(view, Direction.INGRESS, target, Outside(block), block.family, protocol, port)
     node = view.node_at(Address(block.family, block.first))
-    if node is None or ingress.verdict is Verdict.ALLOWED or not view.dialect.own_node:
-        return ingress
-    return _from_node(PodEnd(Shape(""), node=node.name), target, ingress)
+    return ingress if node is None else from_node(view, node.name, target, ingress)

@@ -3,6 +3,8 @@
 Enforcers differ on whether a packet to the own node arrives once policy let it out, or even where it did not.
 """
 
+from typing import Final
+
 from msgspec import structs
 
 from webhook.evaluate.ends import PodEnd
@@ -13,6 +15,8 @@ from webhook.model.tier import EndpointPeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.model.verdict import Side, Verdict
 from webhook.world import View
+
+OWN_NODE: Final = Side(Verdict.ALLOWED, isolated=True, reason="a node always reaches its own pods")
 
 
 def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
@@ -32,6 +36,16 @@ def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
         return egress
     reason = "whether a pod reaches its own node is a setting, and it is not known which node it is on"
     return structs.replace(egress, verdict=Verdict.UNKNOWN, admitted_by=None, reason=reason)
+
+
+def from_node(view: View, node: str, target: PodEnd, ingress: Side) -> Side:
+    """A node always reaches its own pods (`networking.k8s.io/v1` NetworkPolicySpec.ingress); others ask the rules."""
+    if ingress.verdict is Verdict.ALLOWED or not view.dialect.own_node:
+        return ingress
+    if node and target.node:
+        return OWN_NODE if node == target.node else ingress
+    reason = "a pod on the host network reaches pods of its own node whatever the policy; its node is not known"
+    return Side(Verdict.UNKNOWN, ingress.isolated, ingress.policies, reason=reason)
 
 
 def _past_policy(view: View, source: PodEnd, node: str, egress: Side) -> Side:

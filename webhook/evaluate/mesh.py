@@ -15,6 +15,7 @@ from webhook.evaluate.flow import Pair, judge_pair
 from webhook.model.addresses import Family
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Pod, Shape, Template
+from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.verdict import Side, Verdict
 from webhook.world import View
@@ -23,6 +24,7 @@ AMBIENT: Final = "istio.io/dataplane-mode"
 WAYPOINT: Final = "istio.io/use-waypoint"
 INJECTED: Final = "linkerd.io/control-plane-ns"  # a label that the injector adds to pods
 _SIDECARS: Final = ("istio-injection", "sidecar.istio.io/inject", "istio.io/rev")
+SIDES: Final = (Direction.EGRESS, Direction.INGRESS)
 _ON: Final = frozenset({"enabled", "true"})
 
 
@@ -98,13 +100,18 @@ def carried(
     if protocol != "TCP":
         return pair  # neither mesh carries anything else
     if found.port is None:
-        quiet = pair[1].isolated is False and pair[2].isolated is False and pair[0] is Verdict.ALLOWED
+        quiet = not any(view.selecting(end.shape, direction) for end, direction in zip(ends, SIDES, strict=True))
         return pair if quiet else _unknown(pair, f"{found.mesh} stands between the two, whose pods are not known")
     other = judge_pair(view, *ends, protocol, found.port, families)
-    if other[0] is pair[0]:
+    if other[0] is pair[0] and (other[0] is not Verdict.PARTIAL or _why(other) == _why(pair)):
         return pair
     why = f"{found.mesh} may carry this to port {found.port}, where it is {other[0]}; where it was sent it is {pair[0]}"
     return _unknown(pair, why)
+
+
+def _why(pair: Pair) -> tuple[str | None, ...]:
+    """Return which address families pass, as the reasons of a partial answer tell."""
+    return tuple(side.reason for side in pair[1:])
 
 
 def _unknown(pair: Pair, why: str) -> Pair:

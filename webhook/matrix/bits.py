@@ -23,6 +23,11 @@ def listed(bits: Bits) -> tuple[int, ...]:
     return tuple(found)
 
 
+def first(bits: Bits) -> int:
+    """Return the lowest number of a set that is not empty."""
+    return (bits & -bits).bit_length() - 1
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def members(bits: Bits) -> tuple[int, ...]:
     """Return the same, of a set that is asked for again and again."""

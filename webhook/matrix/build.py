@@ -4,50 +4,57 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from webhook.evaluate.pooled import in_numbers
 from webhook.matrix.allowed_sets import Openings
-from webhook.matrix.bits import bits_of
-from webhook.matrix.by_class import Opened, reached, strangers
+from webhook.matrix.bits import Bits, bits_of
+from webhook.matrix.by_class import Opened, Sides, no_common_family, reached
 from webhook.matrix.by_workload import Workloads
 from webhook.matrix.classes import Classes
-from webhook.matrix.hosts import Hosts
 from webhook.matrix.matrix import Beyond, Layer, Matrix
+from webhook.matrix.node_addresses import NodeAddresses
 from webhook.matrix.nodes import Nodes
 from webhook.matrix.parts import Parts, less
 from webhook.matrix.peers import Peers
 from webhook.matrix.ranges import Addresses, outside, taken
 from webhook.matrix.subjects import Traits, kinds_of
-from webhook.matrix.workloads import actors
+from webhook.matrix.tunnels import Tunnels
+from webhook.matrix.workloads import parties
 from webhook.model.addresses import FAMILIES, Family
 from webhook.model.policy import Direction
 from webhook.model.tier import Isolation
+from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.policies import EVERYWHERE
 
+EGRESS, INGRESS = Direction.EGRESS, Direction.INGRESS
 Isolations = dict[Direction, list[Isolation]]
 
 
 def matrix(view: View, *, unknown: bool = False) -> Matrix:
     """Return all connections between workloads, and between workloads and addresses outside the cluster."""
-    everybody = actors(view)
+    everybody = parties(view)
     isolations = {d: list(_isolations(view, d)) for d in Direction}
     classes = Classes(view, everybody, [i for some in isolations.values() for i in some])
     by_family = _opened(classes, isolations, classes.families if classes.by_address else classes.families[:1])
     beyond = _beyond_families(classes, isolations, by_family)
-    apart = strangers(classes, by_family)
-    nodes = Nodes(classes, everybody, apart)
-    workloads, hosts = Workloads(classes, nodes), Hosts(classes, nodes)
-    addresses = taken(everybody)
+    strangers = no_common_family(classes, by_family)
+    tunnels = Tunnels(classes, _unselected(by_family))
+    nodes = Nodes(classes, everybody)
+    workloads = Workloads(classes, nodes, Sides(classes, by_family, strangers))
+    addresses, node_addresses = taken(everybody), NodeAddresses(classes, nodes)
 
     def parts(*, sure: bool) -> list[list[Parts]]:
-        pods = workloads.reached(reached(classes, by_family, apart, sure=sure), sure=sure)
-        out = outside(classes, Direction.EGRESS, beyond, sure=sure)
-        into = outside(classes, Direction.INGRESS, beyond, sure=sure)
-        return [pods, hosts.out(out, sure=sure), hosts.into(into, sure=sure)]
+        pods = workloads.reached(reached(classes, by_family, strangers, tunnels, sure=sure), sure=sure)
+        found = [pods]
+        for direction in (EGRESS, INGRESS):
+            surely = outside(classes, direction, beyond, sure=True)
+            possibly = outside(classes, direction, beyond, sure=False)
+            found.append(node_addresses.of(direction, surely, possibly, Truth.YES if sure else Truth.MAYBE))
+        return found
 
     surely = parts(sure=True)
     doubtful = _less(parts(sure=False), surely) if unknown else None
     return Matrix(
-        tuple(actor.ref for actor in everybody),
-        bits_of(number for number, actor in enumerate(everybody) if actor.several),
+        tuple(party.ref for party in everybody),
+        bits_of(number for number, party in enumerate(everybody) if party.several),
         _layer(classes, surely, addresses),
         _layer(classes, doubtful, addresses) if doubtful else None,
     )
@@ -68,11 +75,21 @@ def _opened(classes: Classes, isolations: Isolations, families: Iterable[Family]
     return {f: {d: [(k, openings[d].of(k, f)) for k in kinds[d]] for d in Direction} for f in families}
 
 
+def _unselected(by_family: dict[Family, Opened]) -> tuple[Bits, Bits]:
+    """Return the classes whose egress, and whose ingress, nothing is about."""
+    some = next(iter(by_family.values()))
+    out, into = (sum(k.classes for k, _ in some[d] if not k.selected and not k.in_doubt) for d in (EGRESS, INGRESS))
+    return out, into
+
+
 def _beyond_families(classes: Classes, isolations: Isolations, by_family: dict[Family, Opened]) -> dict[Family, Opened]:
-    """Return what is opened to addresses outside by their family, which only a subject's own addresses tell apart."""
+    """Return what is opened to addresses outside by their family.
+
+    Only a subject's own addresses tell families apart, and enforcers that do not police one of them.
+    """
     some = next(iter(by_family.values()))
     missing = [f for f in FAMILIES if f not in by_family]
-    if not classes.asked.own_address:
+    if not classes.asked.own_address and not classes.apart:
         return by_family | dict.fromkeys(missing, some)
     return by_family | _opened(classes, isolations, missing)
 

@@ -5,18 +5,21 @@ from functools import reduce
 
 from webhook.evaluate.portset import EVERYTHING, PortSet, intersection
 from webhook.matrix.bits import Bits, bits_of, members
+from webhook.matrix.by_class import Sides
 from webhook.matrix.classes import Classes
 from webhook.matrix.nodes import Nodes
 from webhook.matrix.parts import Parts, granted, overlap
+from webhook.model.truth import Truth
 
 
 class Workloads:
     """Workloads by number. `pure` ones have pods of one class only, which is what most have."""
 
-    def __init__(self, classes: Classes, nodes: Nodes) -> None:
+    def __init__(self, classes: Classes, nodes: Nodes, sides: Sides) -> None:
         """Number workloads as `classes` does."""
         self._classes = classes
         self._nodes = nodes
+        self._sides = sides
         self._of_class = [0] * len(classes.all)
         self._mixed: list[int] = []
         for number, of in enumerate(classes.of):
@@ -24,7 +27,7 @@ class Workloads:
                 self._of_class[of[0]] |= 1 << number
             else:
                 self._mixed.append(number)
-        self._apart = sorted({*self._mixed, *members(nodes.closing)})
+        self._apart = sorted({*self._mixed, *members(nodes.targets)})
         self._same = all(bits == 1 << number for number, bits in enumerate(self._of_class))
         self._found: dict[Bits, Bits] = {}
 
@@ -40,7 +43,7 @@ class Workloads:
                 every = reduce(overlap, (by_class[one] for one in of))
                 shared[of] = self._pure(every)
             parts = shared[of]
-            if self._apart or self._nodes.hosts >> number & 1:
+            if self._apart or self._nodes.sources >> number & 1:
                 parts = self._exactly(number, parts, by_class, sure=sure)
             found.append(parts)
         return found
@@ -62,7 +65,7 @@ class Workloads:
 
     def _exactly(self, source: int, parts: Parts, by_class: Sequence[Parts], *, sure: bool) -> Parts:
         """Add whom only a look at every pair of classes can tell about."""
-        asked = range(len(self._classes.of)) if self._nodes.hosts >> source & 1 else self._apart
+        asked = range(len(self._classes.of)) if self._nodes.sources >> source & 1 else self._apart
         known = bits_of(asked)
         found = {ports: rest for ports, who in parts.items() if (rest := who & ~known)}
         for target in asked:
@@ -80,5 +83,8 @@ class Workloads:
     def _ports(
         self, source: int, target: int, one: int, other: int, by_class: Sequence[Parts], *, sure: bool
     ) -> PortSet:
-        found = self._nodes.ruled(source, target, one, other, sure=sure)
-        return granted(by_class[one], other) if found is None else found
+        wanted = Truth.YES if sure else Truth.MAYBE
+        needed = self._nodes.needed(source, target, one, other, wanted)
+        if needed == (wanted, wanted):
+            return granted(by_class[one], other)
+        return self._sides.ports(one, other, needed, wanted)

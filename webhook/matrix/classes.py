@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from webhook.evaluate.ends import PodEnd
 from webhook.evaluate.flow import families_of_nodes
+from webhook.evaluate.mesh import OUTSIDE, Member, Membership, membership
 from webhook.matrix.address_pieces import Pieces
 from webhook.matrix.bits import Bits, bits_of
 from webhook.matrix.class_keys import Asked
-from webhook.matrix.workloads import Actor
+from webhook.matrix.workloads import Party
 from webhook.model.addresses import FAMILIES, LINK_LOCAL, Address, Family
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape
@@ -39,14 +40,15 @@ class Class(Struct, frozen=True):
     assigned: bool
     doubts: tuple[Direction, ...]
     node: str
+    mesh: Membership
     end: PodEnd
 
 
 class Classes:
     """The classes of a view, indexed by all that a selector asks for."""
 
-    def __init__(self, view: View, actors: Iterable[Actor], isolations: list[Isolation]) -> None:
-        """Put every end of `actors` into its class; `isolations` are all that the view has."""
+    def __init__(self, view: View, parties: Iterable[Party], isolations: list[Isolation]) -> None:
+        """Put every end of `parties` into its class; `isolations` are all that the view has."""
         self.view = view
         self.all: list[Class] = []
         self.apart = view.dialect.families != FAMILIES  # one family is policed, and the other is not
@@ -54,7 +56,7 @@ class Classes:
         self.asked = Asked.by(view, isolations)
         self._pieces = Pieces(isolations, _nodes(view), self.asked.served, LINK_LOCAL if self.asked.hosts else ())
         self._numbers: dict[object, int] = {}
-        self.of: list[tuple[int, ...]] = [self._of(actor) for actor in actors]
+        self.of: list[tuple[int, ...]] = [self._of(party) for party in parties]
         self._to_come = {False: view.families(), True: families_of_nodes(view)}
         self._index()
         self.pods: Bits = (1 << len(self.all)) - 1
@@ -72,12 +74,12 @@ class Classes:
         to_come = {f for hosted, bits in self.unassigned.items() if bits for f in self._to_come[hosted]}
         return tuple(sorted(to_come | set(self._to_come[False])))
 
-    def _of(self, actor: Actor) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(map(self.number, actor.ends)))
+    def _of(self, party: Party) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(map(self.number, party.members)))
 
-    def number(self, end: PodEnd) -> int:
-        """Return the number of the class of `end`; a new one where it is the first of its kind."""
-        shape = end.shape
+    def number(self, member: Member) -> int:
+        """Return the number of the class of a pod; a new one where it is the first of its kind."""
+        end, shape = member.end, member.end.shape
         labels = tuple(pair for pair in shape.labels.pairs if pair[0] in self.asked.keys)
         ports = tuple(p for p in shape.ports if p.name in self.asked.names)
         places = self._place(end)
@@ -87,12 +89,13 @@ class Classes:
         node = end.node if self.asked.near or (self.asked.nodes and shape.host_network) else ""
         served = tuple(a for a in end.addresses if a in self.asked.served) if self.asked.served else ()
         seen = (shape.namespace, labels, ports, shape.host_network, shape.template, account)
-        key = (*seen, places, assigned, doubts, node, served)
+        mesh = membership(self.view, member)
+        key = (*seen, places, assigned, doubts, node, served, mesh)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.all)
             kept = Shape(shape.namespace, Labels(labels), *seen[2:])
-            self.all.append(Class(kept, places, assigned, doubts, node, end))
+            self.all.append(Class(kept, places, assigned, doubts, node, mesh, end))
         return found
 
     def _place(self, end: PodEnd) -> Places:
@@ -107,8 +110,12 @@ class Classes:
         self.by_namespace = _grouped((one.shape.namespace, number) for number, one in each)
         self.by_label = _grouped((pair, number) for number, one in each for pair in one.shape.labels.pairs)
         self.by_key = _grouped((pair[0], number) for number, one in each for pair in one.shape.labels.pairs)
+        self.values: dict[str, list[str]] = {}
+        for key, value in self.by_label:
+            self.values.setdefault(key, []).append(value)
         self.by_account = _grouped(((one.shape.namespace, one.shape.account), number) for number, one in each)
         self.host_network = bits_of(number for number, one in each if one.shape.host_network)
+        self.meshes = _grouped((one.mesh, number) for number, one in each if one.mesh != OUTSIDE)
         self.templates = bits_of(number for number, one in each if one.shape.template)
         self.unassigned = _grouped((one.shape.host_network, number) for number, one in each if not one.assigned)
         self.placed: dict[Family, dict[int, Bits]] = {}

@@ -19,9 +19,6 @@ class Conditions:
         """Ask about `classes`."""
         self._classes = classes
         self._found: dict[Expression, Pair] = {}
-        self._values: dict[str, list[tuple[str, Bits]]] = {}  # of a label, by key
-        for (key, value), bits in classes.by_label.items():
-            self._values.setdefault(key, []).append((value, bits))
 
     def holding(self, expression: Expression) -> Pair:
         """Return the classes for which `expression` holds."""
@@ -56,8 +53,8 @@ class Conditions:
         absent = classes.pods & ~classes.by_key.get(term.key, 0)
         unsure = classes.templates & absent if term.key in classes.view.settings.pending_labels else 0
         sure = absent & ~unsure if _is_met(term, None) else 0
-        for value, bits in self._values.get(term.key, ()):
-            sure |= bits if _is_met(term, value) else 0
+        for value in classes.values.get(term.key, ()):
+            sure |= classes.by_label[term.key, value] if _is_met(term, value) else 0
         return sure, sure | unsure
 
     def _around(self, term: Term) -> Pair:

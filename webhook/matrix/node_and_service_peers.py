@@ -7,7 +7,7 @@ from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.match import Packet, peer_matches
 from webhook.matrix.bits import Bits, bits_of, members
 from webhook.matrix.classes import Classes
-from webhook.model.addresses import Family
+from webhook.model.addresses import IPV4, Family
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.ports import FIRST_PORT, Protocol
@@ -46,6 +46,10 @@ class Places:
                 return self._asked(match, self._on_nodes(), family, node, port)
             case _:
                 return self._one_by_one(match, family, node, port)
+
+    def hosts(self, match: Match) -> Pair:
+        """Return the nodes and the pods on their network that a match means, whatever their addresses."""
+        return self._asked(match, self._on_nodes(), IPV4, "", None)
 
     def _one_by_one(self, match: Match, family: Family, node: str, port: Port | None) -> Pair:
         """Ask about every class, every address that is listed anywhere, and about one for all others."""

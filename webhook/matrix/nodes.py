@@ -1,61 +1,103 @@
-"""Pods on the host network: what they send comes from their node, what is sent to them goes to it."""
+"""Pods on the host network: what nodes change about an answer, whatever the rules are.
 
-from collections.abc import Mapping, Sequence
+Where two pods run matters only as far as they share a node, do not, or may; `evaluate.hosts` is asked once for each.
+"""
 
-from webhook.evaluate.portset import EVERYTHING, NOTHING, PortSet
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
+
+from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.hosts import from_node, to_node
 from webhook.matrix.bits import Bits, bits_of
 from webhook.matrix.classes import Classes
-from webhook.matrix.workloads import Actor
+from webhook.matrix.workloads import Party
+from webhook.model.objects import Shape
 from webhook.model.truth import Truth
+from webhook.model.verdict import Side, Verdict
+from webhook.world import View
 
 UNKNOWN = ""
 Counts = dict[str, int]  # pods by node
+Fate = tuple[Truth, Truth, Truth]  # what becomes of a side that rules answer NO, MAYBE and YES
+Needed = Truth | None  # the least that rules must answer; None: nothing is enough
+VERDICTS = {Truth.NO: Verdict.DENIED, Truth.MAYBE: Verdict.UNKNOWN, Truth.YES: Verdict.ALLOWED}
+TRUTHS = {verdict: truth for truth, verdict in VERDICTS.items()}
+
+
+class Relation(Enum):
+    """Whether two ends are on one node."""
+
+    SAME = auto()
+    OTHER = auto()
+    UNKNOWN = auto()
+
+
+_ENDS = {Relation.SAME: ("a", "a"), Relation.OTHER: ("a", "b"), Relation.UNKNOWN: ("", "b")}
+
+
+class Fates:
+    """What a node makes of egress to it and of ingress from it, by how the two ends stand to each other."""
+
+    def __init__(self, view: View) -> None:
+        """Ask for each relation and each answer of the rules."""
+        self._egress: dict[Relation, Fate] = {}
+        self._ingress: dict[Relation, Fate] = {}
+        for relation, (here, there) in _ENDS.items():
+            one, other = (PodEnd(Shape(""), node=name) for name in (here, there))
+            sides = [Side(VERDICTS[truth]) for truth in Truth]
+            self._egress[relation] = _fate(to_node(view, one, other.node, side) for side in sides)
+            self._ingress[relation] = _fate(from_node(view, one.node, other, side) for side in sides)
+        self.egress_matters = any(fate != tuple(Truth) for fate in self._egress.values())
+        self.ingress_matters = any(fate != tuple(Truth) for fate in self._ingress.values())
+
+    def egress(self, relations: Iterable[Relation], wanted: Truth) -> Needed:
+        """Return what rules must answer at least, so that a packet to a node is let out of every such pod."""
+        return _needed((self._egress[relation] for relation in relations), wanted)
+
+    def ingress(self, relations: Iterable[Relation], wanted: Truth) -> Needed:
+        """Return what rules must answer at least, so that a packet from a node is let in to every such pod."""
+        return _needed((self._ingress[relation] for relation in relations), wanted)
+
+
+def _fate(sides: Iterable[Side]) -> Fate:
+    no, maybe, yes = (TRUTHS[side.verdict] for side in sides)
+    return no, maybe, yes
+
+
+def _needed(fates: Iterable[Fate], wanted: Truth) -> Needed:
+    every = list(fates)
+    return next((truth for truth in Truth if all(fate[truth] >= wanted for fate in every)), None)
 
 
 class Nodes:
     """Where the pods of workloads run, looked up only where it matters.
 
-    `hosts`: workloads with pods on the host network; `closing`: those whose node may be closed to its own pods.
+    `hosts`: workloads with pods on the host network; `asked`: those of which every pair with a pod is looked at.
     """
 
-    def __init__(self, classes: Classes, actors: Sequence[Actor], strangers: Mapping[int, Bits]) -> None:
-        """Look at `actors`, whose classes are those of `classes`."""
+    def __init__(self, classes: Classes, parties: Sequence[Party]) -> None:
+        """Look at `parties`, whose classes are those of `classes`."""
+        self.fates = Fates(classes.view)
         self._classes = classes
-        self._actors = actors
-        self._strangers = strangers
+        self._parties = parties
         hosted = [any(classes.host_network >> one & 1 for one in of) for of in classes.of]
-        self.hosts: Bits = bits_of(number for number, host in enumerate(hosted) if host)
-        self.closing: Bits = 0 if classes.view.dialect.to_own_node is Truth.YES else self.hosts
+        hosts = bits_of(number for number, host in enumerate(hosted) if host)
+        self.sources: Bits = hosts if self.fates.ingress_matters else 0
+        self.targets: Bits = hosts if self.fates.egress_matters else 0
         self._counts: dict[int, dict[int, Counts]] = {}
 
-    def ruled(self, source: int, target: int, one: int, other: int, *, sure: bool) -> PortSet | None:
-        """Return what pods of class `one` of `source` reach of class `other` of `target` whatever the rules say.
+    def needed(self, source: int, target: int, one: int, other: int, wanted: Truth) -> tuple[Needed, Needed]:
+        """Return what rules must answer on each side, for all pods of class `one` of `source` and `other` of `target`.
 
-        None: the rules decide, as they do where no address family is in common (`evaluate.flow.judge_pair`).
+        That is `wanted`, but where an end is a node to the other.
         """
         from_host, to_host = (self._classes.host_network >> end & 1 for end in (one, other))
-        if self._strangers.get(one, 0) >> other & 1 or not (from_host or to_host):
-            return None
-        if from_host:
-            return EVERYTHING if self._open_anyway(self.of(source, one), self.of(target, other), sure=sure) else None
-        return NOTHING if self._closed_anyway(self.of(source, one), self.of(target, other), sure=sure) else None
-
-    def _open_anyway(self, here: Counts, there: Counts, *, sure: bool) -> bool:
-        """A node reaches its own pods. Surely: each pair of pods shares one. Possibly: no pair is known not to."""
-        if not self._classes.view.dialect.own_node:
-            return False
-        nodes = here.keys() | there.keys()
-        if sure:
-            return len(nodes) == 1 and UNKNOWN not in nodes
-        return not any(a != b for a in here if a for b in there if b)
-
-    def _closed_anyway(self, here: Counts, there: Counts, *, sure: bool) -> bool:
-        """A pod may not reach its own node. Surely open: no pair of pods may share one. Possibly: none surely does."""
-        after = self._classes.view.dialect.to_own_node
-        shared = not (here.keys() - {UNKNOWN}).isdisjoint(there)
-        if sure:
-            return after is not Truth.YES and (shared or UNKNOWN in here or UNKNOWN in there)
-        return after is Truth.NO and shared
+        if not from_host and not to_host:
+            return wanted, wanted
+        same = source == target and one == other
+        relations = related(self.of(source, one), self.of(target, other), itself=same)
+        egress = self.fates.egress(relations, wanted) if to_host and not from_host else wanted
+        return egress, self.fates.ingress(relations, wanted) if from_host else wanted
 
     def alone(self, number: int) -> frozenset[int]:
         """Return the classes that a workload has just one pod of; a template may stand for more."""
@@ -66,8 +108,21 @@ class Nodes:
         """Return on which nodes a workload's pods of a class run, and how many on each."""
         if number not in self._counts:
             counts: dict[int, Counts] = {}
-            for end in self._actors[number].ends:
-                here = counts.setdefault(self._classes.number(end), {})
-                here[end.node] = here.get(end.node, 0) + 1
+            for member in self._parties[number].members:
+                here = counts.setdefault(self._classes.number(member), {})
+                here[member.end.node] = here.get(member.end.node, 0) + 1
             self._counts[number] = counts
         return self._counts[number][one]
+
+
+def related(here: Counts, there: Counts, *, itself: bool = False) -> set[Relation]:
+    """Return how pods of two kinds stand to each other; `itself`: they are the same pods, and none meets itself."""
+    found: set[Relation] = set()
+    if UNKNOWN in here or UNKNOWN in there:
+        found.add(Relation.UNKNOWN)
+    shared = (here.keys() & there.keys()) - {UNKNOWN}
+    if any(not itself or here[node] > 1 for node in shared):
+        found.add(Relation.SAME)
+    if any(a != b for a in here if a for b in there if b):
+        found.add(Relation.OTHER)
+    return found or {Relation.SAME}

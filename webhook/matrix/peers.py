@@ -1,19 +1,18 @@
 """Whom a peer of a rule means, for all classes at once; and whom a selector selects."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from webhook.evaluate.ends import PodEnd
-from webhook.evaluate.labels import ANY_KEY
+from webhook.evaluate.ends import End, Outside
+from webhook.evaluate.labels import namespace_matches
 from webhook.evaluate.match import block_matches
 from webhook.evaluate.node_and_service_peers import either_way
-from webhook.matrix.bits import Bits
+from webhook.matrix.bits import Bits, first
 from webhook.matrix.classes import Classes
 from webhook.matrix.conditions import Conditions
 from webhook.matrix.node_and_service_peers import Places, Port
 from webhook.model.addresses import Family
 from webhook.model.expression import Expression
-from webhook.model.labels import NO_KEYS, LabelKeys, Operator, Requirement, Selector
-from webhook.model.objects import Shape
+from webhook.model.labels import NO_KEYS, NO_LABELS, Labels, Operator, Requirement, Selector
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import EndpointPeer, Every, Match, Neither, PodMatch
 from webhook.model.truth import Truth
@@ -88,29 +87,21 @@ class Peers:
         for requirement in selector.requirements:
             yes, maybe = self._meeting(requirement)
             sure &= yes
-            possible &= yes | maybe
+            possible &= maybe
             if not possible:
                 break
         return sure, possible
 
     def _meeting(self, requirement: Requirement) -> Pair:
-        """Return who meets a requirement, and of whom it cannot be told: pods to come, whose label may be added."""
+        """Return who meets a requirement: each value of its label is asked once, and those without it."""
         classes = self._classes
-        known = classes.by_key.get(requirement.key, 0)
-        pending = requirement.key in classes.view.settings.pending_labels
-        maybe = classes.templates & ~known if pending else 0
-        hit = 0
-        for value in requirement.values:
-            hit |= classes.by_label.get((requirement.key, value), 0)
-        match requirement.operator:
-            case Operator.IN:
-                return hit, maybe
-            case Operator.NOT_IN:
-                return ~hit & ~maybe, maybe
-            case Operator.EXISTS:
-                return known, maybe
-            case Operator.DOES_NOT_EXIST:
-                return ~known & ~maybe, maybe
+        key = requirement.key
+        values = requirement.values if requirement.operator is Operator.IN else classes.values.get(key, ())
+        asked = [(classes.by_label.get((key, value), 0), Labels({key: value}), NO_KEYS) for value in values]
+        absent = classes.pods & ~classes.by_key.get(key, 0)
+        asked.append((absent & ~classes.templates, NO_LABELS, NO_KEYS))
+        asked.append((absent & classes.templates, NO_LABELS, classes.view.settings.pending_labels))
+        return _union((bits, requirement.matches(labels, keys)) for bits, labels, keys in asked if bits)
 
     def _pods(self, match: PodMatch) -> Pair:
         if match.namespace is not None:
@@ -119,45 +110,53 @@ class Peers:
             sure, possible = self._of_namespaces(match.namespaces)
         seen = ~self._classes.host_network  # others are seen as their node
         surely, possibly = self.select(match.pods, possible & seen)
-        return surely & sure, possibly
+        of_hosts, maybe_of_hosts = self._hosts(match)
+        return surely & sure | of_hosts, possibly | maybe_of_hosts
+
+    def _hosts(self, match: PodMatch) -> Pair:
+        """Return the nodes and the pods on their network that a peer matches, under enforcers where it may."""
+        dialect = self._classes.view.dialect
+        if dialect.host_namespace is None and dialect.host_pods is Truth.NO:
+            return 0, 0
+        return self._places.hosts(match)
 
     def _of_namespaces(self, selector: Selector) -> Pair:
         found = self._namespaces.get(selector)
         if found is None:
-            sure = possible = 0
-            for name, bits in self._classes.by_namespace.items():
-                namespace = self._classes.view.namespace(name)
-                keys: LabelKeys = ANY_KEY if namespace.synthetic else NO_KEYS
-                truth = selector.matches(namespace.labels, keys)
-                sure |= bits if truth is Truth.YES else 0
-                possible |= bits if truth is not Truth.NO else 0
-            found = self._namespaces[selector] = sure, possible
+            match, view = PodMatch(None, selector), self._classes.view
+            each = self._classes.by_namespace.items()
+            found = self._namespaces[selector] = _union((bits, namespace_matches(view, match, n)) for n, bits in each)
         return found
 
     def _block(self, peer: BlockPeer, family: Family) -> Pair:
-        """Return the pieces that a block holds, and the pods whose address of `family` is, or may be, in one."""
+        """Return the pieces that a block holds, and the pods whose address of `family` is, or may be, in one.
+
+        One of each kind of end that it holds is asked for all of them.
+        """
         classes = self._classes
         below = len(classes.all)
         held = classes.pieces.held(peer)
-        sure = held << below
+        pods = 0
         for place, bits in classes.placed[family].items():
             if held >> place & 1:
-                sure |= bits
-        possible = sure
-        for hosted, bits in classes.unassigned.items():
-            if bits:
-                truth = block_matches(classes.view, peer, PodEnd(Shape("", host_network=hosted)), family)
-                sure |= bits if truth is Truth.YES else 0
-                possible |= bits if truth is not Truth.NO else 0
-        hosts, nodes = classes.host_network, classes.pieces.of_nodes << below
-        for bits, held_at_all in ((classes.pods & ~hosts, peer.pods), (hosts | nodes, peer.nodes)):
-            if held_at_all is not Truth.YES:
-                sure &= ~bits
-            if held_at_all is Truth.NO:
-                possible &= ~bits
-        if peer.nodes is not Truth.YES:
-            sure &= ~(classes.pieces.of_links << below)
-        if classes.view.dialect.before_translation:
-            inside = classes.pods | nodes
-            return sure & ~inside, possible | inside
-        return sure, possible
+                pods |= bits
+        asked: list[tuple[Bits, End]] = [(some, classes.all[first(some)].end) for some in self._kinds(pods) if some]
+        asked += [(some, classes.all[first(some)].end) for some in classes.unassigned.values() if some]
+        nodes, links = classes.pieces.of_nodes, classes.pieces.of_links & ~classes.pieces.of_nodes
+        for some in (held & nodes, held & links, held & ~(nodes | links)):
+            if some:
+                asked.append((some << below, Outside(classes.pieces.first(first(some)).block)))
+        return _union((bits, block_matches(classes.view, peer, end, family)) for bits, end in asked)
+
+    def _kinds(self, pods: Bits) -> tuple[Bits, Bits]:
+        return pods & self._classes.host_network, pods & ~self._classes.host_network
+
+
+def _union(answers: Iterable[tuple[Bits, Truth]]) -> Pair:
+    sure = possible = 0
+    for bits, truth in answers:
+        if truth is not Truth.NO:
+            possible |= bits
+        if truth is Truth.YES:
+            sure |= bits
+    return sure, possible

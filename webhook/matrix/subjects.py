@@ -29,7 +29,8 @@ class Kind(Struct, frozen=True):
     """Classes that the same isolations select, and that answer alike what the rules of these ask of their subject.
 
     `sure` isolate every pod of it, `doubtful` may; nothing isolates pods on the host network. `lists`: these are allow
-    lists of one tier, which have no order. `in_doubt`: something may decide that is not evaluated.
+    lists of one tier, which have no order. `in_doubt`: something may decide that is not evaluated. `by_address`,
+    `pods_apart`: as of pieces (`model.tier.Isolation`).
     """
 
     sure: tuple[Isolation, ...]
@@ -37,8 +38,14 @@ class Kind(Struct, frozen=True):
     subject: Subject
     classes: Bits
     by_address: bool
+    pods_apart: bool
     lists: bool
     in_doubt: bool
+
+    @property
+    def selected(self) -> bool:
+        """Whether any policy is about these pods; none is about those on the host network."""
+        return not self.subject.shape.host_network and bool(self.sure or self.doubtful)
 
 
 class Trait(Struct, frozen=True):
@@ -104,10 +111,11 @@ def kinds_of(classes: Classes, peers: Peers, every: Traits, isolations: Sequence
     for (numbers, _, host_network, in_doubt), some in found.items():
         sure, doubtful = (tuple(isolations[n] for n in each) for each in numbers)
         first = classes.all[some[0]]
-        by_address = not host_network and (classes.apart or any(one.by_address for one in sure + doubtful))
+        policed = () if host_network else sure + doubtful
+        addresses = any(one.by_address for one in policed), any(one.pods_apart for one in policed)
         lists = unordered or _are_lists(sure + doubtful, [traits[n] for n in numbers[0] + numbers[1]])
         subject = Subject(some[0], first.shape, first.node)
-        kinds.append(Kind(sure, doubtful, subject, bits_of(some), by_address, lists, in_doubt))
+        kinds.append(Kind(sure, doubtful, subject, bits_of(some), *addresses, lists, in_doubt))
     return kinds
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from webhook.evaluate.ends import PodEnd, ends_of_pod, template_end
+from webhook.evaluate.ends import template_end
+from webhook.evaluate.mesh import Member, running
 from webhook.model.labels import Labels
 from webhook.model.objects import Pod, Workload
 from webhook.model.refs import WorkloadRef
@@ -13,20 +14,20 @@ from webhook.world.owners import DEEPEST
 from webhook.world.pods import HASH_LABEL
 
 
-class Actor(Struct, frozen=True):
+class Party(Struct, frozen=True):
     """A workload and its pods, running or to come; never without one. `several`: more than one, or there may be."""
 
     ref: WorkloadRef
-    ends: tuple[PodEnd, ...]
+    members: tuple[Member, ...]
     several: bool
 
 
-def actors(view: View) -> tuple[Actor, ...]:
+def parties(view: View) -> tuple[Party, ...]:
     """Return everybody, sorted by namespace, name and kind."""
-    return tuple(actor for namespace in view.namespaces() for actor in _of_namespace(view, namespace))
+    return tuple(party for namespace in view.namespaces() for party in _of_namespace(view, namespace))
 
 
-def _of_namespace(view: View, namespace: str) -> list[Actor]:
+def _of_namespace(view: View, namespace: str) -> list[Party]:
     pods: dict[WorkloadRef, list[Pod]] = {}
     templates: dict[WorkloadRef, list[Workload]] = {}
     for group in view.groups(namespace):
@@ -40,7 +41,7 @@ def _of_namespace(view: View, namespace: str) -> list[Actor]:
             templates.setdefault(top, []).append(workload)
     found = [_running(view, ref, some) for ref, some in pods.items()]
     found += [_to_come(view, ref, some) for ref, some in templates.items() if ref not in pods]
-    return sorted(found, key=lambda actor: (actor.ref.name, actor.ref.kind))
+    return sorted(found, key=lambda party: (party.ref.name, party.ref.kind))
 
 
 def _without_hash(ref: WorkloadRef, labels: Labels) -> WorkloadRef:
@@ -63,15 +64,19 @@ def _missing_top(view: View, workload: Workload) -> WorkloadRef | None:
     return ref if above is None else None
 
 
-def _running(view: View, ref: WorkloadRef, pods: list[Pod]) -> Actor:
-    return Actor(ref, tuple(map(ends_of_pod, pods)), len(pods) > 1 or _may_grow(view, ref, ()))
+def _running(view: View, ref: WorkloadRef, pods: list[Pod]) -> Party:
+    return Party(ref, tuple(map(running, pods)), len(pods) > 1 or _may_grow(view, ref, ()))
 
 
-def _to_come(view: View, ref: WorkloadRef, templates: list[Workload]) -> Actor:
+def _to_come(view: View, ref: WorkloadRef, templates: list[Workload]) -> Party:
     """Return a workload without pods: by its own template, else by those below it that are scaled up, else by all."""
     own = [t for t in templates if t.ref == ref]
     chosen = own or [t for t in templates if t.replicas != 0] or templates
-    return Actor(ref, tuple(template_end(view, t) for t in chosen), len(chosen) > 1 or _may_grow(view, ref, chosen))
+    return Party(
+        ref,
+        tuple(Member(template_end(view, t), t.template) for t in chosen),
+        len(chosen) > 1 or _may_grow(view, ref, chosen),
+    )
 
 
 def _may_grow(view: View, ref: WorkloadRef, templates: Iterable[Workload]) -> bool:
