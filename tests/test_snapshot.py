@@ -3,7 +3,7 @@
 import gzip
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.test_wire import put
 from tests.test_wire_inbound import GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLASS, ROUTE
 from tests.testbed.control_plane import ControlPlane
 from webhook.cli.main import main
+from webhook.cluster.fields import FIELDS, UNOWNED_POD
 from webhook.dependencies import parse
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.manifests import Document, read
@@ -37,7 +38,7 @@ from webhook.wire.shapes import Malformed
 from webhook.wiring import cluster_snapshot, snapshot
 from webhook.wiring.cluster_snapshot import of_snapshot
 from webhook.wiring.snapshot import NotASnapshot, Snapshot, State
-from webhook.wiring.snapshot_forms import declared
+from webhook.wiring.snapshot_forms import FORMS, declared
 from webhook.wiring.snapshot_projection import projection, restored
 
 TAKEN = datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC)
@@ -630,3 +631,26 @@ def test_a_place_that_cannot_be_written_is_bad_usage(control_plane: ControlPlane
     done = snap(control_plane, tmp_path / "none" / "x.json.gz")
     assert done.code == 2
     assert "cannot write" in done.err
+
+
+GIVEN = {"name", "command", "args", "env", "envFrom", "volumeMounts"}  # to containers: kept as hints
+# A DaemonSet's form is that of all workloads, and a CronJob's template has no more than it needs.
+FORM_ONLY = {"replicas", "serviceName", "nodeName", "image"}
+DECODED_ONLY = {"ConfigMap": {"data"}, "CronJob": {"replicas", "serviceName", "selector"}}
+
+
+def differences(form: object, fields: object) -> Iterator[tuple[str, bool]]:
+    """Yield the fields that only one of two tables has, and whether that is the form."""
+    inside = fields[0] if isinstance(fields, list) else fields
+    if isinstance(form, Mapping) and isinstance(inside, Mapping):
+        yield from ((name, name in form) for name in form.keys() ^ inside.keys())
+        for name in form.keys() & inside.keys():
+            yield from differences(form[name], inside[name])
+
+
+@pytest.mark.parametrize("kind", sorted(FIELDS.keys() & FORMS.keys()))
+def test_a_snapshot_keeps_the_fields_that_are_decoded(kind: str) -> None:
+    form = {name: inner for name, inner in FORMS[kind].items() if name != "metadata"}
+    found = set(differences(form, UNOWNED_POD if kind == "Pod" else FIELDS[kind]))
+    assert {name for name, kept in found if kept} == (FORM_ONLY if kind == "DaemonSet" else set())
+    assert {name for name, kept in found if not kept} - GIVEN == DECODED_ONLY.get(kind, set())

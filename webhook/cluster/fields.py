@@ -1,9 +1,16 @@
 """The fields that are kept of an object while it is decoded, kind by kind: those that the core reads.
 
-Leaves are `Any`: whether they are what they should be is for `webhook.wire` to say.
+A table, of which the decoders' types are made: None is any value, which `webhook.wire` checks; a mapping is an object
+with these fields; a list of one is a list of such. Of kinds that declare ways in there are no hosts, paths, headers,
+filters or schemas.
 """
 
-from typing import Any, Final, TypedDict
+from collections.abc import Mapping
+from typing import Any, Final, TypedDict, cast
+
+from webhook.wire import inbound_others
+
+Fields = Mapping[str, Any]
 
 
 class Metadata(TypedDict, total=False):
@@ -32,225 +39,100 @@ class Anything(TypedDict, total=False):
     ports: Any
 
 
-class _Bare(TypedDict, total=False):
-    metadata: Metadata
-
-
-class _Container(TypedDict, total=False):
-    name: Any
-    ports: Any
-    restartPolicy: Any
-
-
-class _PodSpec(TypedDict, total=False):
-    nodeName: Any
-    hostNetwork: Any
-    dnsPolicy: Any
-    serviceAccountName: Any
-    subdomain: Any
-    containers: list[_Container] | None
-    initContainers: list[_Container] | None
-
-
-class _PodStatus(TypedDict, total=False):
-    phase: Any
-    podIP: Any
-    podIPs: Any
-
-
-class _Pod(TypedDict, total=False):
-    metadata: Metadata
-    spec: _PodSpec | None
-    status: _PodStatus | None
-
-
-class _Asked(TypedDict, total=False):
-    port: Any
-
-
-class _Probe(TypedDict, total=False):
-    httpGet: _Asked | None
-    tcpSocket: _Asked | None
-    grpc: _Asked | None
-
-
-class _ToldContainer(_Container, total=False):
-    readinessProbe: _Probe | None
-    livenessProbe: _Probe | None
-    startupProbe: _Probe | None
-    command: Any
-    args: Any
-    env: Any
-    envFrom: Any
-    volumeMounts: Any
-
-
-class _ToldPodSpec(TypedDict, total=False):
-    """A pod's spec with what its containers are told: only of what nobody controls does that matter."""
-
-    nodeName: Any
-    hostNetwork: Any
-    dnsPolicy: Any
-    dnsConfig: Any
-    hostAliases: Any
-    automountServiceAccountToken: Any
-    serviceAccountName: Any
-    subdomain: Any
-    containers: list[_ToldContainer] | None
-    initContainers: list[_ToldContainer] | None
-    volumes: Any
-
-
-class ToldPod(TypedDict, total=False):
-    """A pod that nobody controls."""
-
-    metadata: Metadata
-    spec: _ToldPodSpec | None
-    status: _PodStatus | None
-
-
-class _TemplateMetadata(TypedDict, total=False):
-    labels: Any
-    annotations: Any
-
-
-class _Template(TypedDict, total=False):
-    metadata: _TemplateMetadata | None
-    spec: _ToldPodSpec | None
-
-
-class _WorkloadSpec(TypedDict, total=False):
-    replicas: Any
-    selector: Any
-    serviceName: Any
-    template: _Template | None
-
-
-class _WorkloadStatus(TypedDict, total=False):
-    desiredNumberScheduled: Any
-
-
-class _AgentContainer(_ToldContainer, total=False):
-    image: Any
-
-
-class _AgentPodSpec(TypedDict, total=False):
-    """A pod's spec with the images, which tell what enforces policy."""
-
-    hostNetwork: Any
-    dnsPolicy: Any
-    dnsConfig: Any
-    hostAliases: Any
-    automountServiceAccountToken: Any
-    serviceAccountName: Any
-    subdomain: Any
-    containers: list[_AgentContainer] | None
-    initContainers: list[_ToldContainer] | None
-    volumes: Any
-
-
-class _AgentTemplate(TypedDict, total=False):
-    metadata: _TemplateMetadata | None
-    spec: _AgentPodSpec | None
-
-
-class _DaemonSetSpec(TypedDict, total=False):
-    selector: Any
-    template: _AgentTemplate | None
-
-
-class _DaemonSetStatus(TypedDict, total=False):
-    desiredNumberScheduled: Any
-    numberReady: Any
-
-
-class _Workload(TypedDict, total=False):
-    metadata: Metadata
-    spec: _WorkloadSpec | None
-    status: _WorkloadStatus | None
-
-
-class _DaemonSet(TypedDict, total=False):
-    metadata: Metadata
-    spec: _DaemonSetSpec | None
-    status: _DaemonSetStatus | None
-
-
-class _JobTemplate(TypedDict, total=False):
-    spec: _WorkloadSpec | None
-
-
-class _CronJobSpec(TypedDict, total=False):
-    jobTemplate: _JobTemplate | None
-
-
-class _CronJob(TypedDict, total=False):
-    metadata: Metadata
-    spec: _CronJobSpec | None
-
-
-class _NodeSpec(TypedDict, total=False):
-    podCIDR: Any
-    podCIDRs: Any
-
-
-class _NodeStatus(TypedDict, total=False):
-    addresses: Any
-
-
-class _Node(TypedDict, total=False):
-    metadata: Metadata
-    spec: _NodeSpec | None
-    status: _NodeStatus | None
-
-
-class _ServiceStatus(TypedDict, total=False):
-    loadBalancer: Any
-
-
-class _Service(TypedDict, total=False):
-    metadata: Metadata
-    spec: Any
-    status: _ServiceStatus | None
-
-
-class _ConfigMap(TypedDict, total=False):
-    metadata: Metadata
-    data: Any
-
-
-class _Endpoint(TypedDict, total=False):
-    addresses: Any
-    conditions: Any
-
-
-class _EndpointSlice(TypedDict, total=False):
-    metadata: Metadata
-    addressType: Any
-    endpoints: list[_Endpoint] | None
-    ports: Any
-
-
-class _Specified(TypedDict, total=False):
-    metadata: Metadata
-    spec: Any
-
-
-# Kinds that are not here are taken as Anything.
-SHAPES: Final[dict[str, type]] = {
-    "Namespace": _Bare,
-    "ServiceAccount": _Bare,
-    "Node": _Node,
-    "Pod": _Pod,
-    "Service": _Service,
-    "ConfigMap": _ConfigMap,
-    "EndpointSlice": _EndpointSlice,
-    "DaemonSet": _DaemonSet,
-    "Deployment": _Workload,
-    "StatefulSet": _Workload,
-    "ReplicaSet": _Workload,
-    "ReplicationController": _Workload,
-    "Job": _Workload,
-    "CronJob": _CronJob,
-    "NetworkPolicy": _Specified,
+def _any(*names: str) -> Fields:
+    return dict.fromkeys(names)
+
+
+# -- pods and what makes them ------------------------------------------------------------------------------------------
+
+_CONTAINER: Final = _any("name", "ports", "restartPolicy")
+_PROBE: Final = dict.fromkeys(("httpGet", "tcpSocket", "grpc"), _any("port"))
+_TEMPLATE_CONTAINER: Final = {
+    **_CONTAINER,
+    **dict.fromkeys(("readinessProbe", "livenessProbe", "startupProbe"), _PROBE),
+    **_any("command", "args", "env", "envFrom", "volumeMounts"),
+}
+_IDENTITY: Final = _any("hostNetwork", "dnsPolicy", "serviceAccountName", "subdomain")
+_TEMPLATE_SPEC: Final = {
+    **_IDENTITY,
+    **_any("dnsConfig", "hostAliases", "automountServiceAccountToken", "volumes"),
+    "containers": [_TEMPLATE_CONTAINER],
+    "initContainers": [_TEMPLATE_CONTAINER],
+}
+_POD_STATUS: Final = _any("phase", "podIP", "podIPs")
+
+
+def _workload(spec: Fields, *status: str) -> Fields:
+    template = {"metadata": _any("labels", "annotations"), "spec": spec}
+    return {"spec": {"selector": None, "template": template}, "status": _any("desiredNumberScheduled", *status)}
+
+
+_WORKLOAD_SPEC: Final = {
+    **_any("replicas", "serviceName"),
+    **_workload({"nodeName": None, **_TEMPLATE_SPEC})["spec"],
+}
+_WORKLOAD: Final = {"spec": _WORKLOAD_SPEC, "status": _any("desiredNumberScheduled")}
+_AGENT: Final = {**_TEMPLATE_CONTAINER, "image": None}  # images tell what enforces policy
+_BALANCER: Final = _any("loadBalancer")
+_ROUTE: Final = {
+    "spec": {"parentRefs": None, "rules": [{"backendRefs": [_any("group", "kind", "name", "namespace", "port")]}]}
+}
+
+# -- by kind -----------------------------------------------------------------------------------------------------------
+
+# Besides the metadata. Kinds of our API groups that are not here are taken as Anything.
+FIELDS: Final[Mapping[str, Fields]] = {
+    "Namespace": {},
+    "ServiceAccount": {},
+    "Node": {"spec": _any("podCIDR", "podCIDRs"), "status": _any("addresses")},
+    "Pod": {
+        "spec": {"nodeName": None, **_IDENTITY, "containers": [_CONTAINER], "initContainers": [_CONTAINER]},
+        "status": _POD_STATUS,
+    },
+    "Service": {"spec": None, "status": _BALANCER},
+    "ConfigMap": _any("data"),
+    "EndpointSlice": {**_any("addressType", "ports"), "endpoints": [_any("addresses", "conditions")]},
+    "DaemonSet": _workload({**_TEMPLATE_SPEC, "containers": [_AGENT]}, "numberReady"),
+    "CronJob": {"spec": {"jobTemplate": {"spec": _WORKLOAD_SPEC}}},
+    **dict.fromkeys(("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"), _WORKLOAD),
+    "NetworkPolicy": _any("spec"),
+    "Ingress": {
+        "spec": {
+            **_any("ingressClassName", "defaultBackend"),
+            "rules": [{"http": {"paths": [_any("backend")]}}],
+        },
+        "status": _BALANCER,
+    },
+    "IngressClass": {"spec": _any("controller")},
+    "GatewayClass": {"spec": _any("controllerName")},
+    "Gateway": {"spec": {"gatewayClassName": None, "listeners": [_any("port")]}, "status": _any("addresses")},
+    **dict.fromkeys(("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"), _ROUTE),
+}
+# A pod that no workload made is asked what its containers are given, as a template is.
+UNOWNED_POD: Final[Fields] = {"spec": {"nodeName": None, **_TEMPLATE_SPEC}, "status": _POD_STATUS}
+
+# -- the types ---------------------------------------------------------------------------------------------------------
+
+
+def _typed(name: str, fields: Any) -> Any:  # noqa: ANN401 - a type that is made of a table
+    match fields:
+        case dict():
+            inner = {key: _typed(f"{name}_{key}", value) for key, value in fields.items()}
+            return cast("Any", TypedDict)(name, {key: one | None for key, one in inner.items()}, total=False)
+        case [item]:
+            return list.__class_getitem__(_typed(name, item))
+        case _:
+            return Any if fields is None else fields
+
+
+def _object(kind: str, fields: Fields) -> Any:  # noqa: ANN401 - a type that is made of a table
+    inner = {key: _typed(f"_{kind}_{key}", value) | None for key, value in fields.items()}
+    return cast("Any", TypedDict)(f"_{kind}", {"metadata": Metadata, **inner}, total=False)
+
+
+SHAPES: Final[dict[str, type]] = {kind: _object(kind, fields) for kind, fields in FIELDS.items()}
+UNOWNED_SHAPES: Final[dict[str, type]] = {"Pod": _object("Pod", UNOWNED_POD)}
+OTHERS_SHAPES: Final[dict[tuple[str, str], type]] = {  # by API group and kind
+    (group, kind): _typed(f"_{kind}", {"metadata": Metadata, **inbound_others.READ[kind]})
+    for group, kind in inbound_others.KINDS
 }

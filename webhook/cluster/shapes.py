@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.cluster.fields import SHAPES, Anything, ToldPod
-from webhook.cluster.fields_inbound import INBOUND_SHAPES, OTHERS_SHAPES
+from webhook.cluster.fields import OTHERS_SHAPES, SHAPES, UNOWNED_SHAPES, Anything
 from webhook.cluster.kinds import Kind, Raw
 from webhook.model.refs import makes
 
@@ -37,20 +36,20 @@ class Decoders:
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
         others = OTHERS_SHAPES.get((kind.group, kind.name), Anything)
-        shape = _SHAPES.get(kind.name, Anything) if kind.group in _OURS else others
-        told = _TOLD.get(kind.name) if kind.group in _OURS else None
+        shape = SHAPES.get(kind.name, Anything) if kind.group in _OURS else others
+        unowned = UNOWNED_SHAPES.get(kind.name) if kind.group in _OURS else None
         self._page = _Decoder(_page_of(shape), _ANY_PAGE)
         self._object = _Decoder(shape, _ANY_OBJECT)
-        self._told_page = _Decoder(_page_of(told), _ANY_PAGE) if told else None
-        self._told_object = _Decoder(told, _ANY_OBJECT) if told else None
+        self._unowned_page = _Decoder(_page_of(unowned), _ANY_PAGE) if unowned else None
+        self._unowned_object = _Decoder(unowned, _ANY_OBJECT) if unowned else None
 
     def page(self, body: bytes) -> Page:
         """Read a page; its items say what they are."""
         page: Page = self._page.decode(body)
         items = page.items or []
-        if self._told_page and not all(made(self._kind, one) for one in items):
-            told = self._told_page.decode(body).items
-            items[:] = [one if made(self._kind, one) else more for one, more in zip(items, told, strict=True)]
+        if self._unowned_page and not all(made(self._kind, one) for one in items):
+            whole = self._unowned_page.decode(body).items
+            items[:] = [one if made(self._kind, one) else more for one, more in zip(items, whole, strict=True)]
         for raw in items:
             self._name(raw)
         return page
@@ -58,8 +57,8 @@ class Decoders:
     def object(self, body: bytes | msgspec.Raw) -> Raw:
         """Read one object; it says what it is."""
         raw: Raw = self._object.decode(body)
-        if self._told_object and not made(self._kind, raw):
-            raw = self._told_object.decode(body)
+        if self._unowned_object and not made(self._kind, raw):
+            raw = self._unowned_object.decode(body)
         self._name(raw)
         return raw
 
@@ -83,7 +82,7 @@ class _Decoder:
 
 
 def made(kind: Kind, raw: Raw) -> bool:
-    """Say whether a workload made the object, as Deployments make ReplicaSets: that one is asked of what it is told."""
+    """Say whether a workload made the object, as Deployments make ReplicaSets: it is asked what containers get."""
     owners = (raw.get("metadata") or {}).get("ownerReferences")
     return isinstance(owners, list) and any(
         isinstance(one, dict)
@@ -93,8 +92,6 @@ def made(kind: Kind, raw: Raw) -> bool:
     )
 
 
-_SHAPES: Final = {**SHAPES, **INBOUND_SHAPES}
 _OURS: Final = frozenset({"", "apps", "batch", "discovery.k8s.io", "gateway.networking.k8s.io", "networking.k8s.io"})
-_TOLD: Final[dict[str, type]] = {"Pod": ToldPod}
 _ANY_PAGE: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(_page_of(Anything))
 _ANY_OBJECT: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Anything)

@@ -164,7 +164,7 @@ _BALANCER: Final[Form] = {"loadBalancer": {"ingress": {"ip": None, "hostname": N
 _BACKEND: Final[Form] = {"service": {"name": None, "port": None}}
 _REFERENCE: Final[Form] = dict.fromkeys(("group", "kind", "namespace", "name", "port"))
 _ROUTE: Final[Form] = {"parentRefs": _REFERENCE, "rules": {"backendRefs": _REFERENCE}}
-_FORMS: Final[dict[str, dict[str, Form]]] = {
+FORMS: Final[dict[str, dict[str, Form]]] = {
     "Namespace": {"metadata": {"name": None, "labels": None, "annotations": _ours}},
     "Node": {
         "metadata": {"name": None, "labels": None, "annotations": _told_by_nodes},
@@ -231,7 +231,7 @@ for _, _kind in inbound_others.BINDINGS:
 
 def form_of(raw: Raw) -> Mapping[str, Form]:
     """Return what is kept of an object."""
-    if (kind := kind_of(raw)) in _FORMS:
-        return _FORMS[kind]
+    if (kind := kind_of(raw)) in FORMS:
+        return FORMS[kind]
     whole = str(raw.get("apiVersion")).rpartition("/")[0], str(raw.get("kind"))
     return _OTHERS[whole[1]] if whole in inbound_others.KINDS else _FOREIGN
