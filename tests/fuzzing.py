@@ -24,8 +24,8 @@ from typing import Any, Final, cast
 from tests.benchmarks.server import Fixed
 from tests.fuzzing_http import converse
 from tests.patience import PATIENCE
-from tests.test_bad_input import BASE, FULL, REVIEW, review_of, world_with
-from tests.test_snapshot import story, taken
+from tests.support.bad_input import BASE, FULL, REVIEW, review_of, world_with
+from tests.support.snapshots import story, taken
 from webhook import config
 from webhook.cluster.client import Connection
 from webhook.cluster.errors import UNREADABLE, ClusterError

@@ -120,3 +120,15 @@ def resolved(view: View, text: str, client: str = "shop/web") -> Resolved:
 
 def world(*objects: Raw, complete: bool = True) -> View:
     return world_of(objects, complete=complete)
+
+
+def agent(image: str) -> Raw:
+    """Return the DaemonSet that runs an image of Cilium or Calico."""
+    name = "cilium" if "cilium" in image else "calico-node"
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"namespace": "kube-system", "name": name},
+        "spec": {"template": {"spec": {"containers": [{"name": "agent", "image": image}]}}},
+        "status": {"desiredNumberScheduled": 3, "numberReady": 3},
+    }

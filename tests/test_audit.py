@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.test_cli import STORY, Run, run, spawn  # noqa: F401 - `run` is a fixture
-from tests.test_snapshot import story, taken
+from tests.support.running import STORY, Run, spawn
+from tests.support.snapshots import story, taken
 from tests.testbed.control_plane import ControlPlane
 from webhook.model.finding import Finding, Severity
 from webhook.model.refs import WorkloadRef
@@ -30,7 +30,7 @@ def stored(tmp_path: Path) -> Path:
     return place
 
 
-def test_json_has_every_dependency_with_its_verdict_and_where_the_world_is_from(run: Run, stored: Path) -> None:  # noqa: F811
+def test_json_has_every_dependency_with_its_verdict_and_where_the_world_is_from(run: Run, stored: Path) -> None:
     done = run("audit", "--against", stored, "--cni", "calico", "--format", "json")
     assert done.code == 1
     found = done.json
@@ -54,7 +54,7 @@ def test_json_has_every_dependency_with_its_verdict_and_where_the_world_is_from(
     assert all(set(f) >= {"id", "severity", "message", "fix", "location"} for f in found["findings"])
 
 
-def test_files_are_a_world_too_and_keep_their_places(run: Run) -> None:  # noqa: F811
+def test_files_are_a_world_too_and_keep_their_places(run: Run) -> None:
     done = run("audit", "-f", STORY, "--format", "json")
     assert done.json["world"] == {"taken": None, "cni": "generic", "stale": False}
     assert {f["location"]["file"] for f in done.json["findings"]} == {
@@ -63,7 +63,7 @@ def test_files_are_a_world_too_and_keep_their_places(run: Run) -> None:  # noqa:
     }
 
 
-def test_text_counts_verdicts_by_namespace(run: Run, stored: Path) -> None:  # noqa: F811
+def test_text_counts_verdicts_by_namespace(run: Run, stored: Path) -> None:
     lines = run("audit", "--against", stored, "--cni", "generic").out.splitlines()
     assert lines[0].startswith("cluster https://a as of 2")
     assert "(more than a day old: it may look different by now)" in lines[0]
@@ -72,7 +72,7 @@ def test_text_counts_verdicts_by_namespace(run: Run, stored: Path) -> None:  # n
     assert lines[-1].endswith("3 workloads checked")
 
 
-def test_markdown_has_a_table_for_each_namespace_and_the_fixes_at_the_end(run: Run, stored: Path) -> None:  # noqa: F811
+def test_markdown_has_a_table_for_each_namespace_and_the_fixes_at_the_end(run: Run, stored: Path) -> None:
     page = run("audit", "--against", stored, "--cni", "generic", "--format", "markdown").out
     assert page.startswith("# What would have warned\n")
     assert (
@@ -89,7 +89,7 @@ def test_markdown_has_a_table_for_each_namespace_and_the_fixes_at_the_end(run: R
     ]
 
 
-def test_the_fixes_of_the_page_are_the_ones_that_open_everything(run: Run, stored: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_fixes_of_the_page_are_the_ones_that_open_everything(run: Run, stored: Path, tmp_path: Path) -> None:
     page = run("audit", "--against", stored, "--cni", "generic", "--format", "markdown").out
     (tmp_path / "fix.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
     after = run("audit", "--against", stored, "-f", tmp_path / "fix.yaml", "--cni", "generic", "--format", "json")
@@ -118,7 +118,7 @@ def test_names_of_others_start_no_markup_and_end_no_cell() -> None:
     assert "<d>" not in page.replace("`a\\|b'c*<d> # e`", "").replace("b'c*<d>", "")
 
 
-def test_what_a_namespace_is_exempt_from_is_counted_and_not_found(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_what_a_namespace_is_exempt_from_is_counted_and_not_found(run: Run, tmp_path: Path) -> None:
     for file in STORY.glob("*.yaml"):
         text = file.read_text()
         (tmp_path / file.name).write_text(
@@ -132,7 +132,7 @@ def test_what_a_namespace_is_exempt_from_is_counted_and_not_found(run: Run, tmp_
 
 
 @pytest.mark.parametrize(("fail_on", "code"), [("error", 1), ("never", 0)])
-def test_the_exit_code_is_what_was_asked_for(run: Run, stored: Path, fail_on: str, code: int) -> None:  # noqa: F811
+def test_the_exit_code_is_what_was_asked_for(run: Run, stored: Path, fail_on: str, code: int) -> None:
     assert run("audit", "--against", stored, "--cni", "generic", "--fail-on", fail_on).code == code
 
 

@@ -9,7 +9,7 @@ from hypothesis import event, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.test_fix_laws import CLOSED, HEAVY, Case, cases, policies
+from tests.support.denied_worlds import CLOSED, HEAVY, Case, cases, policies
 from webhook.explain import judge_workload
 from webhook.families import project
 from webhook.model.finding import Finding

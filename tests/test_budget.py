@@ -9,11 +9,11 @@ import pytest
 
 from tests.arena import Raw, world_of
 from tests.making import deployment, service
-from tests.test_cost_laws import SPACES, pods
-from tests.test_decide import BAD, GOOD, TO_API, annotated, request
-from tests.test_decide import world as shop
-from tests.test_reviewer import Fixed, body
-from tests.test_reviewer import world as story
+from tests.support.growing import SPACES, pods
+from tests.support.reviewing import Fixed, body
+from tests.support.reviewing import world as story
+from tests.support.reviews import BAD, GOOD, TO_API, annotated, request
+from tests.support.reviews import world as shop
 from tests.worlds import namespace, policy
 from webhook import config
 from webhook.api.metrics import Metrics

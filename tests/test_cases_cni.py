@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from tests.arena import Raw, world_of
-from tests.test_cases import CASES, key_of, network_policy, objects_of, reasons, told, workload_ref
+from tests.making import agent
+from tests.support.cases import CASES, key_of, network_policy, objects_of, reasons, told, workload_ref
 from webhook.config.settings_from_file import settings
 from webhook.enforcers import ENFORCERS
 from webhook.explain import Explanation, explain
@@ -59,18 +60,6 @@ def answered(case: Raw, answer: Raw, cni: str) -> Explanation:
     workload = world.workload(workload_ref(case.get("from", "deploy/shop/web")))
     assert workload is not None
     return explain(world, workload, case.get("to", "db.data:5432"))
-
-
-def agent(image: str) -> Raw:
-    """Return the DaemonSet that runs an image of Cilium or Calico."""
-    name = "cilium" if "cilium" in image else "calico-node"
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"namespace": "kube-system", "name": name},
-        "spec": {"template": {"spec": {"containers": [{"name": "agent", "image": image}]}}},
-        "status": {"desiredNumberScheduled": 3, "numberReady": 3},
-    }
 
 
 def test_every_case_of_the_table_is_there() -> None:

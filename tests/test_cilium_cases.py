@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.arena import Raw, world_of
-from tests.test_cases import KEYS_OF_A_QUESTION, key_of, objects_of, workload_ref, wrong_answer
+from tests.support.cases import KEYS_OF_A_QUESTION, key_of, objects_of, workload_ref, wrong_answer
 from webhook.explain import explain
 from webhook.model.settings import Enforcer, Settings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import STORY, eventually, served, spawn
+from tests.support.running import STORY, eventually, served, spawn
 from tests.testbed.control_plane import ControlPlane
 from webhook.cli.demo import review_of
 

@@ -1,40 +1,32 @@
 """The command line as a person and a CI job meet it: output, errors, exit codes."""
 
 import json
-import os
 import signal
-import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
-import webhook
 from tests.making import deployment
 from tests.patience import PATIENCE
+from tests.support.running import PROGRAM, STORY, Done, Run, eventually, served, spawn
 from tests.testbed.processes import free_port
 from tests.worlds import policy
 from webhook import __version__, config
 from webhook.cli.demo import review_of
 from webhook.cli.flags import COMMANDS
-from webhook.cli.main import main
 from webhook.facade.names import find
 from webhook.facade.usage import UsageError
 from webhook.model.objects import Shape, Template, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Mode
 
-STORY = Path(webhook.__file__).parent / "story"
-PROGRAM = (sys.executable, "-m", "webhook")
 BROKEN = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: a}\n---\napiVersion: v1\nkind: [\n"
 BAD_POLICY = """\
 apiVersion: networking.k8s.io/v1
@@ -47,59 +39,6 @@ spec:
   - from:
     - ipBlock: {cidr: 10.0.0.300/24}
 """
-
-
-class Done(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        decoded: dict[str, Any] = json.loads(self.out)
-        return decoded
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process."""
-
-    def command(*arguments: object) -> Done:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
-
-    return command
-
-
-@pytest.fixture
-def story(tmp_path: Path) -> Path:
-    """A copy of the story that a test may change."""
-    place = tmp_path / "story"
-    place.mkdir()
-    for file in STORY.glob("*.yaml"):
-        (place / file.name).write_bytes(file.read_bytes())
-    return place
-
-
-def spawn(*arguments: object, stdin: bytes = b"", **environment: str) -> Done:
-    """Run a command in a process of its own."""
-    done = subprocess.run(
-        [*PROGRAM, *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 # -- the program ---------------------------------------------------------------------------------------------------
@@ -451,42 +390,6 @@ def test_a_name_that_means_nothing_or_too_much_is_told_so(text: str, said: str) 
 
 
 # -- serve and demo ------------------------------------------------------------------------------------------------
-
-
-class Served(NamedTuple):
-    """A webhook that runs."""
-
-    process: subprocess.Popen[str]
-    address: str
-    ca: Path
-
-    def get(self, path: str) -> str:
-        place = urlsplit(self.address)
-        context = ssl.create_default_context(cafile=str(self.ca))
-        connection = HTTPSConnection(place.hostname or "", place.port, context=context, timeout=PATIENCE)
-        with closing(connection):
-            connection.request("GET", path)
-            return connection.getresponse().read().decode()
-
-
-@contextmanager
-def served(source: object, tls: Path, *flags: str) -> Generator[Served]:
-    command = [*PROGRAM, "serve", "--source", str(source), "--listen", "127.0.0.1:0", "--tls-dir", str(tls), *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            line = process.stdout.readline()
-            assert line.startswith("ready https://127.0.0.1:"), process.stderr and process.stderr.read()
-            yield Served(process, line.split()[1], tls / "ca.crt")
-        finally:
-            process.kill()
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_the_served_story_warns_and_a_term_signal_ends_it_with_0(story: Path) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import Answer, RecordingSink, ScriptedApi, event, groups, page, pod, resources, status, stream
+from tests.support.informing import CILIUM
 from tests.watching import PODS, run, watched
 from webhook.cluster.kinds import DISCOVERY, Kind, Listing, Live, Phase
 
-CILIUM = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
 CALICO = Kind("projectcalico.org/v3", "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False)
 STORED = Kind("crd.projectcalico.org/v1", "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False)
 ADMIN = Kind("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy", "adminnetworkpolicies", namespaced=False)

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.fakes import Answer, ScriptedApi, bookmark, groups, page, pod, resources, scripted_api, status, stream
 from tests.patience import PATIENCE
-from tests.test_cluster_families import CILIUM
+from tests.support.informing import CILIUM
 from tests.watching import PODS, POLICIES, reached, run
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Kind

@@ -8,7 +8,7 @@ import pytest
 
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.fakes import ScriptedApi, body, event, page, pod, status, stream
-from tests.test_wire_inbound import EVERY
+from tests.support.ways_in import EVERY
 from tests.watching import PODS, run, watched
 from webhook.cluster.client import BARE, BARE_LIST, WHOLE
 from webhook.cluster.kinds import KINDS, Kind, Raw

@@ -11,8 +11,8 @@ import yaml
 
 from tests.arena import Raw, world_of
 from tests.making import deployment
-from tests.test_cli import STORY, eventually, served
-from tests.test_decide import OUT, TO_DB, TODAY, annotated, request
+from tests.support.reviews import OUT, TO_DB, TODAY, annotated, request
+from tests.support.running import STORY, eventually, served
 from tests.worlds import namespace, policy, port
 from webhook import config
 from webhook.cli.demo import review_of

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from datetime import date
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from tests.arena import Raw, world_of
 from tests.making import deployment, service
-from tests.test_decide import request
-from tests.test_world_costs import calls
-from tests.worlds import namespace, pod, policy, port
+from tests.support.counting import calls
+from tests.support.growing import CLOSED, OUT, SPACES, Input, addresses, egress, pods, web
+from tests.support.reviews import request
+from tests.worlds import port
 from webhook.dependencies.resolve import Resolved
 from webhook.explain import judge
 from webhook.model.budget import Budget
@@ -20,44 +21,16 @@ from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.review import decide
 from webhook.world import View
 
-Input = tuple[list[Raw], Raw]  # what is there, and what is reviewed
 Make = Callable[[int], Input]
 # The proof of a fix with a rule for each pod asks that rule's policy of each pod: a product, which the budget ends.
 PRODUCTS: Final = frozenset({"bare pods of distinct labels"})
 SIZES: Final = (12, 24, 48)
 TODAY: Final = date(2026, 11, 20)
-CLOSED: Final = [policy("data/in", podSelector={}, policyTypes=["Ingress"])]
-OUT: Final = policy("shop/out", podSelector={}, policyTypes=["Egress"])
-SPACES: Final = [namespace("shop"), namespace("data")]
 DB: Final = [deployment("data/db", [port("pg", 5432)]), service("data/db", {"app": "db"}, [{"port": 5432}])]
-
-
-def web(*items: str, **more: Any) -> Raw:  # noqa: ANN401 - as `deployment`
-    return deployment("shop/web", annotations={CONNECTS_TO: "\n".join(items)}, **more)
-
-
-def addresses(n: int) -> list[str]:
-    return [f"198.51.{number // 250}.{number % 250}" for number in range(n)]
 
 
 def blocks(n: int) -> list[Raw]:
     return [{"ipBlock": {"cidr": f"203.0.{number}.0/24"}} for number in range(n)]
-
-
-def egress(*rules: Raw, name: str = "shop/out") -> Raw:
-    return policy(name, podSelector={}, policyTypes=["Egress"], egress=list(rules))
-
-
-def pods(n: int, *, alike: bool, bare: bool) -> Input:
-    found = []
-    for number in range(n):
-        labels = {"app": "db", **({} if alike else {"n": str(number)})}
-        raw = pod(f"data/db-{number}", number, labels, [port("pg", 5432)])
-        if not bare:
-            owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "u", "controller": True}
-            raw["metadata"]["ownerReferences"] = [owner]
-        found.append(raw)
-    return [OUT, *CLOSED, service("data/db", {"app": "db"}, [{"port": 5432}]), *found], web("db.data:5432")
 
 
 def clients(n: int) -> Input:

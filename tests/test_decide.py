@@ -1,69 +1,30 @@
 """What a finding costs: modes, labels, exemptions, and that nothing which was so before, or is unsure, rejects."""
 
 from copy import deepcopy
-from datetime import date
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from tests.arena import Raw, world_of
-from tests.making import VERSIONS, deployment, owned_by, service, workload
-from tests.test_fix_laws import HEAVY, Case, cases
-from tests.worlds import namespace, pod, policy, port
+from tests.arena import Raw
+from tests.making import owned_by, service, workload
+from tests.support.denied_worlds import HEAVY, Case, cases
+from tests.support.reviews import BAD, GOOD, OUT, TO_API, TO_DB, TODAY, annotated, request, world
+from tests.worlds import namespace, pod, policy
 from webhook import config
 from webhook.model.finding import MAY_REJECT, Severity
 from webhook.model.refs import WORKLOAD_KINDS
-from webhook.model.settings import CONNECTS_TO, EXEMPT, MODE_LABEL, UNRECOGNISED, Mode, Settings
+from webhook.model.settings import CONNECTS_TO, MODE_LABEL, UNRECOGNISED, Mode, Settings
 from webhook.model.verdict import Verdict
 from webhook.review import Decision, decide
-from webhook.wire.admission import AdmissionRequest, admission_request
+from webhook.wire.admission import AdmissionRequest
 from webhook.world import View
-
-TODAY = date(2026, 11, 20)
-DB = deployment("data/db", [port("pg", 5432)])
-OUT = policy("shop/out", podSelector={}, policyTypes=["Egress"])
-TO_DB = "deploy/db.data:5432"
-TO_API = "deploy/api.data:8080"
-GOOD = deployment("shop/web")
-BAD = deployment("shop/web", annotations={CONNECTS_TO: TO_DB})
-
-
-def world(*objects: Raw, mode: Mode = Mode.ENFORCE, label: str | None = None, **more: Any) -> View:  # noqa: ANN401
-    shop = namespace("shop", {MODE_LABEL: label} if label is not None else None)
-    api = deployment("data/api", [port("http", 8080)])
-    cast = [shop, namespace("data"), DB, api, *(objects or [OUT])]
-    return world_of(cast, settings=Settings(mode=mode, **more))
-
-
-def request(obj: Raw | None, old: Raw | None = None, kind: str = "Deployment", **changes: Any) -> AdmissionRequest:  # noqa: ANN401
-    """Return what the API server asks about `obj`: CREATE, or with `old` UPDATE."""
-    group, _, version = VERSIONS.get(kind, "v1").rpartition("/")
-    asked = {
-        "uid": "u-1",
-        "kind": {"group": group, "version": version, "kind": kind},
-        "operation": "UPDATE" if old else "CREATE",
-        "namespace": "shop",
-        "name": "web",
-        "object": obj,
-        "oldObject": old,
-        **changes,
-    }
-    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
-    return admission_request(msgspec.json.encode(review))
 
 
 def decided(obj: Raw | None, old: Raw | None = None, view: View | None = None, **changes: Any) -> Decision:  # noqa: ANN401
     return decide(request(obj, old, **changes), view or world(), TODAY)
-
-
-def annotated(text: str, exempt: str | None = None, **spec: Any) -> Raw:  # noqa: ANN401 - any field of a Deployment's spec
-    raw = deployment("shop/web", annotations={CONNECTS_TO: text, **({EXEMPT: exempt} if exempt else {})})
-    raw["spec"] |= spec
-    return raw
 
 
 # -- modes ------------------------------------------------------------------------------------------------------------

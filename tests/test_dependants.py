@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.arena import Raw, world_of
 from tests.making import deployment, external_name, headless, owned_by, service, workload
-from tests.test_decide import request
-from tests.test_wire import put
+from tests.support.reading import put
+from tests.support.reviews import request
 from tests.values import filled, workloads
 from tests.worlds import namespace, pod, policy, port
 from webhook import config

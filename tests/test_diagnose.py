@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.arena import Raw, world_of
-from tests.test_cases import objects_of, workload_ref
+from tests.support.cases import objects_of, workload_ref
 from webhook import config
 from webhook.explain.diagnose import diagnose
 from webhook.explain.diagnosis import Cause, Diagnosis, Whose

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from tests.arena import Raw, world_of
 from tests.making import deployment, service, workload
-from tests.test_decide import TODAY, request
+from tests.support.reviews import TODAY, request
 from tests.values import ADDRESSES, filled, pods, policies, services, slices, workloads
 from tests.worlds import namespace, policy, port
 from webhook import config

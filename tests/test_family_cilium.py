@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.arena import Arena, Raw
-from tests.test_bad_input import anything, places, replaced
+from tests.support.bad_input import anything, places, replaced
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.cilium.settings import DEFAULT_UNSEEN, config_of
 from webhook.families.family import Compiled

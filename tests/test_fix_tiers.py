@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.arena import Raw
-from tests.test_fix_laws import (
+from tests.support.denied_worlds import (
     CLOSED,
     HEAVY,
     NAME,

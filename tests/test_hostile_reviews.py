@@ -13,9 +13,9 @@ import pytest
 from tests.arena import Raw, world_of
 from tests.making import deployment, service
 from tests.serving import serving
-from tests.test_cost_laws import addresses, egress, pods
-from tests.test_object_costs import config_map, doubling, told, urls
-from tests.test_reviewer import Fixed, reviewer
+from tests.support.growing import addresses, egress, pods
+from tests.support.hostile_objects import config_map, doubling, told, urls
+from tests.support.reviewing import Fixed, reviewer
 from tests.worlds import namespace, policy, port
 from webhook.model.budget import TOO_MUCH
 from webhook.model.settings import CONNECTS_TO, Mode, Settings

@@ -8,9 +8,9 @@ from msgspec import structs
 
 from tests.arena import Raw, world_of
 from tests.making import deployment, metadata, owned_by, service, workload
-from tests.test_decide import request
-from tests.test_wire import put
-from tests.test_wire_inbound import GATEWAY_API
+from tests.support.reading import put
+from tests.support.reviews import request
+from tests.support.ways_in import GATEWAY_API
 from tests.worlds import namespace, pod, policy, port
 from webhook import config
 from webhook.dependencies.sources import of_ingress, of_route, scrapers

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.fakes import pod
+from tests.support.informing import named
 from tests.watching import PODS, foreign, run
 from webhook.cluster.kinds import DISCOVERY, Collection, Kind, Phase, Raw, Standing
 from webhook.families import project
@@ -23,10 +23,6 @@ from webhook.world import Change, Put, World
 
 HERE = Collection(PODS)
 MANY = 30_000  # events: many pieces on a fast machine too
-
-
-def named(name: str, version: str = "1", **labels: str) -> Raw:
-    return {"apiVersion": "v1", "kind": "Pod", **pod(name, version, **labels)}
 
 
 def mirror() -> InformerCache:

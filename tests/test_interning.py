@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.benchmarks.synthetic import Sizes, objects
-from tests.test_informer_cache import named
+from tests.support.informing import named
 from webhook.families import project
 from webhook.model.labels import Operator
 from webhook.model.objects import Pod

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from tests.arena import Arena, Raw, world_of
+from tests.support.changed_worlds import dialled, on_host, renamed, reverse_lists, types_of, workload_at
 from tests.worlds import (
     Question,
     Unsettled,
@@ -27,12 +28,11 @@ from tests.worlds import (
 from webhook.explain import explain
 from webhook.families import project
 from webhook.fix import Fixes, fix
-from webhook.model.objects import Declaration, Workload
+from webhook.model.objects import Declaration
 from webhook.model.policy import Policy
-from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO
 from webhook.model.verdict import Verdict, together
-from webhook.world import Overlay, View, World
+from webhook.world import Overlay, View
 from webhook.world.changes import Change, Put, key_of
 
 SAMPLES = 60  # packets asked of each world, out of some hundreds
@@ -64,10 +64,6 @@ def closed(before: Verdicts, after: Verdicts) -> Asked:
 
 def pick(draw: st.DataObject, objects: list[Raw]) -> Raw:
     return draw.draw(st.sampled_from(policies_of(objects)), "policy")
-
-
-def types_of(spec: Raw) -> list[str]:
-    return spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
 
 
 # -- what policies do -------------------------------------------------------------------------------------------------
@@ -166,14 +162,6 @@ def test_order_changes_no_verdict(given_world: tuple[list[Raw], Asked], draw: st
     assert verdicts(objects, ask) == verdicts(other, ask)
 
 
-def reverse_lists(value: object) -> None:
-    if isinstance(value, list):
-        value.reverse()
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            reverse_lists(inner)
-
-
 @given(asked())
 def test_names_do_not_matter(given_world: tuple[list[Raw], Asked]) -> None:
     objects, ask = given_world
@@ -181,31 +169,6 @@ def test_names_do_not_matter(given_world: tuple[list[Raw], Asked]) -> None:
     other = [q._replace(source=end(q.source), target=end(q.target)) for q in ask]
     before, after = verdicts(objects, ask), verdicts([renamed(o) for o in objects], other)
     assert list(before.values()) == list(after.values())
-
-
-def renamed(value: Any, under: str = "") -> Any:  # noqa: ANN401 - any part of an object
-    """Give everything that has a name another: objects, label keys and values, and ports."""
-    match value:
-        case dict() if under in ("labels", "matchLabels"):
-            return {new_key(k): new_value(k, v) for k, v in value.items()}
-        case {"operator": _, "key": key}:
-            values = {"values": [new_value(key, v) for v in value["values"]]} if "values" in value else {}
-            return {**value, "key": new_key(key), **values}
-        case dict():
-            return {k: renamed(v, k) for k, v in value.items()}
-        case list():
-            return [renamed(v, under) for v in value]
-        case str() if under in ("name", "namespace", "port", "nodeName"):
-            return f"new-{value}"
-    return value
-
-
-def new_key(key: str) -> str:
-    return key if key == "kubernetes.io/metadata.name" else f"new-{key}"
-
-
-def new_value(key: str, value: str) -> str:
-    return f"new-{value}" if key == "kubernetes.io/metadata.name" or value else value
 
 
 # -- what is not known ------------------------------------------------------------------------------------------------
@@ -248,16 +211,6 @@ def test_a_sure_answer_about_a_template_holds_however_the_unknown_turns_out(
 
 def sure(passes: Iterable[bool]) -> Verdict:
     return together(Verdict.ALLOWED if each else Verdict.DENIED for each in passes)
-
-
-def workload_at(world: World, kind: str, namespace: str, name: str) -> Workload:
-    workload = world.workload(WorkloadRef(kind, namespace, name))
-    assert workload is not None
-    return workload
-
-
-def on_host(raw: Raw) -> bool:
-    return bool(raw["spec"].get("hostNetwork"))
 
 
 # -- the world: however it came to be, it answers the same ------------------------------------------------------------
@@ -315,15 +268,6 @@ def answer_in(view: View, objects: Iterable[Raw], question: Question) -> object:
     workload = value_of(here).bare
     answer = explain(view, workload, dialled(pods, question))
     return answer.verdict, answer.flows
-
-
-def dialled(pods: dict[str, Raw], question: Question) -> str:
-    address = question.target
-    if question.target in pods:
-        ips = [i["ip"] for i in pods[question.target]["status"]["podIPs"]]
-        address = next(ip for ip in ips if (":" in ip) == (question.family == 6))
-    host = f"[{address}]" if ":" in address else address
-    return f"{host}:{question.port}/{question.protocol}"
 
 
 @given(asked())

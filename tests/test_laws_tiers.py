@@ -7,7 +7,7 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from tests.arena import Arena, Raw, world_of
-from tests.test_laws import dialled, on_host, workload_at
+from tests.support.changed_worlds import dialled, on_host, workload_at
 from tests.worlds import Question, Unsettled, questions, unsettled, worlds
 from tests.worlds_tiers import NEW, OLD, made, packets, rule, tiered_worlds, tiers_of, wide, wide_policies
 from webhook.explain import explain

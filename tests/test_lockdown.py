@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from tests.test_fix_laws import CLOSED, HEAVY, Case, cases
+from tests.support.denied_worlds import CLOSED, HEAVY, Case, cases
 from webhook.cli.main import main
 from webhook.evaluate import portset
 from webhook.explain import judge_workload

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.patience import PATIENCE
-from tests.test_cli import STORY, served
+from tests.support.running import STORY, served
 from webhook.api.backend import FIELDS
 from webhook.cli.demo import review_of
 from webhook.cli.serve import JsonFormatter, TextFormatter

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.arena import Raw, world_of
 from tests.matrix_judge import Table, boundaries, disagreements, everybody
-from tests.test_laws import renamed, reverse_lists, types_of
+from tests.support.changed_worlds import renamed, reverse_lists, types_of
 from tests.worlds import enumerated, policies_of, policy, replaced, worlds
 from tests.worlds_populated import populated
 from webhook.evaluate.portset import PortSet

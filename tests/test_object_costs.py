@@ -4,15 +4,16 @@ import asyncio
 import functools
 import tracemalloc
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from msgspec import structs
 
 from tests import apps
 from tests.heavy import EVERY, heavy
-from tests.making import deployment, metadata, service
-from tests.test_world_costs import calls
+from tests.making import deployment, service
+from tests.support.counting import calls
+from tests.support.hostile_objects import Raw, config_map, doubling, told, urls
 from webhook.cluster.kinds import KINDS, Collection, Kind
 from webhook.dependencies import infer
 from webhook.families import project, unseen
@@ -29,23 +30,13 @@ from webhook.wiring.informer_cache import InformerCache
 from webhook.wiring.interning import Interning
 from webhook.world import Put, World
 
-Raw = dict[str, Any]
 MIB: Final = 1 << 20
-
-
-def told(env: dict[str, str] | None = None, *containers: Raw, **more: Any) -> Raw:  # noqa: ANN401 - any field
-    first = {"name": "c", "env": [{"name": name, "value": value} for name, value in (env or {}).items()], **more}
-    return deployment("shop/web", containers=[first, *containers], replicas=0)
 
 
 def read(raw: Raw) -> Workload:
     value = project(raw)
     assert isinstance(value, Workload)
     return value
-
-
-def config_map(data: dict[str, str], name: str = "shop/settings") -> Raw:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(name), "data": data}
 
 
 def config(data: dict[str, str]) -> ConfigMap:
@@ -66,11 +57,6 @@ def peak(action: Callable[[], object]) -> int:
 
 
 # -- variables ---------------------------------------------------------------------------------------------------------
-
-
-def doubling(times: int, start: int = 100) -> dict[str, str]:
-    """Return variables of which each holds the one before twice."""
-    return {"A0": "x" * start} | {f"A{n + 1}": f"$(A{n})$(A{n})" for n in range(times)}
 
 
 def test_variables_that_double_each_other_take_no_more_room_than_one_of_them_may() -> None:
@@ -104,10 +90,6 @@ def test_what_all_containers_are_told_is_read_to_one_length() -> None:
 
 
 # -- ConfigMaps --------------------------------------------------------------------------------------------------------
-
-
-def urls(keys: int, each: int) -> dict[str, str]:
-    return {f"K{k}_URL": ",".join(f"http://h{k}-{n}.other:80" for n in range(each)) for k in range(keys)}
 
 
 @pytest.mark.parametrize("ending", ["", ".conf"])

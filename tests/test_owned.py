@@ -6,7 +6,7 @@ import pytest
 
 from tests.arena import Raw, world_of
 from tests.making import deployment, owned_by, workload
-from tests.test_decide import OUT, TO_DB, TODAY, request, world
+from tests.support.reviews import OUT, TO_DB, TODAY, request, world
 from tests.worlds import namespace, port
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.review import Decision, decide

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import PROGRAM, STORY
+from tests.support.running import PROGRAM, STORY
 from tests.testbed.control_plane import ControlPlane
 
 

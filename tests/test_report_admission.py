@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from tests.test_report import FIX, WRONG_LABEL, finding, hostile
+from tests.support.findings import FIX, WRONG_LABEL, finding, hostile
 from webhook.manifests import dump
 from webhook.model.finding import Finding
 from webhook.model.settings import Mode

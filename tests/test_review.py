@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.arena import Raw, world_of
 from tests.making import deployment, headless, service, workload
-from tests.test_fix_laws import HEAVY, Case, cases
+from tests.support.denied_worlds import HEAVY, Case, cases
 from tests.worlds import namespace, pod, policy, port
 from webhook import config
 from webhook.model.finding import DEFAULT_SEVERITY, MAY_REJECT, Finding, Severity

@@ -3,7 +3,7 @@
 import gzip
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +17,10 @@ from msgspec import structs
 
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.making import deployment, service
-from tests.test_cli import STORY, Done, Run, run, spawn  # noqa: F401 - `run` is a fixture
-from tests.test_wire import put
-from tests.test_wire_inbound import GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLASS, ROUTE
+from tests.support.reading import put
+from tests.support.running import STORY, Done, Run, spawn
+from tests.support.snapshots import OK, TAKEN, story, taken
+from tests.support.ways_in import GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLASS, ROUTE
 from tests.testbed.control_plane import ControlPlane
 from webhook.cli.main import main
 from webhook.cluster.fields import FIELDS, UNOWNED_POD
@@ -37,31 +38,12 @@ from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
 from webhook.wiring import cluster_snapshot, snapshot
 from webhook.wiring.cluster_snapshot import of_snapshot
-from webhook.wiring.snapshot import NotASnapshot, Snapshot, State
+from webhook.wiring.snapshot import NotASnapshot, State
 from webhook.wiring.snapshot_forms import FORMS, declared
 from webhook.wiring.snapshot_projection import projection, restored
 
-TAKEN = datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC)
 HERE = Path(__file__).parent
-OK: dict[str, State] = {"Pod": "ok", "NetworkPolicy.networking.k8s.io": "ok"}
 SECRET = "hunter2-never-in-a-snapshot"
-
-
-def taken(
-    raws: Iterable[Any],
-    kinds: dict[str, State] | None = None,
-    namespaces: tuple[str, ...] = (),
-    when: datetime = TAKEN,
-) -> Snapshot:
-    values = [(raw, project(raw)) for raw in raws]
-    kept = [projection(raw, value) for raw, value in values if value is not None]
-    return Snapshot(taken=when, cluster="https://a", namespaces=namespaces, kinds=kinds or OK, objects=kept)
-
-
-def story() -> Iterator[dict[str, Any]]:
-    for document in read([str(STORY)], io.BytesIO()):
-        assert isinstance(document, Document)
-        yield document.raw
 
 
 def readable() -> Iterator[tuple[Any, Projected]]:
@@ -415,7 +397,7 @@ def test_ways_in_that_were_forbidden_leave_the_world_whole_and_are_named() -> No
     assert note.endswith("the ways in that it declares are not judged")
 
 
-def test_out_of_a_snapshot_ways_in_and_dependants_are_told(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_out_of_a_snapshot_ways_in_and_dependants_are_told(run: Run, tmp_path: Path) -> None:
     for name, told in (("an-ingress-controller-is-kept-out", "NP108"), ("clients-of-a-new-server-are-denied", "NP109")):
         folder = HERE / "scenarios" / name
         raws = [one.raw for one in read([str(folder / "cluster.yaml")], io.BytesIO()) if isinstance(one, Document)]
@@ -465,7 +447,7 @@ def stored(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", ["check", "fix"])
-def test_a_snapshot_answers_as_the_manifests_it_was_made_of(run: Run, stored: Path, command: str) -> None:  # noqa: F811
+def test_a_snapshot_answers_as_the_manifests_it_was_made_of(run: Run, stored: Path, command: str) -> None:
     newcomer = STORY / "web-api.yaml"
     there = [STORY / name for name in ("production.yaml", "kube-system.yaml")]
     flags = [flag for path in there for flag in ("--against", path)]
@@ -474,7 +456,7 @@ def test_a_snapshot_answers_as_the_manifests_it_was_made_of(run: Run, stored: Pa
     assert told == run(command, "-f", newcomer, *flags, "--cni", "generic")
 
 
-def test_explain_and_matrix_take_a_snapshot(run: Run, stored: Path) -> None:  # noqa: F811
+def test_explain_and_matrix_take_a_snapshot(run: Run, stored: Path) -> None:
     newcomer = STORY / "web-api.yaml"
     explained = run(
         "explain", "-f", newcomer, "--against", stored, "--from", "web-api", "--to", "postgres:5432", "-n", "production"
@@ -484,7 +466,7 @@ def test_explain_and_matrix_take_a_snapshot(run: Run, stored: Path) -> None:  # 
     assert run("matrix", "--against", stored).code == 0
 
 
-def test_a_file_that_is_no_snapshot_is_bad_usage(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_a_file_that_is_no_snapshot_is_bad_usage(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.json.gz").write_bytes(gzip.compress(b"{}"))
     done = run("check", "-f", STORY, "--against", tmp_path / "x.json.gz")
     assert done.code == 2
@@ -493,7 +475,7 @@ def test_a_file_that_is_no_snapshot_is_bad_usage(run: Run, tmp_path: Path) -> No
     )
 
 
-def test_an_object_in_a_snapshot_that_cannot_be_read_is_said_and_ends_in_2(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_an_object_in_a_snapshot_that_cannot_be_read_is_said_and_ends_in_2(run: Run, tmp_path: Path) -> None:
     odd = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": 80}}
     whole = taken(story())
     snapshot.write(structs.replace(whole, objects=[odd, *whole.objects]), tmp_path / "x.json.gz")

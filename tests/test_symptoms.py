@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from tests.arena import Raw, world_of
-from tests.test_cases import CASES, TODAY, key_of, objects_of, workload_ref
-from tests.test_cases_cni import agent
+from tests.making import agent
+from tests.support.cases import CASES, TODAY, key_of, objects_of, workload_ref
 from webhook.config.settings_from_file import settings
 from webhook.explain import explain
 from webhook.families import project

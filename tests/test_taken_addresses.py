@@ -7,7 +7,7 @@ import pytest
 
 from tests.arena import Raw, world_of
 from tests.making import asks, deployment, node, resolved, service
-from tests.test_decide import TODAY, request
+from tests.support.reviews import TODAY, request
 from tests.worlds import namespace, policy, port
 from webhook.explain import Judged, judge
 from webhook.model.settings import CONNECTS_TO, Mode, Settings

@@ -1,7 +1,5 @@
 """Kubernetes objects -> model values: what is read of every kind, and how what is wrong is told."""
 
-from typing import Any
-
 import pytest
 
 from tests.arena import Raw
@@ -16,6 +14,7 @@ from tests.making import (
     service,
     workload,
 )
+from tests.support.reading import put, read
 from tests.worlds import namespace, pod, policy, port
 from webhook.families import project
 from webhook.model.addresses import parse_address, parse_block
@@ -39,22 +38,6 @@ from webhook.model.settings import CONNECTS_TO, EXEMPT
 from webhook.wire import shapes
 from webhook.wire.objects import flatten, kind_of
 from webhook.wire.shapes import Malformed, Problem
-
-
-def read(raw: Raw, default: str = "default") -> Any:  # noqa: ANN401 - whatever kind the test asks for
-    value = project(raw, default)
-    assert value is not None
-    return value
-
-
-def put(raw: Raw, path: str, value: object) -> Raw:
-    """Return `raw` with `value` at a dotted path; a number is a place in a list, and what is not there is made."""
-    head, _, rest = path.partition(".")
-    if head.isdigit():
-        items: Any = list(raw)
-        items[int(head)] = put(items[int(head)], rest, value) if rest else value
-        return items  # type: ignore[no-any-return]
-    return {**raw, head: put(raw.get(head) or {}, rest, value) if rest else value}
 
 
 def read_workload(raw: Raw) -> Workload:

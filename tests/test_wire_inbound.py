@@ -6,7 +6,8 @@ import pytest
 
 from tests.arena import Raw
 from tests.making import deployment, service
-from tests.test_wire import put, read
+from tests.support.reading import put, read
+from tests.support.ways_in import EVERY, GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLASS, ROUTE
 from webhook.families import project
 from webhook.model.addresses import parse_address
 from webhook.model.inbound import (
@@ -22,68 +23,8 @@ from webhook.model.inbound import (
     Scrape,
 )
 from webhook.model.objects import Service, Workload
-from webhook.wire.inbound import CLASS_ANNOTATION, DEFAULT_CLASS
+from webhook.wire.inbound import CLASS_ANNOTATION
 from webhook.wire.objects import kind_of
-
-GATEWAY_API = "gateway.networking.k8s.io/v1"
-WEB: Raw = {"service": {"name": "web", "port": {"number": 80}}}
-INGRESS: Raw = {
-    "apiVersion": "networking.k8s.io/v1",
-    "kind": "Ingress",
-    "metadata": {"namespace": "shop", "name": "shop"},
-    "spec": {
-        "ingressClassName": "nginx",
-        "defaultBackend": {"service": {"name": "fallback", "port": {"name": "http"}}},
-        "tls": [{"hosts": ["shop.example.com"], "secretName": "tls"}],
-        "rules": [
-            {"host": "a", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": WEB}]}},
-            {"http": {"paths": [{"backend": WEB}, {"backend": {"resource": {"kind": "Bucket", "name": "b"}}}]}},
-            {"host": "nothing"},
-        ],
-    },
-    "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}, {"hostname": "lb.example.com"}]}},
-}
-ROUTE: Raw = {
-    "apiVersion": GATEWAY_API,
-    "kind": "HTTPRoute",
-    "metadata": {"namespace": "shop", "name": "shop"},
-    "spec": {
-        "parentRefs": [
-            {"name": "edge", "namespace": "gateways", "sectionName": "http"},
-            {"name": "own"},
-            {"group": "", "kind": "Service", "name": "mesh"},
-        ],
-        "hostnames": ["shop.example.com"],
-        "rules": [
-            {
-                "matches": [{"headers": [{"name": "a", "value": "b"}]}],
-                "backendRefs": [{"name": "web", "port": 80, "weight": 9}, {"name": "v2", "namespace": "b", "port": 81}],
-            },
-            {"backendRefs": [{"group": "example.com", "kind": "Function", "name": "f"}, {"name": "web", "port": 80}]},
-            {"filters": []},
-        ],
-    },
-}
-GATEWAY: Raw = {
-    "apiVersion": GATEWAY_API,
-    "kind": "Gateway",
-    "metadata": {"namespace": "gateways", "name": "edge"},
-    "spec": {"gatewayClassName": "istio", "listeners": [{"name": "a", "port": 80}, {"name": "b", "port": 443}]},
-    "status": {"addresses": [{"type": "IPAddress", "value": "192.0.2.9"}, {"type": "Hostname", "value": "gw.local"}]},
-}
-INGRESS_CLASS: Raw = {
-    "apiVersion": "networking.k8s.io/v1",
-    "kind": "IngressClass",
-    "metadata": {"name": "nginx", "annotations": {DEFAULT_CLASS: "true"}},
-    "spec": {"controller": "k8s.io/ingress-nginx"},
-}
-GATEWAY_CLASS: Raw = {
-    "apiVersion": GATEWAY_API,
-    "kind": "GatewayClass",
-    "metadata": {"name": "istio"},
-    "spec": {"controllerName": "istio.io/gateway-controller"},
-}
-EVERY = (INGRESS, ROUTE, GATEWAY, INGRESS_CLASS, GATEWAY_CLASS)
 
 
 def test_an_ingress_is_its_class_its_backends_and_where_it_is_reached() -> None:

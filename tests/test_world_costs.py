@@ -1,6 +1,5 @@
 """What an event costs, counted in calls, which are the same on every machine: it touches only what it changes."""
 
-import sys
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -11,6 +10,7 @@ from tests.benchmarks.requests import bodies
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.benchmarks.world import SETTINGS
 from tests.making import deployment
+from tests.support.counting import calls
 from webhook.families import project
 from webhook.model.settings import CONNECTS_TO
 from webhook.review import review_workload
@@ -32,22 +32,6 @@ def judged(sizes: Sizes) -> tuple[World, Raw]:
         assert workload is not None
         review_workload(world, workload)
     return world, next(raw for raw in raws if raw["kind"] == "Pod")
-
-
-def calls(action: Callable[[], object]) -> int:
-    """Return how many functions, of Python or built in, are called by `action`."""
-    count = 0
-
-    def profile(_frame: object, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event in {"call", "c_call"}
-
-    sys.setprofile(profile)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def status(raw: Raw) -> Raw:

@@ -1,12 +1,12 @@
 """What goes wrong, and whom it stops: nobody."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import story
+from tests.e2e.accounts import kubeconfig_of_service_account
 from tests.e2e.conftest import StartServe, story_in
 from tests.e2e.registration import CALLED_BY, NAME, READ, USER, configuration, revoke, rights, unregister
 from tests.e2e.scene import DRY_RUN, Scene
@@ -86,17 +86,6 @@ def test_its_user_has_the_rights_it_needs_and_no_others(control_plane: ControlPl
     for verb, resource in (("list", "secrets"), ("create", "pods"), ("delete", "services")):
         done = control_plane.kubectl("auth", "can-i", verb, resource, "--all-namespaces", user=USER)
         assert (done.returncode, done.stdout) == (1, "no\n"), (verb, resource)
-
-
-def kubeconfig_of_service_account(control_plane: ControlPlane, namespace: str, path: Path) -> Path:
-    """Write the kubeconfig of a new ServiceAccount."""
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "blind"}}
-    control_plane.apply(account, namespace)
-    token = control_plane.kubectl("create", "token", "blind", namespace=namespace).stdout.strip()
-    settings = json.loads(control_plane.kubeconfig().read_text(encoding="utf-8"))
-    settings["users"][0]["user"]["token"] = token
-    path.write_text(json.dumps(settings), encoding="utf-8")
-    return path
 
 
 def test_what_it_may_not_read_is_named_and_nothing_is_judged_without_it(

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import story
+from tests.e2e.accounts import kubeconfig_of_service_account
 from tests.e2e.conftest import MakeScene, StartServe
 from tests.e2e.registration import revoke, rights
 from tests.e2e.scene import Scene, written
 from tests.e2e.story import Object
-from tests.e2e.test_faults import kubeconfig_of_service_account
 from tests.testbed.control_plane import ControlPlane
 
 NGINX = {"app.kubernetes.io/name": "ingress-nginx"}

@@ -8,8 +8,8 @@ from typing import Self
 
 import aiohttp
 
+from tests.faults.asking import answer
 from tests.faults.following import PATIENT, Follower, synced
-from tests.faults.test_server import answer
 from tests.testbed.configuration import PERSON
 from tests.testbed.control_plane import ControlPlane
 

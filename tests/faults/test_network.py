@@ -7,9 +7,9 @@ from pathlib import Path
 from msgspec import structs
 
 from tests.fakes import RecordingSink
+from tests.faults.asking import answer, away, create, delete, policies
 from tests.faults.following import PATIENT, QUICK, following, synced
 from tests.faults.proxy import bad_line, through
-from tests.faults.test_server import answer, away, create, delete, policies
 from tests.patience import PATIENCE
 from tests.testbed.control_plane import ControlPlane
 from tests.watching import POLICIES, names, reached

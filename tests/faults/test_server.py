@@ -1,16 +1,13 @@
 """The API server dies, forgets, changes what it serves: the world follows, and reviews are answered all the while."""
 
 import asyncio
-import json
-import random
-from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.following import PATIENT, Follower, following, synced
+from tests.faults.asking import answer, away, create, delete, policies
+from tests.faults.following import PATIENT, following, synced
 from tests.faults.proxy import bad_line, through
 from tests.patience import PATIENCE
 from tests.testbed.client import ApiError
@@ -18,68 +15,8 @@ from tests.testbed.control_plane import ControlPlane
 from tests.testbed.fixtures import MakeNamespace
 from tests.watching import foreign
 from webhook.cluster.watch import clock
-from webhook.wiring.reviewer import Reviewer
 
 GROUP = "cilium.io"
-
-
-def policy(name: str, namespace: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"podSelector": {"matchLabels": {"app": name}}, "policyTypes": ["Ingress"]},
-    }
-
-
-def path_of(namespace: str, name: str = "") -> str:
-    return f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies/{name}".rstrip("/")
-
-
-def create(control_plane: ControlPlane, namespace: str, *names: str) -> None:
-    """Create policies, with something that cannot be compressed, so that a list's length on the line can be told."""
-    for name in names:
-        body = policy(name, namespace)
-        body["metadata"]["annotations"] = {"note": random.randbytes(100).hex()}
-        control_plane.client.request("POST", path_of(namespace), body)
-
-
-def delete(control_plane: ControlPlane, namespace: str, *names: str) -> None:
-    for name in names:
-        control_plane.client.request("DELETE", path_of(namespace, name))
-
-
-def policies(it: Follower, namespace: str) -> list[str]:
-    return sorted(ref.name for ref in it.world.policies(namespace))
-
-
-def review(namespace: str) -> bytes:
-    """Return the review of a Deployment that calls itself by address."""
-    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    metadata = {
-        "name": "web",
-        "namespace": namespace,
-        "annotations": {"netpol-preflight.io/connects-to": "192.0.2.9:5432"},
-    }
-    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": template}}
-    request = {
-        "uid": "1",
-        "operation": "CREATE",
-        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
-        "namespace": namespace,
-        "name": "web",
-        "object": deployment,
-    }
-    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
-
-
-def answer(it: Follower, namespace: str) -> str:
-    said = Reviewer(it.source, lambda: date(2026, 11, 21)).review(review(namespace), timeout=None)
-    return f"{said.outcome} {json.loads(said.body)['response'].get('warnings', '')}"
-
-
-async def away(action: Callable[..., object], *arguments: object) -> None:
-    await asyncio.to_thread(action, *arguments)
 
 
 def test_a_killed_api_server_leaves_answers_and_comes_back_to_what_changed(
