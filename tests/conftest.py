@@ -11,7 +11,7 @@ settings.register_profile(
     "ci", deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# By hand: pytest tests/test_judge.py -k random --hypothesis-profile long --hypothesis-seed 20261120
+# By hand: pytest tests/spec/test_judge.py -k random --hypothesis-profile long --hypothesis-seed 20261120
 settings.register_profile(
     "long",
     deadline=None,

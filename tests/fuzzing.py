@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from tests.benchmarks.server import Fixed
-from tests.fuzzing_http import converse
-from tests.patience import PATIENCE
 from tests.support.bad_input import BASE, FULL, REVIEW, review_of, world_with
+from tests.support.fuzzing_http import converse
+from tests.support.patience import PATIENCE
 from tests.support.snapshots import story, taken
 from webhook import config
 from webhook.cluster.client import Connection

@@ -7,12 +7,12 @@ from typing import Final
 
 import pytest
 
-from tests.arena import Raw, world_of
-from tests.making import deployment, service
+from tests.support.arena import Raw, world_of
 from tests.support.counting import calls
 from tests.support.growing import CLOSED, OUT, SPACES, Input, addresses, egress, pods, web
+from tests.support.making import deployment, service
 from tests.support.reviews import request
-from tests.worlds import port
+from tests.support.worlds import port
 from webhook.dependencies.resolve import Resolved
 from webhook.explain import judge
 from webhook.model.budget import Budget

@@ -10,13 +10,13 @@ from typing import Final
 import msgspec
 import pytest
 
-from tests.arena import Raw, world_of
-from tests.making import deployment, service
-from tests.serving import serving
+from tests.support.arena import Raw, world_of
 from tests.support.growing import addresses, egress, pods
 from tests.support.hostile_objects import config_map, doubling, told, urls
+from tests.support.making import deployment, service
 from tests.support.reviewing import Fixed, reviewer
-from tests.worlds import namespace, policy, port
+from tests.support.serving import serving
+from tests.support.worlds import namespace, policy, port
 from webhook.model.budget import TOO_MUCH
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 

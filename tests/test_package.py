@@ -69,3 +69,21 @@ def test_the_wheel_carries_the_whole_package_and_nothing_else(tmp_path: Path) ->
     assert carried == {path.relative_to(TOP).as_posix() for path in package} | pages
     assert "webhook/py.typed" in carried
     assert [name for name in carried if name.startswith("webhook/story/") and name.endswith(".yaml")]
+
+
+def test_no_test_module_imports_another() -> None:
+    imported = re.compile(r"^\s*(?:from tests\.([\w.]+) import|import tests\.([\w.]+))", re.MULTILINE)
+    wrong = [
+        f"{path.relative_to(TOP)}: {module}"
+        for path in (TOP / "tests").rglob("*.py")
+        for module in map("".join, imported.findall(path.read_text(encoding="utf-8")))
+        if module.rpartition(".")[2].startswith("test_")
+    ]
+    assert wrong == [], "what tests share stands in tests/support"
+
+
+def test_test_modules_stand_in_the_folder_of_a_room() -> None:
+    """At the top are those of no room: the package itself, fuzzing, and laws of cost and of hostile neighbours."""
+    top = {path.name for path in (TOP / "tests").glob("*.py")}
+    whole = {"test_package.py", "test_fuzzing.py", "test_cost_laws.py", "test_hostile_reviews.py"}
+    assert top == {"__init__.py", "conftest.py", "fuzzing.py"} | whole

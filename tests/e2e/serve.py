@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 from tests.testbed.processes import Leash, free_port
 
 READY_TIMEOUT = PATIENCE  # it takes 2 s on an idle machine

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 from prometheus_client import CollectorRegistry
 
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 from webhook.cluster.client import connect
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Collection

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.fakes import ScriptedApi, bookmark, event, page, refusal, scripted_api, status
 from tests.faults.following import contents
-from tests.watching import PODS, reached
+from tests.support.fakes import ScriptedApi, bookmark, event, page, refusal, scripted_api, status
+from tests.support.watching import PODS, reached
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import Raw
 from webhook.cluster.reflector import Pace

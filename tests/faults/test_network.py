@@ -6,13 +6,13 @@ from pathlib import Path
 
 from msgspec import structs
 
-from tests.fakes import RecordingSink
 from tests.faults.asking import answer, away, create, delete, policies
 from tests.faults.following import PATIENT, QUICK, following, synced
 from tests.faults.proxy import bad_line, through
-from tests.patience import PATIENCE
+from tests.support.fakes import RecordingSink
+from tests.support.patience import PATIENCE
+from tests.support.watching import POLICIES, names, reached
 from tests.testbed.control_plane import ControlPlane
-from tests.watching import POLICIES, names, reached
 from webhook.cluster.client import connect
 from webhook.cluster.watch import Watcher
 

@@ -9,11 +9,11 @@ import pytest
 from tests.faults.asking import answer, away, create, delete, policies
 from tests.faults.following import PATIENT, following, synced
 from tests.faults.proxy import bad_line, through
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
+from tests.support.watching import foreign
 from tests.testbed.client import ApiError
 from tests.testbed.control_plane import ControlPlane
 from tests.testbed.fixtures import MakeNamespace
-from tests.watching import foreign
 from webhook.cluster.watch import clock
 
 GROUP = "cilium.io"

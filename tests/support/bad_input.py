@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from tests.arena import Raw
-from tests.making import VERSIONS, deployment, endpoint_slice, headless, node, service, workload
+from tests.support.arena import Raw
+from tests.support.making import VERSIONS, deployment, endpoint_slice, headless, node, service, workload
 from tests.support.ways_in import EVERY as WAYS_IN
-from tests.worlds import namespace, pod, policy, port
+from tests.support.worlds import namespace, pod, policy, port
 from webhook.families import project
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode, Settings
 from webhook.wire.shapes import Malformed

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.arena import Raw
-from tests.worlds import (
+from tests.support.arena import Raw
+from tests.support.worlds import (
     Question,
 )
 from webhook.model.objects import Workload

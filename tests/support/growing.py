@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from tests.arena import Raw
-from tests.making import deployment, service
-from tests.worlds import namespace, pod, policy, port
+from tests.support.arena import Raw
+from tests.support.making import deployment, service
+from tests.support.worlds import namespace, pod, policy, port
 from webhook.model.settings import CONNECTS_TO
 
 Input = tuple[list[Raw], Raw]  # what is there, and what is reviewed

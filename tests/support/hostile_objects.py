@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.making import deployment, metadata
+from tests.support.making import deployment, metadata
 
 Raw = dict[str, Any]
 

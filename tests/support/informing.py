@@ -1,6 +1,6 @@
 """Objects and kinds as a watch brings them."""
 
-from tests.fakes import pod
+from tests.support.fakes import pod
 from webhook.cluster.kinds import Kind, Raw
 
 CILIUM = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.arena import Raw
+from tests.support.arena import Raw
 from webhook.families import project
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from tests.arena import Raw, world_of
-from tests.making import VERSIONS, deployment
-from tests.worlds import namespace, policy, port
+from tests.support.arena import Raw, world_of
+from tests.support.making import VERSIONS, deployment
+from tests.support.worlds import namespace, policy, port
 from webhook.model.settings import CONNECTS_TO, EXEMPT, MODE_LABEL, Mode, Settings
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.world import View

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import webhook
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 STORY = Path(webhook.__file__).parent / "story"
 

@@ -1,6 +1,6 @@
 """One object of each kind that declares a way in."""
 
-from tests.arena import Raw
+from tests.support.arena import Raw
 from webhook.wire.inbound import DEFAULT_CLASS
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"

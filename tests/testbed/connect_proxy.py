@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 Resolve = Callable[[str, int], tuple[str, int] | None]
 CONNECT_TIMEOUT = PATIENCE

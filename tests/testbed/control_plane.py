@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 from tests.testbed import configuration
 from tests.testbed.binaries import Binaries
 from tests.testbed.client import UNREACHABLE, ApiError, Client, ask_unix

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 STOP_TIMEOUT = 5.0  # seconds between asking and killing
 # Below what kernels give to outgoing connections, so that a stopped server's port stays free for its restart.

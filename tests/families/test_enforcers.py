@@ -1,0 +1,56 @@
+"""An enforcer is one record: a file that holds it is all that adds one; and no policy family is loaded unasked."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from webhook.enforcers import AGENTS, ENFORCERS
+
+INVENTED: Final = '''\
+"""An enforcer that nobody has, and that answers with a refusal."""
+
+from typing import Final
+
+from webhook.enforcers.record import Enforcer, reads, runs
+from webhook.model.dialect import Dialect
+
+RECORDS: Final = (
+    Enforcer("invented", agents={"invented-agent": runs("invented")}, dialect=reads(Dialect("invented", refuses=True))),
+)
+'''
+ASKED: Final = """\
+import importlib.util, sys
+spec = importlib.util.find_spec("webhook.enforcers")
+spec.submodule_search_locations.append(sys.argv[1])
+room = importlib.util.module_from_spec(spec)
+sys.modules["webhook.enforcers"] = room
+spec.loader.exec_module(room)
+from webhook.config.settings_from_file import CNIS, settings
+from webhook.families import dialect_of
+from webhook.model.compile_context import CompileContext
+assert "invented" in CNIS
+assert dialect_of(CompileContext(settings(cni="invented").enforcer)).refuses
+assert "invented-agent" in room.AGENTS
+"""
+
+
+def python(program: str, *arguments: object) -> None:
+    subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_file_with_a_record_adds_an_enforcer(tmp_path: Path) -> None:
+    (tmp_path / "invented.py").write_text(INVENTED)
+    python(ASKED, tmp_path)
+
+
+def test_the_evaluator_loads_no_vendors_policies() -> None:
+    python(
+        "import sys, webhook.evaluate\n"
+        "families = ('calico', 'cilium', 'admin', 'opaque')\n"
+        "assert not [m for m in sys.modules if m.startswith(tuple(f'webhook.families.{f}' for f in families))]"
+    )
+
+
+def test_every_agent_is_of_one_enforcer() -> None:
+    assert len(AGENTS) == sum(len(one.agents) for one in ENFORCERS.values())

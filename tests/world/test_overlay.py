@@ -1,0 +1,124 @@
+"""A change on top of a world answers as the world with that change in it, and leaves the world alone."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from tests.support.values import (
+    NAMESPACES,
+    answers,
+    bare,
+    filled,
+    judged,
+    pods,
+    policies,
+    services,
+    shapes,
+    values,
+    verdicts,
+    workloads,
+)
+from webhook.model.labels import Labels
+from webhook.model.objects import Pod, Service, Shape, Workload
+from webhook.model.policy import Direction, Policy, Section
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.world import Overlay, Put, World
+from webhook.world.changes import Value
+
+bases = st.lists(values, max_size=25)
+tops = st.lists(st.one_of(workloads(), policies()), min_size=1, max_size=4)
+CLOSED = Policy(PolicyRef("a", "closed"), "a", subject=None, ingress=Section(), egress=Section())
+
+
+@given(bases, tops)
+def test_it_answers_as_the_world_with_the_same_objects(below: list[Value], on_top: list[Workload | Policy]) -> None:
+    merged = filled([*below, *on_top])
+    overlay = Overlay(filled(below), on_top)
+    assert answers(overlay) == answers(merged)
+
+
+@given(bases, tops, tops)
+def test_one_on_another_answers_as_both_applied(
+    below: list[Value], first: list[Workload | Policy], second: list[Workload | Policy]
+) -> None:
+    overlay = Overlay(Overlay(filled(below), first), second)
+    assert answers(overlay) == answers(filled([*below, *first, *second]))
+
+
+@given(st.lists(judged, max_size=6), st.lists(policies(), min_size=1, max_size=3))
+def test_verdicts_under_it_leave_none_behind_in_the_world(below: list[Value], on_top: list[Policy]) -> None:
+    world = filled(below)
+    before = verdicts(world)
+    assert verdicts(Overlay(world, on_top)) == verdicts(filled([*below, *on_top]))
+    assert verdicts(world) == before
+
+
+@given(st.lists(workloads(("Deployment",)), min_size=4, max_size=8), st.lists(services, max_size=4))
+def test_a_template_on_top_replaces_the_one_below_wherever_that_stood(
+    every: list[Workload], some: list[Service]
+) -> None:
+    overlay = Overlay(filled([*some, *every[2:]]), every[:2])
+    assert answers(overlay) == answers(filled([*some, *every[2:], *every[:2]]))
+
+
+@given(
+    st.lists(pods(), min_size=3, max_size=6), st.lists(workloads(("ReplicaSet", "Deployment")), min_size=4, max_size=8)
+)
+def test_a_change_of_controllers_on_top_moves_their_pods(below: list[Pod], every: list[Workload]) -> None:
+    overlay = Overlay(filled([*below, *every[2:]]), every[:2])
+    assert answers(overlay) == answers(filled([*below, *every[2:], *every[:2]]))
+
+
+@given(bases, shapes("a"))
+def test_a_bare_pod_on_top_is_a_template_until_it_runs(below: list[Value], shape: Shape) -> None:
+    proposed = bare(shape, "new")
+    world = filled(below)
+    overlay = Overlay(world, [proposed])
+    assert overlay.workload(proposed.ref) == proposed
+    assert [g.template for g in overlay.groups("a") if g.ref == proposed.ref] == [proposed]
+    service = Service("a", "s", selector=Labels({"app": "a"}))
+    assert (proposed.ref in {g.ref for g in overlay.backends(service)}) == (shape.labels.get("app") == "a")
+    running = Pod("a", "new", shape, declares=shape.ports, bare=proposed)
+    world.apply([Put(running)])
+    assert [g.pods for g in Overlay(world, [proposed]).groups("a") if g.ref == proposed.ref] == [(running,)]
+
+
+def test_a_policy_on_top_replaces_the_one_of_its_name() -> None:
+    world = filled([CLOSED])
+    open_again = Policy(CLOSED.ref, "a", subject=None)
+    overlay = Overlay(world, [open_again])
+    assert overlay.selecting(Shape("a"), Direction.EGRESS) == ()
+    assert dict(overlay.policies("a")) == {CLOSED.ref: open_again}
+
+
+def test_a_policy_elsewhere_does_not_hide_one_here() -> None:
+    overlay = Overlay(filled([CLOSED]), [Policy(PolicyRef("b", "closed"), "b", subject=None)])
+    assert [i.ref for i, _ in overlay.selecting(Shape("a"), Direction.EGRESS)] == [CLOSED.ref]
+
+
+def test_a_world_with_nothing_on_top_is_the_world() -> None:
+    world = World(complete=False)
+    assert answers(Overlay(world)) == answers(world)
+    assert Overlay(world).memo is world.memo
+
+
+def test_a_workload_put_into_a_new_namespace_makes_it_known() -> None:
+    proposed = bare(Shape("new"), "p")
+    overlay = Overlay(World(complete=True), [proposed])
+    assert overlay.has_namespace("new")
+    assert list(overlay.namespaces()) == ["new"]
+    assert overlay.workload(WorkloadRef("Pod", "new", "p")) == proposed
+
+
+@given(bases, workloads(("Deployment", "StatefulSet")).map(lambda w: structs.replace(w, owner=None)))
+def test_a_workload_put_anew_has_no_pods_yet(below: list[Value], proposed: Workload) -> None:
+    """As if it had been rolled out: its template stands where its pods stood, and everybody else stays."""
+    base = filled(below)
+    gone = {(pod.namespace, pod.name) for pod in Overlay(base, [proposed]).pods_of(proposed.ref)}
+    without = [v for v in below if not (isinstance(v, Pod) and (v.namespace, v.name) in gone)]
+    overlay, merged = Overlay(base, [proposed], anew=True), filled([*without, proposed])
+    assert overlay.pods_of(proposed.ref) == ()
+    for namespace in NAMESPACES:
+        assert overlay.groups(namespace) == merged.groups(namespace)
+        for service in merged.services(namespace):
+            assert overlay.backends(service) == merged.backends(service)
