@@ -23,7 +23,7 @@ from webhook.model.finding import Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Mode, Settings
-from webhook.report.warnings import line
+from webhook.report.warnings import line, warnings
 from webhook.report.words import remedy
 from webhook.review import decide
 from webhook.review.audit import audit_workload
@@ -211,6 +211,14 @@ def test_claims_from_elsewhere_take_no_own_client_s_place() -> None:
     (found,) = told(CLOSED, *theirs, client("data/web", "db.data:80"))
     assert "existing clients data/web, a/c000 and" in line(found)
     assert len(found.fix) == 1
+
+
+def test_claims_from_elsewhere_take_no_line_of_what_the_workload_itself_lacks() -> None:
+    theirs = [client(f"evil/c{number}", f"db.data:80/TCP, deploy/db.data:{5432 + number}") for number in range(12)]
+    own = put(DB, "metadata.annotations", {CONNECTS_TO: "nobody:80"})
+    found = decided(CLOSED, *theirs, db=own)
+    assert "NP201" in warnings(found)[0]
+    assert warnings(found)[-1].startswith("netpol-preflight: and ")
 
 
 def test_however_many_namespaces_claim_it_few_are_named() -> None:

@@ -26,8 +26,8 @@ def ready(finding: Finding) -> Draft:
 
 
 def rank(finding: Finding) -> tuple[object, ...]:
-    """Sort key of what is shown: worst first, then by id, workload and dependency."""
-    return (-finding.severity, *finding.identity)
+    """Sort key of what is shown: worst first, then by id, workload and dependency; last what others claim (NP109)."""
+    return (-finding.severity, finding.id == "NP109", *finding.identity)
 
 
 def of_warnings(drafts: Iterable[Draft]) -> Iterator[tuple[Draft, Finding]]:
