@@ -126,11 +126,12 @@ def test_an_object_of_another_shape_than_its_kind_s_is_for_the_core_to_refuse(tm
 
 
 def replica_set(name: str, version: str = "1", *, owned: bool) -> Raw:
-    owners = [{"kind": "Deployment", "name": "d", "controller": True}] if owned else []
+    made = {"apiVersion": "apps/v1" if owned else "argoproj.io/v1alpha1", "kind": "Deployment" if owned else "Rollout"}
+    owners = [made | {"name": "d", "controller": True}] if owned or name == "later" else []
     return {"metadata": {"name": name, "namespace": "ns", "resourceVersion": version, "ownerReferences": owners}}
 
 
-def test_of_replica_sets_only_metadata_is_asked_for_and_the_rest_of_those_that_nobody_controls(tmp_path: Path) -> None:
+def test_of_replica_sets_only_metadata_is_asked_for_and_the_rest_of_those_that_no_workload_made(tmp_path: Path) -> None:
     async def scenario() -> None:
         spec = {"spec": {"replicas": 1, "template": {"metadata": {"labels": {"app": "lone"}}}}}
 
