@@ -1,6 +1,7 @@
 """All connections at once: classes of pods as bit sets, rules as (peers, ports), joined where both sides open.
 
-It answers as `evaluate.side` does, rule for rule, for every pair and every port; `tests/` holds the two together.
+It walks tiers with sets, and asks `evaluate` what peers, ports, nodes and meshes mean; a law in the tests holds the two
+together.
 """
 
 from webhook.matrix.address_pieces import Ranges

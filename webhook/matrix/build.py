@@ -16,7 +16,7 @@ from webhook.matrix.peers import Peers
 from webhook.matrix.ranges import Addresses, outside, taken
 from webhook.matrix.subjects import Traits, kinds_of
 from webhook.matrix.tunnels import Tunnels
-from webhook.matrix.workloads import parties
+from webhook.matrix.workloads import everybody_of
 from webhook.model.addresses import FAMILIES, Family
 from webhook.model.policy import Direction
 from webhook.model.tier import Isolation
@@ -30,7 +30,7 @@ Isolations = dict[Direction, list[Isolation]]
 
 def matrix(view: View, *, unknown: bool = False) -> Matrix:
     """Return all connections between workloads, and between workloads and addresses outside the cluster."""
-    everybody = parties(view)
+    everybody = everybody_of(view)
     isolations = {d: list(_isolations(view, d)) for d in Direction}
     classes = Classes(view, everybody, [i for some in isolations.values() for i in some])
     by_family = _opened(classes, isolations, classes.families if classes.by_address else classes.families[:1])
@@ -53,8 +53,8 @@ def matrix(view: View, *, unknown: bool = False) -> Matrix:
     surely = parts(sure=True)
     doubtful = _less(parts(sure=False), surely) if unknown else None
     return Matrix(
-        tuple(party.ref for party in everybody),
-        bits_of(number for number, party in enumerate(everybody) if party.several),
+        tuple(one.ref for one in everybody),
+        bits_of(number for number, one in enumerate(everybody) if one.several),
         _layer(classes, surely, addresses),
         _layer(classes, doubtful, addresses) if doubtful else None,
     )

@@ -15,7 +15,7 @@ from webhook.evaluate.mesh import OUTSIDE, Member, Membership, membership
 from webhook.matrix.address_pieces import Pieces
 from webhook.matrix.bits import Bits, bits_of
 from webhook.matrix.class_keys import Asked
-from webhook.matrix.workloads import Party
+from webhook.matrix.workloads import WorkloadPods
 from webhook.model.addresses import FAMILIES, LINK_LOCAL, Address, Family
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape
@@ -47,8 +47,8 @@ class Class(Struct, frozen=True):
 class Classes:
     """The classes of a view, indexed by all that a selector asks for."""
 
-    def __init__(self, view: View, parties: Iterable[Party], isolations: list[Isolation]) -> None:
-        """Put every end of `parties` into its class; `isolations` are all that the view has."""
+    def __init__(self, view: View, workloads: Iterable[WorkloadPods], isolations: list[Isolation]) -> None:
+        """Put every end of `workloads` into its class; `isolations` are all that the view has."""
         self.view = view
         self.all: list[Class] = []
         self.apart = view.dialect.families != FAMILIES  # one family is policed, and the other is not
@@ -56,7 +56,7 @@ class Classes:
         self.asked = Asked.by(view, isolations)
         self._pieces = Pieces(isolations, _nodes(view), self.asked.served, LINK_LOCAL if self.asked.hosts else ())
         self._numbers: dict[object, int] = {}
-        self.of: list[tuple[int, ...]] = [self._of(party) for party in parties]
+        self.of: list[tuple[int, ...]] = [self._of(one) for one in workloads]
         self._to_come = {False: view.families(), True: families_of_nodes(view)}
         self._index()
         self.pods: Bits = (1 << len(self.all)) - 1
@@ -74,8 +74,8 @@ class Classes:
         to_come = {f for hosted, bits in self.unassigned.items() if bits for f in self._to_come[hosted]}
         return tuple(sorted(to_come | set(self._to_come[False])))
 
-    def _of(self, party: Party) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(map(self.number, party.members)))
+    def _of(self, one: WorkloadPods) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(map(self.number, one.members)))
 
     def number(self, member: Member) -> int:
         """Return the number of the class of a pod; a new one where it is the first of its kind."""

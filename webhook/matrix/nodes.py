@@ -10,7 +10,7 @@ from webhook.evaluate.ends import PodEnd
 from webhook.evaluate.hosts import from_node, to_node
 from webhook.matrix.bits import Bits, bits_of
 from webhook.matrix.classes import Classes
-from webhook.matrix.workloads import Party
+from webhook.matrix.workloads import WorkloadPods
 from webhook.model.objects import Shape
 from webhook.model.truth import Truth
 from webhook.model.verdict import Side, Verdict
@@ -75,11 +75,11 @@ class Nodes:
     `hosts`: workloads with pods on the host network; `asked`: those of which every pair with a pod is looked at.
     """
 
-    def __init__(self, classes: Classes, parties: Sequence[Party]) -> None:
-        """Look at `parties`, whose classes are those of `classes`."""
+    def __init__(self, classes: Classes, workloads: Sequence[WorkloadPods]) -> None:
+        """Look at `workloads`, whose classes are those of `classes`."""
         self.fates = Fates(classes.view)
         self._classes = classes
-        self._parties = parties
+        self._workloads = workloads
         hosted = [any(classes.host_network >> one & 1 for one in of) for of in classes.of]
         hosts = bits_of(number for number, host in enumerate(hosted) if host)
         self.sources: Bits = hosts if self.fates.ingress_matters else 0
@@ -108,7 +108,7 @@ class Nodes:
         """Return on which nodes a workload's pods of a class run, and how many on each."""
         if number not in self._counts:
             counts: dict[int, Counts] = {}
-            for member in self._parties[number].members:
+            for member in self._workloads[number].members:
                 here = counts.setdefault(self._classes.number(member), {})
                 here[member.end.node] = here.get(member.end.node, 0) + 1
             self._counts[number] = counts

@@ -7,7 +7,7 @@ from webhook.matrix.bits import members
 from webhook.matrix.by_class import Opened
 from webhook.matrix.classes import Classes
 from webhook.matrix.parts import Parts, added, within
-from webhook.matrix.workloads import Party
+from webhook.matrix.workloads import WorkloadPods
 from webhook.model.addresses import FAMILIES, Family
 from webhook.model.policy import Direction
 
@@ -31,11 +31,11 @@ def outside(classes: Classes, direction: Direction, by_family: Mapping[Family, O
     return by_class
 
 
-def taken(parties: Sequence[Party]) -> Addresses:
+def taken(workloads: Sequence[WorkloadPods]) -> Addresses:
     """Return the addresses that pods have of their own, sorted: these stand in a matrix as their pods."""
     found: dict[Family, set[int]] = {family: set() for family in FAMILIES}
-    for party in parties:
-        for end in (member.end for member in party.members):
+    for one in workloads:
+        for end in (member.end for member in one.members):
             for address in end.addresses if not end.shape.host_network else ():
                 found[address.family].add(address.value)
     return {family: sorted(values) for family, values in found.items()}

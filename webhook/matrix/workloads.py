@@ -14,7 +14,7 @@ from webhook.world.owners import DEEPEST
 from webhook.world.pods import HASH_LABEL
 
 
-class Party(Struct, frozen=True):
+class WorkloadPods(Struct, frozen=True):
     """A workload and its pods, running or to come; never without one. `several`: more than one, or there may be."""
 
     ref: WorkloadRef
@@ -22,12 +22,12 @@ class Party(Struct, frozen=True):
     several: bool
 
 
-def parties(view: View) -> tuple[Party, ...]:
+def everybody_of(view: View) -> tuple[WorkloadPods, ...]:
     """Return everybody, sorted by namespace, name and kind."""
-    return tuple(party for namespace in view.namespaces() for party in _of_namespace(view, namespace))
+    return tuple(one for namespace in view.namespaces() for one in _of_namespace(view, namespace))
 
 
-def _of_namespace(view: View, namespace: str) -> list[Party]:
+def _of_namespace(view: View, namespace: str) -> list[WorkloadPods]:
     pods: dict[WorkloadRef, list[Pod]] = {}
     templates: dict[WorkloadRef, list[Workload]] = {}
     for group in view.groups(namespace):
@@ -41,7 +41,7 @@ def _of_namespace(view: View, namespace: str) -> list[Party]:
             templates.setdefault(top, []).append(workload)
     found = [_running(view, ref, some) for ref, some in pods.items()]
     found += [_to_come(view, ref, some) for ref, some in templates.items() if ref not in pods]
-    return sorted(found, key=lambda party: (party.ref.name, party.ref.kind))
+    return sorted(found, key=lambda one: (one.ref.name, one.ref.kind))
 
 
 def _without_hash(ref: WorkloadRef, labels: Labels) -> WorkloadRef:
@@ -64,15 +64,15 @@ def _missing_top(view: View, workload: Workload) -> WorkloadRef | None:
     return ref if above is None else None
 
 
-def _running(view: View, ref: WorkloadRef, pods: list[Pod]) -> Party:
-    return Party(ref, tuple(map(running, pods)), len(pods) > 1 or _may_grow(view, ref, ()))
+def _running(view: View, ref: WorkloadRef, pods: list[Pod]) -> WorkloadPods:
+    return WorkloadPods(ref, tuple(map(running, pods)), len(pods) > 1 or _may_grow(view, ref, ()))
 
 
-def _to_come(view: View, ref: WorkloadRef, templates: list[Workload]) -> Party:
+def _to_come(view: View, ref: WorkloadRef, templates: list[Workload]) -> WorkloadPods:
     """Return a workload without pods: by its own template, else by those below it that are scaled up, else by all."""
     own = [t for t in templates if t.ref == ref]
     chosen = own or [t for t in templates if t.replicas != 0] or templates
-    return Party(
+    return WorkloadPods(
         ref,
         tuple(Member(template_end(view, t), t.template) for t in chosen),
         len(chosen) > 1 or _may_grow(view, ref, chosen),
