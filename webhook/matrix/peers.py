@@ -30,6 +30,7 @@ class Peers:
         self._places = Places(classes)
         self._matched: dict[tuple[Match, Family, str, Port | None], Pair] = {}
         self._namespaces: dict[Selector, Pair] = {}
+        self._met: dict[Requirement, Pair] = {}
 
     def any_of(self, matches: Sequence[Match], family: Family, node: str = "", port: Port | None = None) -> Pair:
         """Return whom any of `matches` means: pods by their address of one family, as seen from a pod on `node`.
@@ -93,6 +94,12 @@ class Peers:
         return sure, possible
 
     def _meeting(self, requirement: Requirement) -> Pair:
+        found = self._met.get(requirement)
+        if found is None:
+            found = self._met[requirement] = self._meets(requirement)
+        return found
+
+    def _meets(self, requirement: Requirement) -> Pair:
         """Return who meets a requirement: each value of its label is asked once, and those without it."""
         classes = self._classes
         key = requirement.key
