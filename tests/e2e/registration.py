@@ -15,6 +15,10 @@ READ = {
     "batch": ["cronjobs", "jobs"],
     "discovery.k8s.io": ["endpointslices"],
     "networking.k8s.io": ["ingressclasses", "ingresses", "networkpolicies"],
+    "admissionregistration.k8s.io": ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
+    "apiextensions.k8s.io": ["customresourcedefinitions"],
+    "apiregistration.k8s.io": ["apiservices"],
+    "rbac.authorization.k8s.io": ["clusterrolebindings", "rolebindings"],
 }
 
 # Far more than a chart would send, and failing closed: what is allowed here was allowed by an answer.
