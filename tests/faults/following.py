@@ -47,10 +47,10 @@ class Follower:
         """Return what Prometheus is told."""
         return self._registry.get_sample_value(f"netpol_preflight_{name}", {"kind": kind}) or 0.0
 
-    async def until(self, condition: Callable[[], bool], what: str) -> None:
+    async def until(self, condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
         """Wait for `condition`; fails with what is known of the watches."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of waiting
                     await asyncio.sleep(0.01)
         except TimeoutError:

@@ -10,6 +10,7 @@ import aiohttp
 
 from tests.faults.asking import answer
 from tests.faults.following import PATIENT, Follower, synced
+from tests.support.patience import PATIENCE
 from tests.testbed.configuration import PERSON
 from tests.testbed.control_plane import ControlPlane
 
@@ -105,7 +106,7 @@ def test_pods_that_come_and_go_while_reviews_run_leave_the_world_of_a_fresh_list
             await it.converged()
             assert sum(len(one.pods) for one in it.world.groups(namespace)) == PODS - len(first[::2])
             await writer.delete_all()
-            await it.until(lambda: it.measure("world_objects", "Pod") == before, "the end of all pods")
+            await it.until(lambda: it.measure("world_objects", "Pod") == before, "the end of all pods", 4 * PATIENCE)
             await it.converged()
             done.set()
             assert await task > 0
