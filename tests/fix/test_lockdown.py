@@ -115,8 +115,7 @@ def test_no_connection_is_opened_that_was_closed_and_nobody_declares(case: Case,
     declared = {
         (one.ref, flow.to, flow.protocol, flow.port)
         for one in world.workloads()
-        for judged in [judge_workload(world, one)]
-        for part in (*judged.dependencies, *([judged.dns] if judged.dns else []))
+        for part in judge_workload(world, one).parts
         for flow in part.flows
     }
     open_before = sure(world)

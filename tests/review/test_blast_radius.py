@@ -152,10 +152,7 @@ def test_an_exemption_of_the_workload_that_loses_is_heard() -> None:
 
 def passing(view: World, case: Case) -> dict[tuple[str, str], Verdict]:
     return {
-        (str(one.ref), part.text): part.verdict
-        for one in case.workloads
-        for judged in [judge_workload(view, one)]
-        for part in (*judged.dependencies, *([judged.dns] if judged.dns else []))
+        (str(one.ref), part.text): part.verdict for one in case.workloads for part in judge_workload(view, one).parts
     }
 
 

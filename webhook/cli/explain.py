@@ -26,14 +26,13 @@ from webhook.facade.usage import UsageError
 from webhook.fix import Fixes, fix, fix_dependency
 from webhook.manifests import STDIN, dump
 from webhook.model.objects import Workload
-from webhook.model.verdict import Verdict
+from webhook.model.verdict import CLOSED, Verdict
 from webhook.report import diagnosis as diagnosed
 from webhook.report import json_, path, text
 from webhook.report.path import Remedy
 from webhook.report.safe import clean
 from webhook.world import World
 
-_BAD = (Verdict.DENIED, Verdict.PARTIAL)
 _ID: Final = re.compile(r"NP[0-9]{3}", re.IGNORECASE)
 _USAGE: Final = "expected `--from W --to DEP`, `--from W --error TEXT`, or a finding such as NP102"
 
@@ -57,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     verdict = answer(arguments, gathered, workload, fault)
     if gathered.failures:
         return 2
-    return int(verdict in _BAD and arguments.fail_on != NEVER)
+    return int(verdict in CLOSED and arguments.fail_on != NEVER)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -90,7 +89,7 @@ def _explain(arguments: argparse.Namespace, gathered: Gathered, workload: Worklo
     explanation = explain(gathered.world, workload, arguments.target)
     if explanation.malformed:
         raise UsageError(f"--to: expected {explanation.malformed.expected}")
-    fixes = fix_declared(gathered.world, workload, arguments.target) if explanation.verdict in _BAD else Fixes()
+    fixes = fix_declared(gathered.world, workload, arguments.target) if explanation.verdict in CLOSED else Fixes()
     if arguments.format == "json":
         emit(json_.explain(explanation, fixes.policies, gathered.failures))
     else:

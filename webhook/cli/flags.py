@@ -81,7 +81,6 @@ def _world(parser: argparse.ArgumentParser) -> None:
         "--against", action="append", default=[], metavar="PATH|SNAPSHOT|cluster",
         help="what is there already: manifests, a snapshot, or the cluster of the kubeconfig; repeatable",
     )  # fmt: skip
-    group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
     _settings(group)
     _kubeconfig(group)
 
@@ -101,6 +100,7 @@ def _admit(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
     group.add_argument("--cni", metavar="NAME", help="who enforces policy: auto (default), generic, none, calico, ...")
     group.add_argument(
         "--dns", type=dns, metavar="NAMESPACE/SERVICE[:PORT]",
@@ -170,7 +170,6 @@ def _diff(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     _exclude(group)
     parser.set_defaults(kustomize=(), helm=())
-    group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
     _settings(group)
     _kubeconfig(group)
     output = parser.add_argument_group("what to print")
@@ -185,7 +184,6 @@ def _diff(parser: argparse.ArgumentParser) -> None:
 def _serve(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the world")
     group.add_argument("--source", metavar="cluster|PATH", help="default: the cluster that this runs in")
-    group.add_argument("-n", "--namespace", default="default", metavar="NS", help="namespace of objects without one")
     _settings(group)
     group.add_argument(
         "--mode", metavar="MODE", help="off, audit, warn (default) or enforce, where no namespace says otherwise"

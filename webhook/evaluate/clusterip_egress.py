@@ -13,7 +13,7 @@ from msgspec import structs
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.labels import namespace_matches
 from webhook.evaluate.match import Packet
-from webhook.evaluate.side import decide, doubted, of_host
+from webhook.evaluate.side import decide, rules_or_answer
 from webhook.model.addresses import IPV4, Block
 from webhook.model.labels import NO_LABELS, Selector
 from webhook.model.objects import Service, ServicePort, Shape
@@ -21,7 +21,7 @@ from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.tier import Entry, Isolation, Match, PodMatch, with_entries
 from webhook.model.truth import Truth
-from webhook.model.verdict import OPEN, Side
+from webhook.model.verdict import Side
 from webhook.world import View
 
 _MOVED: Final = "opens a Service whose port is not its pods' port, which older controllers do not"
@@ -31,13 +31,9 @@ _ALL: Final = Selector()
 
 def judge_front(view: View, source: PodEnd, service: Service, protocol: Protocol, port: int) -> Side:
     """Judge what a pod sends to a Service, of which only its own address and `port` are seen."""
-    if source.shape.host_network:
-        return of_host(view, source.shape, Direction.EGRESS)
-    if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
-        return doubt
-    selecting = view.selecting(source.shape, Direction.EGRESS)
-    if not selecting:
-        return OPEN
+    selecting = rules_or_answer(view, source.shape, Direction.EGRESS)
+    if isinstance(selecting, Side):
+        return selecting
     block = service.cluster_ips[0].block if service.cluster_ips else _ANYWHERE
     resolved = tuple((_resolved(view, piece, service, protocol, port), truth) for piece, truth in selecting)
     packet = Packet(Direction.EGRESS, source, Outside(block), block.family, protocol, port)

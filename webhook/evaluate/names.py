@@ -7,7 +7,7 @@ from webhook.evaluate.coverage import Where, judge_coverage
 from webhook.evaluate.ends import PodEnd, ends_of_pod, template_end
 from webhook.evaluate.flow import judge_pair
 from webhook.evaluate.match import ports_match
-from webhook.evaluate.side import doubted, of_host
+from webhook.evaluate.side import rules_or_answer
 from webhook.evaluate.tiers import passes_everything
 from webhook.model.addresses import Block, Family
 from webhook.model.objects import Service
@@ -15,7 +15,7 @@ from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.tier import Action, Entry, Every, Match, NodePeer, Place, PlacePeer, ServicePeer, ServicesPeer
 from webhook.model.truth import Truth
-from webhook.model.verdict import OPEN, Side, Verdict
+from webhook.model.verdict import Side, Verdict
 from webhook.world import View
 
 ALL_ADDRESSES: Final[dict[Family, Block]] = {4: Block(4, 0, 0), 6: Block(6, 0, 0)}
@@ -24,13 +24,9 @@ NAME: Final = "policy does not let every address through: it depends on those be
 
 def judge_name(view: View, source: PodEnd, protocol: Protocol, port: int | None) -> Side:
     """Judge what a pod sends to a name outside: sure only where every address it may stand for is treated alike."""
-    if source.shape.host_network:
-        return of_host(view, source.shape, Direction.EGRESS)
-    if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
-        return doubt
-    selecting = view.selecting(source.shape, Direction.EGRESS)
-    if not selecting:
-        return OPEN
+    selecting = rules_or_answer(view, source.shape, Direction.EGRESS)
+    if isinstance(selecting, Side):
+        return selecting
     refs = tuple(dict.fromkeys(isolation.ref for isolation, _ in selecting))
     isolated = True if any(i.isolates and truth is Truth.YES for i, truth in selecting) else None
     if port is None:

@@ -28,13 +28,9 @@ def judge_side(
 ) -> Side:
     """Judge the rules on `subject`'s side. `family` None: no rule in question looks at addresses (`by_address`)."""
     view.budget.spend()
-    if subject.shape.host_network:
-        return of_host(view, subject.shape, direction)
-    if (doubt := doubted(view, subject.shape, direction)) is not None:
-        return doubt
-    selecting = view.selecting(subject.shape, direction)
-    if not selecting:
-        return OPEN
+    selecting = rules_or_answer(view, subject.shape, direction)
+    if isinstance(selecting, Side):
+        return selecting
     if is_volatile(selecting):  # Services come and go without emptying the memo
         return decide(view, selecting, Packet(direction, subject, other, family, protocol, port))
     if (numbered := pooled(view, selecting, direction)) is not selecting:  # and so do pods
@@ -50,6 +46,15 @@ def judge_side(
     side = decide(view, selecting, Packet(direction, subject, other, family, protocol, port))
     view.memo[key] = side
     return side
+
+
+def rules_or_answer(view: View, subject: Shape, direction: Direction) -> Selecting | Side:
+    """Return the policies whose rules decide this side; the answer, where no rule has a say."""
+    if subject.host_network:
+        return of_host(view, subject, direction)
+    if (doubt := doubted(view, subject, direction)) is not None:
+        return doubt
+    return view.selecting(subject, direction) or OPEN
 
 
 def _nodes(subject: PodEnd, other: End) -> tuple[str, str] | None:

@@ -21,11 +21,10 @@ from webhook.explain.target import LOOPBACK, locate
 from webhook.model.addresses import IPV6, parse_block
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import FlowVerdict, Host, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict
 from webhook.world import View
 
 LINK_LOCAL: Final = {4: parse_block("169.254.0.0/16"), 6: parse_block("fe80::/10")}
-_CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 _OF_KIND: Final = {  # policy lets the packet pass, or cannot have been it
     Kind.TIMED_OUT: Cause.LOST,
     Kind.UNCLEAR: Cause.LOST,
@@ -72,7 +71,7 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
         explanation=found,
         dns=dns,
         facts=_facts(view, workload, fault, found, dns),
-        fixable=verdict in _CLOSED
+        fixable=verdict in CLOSED
         and target.whose not in (Whose.GONE, Whose.NOBODY)
         and fault.kind is not Kind.CONNECTED
         and not by_server
@@ -83,9 +82,9 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
 
 def _by_name(found: Explanation | None) -> bool:
     """Say whether all that is closed is the way to names outside, whose addresses somebody has to fill in."""
-    if found is None or (found.dns is not None and found.dns.verdict in _CLOSED):
+    if found is None or (found.dns is not None and found.dns.verdict in CLOSED):
         return False
-    closed = [flow for flow in found.flows if flow.verdict in _CLOSED]
+    closed = [flow for flow in found.flows if flow.verdict in CLOSED]
     return bool(closed) and all(isinstance(flow.to, Host) for flow in closed)
 
 
@@ -158,7 +157,7 @@ def _cause(
     states = {(step.name, step.says): step.state for step in steps}
     if fault.kind in LOOKUPS:
         return _of_lookup(fault, verdict, states)
-    if verdict in _CLOSED:
+    if verdict in CLOSED:
         return _of_policy(view, fault, verdict, found)
     for key, cause in _OF_STEP.items():
         if states.get(key) is State.NOT_OK or (key[1] == "absent" and key in states):
@@ -169,7 +168,7 @@ def _cause(
 
 
 def _of_lookup(fault: Fault, verdict: Verdict, states: dict[tuple[str, str], State]) -> Cause:
-    if verdict in _CLOSED:
+    if verdict in CLOSED:
         return Cause.DNS_POLICY  # some clients say `not found` where nobody answered
     if fault.kind is Kind.NO_SUCH_HOST:
         return Cause.NAME_EXISTS if ("target", "exists") in states else Cause.NO_SUCH_NAME
@@ -179,7 +178,7 @@ def _of_lookup(fault: Fault, verdict: Verdict, states: dict[tuple[str, str], Sta
 def _of_policy(view: View, fault: Fault, verdict: Verdict, found: Explanation | None) -> Cause:
     if fault.kind not in UNANSWERED:
         return Cause.POLICY_REJECTS if view.dialect.refuses else Cause.POLICY_OR_SERVER
-    if found is not None and found.judged is not None and found.judged.verdict not in _CLOSED:
+    if found is not None and found.judged is not None and found.judged.verdict not in CLOSED:
         return Cause.DNS_POLICY
     return Cause.POLICY if verdict is Verdict.DENIED else Cause.POLICY_PARTLY
 

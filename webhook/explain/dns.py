@@ -16,7 +16,7 @@ from webhook.model.addresses import LINK_LOCAL, Address, parse_address
 from webhook.model.objects import Service, Workload
 from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import FlowVerdict, Host, Verdict, together
+from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict, together
 from webhook.world import Group, View
 
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("UDP", "TCP")
@@ -145,7 +145,7 @@ def _of_protocols(verdicts: Mapping[Protocol, Verdict]) -> Verdict:
     """Answers come over UDP; without TCP the large ones, which are cut off there, fail."""
     udp, tcp = verdicts["UDP"], verdicts.get("TCP", Verdict.ALLOWED)
     if udp is Verdict.ALLOWED:
-        return Verdict.PARTIAL if tcp in (Verdict.DENIED, Verdict.PARTIAL) else tcp
+        return Verdict.PARTIAL if tcp in CLOSED else tcp
     return udp
 
 

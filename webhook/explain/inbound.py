@@ -8,10 +8,8 @@ from webhook.dependencies.inbound import Path, inbound
 from webhook.explain.judge import Judged, judge
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Verdict
+from webhook.model.verdict import CLOSED, Verdict
 from webhook.world import View
-
-CLOSED = (Verdict.DENIED, Verdict.PARTIAL)
 
 
 class Way(Struct, frozen=True):

@@ -10,10 +10,8 @@ from webhook.explain.judge import Judged
 from webhook.explain.workload import judge_workload
 from webhook.model.objects import Shape, Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import OPEN, FlowVerdict, Verdict, together
+from webhook.model.verdict import CLOSED, OPEN, FlowVerdict, Verdict, together
 from webhook.world import View
-
-_CLOSED = (Verdict.DENIED, Verdict.PARTIAL)
 
 
 def suspects(view: View, workload: Workload) -> tuple[Judged, ...]:
@@ -22,7 +20,7 @@ def suspects(view: View, workload: Workload) -> tuple[Judged, ...]:
         return ()
     found = judge_workload(view, workload)
     every = (*found.dependencies, *((found.dns,) if found.dns else ()))
-    return tuple(one for one in every if one.verdict in _CLOSED)
+    return tuple(one for one in every if one.verdict in CLOSED)
 
 
 def called_by_api_server(view: View, found: Explanation) -> Explanation:

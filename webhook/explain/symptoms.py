@@ -21,11 +21,10 @@ from webhook.model.policy import BlockPeer, Direction, Policy, Rule
 from webhook.model.ports import NamedPort
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
-from webhook.model.verdict import FlowVerdict, Side, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Side, Verdict
 from webhook.world import Group, View
 
 Look = Callable[[View, Workload, Judged], Iterator[str]]
-CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 MOST: Final = 3  # endpoints, or numbers, that one note names
 LINK_LOCAL: Final = parse_block("169.254.0.0/16")
 _API_SERVER: Final = (

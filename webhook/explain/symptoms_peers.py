@@ -13,7 +13,7 @@ from webhook.model.policy import Direction, PodPeer, Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.tier import Action, EndpointPeer, Every, Isolation, Match, PodMatch
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
+from webhook.model.verdict import CLOSED
 from webhook.world import View
 from webhook.world.asking import labels_of
 
@@ -22,7 +22,6 @@ _NAMESPACE: Final = (
 )
 _HIDDEN: Final = "label {key} is excluded from {cni}'s identities: the selector of {ref} never matches by it"
 _KEYS: Final = {Direction.INGRESS: "fromEndpoints", Direction.EGRESS: "toEndpoints"}
-_CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 Ends = tuple[Direction, Shape, Shape]  # which side is closed, whose it is, and the other end
 
 
@@ -83,9 +82,9 @@ def _closed(view: View, workload: Workload, judged: Judged) -> Iterator[Ends]:
     source = workload.template.shape
     for flow in judged.flows:
         for target in _shapes(view, flow.to) if isinstance(flow.to, WorkloadRef) else ():
-            if flow.egress.verdict in _CLOSED:
+            if flow.egress.verdict in CLOSED:
                 yield Direction.EGRESS, source, target
-            if flow.ingress.verdict in _CLOSED:
+            if flow.ingress.verdict in CLOSED:
                 yield Direction.INGRESS, target, source
 
 

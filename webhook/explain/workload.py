@@ -23,6 +23,11 @@ class JudgedWorkload(Struct, frozen=True):
     malformed: tuple[Malformed, ...] = ()
     dns: Judged | None = None
 
+    @property
+    def parts(self) -> tuple[Judged, ...]:
+        """Every answer, the look-up's last."""
+        return self.dependencies if self.dns is None else (*self.dependencies, self.dns)
+
 
 def declared(workload: Workload) -> tuple[Declared, ...]:
     """Return the items of both annotations, each once, and no more than a workload may have."""

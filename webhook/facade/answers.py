@@ -73,17 +73,16 @@ def every_fix(gathered: Gathered, today: date) -> Fixes:
 
 def _with_changes(fixes: Fixes, lost: Iterable[Finding]) -> Fixes:
     """Add what has to be applied first so that a change of policies or labels takes nothing from others."""
-    policies, unfixable, notes = dict.fromkeys(map(_key, fixes.policies)), list(fixes.unfixable), list(fixes.notes)
-    every = list(fixes.policies)
+    policies, unfixable, notes = list(fixes.policies), list(fixes.unfixable), list(fixes.notes)
+    taken = {_key(policy) for policy in policies}
     for one in lost:
         notes += one.assumptions
-        for policy in one.fix:
-            if _key(policy) not in policies:
-                policies[_key(policy)] = None
-                every.append(policy)
+        more = [policy for policy in one.fix if _key(policy) not in taken]
+        policies += more
+        taken |= {_key(policy) for policy in more}
         if not one.fix and one.workload is not None:
             unfixable.append(Unfixable(one.workload, one.dependency or "", one.no_fix or "no policy opens it"))
-    return Fixes(tuple(every), tuple(dict.fromkeys(unfixable)), tuple(dict.fromkeys(notes)))
+    return Fixes(tuple(policies), tuple(dict.fromkeys(unfixable)), tuple(dict.fromkeys(notes)))
 
 
 def _key(policy: Manifest) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from webhook.facade.sources import Sources, read_sources
 from webhook.facade.usage import UsageError
 from webhook.fix import Fixes
 from webhook.matrix import matrix
-from webhook.model.verdict import Verdict
+from webhook.model.verdict import CLOSED
 from webhook.report import json_, matrix_json
 from webhook.report.json_ import Record
 from webhook.report.run import Summary
@@ -75,7 +75,7 @@ class World:
         explanation = explain(world, workload, to)
         if explanation.malformed:
             raise UsageError(f"`to`: expected {explanation.malformed.expected}")
-        bad = explanation.verdict in (Verdict.DENIED, Verdict.PARTIAL)
+        bad = explanation.verdict in CLOSED
         fixes = fix_declared(world, workload, to) if bad else Fixes()
         return json_.explained(explanation, fixes.policies, self._gathered.failures)
 

@@ -6,12 +6,12 @@ from msgspec import Struct, json, structs
 
 from webhook.explain import Judged, judge, judge_dns, judge_workload
 from webhook.explain.dns import NODES_OWN
-from webhook.fix.needs import CLOSED, may_open, needs, openable
+from webhook.fix.needs import may_open, needs, openable
 from webhook.fix.write import Unwritable, write
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import FlowVerdict, Host, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 

@@ -16,13 +16,13 @@ from webhook.explain.apiserver_callers import judge_hooks, remedy
 from webhook.explain.inbound import judge_inbound
 from webhook.fix.fix import UNPROVED, Unfixable, in_the_way
 from webhook.fix.lockdown_policies import Wanted, default_deny, documented, written
-from webhook.fix.needs import CLOSED, needs
-from webhook.matrix import Connection, matrix
+from webhook.fix.needs import needs
+from webhook.matrix import matrix
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import PRODUCT
-from webhook.model.verdict import Host, Verdict
+from webhook.model.verdict import CLOSED, Host, Verdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 
@@ -99,8 +99,7 @@ class _Asked:
             self.questions.append(Question(workload.ref, judged.text, remedy(self._closed, port)))
 
     def _declared(self, workload: Workload) -> Iterator[Wanted]:
-        judged = judge_workload(self._closed, workload)
-        for part in (*judged.dependencies, *([judged.dns] if judged.dns else [])):
+        for part in judge_workload(self._closed, workload).parts:
             yield from self._of_part(workload, part)
 
     def _ways_in(self, server: Workload) -> Iterator[Wanted]:
@@ -167,22 +166,30 @@ def _unproved(after: View, wanted: Sequence[Wanted], known: Collection[tuple[Wor
 
 def _open_besides(after: View, locked: Collection[str], declared: _Declared) -> Iterator[Question]:
     """Ask about connections of the namespaces that are sure to pass, and that nobody declares."""
-    found = [one for row in _rows(after, locked) if (one := _besides(row, declared)) is not None]
+    found = []
+    for source, target, ports in _rows(after, locked):
+        if rest := portset.difference(ports, declared.get((source, target), portset.NOTHING)):
+            found.append(_question(source, target, rest))
     yield from found[:_MOST_BESIDES]
     if len(found) > _MOST_BESIDES:
-        rest = f"and {len(found) - _MOST_BESIDES} more connections"
-        yield Question(None, rest, f"`{PRODUCT} matrix` shows them")
+        rest_of_them = f"and {len(found) - _MOST_BESIDES} more connections"
+        yield Question(None, rest_of_them, f"`{PRODUCT} matrix` shows them")
 
 
-def _rows(after: View, locked: Collection[str]) -> Iterator[Connection]:
+def _rows(after: View, locked: Collection[str]) -> Iterator[tuple[WorkloadRef, WorkloadRef, portset.PortSet]]:
     """Yield the sure connections between workloads of which one is in the namespaces, and on the pod network."""
     whole = matrix(after)
+    inside = {
+        ref
+        for ref in whole.parties
+        if isinstance(ref, WorkloadRef) and ref.namespace in locked and not _on_host(after, ref)
+    }
     for row in whole.connections(whole.sure):
-        if isinstance(row.source, WorkloadRef) and isinstance(row.target, WorkloadRef):
-            ends = (row.source, row.target)
-            inside = any(ref.namespace in locked and not _on_host(after, ref) for ref in ends)
-            if inside and row.source != row.target:
-                yield row
+        source, target = row.source, row.target
+        if not (isinstance(source, WorkloadRef) and isinstance(target, WorkloadRef)):
+            continue
+        if source != target and (source in inside or target in inside):
+            yield source, target, row.ports
 
 
 def _on_host(view: View, ref: WorkloadRef) -> bool:
@@ -191,12 +198,7 @@ def _on_host(view: View, ref: WorkloadRef) -> bool:
     return any(shape.host_network for shape in shapes)
 
 
-def _besides(row: Connection, declared: _Declared) -> Question | None:
-    if not (isinstance(row.source, WorkloadRef) and isinstance(row.target, WorkloadRef)):
-        return None
-    rest = portset.difference(row.ports, declared.get((row.source, row.target), portset.NOTHING))
-    if not rest:
-        return None
-    ports = "all ports" if rest == portset.EVERYTHING else ", ".join(map(str, portset.ranges(rest)))
+def _question(source: WorkloadRef, target: WorkloadRef, ports: portset.PortSet) -> Question:
+    which = "all ports" if ports == portset.EVERYTHING else ", ".join(map(str, portset.ranges(ports)))
     why = "nobody declares it, and policies that are there already let it through"
-    return Question(row.source, f"{row.source.short} -> {row.target.short} on {ports}", why)
+    return Question(source, f"{source.short} -> {target.short} on {which}", why)

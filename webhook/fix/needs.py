@@ -1,7 +1,6 @@
 """What has to open: one need for each side of a flow that is denied."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from msgspec import Struct, structs
 
@@ -11,7 +10,7 @@ from webhook.model.objects import Workload
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import FlowVerdict, Host, Side, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Host, Side, Verdict
 from webhook.world import Group
 
 Party = WorkloadRef | Block
@@ -31,9 +30,6 @@ class Need(Struct, frozen=True, order=True, repr_omit_defaults=True):
     dialled: tuple[tuple[str, str], ...] | None = (
         None  # labels of the Service's selector, where policy sees the Service
     )
-
-
-CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 
 
 def openable(flow: FlowVerdict) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -17,6 +18,9 @@ class Verdict(StrEnum):
     DENIED = "denied"
     PARTIAL = "partial"
     UNKNOWN = "unknown"
+
+
+CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)  # something surely does not pass
 
 
 def together(parts: Iterable[Verdict]) -> Verdict:

@@ -9,7 +9,7 @@ from webhook.explain.errors import Fault
 from webhook.explain.explanation import Explanation
 from webhook.model.addresses import IPV6
 from webhook.model.policy import Direction
-from webhook.model.verdict import FlowVerdict, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
 from webhook.report import json_, path
 from webhook.report.advice import advice
 from webhook.report.flows import deciders
@@ -129,7 +129,6 @@ def _told_sides(direction: Direction, several: Iterable[FlowVerdict]) -> Iterato
 
 
 _WORST: Final = (Verdict.DENIED, Verdict.PARTIAL, Verdict.UNKNOWN, Verdict.ALLOWED)
-_CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 
 
 def _told_need(diagnosis: Diagnosis, dependency: str) -> Iterator[str]:
@@ -161,7 +160,7 @@ def _stopping(diagnosis: Diagnosis) -> str:
 def _whose(diagnosis: Diagnosis) -> str:
     """Return what drops packets, as the cause names it: NetworkPolicy, unless another kind may be in it."""
     sides = [side_of(flow, direction) for flow in _in_question(diagnosis) for direction in Direction]
-    others = any(ref.kind_word for side in sides if side.verdict in _CLOSED for ref in side.policies)
+    others = any(ref.kind_word for side in sides if side.verdict in CLOSED for ref in side.policies)
     return "policy" if others else "NetworkPolicy"
 
 
@@ -173,7 +172,7 @@ def _in_question(diagnosis: Diagnosis) -> tuple[FlowVerdict, ...]:
 
 def _isolated(several: Iterable[FlowVerdict]) -> Iterator[str]:
     for direction in Direction:
-        shut = [side for flow in several if (side := side_of(flow, direction)).verdict in _CLOSED]
+        shut = [side for flow in several if (side := side_of(flow, direction)).verdict in CLOSED]
         if shut:
             yield f"{direction.value.lower()} {deciders(shut, direction, WHOLE)}"
 

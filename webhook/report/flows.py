@@ -6,7 +6,7 @@ from webhook.model.addresses import Block
 from webhook.model.finding import Finding
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import Destination, FlowVerdict, Host, Side, Verdict
+from webhook.model.verdict import CLOSED, Destination, FlowVerdict, Host, Side, Verdict
 
 Cut = Callable[[str], str]  # makes a name safe to print, and short enough
 DENY_RULES = "deny rules"  # the standing of rules that deny whatever another rule allows
@@ -26,8 +26,7 @@ def fate(flows: Iterable[FlowVerdict]) -> str:
 
 def closed(finding: Finding, direction: Direction) -> tuple[FlowVerdict, ...]:
     """Return the flows that `direction` does not let pass in full."""
-    stopped = (Verdict.DENIED, Verdict.PARTIAL)
-    return tuple(flow for flow in finding.flows if side(flow, direction).verdict in stopped)
+    return tuple(flow for flow in finding.flows if side(flow, direction).verdict in CLOSED)
 
 
 def destination(to: Destination, cut: Cut) -> str:

@@ -9,14 +9,13 @@ from webhook.model.finding import Finding, Severity
 from webhook.model.objects import Service
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import FlowVerdict, Side, Stage, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Side, Stage, Verdict
 from webhook.report import flows, near, words
 from webhook.report.safe import clean
 from webhook.report.text import Paint, plain
 from webhook.report.words import WHOLE
 
 STYLE = {Verdict.ALLOWED: "good", Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UNKNOWN: "warning"}
-_STOPPED = (Verdict.DENIED, Verdict.PARTIAL)
 _ENDS = {"denied": "denied at its end: isolated by {by}", "unmatched": "no rule of {by} is about it"}
 _OUTCOMES = {"allowed": "allowed", "denied": "denied", "passed": "passed on", "unknown": "cannot be told"}
 
@@ -73,7 +72,7 @@ def because(direction: Direction, side: Side) -> str:
     if side.reason:
         return clean(side.reason)
     lets = "lets it out" if direction is Direction.EGRESS else "admits it"
-    if side.verdict in _STOPPED and not flows.isolates((side,)):
+    if side.verdict in CLOSED and not flows.isolates((side,)):
         earlier = ", ".join(_rule(ref, direction) for ref in side.perhaps)
         return flows.deciders((side,), direction, WHOLE) + (f"; {earlier} may deny it before" if earlier else "")
     if side.isolated is False and side.admitted_by is None:

@@ -10,7 +10,7 @@ from typing import Final
 from webhook.model.finding import UNDISCLOSED, Finding
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, PRODUCT
-from webhook.model.verdict import FlowVerdict, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
 from webhook.report import flows, near, slips
 from webhook.report.flows import Cut
 from webhook.report.safe import clean, clip
@@ -98,7 +98,7 @@ def _stopping(stopped: tuple[FlowVerdict, ...], finding: Finding, cut: Cut, *, f
     """Return what stops packets, egress first. `final`: only what no NetworkPolicy can change, or only the rest."""
     told = []
     for direction in Direction:
-        shut = [side for f in stopped if (side := flows.side(f, direction)).verdict in _SHUT]
+        shut = [side for f in stopped if (side := flows.side(f, direction)).verdict in CLOSED]
         if some := [side for side in shut if final in (None, side.final)]:
             by = flows.deciders(some, direction, cut, finding.policies)
             told.append(f"{direction.value.lower()} {by}")
@@ -107,17 +107,14 @@ def _stopping(stopped: tuple[FlowVerdict, ...], finding: Finding, cut: Cut, *, f
 
 def _unadmitted(stopped: tuple[FlowVerdict, ...]) -> str:
     """Say that no rule admits it, where that is all there is to say."""
-    shut = (side for f in stopped for d in Direction if (side := flows.side(f, d)).verdict in _SHUT and not side.final)
+    shut = (side for f in stopped for d in Direction if (side := flows.side(f, d)).verdict in CLOSED and not side.final)
     return UNADMITTED if flows.isolates(shut) else ""
-
-
-_SHUT: Final = (Verdict.DENIED, Verdict.PARTIAL)
 
 
 def _dns(finding: Finding, facts: Facts, cut: Cut) -> str:
     if "undisclosed" in facts:
         return f"{_who(finding, cut)} cannot resolve names: the look-up is closed to it"
-    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
+    stopped = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
     why = _stopping(stopped, finding, cut, final=False) or _stopping(stopped, finding, cut)
     where = flows.end(finding, stopped, cut)
     return (
@@ -135,7 +132,7 @@ def _final(finding: Finding, _: Facts, cut: Cut) -> str:
 
 
 def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:
-    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
+    stopped = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
     why = _stopping(stopped, finding, cut)
     which = f" ({cut(facts['reason'])})" if "reason" in facts else ""
     end = flows.end(finding, stopped, cut)
@@ -146,7 +143,7 @@ def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:
 
 def _kept_out(finding: Finding, facts: Facts, cut: Cut) -> str:
     """Say who does not get to the workload by a way that somebody declares."""
-    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
+    stopped = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
     return (
         f"{_by(facts, cut)}: {cut(facts.get('from', 'the controller'))} -> {flows.end(finding, stopped, cut)} "
         f"will {flows.fate(stopped)}{_somewhere(finding)}: {_stopping(stopped, finding, cut)}{_unadmitted(stopped)}"
@@ -155,7 +152,7 @@ def _kept_out(finding: Finding, facts: Facts, cut: Cut) -> str:
 
 def _dependants(finding: Finding, facts: Facts, cut: Cut) -> str:
     """Say whose declared connections to the workload do not get through."""
-    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
+    stopped = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
     more = int(facts.get("more", "0"))
     named = [cut(name) for name in facts.get("clients", "?").split(", ")]
     clients = ", ".join(named) + (f" and {more} more" if more else "")
@@ -169,7 +166,7 @@ def _dependants(finding: Finding, facts: Facts, cut: Cut) -> str:
 
 def _cuts(finding: Finding, facts: Facts, cut: Cut) -> str:
     """Say what a change takes from whom."""
-    stopped = tuple(f for f in finding.flows if f.verdict in _SHUT) or finding.flows
+    stopped = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
     way = f" ({cut(facts['declared'])})" if "declared" in facts else ""
     return (
         f"{cut(facts.get('by', 'the change'))} cuts {_who(finding, cut)} -> {flows.end(finding, stopped, cut)}{way}"

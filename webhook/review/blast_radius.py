@@ -18,14 +18,13 @@ from webhook.model.foreign import Foreign
 from webhook.model.objects import Namespace, Service, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import FlowVerdict, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
 from webhook.review.configured import configured
 from webhook.review.exemptions import exemptions, without_exempt
 from webhook.review.packets import closed_finding
 from webhook.world import Overlay, View
 from webhook.world.lookup import maker_of
 
-CLOSED = (Verdict.DENIED, Verdict.PARTIAL)
 Written = Policy | Foreign | Namespace | Service | Workload
 
 
@@ -91,15 +90,11 @@ def blast_radius(
 
 def _dependencies(before: View, after: View, change: Change, workload: Workload) -> Iterator[Finding]:
     was, now = judge_workload(before, workload), judge_workload(after, workload)
-    passed = {one.text for one in _parts(was.dependencies, was.dns) if one.verdict is Verdict.ALLOWED}
+    passed = {one.text for one in was.parts if one.verdict is Verdict.ALLOWED}
     dns = now.dns if now.dns is not None and now.dns.verdict in CLOSED else None
-    for part in _parts(now.dependencies, now.dns):
+    for part in now.parts:
         if part.text in passed and part.verdict in CLOSED:
             yield _lost(after, change, workload.ref, part, fix_dependency(after, workload, part, dns))
-
-
-def _parts(dependencies: Iterable[Judged], dns: Judged | None) -> list[Judged]:
-    return [*dependencies, *([dns] if dns is not None else [])]
 
 
 def _ways_in(before: View, after: View, change: Change, server: Workload) -> Iterator[Finding]:
@@ -108,8 +103,9 @@ def _ways_in(before: View, after: View, change: Change, server: Workload) -> Ite
     passed = {(way.path.by, way.path.to.text) for way in judge_inbound(was, server) if way.verdict is Verdict.ALLOWED}
     for way in judge_inbound(now, server):
         if way.verdict in CLOSED and (way.path.by, way.path.to.text) in passed:
+            fixed = fix_way(now, server, way)
             for sender, part in way.judged:
-                found = _lost(now, change, sender.ref, part, fix_way(now, server, way))
+                found = _lost(now, change, sender.ref, part, fixed)
                 yield structs.replace(found, facts=(*found.facts, ("declared", way.path.by)))
 
 

@@ -17,7 +17,7 @@ from webhook.model.finding import UNDISCLOSED, Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import VISIBLE_LABEL
-from webhook.model.verdict import Verdict
+from webhook.model.verdict import CLOSED, Verdict
 from webhook.review.draft import Draft, ready
 from webhook.review.exemptions import Exemption
 from webhook.world import View
@@ -29,7 +29,6 @@ _ABOUT_ITEMS: Final = frozenset(
 _INSIDE: Final = 2  # dots of `pod.service.namespace`, the longest name that is looked up in the cluster
 _OF_SERVERS: Final = frozenset({"NP108", "NP109"})
 Identity = tuple[str, str, str]
-_CLOSED: Final = (Verdict.DENIED, Verdict.PARTIAL)
 
 
 def seen_from(view: View, namespace: str) -> Seen:
@@ -60,7 +59,7 @@ def undisclosed(
         said = [draft for draft in mine if draft.finding.dependency == text and _explains(draft.finding)]
         found += said or _unless(without_cause(workload.ref, text), granted)
     dns = judge_workload(whole, workload, near=False).dns
-    if dns is not None and dns.verdict in _CLOSED:
+    if dns is not None and dns.verdict in CLOSED:
         bare = Finding("NP103", Severity.WARNING, workload.ref, facts=(("undisclosed", ""),))
         found += [draft for draft in mine if draft.finding.id == "NP103"] or _unless(bare, granted)
     return list({one.finding.identity: one for one in found if one.finding.severity > Severity.INFO}.values())
@@ -79,7 +78,7 @@ def _not_sure(whole: View, seen: View, workload: Workload) -> Iterator[str]:
         if isinstance(item, Dependency):
             judged = judge(whole, workload, resolve(whole, workload, item), near=False)
             lost = any(one.what != "NP203" for one in judged.missing)
-            if lost or judged.verdict in _CLOSED or (judged.verdict is Verdict.UNKNOWN and not _outside(whole, item)):
+            if lost or judged.verdict in CLOSED or (judged.verdict is Verdict.UNKNOWN and not _outside(whole, item)):
                 yield resolve(seen, workload, item).text
 
 

@@ -9,7 +9,7 @@ from msgspec import structs
 from webhook.explain import Judged, enforcer_notes, judge
 from webhook.explain.apiserver_callers import judge_hooks, remedy
 from webhook.explain.dependants import Dependant, Dependants, judge_dependants
-from webhook.explain.inbound import CLOSED, Way, judge_inbound
+from webhook.explain.inbound import Way, judge_inbound
 from webhook.explain.outside_callers import judge_balanced
 from webhook.fix import Fixed
 from webhook.fix.fix import distinct
@@ -18,7 +18,7 @@ from webhook.model.budget import Exhausted
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import FlowVerdict, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
 from webhook.review.configured import ignored, unanswered
 from webhook.review.draft import Draft, ready
 from webhook.review.exemptions import exemptions, without_exempt

@@ -9,16 +9,15 @@ from webhook.fix import Fixed
 from webhook.model.dependency import Source
 from webhook.model.finding import DEFAULT_SEVERITY, Finding, Severity
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import FlowVerdict, NearMiss, Side, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, NearMiss, Side, Verdict
 
 MOST_NEAR_MISSES = 3
-_CLOSED = (Verdict.DENIED, Verdict.PARTIAL)
 
 
 def not_enforced(workload: WorkloadRef, judged: Judged) -> Iterator[Finding]:
     """Yield NP107 for what policy would drop if anybody enforced it."""
-    if judged.verdict in _CLOSED:
-        closed = [side for flow in judged.flows for side in (flow.egress, flow.ingress) if side.verdict in _CLOSED]
+    if judged.verdict in CLOSED:
+        closed = [side for flow in judged.flows for side in (flow.egress, flow.ingress) if side.verdict in CLOSED]
         base = _base("NP107", workload, judged, _policies(closed), _facts(judged))
         yield structs.replace(base, verdict=Verdict.ALLOWED)
 
@@ -121,7 +120,7 @@ def _stopping(judged: Judged) -> tuple[Verdict, ...]:
     Where IPv4 is stopped on one side and IPv6 on the other, neither is sure to: both then.
     """
     sides = (side for flow in judged.flows for side in (flow.egress, flow.ingress))
-    return _CLOSED if any(side.verdict in _CLOSED for side in sides) else (*_CLOSED, Verdict.UNKNOWN)
+    return CLOSED if any(side.verdict in CLOSED for side in sides) else (*CLOSED, Verdict.UNKNOWN)
 
 
 def _first_seen(closed: list[Side]) -> "_Rank":
@@ -173,7 +172,7 @@ def _policies(sides: Iterable[Side]) -> tuple[PolicyRef, ...]:
 
 
 def _closed_flows(judged: Judged) -> tuple[FlowVerdict, ...]:
-    return tuple(f for f in judged.flows if f.verdict in _CLOSED)
+    return tuple(f for f in judged.flows if f.verdict in CLOSED)
 
 
 def _facts(judged: Judged) -> tuple[tuple[str, str], ...]:

@@ -26,7 +26,7 @@ def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
 def review_judged(view: View, judged: JudgedWorkload) -> tuple[Finding, ...]:
     """Return the findings of a workload that was judged in `view`."""
     found = [*check_labels(view, judged.workload), *_without_packets(view, judged)]
-    for part in _parts(judged):
+    for part in judged.parts:
         found += _whole(view, judged, part) if view.enforcer.enforces else not_enforced(judged.workload.ref, part)
     return tuple(sorted(found, key=order))
 
@@ -48,7 +48,7 @@ def draft_inferred(view: View, declared: JudgedWorkload) -> Iterator[Draft]:
 def _drafts(view: View, judged: JudgedWorkload, about: JudgedWorkload) -> Iterator[Draft]:
     """Yield the findings about some of what was judged."""
     yield from map(ready, _without_packets(view, about))
-    for part in _parts(about):
+    for part in about.parts:
         if view.enforcer.enforces:
             yield from _of_packets(view, judged, part)
         else:
@@ -58,12 +58,6 @@ def _drafts(view: View, judged: JudgedWorkload, about: JudgedWorkload) -> Iterat
 def _without_packets(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
     yield from check_declarations(judged, complete=view.complete)
     yield from check_undeclared(view, judged)
-
-
-def _parts(judged: JudgedWorkload) -> Iterator[Judged]:
-    yield from judged.dependencies
-    if judged.dns is not None:
-        yield judged.dns
 
 
 def _whole(view: View, judged: JudgedWorkload, part: Judged) -> list[Finding]:

@@ -7,9 +7,7 @@ from webhook.families.calico.hosts import hosts, to_own_node
 from webhook.families.calico.pools import pod_blocks
 from webhook.families.calico.sets import of_namespaces
 from webhook.families.calico.tiers import DEFAULT, OF_KUBERNETES, admin_tiers, ties_of_kubernetes
-from webhook.families.calico.versions import FIRST_API as SINCE_FIRST
-from webhook.families.calico.versions import SECOND_API as SINCE_SECOND
-from webhook.families.calico.versions import version
+from webhook.families.calico.versions import SINCE_FIRST_API, SINCE_SECOND_API, version
 from webhook.families.kinds import CALICO_POLICIES
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import CNP, FIRST_API, Dialect, Kind
@@ -20,8 +18,8 @@ _SECOND_KINDS: Final[frozenset[Kind]] = frozenset({CNP})
 
 def _dialect(name: str, compile_context: CompileContext) -> Dialect:
     running = version(compile_context)
-    first = FIRST_API if SINCE_FIRST <= running < SINCE_SECOND else frozenset[Kind]()
-    second = _SECOND_KINDS if running >= SINCE_SECOND else frozenset[Kind]()
+    first = FIRST_API if SINCE_FIRST_API <= running < SINCE_SECOND_API else frozenset[Kind]()
+    second = _SECOND_KINDS if running >= SINCE_SECOND_API else frozenset[Kind]()
     admin, baseline = admin_tiers(running)
     return Dialect(
         name,

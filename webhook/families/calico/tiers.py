@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.calico.versions import FIRST_API, SECOND_API, TIES_BY_NAME, Version
+from webhook.families.calico.versions import SINCE_FIRST_API, SINCE_SECOND_API, TIES_BY_NAME, Version
 from webhook.families.kinds import STORED, TIERS, doubt
 from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
@@ -20,7 +20,7 @@ ADMIN: Final = Tier(1000, "kube-admin")
 BASELINE: Final = Tier(10_000_000, "kube-baseline")
 FIRST_ADMIN: Final = Tier(1000, "adminnetworkpolicy")
 FIRST_BASELINE: Final = Tier(10_000_000, "baselineadminnetworkpolicy")
-_BUILT_IN: Final = {SECOND_API: (ADMIN, BASELINE), FIRST_API: (FIRST_ADMIN, FIRST_BASELINE)}
+_BUILT_IN: Final = {SINCE_SECOND_API: (ADMIN, BASELINE), SINCE_FIRST_API: (FIRST_ADMIN, FIRST_BASELINE)}
 _HUGE: Final = 1e300  # beyond, and where it is none, a number has no order
 OF_KUBERNETES: Final = 1000.0  # the order of Kubernetes' own NetworkPolicies in tier `default`
 

@@ -8,8 +8,8 @@ from webhook.model.compile_context import CompileContext
 
 Version = tuple[int, int]
 NEWEST: Final[Version] = (1000, 0)  # what is not told is read as the newest reads it
-FIRST_API: Final[Version] = (3, 29)  # AdminNetworkPolicy and BaselineAdminNetworkPolicy
-SECOND_API: Final[Version] = (3, 32)  # ClusterNetworkPolicy instead
+SINCE_FIRST_API: Final[Version] = (3, 29)  # AdminNetworkPolicy and BaselineAdminNetworkPolicy
+SINCE_SECOND_API: Final[Version] = (3, 32)  # ClusterNetworkPolicy instead
 NAMES_WITHOUT_PROTOCOL: Final[Version] = (3, 32)
 TIES_BY_NAME: Final[Version] = (3, 32)  # before, by the name under which an object is stored
 DAEMON_SETS: Final = ("calico-node", "canal", "rke2-canal")
