@@ -9,10 +9,9 @@ Source: the API types' comments (`kubernetes-sigs/network-policy-api`, apis).
 from functools import partial
 from typing import Final
 
-from webhook.families.admin.kinds import VERSIONS, Terms, terms_of
+from webhook.families.admin.kinds import VERSIONS, Newer, Terms, only, terms_of
+from webhook.families.admin.peers import scope_of, subject_of
 from webhook.families.admin.rules import entries_of
-from webhook.families.admin.shapes import Newer, only
-from webhook.families.admin.subject import scope_of, subject_of
 from webhook.families.family import Compiled, Family
 from webhook.families.unseen import visible
 from webhook.model.compile_context import CompileContext

@@ -1,6 +1,6 @@
-"""What tells the kinds of this family, and their versions, apart."""
+"""What tells the kinds of this family, and their versions, apart; and fields of which exactly one is set."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -8,7 +8,7 @@ from msgspec import Struct
 from webhook.model.dialect import ANP, BANP, CNP, Dialect
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Tier
-from webhook.wire.shapes import Malformed, Problem, Raw, integer, shown, string
+from webhook.wire.shapes import Malformed, Problem, Raw, fail, integer, shown, string
 
 VERSIONS: Final = frozenset({"v1alpha1", "v1alpha2", "v1beta1"})
 LAST_PRIORITY: Final = 1000
@@ -16,6 +16,32 @@ ONLY_BASELINE: Final = "default"  # the one name that a BaselineAdminNetworkPoli
 _SECTIONS: Final = frozenset({"subject", "ingress", "egress"})
 _ALLOW_OR_DENY: Final = {"Allow": Action.ALLOW, "Deny": Action.DENY}
 _PEERS: Final = frozenset({"namespaces", "pods"})
+
+
+class Newer(Malformed):
+    """A field that is not known: a slip, or a newer API; either way its meaning is lost."""
+
+
+def only(raw: Raw, keys: Collection[str], path: str) -> None:
+    """Raise Newer for a field that is none of `keys`."""
+    if strange := sorted(str(key) for key in raw if key not in keys):
+        expected = f"expected {', '.join(sorted(keys))}, not {shown(strange[0])}, which a newer API may have"
+        raise Newer(Problem(path, expected))
+
+
+def given(raw: Raw) -> list[str]:
+    """Return the fields that are set, sorted."""
+    return sorted(str(key) for key, value in raw.items() if value is not None)
+
+
+def one_of(raw: Raw, keys: Collection[str], path: str) -> str:
+    """Return which field is set. Raises Malformed for none, several, or one that is not among `keys`."""
+    only(raw, keys, path)
+    found = given(raw)
+    if len(found) != 1:
+        said = " and ".join(map(shown, found)) or "nothing"
+        fail(path, f"expected one of {', '.join(sorted(keys))}, not {said}")
+    return found[0]
 
 
 class _Language(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The peers of a rule, of which each has exactly one field set."""
+"""`subject`, the pods that a policy selects, and the peers of its rules, of which each has exactly one field set."""
 
 from collections.abc import Iterator
 from enum import Enum, auto
@@ -6,22 +6,71 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.admin.kinds import Terms
-from webhook.families.admin.shapes import given, one_of
-from webhook.families.admin.subject import selectors
+from webhook.families.admin.kinds import Terms, given, one_of, only
 from webhook.families.peers import STRANGERS, block_peer, pods_as_seen
 from webhook.families.unseen import visible
 from webhook.model.addresses import parse_block
 from webhook.model.dialect import Dialect
-from webhook.model.labels import Operator, Selector
+from webhook.model.expression import All, Expression, Not, Space, Term, Test
+from webhook.model.foreign import Foreign
+from webhook.model.labels import EVERYTHING, Operator, Selector
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Action, Every, Match, NodePeer, PodMatch
 from webhook.model.truth import Truth
-from webhook.wire.selectors import selector
+from webhook.wire.selectors import KEYS, selector
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, shown, strings
 
+PODS = frozenset({"namespaceSelector", "podSelector"})
 _INSIDE: Final = (".svc", ".local")  # how names end that a cluster gives out itself
 _NEGATIVE: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
+
+
+def subject_of(spec: Raw) -> tuple[Expression | None, Selector]:
+    """Return the condition on the namespace (None: none) and the selector of the pods. Raises Malformed."""
+    namespaces, pods = selectors(mapping(spec, "subject", "spec"), "spec.subject")
+    return among(namespaces, Space.NAMESPACE), pods
+
+
+def selectors(raw: Raw, path: str) -> tuple[Selector, Selector]:
+    """Read `namespaces` or `pods`, of a subject or a peer, as the selectors of namespaces and of pods."""
+    if one_of(raw, ("namespaces", "pods"), path) == "namespaces":
+        return _selector(raw, "namespaces", path), EVERYTHING
+    inner, path = mapping(raw, "pods", path), f"{path}.pods"
+    only(inner, PODS, path)
+    return _selector(inner, "namespaceSelector", path), _selector(inner, "podSelector", path)
+
+
+def _selector(raw: Raw, key: str, path: str) -> Selector:
+    found, path = mapping(raw, key, path), f"{path}.{key}"
+    only(found, KEYS, path)
+    return selector(found, path)
+
+
+def scope_of(policy: Foreign) -> Expression | None:
+    """Return whom a policy may be about that cannot be read otherwise; None: anybody."""
+    try:
+        subject = mapping(mapping(policy.spec, "spec", ""), "subject", "spec")
+        namespaces, pods = selectors(subject, "spec.subject")
+    except Malformed:
+        return None
+    parts = [part for part in (among(namespaces, Space.NAMESPACE), among(pods, Space.POD)) if part is not None]
+    return All(tuple(parts)) if parts else None
+
+
+def among(found: Selector, space: Space) -> Expression | None:
+    """Return a selector as a condition on the labels of `space`; None for one that selects everything."""
+    parts: list[Expression] = []
+    for requirement in found.requirements:
+        match requirement.operator:
+            case Operator.IN:
+                parts.append(Term(space, requirement.key, Test.IN, requirement.values))
+            case Operator.NOT_IN:
+                parts.append(Term(space, requirement.key, Test.NOT_IN, requirement.values))
+            case Operator.EXISTS:
+                parts.append(Term(space, requirement.key, Test.HAS))
+            case Operator.DOES_NOT_EXIST:
+                parts.append(Not(Term(space, requirement.key, Test.HAS)))
+    return All(tuple(parts)) if parts else None
 
 
 class Lost(Enum):
