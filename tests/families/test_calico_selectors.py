@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.families.calico.labels import OF_SPACES, OF_SUBJECTS, endpoints, of_pods, subjects
-from webhook.families.calico.selector import parse
-from webhook.families.calico.tokens import LONGEST, SelectorError
+from webhook.families.calico.selector import LONGEST, SelectorError, parse
 from webhook.model.expression import ALWAYS, NEVER, Expression, Space, Term, holds
 from webhook.model.expression import Test as Asked
 from webhook.model.labels import EVERYTHING, Operator, Requirement, Selector

@@ -10,8 +10,7 @@ from tests.support.arena import Arena, Raw
 from tests.support.bad_input import anything, places, replaced
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.cilium.settings import DEFAULT_UNSEEN, config_of
-from webhook.families.family import Compiled
-from webhook.families.kinds import NODE_CONFIG
+from webhook.families.family import NODE_CONFIG, Compiled
 from webhook.families.unseen import seen, visible
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Unseen

@@ -10,7 +10,7 @@ from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.match import peers_match
 from webhook.evaluate.node_and_service_peers import node_of
 from webhook.explain.nearmiss_labels import FAR, Miss, of_expression, of_labels
-from webhook.families.calico.sets import global_sets
+from webhook.families.calico.addresses import global_sets
 from webhook.model.addresses import Family
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction

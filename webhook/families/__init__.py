@@ -1,6 +1,6 @@
 """Policy families: a module each, which compiles its objects to the same ordered tiers when they arrive.
 
-A new family is its module and its line in `families.kinds`; nothing else knows which there are, and none is loaded
+A new family is its module and its line in `families.family`; nothing else knows which there are, and none is loaded
 before an object of its kinds, or an enforcer that reads policy its way, is met.
 """
 
@@ -9,8 +9,7 @@ from importlib import import_module
 from typing import Final
 
 from webhook.enforcers import ENFORCERS, in_force
-from webhook.families.family import NOTHING, Compiled, Family
-from webhook.families.kinds import FAMILIES
+from webhook.families.family import FAMILIES, NOTHING, Compiled, Family
 from webhook.families.networkpolicy import compile_policy
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import GENERIC, Dialect, Kind, Standing

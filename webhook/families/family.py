@@ -1,14 +1,94 @@
 """What a policy family is to the rest: its kinds, how they compile, and the dialects of who enforces it."""
 
 from collections.abc import Callable, Mapping
+from typing import Final, NoReturn
 
 from msgspec import Struct
 
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import Dialect
+from webhook.model.dialect import BOTH_APIS, Dialect, Kind
 from webhook.model.expression import Expression
-from webhook.model.foreign import Foreign
+from webhook.model.foreign import ANTREA, AWS, EGRESS_FIREWALLS, GKE, Foreign
 from webhook.model.tier import Isolation
+from webhook.wire.shapes import Malformed, Problem
+
+# Calico's, in the group that is served and in the one that they are stored as.
+SERVED: Final = "projectcalico.org"
+STORED: Final = "crd.projectcalico.org"
+NETWORK_POLICY: Final = "NetworkPolicy"
+GLOBAL: Final = "GlobalNetworkPolicy"
+ACCOUNT: Final[Kind] = ("", "ServiceAccount")
+# Cilium's.
+CILIUM_POLICY: Final[Kind] = ("cilium.io", "CiliumNetworkPolicy")
+CILIUM_CLUSTERWIDE: Final[Kind] = ("cilium.io", "CiliumClusterwideNetworkPolicy")
+CIDR_GROUPS: Final[tuple[Kind, ...]] = (("cilium.io", "CiliumCIDRGroup"),)
+NODE_CONFIG: Final[Kind] = ("cilium.io", "CiliumNodeConfig")
+# Known by name only.
+_OPAQUE_WIDE: Final = frozenset((group, "ClusterNetworkPolicy") for group in ANTREA | AWS)
+_OPAQUE: Final = EGRESS_FIREWALLS.union(
+    ((group, "NetworkPolicy") for group in ANTREA),
+    ((group, "ApplicationNetworkPolicy") for group in AWS),
+    ((group, "FQDNNetworkPolicy") for group in GKE),
+)
+
+
+def both(name: str) -> tuple[Kind, Kind]:
+    """Return a kind of Calico's in both groups."""
+    return (SERVED, name), (STORED, name)
+
+
+CALICO_POLICIES: Final = (*both(NETWORK_POLICY), *both(GLOBAL))
+
+
+SETS: Final = (*both("NetworkSet"), *both("GlobalNetworkSet"))
+
+
+TIERS: Final = both("Tier")
+
+
+HOSTS: Final = both("HostEndpoint")
+
+
+FELIX: Final = both("FelixConfiguration")
+
+
+POOLS: Final = both("IPPool")
+
+
+class Kinds(Struct, frozen=True):
+    """The kinds of one family."""
+
+    policies: frozenset[Kind]
+    """Those that are compiled."""
+    references: frozenset[Kind] = frozenset()
+    """Those that policies, or dialects, refer to."""
+    wide: frozenset[Kind] = frozenset()
+    """Those of both that are cluster-scoped."""
+
+
+FAMILIES: Final = {  # by the module below this room whose FAMILY compiles them
+    "admin": Kinds(BOTH_APIS, wide=BOTH_APIS),
+    "calico": Kinds(
+        frozenset(CALICO_POLICIES),
+        frozenset({*SETS, *TIERS, *HOSTS, *FELIX, *POOLS, ACCOUNT}),
+        frozenset({*both(GLOBAL), *both("GlobalNetworkSet"), *TIERS, *HOSTS, *FELIX, *POOLS}),
+    ),
+    "cilium": Kinds(
+        frozenset({CILIUM_POLICY, CILIUM_CLUSTERWIDE}),
+        frozenset({*CIDR_GROUPS, NODE_CONFIG}),
+        frozenset({CILIUM_CLUSTERWIDE, *CIDR_GROUPS}),
+    ),
+    "opaque": Kinds(_OPAQUE_WIDE | _OPAQUE, wide=_OPAQUE_WIDE),
+}
+
+
+class Doubtful(Malformed):
+    """An object that one set-up takes and another refuses, or whose meaning depends on what is not known."""
+
+
+def doubt(path: str, expected: str) -> NoReturn:
+    """Raise Doubtful for one reason."""
+    raise Doubtful(Problem(path, expected))
 
 
 class Compiled(Struct, frozen=True):
@@ -22,7 +102,7 @@ NOTHING = Compiled()
 
 
 class Family(Struct, frozen=True):
-    """How one policy family is compiled; its kinds are in `families.kinds`.
+    """How one policy family is compiled; its kinds are in FAMILIES.
 
     `compile` never raises but `Malformed`, which makes the policy one that may do anything to the pods for which
     `scope` holds (None: any in its namespace). `dialects`: by enforcer.

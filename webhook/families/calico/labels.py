@@ -6,8 +6,7 @@ namespace behind `pcns.` and those of its ServiceAccount behind `pcsa.`, and a f
 
 from typing import Final
 
-from webhook.families.calico.logic import conjunction, disjunction, negation
-from webhook.families.calico.selector import PLAIN, Reading, parse
+from webhook.families.calico.selector import PLAIN, Reading, conjunction, disjunction, negation, parse
 from webhook.model.expression import ALWAYS, NEVER, All, Expression, Not, Some, Space, Term, Test, holds
 from webhook.model.labels import EVERYTHING, Operator, Requirement, Selector
 from webhook.model.tier import EndpointPeer, Match, PodMatch

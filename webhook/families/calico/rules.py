@@ -8,10 +8,21 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.calico.entity import POD, Entity, Factor, addressed, combined, entity, labelled, neither
-from webhook.families.calico.ports import Protocols, carried, protocol
-from webhook.families.calico.versions import NAMES_WITHOUT_PROTOCOL, Version
-from webhook.families.kinds import doubt
+from webhook.families.calico.entity import (
+    POD,
+    Entity,
+    Factor,
+    Protocols,
+    addressed,
+    carried,
+    combined,
+    entity,
+    labelled,
+    neither,
+    protocol,
+)
+from webhook.families.calico.tiers import NAMES_WITHOUT_PROTOCOL, Version
+from webhook.families.family import doubt
 from webhook.model.addresses import FAMILIES, Family
 from webhook.model.compile_context import CompileContext
 from webhook.model.policy import Direction

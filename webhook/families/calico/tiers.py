@@ -1,20 +1,30 @@
-"""Tiers, and where policies stand in them.
+"""Tiers, and the precedence of policies in them, which depends on the version of Calico.
 
 Source: `projectcalico/calico` felix/calc/policy_sorter.go, policy_resolver.go; api/pkg/apis/projectcalico/v3/tier.go.
 """
 
+import re
+from collections.abc import Iterator
 from math import inf
 from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.calico.versions import SINCE_FIRST_API, SINCE_SECOND_API, TIES_BY_NAME, Version
-from webhook.families.kinds import STORED, TIERS, doubt
+from webhook.families.family import STORED, TIERS, doubt
 from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
 from webhook.model.tier import Rank, Tier
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, shown, string
 
+Version = tuple[int, int]
+NEWEST: Final[Version] = (1000, 0)  # what is not told is read as the newest reads it
+SINCE_FIRST_API: Final[Version] = (3, 29)  # AdminNetworkPolicy and BaselineAdminNetworkPolicy
+SINCE_SECOND_API: Final[Version] = (3, 32)  # ClusterNetworkPolicy instead
+NAMES_WITHOUT_PROTOCOL: Final[Version] = (3, 32)
+TIES_BY_NAME: Final[Version] = (3, 32)  # before, by the name under which an object is stored
+DAEMON_SETS: Final = ("calico-node", "canal", "rke2-canal")
+_IMAGE: Final = re.compile(r"image=\S*?calico[^:\s]*:v?(\d{1,3})\.(\d{1,3})\.")
+TO_HOST: Final = "FELIX_DEFAULTENDPOINTTOHOSTACTION="
 DEFAULT: Final = Tier(1_000_000, "default")
 ADMIN: Final = Tier(1000, "kube-admin")
 BASELINE: Final = Tier(10_000_000, "kube-baseline")
@@ -23,6 +33,18 @@ FIRST_BASELINE: Final = Tier(10_000_000, "baselineadminnetworkpolicy")
 _BUILT_IN: Final = {SINCE_SECOND_API: (ADMIN, BASELINE), SINCE_FIRST_API: (FIRST_ADMIN, FIRST_BASELINE)}
 _HUGE: Final = 1e300  # beyond, and where it is none, a number has no order
 OF_KUBERNETES: Final = 1000.0  # the order of Kubernetes' own NetworkPolicies in tier `default`
+
+
+def flags(compile_context: CompileContext) -> Iterator[str]:
+    """Yield the flags of Calico's DaemonSets."""
+    for name in DAEMON_SETS:
+        yield from compile_context.flags.get(name, ())
+
+
+def version(compile_context: CompileContext) -> Version:
+    """Return the oldest version that runs; NEWEST where none is told."""
+    found = [(int(m[1]), int(m[2])) for flag in flags(compile_context) if (m := _IMAGE.match(flag))]
+    return min(found, default=NEWEST)
 
 
 class Standing(Struct, frozen=True):

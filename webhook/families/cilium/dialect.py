@@ -1,25 +1,35 @@
-"""How Cilium, and Google's Dataplane V2, which is built on it, read policies."""
+"""How Cilium, and Google's Dataplane V2, which is built on it, read policies.
+
+One union of all policies is asked first, then Baseline, then the pod's own node, then the default.
+Source: `pkg/policy/{repository,mapstate,resolve}.go`; that the own node comes after the union is measured (1.20.2),
+whether before or after Baseline is not.
+"""
 
 from typing import Final
 
 from msgspec import structs
 
-from webhook.families.cilium.endpoints import cluster_hidden
-from webhook.families.cilium.places import AFTER_UNION, ALLOWED, CLOSING, OWN_NODE, UNION
+from webhook.families.cilium.selectors import cluster_hidden
 from webhook.families.cilium.settings import CONFIG, NEWEST, Config, config_of
-from webhook.families.kinds import CILIUM_CLUSTERWIDE, CILIUM_POLICY
+from webhook.families.family import CILIUM_CLUSTERWIDE, CILIUM_POLICY
 from webhook.model.addresses import parse_address
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import CNP as CLUSTER_POLICY
 from webhook.model.dialect import FIRST_API, NETWORK_POLICY, Dialect, Kind
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Isolation, piece
+from webhook.model.tier import BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier, piece
 from webhook.model.truth import Truth
 
+UNION: Final = NETWORK_POLICIES
+DENIED: Final[Rank] = (0.0,)
+WITHHELD: Final[Rank] = (1.0,)
+ALLOWED: Final[Rank] = (2.0,)
+AFTER_UNION: Final[Rank] = (3.0,)
+OWN_NODE: Final = Tier(BASELINE.order + 10, "own node")
+CLOSING: Final = Tier(BASELINE.order + 20, "default deny")
+HOSTS: Final = Tier(float("-inf"), "host firewall")
 _OWN: Final = "cilium"  # the others that are built on it have no policies of its own to write
-
-
 _CLOUD_DNS: Final = parse_address("169.254.169.254")  # the metadata server, which pods ask where Cloud DNS is used
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.kinds import NODE_CONFIG
+from webhook.families.family import NODE_CONFIG
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Unseen
 

@@ -1,17 +1,17 @@
-"""Network sets, and host endpoints: addresses that selectors select by labels, as they do pods.
+"""Addresses: blocks, IP pools, and network sets and host endpoints, which selectors select by labels, as they do pods.
 
-Source: `projectcalico/calico` felix/labelindex.
+Source: `projectcalico/calico` felix/labelindex, `projectcalico/api` pkg/apis/projectcalico/v3/ippool.go.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
 from webhook.families.calico.labels import NAME, NAMESPACE, OF_NAMESPACE
-from webhook.families.calico.nets import block, peers
-from webhook.families.kinds import HOSTS, SETS
-from webhook.model.addresses import Block, merged
+from webhook.families.family import HOSTS, POOLS, SETS
+from webhook.model.addresses import Block, has_host_bits, merged, parse_address, parse_block
 from webhook.model.compile_context import CompileContext
 from webhook.model.expression import All, Expression, Some, Space, Term, Test, Value, holds
 from webhook.model.foreign import Foreign
@@ -19,10 +19,65 @@ from webhook.model.labels import Labels
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Every, Match
 from webhook.model.truth import Truth
-from webhook.wire.shapes import Malformed, mapping, strings
+from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, shown, string, strings
 
+_REMEMBERED: Final = 65_536
+_WORKLOAD: Final = "Workload"
 METADATA_NAME: Final = "kubernetes.io/metadata.name"
 _MEMO: Final = "calico sets"
+
+
+def blocks(raw: Raw, key: str, path: str, problems: list[str]) -> tuple[Block, ...]:
+    """Read the blocks at `key`. What only some API servers take is a problem, and still counts. Raises Malformed."""
+    found = []
+    for index, text in enumerate(strings(raw, key, path)):
+        where = f"{path}.{key}[{index}]"
+        found.append(block(text, where))
+        if "/" not in text:
+            problems.append(f"{where}: expected ADDRESS/PREFIX: API servers may refuse {shown(text)}")
+        elif has_host_bits(text):
+            problems.append(f"{where}: expected `{found[-1]}`: API servers may refuse {shown(text)}")
+    return tuple(found)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read(text: str) -> Block:
+    return parse_block(text) if "/" in text else parse_address(text).block
+
+
+def block(text: str, path: str) -> Block:
+    """Read an address or a block. Raises Malformed."""
+    try:
+        return _read(text)
+    except ValueError:
+        fail(path, f"expected an address or a block of addresses, not {shown(text)}")
+
+
+def peers(found: Iterable[Block]) -> tuple[BlockPeer, ...]:
+    """Return blocks as peers."""
+    return tuple(map(BlockPeer, found))
+
+
+def pod_blocks(compile_context: CompileContext) -> tuple[Block, ...] | None:
+    """Return the blocks of all pools that new pods may get addresses from; None: there are no pools, ask the nodes.
+
+    Empty: not known, for a pool cannot be read.
+    """
+    every = tuple(compile_context.all(*POOLS))
+    if not every:
+        return None
+    try:
+        return tuple(found for one in every if (found := _block(one)) is not None)
+    except Malformed:
+        return ()
+
+
+def _block(pool: Foreign) -> Block | None:
+    """Return the block of a pool; None for one that new pods get nothing from."""
+    spec = mapping(pool.spec, "spec", "")
+    found = block(string(spec, "cidr", "spec"), "spec.cidr")
+    uses = strings(spec, "allowedUses", "spec")
+    return None if flag(spec, "disabled", "spec") or (uses and _WORKLOAD not in uses) else found
 
 
 class _Set:

@@ -1,8 +1,12 @@
-"""What Cilium does not take: with one such part, nothing of the whole policy is in force."""
+"""What the parts of one policy are read in, and what Cilium does not take."""
 
 from collections.abc import Callable, Mapping
 from typing import NoReturn, ParamSpec, TypeVar
 
+from msgspec import Struct
+
+from webhook.families.cilium.settings import Config
+from webhook.model.foreign import Foreign
 from webhook.wire.shapes import Malformed, Problem, Raw, fail, shown
 
 P = ParamSpec("P")
@@ -35,3 +39,17 @@ def only(raw: Raw, keys: frozenset[str], path: str) -> None:
 def given(raw: Mapping[str, object], key: str) -> bool:
     """Say whether a field is there at all, empty or not."""
     return raw.get(key) is not None
+
+
+class Context(Struct, frozen=True):
+    """The policy's namespace (None: cluster-wide), the settings, and the CiliumCIDRGroups that are there.
+
+    `unlabelled`: the policy's subject asks for `reserved:init`, the label of pods that have no others yet.
+    `learns_names`: it sends look-ups through a proxy, without which names are never known.
+    """
+
+    namespace: str | None
+    config: Config
+    groups: tuple[Foreign, ...] = ()
+    unlabelled: bool = False
+    learns_names: bool = False
