@@ -8,7 +8,7 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from tests.support.arena import Raw, world_of
-from tests.support.making import deployment, node, service
+from tests.support.making import deployment, isolating, node, service
 from tests.support.values import PORTS, filled, policies
 from tests.support.worlds import namespace, pod, policy, port
 from webhook.evaluate import PodEnd, judge_outside, judge_pair
@@ -16,7 +16,7 @@ from webhook.explain import Explanation, explain
 from webhook.model.addresses import Block, parse_address, parse_block
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from webhook.model.objects import Node, Shape
-from webhook.model.policy import BlockPeer, PodPeer, Policy, Rule, Section, UnclearPeer
+from webhook.model.policy import BlockPeer, PodPeer, Policy, Rule, UnclearPeer
 from webhook.model.ports import PortRange
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import Side, Verdict, together
@@ -179,8 +179,8 @@ pieces = st.builds(
 )
 HASHED = Selector((Requirement("pod-template-hash", Operator.EXISTS),))
 dividing = st.builds(
-    lambda name, subject, peers, ports: Policy(
-        PolicyRef("a", name), "a", subject, egress=Section((Rule(0, tuple(peers), ports),) if peers else ())
+    lambda name, subject, peers, ports: isolating(
+        PolicyRef("a", name), subject, egress=(Rule(0, tuple(peers), ports),) if peers else ()
     ),
     st.sampled_from(("one", "two", "three")),
     st.sampled_from((EVERYTHING, EVERYTHING, HASHED)),
@@ -236,9 +236,11 @@ def test_a_name_outside_is_sure_only_where_every_address_is_open(objects: list[R
 
 # -- doubt ------------------------------------------------------------------------------------------------------------
 
-OPEN_ALL, CLOSED_ALL = Section((Rule(0),)), Section()
+Rules = tuple[Rule, ...]
+OPEN_ALL: Rules = (Rule(0),)
+CLOSED_ALL: Rules = ()
 SURE, MAYBE = EVERYTHING, Selector((Requirement("pod-template-hash", Operator.IN, frozenset(("5d8",))),))
-VAGUE = Section((Rule(0, (UnclearPeer("`fqdn`"),)),))
+VAGUE = (Rule(0, (UnclearPeer("`fqdn`"),)),)
 
 
 @pytest.mark.parametrize(
@@ -264,11 +266,9 @@ VAGUE = Section((Rule(0, (UnclearPeer("`fqdn`"),)),))
     ],
 )
 def test_what_is_in_doubt_counts_both_ways(
-    parts: list[tuple[Selector | None, Section]], verdict: Verdict, isolated: bool | None
+    parts: list[tuple[Selector | None, Rules]], verdict: Verdict, isolated: bool | None
 ) -> None:
-    some = [
-        Policy(PolicyRef("a", f"np{n}"), "a", subject, egress=section) for n, (subject, section) in enumerate(parts)
-    ]
+    some = [isolating(PolicyRef("a", f"np{n}"), subject, egress=rules) for n, (subject, rules) in enumerate(parts)]
     for order in (some, some[::-1]):
         side = egress_of(filled(order))
         assert (side.verdict, side.isolated) == (verdict, isolated)
@@ -284,8 +284,8 @@ def test_a_policy_that_cannot_be_read_keeps_its_namespace_in_doubt_and_no_other(
 
 def test_doubt_about_one_side_does_not_hide_that_the_other_is_closed() -> None:
     some = [
-        Policy(PolicyRef("a", "maybe"), "a", MAYBE, egress=CLOSED_ALL),
-        Policy(PolicyRef("b", "closed"), "b", EVERYTHING, ingress=CLOSED_ALL),
+        isolating(PolicyRef("a", "maybe"), MAYBE, egress=CLOSED_ALL),
+        isolating(PolicyRef("b", "closed"), EVERYTHING, ingress=CLOSED_ALL),
     ]
     ends = [PodEnd(Shape(name, template=True)) for name in "ab"]
     verdict, one, two = judge_pair(filled(some), ends[0], ends[1], "TCP", 80)
@@ -309,12 +309,11 @@ about = st.sampled_from((EVERYTHING, Selector.exactly(Labels({"app": "a"})))) | 
 pod_peers = st.builds(PodPeer, st.sampled_from((None, EVERYTHING)), about)
 block_peers = st.sampled_from(("10.0.1.0/24", "10.0.1.1/32", "10.0.0.0/8", "fd00::/64", "fd00::1/128"))
 aimed = st.builds(
-    lambda name, space, subject, peers, out: Policy(
+    lambda name, space, subject, peers, out: isolating(
         PolicyRef(space, name),
-        space,
         subject,
-        egress=Section((Rule(0, tuple(peers)),)) if out else None,
-        ingress=None if out else Section((Rule(0, tuple(peers)),)),
+        egress=(Rule(0, tuple(peers)),) if out else None,
+        ingress=None if out else (Rule(0, tuple(peers)),),
     ),
     st.sampled_from(("one", "two")),
     st.sampled_from("ab"),

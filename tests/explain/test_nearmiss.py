@@ -17,7 +17,7 @@ from webhook.explain.nearmiss_peers import Packet
 from webhook.model.addresses import parse_address
 from webhook.model.labels import Labels, Selector
 from webhook.model.objects import Shape
-from webhook.model.policy import Direction, PodPeer, Policy, Rule, Section
+from webhook.model.policy import Direction, PodPeer, Policy, Rule
 from webhook.model.ports import PortRange, Protocol
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import Verdict
@@ -288,9 +288,8 @@ policies = st.builds(
         PolicyRef("a", name),
         "a",
         subject,
-        ingress=None if idle else Section(some),
-        egress=Section() if idle else None,
-        idle=((Direction.INGRESS, Section(some)),) if idle else (),
+        ingress=some,
+        types=frozenset((Direction.EGRESS if idle else Direction.INGRESS,)),
     ),
     st.sampled_from(("one", "two", "three", "four")),
     pairs.map(Selector.exactly),
@@ -322,10 +321,9 @@ def differences(policy_: Policy, packet: Packet) -> int:
     assert isinstance(packet.other, PodEnd)
     assert policy_.subject is not None
     labels_, other = packet.other.shape.labels, packet.other.shape.namespace
-    idle = policy_.ingress is None
-    section = dict(policy_.idle)[Direction.INGRESS] if policy_.ingress is None else policy_.ingress
+    idle = Direction.INGRESS not in policy_.types
     best = 99
-    for rule in section.rules:
+    for rule in policy_.ingress:
         some = [p for p in rule.peers or () if isinstance(p, PodPeer)]
         peers = [away(p.pods, labels_) + (p.namespaces is None and other != "a") for p in some]
         ranges = [p for p in rule.ports or () if isinstance(p, PortRange)]

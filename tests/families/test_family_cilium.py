@@ -11,9 +11,8 @@ from tests.support.bad_input import anything, places, replaced
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.cilium.settings import DEFAULT_UNSEEN, config_of
 from webhook.families.family import NODE_CONFIG, Compiled
-from webhook.families.unseen import seen, visible
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import Unseen
+from webhook.model.dialect import Unseen, seen, visible
 from webhook.model.expression import ALWAYS
 from webhook.model.foreign import Foreign
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector

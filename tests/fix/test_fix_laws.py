@@ -106,7 +106,7 @@ def test_a_policy_says_its_direction_and_isolates_nobody_who_was_not(case: Case,
         (direction,) = map(Direction, spec["policyTypes"])
         assert set(spec) == {"podSelector", "policyTypes", direction.value.lower()}
         policy = network_policy(manifest, space)
-        assert (policy.problems, policy.unreadable, policy.idle) == ((), None, ())
+        assert (policy.problems, policy.unreadable, policy.types) == ((), None, frozenset((direction,)))
         assert policy.ref not in world.policies(space)
         assert policy.subject is not None
         assert policy.subject.requirements

@@ -8,6 +8,7 @@ from hypothesis import assume, event
 from hypothesis import strategies as st
 from msgspec import structs
 
+from tests.support.making import isolating
 from webhook.evaluate import Outside, PodEnd, ends_of_pod, judge_outside, judge_pair, judge_side
 from webhook.explain import Judged, judge, judge_dns, judge_workload
 from webhook.fix import Fixed, fix_dependency
@@ -26,7 +27,7 @@ from webhook.model.objects import (
     Template,
     Workload,
 )
-from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, Section
+from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule
 from webhook.model.ports import ContainerPort, PortRange, Protocol
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
@@ -127,7 +128,7 @@ rules = st.builds(
 )
 
 
-sections = st.sampled_from((None, Section())) | st.lists(rules, max_size=1).map(tuple).map(Section)
+sections = st.sampled_from((None, ())) | st.lists(rules, max_size=1).map(tuple)
 
 
 @st.composite
@@ -135,14 +136,14 @@ def policies(draw: st.DrawFn) -> Policy:
     space = draw(st.sampled_from(("x", "x", "y", "y", "kube-system")))
     unreadable = "spec: expected an object" if draw(st.integers(0, 15)) == 0 else None
     ref = PolicyRef(space, draw(st.sampled_from(("one", "two", "three"))))
-    return Policy(ref, space, draw(about), draw(sections), draw(sections), unreadable=unreadable)
+    return isolating(ref, draw(about), draw(sections), draw(sections), unreadable)
 
 
 WALLS: Final = (
-    Policy(PolicyRef("x", "wall"), "x", EVERYTHING, ingress=Section(), egress=Section()),
-    Policy(PolicyRef("y", "wall"), "y", EVERYTHING, ingress=Section()),
-    Policy(PolicyRef("x", "web-only"), "x", Selector.exactly(Labels({"app": "web"})), egress=Section()),
-    Policy(PolicyRef("kube-system", "wall"), "kube-system", EVERYTHING, ingress=Section()),
+    isolating(PolicyRef("x", "wall"), EVERYTHING, ingress=(), egress=()),
+    isolating(PolicyRef("y", "wall"), EVERYTHING, ingress=()),
+    isolating(PolicyRef("x", "web-only"), Selector.exactly(Labels({"app": "web"})), egress=()),
+    isolating(PolicyRef("kube-system", "wall"), EVERYTHING, ingress=()),
 )
 
 

@@ -6,7 +6,10 @@ from tests.support.arena import Raw, world_of
 from webhook.dependencies import Resolved, parse, resolve
 from webhook.families import project
 from webhook.model.dependency import Dependency
+from webhook.model.labels import Selector
 from webhook.model.objects import Workload
+from webhook.model.policy import Direction, Policy, Rule
+from webhook.model.refs import PolicyRef
 from webhook.world import View
 
 VERSIONS: Final = {
@@ -132,3 +135,16 @@ def agent(image: str) -> Raw:
         "spec": {"template": {"spec": {"containers": [{"name": "agent", "image": image}]}}},
         "status": {"desiredNumberScheduled": 3, "numberReady": 3},
     }
+
+
+def isolating(
+    ref: PolicyRef,
+    subject: Selector | None,
+    ingress: tuple[Rule, ...] | None = None,
+    egress: tuple[Rule, ...] | None = None,
+    unreadable: str | None = None,
+) -> Policy:
+    """Return a policy of the reference's namespace that isolates in the directions whose rules are given."""
+    sides = ((Direction.INGRESS, ingress), (Direction.EGRESS, egress))
+    types = frozenset(direction for direction, rules in sides if rules is not None)
+    return Policy(ref, ref.namespace or "", subject, ingress or (), egress or (), types, unreadable=unreadable)

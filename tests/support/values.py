@@ -6,6 +6,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from msgspec import structs
 
+from tests.support.making import isolating
 from webhook.evaluate import PodEnd, judge_pair
 from webhook.model.addresses import Address, parse_address, parse_block
 from webhook.model.inbound import Backend, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
@@ -24,7 +25,7 @@ from webhook.model.objects import (
     Template,
     Workload,
 )
-from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, Section, UnclearPeer
+from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, UnclearPeer
 from webhook.model.ports import ContainerPort, NamedPort, PortMatch, PortRange
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
 from webhook.world import Change, Drop, Put, View, World
@@ -123,11 +124,10 @@ def policies(draw: st.DrawFn) -> Policy:
         st.none() | st.lists(peers, max_size=2).map(tuple),
         st.none() | st.lists(port_matches, max_size=2).map(tuple),
     )
-    some = st.lists(rules, max_size=1).map(tuple).map(Section)
+    some = st.lists(rules, max_size=1).map(tuple)
     sections = st.one_of(st.none(), some, some)
-    return Policy(
+    return isolating(
         PolicyRef(namespace, draw(st.sampled_from(("np1", "np2")))),
-        namespace,
         draw(st.one_of(selectors, selectors, selectors, st.none())),
         draw(sections),
         draw(sections),

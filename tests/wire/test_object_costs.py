@@ -16,9 +16,9 @@ from tests.support.hostile_objects import Raw, config_map, doubling, told, urls
 from tests.support.making import deployment, service
 from webhook.cluster.kinds import KINDS, Collection, Kind
 from webhook.dependencies import infer
-from webhook.families import project, unseen
+from webhook.families import project
 from webhook.families.calico import addresses, selector
-from webhook.model import variables
+from webhook.model import dialect, variables
 from webhook.model.addresses import parse_address
 from webhook.model.hints import ConfigMap, Hint, MapUse
 from webhook.model.labels import Labels
@@ -212,7 +212,7 @@ def at_once(kind: str, n: int) -> Callable[[], None]:
 
 
 # A few thousand names, addresses and texts, none of them long, whosever they are.
-REMEMBERED: Final = (variables._remembered, parse_address, unseen.seen, selector._remembered, addresses._read)  # noqa: SLF001
+REMEMBERED: Final = (variables._remembered, parse_address, dialect.seen, selector._remembered, addresses._read)  # noqa: SLF001
 
 
 def enforced_for(kind: str) -> Settings:

@@ -13,9 +13,10 @@ from tests.support.making import asks, deployment
 from tests.support.worlds import namespace, pod, policy, port
 from webhook.explain import explain
 from webhook.families import project
+from webhook.families.networkpolicy import isolates
 from webhook.model.addresses import parse_block
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
-from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, Section, UnclearPeer
+from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, UnclearPeer
 from webhook.model.ports import NamedPort, PortRange
 from webhook.model.refs import PolicyRef
 from webhook.model.verdict import Verdict
@@ -36,9 +37,7 @@ def rule(raw: object, key: str = "ingress") -> tuple[Rule, tuple[str, ...]]:
     """Return the only rule as it was read, and what is wrong with the policy."""
     found = read(podSelector={}, policyTypes=BOTH, **{key: [raw]})
     assert found.unreadable is None
-    section = found.ingress if key == "ingress" else found.egress
-    assert section is not None
-    (only,) = section.rules
+    (only,) = found.ingress if key == "ingress" else found.egress
     return only, found.problems
 
 
@@ -60,10 +59,12 @@ def test_a_whole_policy() -> None:
         PolicyRef("shop", "p"),
         "shop",
         exactly(app="db"),
-        ingress=Section((Rule(0, (PodPeer(None, exactly(app="web")),), (PortRange("TCP", 5432, 5432),)),)),
-        egress=Section(
-            (Rule(0, (BlockPeer(parse_block("10.0.0.0/8"), (parse_block("10.1.0.0/16"),)),), None), Rule(1, None, None))
+        ingress=(Rule(0, (PodPeer(None, exactly(app="web")),), (PortRange("TCP", 5432, 5432),)),),
+        egress=(
+            Rule(0, (BlockPeer(parse_block("10.0.0.0/8"), (parse_block("10.1.0.0/16"),)),), None),
+            Rule(1, None, None),
         ),
+        types=frozenset(Direction),
     )
 
 
@@ -81,25 +82,24 @@ def test_policy_types_say_which_directions_are_isolated(
     types: list[str], ingress: bool, egress: bool, rules: list[Raw]
 ) -> None:
     found = read(podSelector={}, policyTypes=types, ingress=rules, egress=rules)
-    assert (found.ingress is not None, found.egress is not None) == (ingress, egress)
-    idle = [d for d, section in found.idle if section.rules]
-    assert idle == [
-        d for d, isolated in ((Direction.INGRESS, ingress), (Direction.EGRESS, egress)) if rules and not isolated
-    ]
+    assert (isolates(found, Direction.INGRESS), isolates(found, Direction.EGRESS)) == (ingress, egress)
+    assert (len(found.ingress), len(found.egress)) == (len(rules), len(rules))
 
 
 @pytest.mark.parametrize("types", [None, []])
 def test_without_policy_types_ingress_is_isolated_and_egress_where_it_has_rules(types: list[str] | None) -> None:
     for egress, isolated in ((None, False), ([], False), ([{}], True)):
         found = read(podSelector={}, policyTypes=types, egress=egress)
-        assert found.ingress == Section(())
-        assert (found.egress is not None) is isolated
+        assert found.ingress == ()
+        assert isolates(found, Direction.INGRESS)
+        assert isolates(found, Direction.EGRESS) is isolated
 
 
 @pytest.mark.parametrize("raw", [{}, {"spec": None}, {"spec": {}}, {"spec": {"podSelector": None, "ingress": None}}])
 def test_an_empty_policy_closes_ingress_of_every_pod(raw: Raw) -> None:
     found = project({k: v for k, v in policy("shop/p").items() if k != "spec"} | raw)
-    assert found == Policy(PolicyRef("shop", "p"), "shop", EVERYTHING, ingress=Section(()))
+    assert found == Policy(PolicyRef("shop", "p"), "shop", EVERYTHING)
+    assert isolates(found, Direction.INGRESS)
 
 
 @pytest.mark.parametrize("empty", [None, []])
@@ -246,7 +246,7 @@ def test_a_bad_selector_may_select_any_pod_and_the_rules_still_count(selector: o
     assert found.subject is None
     assert found.problems == (problem,)
     assert found.unreadable is None
-    assert found.ingress == Section((Rule(0, None, (PortRange("TCP", 80, 80),)),))
+    assert found.ingress == (Rule(0, None, (PortRange("TCP", 80, 80),)),)
 
 
 # -- unclear: it may mean more than one thing --------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from tests.support.making import isolating
 from tests.support.values import (
     NAMESPACES,
     answers,
@@ -20,14 +21,14 @@ from tests.support.values import (
 )
 from webhook.model.labels import Labels
 from webhook.model.objects import Pod, Service, Shape, Workload
-from webhook.model.policy import Direction, Policy, Section
+from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.world import Overlay, Put, World
 from webhook.world.changes import Value
 
 bases = st.lists(values, max_size=25)
 tops = st.lists(st.one_of(workloads(), policies()), min_size=1, max_size=4)
-CLOSED = Policy(PolicyRef("a", "closed"), "a", subject=None, ingress=Section(), egress=Section())
+CLOSED = isolating(PolicyRef("a", "closed"), None, ingress=(), egress=())
 
 
 @given(bases, tops)

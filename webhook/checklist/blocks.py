@@ -6,6 +6,7 @@ from typing import Final
 from webhook.checklist.own import Own
 from webhook.explain.dns import dns_service
 from webhook.explain.workload import declared
+from webhook.families.networkpolicy import isolates
 from webhook.model.addresses import BITS, Address, Block, parse_address
 from webhook.model.dependency import Dependency
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
@@ -51,8 +52,7 @@ def _host(text: str) -> Facts:
 
 def _blocks(policy: Policy) -> Iterator[tuple[Direction, int, BlockPeer]]:
     for direction in Direction:
-        section = policy.section(direction)
-        for rule in section.rules if section else ():
+        for rule in policy.rules(direction) if isolates(policy, direction) else ():
             for peer in rule.peers or ():
                 if isinstance(peer, BlockPeer):
                     yield direction, rule.index, peer

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from webhook.checklist.blocks import finding
+from webhook.families.networkpolicy import isolates
 from webhook.fix.behind import denies_all_pods
 from webhook.model.expression import Space, Value, holds
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
@@ -29,9 +30,8 @@ def check_namespace(view: View, namespace: str) -> Iterator[Finding]:
 
 def denies_all(policy: Policy, direction: Direction) -> bool:
     """Say whether a policy selects every pod of its namespace and lets nothing through."""
-    section = policy.section(direction)
     every = policy.subject is not None and not policy.subject.requirements
-    return every and section is not None and not section.rules
+    return every and isolates(policy, direction) and not policy.rules(direction)
 
 
 def _of_other_families(view: View, namespace: str) -> Iterator[Isolation]:
@@ -72,4 +72,4 @@ def _lets_in(entry: Entry) -> bool:
 
 
 def _allows(policy: Policy) -> bool:
-    return policy.ingress is not None and bool(policy.ingress.rules)
+    return isolates(policy, Direction.INGRESS) and bool(policy.ingress)

@@ -7,7 +7,7 @@ from typing import Final
 from webhook.checklist.blocks import finding
 from webhook.evaluate.labels import namespace_matches
 from webhook.explain.nearmiss_labels import of_labels
-from webhook.families.networkpolicy import compile_section
+from webhook.families.networkpolicy import compile_direction, isolates
 from webhook.fix.neighbours import shapes_of
 from webhook.model.finding import Finding
 from webhook.model.labels import NO_KEYS, Selector
@@ -23,13 +23,13 @@ def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
     """Yield what is odd about one policy's selectors and ports."""
     subjects = [s for s in _shapes(view, policy.namespace) if policy.subject is None or _may(view, policy.subject, s)]
     if not subjects and policy.subject is not None and policy.subject.requirements:
-        first = Direction.INGRESS if policy.ingress is not None else Direction.EGRESS
+        first = Direction.INGRESS if isolates(policy, Direction.INGRESS) else Direction.EGRESS
         facts = (("selector", str(policy.subject)), *nearest(view, policy.namespace, policy.subject))
         yield finding("NP405", policy, first, None, facts)
     for direction in Direction:
-        section = policy.section(direction)
-        yield from _two_rules(policy, direction, section.rules if section else ())
-        for rule in section.rules if section else ():
+        rules = policy.rules(direction) if isolates(policy, direction) else ()
+        yield from _two_rules(policy, direction, rules)
+        for rule in rules:
             yield from _service_ports(view, policy, direction, rule, subjects)
             yield from _and_or(view, policy, direction, rule)
 
@@ -96,10 +96,9 @@ def _meant(
 
 
 def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Shape]:
-    section = policy.section(direction)
-    if section is None:
+    if not isolates(policy, direction):
         return
-    entry = next(e for e in compile_section(policy, direction, section)[0].entries if e.ref.rule == rule.index)
+    entry = next(e for e in compile_direction(policy, direction).entries if e.ref.rule == rule.index)
     for match in entry.matches or ():
         if isinstance(match, PodMatch):
             for namespace in view.namespaces() if match.namespace is None else (match.namespace,):

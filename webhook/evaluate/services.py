@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 from webhook.evaluate.ends import End, Outside
 from webhook.evaluate.node_and_service_peers import is_some_pod
-from webhook.families.unseen import visible
 from webhook.model.addresses import Family
+from webhook.model.dialect import visible
 from webhook.model.labels import NO_KEYS, Selector
 from webhook.model.objects import Service
 from webhook.model.policy import BlockPeer

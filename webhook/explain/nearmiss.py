@@ -8,9 +8,10 @@ from webhook.evaluate.match import ports_match
 from webhook.explain.nearmiss_labels import FAR, Miss, of_expression, of_labels
 from webhook.explain.nearmiss_peers import Packet, families_of, matched, peer_misses
 from webhook.explain.nearmiss_ports import Dialled, cut_short, port_misses
-from webhook.families.networkpolicy import compile_section
+from webhook.families.enforced import compile_direction
+from webhook.families.networkpolicy import isolates, policy_types
 from webhook.model.objects import Shape
-from webhook.model.policy import Direction, Policy, Section
+from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry, Isolation, Tier
 from webhook.model.truth import Truth
@@ -81,9 +82,8 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
     here = packet.subject.shape.namespace
     there = packet.other.shape.namespace if isinstance(packet.other, PodEnd) else here
     for policy in view.policies(there).values() if there != here else ():
-        section = policy.section(packet.direction)
         if (
-            section is None
+            not isolates(policy, packet.direction)
             or policy.unreadable is not None
             or policy.subject is None
             or not policy.subject.requirements
@@ -91,7 +91,7 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
             continue
         if policy.subject.matches(packet.subject.shape.labels) is not Truth.YES or about_others(view, policy):
             continue
-        isolation = _compiled(view, policy, packet.direction, section)
+        isolation = _compiled(view, policy, packet.direction)
         for entry in isolation.entries if isolation else ():
             if isolation is not None and not [*_of_entry(view, isolation, entry, packet)]:
                 yield entry.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
@@ -124,15 +124,14 @@ def _of_policy(
     missed = list(of_labels(policy.subject, packet.subject.shape.labels, "podLabels"))
     if missed and about_others(view, policy):
         return
-    idle = dict(policy.idle).get(packet.direction)
-    section = policy.section(packet.direction) or idle
-    if section is None or len(missed) > 1:
+    isolating = isolates(policy, packet.direction)
+    if len(missed) > 1 or not (isolating or policy.rules(packet.direction)):
         return
-    isolation = _compiled(view, policy, packet.direction, section)
+    isolation = _compiled(view, policy, packet.direction)
     if isolation is None or not _in_time(isolation, end):
         return
-    if idle is not None and policy.section(packet.direction) is None and view.dialect.honours_idle is Truth.NO:
-        types = "+".join(d.value for d in Direction if policy.section(d) is not None)
+    if not isolating and view.dialect.honours_idle is Truth.NO:
+        types = "+".join(d.value for d in Direction if d in policy_types(policy))
         missed.append(Miss(0, "policyTypes", packet.direction.value, types or "none"))
     yield from _of_entries(view, isolation, list(isolation.entries), packet, missed)
 
@@ -162,11 +161,11 @@ def _of_entries(
             yield from ((entry.ref, miss) for miss in misses)
 
 
-def _compiled(view: View, policy: Policy, direction: Direction, section: Section) -> Isolation | None:
-    """Compile a section once a view, the memo is emptied when a policy changes; None: it selects nobody here."""
+def _compiled(view: View, policy: Policy, direction: Direction) -> Isolation | None:
+    """Compile the rules of a direction once a view, whose memo a change of policy empties; None: it selects nobody."""
     key = (_compiled, policy.ref, direction)
     if key not in view.memo:
-        view.memo[key] = next(iter(compile_section(policy, direction, section, view.dialect)), None)
+        view.memo[key] = compile_direction(policy, direction, view.dialect)
     return cast("Isolation | None", view.memo[key])
 
 

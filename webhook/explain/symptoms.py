@@ -15,6 +15,7 @@ from webhook.explain.dns import NODE_LOCAL_ADDRESS, dns_service, node_local
 from webhook.explain.dns_assumed import PORT as DNS_PORT
 from webhook.explain.judge import Judged
 from webhook.explain.symptoms_peers import in_another_namespace, unseen_labels
+from webhook.families.networkpolicy import isolates
 from webhook.model.addresses import Address, Block, parse_block
 from webhook.model.objects import Service, Shape, Workload
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule
@@ -55,9 +56,10 @@ def symptoms(view: View, workload: Workload, judged: Judged) -> tuple[str, ...]:
 def _rules(view: View, shape: Shape, direction: Direction) -> Iterator[tuple[Policy, Rule]]:
     """Yield the rules of NetworkPolicies that select a pod."""
     for policy in view.policies(shape.namespace).values():
-        section = policy.section(direction)
-        if section and policy.subject is not None and policy.subject.matches(shape.labels) is not Truth.NO:
-            yield from ((policy, rule) for rule in section.rules)
+        if not isolates(policy, direction) or policy.subject is None:
+            continue
+        if policy.subject.matches(shape.labels) is not Truth.NO:
+            yield from ((policy, rule) for rule in policy.rules(direction))
 
 
 def _blocks(view: View, shape: Shape, direction: Direction, flow: FlowVerdict, target: Shape | None) -> Iterator[Block]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.explain.judge import Judged
-from webhook.families.unseen import seen
+from webhook.families.networkpolicy import isolates
+from webhook.model.dialect import seen
 from webhook.model.expression import holds
 from webhook.model.foreign import CILIUM
 from webhook.model.labels import NO_KEYS
@@ -65,8 +66,7 @@ def unseen_labels(view: View, workload: Workload, judged: Judged) -> Iterator[st
     for direction, subject, other in _closed(view, workload, judged):
         keys = view.settings.pending_labels if other.template else NO_KEYS
         for policy in view.policies(subject.namespace).values():
-            section = policy.section(direction)
-            for rule in section.rules if section else ():
+            for rule in policy.rules(direction) if isolates(policy, direction) else ():
                 for peer in rule.peers or ():
                     if isinstance(peer, PodPeer) and peer.pods.matches(other.labels, keys) is not Truth.NO:
                         yield from _hidden(view, policy, [r.key for r in peer.pods.requirements])

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import Final
 
 from webhook.enforcers import ENFORCERS, in_force
+from webhook.families.enforced import compile_policy
 from webhook.families.family import FAMILIES, NOTHING, Compiled, Family
-from webhook.families.networkpolicy import compile_policy
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import GENERIC, Dialect, Kind, Standing
 from webhook.model.foreign import Foreign

@@ -1,96 +1,79 @@
-"""`networking.k8s.io/v1` NetworkPolicy: an unordered set of allow lists; whoever is selected is isolated.
+"""`networking.k8s.io/v1` NetworkPolicy, as the API's documentation has it.
+
+A policy selects pods of its own namespace, and isolates them in the directions that `policyTypes` names. A pod that no
+policy isolates in a direction may have every connection there; one that is isolated only those that a rule allows, of
+any of the policies that isolate it. So policies add up: they have no order, and none denies what another one allows.
+A connection between two pods is open where egress of its source and ingress of its target both allow it; answers come
+back with it. What an enforcer changes of this is its dialect, which `families.enforced` lays around it.
 
 Source: the API types' comments (`k8s.io/api/networking/v1`).
 """
 
-from collections.abc import Iterator
-from typing import Final
-
-from msgspec import structs
-
-from webhook.families.closing import following
-from webhook.families.peers import in_namespace, matches_of
-from webhook.families.port_reading import as_taken
-from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect
-from webhook.model.policy import Direction, Policy, Rule, Section
-from webhook.model.ports import NamedPort
-from webhook.model.tier import Entry, Isolation, with_entries
-from webhook.model.truth import Truth
-
-EGRESS_NAMES: Final = "names a port, which this version of the enforcer looks up among all pods of the cluster"
-_OTHER_WAY: Final = "selects it for the other direction, after which the Baseline tier may not be asked here"
-_IDLE: Final = "whether rules count that policyTypes leaves out depends on the CNI"
+from webhook.model.policy import BlockPeer, Direction, Peer, Policy, Rule, UnclearPeer
+from webhook.model.tier import Entry, Isolation, Match, PodMatch, with_entries
 
 
-def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolation, ...]:
-    """Return what `policy` comes to: for each direction that it isolates, or may isolate, one piece, or two.
+def policy_types(policy: Policy) -> frozenset[Direction]:
+    """Return the directions in which a policy isolates the pods that it selects.
 
-    A second one closes later where the dialect asks other policies before it denies.
+    They are those of `policyTypes`. Where it names none: Ingress, and Egress if there are rules for it. None of a
+    policy that cannot be read: what it isolates is not known.
     """
-    if NETWORK_POLICY in dialect.inert:
-        return ()
-    policy = as_taken(policy, dialect)
     if policy.unreadable is not None:
-        return tuple(_placed(policy, d, (), dialect, unclear=policy.unreadable) for d in Direction)
-    compiled = tuple(
-        piece
-        for direction, section in _sections(policy, dialect)
-        for piece in compile_section(policy, direction, section, dialect)
+        return frozenset()
+    return policy.types or frozenset(Direction if policy.egress else (Direction.INGRESS,))
+
+
+def isolates(policy: Policy, direction: Direction) -> bool:
+    """Say whether a policy isolates the pods that it selects in one direction."""
+    return direction in policy_types(policy)
+
+
+def compile_policy(policy: Policy) -> tuple[Isolation, ...]:
+    """Return a policy compiled: for each direction in which it isolates, one part.
+
+    One that cannot be read may isolate in both, and allow anything or nothing there.
+    """
+    if policy.unreadable is not None:
+        return tuple(compiled_without_rules(policy, direction, policy.unreadable) for direction in Direction)
+    return tuple(compile_direction(policy, direction) for direction in Direction if isolates(policy, direction))
+
+
+def compile_direction(policy: Policy, direction: Direction) -> Isolation:
+    """Return the rules of one direction compiled, as if `policyTypes` named it."""
+    return with_entries(
+        compiled_without_rules(policy, direction),
+        tuple(_allowed(policy, rule) for rule in policy.rules(direction)),
     )
-    perhaps = policy.idle if dialect.honours_idle is Truth.MAYBE else ()
-    idle = (_placed(policy, direction, (), dialect, unclear=_IDLE) for direction, _ in perhaps)
-    return *compiled, *idle, *(_other_way(policy, dialect) if dialect.may_skip_baseline else ())
 
 
-def _other_way(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
-    """Yield what a policy may let through in the direction that it does not isolate."""
-    for direction in Direction:
-        if policy.section(direction) is None:
-            entry = Entry(policy.ref, conditional=_OTHER_WAY)
-            yield structs.replace(_placed(policy, direction, (entry,), dialect), isolates=False)
+def compiled_without_rules(policy: Policy, direction: Direction, unclear: str | None = None) -> Isolation:
+    """Return a policy that isolates in one direction and allows nothing; `unclear`: why it may, and may not.
+
+    It selects the pods of its own namespace whose labels `podSelector` selects; an empty one selects all of them.
+    """
+    return Isolation(policy.ref, policy.namespace, direction, policy.subject, unclear=unclear, isolates=True)
 
 
-def _sections(policy: Policy, dialect: Dialect) -> Iterator[tuple[Direction, Section]]:
-    for direction in Direction:
-        section = policy.section(direction)
-        if section is None and dialect.honours_idle is Truth.YES:
-            section = dict(policy.idle).get(direction)
-        if section is not None:
-            yield direction, section
+def _allowed(policy: Policy, rule: Rule) -> Entry:
+    """Return what a rule allows: connections with one of its peers, on one of its ports.
+
+    No peers, or an empty list, are all peers; no ports, or an empty list, all ports of all protocols. A port by its
+    name is the one that the connection's target calls so; one with `endPort` is the range that ends there.
+    """
+    peers = None if rule.peers is None else tuple(_peer(policy, peer) for peer in rule.peers)
+    return Entry(policy.ref.at(rule.index), peers, rule.ports, rule.unclear)
 
 
-def compile_section(
-    policy: Policy, direction: Direction, section: Section, dialect: Dialect = GENERIC
-) -> tuple[Isolation, ...]:
-    """Compile the rules of one direction as if `policyTypes` named it."""
-    subject = policy.subject if policy.subject is None else in_namespace(policy.subject, policy.namespace, dialect)
-    if subject is None and policy.subject is not None:
-        return ()
-    entries = tuple(_entry(policy, rule, direction, dialect) for rule in section.rules)
-    whole = structs.replace(_placed(policy, direction, entries, dialect), subject=subject)
-    if dialect.closing is None:
-        return (whole,)
-    return structs.replace(whole, isolates=False), *following(whole, dialect, isolates=True)
+def _peer(policy: Policy, peer: Peer) -> Match:
+    """Return whom a peer matches.
 
-
-def _placed(
-    policy: Policy, direction: Direction, entries: tuple[Entry, ...], dialect: Dialect, unclear: str | None = None
-) -> Isolation:
-    bare = Isolation(
-        ref=policy.ref,
-        namespace=policy.namespace,
-        direction=direction,
-        subject=policy.subject,
-        unclear=unclear,
-        tier=dialect.network_policies,
-        rank=(*dialect.rank, *(tie.format(namespace=policy.namespace, name=policy.ref.name) for tie in dialect.ties)),
-    )
-    return with_entries(bare, entries)
-
-
-def _entry(policy: Policy, rule: Rule, direction: Direction, dialect: Dialect) -> Entry:
-    peers = rule.peers
-    matches = None if peers is None else tuple(m for peer in peers for m in matches_of(policy.namespace, peer, dialect))
-    named = direction is Direction.EGRESS and any(isinstance(port, NamedPort) for port in rule.ports or ())
-    unsure = EGRESS_NAMES if named and not dialect.resolves_names else None
-    return Entry(policy.ref.at(rule.index), matches, rule.ports, rule.unclear, conditional=unsure)
+    `ipBlock`: the addresses of its block that are in none of its exceptions. `podSelector` alone: the pods of the
+    policy's own namespace that it selects. `namespaceSelector`: the pods of the namespaces that it selects, all of them
+    or, with `podSelector` beside it, those that this selects.
+    """
+    if isinstance(peer, BlockPeer | UnclearPeer):
+        return peer
+    if peer.namespaces is None:
+        return PodMatch(policy.namespace, pods=peer.pods, own=True)
+    return PodMatch(None, peer.namespaces, peer.pods)

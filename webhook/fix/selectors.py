@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from webhook.families.unseen import seen
 from webhook.fix.neighbours import Exposed, Neighbours
-from webhook.model.dialect import Unseen
+from webhook.model.dialect import Unseen, seen
 from webhook.model.labels import LabelKeys, Labels
 from webhook.model.objects import Shape
 from webhook.model.refs import WorkloadRef

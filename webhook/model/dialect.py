@@ -3,13 +3,15 @@
 Each family module says its enforcers' dialects; everything else asks these values and never a product's name.
 """
 
+import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family
-from webhook.model.labels import Labels
+from webhook.model.labels import Labels, Operator, Selector
 from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier
 from webhook.model.truth import Truth
 
@@ -21,6 +23,8 @@ BANP: Final[Kind] = (ADMIN_GROUP, "BaselineAdminNetworkPolicy")
 CNP: Final[Kind] = (ADMIN_GROUP, "ClusterNetworkPolicy")
 FIRST_API: Final[frozenset[Kind]] = frozenset({ANP, BANP})
 BOTH_APIS: Final[frozenset[Kind]] = FIRST_API | {CNP}
+_ABSENT: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
+_REMEMBERED: Final = 10_000
 
 
 class Standing(StrEnum):
@@ -40,6 +44,31 @@ class Unseen(Struct, frozen=True):
     ignore: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     closed: bool = False
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def seen(key: str, unseen: Unseen | None) -> bool:
+    """Say whether selectors see a label with this key: the longest include must beat the shortest ignore."""
+    if unseen is None:
+        return True
+    ignored = min((n for pattern in unseen.ignore if (n := _matched(pattern, key)) is not None), default=0)
+    included = max((n for pattern in unseen.include if (n := _matched(pattern, key)) is not None), default=0)
+    return included > ignored or not (unseen.closed or ignored)
+
+
+def _matched(pattern: str, key: str) -> int | None:
+    """Return how much of the key's beginning a pattern matches; None: nothing."""
+    found = re.match(pattern, key)
+    return found.end() if found else None
+
+
+def visible(selector: Selector, unseen: Unseen | None) -> Selector | None:
+    """Return `selector` without what always holds of keys that are not seen; None where it can hold of nobody."""
+    if unseen is None or all(seen(r.key, unseen) for r in selector.requirements):
+        return selector
+    if any(r.operator not in _ABSENT for r in selector.requirements if not seen(r.key, unseen)):
+        return None
+    return Selector(tuple(r for r in selector.requirements if seen(r.key, unseen)))
 
 
 class Dialect(Struct, frozen=True):

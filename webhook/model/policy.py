@@ -1,4 +1,4 @@
-"""Compiled policies: a family module makes these once, when an object arrives."""
+"""`networking.k8s.io/v1` NetworkPolicy, read: its fields as values. What they mean is in `families.networkpolicy`."""
 
 from enum import StrEnum
 
@@ -58,12 +58,6 @@ class Rule(Struct, frozen=True, gc=False):
     unclear: str | None = None  # why the whole rule may match anything, or nothing
 
 
-class Section(Struct, frozen=True, gc=False):
-    """The rules of one direction. Its presence isolates the pods that the policy selects."""
-
-    rules: tuple[Rule, ...] = ()
-
-
 class Remark(Struct, frozen=True, gc=False):
     """A block that may not mean what its author thinks. `text` as written; `block` what it is, or stands in."""
 
@@ -75,26 +69,26 @@ class Remark(Struct, frozen=True, gc=False):
 
 
 class Policy(Struct, frozen=True, gc=False):
-    """An allow-list policy (`networking.k8s.io/v1` NetworkPolicy).
+    """A NetworkPolicy. `ingress`, `egress`: its rules, those of a direction that `policyTypes` leaves out, too.
 
-    `subject` None: which pods it selects cannot be read, any pod of its namespace may be.
+    `subject`: its `podSelector`; None: which pods it selects cannot be read, any pod of its namespace may be.
+    `types`: its `policyTypes`; empty: it names none.
     `unreadable`: why nothing about its rules can be told; then both directions may be isolated, or not.
-    `idle`: rules of a direction that `policyTypes` leaves out; they have no effect, but a person may think so.
     `problems`: parts that the API server refuses, as `path: what is wrong`; they match nothing.
     """
 
     ref: PolicyRef
     namespace: str
     subject: Selector | None
-    ingress: Section | None = None
-    egress: Section | None = None
-    idle: tuple[tuple[Direction, Section], ...] = ()
+    ingress: tuple[Rule, ...] = ()
+    egress: tuple[Rule, ...] = ()
+    types: frozenset[Direction] = frozenset()
     problems: tuple[str, ...] = ()
     unreadable: str | None = None
     remarks: tuple[Remark, ...] = ()
     documented: bool = False  # an annotation says how traffic gets past it
     of_lockdown: bool = False  # `lockdown` wrote it, and writes it anew
 
-    def section(self, direction: Direction) -> Section | None:
-        """Return the rules of `direction`; None where it does not isolate."""
+    def rules(self, direction: Direction) -> tuple[Rule, ...]:
+        """Return the rules of `direction`, whether or not it isolates there."""
         return self.ingress if direction is Direction.INGRESS else self.egress

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from webhook.model.addresses import Block, parse_block
 from webhook.model.labels import EVERYTHING, Selector
-from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Rule, Section, UnclearPeer
+from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Rule, UnclearPeer
 from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
 from webhook.model.refs import PolicyRef
 from webhook.model.settings import ALLOW_PATH, LOCKDOWN
@@ -28,7 +28,7 @@ _INSIDE_PEER = {
 }
 _PEER_KEYS = frozenset(_INSIDE_PEER)
 _PORT_KEYS = frozenset({"protocol", "port", "endPort"})
-_SECTIONS = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
+_SECTIONS = (("ingress", "from"), ("egress", "to"))
 Problems = list[str]
 T = TypeVar("T")
 
@@ -44,20 +44,16 @@ def network_policy(raw: Raw, namespace: str) -> Policy:
     try:
         _known(spec, _SPEC_KEYS, "spec")
         types = _types(spec)
-        sections = {
-            d: _section(spec, key, peers, problems)
-            for d, key, peers in _SECTIONS
-            if spec.get(key) not in (None, []) or d in types
-        }
+        ingress, egress = (_rules(spec, key, peers, problems) for key, peers in _SECTIONS)
     except Malformed as error:
         return Policy(ref, namespace, subject, problems=tuple(problems), unreadable=str(error))
     return Policy(
         ref,
         namespace,
         subject,
-        ingress=sections.get(Direction.INGRESS) if Direction.INGRESS in types else None,
-        egress=sections.get(Direction.EGRESS) if Direction.EGRESS in types else None,
-        idle=tuple((d, section) for d, section in sections.items() if d not in types),
+        ingress=ingress,
+        egress=egress,
+        types=types,
         problems=tuple(problems),
         remarks=tuple(remarks(spec)),
         documented=_annotated(raw, ALLOW_PATH),
@@ -87,17 +83,15 @@ def _subject(spec: Raw) -> tuple[Selector | None, Problems]:
 
 
 def _types(spec: Raw) -> frozenset[Direction]:
-    """Return `policyTypes`; absent: Ingress, and Egress where there are egress rules (API defaulting)."""
+    """Return `policyTypes`; empty where it is absent, or names none."""
     words = strings(spec, "policyTypes", "spec")
     for index, word in enumerate(words):
         if word not in ("Ingress", "Egress"):
             fail(f"spec.policyTypes[{index}]", f"expected Ingress or Egress, not {shown(word)}")
-    if words:
-        return frozenset(map(Direction, words))
-    return frozenset(Direction if spec.get("egress") else (Direction.INGRESS,))
+    return frozenset(map(Direction, words))
 
 
-def _section(spec: Raw, key: str, peers_key: str, problems: Problems) -> Section:
+def _rules(spec: Raw, key: str, peers_key: str, problems: Problems) -> tuple[Rule, ...]:
     rules = []
     entries = spec.get(key)
     if entries is not None and not isinstance(entries, list):
@@ -111,7 +105,7 @@ def _section(spec: Raw, key: str, peers_key: str, problems: Problems) -> Section
         except Malformed as error:
             problems.append(str(error))
             rules.append(Rule(index, unclear=str(error)))
-    return Section(tuple(rules))
+    return tuple(rules)
 
 
 def _rule(raw: Raw, index: int, path: str, peers_key: str, problems: Problems) -> Rule:

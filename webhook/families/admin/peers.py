@@ -7,10 +7,9 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.families.admin.kinds import Terms, given, one_of, only
-from webhook.families.peers import STRANGERS, block_peer, pods_as_seen
-from webhook.families.unseen import visible
+from webhook.families.enforced import STRANGERS, block_peer, pods_as_seen
 from webhook.model.addresses import parse_block
-from webhook.model.dialect import Dialect
+from webhook.model.dialect import Dialect, visible
 from webhook.model.expression import All, Expression, Not, Space, Term, Test
 from webhook.model.foreign import Foreign
 from webhook.model.labels import EVERYTHING, Operator, Selector

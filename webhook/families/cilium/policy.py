@@ -26,9 +26,8 @@ from webhook.families.cilium.selectors import (
     wants_of,
 )
 from webhook.families.cilium.settings import LOCAL_CLUSTER, NEWEST, Config, config_of
-from webhook.families.closing import following
+from webhook.families.enforced import EGRESS_NAMES, following
 from webhook.families.family import CIDR_GROUPS, Compiled
-from webhook.families.networkpolicy import EGRESS_NAMES
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.expression import NEVER, Expression, Some

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from webhook.families.cilium.reading import Context
 from webhook.families.cilium.settings import Config
-from webhook.families.unseen import seen
+from webhook.model.dialect import seen
 from webhook.model.expression import ALWAYS, NEVER, All, Expression, Not, Space, Term, Test
 from webhook.model.labels import Operator, Requirement, Selector
 from webhook.model.policy import UnclearPeer

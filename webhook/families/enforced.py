@@ -1,0 +1,202 @@
+"""NetworkPolicy as an enforcer takes it: what the API says, with what its dialect changes before and after.
+
+Before, of the policy as it is written: which parts of it the enforcer takes at all. After, of the compiled policy: what
+its peers hold here, where it stands among the tiers, and where the pods are denied that it isolates.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import structs
+
+from webhook.families.networkpolicy import compile_direction as as_the_api_says
+from webhook.families.networkpolicy import compile_policy as all_as_the_api_says
+from webhook.families.networkpolicy import compiled_without_rules, isolates, policy_types
+from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect, visible
+from webhook.model.labels import Labels, Operator, Selector
+from webhook.model.policy import BlockPeer, Direction, Policy, Rule, UnclearPeer
+from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
+from webhook.model.tier import Entry, Every, Isolation, Match, Place, PlacePeer, PodMatch, with_entries
+from webhook.model.truth import Truth
+
+EGRESS_NAMES: Final = "names a port, which this version of the enforcer looks up among all pods of the cluster"
+_OTHER_WAY: Final = "selects it for the other direction, after which the Baseline tier may not be asked here"
+_IDLE: Final = "whether rules count that policyTypes leaves out depends on the CNI"
+_EITHER: Final = "names all ports, or a range of which only the first is taken here"
+_UNSURE: Final = "is open to its own node, and whether that comes before the Baseline tier is not known"
+_LOCAL: Final = (PlacePeer(Place.OWN_NODE),)
+_PLACES: Final = tuple(PlacePeer(place) for place in (Place.OWN_NODE, Place.OTHER_NODE, Place.WORLD))
+# Who has no labels at all, and so none that a peer may forbid: nodes, the world, and, perhaps, all pods at once.
+STRANGERS: Final[tuple[Match, ...]] = (
+    *_PLACES,
+    UnclearPeer("asks only what labels are missing, and may so match all pods at once"),
+)
+_NEGATIVE: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
+
+
+def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolation, ...]:
+    """Return `policy` compiled: for each direction that it isolates, or may isolate, one part, or two.
+
+    A second one closes later where the dialect asks other policies before it denies.
+    """
+    if NETWORK_POLICY in dialect.inert:
+        return ()
+    policy = _as_taken(policy, dialect)
+    compiled = all_as_the_api_says(policy)
+    if policy.unreadable is not None:
+        return tuple(_placed(one, dialect) for one in compiled)
+    return (
+        *(part for one in compiled for part in _changed(one, dialect)),
+        *_outside_policy_types(policy, dialect),
+        *_other_way(policy, dialect),
+    )
+
+
+def compile_direction(policy: Policy, direction: Direction, dialect: Dialect) -> Isolation | None:
+    """Return the rules of one direction compiled, as if `policyTypes` named it; None: it selects no pod here."""
+    return next(_changed(as_the_api_says(policy, direction), dialect), None)
+
+
+def _as_taken(policy: Policy, dialect: Dialect) -> Policy:
+    """Return `policy` as the enforcer takes it; one that it may or may not take is unreadable."""
+    if policy.unreadable is not None:
+        return policy
+    if dialect.uncertain:
+        return structs.replace(policy, unreadable=dialect.uncertain)
+    if dialect.port_names and any(isinstance(port, NamedPort) for port in _ports(policy)):
+        return structs.replace(policy, unreadable=dialect.port_names)
+    if dialect.honours_idle is Truth.YES:
+        ruled = frozenset(direction for direction in Direction if policy.rules(direction))
+        policy = structs.replace(policy, types=policy_types(policy) | ruled)
+    if dialect.port_ranges:
+        return policy
+    ingress, egress = (tuple(map(_first_only, rules)) for rules in (policy.ingress, policy.egress))
+    return structs.replace(policy, ingress=ingress, egress=egress)
+
+
+def _ports(policy: Policy) -> Iterator[PortMatch]:
+    for direction in policy_types(policy):
+        for rule in policy.rules(direction):
+            yield from rule.ports or ()
+
+
+def _first_only(rule: Rule) -> Rule:
+    ports = tuple(_first(port) for port in rule.ports or ())
+    if any(isinstance(port, PortRange) and (port.first, port.last) == (FIRST_PORT, LAST_PORT) for port in ports):
+        return structs.replace(rule, unclear=rule.unclear or _EITHER)
+    return structs.replace(rule, ports=None if rule.ports is None else ports)
+
+
+def _first(port: PortMatch) -> PortMatch:
+    whole = isinstance(port, PortRange) and (port.first, port.last) == (FIRST_PORT, LAST_PORT)
+    return port if isinstance(port, NamedPort) or whole else PortRange(port.protocol, port.first, port.first)
+
+
+def _changed(compiled: Isolation, dialect: Dialect) -> Iterator[Isolation]:
+    """Yield a compiled policy with its peers as they are matched here, at its place among the tiers."""
+    subject = compiled.subject and in_namespace(compiled.subject, compiled.namespace, dialect)
+    if subject is None and compiled.subject is not None:
+        return
+    entries = tuple(_entry(entry, compiled, dialect) for entry in compiled.entries)
+    whole = with_entries(structs.replace(_placed(compiled, dialect), subject=subject), entries)
+    if dialect.closing is None:
+        yield whole
+        return
+    yield structs.replace(whole, isolates=False)
+    yield from following(whole, dialect, isolates=True)
+
+
+def _entry(entry: Entry, compiled: Isolation, dialect: Dialect) -> Entry:
+    peers = entry.matches
+    matches = None if peers is None else tuple(m for peer in peers for m in _matches(peer, compiled.namespace, dialect))
+    named = compiled.direction is Direction.EGRESS and any(isinstance(port, NamedPort) for port in entry.ports or ())
+    unsure = EGRESS_NAMES if named and not dialect.resolves_names else None
+    return structs.replace(entry, matches=matches, conditional=unsure)
+
+
+def _placed(compiled: Isolation, dialect: Dialect) -> Isolation:
+    names = {"namespace": compiled.namespace, "name": compiled.ref.name}
+    rank = (*dialect.rank, *(tie.format_map(names) for tie in dialect.ties))
+    return structs.replace(compiled, tier=dialect.network_policies, rank=rank)
+
+
+def _outside_policy_types(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
+    """Yield what a policy may do in a direction for which it has rules that `policyTypes` leaves out."""
+    for direction in Direction if dialect.honours_idle is Truth.MAYBE else ():
+        if policy.rules(direction) and not isolates(policy, direction):
+            yield _placed(compiled_without_rules(policy, direction, _IDLE), dialect)
+
+
+def _other_way(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
+    """Yield what a policy may let through in the direction that it does not isolate."""
+    for direction in Direction if dialect.may_skip_baseline else ():
+        if not isolates(policy, direction):
+            passed = _placed(compiled_without_rules(policy, direction), dialect)
+            yield with_entries(structs.replace(passed, isolates=False), (Entry(policy.ref, conditional=_OTHER_WAY),))
+
+
+def following(base: Isolation, dialect: Dialect, *, isolates: bool) -> Iterator[Isolation]:
+    """Yield what comes after all rules for the pods of `base`: they are open to their own node, then closed."""
+    if base.direction is Direction.INGRESS:
+        for tier, rank, sure in dialect.from_own_node:
+            entry = Entry(base.ref, _LOCAL, conditional=None if sure else _UNSURE)
+            yield with_entries(structs.replace(base, tier=tier, rank=rank, isolates=False), (entry,))
+    if isolates and dialect.closing is not None:
+        yield with_entries(structs.replace(base, tier=dialect.closing, rank=(), isolates=True), ())
+
+
+def block_peer(peer: BlockPeer, dialect: Dialect) -> BlockPeer:
+    """Return an address block with what it holds here."""
+    nodes = dialect.blocks_hold_nodes
+    if peer.block.prefix == 0:
+        nodes = min(nodes, dialect.whole_blocks_hold_nodes)
+    return structs.replace(peer, pods=dialect.blocks_hold_pods, nodes=nodes)
+
+
+def in_namespace(pods: Selector, namespace: str, dialect: Dialect) -> Selector | None:
+    """Return which pods of one namespace a selector selects here; None: none.
+
+    A label that means the namespace takes the policy's own, whatever it is asked to be.
+    """
+    key, here = dialect.namespace_key, Labels({dialect.namespace_key: namespace})
+    kept = []
+    for requirement in pods.requirements:
+        if not key or requirement.key != key:
+            kept.append(requirement)
+        elif requirement.operator is not Operator.IN and requirement.matches(here) is Truth.NO:
+            return None
+    return visible(Selector(tuple(kept)) if len(kept) < len(pods.requirements) else pods, dialect.unseen)
+
+
+def _matches(peer: Match, namespace: str, dialect: Dialect) -> Iterator[Match]:
+    """Yield whom a peer of a policy of `namespace` matches."""
+    if isinstance(peer, BlockPeer):
+        yield block_peer(peer, dialect)
+    elif not isinstance(peer, PodMatch):
+        yield peer
+    elif peer.own:
+        pods = in_namespace(peer.pods, namespace, dialect)
+        if pods is not None:
+            yield from pods_as_seen(structs.replace(peer, pods=pods), dialect)
+    elif dialect.namespace_key and any(r.key == dialect.namespace_key for r in peer.pods.requirements):
+        yield UnclearPeer(f"asks for pods with the label {dialect.namespace_key}, beside a namespaceSelector")
+    elif (pods := visible(peer.pods, dialect.unseen)) is not None:
+        yield from pods_as_seen(structs.replace(peer, pods=pods), dialect)
+        if dialect.loose_peers and _lacking(peer.namespaces, pods):
+            yield from STRANGERS
+
+
+def pods_as_seen(match: PodMatch, dialect: Dialect) -> Iterator[Match]:
+    """Yield pods that a peer selects, as far as it matches them here (`Dialect.pod_peers`)."""
+    match dialect.pod_peers:
+        case Truth.YES:
+            yield match
+        case Truth.MAYBE:
+            yield Every((match, UnclearPeer("asks for a label that pods have or not, by version")))
+        case Truth.NO:
+            return
+
+
+def _lacking(namespaces: Selector, pods: Selector) -> bool:
+    every = (*namespaces.requirements, *pods.requirements)
+    return bool(namespaces.requirements) and all(r.operator in _NEGATIVE for r in every)
