@@ -12,9 +12,10 @@ _GENERATED = "(generated)"
 
 
 class AdmissionRequest(Struct, frozen=True):
-    """What the API server asks. `workload` and `old` are None where the object is none of ours.
+    """What the API server asks. `workload` and `old` are None where the object is no workload.
 
-    `controller` and `old_controller`: uids of the controllers that they name.
+    `controller` and `old_controller`: uids of the controllers that they name. `raw` and `raw_old`: an object of any
+    other kind as it is written, and as it was, for `families.project` to read; empty where there is none.
     """
 
     uid: str
@@ -30,6 +31,9 @@ class AdmissionRequest(Struct, frozen=True):
     controller: str = ""
     old_controller: str = ""
     problem: str | None = None  # why the object cannot be judged, although it is one of ours
+    group: str = ""
+    raw: Raw = {}
+    raw_old: Raw = {}
 
 
 def admission_request(body: bytes) -> AdmissionRequest:
@@ -57,16 +61,27 @@ def _request(request: Raw, uid: str) -> AdmissionRequest:
         uid=uid,
         operation=string(request, "operation", "request"),
         kind=word,
+        group=group,
         subresource=string(request, "subResource", "request"),
         namespace=string(request, "namespace", "request"),
         name=string(request, "name", "request"),
         dry_run=flag(request, "dryRun", "request"),
         user=string(mapping(request, "userInfo", "request"), "username", "request.userInfo"),
     )
-    ours = word in workloads.TEMPLATE_PATHS and group in ("", "apps", "batch", "extensions")
-    if not ours or base.subresource or base.operation not in ("CREATE", "UPDATE"):
+    if base.subresource or base.operation not in ("CREATE", "UPDATE", "DELETE"):
         return base
-    return _with_objects(base, request)
+    if word not in workloads.TEMPLATE_PATHS or group not in ("", "apps", "batch", "extensions"):
+        return _with_raw(base, request)
+    return base if base.operation == "DELETE" else _with_objects(base, request)
+
+
+def _with_raw(base: AdmissionRequest, request: Raw) -> AdmissionRequest:
+    """Keep the objects as they came. Of the old one alone a creation says nothing, a deletion everything."""
+    try:
+        new, old = mapping(request, "object", "request"), mapping(request, "oldObject", "request")
+    except Malformed as error:
+        return msgspec.structs.replace(base, problem=str(error))
+    return msgspec.structs.replace(base, raw={} if base.operation == "DELETE" else new, raw_old=old)
 
 
 def _with_objects(base: AdmissionRequest, request: Raw) -> AdmissionRequest:

@@ -141,7 +141,7 @@ class Around:
                 nodes=frozenset(flag for flags in self._nodes.values() for flag in flags),
             )
             dialect = dialect_of(around)
-            self._found = structs.replace(around, enforcer=_as_set(around.enforcer, dialect), dialect=dialect)
+            self._found = structs.replace(around, enforcer=as_set(around.enforcer, dialect), dialect=dialect)
         return self._found
 
     def _enforcer(self, settings: Settings) -> Enforcer:
@@ -158,7 +158,7 @@ class Around:
         return {*self._groups, *(group for group, _ in self._references if group)}
 
 
-def _as_set(enforcer: Enforcer, dialect: Dialect) -> Enforcer:
+def as_set(enforcer: Enforcer, dialect: Dialect) -> Enforcer:
     """Return who enforces as its own settings have it: one may be told to drop nothing."""
     if dialect.unenforced:
         return structs.replace(enforcer, decisive=False, enforces=False, why=dialect.unenforced)
