@@ -410,7 +410,7 @@ class Unsettled(NamedTuple):
 
 HASH: Final = "pod-template-hash"
 LATER: Final = ((20, "h1"), (20, "h2"), (21, "h1"), (250, "h2"))  # the address and the hash that a new pod may get
-READINGS: Final = (
+READINGS: Final[tuple[tuple[Raw, ...], ...]] = (
     (),
     ({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},),
     ({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]},),
