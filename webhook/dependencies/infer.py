@@ -14,6 +14,7 @@ from webhook.dependencies.apiserver import known_api_server
 from webhook.dependencies.infer_variables import Variables
 from webhook.dependencies.resolve import Resolved, resolve
 from webhook.dependencies.targets import Found
+from webhook.model.addresses import Address, parse_address
 from webhook.model.dependency import Dependency, NameTarget
 from webhook.model.hints import Mention
 from webhook.model.objects import Service, Workload
@@ -101,17 +102,28 @@ def uncovered(inferred: Iterable[Resolved], declared: Iterable[Resolved]) -> Ite
 
 
 def _resolved(view: View, workload: Workload, mention: Mention, name: str) -> Resolved | None:
-    if isinstance(mention.port, str):
+    """Look up what is named. A full name without a port means the port that it can only mean, else all."""
+    target = _target(view, mention.host)
+    if target is None or (isinstance(mention.port, str) and mention.port.startswith("$")):
         return None
-    asked = Dependency(NameTarget(mention.host), mention.port, mention.protocol, "inferred")
+    asked = Dependency(target, mention.port, mention.protocol, "inferred")
     one = resolve(view, workload, asked)
-    service = _service(view, one.found)
+    service = view.service_at(target) if isinstance(target, Address) else _service(view, one.found)
     if mention.port is None:
         port = _only_port(service, mention, name) if service else None
-        if port is None:
+        if service is None or (port is None and not mention.full):
             return None
         one = resolve(view, workload, structs.replace(asked, port=port))
     return one if _counts(one.found, service, workload) else None
+
+
+def _target(view: View, host: str) -> NameTarget | Address | None:
+    """Return what a host means; None: an address that is no Service's own."""
+    try:
+        address = parse_address(host)
+    except ValueError:
+        return NameTarget(host)
+    return address if view.service_at(address) is not None else None
 
 
 def _counts(found: Found, service: Service | None, workload: Workload) -> bool:

@@ -16,8 +16,8 @@ def _all(*lines: str) -> frozenset[str]:
 
 
 _HOST: Final = _all(
-    "addr addrs address addresses brokers dsn endpoint endpoints host hosts hostname hostnames nodes",
-    "seeds server servers upstream upstreams uri uris url urls",
+    "addr addrs address addresses brokers dsn endpoint endpoints host hosts hostname hostnames join members nodes",
+    "peer peers seeds server servers upstream upstreams uri uris url urls",
 )
 _HOST_ENDS: Final = ("hostname", "host", "hosts", "url", "uri", "addr", "endpoint", "servers")  # `dbhost`, `siteurl`
 _NOT_HOSTS: Final = _all("ghost localhost curl")

@@ -45,7 +45,12 @@ _BY_SEMICOLON: Final = re.compile(r"(?<![\w .-])(?P<key>[\w .-]++)=\s*+(?P<value
 _HOST_KEYS: Final = frozenset({"host", "server", "data source", "datasource", "hostname", "addr", "address"})
 _SEPARATORS: Final = re.compile(r"[,;|\s]++")
 _WORDS: Final = re.compile(r"[^\s,;|:]++(?:[,;|]\s*+[^\s,;|:]++)*+")
-_PORT: Final = re.compile(r":[\d$]")
+_TELLING: Final = re.compile(
+    r":[\d$]|\.svc\b|\._(?:tcp|udp)\.", re.IGNORECASE
+)  # that it may be a place, whatever its name says
+_DISCOVERY: Final = re.compile(r"dns(?:srv(?:noa)?)?\+")  # of Thanos, Cortex, Loki and Mimir
+_SRV: Final = re.compile(r"_(?P<port>[a-z0-9-]++)\._(?P<protocol>tcp|udp)\.(?P<host>[a-z0-9].*)")  # RFC 2782
+_ADDRESS: Final = re.compile(r"(?!0|127\.)\d{1,3}(?:\.\d{1,3}){3}")  # but of the container itself
 _AROUND: Final = "\"'`[](){}<>"
 
 
@@ -159,8 +164,11 @@ def _mention(found: re.Match[str], protocol: Protocol = "TCP") -> Mention | None
 
 
 def _named(host: str, port: int | str | None, protocol: Protocol) -> Mention | None:
-    good = len(host) <= _LONGEST_NAME and _NAME.fullmatch(host) and ".." not in host and _LETTER.search(host)
-    return Mention(host, port, protocol) if good and host not in _OWN else None
+    if (asked := _SRV.fullmatch(host)) is not None:
+        host, port, protocol = asked["host"], asked["port"], "UDP" if asked["protocol"] == "udp" else "TCP"
+    good = len(host) <= _LONGEST_NAME and _NAME.fullmatch(host) and ".." not in host
+    told = good and (_LETTER.search(host) or _ADDRESS.fullmatch(host))
+    return Mention(host, port, protocol) if told and host not in _OWN else None
 
 
 def _port(text: str) -> int | None:
@@ -195,19 +203,22 @@ def _behind_user(text: str, *, bare: bool) -> Iterator[Mention]:
 
 
 def _list(text: str, *, bare: bool) -> Iterator[Mention]:
-    """Read `a:1,b:2`, `host:port/path?query`, and words where they are hosts; up to the first `key=value`.
+    """Read `a:1,b:2`, `host:port/path?query`, full names, and words where they are hosts; up to the first `key=value`.
 
     Words are hosts only where nothing else is there: alone, or in a list with commas.
     """
     bare = bare and _WORDS.fullmatch(text.strip()) is not None
-    if not bare and _PORT.search(text) is None:
+    if not bare and _TELLING.search(text) is None:
         return
     for item in _SEPARATORS.split(text):
         place, _, _ = item.partition("?")
         place = place.strip("\"'" if "$(" in item else _AROUND)
-        found = _ENDPOINT.match(place)
-        named = found is not None and _BEHIND_ENDPOINT.fullmatch(place, found.end()) and (found["port"] or bare)
-        if found is not None and named and "=" not in place and (one := _mention(found)) is not None:
+        begins = _DISCOVERY.match(place)
+        found = _ENDPOINT.match(place, begins.end() if begins else 0)
+        whole = found is not None and _BEHIND_ENDPOINT.fullmatch(place, found.end()) and "=" not in place
+        if found is None or not whole or (one := _mention(found)) is None:
+            pass
+        elif bare or one.port is not None or one.full:
             yield one
         if "=" in item:
             return
