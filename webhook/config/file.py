@@ -6,14 +6,24 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from webhook.model.ports import FIRST_PORT, LAST_PORT
+
 _LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _DOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 _GLOB: Final = r"^[a-z0-9*?]([-a-z0-9*?]{0,61}[a-z0-9*?])?$"
+_WORD: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_KEY: Final = rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_WORD}$"
+_VALUE: Final = rf"^({_WORD})?$"
+_PORT_NAME: Final = r"^([a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?)?$"
 
 Id = Annotated[str, Meta(pattern="^NP[0-9]{3}$", description="A finding: `netpol-preflight explain NP102`.")]
 Glob = Annotated[str, Meta(pattern=_GLOB, description="A namespace's name; `*` stands for any text.")]
 Name = Annotated[str, Meta(pattern=_LABEL + "|^$")]
 Text = Annotated[str, Meta(min_length=1)]
+PortNumber = Annotated[int, Meta(ge=FIRST_PORT, le=LAST_PORT)]
+LabelKey = Annotated[str, Meta(pattern=_KEY)]
+LabelValue = Annotated[str, Meta(pattern=_VALUE)]
+ProtocolWord = Literal["TCP", "UDP", "SCTP"]
 ModeWord = Literal["off", "audit", "warn", "enforce"]
 SeverityWord = Literal["error", "warning", "info", "off"]
 
@@ -68,6 +78,27 @@ class DependencyFile(Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     namespace_selector: Annotated[SelectorFile, Meta(description="Namespaces by label.")] = SelectorFile()
 
 
+class ExpectedPortFile(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A port of a container, as in a pod."""
+
+    container_port: PortNumber
+    name: Annotated[str, Meta(pattern=_PORT_NAME, description="As a Service's `targetPort` may name it.")] = ""
+    protocol: ProtocolWord = "TCP"
+
+
+class ExpectedFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """Pods that an operator will make. They count until pods, or a pod template, with these labels are there."""
+
+    namespace: Annotated[str, Meta(pattern=_LABEL)]
+    labels: Annotated[
+        dict[LabelKey, LabelValue], Meta(min_length=1, description="Every label that the pods will have.")
+    ]
+    ports: Annotated[
+        tuple[PortNumber | ExpectedPortFile, ...],
+        Meta(description="The ports that they will declare: numbers of TCP, or as in a container."),
+    ] = ()
+
+
 class InboundFile(Struct, frozen=True, forbid_unknown_fields=True):
     """Which declarations of others are judged as ways in to a workload (NP108)."""
 
@@ -117,6 +148,9 @@ class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
         Meta(description="Namespaces whose clients and scrapers the fix of a server lets in, besides its own."),
     ] = ()
     inbound: InboundFile = InboundFile()
+    expected: Annotated[
+        tuple[ExpectedFile, ...], Meta(description="Pods that an operator will make: nobody has seen them yet.")
+    ] = ()
     infer: Annotated[bool, Meta(description="Judge what containers are told to talk to, too.")] = True
 
 

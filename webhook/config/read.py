@@ -12,6 +12,8 @@ from webhook.config.file import (
     DependencyFile,
     DnsFile,
     ExemptionFile,
+    ExpectedFile,
+    ExpectedPortFile,
     ExpressionFile,
     File,
     InboundFile,
@@ -44,6 +46,8 @@ _SHAPES: Final[dict[str, type[Struct]]] = {  # path without indexes -> what stan
     "": File,
     "dns": DnsFile,
     "exemptions": ExemptionFile,
+    "expected": ExpectedFile,
+    "expected.ports": ExpectedPortFile,
     "inbound": InboundFile,
     "requiredLabels": LabelFile,
     "dependencies": DependencyFile,
@@ -123,6 +127,7 @@ _FEW: Final = {
     "disclose": ("all", "own"),
     "severities": ("error", "warning", "info", "off"),
     "requiredLabels": ("standard", "a list of labels"),
+    "protocol": ("TCP", "UDP", "SCTP"),
     "operator": ("In", "NotIn", "Exists", "DoesNotExist"),
 }
 
@@ -130,7 +135,7 @@ _FEW: Final = {
 def _of_a_few(path: str, raw: object) -> str:
     """Name the word that is none of those expected; of several in a mapping, which one."""
     first = path.partition("[")[0]
-    known = _FEW.get(first) or _FEW["operator"]
+    known = _FEW.get(first) or _FEW[path.rpartition(".")[2]]
     inside = raw.get(first) if isinstance(raw, Mapping) else None
     if path.endswith("[...]") and isinstance(inside, Mapping):
         name, value = next((k, v) for k, v in inside.items() if v not in known)
@@ -167,6 +172,21 @@ def _complaints(file: File) -> Iterator[str]:
             yield f"inbound.scrapers[{index}]: expected KIND/NAME.NAMESPACE, as `sts/prometheus.monitoring`"
     for index, one in enumerate(file.dependencies):
         yield from _dependency(f"dependencies[{index}]", one)
+    yield from _expected(file)
+
+
+def _expected(file: File) -> Iterator[str]:
+    """Yield what is expected twice, and ports of one name."""
+    first: dict[object, int] = {}
+    for index, one in enumerate(file.expected):
+        before = first.setdefault((one.namespace, tuple(sorted(one.labels.items()))), index)
+        if before != index:
+            yield f"expected[{index}]: expected[{before}] has the same namespace and labels: give all ports there"
+        names: dict[object, int] = {}
+        for place, port in enumerate(one.ports):
+            key = (port.name, port.protocol) if isinstance(port, ExpectedPortFile) and port.name else place
+            if names.setdefault(key, place) != place:
+                yield f"expected[{index}].ports[{place}].name: ports[{names[key]}] has the same name"
 
 
 def scraper(text: str) -> WorkloadRef | None:

@@ -1,13 +1,15 @@
 """Flags and `File` -> Settings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
-from webhook.config.file import DependencyFile, File, SelectorFile
+from webhook.config.file import DependencyFile, ExpectedPortFile, File, SelectorFile
 from webhook.config.read import NO_FILE, Invalid, nearest, scraper
 from webhook.enforcers import ENFORCERS
 from webhook.model.finding import Severity
-from webhook.model.labels import LabelKeys, Operator, Requirement, Selector
+from webhook.model.labels import LabelKeys, Labels, Operator, Requirement, Selector
+from webhook.model.ports import ContainerPort
+from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.settings import (
     DEFAULTS,
     GENERIC,
@@ -17,6 +19,7 @@ from webhook.model.settings import (
     Enforcer,
     Everywhere,
     Exempted,
+    Expected,
     InboundSettings,
     Mode,
     RequiredLabel,
@@ -57,6 +60,7 @@ def settings(
             file.inbound.scrape,
             tuple(ref for text in file.inbound.scrapers if (ref := scraper(text)) is not None),
         ),
+        expected=tuple(_expected(file)),
         required_labels=_labels(file),
         severities=tuple(sorted((name, _severity(word)) for name, word in file.severities.items())),
         exemptions=tuple(
@@ -79,6 +83,21 @@ def _labels(file: File) -> tuple[RequiredLabel, ...]:
     if isinstance(file.required_labels, str):
         return STANDARD_LABELS
     return tuple(RequiredLabel(one.key, one.alternatives, one.values, one.pattern) for one in file.required_labels)
+
+
+def _expected(file: File) -> Iterator[Expected]:
+    """Yield pods that are expected, called by the value of their first label; where that is taken, by all values."""
+    taken = set[WorkloadRef]()
+    for index, one in enumerate(file.expected):
+        first, whole = next(filter(None, one.labels.values()), ""), "-".join(filter(None, one.labels.values()))
+        names = (name for name in (first, whole, f"{whole or 'pods'}-{index}") if name)
+        ref = next(ref for name in names if (ref := WorkloadRef(EXPECTED, one.namespace, name)) not in taken)
+        taken.add(ref)
+        yield Expected(ref, Labels(one.labels), tuple(map(_port, one.ports)))
+
+
+def _port(one: int | ExpectedPortFile) -> ContainerPort:
+    return ContainerPort(one) if isinstance(one, int) else ContainerPort(one.container_port, one.protocol, one.name)
 
 
 def _everywhere(one: str | DependencyFile) -> Everywhere:

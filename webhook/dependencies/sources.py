@@ -12,7 +12,9 @@ from msgspec import Struct, structs
 from webhook.model.inbound import Exposure, Gateway, Ingress, Reached, Route
 from webhook.model.labels import Labels
 from webhook.model.objects import Service, Shape, Template, Workload
+from webhook.model.refs import EXPECTED
 from webhook.world import Group, View
+from webhook.world.inbound import scrapes
 from webhook.world.lookup import maker_of
 
 WEB: Final = frozenset({80, 443})  # on which an Ingress controller is reached
@@ -71,8 +73,16 @@ def scrapers(view: View) -> Senders:
     named = view.settings.inbound.scrapers
     if named:
         return Senders(_of_groups(view, (Group(ref, view.pods_of(ref), view.workload(ref)) for ref in named)))
-    called = (Group(w.ref, view.pods_of(w.ref), w) for w in view.scrapers() if not maker_of(view, w))
-    return Senders(_of_groups(view, called), claimed=True)
+    called = [Group(w.ref, view.pods_of(w.ref), w) for w in view.scrapers() if not maker_of(view, w)]
+    return Senders(_of_groups(view, called or _expected_scrapers(view)), claimed=True)
+
+
+def _expected_scrapers(view: View) -> Iterator[Group]:
+    """Yield those that are called so of the pods that nobody has seen yet."""
+    for namespace in sorted({one.ref.namespace for one in view.settings.expected}):
+        for group in view.groups(namespace):
+            if group.ref.kind == EXPECTED and group.template is not None and scrapes(group.template):
+                yield group
 
 
 def of_exposure(view: View, one: Exposure) -> Senders:

@@ -9,7 +9,7 @@ from webhook.evaluate.labels import pods_match
 from webhook.evaluate.match import Packet, peer_matches
 from webhook.evaluate.node_and_service_peers import may_be_own_node, node_of
 from webhook.model.expression import Expression, Space, holds, terms
-from webhook.model.objects import Shape
+from webhook.model.objects import UNKNOWN_ACCOUNT, Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Match, NodePeer, PlacePeer, PodMatch
 from webhook.model.truth import Truth
@@ -81,6 +81,8 @@ def _labels_of_namespace(shape: Shape) -> str:
 def _not_known(view: View, test: Expression, shape: Shape) -> str:
     """Say what it is that a condition asks of pods and nobody has told."""
     term = next((one for one in terms(test) if holds(one, labels_of(view, shape)) is Truth.MAYBE), None)
+    if term is not None and shape.account == UNKNOWN_ACCOUNT and term.space in (Space.ACCOUNT, Space.FIELD):
+        return "the service account of pods that are only expected is not known"
     if term is not None and term.space is Space.ACCOUNT:
         return f"the labels of service account {shape.namespace}/{shape.account or 'default'} are not known"
     if term is not None and term.space is Space.NAMESPACE:

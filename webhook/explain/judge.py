@@ -17,6 +17,7 @@ from webhook.model.addresses import Family
 from webhook.model.dependency import Source
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
+from webhook.model.refs import EXPECTED
 from webhook.model.verdict import FlowVerdict, Host, NearMiss, Side, Verdict, together
 from webhook.world import Group, View
 
@@ -56,7 +57,7 @@ def judge(
         flows,
         reason,
         found.missing,
-        (*found.assumptions, *_supposed(view, source, found)),
+        (*found.assumptions, *_supposed(view, source, found), *_expected(workload, found)),
         resolved.by_name,
         resolved,
     )
@@ -69,6 +70,13 @@ def _supposed(view: View, source: PodEnd, found: Found) -> tuple[str, ...]:
     if not source.addresses:
         ends += [(shape, Direction.INGRESS) for group in groups for shape in _shapes(group)]
     return (SUPPOSED,) if not view.complete and supposes(view, ends) else ()
+
+
+def _expected(workload: Workload, found: Found) -> Iterator[str]:
+    """Say of which end nobody has seen a pod."""
+    ends = (workload.ref, *(flow.to.ref for flow in found.flows if isinstance(flow.to, Group)))
+    for ref in dict.fromkeys(ref for ref in ends if ref.kind == EXPECTED):
+        yield f"{ref.short} is expected by the configuration, not seen"
 
 
 def _shapes(group: Group) -> set[Shape]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.model.dependency import Source
-from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.refs import EXPECTED, PolicyRef, WorkloadRef
 from webhook.model.verdict import FlowVerdict, NearMiss, Verdict
 
 Manifest = dict[str, Any]  # one Kubernetes object, ready to be written as YAML or JSON
@@ -89,6 +89,13 @@ class Finding(Struct, frozen=True):
     no_fix: str | None = None
     assumptions: tuple[str, ...] = ()
     location: Location | None = None
+
+    @property
+    def supposed(self) -> bool:
+        """Whether it is about what is only inferred, or pods that are only expected: a warning at most."""
+        return self.source == "inferred" or any(
+            isinstance(flow.to, WorkloadRef) and flow.to.kind == EXPECTED for flow in self.flows
+        )
 
     @property
     def identity(self) -> tuple[str, str, str]:

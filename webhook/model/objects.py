@@ -1,5 +1,7 @@
 """What policies select and dependencies point at: the projected objects of a cluster."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family
@@ -20,6 +22,9 @@ class Namespace(Struct, frozen=True, gc=False):
     labels: Labels = NO_LABELS
     synthetic: bool = False
     injected: bool | None = None
+
+
+UNKNOWN_ACCOUNT: Final = "?"  # in place of a ServiceAccount's name: pods run as one of which nothing is known
 
 
 class Shape(Struct, frozen=True, gc=False, cache_hash=True):

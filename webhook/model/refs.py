@@ -15,6 +15,7 @@ SHORT_KINDS: Final = {  # what kubectl calls them: `deploy/api`
     "Pod": "po",
 }
 WORKLOAD_KINDS: Final = tuple(SHORT_KINDS)
+EXPECTED: Final = "Expected"  # the kind of pods that nobody has seen: the configuration says that they will be there
 _MAKERS: Final = {  # kind -> whose controllers make such objects, with their API groups; all are workloads themselves
     "ReplicaSet": {"Deployment": "apps"},
     "Job": {"CronJob": "batch"},

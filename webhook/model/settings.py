@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from webhook.model.labels import EVERYTHING, LabelKeys, Selector
+from webhook.model.labels import EVERYTHING, LabelKeys, Labels, Selector
+from webhook.model.ports import ContainerPort
 from webhook.model.refs import WorkloadRef
 
 PRODUCT: Final = "netpol-preflight"
@@ -119,6 +120,17 @@ class Everywhere(Struct, frozen=True):
     selector: Selector = EVERYTHING
 
 
+class Expected(Struct, frozen=True):
+    """Pods that an operator will make: their labels, and the ports that their containers will declare.
+
+    `ref`: of kind `refs.EXPECTED`; no two of the settings have the same.
+    """
+
+    ref: WorkloadRef
+    labels: Labels
+    ports: tuple[ContainerPort, ...] = ()
+
+
 class InboundSettings(Struct, frozen=True):
     """Which declarations of others count as ways in. `scrapers`: who scrapes; without any, it is found by labels."""
 
@@ -149,6 +161,7 @@ class Settings(Struct, frozen=True):
     admit: tuple[str, ...] = ()  # patterns of namespaces whose clients a server's fix lets in
     everywhere: tuple[Everywhere, ...] = ()
     inbound: InboundSettings = InboundSettings()
+    expected: tuple[Expected, ...] = ()
     disclose: Literal["all", "own"] = "all"  # whose namespaces an answer may tell of
     detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
 

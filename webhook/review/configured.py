@@ -47,10 +47,10 @@ def namespace_of(finding: Finding) -> str:
 
 
 def _graded(finding: Finding, severity: int | None) -> Finding:
-    """Give a finding the severity that is set; what is only inferred is a warning at most."""
+    """Give a finding the severity that is set; what is only supposed is a warning at most."""
     if severity is None:
         return finding
-    most = Severity.WARNING if finding.source == "inferred" else Severity.ERROR
+    most = Severity.WARNING if finding.supposed else Severity.ERROR
     return structs.replace(finding, severity=min(Severity(severity), most))
 
 

@@ -204,7 +204,7 @@ def _rejected(view: View, request: AdmissionRequest, mode: Mode, drafts: list[Dr
 
 
 def _may_reject(found: Finding) -> bool:
-    return found.id in MAY_REJECT | RAISED and found.severity is Severity.ERROR and found.source != "inferred"
+    return found.id in MAY_REJECT | RAISED and found.severity is Severity.ERROR and not found.supposed
 
 
 def _audit(mode: Mode, findings: tuple[Finding, ...], rejected: tuple[Finding, ...], exempt: int) -> Audit:

@@ -188,6 +188,7 @@ def _answered_for(view: View, one: Dependant, today: date) -> bool:
 def _merged(judged: Iterable[Judged]) -> Judged:
     """Return one answer of several about the same thing: every flow once."""
     first, *others = judged
+    notes = tuple(dict.fromkeys(note for one in (first, *others) for note in one.assumptions))
     flows = tuple(dict.fromkeys(flow for one in (first, *others) for flow in one.flows))
     verdict = Verdict.PARTIAL if any(flow.verdict is not Verdict.DENIED for flow in flows) else Verdict.DENIED
-    return structs.replace(first, flows=flows, verdict=verdict)
+    return structs.replace(first, flows=flows, verdict=verdict, assumptions=notes)

@@ -148,7 +148,7 @@ def _base(
     policies: tuple[PolicyRef, ...],
     facts: tuple[tuple[str, str], ...],
 ) -> Finding:
-    return Finding(
+    found = Finding(
         name,
         severity(name, judged.source),
         workload,
@@ -160,6 +160,7 @@ def _base(
         facts=facts,
         assumptions=judged.assumptions,
     )
+    return structs.replace(found, severity=min(found.severity, Severity.WARNING)) if found.supposed else found
 
 
 def severity(name: str, source: Source) -> Severity:

@@ -1,13 +1,14 @@
 """What conditions of a policy may ask of a pod: its own labels, those of its namespace and of its ServiceAccount."""
 
 from webhook.model.expression import Lookup, Space, Value
-from webhook.model.objects import Shape
+from webhook.model.objects import UNKNOWN_ACCOUNT, Shape
 from webhook.model.truth import Truth
 from webhook.world.view import View
 
 
 def labels_of(view: View, shape: Shape) -> Lookup:
     """Return what is known of pods of a shape: a value, None where it is absent, MAYBE where it is not known."""
+    known = shape.account != UNKNOWN_ACCOUNT
 
     def lookup(space: Space, key: str) -> Value:
         match space:
@@ -18,10 +19,12 @@ def labels_of(view: View, shape: Shape) -> Lookup:
                 namespace = view.namespace(shape.namespace)
                 value, unsure = namespace.labels.get(key), namespace.synthetic
             case Space.ACCOUNT:
-                labels = view.account_labels(shape.namespace, shape.account)
+                labels = view.account_labels(shape.namespace, shape.account) if known else None
                 value, unsure = (None, True) if labels is None else (labels.get(key), False)
-            case _:  # Space.FIELD
-                value, unsure = (shape.namespace if key == "namespace" else shape.account), False
+            case _ if key == "namespace":  # Space.FIELD
+                value, unsure = shape.namespace, False
+            case _:
+                value, unsure = (shape.account, False) if known else (None, True)
         return Truth.MAYBE if value is None and unsure else value
 
     return lookup

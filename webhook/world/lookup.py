@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
-from webhook.model.labels import Labels, Selector
-from webhook.model.objects import Owner, Pod, Workload
-from webhook.model.refs import WorkloadRef
+from webhook.model.labels import NO_KEYS, Labels, Selector
+from webhook.model.objects import UNKNOWN_ACCOUNT, Owner, Pod, Shape, Template, Workload
+from webhook.model.refs import EXPECTED, WorkloadRef
+from webhook.model.settings import Expected
 from webhook.model.truth import Truth
 from webhook.world.owners import DEEPEST
 from webhook.world.pods import hashed_owner
@@ -40,7 +41,7 @@ def backends(view: View, namespace: str, labels: Labels, selected: Callable[[], 
     if not found:  # whoever will have the labels, where nobody has them yet
         for workload in later:
             found.update(_template(view, workload))
-    return tuple(found[ref] for ref in sorted(found))
+    return tuple(found[ref] for ref in sorted(found)) or _expected_behind(view, namespace, selector)
 
 
 def _gives(workload: Workload, labels: Labels) -> bool:
@@ -61,7 +62,7 @@ def groups(view: View, namespace: str, pods: Iterable[Pod]) -> tuple[Group, ...]
         view.budget.spend()
         if workload.ref not in found:
             found.update(_template(view, workload))
-    return tuple(found[ref] for ref in sorted(found))
+    return with_expected(view, namespace, (found[ref] for ref in sorted(found)))
 
 
 def _template(view: View, workload: Workload) -> dict[WorkloadRef, Group]:
@@ -69,6 +70,55 @@ def _template(view: View, workload: Workload) -> dict[WorkloadRef, Group]:
     if workload.owner is not None or workload.ref.kind == "Pod" or view.pods_of(workload.ref):
         return {}
     return {workload.ref: Group(workload.ref, template=workload)}
+
+
+# -- pods that nobody has seen, and the configuration expects (`Settings.expected`) ------------------------------------
+
+
+def made_of(expected: Expected) -> Workload:
+    """Return pods that an operator will make as the template that they stand for; their ServiceAccount is not known."""
+    named = tuple(port for port in expected.ports if port.name)
+    shape = Shape(expected.ref.namespace, expected.labels, named, template=True, account=UNKNOWN_ACCOUNT)
+    return Workload(expected.ref, Template(shape, expected.ports))
+
+
+def with_expected(view: View, namespace: str, found: Iterable[Group]) -> tuple[Group, ...]:
+    """Return everybody of a namespace, sorted, with those that are expected and of whose labels nobody is seen."""
+    seen = tuple(group for group in found if group.ref.kind != EXPECTED)
+    more: list[Group] = []
+    for one in view.settings.expected:
+        view.budget.spend()
+        workload = view.workload(one.ref) if one.ref.namespace == namespace else None
+        if workload is not None and not any(_may_have(view, group, one.labels) for group in seen):
+            more.append(Group(one.ref, template=workload))
+    return tuple(sorted((*seen, *more), key=lambda group: group.ref)) if more else seen
+
+
+def or_expected(view: View, namespace: str, labels: Labels, found: Iterable[Group]) -> tuple[Group, ...]:
+    """Return the groups behind a Service that selects `labels`: who is seen, else who is expected."""
+    seen = tuple(group for group in found if group.ref.kind != EXPECTED)
+    return seen or _expected_behind(view, namespace, Selector.exactly(labels))
+
+
+def _expected_behind(view: View, namespace: str, selector: Selector) -> tuple[Group, ...]:
+    keys = view.settings.pending_labels
+    return tuple(
+        group
+        for group in (view.groups(namespace) if view.settings.expected else ())
+        if group.ref.kind == EXPECTED and group.template
+        if selector.matches(group.template.template.shape.labels, keys) is not Truth.NO
+    )
+
+
+def _may_have(view: View, group: Group, labels: Labels) -> bool:
+    """Say whether any pod of a group has some labels, or may get them."""
+    view.budget.spend(len(group.pods))
+    shapes = {pod.shape: None for pod in group.pods} or ([group.template.template.shape] if group.template else [])
+    selector, later = Selector.exactly(labels), view.settings.pending_labels
+    return any(selector.matches(one.labels, later if one.template else NO_KEYS) is not Truth.NO for one in shapes)
+
+
+# -- whose pods they are -----------------------------------------------------------------------------------------------
 
 
 def maker_of(view: View, workload: Workload) -> Workload | None:

@@ -22,7 +22,7 @@ from webhook.model.truth import Truth
 from webhook.world.asking import labels_of
 from webhook.world.inbound import Declarations, scrapes
 from webhook.world.index import Memo
-from webhook.world.lookup import backends, controllers, groups
+from webhook.world.lookup import backends, controllers, groups, or_expected, with_expected
 from webhook.world.mentions import mentioned
 from webhook.world.policies import Policies
 from webhook.world.view import Group, Selecting, View
@@ -161,17 +161,19 @@ class Overlay:
         below = self._kept(self._base.backends(service))
         if self._reowned and service.selector is not None:
             return backends(self, service.namespace, service.selector, lambda: (p for g in below for p in g.pods))
-        mine = [w for w in self._workloads.values() if w.ref.namespace == service.namespace and w.owner is None]
-        if not mine or service.selector is None:
+        if service.selector is None:
             return below
-        return self._with_templates(below, [w for w in mine if _selects(service, w)])
+        mine = [w for w in self._workloads.values() if w.ref.namespace == service.namespace and w.owner is None]
+        found = self._with_templates(below, [w for w in mine if _selects(service, w)]) if mine else below
+        return or_expected(self, service.namespace, service.selector, found)
 
     def groups(self, namespace: str) -> tuple[Group, ...]:
         """Return everybody of a namespace."""
         if self._reowned:
             return groups(self, namespace, self._pods(namespace))
         mine = [w for w in self._workloads.values() if w.ref.namespace == namespace and w.owner is None]
-        return self._with_templates(self._kept(self._base.groups(namespace)), mine)
+        found = self._with_templates(self._kept(self._base.groups(namespace)), mine)
+        return with_expected(self, namespace, found)
 
     def _kept(self, below: tuple[Group, ...]) -> tuple[Group, ...]:
         """Leave out the pods that are as good as gone."""

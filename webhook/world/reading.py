@@ -15,7 +15,7 @@ from webhook.model.labels import Labels
 from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.ports import Served
-from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.refs import EXPECTED, PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Enforcer, Settings
 from webhook.model.tier import Isolation
 from webhook.world.around import Around
@@ -23,7 +23,7 @@ from webhook.world.asking import labels_of
 from webhook.world.doubts import Doubts
 from webhook.world.inbound import Declarations, Scrapers
 from webhook.world.index import Memo
-from webhook.world.lookup import NAME_LABEL, backends, groups
+from webhook.world.lookup import NAME_LABEL, backends, groups, made_of
 from webhook.world.mentions import Mentions
 from webhook.world.owners import Owners
 from webhook.world.pods import Pods
@@ -65,6 +65,12 @@ class Reading:
         self._mentions = Mentions()
         self._scrapers = Scrapers()
         self._backends: dict[str, dict[tuple[str, str], tuple[Group, ...]]] = {}
+        self._expect(settings)
+
+    def _expect(self, settings: Settings) -> None:
+        self._expected: dict[str, dict[WorkloadRef, Workload]] = {}
+        for one in settings.expected:
+            self._expected.setdefault(one.ref.namespace, {})[one.ref] = made_of(one)
 
     @property
     def settings(self) -> Settings:
@@ -111,7 +117,7 @@ class Reading:
     def _filled(self) -> tuple[Mapping[str, object], ...]:
         """Return the indexes by namespace: a name is in one where something is in the namespace."""
         policies = self._policies.by_namespace, self._policies.foreign
-        return self._pods.by_namespace, self._services.by_namespace, *policies, self._workloads
+        return self._pods.by_namespace, self._services.by_namespace, *policies, self._workloads, self._expected
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what isolates, or may isolate, pods of `shape`."""
@@ -201,6 +207,8 @@ class Reading:
         if ref.kind == "Pod":
             pod = self._pods.get(ref.namespace, ref.name)
             return pod.bare if pod else None
+        if ref.kind == EXPECTED:
+            return self._expected.get(ref.namespace, {}).get(ref)
         return self._workloads.get(ref.namespace, {}).get(ref)
 
     def workloads(self, namespace: str | None = None) -> Iterable[Workload]:

@@ -42,6 +42,7 @@ class World(Reading):
     def configure(self, settings: Settings) -> None:
         """Answer by other settings from here on."""
         self._settings = settings
+        self._expect(settings)
         self._version += 1
         self._policies.expect(settings.pending_labels)
         self._around.reset()
