@@ -1,46 +1,12 @@
 """Progress is for a person at a terminal: shown there while it lasts, and nowhere else."""
 
-import os
-import pty
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.support.running import PROGRAM, STORY
+from tests.support.running import PROGRAM, STORY, shown
 from tests.testbed.control_plane import ControlPlane
-
-
-def shown(*arguments: object, **environment: str) -> tuple[int, bytes, str]:
-    """Run a command whose standard error is a terminal; return its code, its output, and what the terminal got."""
-    master, slave = pty.openpty()
-    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", **environment}
-    command = [*PROGRAM, *map(str, arguments)]
-    with (
-        tempfile.TemporaryFile() as out,  # a pipe that nobody reads meanwhile would hold up the command
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=slave, env=env) as process,
-    ):
-        os.close(slave)
-        screen = b"".join(_read(master))
-        code = process.wait()
-        out.seek(0)
-        said = out.read()
-    os.close(master)
-    return code, said, screen.decode()
-
-
-def _read(master: int) -> list[bytes]:
-    """Read until nobody has the other end open any more."""
-    parts: list[bytes] = []
-    while True:
-        try:
-            part = os.read(master, 65_536)
-        except OSError:  # EIO: how Linux says so
-            return parts
-        if not part:
-            return parts
-        parts.append(part)
 
 
 def test_an_audit_shows_how_far_it_is_and_leaves_nothing_behind() -> None:

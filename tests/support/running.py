@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -48,6 +50,37 @@ def spawn(*arguments: object, stdin: bytes = b"", **environment: str) -> Done:
         env={**os.environ, **environment},
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def shown(*arguments: object, **environment: str) -> tuple[int, bytes, str]:
+    """Run a command whose standard error is a terminal; return its code, its output, and what the terminal got."""
+    master, slave = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", **environment}
+    command = [*PROGRAM, *map(str, arguments)]
+    with (
+        tempfile.TemporaryFile() as out,  # a pipe that nobody reads meanwhile would hold up the command
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=slave, env=env) as process,
+    ):
+        os.close(slave)
+        screen = b"".join(_read(master))
+        code = process.wait()
+        out.seek(0)
+        said = out.read()
+    os.close(master)
+    return code, said, screen.decode()
+
+
+def _read(master: int) -> list[bytes]:
+    """Read until nobody has the other end open any more."""
+    parts: list[bytes] = []
+    while True:
+        try:
+            part = os.read(master, 65_536)
+        except OSError:  # EIO: how Linux says so
+            return parts
+        if not part:
+            return parts
+        parts.append(part)
 
 
 class Served(NamedTuple):

@@ -8,6 +8,7 @@ import msgspec
 
 from webhook.cli.check import exit_code
 from webhook.cli.gather import gather
+from webhook.cli.observed import observed, tabulate
 from webhook.cli.terminal import colour, emit, progress
 from webhook.facade.answers import policy_findings
 from webhook.facade.sources import CLUSTER, Gathered
@@ -17,8 +18,10 @@ from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.report import audit as report
 from webhook.report import audit_markdown, text
+from webhook.report.observed import text as seen_text
 from webhook.report.run import Summary
 from webhook.review.audit import Audited, audit_workload
+from webhook.review.evidence import Evidence
 from webhook.review.policies import review_namespaces
 
 
@@ -27,19 +30,21 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.files or arguments.kustomize or arguments.helm or arguments.against):
         arguments.against = [CLUSTER]
     gathered = gather(arguments, judging=False)
-    found = audit(gathered, arguments.clock().date())
+    found = audit(gathered, arguments.clock().date(), observed(arguments, gathered))
     match arguments.format:
         case "json":
             emit(report.record(found))
         case "markdown":
             emit(audit_markdown.markdown(found, dump))
         case _:
-            emit(report.text(found, text.coloured if colour() else text.plain))
+            paint = text.coloured if colour() else text.plain
+            seen = seen_text(found.evidence, tabulate, paint) if found.evidence else ()
+            emit(report.text(found, paint, seen))
     return exit_code(found.findings, gathered.failures, arguments.fail_on)
 
 
-def audit(gathered: Gathered, today: date) -> report.Audit:
-    """Judge everything that is there."""
+def audit(gathered: Gathered, today: date, evidence: Evidence | None = None) -> report.Audit:
+    """Judge everything that is there. `evidence`: what a flow log tells of it."""
     world = gathered.world
     every = list(_audited(gathered, today))
     places = {subject.workload.ref: subject.location for subject in gathered.subjects}
@@ -60,6 +65,7 @@ def audit(gathered: Gathered, today: date) -> report.Audit:
         gathered.failures,
         Summary.of(findings, checked=len(every), skipped=gathered.skipped),
         sum(one.exempt for one in every),
+        evidence,
     )
 
 

@@ -4,7 +4,7 @@ import argparse
 from datetime import timedelta
 from typing import Final
 
-from webhook.cli.readers import dns, dns_label, dns_name, glob, lifetime, listen, port, seconds, secret
+from webhook.cli.readers import age, dns, dns_label, dns_name, glob, lifetime, listen, port, seconds, secret
 
 FORMATS: Final = ("text", "json", "github")
 _FORMATS_OF: Final = {
@@ -14,7 +14,7 @@ _FORMATS_OF: Final = {
     "diff": ("text", "json", "markdown"),
 }
 _BY_SEVERITY: Final = frozenset({"check", "audit"})  # what findings cost, not what an answer is
-_ADMITTING: Final = frozenset({"check", "fix", "audit", "lockdown"})
+_WEEK: Final = 7.0 * 86_400
 NEVER: Final = "never"
 FAIL_ON: Final = ("error", "warning", "info", NEVER)
 
@@ -49,16 +49,12 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
         case "annotate":
             _world(parser)
             parser.add_argument("--write", action="store_true", help="write the files (default: print a diff)")
+            _observed(parser)
         case _:
             _world(parser)
-            if name in _ADMITTING:
-                _admit(parser)
-            if name == "explain":
-                _explain(parser)
-            if name == "matrix":
-                _matrix(parser)
-            if name == "lockdown":
-                _lockdown(parser)
+            for names, more in _FLAGS_OF:
+                if name in names:
+                    more(parser)
             _output(parser, name)
 
 
@@ -96,6 +92,18 @@ def _admit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--admit", action="append", default=[], type=dns_label, metavar="NAMESPACE",
         help="let in clients and scrapers of this namespace where a server is fixed, not only its own; repeatable",
+    )  # fmt: skip
+
+
+def _observed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--observed", action="append", default=[], metavar="FILE|-",
+        help="flow log as evidence: Hubble's or Calico's JSON lines, the AWS agent's log, conntrack's, CSV; .gz too; "
+        "repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--since", type=age, default=_WEEK, metavar="AGE",
+        help="flows that are older do not count: 7d (default), 36h, ...; 0: all do",
     )  # fmt: skip
 
 
@@ -257,3 +265,12 @@ def _managed(group: argparse._ArgumentGroup) -> None:
         "--ca-lifetime", type=lifetime, default=timedelta(days=5 * 365), metavar="DURATION",
         help="of its CA, at least twice as long: 43800h (default)",
     )  # fmt: skip
+
+
+_FLAGS_OF: Final = (  # what more than one command may have, and what each has of its own
+    (("check", "fix", "audit", "lockdown"), _admit),
+    (("audit", "lockdown"), _observed),
+    (("explain",), _explain),
+    (("matrix",), _matrix),
+    (("lockdown",), _lockdown),
+)

@@ -7,6 +7,8 @@ from typing import Final
 
 from webhook.api.durations import duration
 
+_DAY: Final = 86_400.0
+_OLDEST: Final = 3_650 * _DAY
 _LAST_PORT: Final = 65_535
 _LONGEST_DRAIN: Final = 3_600.0
 _SHORTEST_LIFE: Final = timedelta(seconds=5)
@@ -30,6 +32,15 @@ def lifetime(text: str) -> timedelta:
     if number is None or not _SHORTEST_LIFE.total_seconds() <= number <= _LONGEST_LIFE.total_seconds():
         raise argparse.ArgumentTypeError(f"`{text}` is no lifetime: expected 5s to 876000h, such as 2160h or 1h30m")
     return timedelta(seconds=number)
+
+
+def age(text: str) -> float:
+    """Read how old something may be, in seconds: days (`7d`) or a Go duration."""
+    days = text.removesuffix("d")
+    number = float(days) * _DAY if days != text and days.isascii() and days.isdigit() else duration(text)
+    if number is None or number > _OLDEST:
+        raise argparse.ArgumentTypeError(f"`{text}` is no age: expected 0 to 3650d, such as 7d or 36h")
+    return number
 
 
 def dns_label(text: str) -> str:

@@ -10,12 +10,13 @@ from webhook.model.dependency import Source
 from webhook.model.finding import Finding
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import Verdict
-from webhook.report import json_
+from webhook.report import json_, observed
 from webhook.report.run import Failure, Origin, Summary
 from webhook.report.safe import clean
 from webhook.report.text import Paint, block, count, plain, total
 from webhook.report.warnings import order
 from webhook.review.audit import Audited
+from webhook.review.evidence import Evidence
 
 STYLES: Final = {Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UNKNOWN: "dim", Verdict.ALLOWED: "good"}
 
@@ -31,7 +32,10 @@ class Row(Struct, frozen=True):
 
 
 class Audit(Struct, frozen=True):
-    """The whole of it. `enforcer`: who enforces policy; `exempt`: how many findings somebody answered for."""
+    """The whole of it. `enforcer`: who enforces policy; `exempt`: how many findings somebody answered for.
+
+    `evidence`: what a flow log tells, where one was given.
+    """
 
     origin: Origin
     enforcer: str
@@ -40,6 +44,7 @@ class Audit(Struct, frozen=True):
     errors: tuple[Failure, ...]
     summary: Summary
     exempt: int = 0
+    evidence: Evidence | None = None
 
 
 def rows(audited: Iterable[Audited]) -> Iterator[Row]:
@@ -68,15 +73,17 @@ def record(audit: Audit) -> str:
     ]
     origin = audit.origin
     whole["world"] = {"taken": origin.taken, "cni": audit.enforcer, "stale": origin.stale}
+    if audit.evidence is not None:
+        whole["observed"] = observed.record(audit.evidence)
     return json_.render(whole)
 
 
-def text(audit: Audit, paint: Paint = plain) -> str:
-    """Return where the world is from, the findings, a line for each namespace, and two that sum up."""
+def text(audit: Audit, paint: Paint = plain, seen: Iterable[str] = ()) -> str:
+    """Return where the world is from, the findings, a line for each namespace, what was `seen`, and two that sum up."""
     lines = [paint("bold", world(audit)), ""]
     lines += [block(finding, paint) for finding in order(audit.findings)]
     lines += [""] if audit.findings else []
-    lines += [*_namespaces(audit, paint), summed(audit, paint)]
+    lines += [*_namespaces(audit, paint), *seen, summed(audit, paint)]
     exempted = f", {count(audit.exempt, 'finding')} exempted" if audit.exempt else ""
     return "\n".join([*lines, total(audit.summary, len(audit.errors), paint) + exempted])
 

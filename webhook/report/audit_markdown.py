@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from webhook.model.finding import Finding, Severity
 from webhook.model.verdict import Verdict
+from webhook.report import observed as seen
 from webhook.report.admission import DumpYaml, combined
 from webhook.report.audit import Audit, by_namespace, summed, verdicts, world
 from webhook.report.markdown import block, code, plain, table
@@ -23,6 +24,8 @@ def markdown(audit: Audit, dump_yaml: DumpYaml) -> str:
     lines += _overview(audit, spaces)
     for name, some in spaces.items():
         lines += [f"## {code(name) if name else ELSEWHERE}", "", *_findings(some), ""]
+    if audit.evidence is not None:
+        lines += seen.markdown(audit.evidence)
     if audit.errors:
         lines += ["## Unreadable", "", *(f"- {plain(failure(one))}" for one in audit.errors), ""]
     if fixes := combined(told):

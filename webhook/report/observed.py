@@ -1,0 +1,185 @@
+"""What a flow log is evidence of: what nobody declared, what was never seen, where enforcer and evaluator differ."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from webhook.model.addresses import Block
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.verdict import Host
+from webhook.report import json_
+from webhook.report.json_ import Record
+from webhook.report.markdown import code
+from webhook.report.markdown import plain as escaped
+from webhook.report.markdown import table as markdown_table
+from webhook.report.safe import clean
+from webhook.report.text import Paint, count
+from webhook.review.evidence import Compared, Evidence, Readiness, Standing, Unseen
+from webhook.review.observed import LeftOut, Tally
+
+Tabulate = Callable[[Sequence[str], Sequence[Sequence[str]]], str]
+End = WorkloadRef | Block | Host | None
+_MOST: Final = 20  # rows of a table; JSON has all
+_DIFFERENT: Final = (Standing.DROPPED, Standing.PASSED)
+_OUTSIDE: Final = "outside"
+_HEAD: Final = ("FROM", "TO", "PORT", "LINES", "SEEN", "POLICY SAYS")
+
+
+def text(found: Evidence, tabulate: Tabulate, paint: Paint) -> Iterator[str]:
+    """Yield the lines of an audit's part about a log."""
+    yield paint("bold", f"observed: {read(found.tally)}")
+    yield from (f"    {clean(file)}:{number}: {clean(why)}" for file, number, why in found.tally.first)
+    for title, some in (("seen, and declared by nobody", found.undeclared), (_DIFFER, _different(found))):
+        if some:
+            yield from (
+                "",
+                paint("bold", f"{title}: {len(some)}"),
+                tabulate(_HEAD, [_row(one) for one in some[:_MOST]]),
+            )
+            yield from _more(some)
+    if found.unseen:
+        rows = [(clean(one.workload.short), clean(one.dependency), one.reason or "") for one in found.unseen[:_MOST]]
+        yield from ("", paint("bold", f"declared, and never seen: {len(found.unseen)}"))
+        yield tabulate(("WORKLOAD", "DEPENDENCY", "BUT"), rows)
+        yield from _more(found.unseen)
+    yield from ("", agreed(found), *map(ready, found.readiness), "")
+
+
+_DIFFER: Final = "the enforcer did otherwise than policy says, or policy has changed since"
+
+
+def _more(some: Sequence[Compared | Unseen]) -> Iterator[str]:
+    if len(some) > _MOST:
+        yield f"and {len(some) - _MOST} more; `--format json` has all"
+
+
+def _different(found: Evidence) -> tuple[Compared, ...]:
+    return tuple(one for standing in _DIFFERENT for one in found.of(standing))
+
+
+def _row(one: Compared) -> tuple[str, ...]:
+    flow = one.flow
+    seen = "dropped" if one.dropped else "passed"
+    return end(flow.source), end(flow.target), f"{flow.port}/{flow.protocol}", str(one.lines), seen, one.verdict.value
+
+
+def end(one: End) -> str:
+    """Return one end of a flow as messages show it."""
+    match one:
+        case WorkloadRef():
+            return clean(one.short)
+        case Host():
+            return clean(one.name)
+        case Block():
+            return str(one).removesuffix("/32").removesuffix("/128")
+        case None:
+            return _OUTSIDE
+
+
+def read(tally: Tally) -> str:
+    """Return `1,200 lines, 40 different flows; left out: 3 too old (before 2026-11-21); 2 lines unreadable`."""
+    parts = [f"{tally.lines:,} lines, {count(len(tally.flows), 'different flow')}"]
+    left = [f"{number:,} {_why(reason, tally)}" for reason, number in sorted(tally.left_out.items())]
+    parts += [f"left out: {', '.join(left)}"] if left else []
+    skipped = [f"{number:,} {reason.value}" for reason, number in sorted(tally.skipped.items())]
+    parts += [f"not counted: {', '.join(skipped)}"] if skipped else []
+    parts += [f"{count(tally.garbage, 'line')} unreadable"] if tally.garbage else []
+    return "; ".join(parts)
+
+
+def _why(reason: LeftOut, tally: Tally) -> str:
+    if reason is LeftOut.OLD and tally.since is not None:
+        return f"{reason.value} (before {datetime.fromtimestamp(tally.since, UTC):%Y-%m-%dT%H:%MZ}, see --since)"
+    return reason.value
+
+
+def agreed(found: Evidence) -> str:
+    """Return how often what the enforcer did is what policy says, counted in different flows."""
+    same = found.of(Standing.AGREED)
+    dropped = sum(one.dropped for one in same)
+    parts = [f"{len(same) - dropped} passed and allowed", f"{dropped} dropped and denied"]
+    parts += [f"{len(some)} {one.value}" for one in _DIFFERENT if (some := found.of(one))]
+    unsure = len(found.of(Standing.UNDECIDED))
+    return f"enforcer and policy: {', '.join(parts)}" + (f"; {unsure} undecided" if unsure else "")
+
+
+def ready(one: Readiness) -> str:
+    """Return `readiness shop: 12 declared, 10 seen, 11 admitted, 2 would break`."""
+    numbers = f"{one.declared} declared, {one.seen} seen, {one.admitted} admitted, {one.would_break} would break"
+    return f"readiness {clean(one.namespace)}: {numbers}"
+
+
+# -- markdown ----------------------------------------------------------------------------------------------------------
+
+
+def markdown(found: Evidence) -> Iterator[str]:
+    """Yield the lines of a page's part about a log."""
+    yield from ("## Observed flows", "", f"{escaped(read(found.tally))}.", "")
+    numbers = ((code(r.namespace), *map(str, (r.declared, r.seen, r.admitted, r.would_break))) for r in found.readiness)
+    yield from markdown_table(("Namespace", "Declared", "Seen", "Admitted", "Would break"), numbers)
+    yield ""
+    for title, some in (("Seen, and declared by nobody", found.undeclared), (_DIFFER.capitalize(), _different(found))):
+        if some:
+            rows = (tuple(map(escaped, _row(one))) for one in some[:_MOST])
+            heads = tuple(head.capitalize() for head in _HEAD)
+            yield from (f"### {title}", "", *markdown_table(heads, rows), *_more(some), "")
+    if found.unseen:
+        told = ((code(one.workload.short), code(one.dependency), escaped(one.reason or "")) for one in found.unseen)
+        yield from ("### Declared, and never seen", "", *markdown_table(("Workload", "Dependency", "But"), told), "")
+    yield from (f"{escaped(agreed(found))}.", "")
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------------
+
+
+def record(found: Evidence) -> Record:
+    """Return what stands under `observed` in an audit's object."""
+    tally = found.tally
+    return {
+        "lines": tally.lines,
+        "skipped": {reason.name.lower(): number for reason, number in sorted(tally.skipped.items())},
+        "leftOut": {reason.name.lower(): number for reason, number in sorted(tally.left_out.items())},
+        "unreadable": {
+            "lines": tally.garbage,
+            "first": [{"file": file, "line": number, "message": why} for file, number, why in tally.first],
+        },
+        "flows": [_flow(one) for one in found.flows],
+        "unseen": [
+            {"workload": json_.workload(one.workload), "dependency": one.dependency, "reason": one.reason}
+            for one in found.unseen
+        ],
+        "readiness": [_readiness(one) for one in found.readiness],
+    }
+
+
+def _flow(one: Compared) -> Record:
+    """Return a flow; `standing` is one of agreed, dropped (but allowed), passed (but denied) and undecided."""
+    source, target = one.flow.source, one.flow.target
+    return {
+        "from": json_.destination(source) if source is not None else None,
+        "to": json_.destination(target) if target is not None else None,
+        "protocol": one.flow.protocol,
+        "port": one.flow.port,
+        "lines": one.lines,
+        "dropped": one.dropped,
+        "declared": one.declared,
+        "verdict": one.verdict,
+        "standing": one.standing.name.lower(),
+        "reason": one.reason,
+        "policies": [json_.policy(ref) for ref in _policies(one)],
+    }
+
+
+def _policies(one: Compared) -> list[PolicyRef]:
+    sides = (side for flow in one.judged for side in (flow.egress, flow.ingress))
+    return sorted({ref for side in sides for ref in side.policies})
+
+
+def _readiness(one: Readiness) -> Record:
+    return {
+        "namespace": one.namespace,
+        "declared": one.declared,
+        "seen": one.seen,
+        "admitted": one.admitted,
+        "wouldBreak": one.would_break,
+    }

@@ -1,0 +1,258 @@
+"""What was seen, beside what is declared and what policy says: who is right where they differ."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.dependencies import Resolved
+from webhook.dependencies.addresses import at_address
+from webhook.dependencies.inbound import inbound
+from webhook.dependencies.targets import Found
+from webhook.evaluate import Flow, ends_of_pod, template_end
+from webhook.evaluate.flow import judge_from_outside
+from webhook.explain import Judged, judge, judge_workload
+from webhook.model.addresses import Address, Block
+from webhook.model.objects import Workload
+from webhook.model.ports import Protocol
+from webhook.model.refs import WorkloadRef
+from webhook.model.verdict import FlowVerdict, Host, Verdict, together
+from webhook.review.observed import ObservedFlow, Seen, Tally
+from webhook.world import Group, View
+
+
+class Standing(StrEnum):
+    """How what the enforcer did stands to what policy says, as evaluated here."""
+
+    AGREED = "agreed"
+    """It passed and is allowed, or was dropped and is denied."""
+    DROPPED = "dropped, but allowed"
+    """A mistake of the enforcer's or of ours, or a policy was changed since."""
+    PASSED = "passed, but denied"
+    """The same; or the policy is newer than the flow, or nothing enforces it."""
+    UNDECIDED = "undecided"
+    """What policy says is not known, or not the same for all pods."""
+
+
+class Compared(Struct, frozen=True):
+    """A flow that was seen. `declared`: by what, None: by nobody. `lines`: how many lines tell of it.
+
+    `judged`: what policy says of it, where a workload of the world dialled.
+    """
+
+    flow: ObservedFlow
+    lines: int
+    dropped: bool
+    declared: str | None
+    standing: Standing
+    verdict: Verdict
+    judged: tuple[FlowVerdict, ...] = ()
+    reason: str | None = None
+
+
+class Unseen(Struct, frozen=True, order=True):
+    """A declared dependency of which no line tells. `reason`: why it might have been there all the same."""
+
+    workload: WorkloadRef
+    dependency: str
+    reason: str | None = None
+
+
+class Readiness(Struct, frozen=True):
+    """How far a namespace is from being closed. Dependencies count where one end is in it.
+
+    `declared`; of these `seen` in the log, and `admitted` by policy as it is; `would_break`: flows that pass, and that
+    nobody declares, so that a default deny with all that is declared would close them.
+    """
+
+    namespace: str
+    declared: int = 0
+    seen: int = 0
+    admitted: int = 0
+    would_break: int = 0
+
+
+class Evidence(Struct, frozen=True):
+    """All of it, sorted. `tally`: what the log had."""
+
+    tally: Tally
+    flows: tuple[Compared, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
+    readiness: tuple[Readiness, ...] = ()
+
+    @property
+    def undeclared(self) -> tuple[Compared, ...]:
+        """The flows that nobody declared."""
+        return tuple(one for one in self.flows if one.declared is None)
+
+    def of(self, standing: Standing) -> tuple[Compared, ...]:
+        """Return the flows that stand so."""
+        return tuple(one for one in self.flows if one.standing is standing)
+
+
+def evidence(view: View, tally: Tally) -> Evidence:
+    """Compare every flow with what is declared, and with what policy says."""
+    declared = _Declared(view)
+    flows = tuple(sorted((_compared(view, declared, *one) for one in tally.flows.items()), key=_order))
+    unseen = tuple(sorted(declared.unseen(tally.flows)))
+    return Evidence(tally, flows, unseen, tuple(_readiness(declared, flows, unseen)))
+
+
+def _order(one: Compared) -> tuple[str, str, str, int]:
+    flow = one.flow
+    return str(flow.source), str(flow.target), flow.protocol, flow.port
+
+
+def _compared(view: View, declared: "_Declared", flow: ObservedFlow, seen: Seen) -> Compared:
+    dropped = seen.stands_dropped
+    verdict, judged, reason = _judged(view, flow)
+    return Compared(
+        flow, seen.passed + seen.dropped, dropped, declared.by(flow), _standing(verdict, dropped=dropped), verdict,
+        judged, reason,
+    )  # fmt: skip
+
+
+def _standing(verdict: Verdict, *, dropped: bool) -> Standing:
+    match verdict:
+        case Verdict.ALLOWED:
+            return Standing.DROPPED if dropped else Standing.AGREED
+        case Verdict.DENIED:
+            return Standing.AGREED if dropped else Standing.PASSED
+        case _:
+            return Standing.UNDECIDED
+
+
+def _judged(view: View, flow: ObservedFlow) -> tuple[Verdict, tuple[FlowVerdict, ...], str | None]:
+    """Judge a flow as if it were declared: from the template of who dialled, or from the address."""
+    if isinstance(flow.source, WorkloadRef):
+        client = view.workload(flow.source)
+        to = _resolved(view, client, flow) if client is not None else None
+        if client is None or to is None:
+            return Verdict.UNKNOWN, (), "the log does not tell who it was"
+        answer = judge(view, client, to, near=False)
+        return answer.verdict, answer.flows, answer.reason
+    if not isinstance(flow.source, Block) or not isinstance(flow.target, WorkloadRef):
+        return Verdict.UNKNOWN, (), "the log does not tell from which address"
+    ends = dict.fromkeys(ends_of_pod(pod) for pod in view.pods_of(flow.target))
+    server = view.workload(flow.target)
+    some = ends or ([template_end(view, server)] if server is not None else [])
+    sides = [judge_from_outside(view, flow.source, end, flow.protocol, flow.port) for end in some]
+    return together(side.verdict for side in sides), (), next((side.reason for side in sides if side.reason), None)
+
+
+def _resolved(view: View, client: Workload, flow: ObservedFlow) -> Resolved | None:
+    match flow.target:
+        case WorkloadRef() as ref:
+            server = view.workload(ref)
+            pods = view.pods_of(ref)
+            group = Group(ref, pods, None if pods else server)
+            found = Found(ref.short, (Flow(group, flow.protocol, flow.port),))
+        case Block() as block:
+            address = Address(block.family, block.first)
+            found = at_address(view, client, address, flow.port, flow.protocol)
+        case Host() as host:
+            found = Found(host.name, (Flow(host, flow.protocol, flow.port),))
+        case _:
+            return None
+    return Resolved(f"{found.name}:{flow.port}/{flow.protocol}", "inferred", found, by_name=False)
+
+
+# -- what is declared --------------------------------------------------------------------------------------------------
+
+_Key = tuple[WorkloadRef, object, Protocol, int]
+
+
+class _Declared:
+    """Every dependency of a world: declared, inferred, and by ways in."""
+
+    def __init__(self, view: View) -> None:
+        self.every: list[tuple[Workload, Judged]] = []
+        self._by: dict[_Key, str] = {}
+        self._others: dict[WorkloadRef, list[tuple[FlowVerdict, str]]] = {}
+        for workload in (one for one in view.workloads() if one.owner is None):
+            whole = judge_workload(view, workload)
+            self.every += ((workload, one) for one in whole.dependencies)
+            for one in whole.parts:
+                self._add(workload.ref, one)
+            self._ways_in(view, workload)
+
+    def _add(self, client: WorkloadRef, one: Judged) -> None:
+        for flow in one.flows:
+            if isinstance(flow.to, WorkloadRef):
+                self._by.setdefault((client, flow.to, flow.protocol, flow.port), one.text)
+            else:
+                self._others.setdefault(client, []).append((flow, one.text))
+
+    def _ways_in(self, view: View, server: Workload) -> None:
+        for path in inbound(view, server):
+            for sender in path.sources:
+                for flow in path.to.found.flows:
+                    self._by.setdefault((sender.ref, server.ref, flow.protocol, flow.port or 0), path.by)
+
+    def by(self, flow: ObservedFlow) -> str | None:
+        """Return what declares a flow."""
+        if not isinstance(flow.source, WorkloadRef):
+            return None
+        if isinstance(flow.target, WorkloadRef):
+            return self._by.get((flow.source, flow.target, flow.protocol, flow.port))
+        others = self._others.get(flow.source, ())
+        return next((text for one, text in others if _means(one, flow)), None)
+
+    def unseen(self, flows: Mapping[ObservedFlow, Seen]) -> Iterator[Unseen]:
+        """Yield the dependencies of which no flow tells."""
+        inside: set[_Key] = set()
+        outside: dict[WorkloadRef, list[ObservedFlow]] = {}
+        for flow in flows:
+            source = flow.source
+            if isinstance(source, WorkloadRef) and isinstance(flow.target, WorkloadRef):
+                inside.add((source, flow.target, flow.protocol, flow.port))
+            elif isinstance(source, WorkloadRef):
+                outside.setdefault(source, []).append(flow)
+        for workload, one in self.every:
+            mine = outside.get(workload.ref, ())
+            here = {(workload.ref, part.to, part.protocol, part.port) for part in one.flows}
+            if not one.flows or not here.isdisjoint(inside):
+                continue
+            if not any(_means(part, flow) for part in one.flows for flow in mine):
+                named = [part for part in one.flows if isinstance(part.to, Host)]
+                maybe = any(isinstance(f.target, Block) and _port(part, f) for part in named for f in mine)
+                yield Unseen(workload.ref, one.text, _ADDRESS if maybe else None)
+
+
+_ADDRESS: Final = "addresses were dialled on its port, and which name they were looked up by is not in the log"
+
+
+def _port(declared: FlowVerdict, flow: ObservedFlow) -> bool:
+    return declared.protocol == flow.protocol and declared.port in (0, flow.port)
+
+
+def _means(declared: FlowVerdict, flow: ObservedFlow) -> bool:
+    """Say whether a flow that was seen is one that is declared; port 0: every one of an external name."""
+    if not _port(declared, flow):
+        return False
+    match declared.to, flow.target:
+        case Block() as block, Block() as seen:
+            return block.covers(seen)
+        case Host() as host, Host() as seen_host:
+            return fnmatchcase(seen_host.name, host.name)
+        case to, target:
+            return to == target
+
+
+def _readiness(declared: _Declared, flows: Iterable[Compared], unseen: Collection[Unseen]) -> Iterator[Readiness]:
+    missing = {(one.workload, one.dependency) for one in unseen}
+    counts: dict[str, list[int]] = {}
+    for workload, one in declared.every:
+        for name in {workload.ref.namespace, *(f.to.namespace for f in one.flows if isinstance(f.to, WorkloadRef))}:
+            found = counts.setdefault(name, [0, 0, 0, 0])
+            found[0] += 1
+            found[1] += bool(one.flows) and (workload.ref, one.text) not in missing
+            found[2] += one.verdict is Verdict.ALLOWED
+    for seen in flows:
+        if seen.declared is None and not seen.dropped:
+            ends = (seen.flow.source, seen.flow.target)
+            for name in {end.namespace for end in ends if isinstance(end, WorkloadRef)}:
+                counts.setdefault(name, [0, 0, 0, 0])[3] += 1
+    yield from (Readiness(name, *some) for name, some in sorted(counts.items()))
