@@ -364,3 +364,37 @@ def test_hints_are_few_whatever_a_template_holds() -> None:
     assert isinstance(hints, ContainerHints)
     assert len(hints.given) == 500
     assert len(infer(apps.world_of([web(many), *(db(80, f"shop/h{m}-1") for m in range(99))]), found)) <= 200
+
+
+# -- what several workloads are told ---------------------------------------------------------------------------------
+
+WHOLE = {"envFrom": [{"configMapRef": {"name": "all"}}]}
+FILE = {"volumeMounts": [{"name": "v", "mountPath": "/x"}]}
+ONE_KEY = {"env": [{"name": "DB_ADDR", "valueFrom": {"configMapKeyRef": {"name": "all", "key": "DB_ADDR"}}}]}
+OWN = {"env": env(DB_ADDR="db:5432")}
+SHARED = "from ConfigMap all, which 2 workloads share: declare it where it is meant"
+
+
+@pytest.mark.parametrize(
+    ("given", "others", "sure"),
+    [
+        (WHOLE, 1, False),
+        (FILE, 1, False),
+        (WHOLE, 0, True),
+        (FILE, 0, True),
+        (ONE_KEY, 1, True),
+        (WHOLE | OWN, 1, True),
+        (FILE | OWN, 1, True),
+    ],
+)
+def test_of_what_several_workloads_are_told_each_may_mean_only_some(given: Raw, others: int, sure: bool) -> None:
+    volumes = [{"name": "v", "configMap": {"name": "all"}}]
+    more = [
+        workload("Deployment", f"shop/other{n}", containers=[container(**WHOLE)], volumes=volumes)
+        for n in range(others)
+    ]
+    data = config_map("shop/all", {"DB_ADDR": "db:5432", "x.yaml": "url: tcp://db:5432"})
+    _, _, (found,) = reviewed(web(container(**given), volumes=volumes), data, DENY, *more)
+    assert (found.id, found.severity) == ("NP102", Severity.WARNING if sure else Severity.INFO)
+    assert (SHARED in found.assumptions) is not sure
+    assert f"; note: {SHARED}" in message(found) or sure

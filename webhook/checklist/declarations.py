@@ -45,7 +45,7 @@ def _missing(workload: WorkloadRef, answer: Judged, *, complete: bool) -> Iterat
         told.add(lost.what)
         yield Finding(
             lost.what,
-            severity(lost.what, dict(lost.facts), complete=complete),
+            Severity.INFO if answer.unsure else severity(lost.what, dict(lost.facts), complete=complete),
             workload,
             dependency=answer.text,
             source=answer.source,

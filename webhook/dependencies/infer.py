@@ -23,6 +23,7 @@ from webhook.model.schemes import SCHEMES
 from webhook.model.variables import known_meaning
 from webhook.model.verdict import Host
 from webhook.world import Group, View
+from webhook.world.mentions import given_whole
 
 MOST: Final = 200  # dependencies of one workload
 MOST_GIVEN: Final = 4_000  # variables and keys of ConfigMaps of one workload, each container's counted
@@ -43,9 +44,11 @@ _SPOKEN: Final = {  # words in names -> the port of what they stand for
 def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
     """Return what variables, arguments and ConfigMaps speak of, a StatefulSet's peers, and the API server."""
     found: dict[str, Resolved] = {}
-    for mention, name in islice(_asked(view, workload), MOST_ASKED):
+    for mention, name, config_map in islice(_asked(view, workload), MOST_ASKED):
         if (one := _resolved(view, workload, mention, name)) is not None:
-            found.setdefault(one.text, one)
+            one = structs.replace(one, shared=_shared(view, workload, config_map))
+            if one.text not in found or not one.shared:
+                found[one.text] = one
             if len(found) == MOST:
                 break
     for one in _peers(view, workload):
@@ -55,19 +58,31 @@ def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
     return tuple(found.values())[:MOST]
 
 
-def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str]]:
-    """Yield what all containers name, with the names that they know it by: each once, where those say the same."""
-    seen: set[tuple[Mention, tuple[str, ...]]] = set()
+def _shared(view: View, workload: Workload, config_map: str) -> str | None:
+    """Say that a ConfigMap is given as it is to several workloads: each may mean only some of what stands there."""
+    if not config_map:
+        return None
+    readers = view.mentioning([given_whole(workload.ref.namespace, config_map)])
+    said = f"from ConfigMap {config_map}, which {len(readers)} workloads share: declare it where it is meant"
+    return said if len(readers) > 1 else None
+
+
+def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str, str]]:
+    """Yield what all containers name, with the names that they know it by: each once, where those say the same.
+
+    With it goes the ConfigMap that it stands in, where they are given that as it is.
+    """
+    seen: set[tuple[Mention, tuple[str, ...], str]] = set()
     left = MOST_GIVEN
     for container in workload.hints:
         variables = Variables(view, workload.ref.namespace, container, left)
         left -= variables.taken
-        for mention, name in variables.mentions():
+        for mention, name, config_map in variables.mentions():
             view.budget.spend()
-            key = mention, () if mention.port is not None else known_meaning(name).stem
+            key = mention, () if mention.port is not None else known_meaning(name).stem, config_map
             if key not in seen:
                 seen.add(key)
-                yield mention, name
+                yield mention, name, config_map
 
 
 def _peers(view: View, workload: Workload) -> Iterator[Resolved]:

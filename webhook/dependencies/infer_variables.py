@@ -26,30 +26,35 @@ class Variables:
         self._said = container.said
         self._named: dict[str, Hint] = {}
         self._files: list[Hint] = []
+        self._whole: dict[Hint, str] = {}  # which ConfigMap, given as it is, something stands in
         self.taken = 0
-        for hint, mounted in islice(self._given(container), most):
-            self._take(hint, mounted=mounted)
+        for hint, use in islice(self._given(container), most):
+            self._take(hint, use)
         self._ports = {
             known_meaning(hint.name).stem: hint.number
             for hint in (*self._files, *self._named.values())
             if hint.number is not None
         }
 
-    def _given(self, container: ContainerHints) -> Iterator[tuple[Hint, bool]]:
-        """Yield what is given, and whether it is a file."""
+    def _given(self, container: ContainerHints) -> Iterator[tuple[Hint, MapUse | None]]:
+        """Yield what is given, and the ConfigMap that it stands in."""
         for given in container.given:
             if isinstance(given, Hint):
-                yield given, False
+                yield given, None
             else:
-                yield from ((hint, given.mounted) for hint in self._of_map(given))
+                yield from ((hint, given) for hint in self._of_map(given))
 
-    def _take(self, hint: Hint, *, mounted: bool) -> None:
+    def _take(self, hint: Hint, use: MapUse | None) -> None:
         self.taken += 1
-        if mounted:
+        if use is not None and use.mounted:
             self._files.append(hint)
         else:
             self._named.pop(hint.name, None)
             self._named[hint.name] = hint
+        if use is None or use.variable:
+            self._whole[hint] = ""
+        else:
+            self._whole.setdefault(hint, use.name)
 
     def _of_map(self, use: MapUse) -> Iterator[Hint]:
         """Yield what the used keys say, under the name that the container knows them by."""
@@ -60,16 +65,19 @@ class Variables:
             if keys is None or entry.name in keys:
                 yield Hint(use.variable or f"{use.prefix}{entry.name}", entry.mentions, entry.number)
 
-    def mentions(self) -> Iterator[tuple[Mention, str]]:
-        """Yield each mention with the name that it stands under; references and ports are filled in."""
+    def mentions(self) -> Iterator[tuple[Mention, str, str]]:
+        """Yield each mention with the name that it stands under, and the ConfigMap where that is given as it is.
+
+        References and ports are filled in.
+        """
         for hint in (*self._named.values(), *self._files):
             for mention in hint.mentions:
                 one = self._filled(mention)
                 if one.port is None:
                     one = structs.replace(one, port=self._ports.get(known_meaning(hint.name).stem))
-                yield one, hint.name
+                yield one, hint.name, self._whole[hint]
         for mention in self._said:
-            yield self._filled(mention), ""
+            yield self._filled(mention), "", ""
 
     def _filled(self, mention: Mention) -> Mention:
         """Replace `$(NAME)` by what that variable names; what is not known stays, and resolves to nothing."""

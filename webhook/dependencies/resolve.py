@@ -21,12 +21,16 @@ OF_A_POD = 3  # parts of `pod.service.namespace`
 
 
 class Resolved(Struct, frozen=True):
-    """A dependency with its canonical text and what it comes down to. `by_name`: a DNS look-up comes first."""
+    """A dependency with its canonical text and what it comes down to. `by_name`: a DNS look-up comes first.
+
+    `shared`: that it is inferred of what others are told, too, so that the workload may not mean it.
+    """
 
     text: str
     source: Source
     found: Found
     by_name: bool = True
+    shared: str | None = None
 
 
 def resolve(view: View, workload: Workload, dependency: Dependency) -> Resolved:

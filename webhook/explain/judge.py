@@ -23,7 +23,10 @@ from webhook.world import Group, View
 
 
 class Judged(Struct, frozen=True):
-    """A dependency's answer. `reason` says why it is unknown, or what a partial one depends on."""
+    """A dependency's answer. `reason` says why it is unknown, or what a partial one depends on.
+
+    `unsure`: it is inferred of what is not only the workload's own.
+    """
 
     text: str
     source: Source
@@ -34,6 +37,7 @@ class Judged(Struct, frozen=True):
     assumptions: tuple[str, ...] = ()
     by_name: bool = True
     resolved: Resolved | None = None  # None: the DNS look-up, which nobody declared
+    unsure: bool = False
 
 
 def judge(
@@ -57,10 +61,15 @@ def judge(
         flows,
         reason,
         found.missing,
-        (*found.assumptions, *_supposed(view, source, found), *_expected(workload, found)),
+        (*found.assumptions, *_supposed(view, source, found), *_expected(workload, found), *_shared(resolved)),
         resolved.by_name,
         resolved,
+        unsure=resolved.shared is not None,
     )
+
+
+def _shared(resolved: Resolved) -> tuple[str, ...]:
+    return (resolved.shared,) if resolved.shared else ()
 
 
 def _supposed(view: View, source: PodEnd, found: Found) -> tuple[str, ...]:

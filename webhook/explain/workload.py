@@ -101,4 +101,4 @@ def _look_up(view: View, workload: Workload, answers: tuple[Judged, ...]) -> Jud
     dns = judge_dns(view, workload) if named else None
     if dns is None or any(answer.source != "inferred" for answer in named):
         return dns
-    return structs.replace(dns, source="inferred")
+    return structs.replace(dns, source="inferred", unsure=all(answer.unsure for answer in named))

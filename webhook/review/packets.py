@@ -150,7 +150,7 @@ def _base(
 ) -> Finding:
     found = Finding(
         name,
-        severity(name, judged.source),
+        severity(name, judged.source, unsure=judged.unsure),
         workload,
         dependency=judged.text,
         source=judged.source,
@@ -163,9 +163,10 @@ def _base(
     return structs.replace(found, severity=min(found.severity, Severity.WARNING)) if found.supposed else found
 
 
-def severity(name: str, source: Source) -> Severity:
-    """Return the default severity; what is only inferred is a warning at most."""
-    return min(DEFAULT_SEVERITY[name], Severity.WARNING) if source == "inferred" else DEFAULT_SEVERITY[name]
+def severity(name: str, source: Source, *, unsure: bool = False) -> Severity:
+    """Return the default severity; what is only inferred is a warning at most, or info where that is not sure."""
+    most = Severity.INFO if unsure else Severity.WARNING if source == "inferred" else Severity.ERROR
+    return min(DEFAULT_SEVERITY[name], most)
 
 
 def _policies(sides: Iterable[Side]) -> tuple[PolicyRef, ...]:

@@ -1,5 +1,6 @@
-"""Which workloads' declarations mention a name: found by the text alone, so that a change touches only its own.
+"""Which workloads' declarations mention a name, and which are given a ConfigMap as it is.
 
+Both are found by the text alone, so that a change touches only its own.
 What a declaration means is for `dependencies` to say. Here it is only made sure that nothing is missed: what is written
 as `a.b.c` may be `a` of the own namespace, `a` of namespace `b`, or pod `a` behind `b`, of the own or of namespace `c`.
 """
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
+from webhook.model.hints import MapUse
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.world.index import discard
@@ -29,8 +31,8 @@ class Mentions:
     def put(self, workload: Workload) -> None:
         """Add or replace a workload; what a workload made is asked of that one."""
         self.drop(workload.ref)
-        if workload.connects_to and workload.owner is None:
-            names = self._names[workload.ref] = mentioned(workload)
+        if workload.owner is None and (names := mentioned(workload)):
+            self._names[workload.ref] = names
             for name in names:
                 self._by_name.setdefault(name, {})[workload.ref] = None
 
@@ -45,14 +47,21 @@ class Mentions:
 
 
 def mentioned(workload: Workload) -> tuple[Name, ...]:
-    """Return the names that a workload's declarations may mean."""
+    """Return the names that a workload's declarations may mean, and those of `given_whole`."""
     found: dict[Name, None] = {}
     for note in workload.connects_to:
         for name in names_in(note.text.lower(), workload.ref.namespace):
             found[name] = None
             if len(found) >= MOST:
                 return tuple(found)
+    uses = (given for one in workload.hints for given in one.given if isinstance(given, MapUse) and not given.variable)
+    found.update((given_whole(workload.ref.namespace, use.name), None) for use in islice(uses, MOST - len(found)))
     return tuple(found)
+
+
+def given_whole(namespace: str, config_map: str) -> Name:
+    """Return the name that finds whoever is given a ConfigMap as it is, not one key of it. No namespace has a slash."""
+    return f"{namespace}/configmaps", config_map
 
 
 def names_in(text: str, own: str) -> Iterator[Name]:
