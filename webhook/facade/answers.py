@@ -9,19 +9,22 @@ from webhook.facade.names import find_ref
 from webhook.facade.sources import Gathered
 from webhook.fix import Fixes, Unfixable, fix, fix_all
 from webhook.matrix import Matrix, focused, fold
-from webhook.model.finding import Finding, Manifest
+from webhook.model.finding import Finding, Location, Manifest
 from webhook.model.foreign import Foreign
 from webhook.model.objects import Declaration, Workload
 from webhook.model.policy import Policy
-from webhook.model.refs import WorkloadRef
+from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.review.audit import audit_workload
 from webhook.review.blast_radius import blast_radius, changed
-from webhook.review.policies import review_foreign, review_policies
+from webhook.review.policies import review_foreign, review_policies, told_once
 from webhook.world import View
 
 
 def review(gathered: Gathered, today: date) -> list[Finding]:
-    """Return the findings of every subject, where it stands; without those that an annotation exempts."""
+    """Return the findings of every subject, where it stands; without those that an annotation exempts.
+
+    What is one slip of a policy or a server is one finding, however many workloads it hits.
+    """
     reviewed = {subject.workload.ref for subject in gathered.subjects}
     workloads = [
         msgspec.structs.replace(finding, location=subject.location)
@@ -29,7 +32,11 @@ def review(gathered: Gathered, today: date) -> list[Finding]:
         for finding in audit_workload(gathered.world, subject.workload, today, reviewed).findings
     ]
     own, foreign = [policy for policy, _ in gathered.policies], [policy for policy, _ in gathered.foreign]
-    return workloads + policy_findings(gathered, own, foreign, today) + changes(gathered, today)
+    places: dict[PolicyRef | WorkloadRef, Location] = {policy.ref: place for policy, place in gathered.policies}
+    places |= {policy.ref: place for policy, place in gathered.foreign}
+    places |= {subject.workload.ref: subject.location for subject in gathered.subjects}
+    whole = told_once(workloads, places)
+    return whole + policy_findings(gathered, own, foreign, today) + changes(gathered, today)
 
 
 def changes(gathered: Gathered, today: date) -> list[Finding]:

@@ -72,7 +72,8 @@ class Location(Struct, frozen=True):
 class Finding(Struct, frozen=True):
     """One finding. There is one per (workload, dependency, id).
 
-    `facts` are the words that its message is made of, by name; `flows` the flows it is about.
+    `facts` are the words that its message is made of, by name; `flows` the flows it is about. `hits`: the workloads,
+    two at least, that one slip of another hits: `workload` is whose it is then, or None where it is a policy's.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Finding(Struct, frozen=True):
     no_fix: str | None = None
     assumptions: tuple[str, ...] = ()
     location: Location | None = None
+    hits: tuple[WorkloadRef, ...] = ()
 
     @property
     def supposed(self) -> bool:

@@ -34,7 +34,8 @@ def near_miss(miss: NearMiss) -> Record:
 
 
 def finding(found: Finding) -> Record:
-    """Return F."""
+    """Return F, with `workloads` where one slip hits several."""
+    several = {"workloads": [workload(ref) for ref in found.hits]} if found.hits else {}
     return {
         "id": found.id,
         "severity": found.severity.word,
@@ -48,7 +49,7 @@ def finding(found: Finding) -> Record:
         "fix": list(found.fix),
         "assumptions": list(found.assumptions),
         "location": _location(found.location),
-    }
+    } | several
 
 
 def _location(place: Location | None) -> Record | None:

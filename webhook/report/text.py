@@ -36,7 +36,7 @@ def block(finding: Finding, paint: Paint = plain) -> str:
     below = [
         *details(finding),
         *(f"near miss: {miss}" for miss in near_misses(finding)),
-        f"help: {_fixes(finding.fix)}{remedy(finding)}",
+        f"help: {'' if finding.hits else _fixes(finding.fix)}{remedy(finding)}",
     ]
     return "\n".join([head, *(f"    {paint('dim', text)}" for text in below)])
 

@@ -20,6 +20,7 @@ Builder = Callable[[Finding, Facts, Cut], str]
 INFERRED: Final = " (inferred)"
 UNADMITTED: Final = ", no rule admits it"  # worth saying where there is room
 FIX: Final = f"run `{PRODUCT} fix`"
+_MOST_HITS: Final = 2
 
 
 def cut_at(limit: int | None) -> Cut:
@@ -44,6 +45,8 @@ def mark(finding: Finding) -> str:
 def remedy(finding: Finding) -> str:
     """Return what to do about it."""
     if finding.id in FIXABLE or finding.fix:
+        if finding.fix and finding.hits:
+            return f"correct {flows.policy(finding.policies[0], WHOLE)}, or {FIX}: {len(finding.fix)} NetworkPolicies"
         if finding.fix:
             return FIX
         if admit := dict(finding.facts).get("admit"):
@@ -79,6 +82,9 @@ def details(finding: Finding) -> tuple[str, ...]:
 
 
 def _who(finding: Finding, cut: Cut) -> str:
+    if finding.hits:
+        names = flows.some((f"{cut(ref.namespace)}/{cut(ref.name)}" for ref in finding.hits), _MOST_HITS)
+        return f"{len(finding.hits)} workloads ({names})"
     workload = finding.workload
     return f"{cut(workload.namespace)}/{cut(workload.name)}" if workload else "the cluster"
 

@@ -1,17 +1,24 @@
-"""Policies and namespaces as they stand, without any workload in question: slips that nobody would find by testing."""
+"""Policies and namespaces as they stand, without any workload in question: slips that nobody would find by testing.
 
-from collections.abc import Collection, Iterable
+And what workloads are told of one slip in a policy, or of one server: that is one finding.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
+from typing import Final
+
+from msgspec import structs
 
 from webhook.checklist.enforced import check_enforced, check_problems
 from webhook.checklist.namespaces import check_namespace
 from webhook.checklist.own import Own
 from webhook.checklist.policies import check_policy
 from webhook.checklist.selected import check_selects
-from webhook.model.finding import Finding
+from webhook.fix.fix import distinct
+from webhook.model.finding import Finding, Location
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Policy
-from webhook.model.refs import PolicyRef
+from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.review.configured import configured
 from webhook.world import View
 
@@ -47,3 +54,59 @@ def review_namespaces(view: View, namespaces: Iterable[str], today: date) -> tup
         return ()
     found = [one for name in namespaces for one in check_namespace(view, name) if not one.policies]
     return configured(view.settings, found, today)[0]
+
+
+# -- one slip, told once -----------------------------------------------------------------------------------------------
+
+Slip = tuple[object, ...]  # hashable
+Places = Mapping[PolicyRef | WorkloadRef, Location]
+_OF_THE_RULE: Final = frozenset({"port", "protocol", "policyTypes"})  # near misses that are no client's fault
+
+
+def told_once(findings: Iterable[Finding], places: Places) -> list[Finding]:
+    """Return findings in which one slip that hits several workloads is one, where the policy or the server stands."""
+    slips: dict[Slip, list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        slip = _server_slip(finding) or _policy_slip(finding) or (number,)
+        slips.setdefault(slip, []).append(finding)
+    return [some[0] if len(some) == 1 else _together(some, places) for some in slips.values()]
+
+
+def _policy_slip(finding: Finding) -> Slip | None:
+    """Return what one rule's slip has in common for all whom it hits; None: it may be the workload's own."""
+    if finding.workload is None or len(finding.policies) != 1 or not finding.near_misses:
+        return None
+    look_up = bool(finding.flows) and all(flow.purpose == "dns" for flow in finding.flows)
+    fields = {miss.field for miss in finding.near_misses}
+    if any(miss.policy.at(None) != finding.policies[0] for miss in finding.near_misses):
+        return None
+    if "podLabels" in fields if look_up else not fields <= _OF_THE_RULE:
+        return None
+    ends = tuple((flow.to, flow.protocol, flow.port, flow.verdict) for flow in finding.flows)
+    said = (finding.id, finding.severity, finding.source == "inferred", finding.dependency, finding.verdict)
+    return (*said, finding.policies, finding.near_misses, ends, finding.facts)
+
+
+def _server_slip(finding: Finding) -> Slip | None:
+    """Return what NP203 says of a server; None: it is the client that dials another port than it means."""
+    facts = dict(finding.facts)
+    if finding.id != "NP203" or "workload" not in facts or "headless" in facts:
+        return None
+    return finding.id, finding.severity, finding.facts
+
+
+def _together(several: list[Finding], places: Places) -> Finding:
+    """Return one finding for all. What is declared goes before what is inferred."""
+    first = min(several, key=lambda one: (one.source == "inferred", one.identity))
+    whose: PolicyRef | WorkloadRef | None = first.policies[0] if first.policies else None
+    if first.id == "NP203":
+        named = dict(first.facts)["workload"]
+        whose = next((ref for ref in places if isinstance(ref, WorkloadRef) and str(ref) == named), None)
+    return structs.replace(
+        first,
+        workload=whose if isinstance(whose, WorkloadRef) else None,
+        hits=tuple(sorted({one.workload for one in several if one.workload is not None})),
+        fix=distinct(manifest for one in several for manifest in one.fix),
+        assumptions=tuple(dict.fromkeys(note for one in several for note in one.assumptions)),
+        location=first.location if whose is None else places.get(whose, first.location),
+    )
