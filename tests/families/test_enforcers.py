@@ -16,7 +16,7 @@ from webhook.enforcers.record import Enforcer, reads, runs
 from webhook.model.dialect import Dialect
 
 RECORDS: Final = (
-    Enforcer("invented", agents={"invented-agent": runs("invented")}, dialect=reads(Dialect("invented", refuses=True))),
+    Enforcer("invented", agents={"invented-agent": runs("invented")}, dialect=reads(Dialect("invented", rejects=True))),
 )
 '''
 ASKED: Final = """\
@@ -30,7 +30,7 @@ from webhook.config.settings_from_file import CNIS, settings
 from webhook.families import dialect_of
 from webhook.model.compile_context import CompileContext
 assert "invented" in CNIS
-assert dialect_of(CompileContext(settings(cni="invented").enforcer)).refuses
+assert dialect_of(CompileContext(settings(cni="invented").enforcer)).rejects
 assert "invented-agent" in room.AGENTS
 """
 

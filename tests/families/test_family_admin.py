@@ -14,7 +14,7 @@ from webhook.cli.main import main
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.family import Compiled
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import Dialect
+from webhook.model.dialect import BlockReading, Dialect, PeerReading, TierOrder
 from webhook.model.foreign import Foreign
 from webhook.model.labels import EVERYTHING
 from webhook.model.policy import BlockPeer, Direction
@@ -70,17 +70,22 @@ def test_the_successor_of_the_version_is_read_alike() -> None:
 def test_where_denials_go_first_each_rule_stands_at_a_place_of_its_own() -> None:
     raw = one({"namespaces": {}})
     raw["spec"]["egress"] += [{"action": word, "to": [{"namespaces": {}}]} for word in ("Accept", "Pass")]
-    ranks = [piece.rank for piece in compiled(raw, Dialect(evaluated=dialect().evaluated, deny_first=True)).pieces]
+    ranks = [
+        piece.rank
+        for piece in compiled(raw, Dialect(evaluated=dialect().evaluated, tiers=TierOrder(deny_first=True))).pieces
+    ]
     assert ranks == [(7, 0, 0), (7, 1, 1), (7, 2, 2)]
 
 
 def test_where_names_order_them_the_name_is_a_part_of_the_place() -> None:
-    (piece,) = compiled(one({"namespaces": {}}), Dialect(evaluated=dialect().evaluated, by_name=True)).pieces
+    (piece,) = compiled(
+        one({"namespaces": {}}), Dialect(evaluated=dialect().evaluated, tiers=TierOrder(by_name=True))
+    ).pieces
     assert piece.rank == (7, "one")
 
 
 def test_networks_hold_what_the_enforcer_s_blocks_hold() -> None:
-    said = Dialect(evaluated=dialect().evaluated, blocks_hold_pods=Truth.NO, blocks_hold_nodes=Truth.MAYBE)
+    said = Dialect(evaluated=dialect().evaluated, blocks=BlockReading(pods=Truth.NO, nodes=Truth.MAYBE))
     (piece,) = compiled(one({"networks": ["10.0.0.0/8"]}), said).pieces
     (block,) = piece.entries[0].matches or ()
     assert isinstance(block, BlockPeer)
@@ -89,14 +94,14 @@ def test_networks_hold_what_the_enforcer_s_blocks_hold() -> None:
 
 @pytest.mark.parametrize(("action", "actions"), [("Accept", []), ("Deny", [Action.DENY]), ("Pass", [Action.DENY])])
 def test_a_peer_that_the_enforcer_has_not_fails_closed(action: str, actions: list[Action]) -> None:
-    said = Dialect(evaluated=dialect().evaluated, unknown_peers=frozenset({"nodes"}))
+    said = Dialect(evaluated=dialect().evaluated, peers=PeerReading(closed=frozenset({"nodes"})))
     found = compiled(one({"nodes": {}}, action=action), said)
     assert [entry.action for piece in found.pieces for entry in piece.entries] == actions
     assert found.problems
 
 
 def test_a_peer_that_the_enforcer_refuses_refuses_the_policy() -> None:
-    said = Dialect(evaluated=dialect().evaluated, refused_peers=frozenset({"nodes"}))
+    said = Dialect(evaluated=dialect().evaluated, peers=PeerReading(refused=frozenset({"nodes"})))
     found = compiled(one({"nodes": {}}), said)
     assert (found.pieces, found.problems) == ((), ("spec.egress[0].to: expected no nodes here",))
 

@@ -247,7 +247,7 @@ def test_the_setting_labels_adds_patterns(labels: str, unseen_keys: list[str], s
 
 @pytest.mark.parametrize("pattern", ["k8s:(a+)+b", "k8s:[", "k8s:a**", "k8s:" + "a" * 300, "k8s:(?=a)", "k8s:!"])
 def test_a_pattern_that_is_not_understood_leaves_every_answer_open(pattern: str) -> None:
-    assert "setting `labels` has the pattern" in dialect_of(around({"labels": pattern})).doubt
+    assert "setting `labels` has the pattern" in dialect_of(around({"labels": pattern})).certainty.doubt
 
 
 @given(st.dictionaries(st.sampled_from(sorted(["labels", "enable-policy", "policy-cidr-match-mode"])), st.text()))
@@ -272,7 +272,7 @@ def test_only_the_agents_own_namespace_sets_them() -> None:
         }
     )
     assert isinstance(theirs, Foreign)
-    assert dialect_of(around({}, theirs)).doubt == ""
+    assert dialect_of(around({}, theirs)).certainty.doubt == ""
 
 
 def test_a_selector_keeps_what_can_be_seen() -> None:

@@ -68,7 +68,7 @@ def everybody(view: View) -> list[Group]:
 
 def pieces(view: View) -> Iterator[Isolation]:
     """Yield every piece of every policy, and the enforcer's own."""
-    yield from view.dialect.pieces
+    yield from view.dialect.without_policy
     for namespace, direction in product(("", *view.namespaces()), Direction):
         yield from view.isolations(namespace, direction)
 

@@ -11,7 +11,7 @@ from tests.support.worlds_populated import populated
 from webhook.families import project
 from webhook.model.addresses import parse_block
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import Dialect
+from webhook.model.dialect import BlockReading, Dialect, NodeReading, TierOrder
 from webhook.model.expression import All, Expression, Not, Some, Space, Term, Test, holds
 from webhook.model.labels import EVERYTHING, NO_KEYS, Operator, Requirement, Selector
 from webhook.model.objects import Shape
@@ -246,13 +246,14 @@ def staged_pieces(draw: st.DrawFn, number: int) -> Isolation:
 
 DIALECTS: Final = st.builds(
     Dialect,
-    network_policies=st.sampled_from((NETWORK_POLICIES, Tier(100, "second"))),
-    closing=st.sampled_from((None, Tier(400, "closing"))),
-    blocks_hold_pods=TRUTHS,
-    blocks_hold_nodes=TRUTHS,
-    own_node=st.booleans(),
-    to_own_node=TRUTHS,
-    from_own_node=st.sampled_from(((), ((Tier(250, "fourth"), (), True),))),
+    tiers=st.builds(
+        TierOrder,
+        network_policies=st.sampled_from((NETWORK_POLICIES, Tier(100, "second"))),
+        default_deny=st.sampled_from((None, Tier(400, "closing"))),
+        own_node=st.sampled_from(((), ((Tier(250, "fourth"), (), True),))),
+    ),
+    blocks=st.builds(BlockReading, pods=TRUTHS, nodes=TRUTHS),
+    nodes=st.builds(NodeReading, own_reaches_pods=st.booleans(), own_accepts=TRUTHS),
 )
 
 

@@ -92,7 +92,7 @@ def _declared(view: View, policy: Policy, block: Block) -> Iterator[Address | Bl
 def _seen(view: View, target: Address) -> Iterator[Address]:
     """Yield the addresses that policy sees of one that is dialled: of a Service the listed endpoints, and no pods."""
     service = view.service_at(target)
-    if service is None or view.dialect.before_translation:
+    if service is None or view.dialect.services.egress_before:
         yield target
     elif service.selector is None:
         yield from dict.fromkeys(address for address, _, _ in view.endpoints(service))
@@ -102,7 +102,7 @@ def _of_the_cluster(own: Own, policy: Policy, direction: Direction, rule: int, p
     block, view = peer.block, own.view
     service = view.service_at(Address(block.family, block.first)) if block.size == 1 else None
     if service is not None:
-        seen = view.dialect.before_translation and direction is Direction.EGRESS
+        seen = view.dialect.services.egress_before and direction is Direction.EGRESS
         if service != dns_service(view) and not seen:
             name = f"{service.namespace}/{service.name}"
             facts = (("block", str(block)), ("service", name), ("instead", _instead(view, service)))

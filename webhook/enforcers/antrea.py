@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.enforcers.record import Enforcer, reads, runs
-from webhook.model.dialect import FIRST_API, Dialect
+from webhook.model.dialect import FIRST_API, BlockReading, Dialect, ServiceReading
 from webhook.model.foreign import ADMIN, ANTREA
 from webhook.model.truth import Truth
 
@@ -18,9 +18,8 @@ RECORDS: Final = (
             Dialect(
                 "antrea",
                 evaluated=FIRST_API,
-                blocks_hold_pods=Truth.MAYBE,
-                blocks_hold_nodes=Truth.MAYBE,
-                hairpin_in=True,
+                blocks=BlockReading(pods=Truth.MAYBE, nodes=Truth.MAYBE),
+                services=ServiceReading(hairpin_ingress=True),
             )
         ),
         log="kubectl -n kube-system logs ds/antrea-agent -c antrea-agent --tail=100",

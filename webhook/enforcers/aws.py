@@ -4,7 +4,7 @@ from typing import Final
 
 from webhook.enforcers.record import Data, Enforcer, Flags, Found
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import Dialect
+from webhook.model.dialect import Certainty, Dialect, NodeReading, PortReading, ServiceReading
 from webhook.model.foreign import AWS
 from webhook.model.truth import Truth
 
@@ -26,7 +26,13 @@ def _found(flags: Flags, data: Data) -> Found:
 
 def _dialect(context: CompileContext) -> Dialect:
     notes = (_STRICT_NOTE,) if _STRICT in context.flags.get(_AGENT, ()) else ()
-    return Dialect("aws", before_translation=True, host_pods=Truth.MAYBE, pools_names=True, notes=notes)
+    return Dialect(
+        "aws",
+        ports=PortReading(names_pooled=True),
+        nodes=NodeReading(host_pods=Truth.MAYBE),
+        services=ServiceReading(egress_before=True),
+        certainty=Certainty(notes=notes),
+    )
 
 
 RECORDS: Final = (

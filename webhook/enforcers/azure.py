@@ -4,7 +4,7 @@ from typing import Final
 
 from webhook.enforcers.record import Enforcer, idle, runs
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import Dialect
+from webhook.model.dialect import Dialect, NodeReading, PortReading
 from webhook.model.truth import Truth
 
 _WINDOWS: Final = "os=windows"
@@ -13,7 +13,12 @@ _NAMES_ON_WINDOWS: Final = "names a port, which Azure NPM does not resolve on th
 
 def _dialect(context: CompileContext) -> Dialect:
     names = _NAMES_ON_WINDOWS if _WINDOWS in context.nodes else ""
-    return Dialect("azure-npm", port_names=names, past_own_node=Truth.YES, families=(4,))
+    return Dialect(
+        "azure-npm",
+        ports=PortReading(names_refused=names),
+        nodes=NodeReading(pods_reach_own=Truth.YES),
+        families=(4,),
+    )
 
 
 RECORDS: Final = (

@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.enforcers.record import Enforcer, reads, runs, versioned
-from webhook.model.dialect import Dialect
+from webhook.model.dialect import BlockReading, Dialect
 from webhook.model.foreign import ADMIN, CILIUM, GKE
 from webhook.model.truth import Truth
 
@@ -54,8 +54,6 @@ RECORDS: Final = (
         decisive=False,
         groups=CILIUM,
         agents={"terway-eniip": runs("terway")},
-        dialect=reads(
-            Dialect("terway", blocks_hold_pods=Truth.NO, blocks_hold_nodes=Truth.NO, honours_idle=Truth.MAYBE)
-        ),
+        dialect=reads(Dialect("terway", blocks=BlockReading(pods=Truth.NO, nodes=Truth.NO), outside_types=Truth.MAYBE)),
     ),
 )

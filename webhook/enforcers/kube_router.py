@@ -35,7 +35,7 @@ RECORDS: Final = (
         of_nodes=_of_nodes,
         images=frozenset({"kube-router"}),
         arguments=("--run-firewall",),
-        dialect=reads(Dialect("kube-router", refuses=True)),
+        dialect=reads(Dialect("kube-router", rejects=True)),
         log="kubectl -n kube-system logs ds/kube-router --tail=100",
     ),
 )

@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.enforcers.record import Enforcer, reads, runs
-from webhook.model.dialect import BOTH_APIS, FIRST_API, Dialect
+from webhook.model.dialect import BOTH_APIS, FIRST_API, BlockReading, Dialect, DnsReading, NodeReading
 from webhook.model.foreign import ADMIN, EGRESS_FIREWALLS, OVN
 from webhook.model.labels import Labels
 from webhook.model.truth import Truth
@@ -24,10 +24,9 @@ RECORDS: Final = (
             Dialect(
                 "ovn-kubernetes",
                 evaluated=FIRST_API | EGRESS_FIREWALLS,
-                blocks_hold_pods=Truth.MAYBE,
-                blocks_hold_nodes=Truth.MAYBE,
-                host_namespace=_HOST_NAMESPACE,
-                openshift=True,
+                blocks=BlockReading(pods=Truth.MAYBE, nodes=Truth.MAYBE),
+                nodes=NodeReading(host_namespace=_HOST_NAMESPACE),
+                dns=DnsReading(openshift=True),
             )
         ),
         log="kubectl -n ovn-kubernetes logs ds/ovnkube-node --all-containers --tail=100",
@@ -39,7 +38,7 @@ RECORDS: Final = (
         agents={"kube-ovn-cni": runs("kube-ovn")},
         images=frozenset({"kube-ovn"}),
         dialect=reads(
-            Dialect("kube-ovn", evaluated=BOTH_APIS, blocks_hold_pods=Truth.MAYBE, blocks_hold_nodes=Truth.MAYBE)
+            Dialect("kube-ovn", evaluated=BOTH_APIS, blocks=BlockReading(pods=Truth.MAYBE, nodes=Truth.MAYBE))
         ),
         log="kubectl -n kube-system logs ds/kube-ovn-cni --tail=100",
     ),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.enforcers.record import Data, Enforcer, Flags, Found, idle, reads, runs, tags
-from webhook.model.dialect import BOTH_APIS, Dialect
+from webhook.model.dialect import BOTH_APIS, Dialect, TierOrder
 from webhook.model.foreign import ADMIN
 
 _POLICES_SINCE: Final = 20240813  # the tag of kindnet's image in kind 0.24, the first release that enforces
@@ -43,7 +43,9 @@ RECORDS: Final = (
         groups=ADMIN,
         agents={"kube-network-policies": runs("kube-network-policies")},
         images=frozenset({"kube-network-policies"}),
-        dialect=reads(Dialect("kube-network-policies", evaluated=BOTH_APIS, by_name=True, may_skip_baseline=True)),
+        dialect=reads(
+            Dialect("kube-network-policies", evaluated=BOTH_APIS, tiers=TierOrder(by_name=True, may_skip_baseline=True))
+        ),
         log="kubectl -n kube-system logs ds/kube-network-policies --tail=100",
     ),
 )

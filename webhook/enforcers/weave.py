@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.enforcers.record import Data, Enforcer, Flags, Found, reads
-from webhook.model.dialect import Dialect
+from webhook.model.dialect import Dialect, NodeReading, PortReading
 from webhook.model.truth import Truth
 
 _NO_NPC: Final = "weave-net runs without its policy controller, weave-npc"
@@ -22,7 +22,13 @@ RECORDS: Final = (
         images=frozenset({"weave-npc"}),
         variables=frozenset({"EXPECT_NPC"}),
         containers=frozenset({"weave-npc"}),
-        dialect=reads(Dialect("weave", port_names=_NAMES, port_ranges=False, past_own_node=Truth.MAYBE)),
+        dialect=reads(
+            Dialect(
+                "weave",
+                ports=PortReading(names_refused=_NAMES, ranges=False),
+                nodes=NodeReading(pods_reach_own=Truth.MAYBE),
+            )
+        ),
         log="kubectl -n kube-system logs ds/weave-net -c weave-npc --tail=100",
     ),
 )

@@ -1,6 +1,6 @@
 """Egress judged before translation: the packet still goes to the Service's own address and port.
 
-The enforcer's controller resolves every rule to addresses, ClusterIPs among them (`Dialect.before_translation`).
+The enforcer's controller resolves every rule to addresses, ClusterIPs among them (`ServiceReading.egress_before`).
 Source: `aws/amazon-network-policy-controller-k8s`, pkg/resolvers/endpoints.go and pkg/k8s/service_utils.go; the EKS
 user guide asks that Service port and container port are one.
 """

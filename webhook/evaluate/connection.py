@@ -113,12 +113,12 @@ def _to_pod(view: View, client: Client, flow: Flow, group: Group, target: Member
 
 def _itself(view: View, workload: Workload, flow: Flow, group: Group, pair: Pair) -> Pair:
     """Judge what a pod sends to itself, and Services that stay on the node."""
-    hairpin = view.dialect.hairpin
+    hairpin = view.dialect.services.hairpin
     alone = group.ref == workload.ref and (workload.ref.kind == "Pod" or workload.replicas == 1)
     if alone and (not flow.own or hairpin is Truth.YES):
         return Verdict.ALLOWED, ITSELF, ITSELF
     verdict, egress, ingress = pair
-    if alone and view.dialect.hairpin_in:
+    if alone and view.dialect.services.hairpin_ingress:
         return egress.verdict, egress, ITSELF
     if flow.own and (hairpin is Truth.NO or (hairpin is Truth.YES and verdict is Verdict.ALLOWED)):
         return pair
@@ -147,7 +147,7 @@ def _as_dialled(view: View, source: PodEnd, flow: Flow, pair: Pair) -> Pair:
     if flow.through is not None and _masquerades(view) and _selects(view, flow):
         ingress = structs.replace(pair[2], verdict=Verdict.UNKNOWN, reason=MASQUERADED, admitted_by=None)
         pair = both(pair[1].verdict, ingress.verdict), pair[1], ingress
-    if not view.dialect.before_translation or flow.through is None or flow.service_port is None:
+    if not view.dialect.services.egress_before or flow.through is None or flow.service_port is None:
         return pair
     egress = judge_front(view, source, flow.through, flow.protocol, flow.service_port)
     return both(egress.verdict, pair[2].verdict), egress, pair[2]
@@ -156,7 +156,7 @@ def _as_dialled(view: View, source: PodEnd, flow: Flow, pair: Pair) -> Pair:
 def _masquerades(view: View) -> bool:
     """Say whether kube-proxy gives all it forwards a node's address; enforcers that take its place do not ask it."""
     proxy = view.compile_context.settings.get(("kube-system", "kube-proxy"), {})
-    return proxy.get("masqueradeAll") == "true" and view.dialect.blocks_hold_pods is not Truth.NO
+    return proxy.get("masqueradeAll") == "true" and view.dialect.blocks.pods is not Truth.NO
 
 
 def _selects(view: View, flow: Flow) -> bool:
@@ -181,7 +181,7 @@ def _to_block(view: View, source: PodEnd, flow: Flow, block: Block) -> Pair:
     if is_loopback(block):
         return Verdict.ALLOWED, LOOPBACK, OPEN
     verdict, egress, ingress = _as_dialled(view, source, flow, judge_outside(view, source, block, flow.protocol, port))
-    dialled = view.dialect.before_translation and flow.through is not None
+    dialled = view.dialect.services.egress_before and flow.through is not None
     if not dialled and may_be_a_pods(view, block) and not source.shape.host_network:
         as_pods = judge_coverage(view, source, block, flow.protocol, port, Where.PODS)
         if as_pods.verdict is not verdict:

@@ -76,7 +76,7 @@ def _summed(block: Block, found: Sequence[tuple[Side, int]]) -> Side:
 
 def _apart(view: View, selecting: Selecting, block: Block) -> dict[Block, str]:
     """Return the addresses in `block` that nodes have, with their names, where a node is not as any other address."""
-    if _nodes_alike(selecting) and view.dialect.to_own_node is Truth.YES:
+    if _nodes_alike(selecting) and view.dialect.nodes.own_accepts is Truth.YES:
         return {}
     every = [(a, node.name) for node in view.nodes() for a in node.addresses]
     view.budget.spend(len(every))

@@ -21,9 +21,9 @@ OWN_NODE: Final = Side(Verdict.ALLOWED, isolated=True, reason="a node always rea
 
 def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
     """What a pod sends to its own node may be dropped, whatever policy says (Calico: defaultEndpointToHostAction)."""
-    if egress.verdict is not Verdict.ALLOWED and view.dialect.past_own_node is not Truth.NO:
+    if egress.verdict is not Verdict.ALLOWED and view.dialect.nodes.pods_reach_own is not Truth.NO:
         return egress if source.shape.host_network else _past_policy(view, source, node, egress)
-    after = view.dialect.to_own_node
+    after = view.dialect.nodes.own_accepts
     if after is Truth.YES or egress.verdict is Verdict.DENIED or source.shape.host_network:
         return egress
     if source.node and node:
@@ -40,7 +40,7 @@ def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
 
 def from_node(view: View, node: str, target: PodEnd, ingress: Side) -> Side:
     """A node always reaches its own pods (`networking.k8s.io/v1` NetworkPolicySpec.ingress); others ask the rules."""
-    if ingress.verdict is Verdict.ALLOWED or not view.dialect.own_node:
+    if ingress.verdict is Verdict.ALLOWED or not view.dialect.nodes.own_reaches_pods:
         return ingress
     if node and target.node:
         return OWN_NODE if node == target.node else ingress
@@ -49,8 +49,8 @@ def from_node(view: View, node: str, target: PodEnd, ingress: Side) -> Side:
 
 
 def _past_policy(view: View, source: PodEnd, node: str, egress: Side) -> Side:
-    """What policy does not let out may reach the pod's own node all the same (`Dialect.past_own_node`)."""
-    past = view.dialect.past_own_node
+    """What policy does not let out may reach the pod's own node all the same (`NodeReading.pods_reach_own`)."""
+    past = view.dialect.nodes.pods_reach_own
     known = bool(source.node and node)
     if past is Truth.NO or (known and source.node != node):
         return egress
@@ -65,7 +65,7 @@ def node_matters(view: View, source: PodEnd, target: PodEnd) -> bool:
     if source.shape.host_network:
         return True
     dialect = view.dialect
-    settled = dialect.to_own_node is Truth.YES and dialect.past_own_node is Truth.NO
+    settled = dialect.nodes.own_accepts is Truth.YES and dialect.nodes.pods_reach_own is Truth.NO
     return target.shape.host_network and not settled
 
 
@@ -74,11 +74,11 @@ def on_host_network(view: View, match: PodMatch | EndpointPeer, shape: Shape | N
     dialect = view.dialect
     if isinstance(match, EndpointPeer):
         return Truth.NO
-    if dialect.host_namespace is not None:
-        return _in_namespace(match, dialect.host_namespace)
-    if dialect.host_pods is Truth.NO or shape is None:
+    if dialect.nodes.host_namespace is not None:
+        return _in_namespace(match, dialect.nodes.host_namespace)
+    if dialect.nodes.host_pods is Truth.NO or shape is None:
         return Truth.NO
-    return min(dialect.host_pods, pods_match(view, match, shape))
+    return min(dialect.nodes.host_pods, pods_match(view, match, shape))
 
 
 def _in_namespace(match: PodMatch, labels: Labels) -> Truth:

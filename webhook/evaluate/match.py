@@ -121,7 +121,7 @@ def peer_matches(view: View, match: Match, other: End, family: Family | None, pa
 def _by_labels(view: View, match: PodMatch | EndpointPeer, other: End) -> Truth:
     """Host-network pods are seen as their node (concept page, NetworkPolicy and hostNetwork)."""
     if isinstance(other, Outside):
-        node = view.dialect.host_namespace is not None and not other.pod and node_of(view, other) is not None
+        node = view.dialect.nodes.host_namespace is not None and not other.pod and node_of(view, other) is not None
         return on_host_network(view, match, None) if node else Truth.MAYBE if other.pod else Truth.NO
     if other.shape.host_network:
         return on_host_network(view, match, other.shape)

@@ -40,7 +40,7 @@ def may_be_own_node(view: View, other: End) -> bool:
     """Say whether the own node may have the address on one of its interfaces, of which no Node object tells."""
     if not isinstance(other, Outside) or other.pod or not is_link_local(other.block):
         return False
-    of_cloud = any(address.block == other.block for address in view.dialect.dns_addresses)
+    of_cloud = any(address.block == other.block for address in view.dialect.dns.addresses)
     return not of_cloud and node_of(view, other) is None
 
 

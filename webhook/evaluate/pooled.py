@@ -1,6 +1,6 @@
 """Port names of ingress rules that an enforcer looks up once, among all the pods that the policy selects.
 
-What one of them calls so is opened on each (`Dialect.pools_names`). Source:
+What one of them calls so is opened on each (`PortReading.names_pooled`). Source:
 `aws/amazon-network-policy-controller-k8s`, pkg/resolvers/endpoints.go, getIngressRulesPorts.
 """
 
@@ -24,7 +24,7 @@ _PERHAPS: Final = "names a port, and whether the pods that call one so are among
 
 def pooled(view: View, selecting: Selecting, direction: Direction) -> Selecting:
     """Return pieces with numbers in place of port names, where the enforcer looks them up so; else the same value."""
-    if not view.dialect.pools_names or direction is Direction.EGRESS:
+    if not view.dialect.ports.names_pooled or direction is Direction.EGRESS:
         return selecting
     found = tuple((in_numbers(view, isolation), truth) for isolation, truth in selecting)
     return found if any(one is not other for (one, _), (other, _) in zip(found, selecting, strict=True)) else selecting
@@ -33,7 +33,7 @@ def pooled(view: View, selecting: Selecting, direction: Direction) -> Selecting:
 def in_numbers(view: View, isolation: Isolation) -> Isolation:
     """Return a piece with numbers in place of the port names of its ingress rules."""
     named = isolation.direction is Direction.INGRESS and any(map(_names, isolation.entries))
-    if not view.dialect.pools_names or not named or isolation.subject is None or not isolation.namespace:
+    if not view.dialect.ports.names_pooled or not named or isolation.subject is None or not isolation.namespace:
         return isolation
     shapes = list(_shapes(view, isolation))
     entries = tuple(one for entry in isolation.entries for one in _entries(entry, shapes))

@@ -58,7 +58,9 @@ def _selected(view: View, service: Service, other: End) -> Truth:
     if isinstance(other, Outside):
         return Truth.MAYBE if is_some_pod(other) else Truth.NO
     shape = other.shape
-    selector = None if service.selector is None else visible(Selector.exactly(service.selector), view.dialect.unseen)
+    selector = (
+        None if service.selector is None else visible(Selector.exactly(service.selector), view.dialect.peers.unseen)
+    )
     if selector is None or shape.host_network or shape.namespace != service.namespace:
         return Truth.NO
     return selector.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS)

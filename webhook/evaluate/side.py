@@ -121,7 +121,7 @@ def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
 
 def _isolating(view: View, selecting: Selecting, found: Ways) -> Selecting:
     """Return what isolates the subject where the packet got to; some deny later than their rules are asked."""
-    closing, first = view.dialect.closing, view.dialect.network_policies
+    closing, first = view.dialect.tiers.default_deny, view.dialect.tiers.network_policies
     reached = any(way.isolation is None or way.isolation.tier >= first for way in found.ways)
     if closing is None or not reached or any(isolation.tier == closing for isolation, _ in found.met):
         return found.met
@@ -146,7 +146,7 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
         final=_is_final(view, way),
         standing=by.standing if by is not None else "",
         stages=found.stages,
-        refused=view.dialect.refuses,
+        refused=view.dialect.rejects,
         perhaps=tuple(
             dict.fromkeys(w.entry.ref for w in found.ways if w.entry is not None and w.entry is not way.entry)
         ),
@@ -155,7 +155,7 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
 
 def _is_final(view: View, way: Decided) -> bool:
     """Say whether a way ends before a NetworkPolicy is asked; at the end of its own tier, it has been."""
-    tier, rank = view.dialect.network_policies, view.dialect.rank
+    tier, rank = view.dialect.tiers.network_policies, view.dialect.tiers.rank
     if way.isolation is None:
         return False
     return way.isolation.tier < tier if way.entry is None else way.place is not None and way.place < (tier, rank)
@@ -186,7 +186,7 @@ def _by_lists(view: View, selecting: Selecting, packet: Packet) -> Side:
     if not sure and all(admits is Truth.YES for _, _, admits, _ in hopes):
         return Side(Verdict.ALLOWED, isolated=None, policies=_refs(selecting), admitted_by=hopes[0][3])
     if sure and all(admits is Truth.NO for _, _, admits, _ in hopes):
-        return Side(Verdict.DENIED, isolated=True, policies=sure, refused=view.dialect.refuses)
+        return Side(Verdict.DENIED, isolated=True, policies=sure, refused=view.dialect.rejects)
     reason = _why(view, hopes, packet)
     return Side(Verdict.UNKNOWN, isolated=isolated, policies=_refs(selecting), reason=reason)
 

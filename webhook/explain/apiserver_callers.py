@@ -101,7 +101,7 @@ def control_plane(view: View) -> Iterator[Block]:
 
 def remedy(view: View, port: int) -> str:
     """Return what lets the API server in."""
-    if view.dialect.blocks_hold_nodes is Truth.NO:
+    if view.dialect.blocks.nodes is Truth.NO:
         return NO_FIX_BY_PLACE.format(port=port)
     addresses = ", ".join(str(block) for block in sorted(set(control_plane(view)))[:3])
     return NO_FIX.format(addresses=addresses or "by the addresses of its nodes", port=port)

@@ -76,7 +76,7 @@ def judge_dns(view: View, workload: Workload) -> Judged | None:
 
 def _of_cluster(view: View, workload: Workload, service: Service | None) -> _Answer | None:
     """Judge the cluster's DNS; None: a cluster without any."""
-    if service is None and view.complete and not view.dialect.dns_addresses:
+    if service is None and view.complete and not view.dialect.dns.addresses:
         return None
     supposed = service is None and not view.complete
     (first, *_) = assumed(view)
@@ -216,7 +216,7 @@ def _found(view: View, workload: Workload, service: Service | None, protocol: Pr
 def _addresses(view: View, service: Service | None, answered: bool) -> tuple[Address, ...]:  # noqa: FBT001 - one of two
     """Return addresses of no pod that may be asked: of a cache on the node, or of a cloud where no pod answers."""
     if not answered:
-        return view.dialect.dns_addresses
+        return view.dialect.dns.addresses
     return (*(service.cluster_ips if service else ()), NODE_LOCAL_ADDRESS) if node_local(view) else ()
 
 

@@ -61,7 +61,7 @@ def assumed(view: View) -> tuple[Workload, ...]:
     if dns.service:
         place = (dns.namespace or KUBE_DNS[0], dns.service)
         return (_made(place, dns.port or (OPENSHIFT_PORT if place == OPENSHIFT else PORT)),)
-    if view.dialect.openshift or any(name.startswith("openshift-") for name in view.namespaces()):
+    if view.dialect.dns.openshift or any(name.startswith("openshift-") for name in view.namespaces()):
         return ASSUMED_DNS, ASSUMED_OPENSHIFT_DNS
     return (ASSUMED_DNS,)
 

@@ -39,7 +39,7 @@ class Explanation(Struct, frozen=True):
 
 def enforcer_notes(view: View) -> tuple[str, ...]:
     """Return what an answer assumes of who enforces it."""
-    return (*view.dialect.notes, *_unsure(view))
+    return (*view.dialect.certainty.notes, *_unsure(view))
 
 
 def _unsure(view: View) -> tuple[str, ...]:

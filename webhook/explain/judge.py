@@ -158,7 +158,7 @@ def _with_near_misses(
     view: View, direction: Direction, side: Side, client: Client, target: End | Host, flow: Flow
 ) -> Side:
     source = client.end
-    dialled = view.dialect.before_translation and flow.through is not None
+    dialled = view.dialect.services.egress_before and flow.through is not None
     if side.verdict is not Verdict.DENIED or isinstance(target, Host):
         return side
     if dialled and direction is Direction.EGRESS:

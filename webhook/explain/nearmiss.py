@@ -130,7 +130,7 @@ def _of_policy(
     isolation = _compiled(view, policy, packet.direction)
     if isolation is None or not _in_time(isolation, end):
         return
-    if not isolating and view.dialect.honours_idle is Truth.NO:
+    if not isolating and view.dialect.outside_types is Truth.NO:
         types = "+".join(d.value for d in Direction if d in policy_types(policy))
         missed.append(Miss(0, "policyTypes", packet.direction.value, types or "none"))
     yield from _of_entries(view, isolation, list(isolation.entries), packet, missed)

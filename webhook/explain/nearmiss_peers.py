@@ -63,7 +63,7 @@ def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) ->
     match match:
         case PodMatch() if shape is not None:
             yield from _pod_miss(view, match, shape)
-        case PodMatch() if isinstance(other, PodEnd) and view.dialect.host_pods is Truth.NO:
+        case PodMatch() if isinstance(other, PodEnd) and view.dialect.nodes.host_pods is Truth.NO:
             found = [*_pod_miss(view, match, other.shape)]
             yield from found or (Miss(0, "podLabels", _named(match), ON_HOST),)
             yield from (FAR,) if found else ()

@@ -56,7 +56,7 @@ def _node_port_of(view: View, port: PortMatch, target: Shape | None) -> Service 
 
 def cut_short(view: View, entry: Entry, dialled: Dialled) -> Iterator[Miss]:
     """Yield the ranges of a rule that hold the port, where the enforcer takes no more than the first of a range."""
-    for port in () if view.dialect.port_ranges else entry.ports or ():
+    for port in () if view.dialect.ports.ranges else entry.ports or ():
         if isinstance(port, PortRange) and port.protocol == dialled.protocol and port.first < dialled.port <= port.last:
             have = f"{dialled.port}/{dialled.protocol}"
             yield Miss(0, "port", f"{port}, of which {view.dialect.name} takes the first alone", have)

@@ -64,7 +64,7 @@ def _shut(view: View, workload: Workload, service: Service, protocol: Protocol, 
     everybody = [ALL_ADDRESSES[family] for family in service.families or view.families()]
     if (side := _denied(view, workload, everybody, protocol, port)) is not None:
         return side, NOBODY
-    if service.external_local or view.dialect.blocks_hold_nodes is not Truth.YES:
+    if service.external_local or view.dialect.blocks.nodes is not Truth.YES:
         return None
     nodes = [address.block for node in view.nodes() for address in node.addresses]
     ranges = [block for block in POD_RANGES if block.family in {one.family for one in everybody}]

@@ -81,7 +81,7 @@ def _side(flow: FlowVerdict, direction: Direction) -> Side:
 
 def _nodes_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
     """S1: a block that covers the API server, or a node, and means neither."""
-    if view.dialect.blocks_hold_nodes is not Truth.NO:
+    if view.dialect.blocks.nodes is not Truth.NO:
         return
     shape = workload.template.shape
     for flow in _shut_out(judged, Direction.EGRESS):
@@ -99,7 +99,7 @@ def _nodes_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator
 
 def _services_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
     """S2: a block that holds a Service's address, and not what stands behind it."""
-    if view.dialect.before_translation:
+    if view.dialect.services.egress_before:
         return
     closed = {(flow.to, flow.port) for flow in _shut_out(judged, Direction.EGRESS)}
     shape = workload.template.shape
@@ -143,7 +143,7 @@ def _ends(flow: Flow) -> str:
 
 def _pods_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
     """S3: a block of pod addresses where blocks hold no pods."""
-    if view.dialect.blocks_hold_pods is not Truth.NO:
+    if view.dialect.blocks.pods is not Truth.NO:
         return
     for direction in Direction:
         for flow in _shut_out(judged, direction):
@@ -186,12 +186,12 @@ def _caches(view: View, _: Workload, judged: Judged) -> Iterator[str]:
 
 def _port_names(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
     """S5: a port's name where names are looked up in the whole cluster, or not at all."""
-    if view.dialect.resolves_names and not view.dialect.port_names:
+    if view.dialect.ports.names_by_target and not view.dialect.ports.names_refused:
         return
     ends = [(workload.template.shape, Direction.EGRESS)]
     for flow in judged.flows:
         shape = _shape(view, workload, flow.to) if isinstance(flow.to, WorkloadRef) else None
-        ends += [(shape, Direction.INGRESS)] if shape and view.dialect.port_names else []
+        ends += [(shape, Direction.INGRESS)] if shape and view.dialect.ports.names_refused else []
     for shape, direction in ends:
         for _, rule in _rules(view, shape, direction):
             for port in rule.ports or ():
@@ -209,7 +209,7 @@ def _numbers(view: View, port: NamedPort) -> set[int]:
 
 def _selectors_of_services(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
     """S6: pods match and their Service's own selector does not, where the Service is what is judged."""
-    if not view.dialect.before_translation or judged.resolved is None:
+    if not view.dialect.services.egress_before or judged.resolved is None:
         return
     source = template_end(view, workload)
     closed = {(flow.to, flow.port) for flow in _shut_out(judged, Direction.EGRESS)}

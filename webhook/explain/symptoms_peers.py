@@ -61,7 +61,7 @@ def _by_labels(view: View, match: Match, shape: Shape) -> bool:
 
 def unseen_labels(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
     """S10: a rule, or a policy, selects by a label that the enforcer keeps from its identities."""
-    if view.dialect.unseen is None:
+    if view.dialect.peers.unseen is None:
         return
     for direction, subject, other in _closed(view, workload, judged):
         keys = view.settings.pending_labels if other.template else NO_KEYS
@@ -74,7 +74,7 @@ def unseen_labels(view: View, workload: Workload, judged: Judged) -> Iterator[st
 
 def _hidden(view: View, policy: Policy, keys: list[str]) -> Iterator[str]:
     for key in keys:
-        if not seen(key, view.dialect.unseen):
+        if not seen(key, view.dialect.peers.unseen):
             yield _HIDDEN.format(key=key, cni=view.dialect.name, ref=policy.ref)
 
 

@@ -12,7 +12,7 @@ from webhook.enforcers import ENFORCERS, in_force
 from webhook.families.enforced import compile_policy
 from webhook.families.family import FAMILIES, NOTHING, Compiled, Family
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import GENERIC, Dialect, Kind, Standing
+from webhook.model.dialect import GENERIC, Certainty, Dialect, Kind, Standing
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Tier, piece
@@ -67,7 +67,8 @@ def dialect_of(compile_context: CompileContext) -> Dialect:
 def _side_by_side(names: list[str]) -> Dialect:
     """Return the dialect of enforcers that must all let a packet pass: nobody's, so that no policy is sure."""
     every = " and ".join(names)
-    return Dialect("+".join(names), uncertain=f"{every} enforce policy side by side, and each must let a packet pass")
+    why = f"{every} enforce policy side by side, and each must let a packet pass"
+    return Dialect("+".join(names), certainty=Certainty(network_policies=why))
 
 
 def standing_of(kind: Kind, compile_context: CompileContext) -> Standing:

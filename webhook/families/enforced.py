@@ -61,14 +61,14 @@ def _as_taken(policy: Policy, dialect: Dialect) -> Policy:
     """Return `policy` as the enforcer takes it; one that it may or may not take is unreadable."""
     if policy.unreadable is not None:
         return policy
-    if dialect.uncertain:
-        return structs.replace(policy, unreadable=dialect.uncertain)
-    if dialect.port_names and any(isinstance(port, NamedPort) for port in _ports(policy)):
-        return structs.replace(policy, unreadable=dialect.port_names)
-    if dialect.honours_idle is Truth.YES:
+    if dialect.certainty.network_policies:
+        return structs.replace(policy, unreadable=dialect.certainty.network_policies)
+    if dialect.ports.names_refused and any(isinstance(port, NamedPort) for port in _ports(policy)):
+        return structs.replace(policy, unreadable=dialect.ports.names_refused)
+    if dialect.outside_types is Truth.YES:
         ruled = frozenset(direction for direction in Direction if policy.rules(direction))
         policy = structs.replace(policy, types=policy_types(policy) | ruled)
-    if dialect.port_ranges:
+    if dialect.ports.ranges:
         return policy
     ingress, egress = (tuple(map(_first_only, rules)) for rules in (policy.ingress, policy.egress))
     return structs.replace(policy, ingress=ingress, egress=egress)
@@ -99,7 +99,7 @@ def _changed(compiled: Isolation, dialect: Dialect) -> Iterator[Isolation]:
         return
     entries = tuple(_entry(entry, compiled, dialect) for entry in compiled.entries)
     whole = with_entries(structs.replace(_placed(compiled, dialect), subject=subject), entries)
-    if dialect.closing is None:
+    if dialect.tiers.default_deny is None:
         yield whole
         return
     yield structs.replace(whole, isolates=False)
@@ -110,26 +110,26 @@ def _entry(entry: Entry, compiled: Isolation, dialect: Dialect) -> Entry:
     peers = entry.matches
     matches = None if peers is None else tuple(m for peer in peers for m in _matches(peer, compiled.namespace, dialect))
     named = compiled.direction is Direction.EGRESS and any(isinstance(port, NamedPort) for port in entry.ports or ())
-    unsure = EGRESS_NAMES if named and not dialect.resolves_names else None
+    unsure = EGRESS_NAMES if named and not dialect.ports.names_by_target else None
     return structs.replace(entry, matches=matches, conditional=unsure)
 
 
 def _placed(compiled: Isolation, dialect: Dialect) -> Isolation:
     names = {"namespace": compiled.namespace, "name": compiled.ref.name}
-    rank = (*dialect.rank, *(tie.format_map(names) for tie in dialect.ties))
-    return structs.replace(compiled, tier=dialect.network_policies, rank=rank)
+    rank = (*dialect.tiers.rank, *(tie.format_map(names) for tie in dialect.tiers.ties))
+    return structs.replace(compiled, tier=dialect.tiers.network_policies, rank=rank)
 
 
 def _outside_policy_types(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
     """Yield what a policy may do in a direction for which it has rules that `policyTypes` leaves out."""
-    for direction in Direction if dialect.honours_idle is Truth.MAYBE else ():
+    for direction in Direction if dialect.outside_types is Truth.MAYBE else ():
         if policy.rules(direction) and not isolates(policy, direction):
             yield _placed(compiled_without_rules(policy, direction, _IDLE), dialect)
 
 
 def _other_way(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
     """Yield what a policy may let through in the direction that it does not isolate."""
-    for direction in Direction if dialect.may_skip_baseline else ():
+    for direction in Direction if dialect.tiers.may_skip_baseline else ():
         if not isolates(policy, direction):
             passed = _placed(compiled_without_rules(policy, direction), dialect)
             yield with_entries(structs.replace(passed, isolates=False), (Entry(policy.ref, conditional=_OTHER_WAY),))
@@ -138,19 +138,19 @@ def _other_way(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
 def following(base: Isolation, dialect: Dialect, *, isolates: bool) -> Iterator[Isolation]:
     """Yield what comes after all rules for the pods of `base`: they are open to their own node, then closed."""
     if base.direction is Direction.INGRESS:
-        for tier, rank, sure in dialect.from_own_node:
+        for tier, rank, sure in dialect.tiers.own_node:
             entry = Entry(base.ref, _LOCAL, conditional=None if sure else _UNSURE)
             yield with_entries(structs.replace(base, tier=tier, rank=rank, isolates=False), (entry,))
-    if isolates and dialect.closing is not None:
-        yield with_entries(structs.replace(base, tier=dialect.closing, rank=(), isolates=True), ())
+    if isolates and dialect.tiers.default_deny is not None:
+        yield with_entries(structs.replace(base, tier=dialect.tiers.default_deny, rank=(), isolates=True), ())
 
 
 def block_peer(peer: BlockPeer, dialect: Dialect) -> BlockPeer:
     """Return an address block with what it holds here."""
-    nodes = dialect.blocks_hold_nodes
+    nodes = dialect.blocks.nodes
     if peer.block.prefix == 0:
-        nodes = min(nodes, dialect.whole_blocks_hold_nodes)
-    return structs.replace(peer, pods=dialect.blocks_hold_pods, nodes=nodes)
+        nodes = min(nodes, dialect.blocks.whole_nodes)
+    return structs.replace(peer, pods=dialect.blocks.pods, nodes=nodes)
 
 
 def in_namespace(pods: Selector, namespace: str, dialect: Dialect) -> Selector | None:
@@ -158,14 +158,14 @@ def in_namespace(pods: Selector, namespace: str, dialect: Dialect) -> Selector |
 
     A label that means the namespace takes the policy's own, whatever it is asked to be.
     """
-    key, here = dialect.namespace_key, Labels({dialect.namespace_key: namespace})
+    key, here = dialect.peers.namespace_key, Labels({dialect.peers.namespace_key: namespace})
     kept = []
     for requirement in pods.requirements:
         if not key or requirement.key != key:
             kept.append(requirement)
         elif requirement.operator is not Operator.IN and requirement.matches(here) is Truth.NO:
             return None
-    return visible(Selector(tuple(kept)) if len(kept) < len(pods.requirements) else pods, dialect.unseen)
+    return visible(Selector(tuple(kept)) if len(kept) < len(pods.requirements) else pods, dialect.peers.unseen)
 
 
 def _matches(peer: Match, namespace: str, dialect: Dialect) -> Iterator[Match]:
@@ -178,17 +178,17 @@ def _matches(peer: Match, namespace: str, dialect: Dialect) -> Iterator[Match]:
         pods = in_namespace(peer.pods, namespace, dialect)
         if pods is not None:
             yield from pods_as_seen(structs.replace(peer, pods=pods), dialect)
-    elif dialect.namespace_key and any(r.key == dialect.namespace_key for r in peer.pods.requirements):
-        yield UnclearPeer(f"asks for pods with the label {dialect.namespace_key}, beside a namespaceSelector")
-    elif (pods := visible(peer.pods, dialect.unseen)) is not None:
+    elif dialect.peers.namespace_key and any(r.key == dialect.peers.namespace_key for r in peer.pods.requirements):
+        yield UnclearPeer(f"asks for pods with the label {dialect.peers.namespace_key}, beside a namespaceSelector")
+    elif (pods := visible(peer.pods, dialect.peers.unseen)) is not None:
         yield from pods_as_seen(structs.replace(peer, pods=pods), dialect)
-        if dialect.loose_peers and _lacking(peer.namespaces, pods):
+        if dialect.peers.loose_pods and _lacking(peer.namespaces, pods):
             yield from STRANGERS
 
 
 def pods_as_seen(match: PodMatch, dialect: Dialect) -> Iterator[Match]:
-    """Yield pods that a peer selects, as far as it matches them here (`Dialect.pod_peers`)."""
-    match dialect.pod_peers:
+    """Yield pods that a peer selects, as far as it matches them here (`PeerReading.pods`)."""
+    match dialect.peers.pods:
         case Truth.YES:
             yield match
         case Truth.MAYBE:

@@ -41,7 +41,7 @@ class Rest(Struct, frozen=True):
 
 def behind(view: View, shape: Shape, direction: Direction) -> Selecting:
     """Return the policies of other tiers that are asked about a pod after NetworkPolicy."""
-    last = view.dialect.network_policies
+    last = view.dialect.tiers.network_policies
     return tuple((i, truth) for i, truth in view.selecting(shape, direction) if last < i.tier)
 
 
@@ -196,10 +196,10 @@ def _outside_pods(view: View, families: Sequence[Family], direction: Direction) 
 
     A family that no pod has is left whole.
     """
-    apart = view.dialect.blocks_hold_pods is not Truth.NO
+    apart = view.dialect.blocks.pods is not Truth.NO
     blocks = {family: [str(block) for block in view.pod_blocks(family)] for family in families}
     untold = apart and any(not blocks[family] for family in families if family in view.families())
-    if view.dialect.blocks_hold_nodes is not Truth.YES or untold:
+    if view.dialect.blocks.nodes is not Truth.YES or untold:
         if view.complete:
             why = "no node tells its podCIDRs" if untold else "its blocks hold no nodes here"
             raise Entangled(f"a policy would close addresses that are no pod's, and cannot name them: {why}")

@@ -60,7 +60,7 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
         return Fixed(reason=why)
     if (other := otherwise(view, parts)) is not None:
         return Fixed(reason=other)
-    wanted = list(needs(workload, parts, by_service=view.dialect.before_translation))
+    wanted = list(needs(workload, parts, by_service=view.dialect.services.egress_before))
     if not wanted:
         return Fixed(reason=next((p.reason for p in parts if p.reason), "no policy is in the way"))
     try:
@@ -101,7 +101,7 @@ def by_name(view: View, parts: Iterable[Judged]) -> str | None:
     for name, flow in closed:
         if name == NODES_OWN.name:
             return "fill in the name servers of the node's resolv.conf: `to: [{ipBlock: {cidr: ADDRESS/32}}]`, port 53"
-        fqdn = f", or write toFQDNs: [{{matchName: {name}}}]" if view.dialect.fqdn_rules else ""
+        fqdn = f", or write toFQDNs: [{{matchName: {name}}}]" if view.dialect.own.fqdn_rules else ""
         rule = f"`to: [{{ipBlock: {{cidr: ADDRESS/32}}}}]`, port {flow.port}/{flow.protocol}"
         return f"fill in the addresses of {name}: {rule}{fqdn}"
     return None

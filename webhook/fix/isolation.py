@@ -17,7 +17,7 @@ Ports = tuple[ContainerPort, ...]
 
 def isolated(view: View, shape: Shape, direction: Direction) -> bool:
     """Say whether a pod is sure to be denied what no rule is about where a NetworkPolicy would deny it, too."""
-    end = view.dialect.closing or view.dialect.network_policies
+    end = view.dialect.tiers.default_deny or view.dialect.tiers.network_policies
     return any(
         truth is Truth.YES and piece.isolates and piece.unclear is None and piece.tier == end
         for piece, truth in view.selecting(shape, direction)

@@ -28,7 +28,7 @@ def choose(
     The workload's `own` matchLabels come first: they cannot change. Where they select another workload, or a shape
     to `avoid`, as many of the common labels are added as it takes.
     """
-    lasting = _lasting(shapes, near.view.settings.pending_labels, near.view.dialect.unseen)
+    lasting = _lasting(shapes, near.view.settings.pending_labels, near.view.dialect.peers.unseen)
     if not lasting:
         return None
     pairs = set(lasting.pairs)

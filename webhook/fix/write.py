@@ -182,7 +182,7 @@ def _peers(
     view, other = near.view, needs[0].other
     if isinstance(other, Block):
         node = view.node_at(Address(other.family, other.first)) if other.size == 1 else None
-        if node is not None and view.dialect.blocks_hold_nodes is Truth.NO:
+        if node is not None and view.dialect.blocks.nodes is Truth.NO:
             raise Unwritable(_NO_NODES.format(what=f"it is the address of node {node.name}") + _entities(view, needs))
         return [{"ipBlock": {"cidr": str(other)}}], []
     shapes = _shapes(view, workload, other)
@@ -207,13 +207,13 @@ _NO_NODES: Final = "{what}, and address blocks of a NetworkPolicy hold no nodes 
 def _entities(view: View, needs: Sequence[Need]) -> str:
     """Return what opens a node's address where policies name nodes by what they are; empty elsewhere."""
     (one, *_) = needs
-    if not view.dialect.entities or not isinstance(one.other, Block):
+    if not view.dialect.own.entities or not isinstance(one.other, Block):
         return ""
     return f": write {entities_of(view, one.other, one.port)} in a CiliumNetworkPolicy"
 
 
 def _node_blocks(view: View, other: WorkloadRef) -> list[dict[str, Any]]:
-    if view.dialect.blocks_hold_nodes is Truth.NO:
+    if view.dialect.blocks.nodes is Truth.NO:
         raise Unwritable(_NO_NODES.format(what=f"{other.short} is on the host network"))
     addresses = sorted({a for pod in view.pods_of(other) if pod.shape.host_network for a in pod.addresses})
     if not addresses:

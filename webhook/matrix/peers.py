@@ -123,7 +123,7 @@ class Peers:
     def _hosts(self, match: PodMatch) -> Pair:
         """Return the nodes and the pods on their network that a peer matches, under enforcers where it may."""
         dialect = self._classes.view.dialect
-        if dialect.host_namespace is None and dialect.host_pods is Truth.NO:
+        if dialect.nodes.host_namespace is None and dialect.nodes.host_pods is Truth.NO:
             return 0, 0
         return self._places.hosts(match)
 

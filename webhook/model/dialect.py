@@ -1,6 +1,7 @@
-"""What one enforcer makes of policy: which families it knows, where they stand, and what it does in its own way.
+"""What one enforcer makes of policy, as a value: which kinds it knows, their order, and where it departs from the API.
 
-Each family module says its enforcers' dialects; everything else asks these values and never a product's name.
+It is a part of the enforcer's record (`webhook.enforcers`), or its policy family makes it of the settings that are found.
+Everything else asks these values, and never a product's name. A default is what the API's documentation says.
 """
 
 import re
@@ -71,115 +72,179 @@ def visible(selector: Selector, unseen: Unseen | None) -> Selector | None:
     return Selector(tuple(r for r in selector.requirements if seen(r.key, unseen)))
 
 
-class Dialect(Struct, frozen=True):
-    """How one enforcer reads policies: what it evaluates, in which order, and where it departs from the API's word."""
+class TierOrder(Struct, frozen=True):
+    """In which order policies are asked, and where a pod that one isolates is denied."""
 
-    name: str = "generic"
-    evaluated: frozenset[Kind] = frozenset()
-    """Kinds of policy that are evaluated."""
-    inert: frozenset[Kind] = frozenset()
-    """Kinds that nothing here enforces."""
     network_policies: Tier = NETWORK_POLICIES
     """The tier of NetworkPolicy."""
     rank: Rank = ()
-    """Its rank in that tier."""
+    """The precedence of NetworkPolicy in that tier."""
     ties: tuple[str, ...] = ()
-    """What follows in its rank where others may share it, as templates of `{namespace}` and `{name}`."""
-    closing: Tier | None = None
+    """What follows in that precedence where others may share it, as templates of `{namespace}` and `{name}`."""
+    default_deny: Tier | None = None
     """The tier at whose end the pods are denied that a NetworkPolicy isolates; None: at the end of its own."""
+    own_node: tuple[tuple[Tier, Rank, bool], ...] = ()
+    """Where (tier, precedence) pods that a policy isolates in ingress are open to their own node; the flag: surely."""
     admin: Tier = ADMIN
     """The tier of cluster-wide policies before NetworkPolicy."""
     baseline: Tier = BASELINE
     """The tier of those after it."""
     deny_first: bool = False
-    """Of cluster-wide policies of one priority a denial wins; else they have no order."""
+    """Of rules of cluster-wide policies of one priority, one that denies comes first; else they have no order."""
     by_name: bool = False
     """Cluster-wide policies of one priority are ordered by name."""
-    blocks_hold_pods: Truth = Truth.YES
-    """Whether an address block holds the addresses of pods."""
-    blocks_hold_nodes: Truth = Truth.YES
-    """Whether it holds those of nodes."""
-    honours_idle: Truth = Truth.NO
-    """Whether rules count that `policyTypes` leaves out."""
-    own_node: bool = True
-    """A node reaches its own pods whatever policy says."""
-    to_own_node: Truth = Truth.YES
-    """Whether a packet that policy lets out reaches the pod's own node."""
-    before_translation: bool = False
-    """Egress is judged by the Service's address."""
+    may_skip_baseline: bool = False
+    """Of pods that a NetworkPolicy selects for one direction, the Baseline tier may not be asked in the other."""
+
+
+class PeerReading(Struct, frozen=True):
+    """Whom the selectors of policies, and of their peers, match."""
+
     unseen: Unseen | None = None
-    """Label keys that its identities do not have."""
-    from_own_node: tuple[tuple[Tier, Rank, bool], ...] = ()
-    """Places (tier, rank) where a pod that rules for ingress select is open to its own node; the flag: surely."""
-    whole_blocks_hold_nodes: Truth = Truth.YES
-    """Whether a block that is all of an address family holds nodes, where others do."""
+    """Label keys that pods do not have for selectors; None: they have all of theirs."""
     namespace_key: str = ""
-    """A pod label's key that means the pod's namespace."""
-    pod_peers: Truth = Truth.YES
-    """Whether NetworkPolicy peers match the pods that they select."""
-    hairpin: Truth = Truth.MAYBE
-    """Whether a pod reaches itself through its own Service whatever policy says; NO: policy is asked as usual."""
-    resolves_names: bool = True
-    """A port name in egress is what the pod that is asked calls so."""
-    pools_names: bool = False
-    """One in ingress is what any of the pods that the policy selects calls so, on each of them."""
-    loose_peers: bool = False
-    """Peers that ask only what a namespace lacks match whatever has none."""
-    pieces: tuple[Isolation, ...] = ()
-    """What it does without any policy."""
-    unenforced: str = ""
-    """Why it enforces no policy at all; empty: it does."""
-    undecided: str = ""
-    """Why it may be set otherwise, so that nothing rejects."""
-    unknown_peers: frozenset[str] = frozenset()
-    """Of cluster-wide policies: peers that fail closed, as one without a field does."""
-    refused_peers: frozenset[str] = frozenset()
-    """Peers with one of which the whole policy is refused."""
+    """The key of a pod label that means the pod's namespace; empty: there is none."""
+    pods: Truth = Truth.YES
+    """Whether a peer matches the pods that it selects."""
+    loose_pods: bool = False
+    """A NetworkPolicy's peer that asks only what a namespace lacks matches whatever has no namespace, too."""
     loose_namespaces: bool = False
-    """Namespaces that are told by what they lack may be whatever has no namespace, too."""
-    no_peers_are_all: bool = False
-    """An empty list of peers, which the API refuses, is all."""
+    """The same of `namespaces` of a cluster-wide policy."""
+    empty_is_all: bool = False
+    """Of cluster-wide policies: an empty list of peers, which the API refuses, is all peers."""
+    closed: frozenset[str] = frozenset()
+    """Of cluster-wide policies: fields of a peer that are not known, so that its rule fails closed."""
+    refused: frozenset[str] = frozenset()
+    """Of cluster-wide policies: fields of a peer for which the whole policy is refused."""
     members: tuple[tuple[Labels | None, Block], ...] = ()
     """Addresses that count as pods of a namespace where a peer names namespaces alone, with the namespace's labels.
 
-    None: not known.
+    None: the labels are not known.
     """
-    pod_blocks: tuple[Block, ...] | None = None
-    """Where the addresses of new pods come from; None: from the blocks of nodes; empty: not known."""
-    refuses: bool = False
-    """What policy stops is answered by a refusal, and not by silence."""
-    may_skip_baseline: bool = False
-    """Of pods that a NetworkPolicy selects for one direction, the Baseline tier may not be asked in the other."""
-    hairpin_in: bool = False
-    """What comes back to a pod through its own Service is let in."""
-    port_names: str = ""
-    """Why a policy that names a port is no policy; empty: it is one."""
-    port_ranges: bool = True
+
+
+class BlockReading(Struct, frozen=True):
+    """Which addresses an address block holds, and where pods get theirs."""
+
+    pods: Truth = Truth.YES
+    """Whether a block holds the addresses of pods."""
+    nodes: Truth = Truth.YES
+    """Whether it holds those of nodes."""
+    whole_nodes: Truth = Truth.YES
+    """Whether a block that is all of an address family holds nodes, where others do."""
+    pod_ranges: tuple[Block, ...] | None = None
+    """Where the addresses of new pods come from; None: from the pod CIDRs of nodes; empty: not known."""
+
+
+class PortReading(Struct, frozen=True):
+    """What the ports of a rule are."""
+
+    names_by_target: bool = True
+    """A port name in egress is what the pod that is asked calls so; else what any pod of the cluster does."""
+    names_pooled: bool = False
+    """One in ingress is what any of the pods that the policy selects calls so, on each of them."""
+    names_refused: str = ""
+    """Why a policy that names a port is not enforced, or may not be; empty: it is."""
+    ranges: bool = True
     """Whether a range of ports is more than its first."""
+
+
+class NodeReading(Struct, frozen=True):
+    """What policy says about nodes, and pods on the host network."""
+
+    own_reaches_pods: bool = True
+    """A node reaches its own pods whatever policy says."""
+    pods_reach_own: Truth = Truth.NO
+    """Whether a pod reaches its own node whatever policy says."""
+    own_accepts: Truth = Truth.YES
+    """Whether a packet that policy lets out of a pod gets to the pod's own node."""
     host_pods: Truth = Truth.NO
     """Whether peers match pods on the host network by their labels."""
     host_namespace: Labels | None = None
-    """Labels of the namespace by which peers may match nodes and pods on the host network."""
-    hosts: str = ""
-    """Why policy may be about nodes and pods on the host network; empty: it is not."""
-    past_own_node: Truth = Truth.NO
-    """Whether a pod reaches its own node whatever policy says."""
-    families: tuple[Family, ...] = FAMILIES
-    """Address families that are policed as written."""
+    """Labels of the namespace by which peers match nodes and pods on the host network; None: there is none."""
+    selected: str = ""
+    """Why policies may select nodes and pods on the host network; empty: none does."""
+
+
+class ServiceReading(Struct, frozen=True):
+    """What policy sees of a connection to a Service's address."""
+
+    egress_before: bool = False
+    """Egress is judged before translation, by the address and the port of the Service."""
+    hairpin: Truth = Truth.MAYBE
+    """Whether a pod reaches itself through its own Service whatever policy says; NO: policy is asked as usual."""
+    hairpin_ingress: bool = False
+    """Ingress lets in what comes back to a pod through its own Service."""
+
+
+class DnsReading(Struct, frozen=True):
+    """Whom pods ask for names."""
+
     openshift: bool = False
-    """The DNS of the cluster may be OpenShift's."""
-    dns_addresses: tuple[Address, ...] = ()
-    """Whom pods ask where no pod answers."""
-    uncertain: str = ""
+    """The cluster's DNS may be the one of OpenShift."""
+    addresses: tuple[Address, ...] = ()
+    """Resolvers that are no pods."""
+
+
+class Certainty(Struct, frozen=True):
+    """What keeps answers from being sure; each a reason, and empty where there is none."""
+
+    unenforced: str = ""
+    """Why no policy is enforced at all."""
+    undecided: str = ""
+    """Why the enforcer may be set otherwise, so that nothing rejects."""
+    network_policies: str = ""
     """Why NetworkPolicy may do anything to the pods that it selects."""
     doubt: str = ""
-    """Why no answer under it can be sure."""
+    """Why no answer under the enforcer can be sure."""
     notes: tuple[str, ...] = ()
     """What a person should know of every answer under it."""
+
+
+class OwnPolicies(Struct, frozen=True):
+    """What the enforcer's own kinds of policy can say that NetworkPolicy cannot."""
+
     fqdn_rules: bool = False
-    """Its own policies have rules for names outside."""
+    """They have rules for names outside the cluster."""
     entities: bool = False
-    """Its own policies name nodes and the API server by what they are, not by address."""
+    """They name nodes and the API server by what they are, not by address."""
+
+
+class Dialect(Struct, frozen=True):
+    """How one enforcer reads policies: what it evaluates, in which order, and where it departs from the API's word."""
+
+    name: str = "generic"
+    """Its name, as `--cni` takes it."""
+    evaluated: frozenset[Kind] = frozenset()
+    """Kinds of policy that are evaluated."""
+    inert: frozenset[Kind] = frozenset()
+    """Kinds of policy that nothing here enforces."""
+    outside_types: Truth = Truth.NO
+    """Whether rules of a NetworkPolicy count that its `policyTypes` leaves out."""
+    without_policy: tuple[Isolation, ...] = ()
+    """What it does without any policy, as compiled policies."""
+    rejects: bool = False
+    """What policy denies is answered by a refusal, and not by silence."""
+    families: tuple[Family, ...] = FAMILIES
+    """IP families of which it enforces policy."""
+    tiers: TierOrder = TierOrder()
+    """In which order policies are asked."""
+    peers: PeerReading = PeerReading()
+    """Whom selectors and peers match."""
+    blocks: BlockReading = BlockReading()
+    """Which addresses a block holds."""
+    ports: PortReading = PortReading()
+    """Which ports a rule opens."""
+    nodes: NodeReading = NodeReading()
+    """What policy says about nodes, and pods on the host network."""
+    services: ServiceReading = ServiceReading()
+    """What it sees of connections to Services."""
+    dns: DnsReading = DnsReading()
+    """Whom pods ask for names."""
+    certainty: Certainty = Certainty()
+    """What keeps answers from being sure."""
+    own: OwnPolicies = OwnPolicies()
+    """What its own kinds of policy can say."""
 
 
 GENERIC: Final = Dialect()

@@ -160,10 +160,10 @@ class Around:
 
 def as_set(enforcer: Enforcer, dialect: Dialect) -> Enforcer:
     """Return who enforces as its own settings have it: one may be told to drop nothing."""
-    if dialect.unenforced:
-        return structs.replace(enforcer, decisive=False, enforces=False, why=dialect.unenforced)
-    if dialect.undecided:
-        return structs.replace(enforcer, decisive=False, why=dialect.undecided)
+    if dialect.certainty.unenforced:
+        return structs.replace(enforcer, decisive=False, enforces=False, why=dialect.certainty.unenforced)
+    if dialect.certainty.undecided:
+        return structs.replace(enforcer, decisive=False, why=dialect.certainty.undecided)
     return enforcer
 
 

@@ -198,7 +198,7 @@ class Policies:
 
     def _matching(self, shape: Shape, direction: Direction) -> Selecting:
         keys = self._pending if shape.template else NO_KEYS
-        own = self._compiled_in().dialect.pieces
+        own = self._compiled_in().dialect.without_policy
         found = [(isolation, Truth.YES) for isolation in own if isolation.direction is direction]
         for namespace in (EVERYWHERE, shape.namespace):
             here = self._of(namespace, direction)

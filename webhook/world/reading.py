@@ -145,10 +145,10 @@ class Reading:
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for both, so far
         """Return why answers on this side of `shape` cannot be trusted."""
         if shape.host_network:
-            return Doubt((), self.dialect.hosts) if self.dialect.hosts else None
+            return Doubt((), self.dialect.nodes.selected) if self.dialect.nodes.selected else None
         key = Reading.doubt
         if key not in self._memo:
-            why = self.dialect.doubt
+            why = self.dialect.certainty.doubt
             self._memo[key] = Doubt((), why) if why else self._doubts.under(self.enforcer.name)
         found = self._memo[key]
         return found if isinstance(found, Doubt) else None
@@ -288,7 +288,7 @@ class Reading:
         key = (Reading.pod_blocks, family)
         found = self._memo.get(key)
         if not isinstance(found, tuple):
-            told = self.dialect.pod_blocks
+            told = self.dialect.blocks.pod_ranges
             every = (b for n in self._nodes.values() for b in n.pod_blocks) if told is None else told
             found = self._memo[key] = merged(b for b in every if b.family == family)
         return found

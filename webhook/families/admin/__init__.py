@@ -47,7 +47,7 @@ def _compiled(policy: Foreign, compile_context: CompileContext) -> Compiled:
     terms = terms_of(policy.ref, spec, compile_context.dialect)
     only(spec, terms.keys, "spec")
     namespaces, selected = subject_of(spec)
-    if (pods := visible(selected, compile_context.dialect.unseen)) is None:
+    if (pods := visible(selected, compile_context.dialect.peers.unseen)) is None:
         return Compiled((), ("spec.subject: selects no pod, by labels that are not seen here",))
     problems: list[str] = []
     pieces: list[Isolation] = []
@@ -65,8 +65,8 @@ def _places(terms: Terms, name: str, entries: list[Entry]) -> list[tuple[Rank, t
     """Say where rules stand in their tier: under their policy's priority, or each at a place of its own."""
     if not entries:
         return []
-    if not terms.dialect.deny_first:
-        return [((terms.priority, name) if terms.dialect.by_name else (terms.priority,), tuple(entries))]
+    if not terms.dialect.tiers.deny_first:
+        return [((terms.priority, name) if terms.dialect.tiers.by_name else (terms.priority,), tuple(entries))]
     return [((terms.priority, e.ref.rule or 0, _FIRST[e.action]), (e,)) for e in entries]
 
 

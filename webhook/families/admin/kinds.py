@@ -95,7 +95,7 @@ def terms_of(ref: PolicyRef, spec: Raw, dialect: Dialect) -> Terms:
     """Return how to read a policy. Raises Malformed where name, tier, priority or an action is none of the API's."""
     kind = ref.kind
     language = _LANGUAGES[kind]
-    problems = [*_actions(spec, language), *_peers(spec, dialect.refused_peers)]
+    problems = [*_actions(spec, language), *_peers(spec, dialect.peers.refused)]
     if kind == BANP[1] and ref.name != ONLY_BASELINE:
         problems.append(Problem("metadata.name", f"expected `{ONLY_BASELINE}`, not {shown(ref.name)}"))
     tier = "Admin" if kind == ANP[1] else "Baseline" if kind == BANP[1] else _word(spec, "tier")
@@ -112,7 +112,7 @@ def terms_of(ref: PolicyRef, spec: Raw, dialect: Dialect) -> Terms:
         language.actions,
         language.ports,
         language.to,
-        dialect.admin if tier == "Admin" else dialect.baseline,
+        dialect.tiers.admin if tier == "Admin" else dialect.tiers.baseline,
         priority,
         f"{tier} tier, priority {priority}" if "priority" in language.keys else f"{tier} tier",
         "" if kind == CNP[1] else "v1alpha1",

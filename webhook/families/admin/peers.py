@@ -97,13 +97,13 @@ def peers_of(terms: Terms, rule: Raw, key: str, path: str, action: Action, probl
     addressed = False
     try:
         entries = mappings(rule, key, path)
-        if not entries and terms.dialect.no_peers_are_all and rule.get(key) is not None:
+        if not entries and terms.dialect.peers.empty_is_all and rule.get(key) is not None:
             return Peers((Every(()),))
         if not entries:
             fail(f"{path}.{key}", "expected at least one peer")
         for index, raw in enumerate(entries):
             where = f"{path}.{key}[{index}]"
-            if not given(raw) or terms.dialect.unknown_peers.intersection(given(raw)):
+            if not given(raw) or terms.dialect.peers.closed.intersection(given(raw)):
                 problems.append(f"{where}: a peer without a field that is known here fails closed")
                 return Peers(lost=Lost.CLOSED)
             word = one_of(raw, terms.peers(key), where)
@@ -130,9 +130,9 @@ def _matches(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Match]:
 
 def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> list[Match]:
     negative = namespaces.requirements and all(r.operator in _NEGATIVE for r in namespaces.requirements)
-    if word == "namespaces" and negative and dialect.loose_namespaces:
+    if word == "namespaces" and negative and dialect.peers.loose_namespaces:
         return [PodMatch(None, namespaces), *STRANGERS]
-    seen = visible(pods, dialect.unseen)
+    seen = visible(pods, dialect.peers.unseen)
     if seen is None:
         return []
     match = PodMatch(None, namespaces, seen)
@@ -141,7 +141,7 @@ def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> 
 
 def _members(namespaces: Selector, dialect: Dialect) -> Iterator[Match]:
     """Yield the addresses that belong to the namespaces."""
-    for labels, block in dialect.members:
+    for labels, block in dialect.peers.members:
         if labels is None:
             yield Every((BlockPeer(block), UnclearPeer(f"the labels of the namespace that has {block} are not known")))
         elif namespaces.matches(labels) is Truth.YES:

@@ -23,7 +23,17 @@ from webhook.families.calico.tiers import (
 )
 from webhook.families.family import CALICO_POLICIES, FELIX, HOSTS
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import CNP, FIRST_API, Dialect, Kind
+from webhook.model.dialect import (
+    CNP,
+    FIRST_API,
+    BlockReading,
+    Dialect,
+    Kind,
+    NodeReading,
+    PeerReading,
+    ServiceReading,
+    TierOrder,
+)
 from webhook.model.expression import Expression, holds
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
@@ -110,18 +120,18 @@ def _dialect(name: str, compile_context: CompileContext) -> Dialect:
         name,
         evaluated=frozenset(CALICO_POLICIES) | first | second,
         inert=(FIRST_API | _SECOND_KINDS) - first - second,
-        network_policies=DEFAULT,
-        rank=(OF_KUBERNETES,),
-        ties=ties_of_kubernetes(running),
-        admin=admin,
-        baseline=baseline,
-        by_name=True,
-        unknown_peers=frozenset({"nodes", "domainNames"}),
-        to_own_node=to_own_node(compile_context),
-        hairpin=Truth.NO,
-        hosts=hosts(compile_context),
-        members=tuple(of_namespaces(compile_context)),
-        pod_blocks=pod_blocks(compile_context),
+        tiers=TierOrder(
+            network_policies=DEFAULT,
+            rank=(OF_KUBERNETES,),
+            ties=ties_of_kubernetes(running),
+            admin=admin,
+            baseline=baseline,
+            by_name=True,
+        ),
+        peers=PeerReading(closed=frozenset({"nodes", "domainNames"}), members=tuple(of_namespaces(compile_context))),
+        blocks=BlockReading(pod_ranges=pod_blocks(compile_context)),
+        nodes=NodeReading(own_accepts=to_own_node(compile_context), selected=hosts(compile_context)),
+        services=ServiceReading(hairpin=Truth.NO),
     )
 
 

@@ -15,7 +15,21 @@ from webhook.families.family import CILIUM_CLUSTERWIDE, CILIUM_POLICY
 from webhook.model.addresses import parse_address
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import CNP as CLUSTER_POLICY
-from webhook.model.dialect import FIRST_API, NETWORK_POLICY, Dialect, Kind
+from webhook.model.dialect import (
+    FIRST_API,
+    NETWORK_POLICY,
+    BlockReading,
+    Certainty,
+    Dialect,
+    DnsReading,
+    Kind,
+    NodeReading,
+    OwnPolicies,
+    PeerReading,
+    PortReading,
+    ServiceReading,
+    TierOrder,
+)
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier, piece
@@ -29,6 +43,7 @@ AFTER_UNION: Final[Rank] = (3.0,)
 OWN_NODE: Final = Tier(BASELINE.order + 10, "own node")
 CLOSING: Final = Tier(BASELINE.order + 20, "default deny")
 HOSTS: Final = Tier(float("-inf"), "host firewall")
+_HOST_FIREWALL: Final = "Cilium's host firewall is on, and what it lets nodes send is not evaluated"
 _OWN: Final = "cilium"  # the others that are built on it have no policies of its own to write
 _CLOUD_DNS: Final = parse_address("169.254.169.254")  # the metadata server, which pods ask where Cloud DNS is used
 
@@ -55,7 +70,9 @@ def dataplane_v2(around: CompileContext) -> Dialect:
         CLUSTER_POLICY: False,
     }
     doubtful = frozenset({CILIUM_CLUSTERWIDE}) if config.clusterwide is None else frozenset()
-    return structs.replace(_dialect("gke-dataplane-v2", config, counts, doubtful), dns_addresses=(_CLOUD_DNS,))
+    return structs.replace(
+        _dialect("gke-dataplane-v2", config, counts, doubtful), dns=DnsReading(addresses=(_CLOUD_DNS,))
+    )
 
 
 def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: frozenset[Kind]) -> Dialect:
@@ -66,34 +83,36 @@ def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: froz
         name=name,
         evaluated=evaluated,
         inert=FIRST_API | (frozenset(counts) - evaluated - doubtful),
-        network_policies=UNION,
-        rank=ALLOWED,
-        closing=CLOSING,
-        from_own_node=places if config.local_host else (),
-        deny_first=True,
-        blocks_hold_pods=Truth.of(config.blocks_hold_pods),
-        blocks_hold_nodes=Truth.of(config.blocks_hold_nodes),
-        whole_blocks_hold_nodes=Truth.NO,
-        honours_idle=Truth.YES,
-        own_node=False,
-        hairpin=Truth.YES,
-        resolves_names=config.version >= NEWEST,
+        outside_types=Truth.YES,
+        without_policy=_always() if config.always else (),
+        tiers=TierOrder(
+            network_policies=UNION,
+            rank=ALLOWED,
+            default_deny=CLOSING,
+            own_node=places if config.local_host else (),
+            deny_first=True,
+        ),
+        peers=_peers(config),
+        blocks=BlockReading(
+            pods=Truth.of(config.blocks_hold_pods), nodes=Truth.of(config.blocks_hold_nodes), whole_nodes=Truth.NO
+        ),
+        ports=PortReading(names_by_target=config.version >= NEWEST),
+        nodes=NodeReading(own_reaches_pods=False, selected=_HOST_FIREWALL if config.host_firewall else ""),
+        services=ServiceReading(hairpin=Truth.YES),
+        certainty=Certainty(unenforced=config.unenforced, undecided=config.undecided, doubt=config.doubt),
+        own=OwnPolicies(fqdn_rules=name == _OWN, entities=name == _OWN),
+    )
+
+
+def _peers(config: Config) -> PeerReading:
+    return PeerReading(
         unseen=config.unseen,
         namespace_key="io.kubernetes.pod.namespace",
-        pod_peers=cluster_hidden(config).negated(),
-        loose_peers=config.local_cluster is False,
-        refused_peers=frozenset() if config.node_labels else frozenset({"nodes"}),
+        pods=cluster_hidden(config).negated(),
+        loose_pods=config.local_cluster is False,
         loose_namespaces=True,
-        no_peers_are_all=True,
-        pieces=_always() if config.always else (),
-        unenforced=config.unenforced,
-        undecided=config.undecided,
-        hosts="Cilium's host firewall is on, and what it lets nodes send is not evaluated"
-        if config.host_firewall
-        else "",
-        doubt=config.doubt,
-        fqdn_rules=name == _OWN,
-        entities=name == _OWN,
+        empty_is_all=True,
+        refused=frozenset() if config.node_labels else frozenset({"nodes"}),
     )
 
 
