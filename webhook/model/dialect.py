@@ -1,6 +1,6 @@
 """What one enforcer makes of policy, as a value: which kinds it knows, their order, and where it departs from the API.
 
-It is a part of the enforcer's record (`webhook.enforcers`), or its policy family makes it of the settings that are found.
+It is a part of the enforcer's record (`webhook.enforcers`), or its policy family makes it of its settings.
 Everything else asks these values, and never a product's name. A default is what the API's documentation says.
 """
 
