@@ -161,6 +161,106 @@ def test_without_a_log_an_audit_is_what_it_was(run: Run) -> None:
     assert "observed" not in run("audit", "-f", SHOP).out
 
 
+# -- lockdown and annotate ---------------------------------------------------------------------------------------------
+
+QUEUE: Final = ",shop,queue-abcde,"
+SEEN: Final = (
+    f",{WEB},{QUEUE[1:]},15672,tcp,allow",
+    f",{WEB},,,203.0.113.7,443,tcp,allow",
+    f",{WEB},,,2001:db8::7,443,udp,allow",
+    f",{REPORT},{DB},5432,tcp,allow",
+    f",{DB}{QUEUE},5672,tcp,allow",
+    f",{DB},{WEB},8080,tcp,drop",
+    f",,,198.51.100.7,{WEB},8080,tcp,allow",
+    f",,,198.51.100.8,{WEB},8080,tcp,allow",
+)
+
+
+def locked(run: Run, place: Path, *more: object) -> tuple[list[str], str]:
+    """Return what a lockdown asks, and its policies as text."""
+    found = run("lockdown", "shop", "-f", SHOP, "--observed", place, "--format", "json", *more).json
+    return [one["about"] for one in found["questions"]], json.dumps(found["policies"])
+
+
+def test_what_was_seen_is_a_question_and_opens_nothing(run: Run, tmp_path: Path) -> None:
+    place = log(tmp_path, *SEEN)
+    bare = run("lockdown", "shop", "-f", SHOP, "--format", "json").json
+    asked, policies = locked(run, place)
+    assert policies == json.dumps(bare["policies"])
+    assert sorted({*asked} - {two["about"] for two in bare["questions"]}) == sorted(
+        [
+            "shop/web -> 2001:db8::7 on 443/UDP",
+            "finance/report -> shop/db on 5432/TCP",
+            "shop/web -> 203.0.113.7 on 443/TCP",
+            "shop/web -> shop/queue on 15672/TCP",
+            "shop/db -> shop/queue on 5672/TCP",
+            "198.51.100.7 and 1 more -> shop/web on 8080/TCP",
+        ]
+    )
+
+
+def test_what_was_seen_passes_where_somebody_says_so_and_only_whose_namespace_is_admitted(
+    run: Run, tmp_path: Path
+) -> None:
+    place = log(tmp_path, *SEEN)
+    asked, policies = locked(run, place, "--admit-observed")
+    assert all(text in policies for text in ("203.0.113.7/32", "2001:db8::7/128", "15672"))
+    assert "finance" not in policies
+    assert "8080" not in policies
+    assert "finance/report -> db.shop:5432/TCP" in asked
+    assert "198.51.100.7 and 1 more -> shop/web on 8080/TCP" in asked
+    _, policies = locked(run, place, "--admit-observed", "--admit", "finance")
+    assert "finance" in policies
+    done = run("lockdown", "shop", "-f", SHOP, "--admit-observed")
+    assert (done.code, "expected a flow log" in done.err) == (2, True)
+
+
+def test_what_was_seen_is_written_as_declarations_once(run: Run, tmp_path: Path) -> None:
+    place, file = log(tmp_path, *SEEN), tmp_path / "shop.yaml"
+    file.write_text(SHOP.read_text())
+    done = run("annotate", "-f", file, "--observed", place, "--write")
+    assert (done.code, done.err) == (0, "wrote 5 dependencies into 1 file\n")
+    text = file.read_text()
+    assert (
+        '"db:5432, queue:5672, https://api.example.com, [2001:db8::7]:443/UDP, 203.0.113.7:443, ds/queue:15672"' in text
+    )
+    assert 'name: db, namespace: shop, annotations: {netpol-preflight.io/connects-to: "queue:5672"}' in text
+    assert 'name: report, namespace: finance, annotations: {netpol-preflight.io/connects-to: "db.shop:5432"}' in text
+    assert run("annotate", "-f", file, "--observed", place).err == "nothing to annotate\n"
+    found = run("audit", "-f", file, "--observed", place, "--format", "json").json["observed"]
+    assert {one["declared"] is None for one in found["flows"] if not one["dropped"] and one["from"].get("name")} == {
+        False
+    }
+
+
+def test_a_look_up_goes_without_saying_where_a_name_is_declared(run: Run, tmp_path: Path) -> None:
+    dns = tmp_path / "dns.yaml"
+    dns.write_text(DNS)
+    ask = f",{REPORT},kube-system,coredns-5d-abcde,,53,udp,allow"
+    for rows, items in (
+        ((ask,), "kube-dns.kube-system:53/UDP"),
+        ((ask, f",{REPORT},{DB},5432,tcp,allow"), "db.shop:5432"),
+        ((ask, f",{REPORT},,,203.0.113.7,443,tcp,allow"), "203.0.113.7:443, kube-dns.kube-system:53/UDP"),
+    ):
+        done = run("annotate", "-f", SHOP, "--against", dns, "--observed", log(tmp_path, *rows))
+        assert f'connects-to: "{items}"' in done.out, done
+
+
+DNS: Final = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: coredns, namespace: kube-system}
+spec:
+  selector: {matchLabels: {k8s-app: kube-dns}}
+  template: {metadata: {labels: {k8s-app: kube-dns}}, spec: {containers: [{name: c, image: i}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: kube-dns, namespace: kube-system}
+spec: {selector: {k8s-app: kube-dns}, ports: [{name: dns, port: 53, protocol: UDP}, {name: t, port: 53, protocol: TCP}]}
+"""
+
+
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,11 +1,12 @@
-"""`annotate`: write inferred dependencies into manifests, as declarations."""
+"""`annotate`: write inferred dependencies, and those that a flow log shows, into manifests, as declarations."""
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from webhook.cli.gather import gather
+from webhook.cli.observed import observed
 from webhook.cli.terminal import emit, say
 from webhook.dependencies import Resolved, infer, parse, resolve, uncovered
 from webhook.facade.usage import UsageError
@@ -16,13 +17,16 @@ from webhook.manifests.edit import Edit
 from webhook.manifests.files import Content, contents
 from webhook.model.dependency import Dependency
 from webhook.model.objects import Pod, Workload
+from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO
 from webhook.report.safe import clean
+from webhook.review.suggest import Suggested, suggested
 from webhook.wire.objects import flatten
 from webhook.wire.shapes import Malformed
 from webhook.world import View
 
 _UNREADABLE: Final = 2
+_NOTHING: Final = Suggested()
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,7 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
     if STDIN in arguments.files:
         raise UsageError("standard input cannot be annotated: expected `-f FILE` or `-f DIR`")
     gathered = gather(arguments)
-    writer = _Annotator(gathered.world, arguments.namespace)
+    evidence = observed(arguments, gathered)
+    seen = suggested(gathered.world, evidence) if evidence is not None else {}
+    writer = _Annotator(gathered.world, arguments.namespace, seen)
     files = [
         file for file in contents(arguments.files, sys.stdin.buffer, arguments.exclude) if isinstance(file, Content)
     ]
@@ -45,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         emit("".join(one.diff for one in changed))
     say(_summary(len(changed), writer.count, wrote=arguments.write))
+    if left := sum(len(one.left) for one in seen.values()):
+        say(f"note: {left} more were seen, and no item can name them, or the workload declares as many as it may")
     return _UNREADABLE if gathered.failures or any(one.refused for one in found) else 0
 
 
@@ -65,17 +73,20 @@ def _summary(files: int, dependencies: int, *, wrote: bool) -> str:
 
 
 class _Annotator:
-    """Says what each document lacks. `count`: how many dependencies that were so far."""
+    """Says what each document lacks, with what was `seen`. `count`: how many dependencies that were so far."""
 
-    def __init__(self, view: View, namespace: str) -> None:
+    def __init__(self, view: View, namespace: str, seen: Mapping[WorkloadRef, Suggested]) -> None:
         self._view = view
         self._namespace = namespace
+        self._seen = seen
         self.count = 0
 
     def wanted(self, document: Document) -> Iterator[Edit]:
         """Yield an edit for each workload of a document, a `List` included, that needs more than it declares."""
         for path, workload in _workloads(document, self._namespace):
-            items = tuple(_item(one, workload) for one in _lacking(self._view, workload))
+            inferred = (_item(one, workload) for one in _lacking(self._view, workload))
+            seen = self._seen.get(workload.ref, _NOTHING).items
+            items = tuple(dict.fromkeys((*inferred, *seen)))
             if items:
                 self.count += len(items)
                 yield Edit(path, CONNECTS_TO, items)

@@ -162,6 +162,10 @@ def _matrix(parser: argparse.ArgumentParser) -> None:
 def _lockdown(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("namespaces", nargs="*", metavar="NAMESPACE", help="namespaces to close")
     parser.add_argument("--all", action="store_true", help="every namespace with a workload")
+    parser.add_argument(
+        "--admit-observed", action="store_true",
+        help="let pass what passes in the log of --observed and nobody declares, instead of asking about it",
+    )  # fmt: skip
     parser.add_argument("--staged", action="store_true", help="as Calico's staged policies, which log and drop nothing")
 
 

@@ -4,8 +4,11 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, Final
 
+from msgspec import structs
+
 from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
+from webhook.cli.observed import observed
 from webhook.cli.terminal import emit, say
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.facade.usage import UsageError
@@ -13,9 +16,14 @@ from webhook.fix.lockdown import Lockdown, lockdown
 from webhook.fix.lockdown_policies import MANAGED_BY
 from webhook.manifests import dump
 from webhook.model.finding import Manifest
+from webhook.model.objects import Declaration
 from webhook.report import json_
+from webhook.report.observed import seen_questions
 from webhook.report.safe import clean
-from webhook.world import Drop
+from webhook.review.evidence import Evidence
+from webhook.review.evidence import evidence as compare
+from webhook.review.suggest import suggested
+from webhook.world import Drop, Put
 
 _STAGED: Final = {"apiVersion": "projectcalico.org/v3", "kind": "StagedKubernetesNetworkPolicy"}
 
@@ -27,7 +35,15 @@ def run(arguments: argparse.Namespace) -> int:
     gathered = gather(arguments, judging=False)
     namespaces = _namespaces(arguments, gathered)
     _without_earlier(gathered, namespaces)
+    evidence = observed(arguments, gathered)
+    if arguments.admit_observed and evidence is None:
+        raise UsageError("--admit-observed: expected a flow log: `--observed FILE`")
+    if evidence is not None and arguments.admit_observed:
+        _admit(gathered, evidence)
+        evidence = compare(gathered.world, evidence.tally)
     found = lockdown(gathered.world, namespaces)
+    if evidence is not None:
+        found = structs.replace(found, questions=(*found.questions, *seen_questions(evidence, frozenset(namespaces))))
     policies = [_staged(one) for one in found.policies] if arguments.staged else list(found.policies)
     if arguments.format == "json":
         emit(_record(gathered, found, policies))
@@ -54,6 +70,16 @@ def _without_earlier(gathered: Gathered, namespaces: list[str]) -> None:
     """Take away what an earlier run wrote: it is written anew, so that a second run changes nothing."""
     own = [ref for name in namespaces for ref, policy in gathered.world.policies(name).items() if policy.of_lockdown]
     gathered.world.apply(Drop(ref.kind, ref.namespace or "", ref.name) for ref in own)
+
+
+def _admit(gathered: Gathered, evidence: Evidence) -> None:
+    """Take what was seen to pass as declared by who dialled."""
+    world = gathered.world
+    for ref, one in suggested(world, evidence).items():
+        workload = world.workload(ref)
+        if workload is not None and one.items:
+            seen = Declaration("\n".join(one.items), "metadata")
+            world.apply([Put(structs.replace(workload, connects_to=(*workload.connects_to, seen)))])
 
 
 def _staged(policy: Manifest) -> Manifest:

@@ -1,9 +1,10 @@
 """What a flow log is evidence of: what nobody declared, what was never seen, where enforcer and evaluator differ."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from webhook.fix.lockdown import Question
 from webhook.model.addresses import Block
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import Host
@@ -107,6 +108,29 @@ def ready(one: Readiness) -> str:
     """Return `readiness shop: 12 declared, 10 seen, 11 admitted, 2 would break`."""
     numbers = f"{one.declared} declared, {one.seen} seen, {one.admitted} admitted, {one.would_break} would break"
     return f"readiness {clean(one.namespace)}: {numbers}"
+
+
+def seen_questions(found: Evidence, namespaces: Collection[str]) -> Iterator[Question]:
+    """Yield what a lockdown of `namespaces` would close although it was seen to pass; callers from outside together."""
+    callers: dict[tuple[WorkloadRef, str], list[Compared]] = {}
+    for one in found.undeclared:
+        source, target = one.flow.source, one.flow.target
+        ends = [ref for ref in (source, target) if isinstance(ref, WorkloadRef) and ref.namespace in namespaces]
+        port = f"{one.flow.port}/{one.flow.protocol}"
+        if one.dropped or not ends:
+            continue
+        if isinstance(source, WorkloadRef):
+            about = f"{source.short} -> {end(target)} on {port}"
+            yield Question(ends[0], about, f"seen ({count(one.lines, 'line')}), and declared by nobody: {_HOW}")
+        elif isinstance(target, WorkloadRef):
+            callers.setdefault((target, port), []).append(one)
+    for (target, port), some in callers.items():
+        more = f" and {len(some) - 1} more" if some[1:] else ""
+        why = "seen, and from outside the cluster: no workload can declare it; add an ipBlock where it is wanted"
+        yield Question(target, f"{end(some[0].flow.source)}{more} -> {target.short} on {port}", why)
+
+
+_HOW: Final = "declare it, or `--admit-observed` lets it pass"
 
 
 # -- markdown ----------------------------------------------------------------------------------------------------------
