@@ -20,6 +20,7 @@ from webhook.model.settings import (
     RequiredLabel,
     Settings,
 )
+from webhook.report.words import remedy
 from webhook.review import review_workload
 from webhook.review.policies import review_foreign, review_namespaces, review_policies
 
@@ -367,6 +368,43 @@ def test_405_in_every_family(raw: Raw, enforcer: str) -> None:
         world = world_of([SHOP, WEB, told], settings=Settings(enforcer=Enforcer(enforcer)))
         every = [one for space in ("", "shop") for one in world.foreign(space).values()]
         assert [one.id for one in review_foreign(world, every, TODAY)] == expected
+
+
+def test_402_advises_no_address_where_no_block_holds_it() -> None:
+    """Under Cilium nodes are entities; who has a link-local address is not known."""
+    n1 = node("n1", "192.168.1.10")
+    wide = out(block("0.0.0.0/0"))
+    for enforcer, to, expected in (
+        ("generic", "192.168.1.10:22", "write 192.168.1.10/32"),
+        ("cilium", "192.168.1.10:22", "write toEntities: [host, remote-node] in a CiliumNetworkPolicy"),
+        ("cilium", "192.168.1.10:22, 203.0.113.7:443", "write 203.0.113.7/32"),
+        ("cilium", "203.0.113.7:443", "write 203.0.113.7/32"),
+        ("terway", "192.168.1.10:22", "leave it out: no address block opens a node here"),
+        ("generic", "169.254.170.23:80", "write 169.254.170.23/32"),
+        ("cilium", "169.254.170.23:80", None),
+    ):
+        web = deployment("shop/web", annotations={CONNECTS_TO: to})
+        world = world_of([SHOP, web, n1, wide], settings=Settings(enforcer=Enforcer(enforcer)))
+        found = [one for one in review_policies(world, world.policies("shop").values(), TODAY) if one.id == "NP402"]
+        assert [remedy(one) for one in found] == ([expected] if expected else []), (enforcer, to)
+
+
+def test_409_advises_no_address_where_no_block_holds_it() -> None:
+    kubernetes = service("default/kubernetes", None, [{"port": 443}], clusterIP="10.96.0.1")
+    listed = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "kubernetes", "namespace": "default"},
+        "subsets": [{"addresses": [{"ip": "192.168.1.10"}], "ports": [{"port": 6443}]}],
+    }
+    cast = [SHOP, WEB, node("cp1", "192.168.1.10"), kubernetes, listed, out(block("10.96.0.1/32"))]
+    for enforcer, expected in (
+        ("calico", "write its endpoints instead: 192.168.1.10/32 on port 6443"),
+        ("cilium", "write toEntities: [kube-apiserver] in a CiliumNetworkPolicy"),
+    ):
+        world = world_of(cast, settings=Settings(enforcer=Enforcer(enforcer)))
+        found = [one for one in review_policies(world, world.policies("shop").values(), TODAY) if one.id == "NP409"]
+        assert [remedy(one) for one in found] == [expected]
 
 
 def test_402_counts_the_addresses_that_policy_sees() -> None:

@@ -141,19 +141,73 @@ def labelled(name: str, ports: list[Raw] | None = None) -> Raw:
     return raw
 
 
-def test_kube_dns_comes_first_then_openshift_s_then_one_that_is_labelled_so() -> None:
+def test_kube_system_comes_first_then_openshift_s_then_what_kubernetes_keeps_for_itself() -> None:
     kube_dns = KUBE_DNS[3]
-    everybody = [*SPACES, labelled("kube-system/coredns"), OPENSHIFT, kube_dns]
+    everybody = [*SPACES, labelled("kube-dns-cache/b"), OPENSHIFT, labelled("kube-system/z"), kube_dns]
     assert asked(*everybody) == "kube-system/kube-dns"
-    assert asked(*everybody[:-1]) == "openshift-dns/dns-default"
-    assert asked(*everybody[:-2]) == "kube-system/coredns"
+    assert asked(*everybody[:-1]) == "kube-system/z"
+    assert asked(*everybody[:-2]) == "openshift-dns/dns-default"
+    assert asked(*everybody[:-3]) == "kube-dns-cache/b"
+    assert asked(*SPACES, labelled("kube-system/b"), labelled("kube-system/a")) == "kube-system/a"
     assert asked(*SPACES) is None
 
 
-def test_a_labelled_service_is_looked_for_in_kube_system_first_and_then_anywhere() -> None:
-    assert asked(*SPACES, labelled("shop/b"), labelled("shop/a"), labelled("kube-system/z")) == "kube-system/z"
-    assert asked(*SPACES, labelled("shop/b"), labelled("shop/a"), labelled("data/c")) == "data/c"
-    assert asked(*SPACES, labelled("shop/b"), labelled("shop/a")) == "shop/a"
+@pytest.mark.parametrize("complete", [True, False])
+def test_whoever_labels_a_service_so_is_not_asked_by_others(complete: bool) -> None:
+    assert asked(*SPACES, labelled("shop/b"), labelled("data/c"), complete=complete) is None
+    configured = Settings(dns=Dns("data", "c"))
+    assert asked(*SPACES, labelled("data/c"), settings=configured, complete=complete) == "data/c"
+
+
+def test_in_a_cluster_it_decides_nothing() -> None:
+    claimed = [labelled("data/dns"), dns_pod("data/coredns", 7)]
+    for objects in ([*SPACES, CLOSED], [*KUBE_DNS, CLOSED], [*KUBE_DNS, egress(to_pods(UDP, TCP))]):
+        assert look_up(*objects, *claimed) == look_up(*objects)
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"), [("data", Verdict.UNKNOWN), ("kube-system", Verdict.UNKNOWN), ("shop", Verdict.DENIED)]
+)
+def test_in_files_it_is_as_plausible_as_the_one_that_is_assumed(place: str, expected: Verdict) -> None:
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place}}}
+    spaces = [namespace(n, {"kubernetes.io/metadata.name": n}) for n in ("shop", "data", "kube-system")]
+    only = egress({"to": [peer], "ports": [UDP, TCP]})
+    found = look_up(*spaces, labelled("data/dns"), dns_pod("data/coredns", 7), only, complete=False)
+    assert found is not None
+    assert found.verdict is expected
+    unsure = expected is Verdict.UNKNOWN
+    note = "data/dns is labelled as the cluster's DNS, too: --dns NAMESPACE/SERVICE says who answers"
+    assert (note in found.assumptions) is unsure
+    assert {str(flow.to) for flow in found.flows} == {"deploy/kube-system/kube-dns", *(["po/data/coredns"] * unsure)}
+    if unsure:
+        other = {"data": "kube-system/kube-dns", "kube-system": "data/coredns"}[place]
+        assert found.reason is not None
+        assert f"{other}, which is denied" in found.reason
+
+
+def test_in_files_a_rule_for_the_dns_pods_may_tell_the_port_on_which_they_answer() -> None:
+    for port_, settings, expected in (
+        (8053, DEFAULTS, Verdict.UNKNOWN),
+        (53, DEFAULTS, Verdict.ALLOWED),
+        (8053, Settings(dns=Dns("kube-system", "kube-dns")), Verdict.DENIED),
+        (8053, Settings(dns=Dns("kube-system", "coredns")), Verdict.UNKNOWN),
+        (8053, Settings(dns=Dns("kube-system", "coredns", 53)), Verdict.DENIED),
+    ):
+        ports = [{"port": port_, "protocol": "UDP"}, {"port": port_}]
+        rule = policy(
+            "kube-system/dns",
+            podSelector={"matchLabels": {"k8s-app": "kube-dns"}},
+            policyTypes=["Ingress"],
+            ingress=[{"ports": ports}],
+        )
+        found = look_up(rule, complete=False, settings=settings)
+        assert found is not None
+        assert found.verdict is expected
+        if expected is Verdict.UNKNOWN:
+            told = "kube-system/dns ingress[0] opens 8053/UDP, on which they may answer"
+            assert found.reason == f"{told}: --dns NAMESPACE/SERVICE says who does"
+    nobody = policy("kube-system/wall", podSelector={}, policyTypes=["Ingress"])
+    assert verdict(nobody, complete=False) is Verdict.DENIED
 
 
 def test_a_labelled_service_without_port_53_answers_nobody() -> None:

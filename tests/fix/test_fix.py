@@ -240,14 +240,14 @@ def test_what_cannot_be_fixed_does_not_keep_the_rest_from_it() -> None:
     assert [m["metadata"]["name"] for m in found.policies] == ["allow-db-from-web.shop-5432"]
 
 
-def test_what_stays_unknown_is_said() -> None:
+def test_what_is_unknown_even_with_the_fix_is_said() -> None:
     """The server's side is sure to be closed and is opened; the client's own hangs on a label that is added later."""
     hashed = {"matchLabels": {"pod-template-hash": "5d8"}}
     unsure = policy("shop/unsure", podSelector=hashed, policyTypes=["Egress"])
     found = fixed(web("deploy/db.data:5432"), unsure, WALL)
     assert len(written(found)) == 1
     why = "shop/unsure selects pods by labels that are added later (pod-template-hash=5d8)"
-    assert found.notes == (f"deploy/db.data:5432/TCP stays unknown: {why}",)
+    assert found.notes == (f"deploy/db.data:5432/TCP is unknown even with the fix: {why}",)
 
 
 def test_a_side_that_is_isolated_and_may_be_open_is_opened_for_sure() -> None:

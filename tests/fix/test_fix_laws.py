@@ -47,7 +47,7 @@ def test_what_is_denied_is_open_afterwards_or_there_is_a_reason(case: Case, data
         after = applied(case, found.policies)
         for some in (part, *((lookup,) if lookup and part.by_name else ())):
             verdict = again(after, workload, some).verdict
-            stays = any(note.startswith(f"{some.text} stays unknown") for note in found.notes)
+            stays = any(note.startswith(f"{some.text} is unknown even with the fix") for note in found.notes)
             assert verdict is (Verdict.UNKNOWN if stays else Verdict.ALLOWED)
 
 

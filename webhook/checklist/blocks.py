@@ -4,8 +4,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.checklist.own import Own
+from webhook.evaluate import Outside
+from webhook.evaluate.coverage import entities_of
+from webhook.evaluate.match import block_matches
 from webhook.explain.dns import dns_service
 from webhook.explain.workload import declared
+from webhook.families.enforced import block_peer
 from webhook.families.networkpolicy import isolates
 from webhook.model.addresses import BITS, Address, Block, parse_address
 from webhook.model.dependency import Dependency
@@ -63,39 +67,61 @@ def _wide(view: View, policy: Policy, direction: Direction, rule: int, peer: Blo
     if direction is not Direction.EGRESS or peer.block.size == 1:
         return
     targets = list(_declared(view, policy, peer.block))
-    used = sorted({t for t in targets if isinstance(t, Address)})
+    used = sorted({(t, port) for t, port in targets if isinstance(t, Address)}, key=str)
     if not used or len(used) != len(set(targets)):
         return
-    many = peer.block.size
+    opened = {address: _alone(view, address.block) for address, _ in used}
+    held = sorted(address for address, truth in opened.items() if truth is Truth.YES)
+    many, count = peer.block.size, len(held) or len(opened)
     facts = (
         ("block", str(peer.block)),
         ("addresses", str(many)),
-        ("used", str(len(used))),
-        ("spare", str(many - len(used))),
+        ("used", str(count)),
+        ("spare", str(many - count)),
     )
-    yield finding("NP402", policy, direction, rule, (*facts, ("one", str(used[0].block))))
+    if Truth.MAYBE in opened.values():
+        return  # who has an address decides what opens it: neither the block nor the address is sure to
+    if held:
+        yield finding("NP402", policy, direction, rule, (*facts, ("one", str(held[0].block))))
+    else:
+        more = (("one", str(used[0][0])), ("cni", view.dialect.name), ("instead", _for_node(view, *used[0])))
+        yield finding("NP402", policy, direction, rule, (*facts, *more, ("slip", "nodes")))
 
 
-def _declared(view: View, policy: Policy, block: Block) -> Iterator[Address | Block]:
-    """Yield what workloads declare that a block holds, by the address that policy sees."""
+def _alone(view: View, block: Block) -> Truth:
+    """Say whether a block of one address opens it: some enforcers' blocks hold no nodes."""
+    return block_matches(view, block_peer(BlockPeer(block), view.dialect), Outside(block), block.family)
+
+
+def _for_node(view: View, address: Address, port: int | None) -> str:
+    """Return what to do where no block opens a node's address."""
+    if not view.dialect.own.entities:
+        return "leave it out: no address block opens a node here"
+    return f"write {entities_of(view, address.block, port or 0)} in a CiliumNetworkPolicy"
+
+
+def _declared(view: View, policy: Policy, block: Block) -> Iterator[tuple[Address | Block, int | None]]:
+    """Yield what workloads declare that a block holds, by the address and port that policy sees."""
     for workload in view.workloads(policy.namespace):
         if policy.subject is None or policy.subject.matches(workload.template.shape.labels) is Truth.NO:
             continue
         for item in declared(workload):
-            target = item.target if isinstance(item, Dependency) else None
-            if isinstance(target, Address):
-                yield from (seen for seen in _seen(view, target) if block.holds(seen))
-            elif isinstance(target, Block) and block.covers(target):
-                yield target
+            if not isinstance(item, Dependency):
+                continue
+            port = item.port if isinstance(item.port, int) else None
+            if isinstance(item.target, Address):
+                yield from ((one, number) for one, number in _seen(view, item.target, port) if block.holds(one))
+            elif isinstance(item.target, Block) and block.covers(item.target):
+                yield item.target, port
 
 
-def _seen(view: View, target: Address) -> Iterator[Address]:
-    """Yield the addresses that policy sees of one that is dialled: of a Service the listed endpoints, and no pods."""
+def _seen(view: View, target: Address, port: int | None) -> Iterator[tuple[Address, int | None]]:
+    """Yield what policy sees of an address that is dialled: of a Service the listed endpoints, and no pods."""
     service = view.service_at(target)
     if service is None or view.dialect.services.egress_before:
-        yield target
+        yield target, port
     elif service.selector is None:
-        yield from dict.fromkeys(address for address, _, _ in view.endpoints(service))
+        yield from dict.fromkeys((address, number) for address, number, _ in view.endpoints(service))
 
 
 def _of_the_cluster(own: Own, policy: Policy, direction: Direction, rule: int, peer: BlockPeer) -> Iterator[Finding]:
@@ -117,5 +143,8 @@ def _instead(view: View, service: Service) -> str:
     """Return what to write instead of a Service's address: its pods, or the endpoints that somebody listed."""
     if service.selector is not None:
         return f"select its pods instead: {','.join(f'{k}={v}' for k, v in service.selector.pairs)}"
-    listed = [f"{address.block} on port {port}" for address, port, _ in view.endpoints(service)][:_MOST_ENDPOINTS]
+    endpoints = view.endpoints(service)
+    if endpoints and all(_alone(view, address.block) is Truth.NO for address, _, _ in endpoints):
+        return _for_node(view, *endpoints[0][:2])
+    listed = [f"{address.block} on port {port}" for address, port, _ in endpoints][:_MOST_ENDPOINTS]
     return f"write its endpoints instead: {', '.join(listed)}" if listed else "write its endpoints instead"

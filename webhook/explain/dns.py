@@ -10,7 +10,16 @@ from webhook.dependencies.addresses import at_address
 from webhook.dependencies.services import through_service
 from webhook.dependencies.targets import Found
 from webhook.evaluate import Flow, judge_outside, template_end
-from webhook.explain.dns_assumed import KUBE_DNS, LABEL, OPENSHIFT, PORT, assumed, assumption, elsewhere
+from webhook.explain.dns_assumed import (
+    KUBE_DNS,
+    LABEL,
+    OPENSHIFT,
+    PORT,
+    assumed,
+    assumption,
+    elsewhere,
+    on_another_port,
+)
 from webhook.explain.judge import Judged, judge, judge_flow
 from webhook.model.addresses import LINK_LOCAL, Address, parse_address
 from webhook.model.objects import Service, Workload
@@ -20,12 +29,14 @@ from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict, together
 from webhook.world import Group, View
 
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("UDP", "TCP")
-CANDIDATES: Final = (KUBE_DNS, OPENSHIFT)
+RESERVED: Final = ("kube-", "openshift-")  # namespaces that Kubernetes and OpenShift keep for themselves
 NODE_LOCAL: Final = (WorkloadRef("DaemonSet", "kube-system", "node-local-dns"),)
 NODE_LOCAL_ADDRESS: Final = parse_address("169.254.20.10")
 NODES_OWN: Final = Host("the node's resolver")
 _NODES_OWN: Final = "dnsPolicy Default asks the node's own resolver, whose address is not known"
 
+CLAIMED: Final = "{name} is labelled as the cluster's DNS, too: --dns NAMESPACE/SERVICE says who answers"
+_MOST_CLAIMED: Final = 8
 _WORST_FIRST: Final = (Verdict.DENIED, Verdict.PARTIAL, Verdict.UNKNOWN, Verdict.ALLOWED)
 
 
@@ -85,14 +96,26 @@ def _of_cluster(view: View, workload: Workload, service: Service | None) -> _Ans
     if not flows["UDP"]:
         return None
     several = node_local(view) or (supposed and len(assumed(view)) > 1)
+    answer = _of_ways(where, flows, several=several)
+    if not supposed:
+        return answer
+    claims = claimed(view)
+    more = {p: (*flows[p], *(flow for one in claims for flow in _judge(view, workload, one, p))) for p in PROTOCOLS}
+    if claims and (unsure := _of_ways(where, more, several=True)).verdict is Verdict.UNKNOWN:
+        return structs.replace(unsure, assumptions=(assumption(view), CLAIMED.format(name=_full(claims[0]))))
+    if answer.verdict is Verdict.DENIED:
+        by_source = all(f.egress.verdict is Verdict.DENIED for f in flows["UDP"])
+        if reason := (elsewhere if by_source else on_another_port)(view, template_end(view, workload)):
+            answer = structs.replace(answer, verdict=Verdict.UNKNOWN, reason=reason)
+    return structs.replace(answer, assumptions=(assumption(view),))
+
+
+def _of_ways(where: str, flows: Mapping[Protocol, tuple[FlowVerdict, ...]], *, several: bool) -> _Answer:
+    """Sum up the ways that look-ups take. `several`: it is not known which of them."""
     verdict = _of_protocols({p: _of_paths(some, several=several) for p, some in flows.items() if some})
     every = [f for some in flows.values() for f in some]
     split = several and verdict is Verdict.UNKNOWN and all(f.verdict is not Verdict.UNKNOWN for f in every)
-    reason = _either(every) if split else None
-    if supposed and verdict is Verdict.DENIED and all(f.egress.verdict is Verdict.DENIED for f in flows["UDP"]):
-        reason = elsewhere(view, template_end(view, workload))
-        verdict = Verdict.UNKNOWN if reason else verdict
-    return _Answer(where, flows, verdict, reason, (assumption(view),) if supposed else ())
+    return _Answer(where, flows, verdict, _either(every) if split else None)
 
 
 def _or_others(view: View, workload: Workload, cluster: _Answer) -> _Answer:
@@ -177,16 +200,41 @@ def _named(flow: FlowVerdict) -> str:
 
 
 def dns_service(view: View) -> Service | None:
-    """Return the Service that pods ask: the configured one, kube-dns, OpenShift's, or one that is labelled so."""
+    """Return the Service that pods ask: the configured one, kube-dns, OpenShift's, or one that is labelled so.
+
+    A label is believed in the namespaces that no tenant has: elsewhere anybody can write it.
+    """
     dns = view.settings.dns
-    named = ((dns.namespace or "kube-system", dns.service),) if dns.service else CANDIDATES
-    for namespace, name in named:
-        if (service := view.service(namespace, name)) is not None:
-            return service
     if dns.service:
-        return None
-    labelled = (s for n in ("kube-system", *view.namespaces()) for s in view.services(n) if _answers(s))
-    return min(labelled, key=lambda s: (s.namespace != "kube-system", s.namespace, s.name), default=None)
+        return view.service(dns.namespace or KUBE_DNS[0], dns.service)
+    kept = [name for name in view.namespaces() if name.startswith(RESERVED) and name != KUBE_DNS[0]]
+    return (
+        view.service(*KUBE_DNS)
+        or _labelled(view, KUBE_DNS[:1])
+        or view.service(*OPENSHIFT)
+        or next((found for name in kept if (found := _labelled(view, (name,)))), None)
+    )
+
+
+def claimed(view: View) -> list[Service]:
+    """Return the Services of other namespaces that are labelled as the cluster's DNS, where files do not show that."""
+    if view.settings.dns.service:
+        return []
+    found = []
+    for name in view.namespaces():
+        services = [] if name.startswith(RESERVED) else list(view.services(name))
+        view.budget.spend(1 + len(services))
+        found += sorted(filter(_answers, services), key=_full)
+    return found[:_MOST_CLAIMED]
+
+
+def _full(service: Service) -> str:
+    return f"{service.namespace}/{service.name}"
+
+
+def _labelled(view: View, namespaces: Iterable[str]) -> Service | None:
+    found = (service for name in namespaces for service in view.services(name) if _answers(service))
+    return min(found, key=lambda service: service.name, default=None)
 
 
 def _answers(service: Service) -> bool:

@@ -94,6 +94,22 @@ def elsewhere(view: View, source: PodEnd) -> str | None:
     return None
 
 
+def on_another_port(view: View, source: PodEnd) -> str | None:
+    """Say which rule for the pods that are assumed lets the source in over UDP: they may answer on the port of that."""
+    dns = view.settings.dns
+    if dns.service and (known(dns) or dns.port):
+        return None
+    for one in assumed(view):
+        for isolation, _ in view.selecting(one.template.shape, Direction.INGRESS):
+            for entry in isolation.entries:
+                spoken = next((port for port in entry.ports or () if port.protocol == "UDP"), None)
+                allows = entry.action is Action.ALLOW and spoken is not None
+                if allows and peers_match(view, entry, source, IPV4) is not Truth.NO:
+                    rule = f"{entry.ref.titled} ingress[{entry.ref.rule}]"
+                    return f"{rule} opens {spoken}, on which they may answer: {_SETTLE}"
+    return None
+
+
 def _opens(view: View, entry: Entry) -> str:
     """Return what a rule opens that looks like a way to DNS pods; empty: nothing does."""
     asked = next((port for port in entry.ports or () if _is_dns(port)), None)

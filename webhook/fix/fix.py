@@ -1,6 +1,6 @@
 """Write, evaluate again, and only then show."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct, json, structs
 
@@ -76,8 +76,15 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
     left = {_asked(flow) for part, some in both for flow in part.flows if flow not in some.flows}
     if not all(proof is not None and is_open(proof, left) for proof in proofs):
         return Fixed(reason=in_the_way([proof for proof in proofs if proof is not None]) or UNPROVED)
-    unsure = (f"{p.text} stays unknown: {p.reason}" for p in proofs if p is not None and p.verdict is Verdict.UNKNOWN)
-    return Fixed(tuple(manifests), notes=(*notes, *unsure))
+    return Fixed(tuple(manifests), notes=(*notes, *_unsure(parts, proofs)))
+
+
+def _unsure(parts: Iterable[Judged], proofs: Iterable[Judged | None]) -> Iterator[str]:
+    """Say of which answers it cannot be told that the fix opens them: of a sure denial that is news."""
+    for before, after in zip(parts, proofs, strict=True):
+        if after is not None and after.verdict is Verdict.UNKNOWN:
+            still = "stays unknown" if before.verdict is Verdict.UNKNOWN else "is unknown even with the fix"
+            yield f"{after.text} {still}: {after.reason}"
 
 
 def without_final(part: Judged) -> Judged:

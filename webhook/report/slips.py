@@ -76,7 +76,11 @@ def _facts(finding: Finding, cut: Cut) -> _Blank:
     return _Blank({"who": who, "dependency": cut(finding.dependency or ""), **{k: cut(v) for k, v in finding.facts}})
 
 
-_SLIPS: Final = {  # other forms of NP408
+_SLIPS: Final = {  # other forms of NP408, and of NP402
+    "nodes": (
+        "{policy} {rule}: {block} opens {addresses} addresses, and not {one}, a node's: no block holds one under {cni}",
+        "{instead}",
+    ),
     "vain": (
         "{policy} {rule}: `namespaceSelector: {{}}` {does} every pod, and the item with {pods} beside it does nothing",
         "put namespaceSelector and podSelector into one list item, or leave out the one that is not meant",

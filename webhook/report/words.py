@@ -10,7 +10,7 @@ from typing import Final
 from webhook.model.finding import UNDISCLOSED, Finding
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, PRODUCT
-from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
+from webhook.model.verdict import CLOSED, FlowVerdict, Side, Verdict
 from webhook.report import flows, near, slips
 from webhook.report.flows import Cut
 from webhook.report.safe import clean, clip
@@ -120,12 +120,18 @@ def _unadmitted(stopped: tuple[FlowVerdict, ...]) -> str:
 def _dns(finding: Finding, facts: Facts, cut: Cut) -> str:
     if "undisclosed" in facts:
         return f"{_who(finding, cut)} cannot resolve names: the look-up is closed to it"
-    stopped = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
+    closed = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
+    stopped = tuple(f for f in closed if any(_is_openable(flows.side(f, d)) for d in Direction)) or closed
     why = _stopping(stopped, finding, cut, final=False) or _stopping(stopped, finding, cut)
     where = flows.end(finding, stopped, cut)
     return (
         f"{_who(finding, cut)} cannot resolve names: -> {where} will {flows.fate(stopped)}: {why}{_unadmitted(stopped)}"
     )
+
+
+def _is_openable(side: Side) -> bool:
+    """Say whether a NetworkPolicy can open what stops packets on a side; the rest is another finding's (NP104)."""
+    return side.verdict in CLOSED and not side.final
 
 
 def _final(finding: Finding, _: Facts, cut: Cut) -> str:
