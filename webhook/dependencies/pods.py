@@ -1,6 +1,15 @@
 """Pods dialled themselves, by their workload or by their own stable names: no Service translates anything."""
 
-from webhook.dependencies.services import MOST_PORTS, declared_ports, declares, declaring, has, tells, too_many
+from webhook.dependencies.services import (
+    MOST_PORTS,
+    declared_ports,
+    declares,
+    declaring,
+    has,
+    tells,
+    too_many,
+    undeclared,
+)
 from webhook.dependencies.targets import Found, Missing, port_text
 from webhook.evaluate import Flow
 from webhook.model.dependency import WorkloadTarget
@@ -76,7 +85,12 @@ def pod_behind(
         Flow(one, spoken, dialled, families=service.families, declared=declares(one, dialled, spoken))
         for dialled, spoken in wanted
     )
-    return Found(text, flows, port_text(number, protocol))
+    lost = [
+        undeclared(service, p, one, p.port, text)
+        for p in service.ports
+        if (p.port, p.protocol) in wanted and not declares(one, p.port, p.protocol) and tells(view, one, p.port)
+    ]
+    return Found(text, flows, port_text(number, protocol), tuple(dict.fromkeys(lost)))
 
 
 def _stable(group: Group, pod_name: str) -> Group | None:

@@ -120,8 +120,7 @@ def _flows(
             flow = _flow(service, wanted, part, number, own)
             flows.append(flow)
             if not flow.declared and tells(view, group, number):
-                told = (*facts, ("number", str(number)), ("workload", str(group.ref)))
-                missing.append(Missing("NP203", (*told, *_untranslated(service, wanted, group))))
+                missing.append(undeclared(service, wanted, group, number))
     return flows, missing
 
 
@@ -131,7 +130,18 @@ def tells(view: View, group: Group, number: int) -> bool:
     return bool(declared_ports(group)) and (workload is None or number not in workload.template.probed)
 
 
-def _untranslated(service: Service, wanted: ServicePort, group: Group) -> Facts:
+def undeclared(service: Service, wanted: ServicePort, group: Group, number: int, name: str = "") -> Missing:
+    """Return that no container declares the port that a Service's port comes down to, and which was meant.
+
+    `name`: what the client dials, where it is not the Service's own name.
+    """
+    facts = (("service", f"{service.namespace}/{service.name}"), ("port", f"{wanted.port}/{wanted.protocol}"))
+    told = (*facts, ("number", str(number)), ("workload", str(group.ref)))
+    dialled = name or f"{service.name}.{service.namespace}"
+    return Missing("NP203", (*told, *_untranslated(service, wanted, group, dialled)))
+
+
+def _untranslated(service: Service, wanted: ServicePort, group: Group, dialled: str) -> Facts:
     """Say which port was meant where a headless Service names another target port, which it does not lead to."""
     if not service.headless or wanted.target in (None, wanted.port):
         return ()
@@ -140,7 +150,7 @@ def _untranslated(service: Service, wanted: ServicePort, group: Group) -> Facts:
     numbers = [n for n, _ in named if n is not None and declares(group, n, wanted.protocol)]
     if not numbers:
         return ()
-    dial = f"dial {service.name}.{service.namespace}:{numbers[0]}"
+    dial = f"dial {dialled}:{numbers[0]}"
     return (("headless", f"a headless Service translates nothing: {dial}, or make its port {numbers[0]}"),)
 
 

@@ -67,7 +67,9 @@ def _matches(
             return _numbered(entry.ports, asked), ""
         case BlockPeer():
             held = _held(match, service)
-            return min(held, _numbered(entry.ports, asked)), "holds the Service's address or not, which is not known"
+            return min(
+                held, _numbered(entry.ports, asked)
+            ), "its block may hold the Service's own address, which is not known"
         case PodMatch():
             stands = _stands(view, match, service)
             opened = Truth.NO if stands is Truth.NO else _opened(view, entry.ports, service, asked)

@@ -9,7 +9,7 @@ from msgspec import structs
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.hosts import to_node
 from webhook.evaluate.side import doubted, judge_side
-from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, parse_block
+from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, is_loopback, parse_block
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.ports import Protocol
 from webhook.model.tier import EndpointPeer, Every, Isolation, Match, Neither, Place, PlacePeer, PodMatch
@@ -178,10 +178,29 @@ def is_api_server(view: View, block: Block) -> bool:
 
 def entities_of(view: View, block: Block, port: int) -> str:
     """Return what to write for a node's address, which is the API server's on the ports that it serves."""
+    return f"toEntities: [{'kube-apiserver' if _serves_api(view, block, port) else 'host, remote-node'}]"
+
+
+def holder_of(view: View, block: Block, port: int) -> str:
+    """Say who of the cluster has an address: `node n1`, `the API server`, the Service or pod; empty: nobody here."""
+    if block.size != 1:
+        return ""
+    address = Address(block.family, block.first)
+    if is_loopback(block):
+        return "the pod itself"
+    if (service := view.service_at(address)) is not None:
+        return f"the cluster address of Service {service.name}.{service.namespace}"
+    node = view.node_at(address)
+    if _serves_api(view, block, port):
+        return f"the API server on node {node.name}" if node is not None else "the API server"
+    return f"node {node.name}" if node is not None else ""
+
+
+def _serves_api(view: View, block: Block, port: int) -> bool:
     service = view.service("default", "kubernetes")
     served = view.serving(service) if service is not None else {}
     ports = {number for address, some in served.items() if address.block == block for _, number in some}
-    return f"toEntities: [{'kube-apiserver' if port in ports else 'host, remote-node'}]"
+    return port in ports or (None in ports and bool(ports))
 
 
 def may_be_a_pods(view: View, block: Block) -> bool:

@@ -11,7 +11,18 @@ from webhook.evaluate.node_and_service_peers import may_be_own_node, node_of
 from webhook.model.expression import Expression, Space, holds, terms
 from webhook.model.objects import UNKNOWN_ACCOUNT, Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Match, NodePeer, PlacePeer, PodMatch
+from webhook.model.tier import (
+    Action,
+    EndpointPeer,
+    Entry,
+    Every,
+    Isolation,
+    Match,
+    NodePeer,
+    PlacePeer,
+    PodMatch,
+    ServicesPeer,
+)
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.asking import labels_of
@@ -57,12 +68,25 @@ def _why(view: View, match: Match, packet: Packet, does: str) -> str:
             return f"is unclear: {reason}"
         case Every(peers):
             return next(_why(view, one, packet, does) for one in peers if _unsure(view, one, packet))
+        case ServicesPeer():
+            return _SERVICES[view.complete]
         case PlacePeer() | NodePeer():
             return "depends on the node that the two ends are on, which is not known"
         case _:
-            pass
+            return _why_of_end(view, match, other, does)
+
+
+_SERVICES: Final = {  # by whether every Service is known
+    False: "is about Services, and others than those that were read may be among them",
+    True: "is about Services behind which nobody stands, which not every version treats alike",
+}
+
+
+def _why_of_end(view: View, match: Match, other: End, does: str) -> str:
+    """Say what is not known of the other end that a peer asks for."""
     if isinstance(other, Outside):
-        return f"covers part of {other.block}"
+        one = other.block.size == 1
+        return f"may mean {other.block}: whose address it is is not known" if one else f"covers part of {other.block}"
     if isinstance(match, BlockPeer):
         return f"names the block {match.block}, and the address of the pod is not assigned yet"
     if isinstance(match, EndpointPeer):

@@ -7,13 +7,14 @@ from msgspec import Struct, structs
 from webhook.dependencies import Missing, Resolved
 from webhook.dependencies.targets import Found
 from webhook.evaluate import Client, Flow, PodEnd, judge_connection, template_end
+from webhook.evaluate.coverage import holder_of
 from webhook.evaluate.ends import End
 from webhook.evaluate.pod_addresses import SUPPOSED, supposes
 from webhook.evaluate.pooled import pooled
 from webhook.evaluate.side import is_volatile
 from webhook.explain.nearmiss import near_misses
 from webhook.explain.nearmiss_peers import Packet
-from webhook.model.addresses import Family
+from webhook.model.addresses import Block, Family
 from webhook.model.dependency import Source
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
@@ -148,7 +149,10 @@ def _judged(view: View, client: Client, flow: Flow, purpose: str, *, near: bool)
         )
         to = flow.to.ref if isinstance(flow.to, Group) else flow.to
         port, dialled = flow.port or 0, flow.service_port
-        key = FlowVerdict(to, 0, flow.protocol, port, dialled, verdict, egress, ingress, purpose, tunnel=answer.tunnel)
+        found = FlowVerdict(to, 0, flow.protocol, port, dialled, verdict, egress, ingress, purpose)
+        holder = holder_of(view, to, port) if isinstance(to, Block) else ""
+        fronted = view.dialect.services.egress_before and flow.through is not None
+        key = structs.replace(found, tunnel=answer.tunnel, fronted=fronted, holder=holder)
         seen[key] = seen.get(key, 0) + answer.pods
     for key, count in seen.items():
         yield structs.replace(key, pods=count)

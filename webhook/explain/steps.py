@@ -164,15 +164,20 @@ def _dns(fault: Fault, found: Explanation | None, dns: Judged | None) -> Iterato
 
 
 def _opened_in_vain(view: View, workload: Workload, found: Explanation) -> Iterator[Step]:
-    """A rule for the Service's own address opens nothing: policy sees the pods behind it."""
+    """A rule for the Service's own address opens nothing: policy sees the pods behind it.
+
+    Where its block holds what is behind it, too, the address is right, and the port is not: a near miss says so.
+    """
     if found.service is None:
         return
     source = template_end(view, workload)
     for flow, address in product(found.flows, found.service.cluster_ips):
         shut = flow.egress.verdict is Verdict.DENIED and flow.egress.denied_by is None and not flow.egress.final
         if shut and flow.service_port is not None:
-            _, side, _ = judge_outside(view, source, address.block, flow.protocol, flow.service_port)
-            if side.verdict is Verdict.ALLOWED and side.admitted_by is not None:
+            port = (flow.protocol, flow.service_port)
+            _, side, _ = judge_outside(view, source, address.block, *port)
+            behind = judge_outside(view, source, flow.to, *port)[0] if isinstance(flow.to, Block) else Verdict.DENIED
+            if side.verdict is Verdict.ALLOWED and side.admitted_by is not None and behind is not Verdict.ALLOWED:
                 rule = f"{side.admitted_by.titled} egress[{side.admitted_by.rule}]"
                 yield Step("egress", State.NOT_OK, "clusterIp", (("rule", rule), ("address", str(address))))
                 return

@@ -63,9 +63,10 @@ def _rules(view: View, shape: Shape, direction: Direction) -> Iterator[tuple[Pol
 
 
 def _blocks(view: View, shape: Shape, direction: Direction, flow: FlowVerdict, target: Shape | None) -> Iterator[Block]:
-    """Yield the blocks of rules that open the port that a flow arrives on."""
+    """Yield the blocks of rules that open the port that a flow arrives on, or the Service's in its place."""
+    ports = [port for port in (flow.port, flow.service_port) if port is not None]
     for _, rule in _rules(view, shape, direction):
-        if ports_match(rule.ports, flow.protocol, flow.port, target) is not Truth.NO:
+        if any(ports_match(rule.ports, flow.protocol, port, target) is not Truth.NO for port in ports):
             yield from (peer.block for peer in rule.peers or () if isinstance(peer, BlockPeer))
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct, json, structs
 
 from webhook.explain import Judged, judge, judge_dns, judge_workload
 from webhook.explain.dns import NODES_OWN
-from webhook.fix.needs import may_open, needs, openable
+from webhook.fix.needs import fronts_of, may_open, needs, openable
 from webhook.fix.write import Unwritable, write
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
@@ -99,7 +99,22 @@ def otherwise(view: View, parts: Sequence[Judged]) -> str | None:
         for lost in part.missing:
             if (hint := dict(lost.facts).get("headless")) is not None:
                 return hint
+        if (why := _unknown_front(view, part)) is not None:
+            return why
     return by_name(view, parts)
+
+
+def _unknown_front(view: View, part: Judged) -> str | None:
+    """Say what to fill in where policy sees a Service's own address, and it is not known."""
+    if not view.dialect.services.egress_before:
+        return None
+    fronts = {to: service for to, service in fronts_of(part) if not service.cluster_ips}
+    for flow in part.flows:
+        service = fronts.get(flow.to)
+        if service is not None and flow.egress.verdict in CLOSED:
+            rule = f"`to: [{{ipBlock: {{cidr: ADDRESS/32}}}}]`, port {flow.service_port}/{flow.protocol}"
+            return f"fill in the cluster address of Service {service.namespace}/{service.name}: {rule}"
+    return None
 
 
 def by_name(view: View, parts: Iterable[Judged]) -> str | None:

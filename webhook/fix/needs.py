@@ -1,12 +1,12 @@
 """What has to open: one need for each side of a flow that is denied."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
 from webhook.explain import Judged
 from webhook.model.addresses import Block
-from webhook.model.objects import Workload
+from webhook.model.objects import Service, Workload
 from webhook.model.policy import Direction
 from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
@@ -46,11 +46,32 @@ def needs(workload: Workload, judged: Iterable[Judged], *, by_service: bool = Fa
     """Yield what has to open, for every flow that does not pass. `by_service`: egress is judged by the Service."""
     for answer in judged:
         dialled = _dialled(answer) if by_service else {}
+        fronts = dict(fronts_of(answer)) if by_service else {}
         for flow in answer.flows:
             if openable(flow):
                 for need in _of_flow(workload.ref, flow):
                     out = need.direction is Direction.EGRESS
-                    yield structs.replace(need, dialled=dialled.get(flow.to)) if out and by_service else need
+                    yield _at_front(need, flow, dialled, fronts) if out and by_service else need
+
+
+def _at_front(
+    need: Need,
+    flow: FlowVerdict,
+    dialled: Mapping[object, tuple[tuple[str, str], ...]],
+    fronts: Mapping[object, Service],
+) -> Need:
+    """Return a need as policy sees it before translation: whom the Service selects, else its own address and port."""
+    front = fronts.get(flow.to)
+    if front is not None and front.cluster_ips and flow.service_port is not None:
+        return structs.replace(need, other=front.cluster_ips[0].block, port=flow.service_port)
+    return structs.replace(need, dialled=dialled.get(flow.to))
+
+
+def fronts_of(answer: Judged) -> Iterator[tuple[object, Service]]:
+    """Yield the addresses that somebody listed behind Services, each with its Service."""
+    for flow in answer.resolved.found.flows if answer.resolved else ():
+        if isinstance(flow.to, Block) and flow.through is not None:
+            yield flow.to, flow.through
 
 
 def _dialled(answer: Judged) -> dict[object, tuple[tuple[str, str], ...]]:

@@ -189,7 +189,7 @@ def _peers(
     inside = [shape for shape in shapes if not shape.host_network]
     peers, notes = [], []
     if len(inside) < len(shapes):
-        peers += _node_blocks(view, other)
+        peers += _node_blocks(view, other, needs)
         notes.append(f"{other.short} is on the host network: its nodes' addresses are opened")
     if inside or not shapes:
         chosen = _or_unwritable(choose(near, other, inside, _own_labels(view, workload, other)), other)
@@ -207,14 +207,18 @@ _NO_NODES: Final = "{what}, and address blocks of a NetworkPolicy hold no nodes 
 def _entities(view: View, needs: Sequence[Need]) -> str:
     """Return what opens a node's address where policies name nodes by what they are; empty elsewhere."""
     (one, *_) = needs
-    if not view.dialect.own.entities or not isinstance(one.other, Block):
+    if not view.dialect.own.entities:
         return ""
-    return f": write {entities_of(view, one.other, one.port)} in a CiliumNetworkPolicy"
+    if isinstance(one.other, Block):
+        entities = entities_of(view, one.other, one.port)
+    else:
+        entities = f"{'to' if one.direction is Direction.EGRESS else 'from'}Entities: [host, remote-node]"
+    return f": write {entities} in a CiliumNetworkPolicy"
 
 
-def _node_blocks(view: View, other: WorkloadRef) -> list[dict[str, Any]]:
+def _node_blocks(view: View, other: WorkloadRef, needs: Sequence[Need]) -> list[dict[str, Any]]:
     if view.dialect.blocks.nodes is Truth.NO:
-        raise Unwritable(_NO_NODES.format(what=f"{other.short} is on the host network"))
+        raise Unwritable(_NO_NODES.format(what=f"{other.short} is on the host network") + _entities(view, needs))
     addresses = sorted({a for pod in view.pods_of(other) if pod.shape.host_network for a in pod.addresses})
     if not addresses:
         message = f"{other.short} is on the host network, and the address of its node is not known"

@@ -118,3 +118,5 @@ class FlowVerdict(Struct, frozen=True):
     purpose: str = "connection"  # or "dns": the look-up that the connection needs first
     notes: tuple[str, ...] = ()
     tunnel: int | None = None  # the port that a mesh may carry packets to instead
+    fronted: bool = False  # egress was judged by the Service's own address and port, before translation
+    holder: str = ""  # who of the cluster has the address, where it is one: `node n1`; empty: somebody outside

@@ -202,7 +202,7 @@ def _where(flow: FlowVerdict, *, kind: bool = False) -> str:
 
 def _pods(flow: FlowVerdict) -> str:
     if not isinstance(flow.to, WorkloadRef):
-        return ", outside"
+        return f", {clean(flow.holder) or 'outside'}"
     if not flow.pods:
         return ", by its template"
     return f", {flow.pods} pod{'s' if flow.pods != 1 else ''}"

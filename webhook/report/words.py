@@ -74,7 +74,8 @@ def message(finding: Finding) -> str:
 
 def details(finding: Finding) -> tuple[str, ...]:
     """Return what else is worth knowing: Service ports, who else is selected, assumptions."""
-    moved = flows.service_ports(finding.flows) if finding.id in FIXABLE or finding.id == "NP104" else None
+    translated = (f for f in finding.flows if not (f.fronted and finding.id == "NP101"))
+    moved = flows.service_ports(translated) if finding.id in FIXABLE or finding.id == "NP104" else None
     return (
         *((f"port {moved} is the Service's, policy sees the pod's",) if moved else ()),
         *(f"note: {clean(assumption)}" for assumption in finding.assumptions),
