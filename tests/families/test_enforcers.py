@@ -14,9 +14,14 @@ from typing import Final
 
 from webhook.enforcers.record import Enforcer, reads, runs
 from webhook.model.dialect import Dialect
+from webhook.model.truth import Truth
 
 RECORDS: Final = (
-    Enforcer("invented", agents={"invented-agent": runs("invented")}, dialect=reads(Dialect("invented", rejects=True))),
+    Enforcer(
+        "invented",
+        agents={"invented-agent": runs("invented")},
+        dialect=reads(Dialect("invented", rejects=Truth.YES)),
+    ),
 )
 '''
 ASKED: Final = """\
@@ -29,8 +34,9 @@ spec.loader.exec_module(room)
 from webhook.config.settings_from_file import CNIS, settings
 from webhook.families import dialect_of
 from webhook.model.compile_context import CompileContext
+from webhook.model.truth import Truth
 assert "invented" in CNIS
-assert dialect_of(CompileContext(settings(cni="invented").enforcer)).rejects
+assert dialect_of(CompileContext(settings(cni="invented").enforcer)).rejects is Truth.YES
 assert "invented-agent" in room.AGENTS
 """
 

@@ -10,6 +10,7 @@ from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
 from webhook.cli.observed import observed
 from webhook.cli.terminal import emit, say
+from webhook.enforcers import ENFORCERS
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.facade.usage import UsageError
 from webhook.fix.lockdown import Lockdown, lockdown
@@ -25,7 +26,7 @@ from webhook.review.evidence import evidence as compare
 from webhook.review.suggest import suggested
 from webhook.world import Drop, Put
 
-_STAGED: Final = {"apiVersion": "projectcalico.org/v3", "kind": "StagedKubernetesNetworkPolicy"}
+_STAGED: Final = next(one.staged for one in ENFORCERS.values() if one.staged)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -83,13 +84,14 @@ def _admit(gathered: Gathered, evidence: Evidence) -> None:
 
 
 def _staged(policy: Manifest) -> Manifest:
-    """Return a policy as Calico's staged kind, which is evaluated and logged and drops nothing."""
-    return {**policy, **_STAGED, "spec": {"stagedAction": "Set", **policy["spec"]}}
+    """Return a policy as the kind that is evaluated and logged and drops nothing."""
+    kind = {"apiVersion": _STAGED.api_version, "kind": _STAGED.kind}
+    return {**policy, **kind, "spec": {"stagedAction": "Set", **policy["spec"]}}
 
 
 def _plan(found: Lockdown, namespaces: list[str], *, staged: bool) -> Iterator[str]:
     """Yield comments: the steps, how to go back, and what is for a person to decide."""
-    kind = "stagedkubernetesnetworkpolicies.projectcalico.org" if staged else "networkpolicy"
+    kind = _STAGED.plural if staged else "networkpolicy"
     label = ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
     yield "# 1. apply the allow policies (all but the last of each namespace), and look at your error rates"
     yield "# 2. apply the default deny, the last"

@@ -11,11 +11,15 @@ from webhook.cluster.client import Connection
 from webhook.cluster.errors import UNREADABLE, ClusterError, ForbiddenError, GarbledError, NotServedError, cleaned
 from webhook.cluster.kinds import DISCOVERY, Collection, Kind, Phase, Standing, collections
 from webhook.cluster.reflector import Reads, Reflector, jittered
+from webhook.enforcers import ENFORCERS
 
 T = TypeVar("T")
 Family = tuple[str, str]  # API group, kind
 # The first group's objects are what the second's are stored as, or were before: where both are served, one is read.
-_STORED_AS: Final = {"projectcalico.org": "crd.projectcalico.org", "traefik.io": "traefik.containo.us"}
+_STORED_AS: Final = {
+    **{served: stored for one in ENFORCERS.values() for served, stored in one.stored_as.items()},
+    "traefik.io": "traefik.containo.us",
+}
 _NEEDED: Final = frozenset({"list", "watch"})
 
 

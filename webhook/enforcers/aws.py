@@ -5,9 +5,9 @@ from typing import Final
 from webhook.enforcers.record import Data, Enforcer, Flags, Found
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Certainty, Dialect, NodeReading, PortReading, ServiceReading
-from webhook.model.foreign import AWS
 from webhook.model.truth import Truth
 
+_GROUP: Final = "networking.k8s.aws"
 _AGENT: Final = "aws-node"
 _NO_AGENT: Final = "aws-node runs without --enable-network-policy=true"
 _STRICT: Final = "NETWORK_POLICY_ENFORCING_MODE=strict"
@@ -38,7 +38,9 @@ def _dialect(context: CompileContext) -> Dialect:
 RECORDS: Final = (
     Enforcer(
         "aws",
-        groups=AWS,
+        groups=frozenset({_GROUP}),
+        unread=frozenset({(_GROUP, "ApplicationNetworkPolicy")}),
+        unread_wide=frozenset({(_GROUP, "ClusterNetworkPolicy")}),
         agents={_AGENT: _found},
         images=frozenset({"amazon-k8s-cni", "aws-network-policy-agent"}),
         arguments=("--enable-network-policy",),

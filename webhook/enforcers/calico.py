@@ -2,17 +2,22 @@
 
 from typing import Final
 
-from webhook.enforcers.record import Enforcer, versioned
-from webhook.model.foreign import ADMIN, CALICO
+from webhook.enforcers.record import Enforcer, Staged, versioned
+from webhook.model.dialect import ADMIN_GROUPS
 
+SERVED: Final = "projectcalico.org"
+STORED: Final = "crd.projectcalico.org"
+_GROUPS: Final = frozenset({SERVED, STORED})
 _IMAGES: Final = frozenset({"calico-node", "calico/node", "hardened-calico", "mirrored-calico-node"})
 _VARIABLES: Final = frozenset({"FELIX_DEFAULTENDPOINTTOHOSTACTION"})
 RECORDS: Final = (
     Enforcer(
         "calico",
         family="calico",
-        groups=CALICO | ADMIN,
-        of_files=CALICO,
+        groups=_GROUPS | ADMIN_GROUPS,
+        stored_as={SERVED: STORED},
+        staged=Staged(f"{SERVED}/v3", "StagedKubernetesNetworkPolicy", f"stagedkubernetesnetworkpolicies.{SERVED}"),
+        of_files=_GROUPS,
         agents={"calico-node": versioned("calico")},
         namespaces=frozenset({"calico-system"}),
         images=_IMAGES,
@@ -23,7 +28,7 @@ RECORDS: Final = (
     Enforcer(
         "canal",
         family="calico",
-        groups=CALICO | ADMIN,
+        groups=_GROUPS | ADMIN_GROUPS,
         agents={"canal": versioned("canal"), "rke2-canal": versioned("canal")},
         images=_IMAGES,
         variables=_VARIABLES,

@@ -3,10 +3,11 @@
 from typing import Final
 
 from webhook.enforcers.record import Enforcer, reads, runs, versioned
-from webhook.model.dialect import BlockReading, Dialect
-from webhook.model.foreign import ADMIN, CILIUM, GKE
+from webhook.model.dialect import ADMIN_GROUPS, BlockReading, Dialect
 from webhook.model.truth import Truth
 
+_GROUPS: Final = frozenset({"cilium.io"})
+_GKE: Final = "networking.gke.io"
 _SETTINGS: Final = {
     "cilium-config": (
         "allow-localhost",
@@ -34,8 +35,8 @@ RECORDS: Final = (
     Enforcer(
         "cilium",
         family="cilium",
-        groups=CILIUM | ADMIN,
-        of_files=CILIUM,
+        groups=_GROUPS | ADMIN_GROUPS,
+        of_files=_GROUPS,
         agents={"cilium": versioned("cilium")},
         namespaces=frozenset({"cilium"}),
         images=frozenset({"cilium", "mirrored-cilium-cilium"}),
@@ -46,13 +47,14 @@ RECORDS: Final = (
     Enforcer(
         "gke-dataplane-v2",
         family="cilium",
-        groups=CILIUM | ADMIN | GKE,
+        groups=_GROUPS | ADMIN_GROUPS | {_GKE},
+        unread=frozenset({(_GKE, "FQDNNetworkPolicy")}),
         agents={"anetd": runs("gke-dataplane-v2")},
     ),
     Enforcer(
         "terway",  # the API does not tell which of its engines runs
         decisive=False,
-        groups=CILIUM,
+        groups=_GROUPS,
         agents={"terway-eniip": runs("terway")},
         dialect=reads(Dialect("terway", blocks=BlockReading(pods=Truth.NO, nodes=Truth.NO), outside_types=Truth.MAYBE)),
     ),

@@ -5,6 +5,7 @@ from typing import Final
 
 from webhook.enforcers.record import Data, Enforcer, Flags, Found, reads
 from webhook.model.dialect import Dialect
+from webhook.model.truth import Truth
 
 _NO_FIREWALL: Final = "kube-router runs with --run-firewall=false"
 _OFF: Final = "k3s--disable-network-policy=true"
@@ -35,7 +36,7 @@ RECORDS: Final = (
         of_nodes=_of_nodes,
         images=frozenset({"kube-router"}),
         arguments=("--run-firewall",),
-        dialect=reads(Dialect("kube-router", rejects=True)),
+        dialect=reads(Dialect("kube-router", rejects=Truth.YES)),
         log="kubectl -n kube-system logs ds/kube-router --tail=100",
     ),
 )

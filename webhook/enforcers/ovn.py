@@ -3,8 +3,16 @@
 from typing import Final
 
 from webhook.enforcers.record import Enforcer, reads, runs
-from webhook.model.dialect import BOTH_APIS, FIRST_API, BlockReading, Dialect, DnsReading, NodeReading
-from webhook.model.foreign import ADMIN, EGRESS_FIREWALLS, OVN
+from webhook.model.dialect import (
+    ADMIN_GROUPS,
+    BOTH_APIS,
+    FIRST_API,
+    BlockReading,
+    Dialect,
+    DnsReading,
+    Kind,
+    NodeReading,
+)
 from webhook.model.labels import Labels
 from webhook.model.truth import Truth
 
@@ -14,16 +22,19 @@ _HOST_NAMESPACE: Final = Labels(  # which OVN-Kubernetes puts the addresses of n
         "policy-group.network.openshift.io/host-network": "",
     }
 )
+_GROUP: Final = "k8s.ovn.org"
+EGRESS_FIREWALL: Final[Kind] = (_GROUP, "EgressFirewall")
 RECORDS: Final = (
     Enforcer(
         "ovn-kubernetes",
-        groups=ADMIN | OVN,
+        groups=ADMIN_GROUPS | {_GROUP},
+        unread=frozenset({EGRESS_FIREWALL}),
         agents={"ovnkube-node": runs("ovn-kubernetes")},
         namespaces=frozenset({"openshift-ovn-kubernetes", "ovn-kubernetes"}),
         dialect=reads(
             Dialect(
                 "ovn-kubernetes",
-                evaluated=FIRST_API | EGRESS_FIREWALLS,
+                evaluated=FIRST_API | {EGRESS_FIREWALL},
                 blocks=BlockReading(pods=Truth.MAYBE, nodes=Truth.MAYBE),
                 nodes=NodeReading(host_namespace=_HOST_NAMESPACE),
                 dns=DnsReading(openshift=True),
@@ -34,7 +45,7 @@ RECORDS: Final = (
     Enforcer(
         "kube-ovn",  # what its load balancer does to policy has changed between versions
         decisive=False,
-        groups=ADMIN,
+        groups=ADMIN_GROUPS,
         agents={"kube-ovn-cni": runs("kube-ovn")},
         images=frozenset({"kube-ovn"}),
         dialect=reads(

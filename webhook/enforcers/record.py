@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import Dialect
+from webhook.model.dialect import Dialect, Kind
 
 Flags = tuple[str, ...]
 Data = Mapping[str, str]
@@ -27,16 +27,35 @@ class Found(Struct, frozen=True):
 Reader = Callable[[Flags, Data], Found]
 
 
+class Staged(Struct, frozen=True):
+    """A kind of policy that is evaluated and logged, and drops nothing."""
+
+    api_version: str
+    kind: str
+    plural: str
+    """Its resource with its group, as `kubectl` takes it."""
+
+
 class Enforcer(Struct, frozen=True):
     """One enforcer, as `--cni` names it. A file in this room with a record is all that adds one."""
 
     name: str
+    title: str = ""
+    """Its name in a sentence; empty: `name`."""
     decisive: bool = True
     """Whether its semantics are known well enough for a denial to reject."""
     enforces: bool = True
     """False: it drops nothing."""
     groups: frozenset[str] | None = frozenset()
     """API groups, beside NetworkPolicy's own, whose objects it may enforce; None: any may be."""
+    unread: frozenset[Kind] = frozenset()
+    """Kinds of policy of its own, namespaced, that are known by name only."""
+    unread_wide: frozenset[Kind] = frozenset()
+    """The same, cluster-scoped."""
+    stored_as: Mapping[str, str] = {}
+    """By an API group of its own that is served: the one under which its objects are stored."""
+    staged: Staged | None = None
+    """A kind of policy of its own that is evaluated and logged as a NetworkPolicy, and drops nothing."""
     of_files: frozenset[str] = frozenset()
     """API groups whose objects, in files that hold none of another group, mean this enforcer."""
     agents: Mapping[str, Reader] = {}

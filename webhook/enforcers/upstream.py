@@ -3,8 +3,7 @@
 from typing import Final
 
 from webhook.enforcers.record import Data, Enforcer, Flags, Found, idle, reads, runs, tags
-from webhook.model.dialect import BOTH_APIS, Dialect, TierOrder
-from webhook.model.foreign import ADMIN
+from webhook.model.dialect import ADMIN_GROUPS, BOTH_APIS, Dialect, TierOrder
 
 _POLICES_SINCE: Final = 20240813  # the tag of kindnet's image in kind 0.24, the first release that enforces
 _NOT_YET: Final = 20240701  # the project that it enforces with was taken in after this day
@@ -32,7 +31,7 @@ RECORDS: Final = (
     ),
     Enforcer(
         "kindnet",
-        groups=ADMIN,
+        groups=ADMIN_GROUPS,
         agents={"kindnet": _kindnet},
         images=frozenset({"kindnetd"}),
         dialect=reads(Dialect("kindnet")),
@@ -40,7 +39,7 @@ RECORDS: Final = (
     ),
     Enforcer(
         "kube-network-policies",
-        groups=ADMIN,
+        groups=ADMIN_GROUPS,
         agents={"kube-network-policies": runs("kube-network-policies")},
         images=frozenset({"kube-network-policies"}),
         dialect=reads(

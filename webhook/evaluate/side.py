@@ -146,7 +146,7 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
         final=_is_final(view, way),
         standing=by.standing if by is not None else "",
         stages=found.stages,
-        refused=view.dialect.rejects,
+        refused=view.dialect.rejects is Truth.YES,
         perhaps=tuple(
             dict.fromkeys(w.entry.ref for w in found.ways if w.entry is not None and w.entry is not way.entry)
         ),
@@ -186,7 +186,7 @@ def _by_lists(view: View, selecting: Selecting, packet: Packet) -> Side:
     if not sure and all(admits is Truth.YES for _, _, admits, _ in hopes):
         return Side(Verdict.ALLOWED, isolated=None, policies=_refs(selecting), admitted_by=hopes[0][3])
     if sure and all(admits is Truth.NO for _, _, admits, _ in hopes):
-        return Side(Verdict.DENIED, isolated=True, policies=sure, refused=view.dialect.rejects)
+        return Side(Verdict.DENIED, isolated=True, policies=sure, refused=view.dialect.rejects is Truth.YES)
     reason = _why(view, hopes, packet)
     return Side(Verdict.UNKNOWN, isolated=isolated, policies=_refs(selecting), reason=reason)
 

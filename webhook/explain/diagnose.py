@@ -21,6 +21,7 @@ from webhook.explain.target import LOOPBACK, locate
 from webhook.model.addresses import IPV6, parse_block
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
+from webhook.model.truth import Truth
 from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict
 from webhook.world import View
 
@@ -177,7 +178,7 @@ def _of_lookup(fault: Fault, verdict: Verdict, states: dict[tuple[str, str], Sta
 
 def _of_policy(view: View, fault: Fault, verdict: Verdict, found: Explanation | None) -> Cause:
     if fault.kind not in UNANSWERED:
-        return Cause.POLICY_REJECTS if view.dialect.rejects else Cause.POLICY_OR_SERVER
+        return Cause.POLICY_REJECTS if view.dialect.rejects is Truth.YES else Cause.POLICY_OR_SERVER
     if found is not None and found.judged is not None and found.judged.verdict not in CLOSED:
         return Cause.DNS_POLICY
     return Cause.POLICY if verdict is Verdict.DENIED else Cause.POLICY_PARTLY

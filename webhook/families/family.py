@@ -5,54 +5,41 @@ from typing import Final, NoReturn
 
 from msgspec import Struct
 
+from webhook.enforcers import ENFORCERS
+from webhook.enforcers.calico import SERVED, STORED
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import BOTH_APIS, Dialect, Kind
 from webhook.model.expression import Expression
-from webhook.model.foreign import ANTREA, AWS, EGRESS_FIREWALLS, GKE, Foreign
+from webhook.model.foreign import Foreign
 from webhook.model.tier import Isolation
 from webhook.wire.shapes import Malformed, Problem
 
-# Calico's, in the group that is served and in the one that they are stored as.
-SERVED: Final = "projectcalico.org"
-STORED: Final = "crd.projectcalico.org"
+
+def both(name: str) -> tuple[Kind, Kind]:
+    """Return a kind of Calico's in the group that is served and in the one that it is stored as."""
+    return (SERVED, name), (STORED, name)
+
+
+# Calico's.
 NETWORK_POLICY: Final = "NetworkPolicy"
 GLOBAL: Final = "GlobalNetworkPolicy"
+CALICO_POLICIES: Final = (*both(NETWORK_POLICY), *both(GLOBAL))
+SETS: Final = (*both("NetworkSet"), *both("GlobalNetworkSet"))
+TIERS: Final = both("Tier")
+HOSTS: Final = both("HostEndpoint")
+FELIX: Final = both("FelixConfiguration")
+POOLS: Final = both("IPPool")
 ACCOUNT: Final[Kind] = ("", "ServiceAccount")
+
 # Cilium's.
 CILIUM_POLICY: Final[Kind] = ("cilium.io", "CiliumNetworkPolicy")
 CILIUM_CLUSTERWIDE: Final[Kind] = ("cilium.io", "CiliumClusterwideNetworkPolicy")
 CIDR_GROUPS: Final[tuple[Kind, ...]] = (("cilium.io", "CiliumCIDRGroup"),)
 NODE_CONFIG: Final[Kind] = ("cilium.io", "CiliumNodeConfig")
+
 # Known by name only.
-_OPAQUE_WIDE: Final = frozenset((group, "ClusterNetworkPolicy") for group in ANTREA | AWS)
-_OPAQUE: Final = EGRESS_FIREWALLS.union(
-    ((group, "NetworkPolicy") for group in ANTREA),
-    ((group, "ApplicationNetworkPolicy") for group in AWS),
-    ((group, "FQDNNetworkPolicy") for group in GKE),
-)
-
-
-def both(name: str) -> tuple[Kind, Kind]:
-    """Return a kind of Calico's in both groups."""
-    return (SERVED, name), (STORED, name)
-
-
-CALICO_POLICIES: Final = (*both(NETWORK_POLICY), *both(GLOBAL))
-
-
-SETS: Final = (*both("NetworkSet"), *both("GlobalNetworkSet"))
-
-
-TIERS: Final = both("Tier")
-
-
-HOSTS: Final = both("HostEndpoint")
-
-
-FELIX: Final = both("FelixConfiguration")
-
-
-POOLS: Final = both("IPPool")
+_UNREAD_WIDE: Final = frozenset[Kind]().union(*(one.unread_wide for one in ENFORCERS.values()))
+_UNREAD: Final = _UNREAD_WIDE.union(*(one.unread for one in ENFORCERS.values()))
 
 
 class Kinds(Struct, frozen=True):
@@ -78,7 +65,7 @@ FAMILIES: Final = {  # by the module below this room whose FAMILY compiles them
         frozenset({*CIDR_GROUPS, NODE_CONFIG}),
         frozenset({CILIUM_CLUSTERWIDE, *CIDR_GROUPS}),
     ),
-    "opaque": Kinds(_OPAQUE_WIDE | _OPAQUE, wide=_OPAQUE_WIDE),
+    "opaque": Kinds(_UNREAD, wide=_UNREAD_WIDE),
 }
 
 

@@ -1,19 +1,16 @@
-"""Policies that are known by name only: whatever they may select, anything may come of them.
-
-Antrea's own policies, those of Amazon's VPC CNI, Google's policies by domain name, and OVN-Kubernetes' EgressFirewall.
-"""
+"""Policies that are known by name only (`Enforcer.unread`): whatever they may select, anything may come of them."""
 
 from typing import Final
 
+from webhook.enforcers.ovn import EGRESS_FIREWALL
 from webhook.families.family import Compiled, Family
 from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import EGRESS_FIREWALLS, Foreign
+from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Neither, Place, PlacePeer, Tier, piece
 from webhook.wire.shapes import fail
 
-_EGRESS_FIREWALL: Final = "EgressFirewall"
-_BEFORE_ALL: Final = Tier(float("-inf"), _EGRESS_FIREWALL)
+_BEFORE_ALL: Final = Tier(float("-inf"), EGRESS_FIREWALL[1])
 _OUTSIDE: Final = (Neither((PlacePeer(Place.POD),)),)
 
 
@@ -22,7 +19,7 @@ def compile_policy(policy: Foreign, _: CompileContext) -> Compiled:
 
     Raises Malformed for every other kind: what it says is not read.
     """
-    if (policy.group, policy.ref.kind) not in EGRESS_FIREWALLS:
+    if (policy.group, policy.ref.kind) != EGRESS_FIREWALL:
         fail("kind", f"{policy.ref.kind} of {policy.group} is known by name only")
     entry = Entry(policy.ref, _OUTSIDE, action=Action.DENY, conditional="may deny it: its rules are not evaluated")
     return Compiled((piece(policy.ref, Direction.EGRESS, (entry,), _BEFORE_ALL, namespace=policy.namespace or ""),))

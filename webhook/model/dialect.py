@@ -24,6 +24,7 @@ BANP: Final[Kind] = (ADMIN_GROUP, "BaselineAdminNetworkPolicy")
 CNP: Final[Kind] = (ADMIN_GROUP, "ClusterNetworkPolicy")
 FIRST_API: Final[frozenset[Kind]] = frozenset({ANP, BANP})
 BOTH_APIS: Final[frozenset[Kind]] = FIRST_API | {CNP}
+ADMIN_GROUPS: Final = frozenset({ADMIN_GROUP})
 _ABSENT: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
 _REMEMBERED: Final = 10_000
 
@@ -223,8 +224,8 @@ class Dialect(Struct, frozen=True):
     """Whether rules of a NetworkPolicy count that its `policyTypes` leaves out."""
     without_policy: tuple[Isolation, ...] = ()
     """What it does without any policy, as compiled policies."""
-    rejects: bool = False
-    """What policy denies is answered by a refusal, and not by silence."""
+    rejects: Truth = Truth.NO
+    """Whether what policy denies is answered by a refusal, and not by silence."""
     families: tuple[Family, ...] = FAMILIES
     """IP families of which it enforces policy."""
     tiers: TierOrder = TierOrder()

@@ -1,7 +1,7 @@
 """Objects of policy families beside NetworkPolicy, as they came; and kinds that may not be read."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 
@@ -34,12 +34,4 @@ class Gap(Struct, frozen=True, gc=False):
     reason: str
 
 
-# API groups of policy families.
-CALICO: Final = frozenset({"projectcalico.org", "crd.projectcalico.org"})
-CILIUM: Final = frozenset({"cilium.io"})
-ADMIN: Final = frozenset({"policy.networking.k8s.io"})
-ANTREA: Final = frozenset({"crd.antrea.io"})
-AWS: Final = frozenset({"networking.k8s.aws"})
-GKE: Final = frozenset({"networking.gke.io"})
-OVN: Final = frozenset({"k8s.ovn.org"})
-EGRESS_FIREWALLS: Final = frozenset((group, "EgressFirewall") for group in OVN)
+CILIUM = frozenset({"cilium.io"})

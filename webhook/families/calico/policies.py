@@ -8,12 +8,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.enforcers.calico import STORED
 from webhook.families.calico.dialects import guards
 from webhook.families.calico.labels import OF_ACCOUNTS, OF_SUBJECTS, of_pods, selecting, subjects
 from webhook.families.calico.rules import Context, compile_rule
 from webhook.families.calico.selector import conjunction
 from webhook.families.calico.tiers import Standing, in_words, order_of, rank, standing, tier_name, version
-from webhook.families.family import GLOBAL, NOTHING, STORED, Compiled, Doubtful, doubt
+from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
 from webhook.model.compile_context import CompileContext
 from webhook.model.expression import Expression
 from webhook.model.foreign import Foreign

@@ -10,7 +10,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.family import STORED, TIERS, doubt
+from webhook.enforcers.calico import STORED
+from webhook.families.family import TIERS, doubt
 from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
 from webhook.model.tier import Rank, Tier
