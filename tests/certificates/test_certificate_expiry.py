@@ -134,6 +134,7 @@ CONFIGURATION = ("--webhook-configuration", "npp")
         (("--webhook-configuration", "a/b"), "`a/b` is no name of an object"),
         (("--watch-namespace", "A"), "`A` is no name of a namespace"),
         (("--watch-namespace", "a"), "expected `--source cluster` with it"),
+        (("--no-bindings",), "expected `--source cluster`"),
         (("--drain", "-1"), "no such time"),
         (("--drain", "soon"), "`soon` is no such time: expected 0 to 3600 seconds"),
     ],

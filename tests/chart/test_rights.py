@@ -74,13 +74,19 @@ def _plural(kind: str) -> str:
 
 def test_config_maps_are_read_only_where_that_is_wanted(chart: Chart) -> None:
     assert ("", "configmaps") in granted(chart.render().rules)
-    assert ("", "configmaps") not in granted(chart.render({"rbac": {"configMaps": False}}).rules)
+    without = chart.render({"rbac": {"configMaps": False}})
+    assert ("", "configmaps") not in granted(without.rules)
+    assert "--no-config-maps" in without.pod["spec"]["containers"][0]["args"]
+    assert "--no-config-maps" not in chart.render().pod["spec"]["containers"][0]["args"]
 
 
 def test_bindings_are_read_only_where_that_is_wanted_and_never_by_whoever_may_view(chart: Chart) -> None:
     both = {("rbac.authorization.k8s.io", kind) for kind in ("rolebindings", "clusterrolebindings")}
     assert both <= granted(chart.render().rules)
-    assert not both & granted(chart.render({"rbac": {"bindings": False}}).rules)
+    without = chart.render({"rbac": {"bindings": False}})
+    assert not both & granted(without.rules)
+    assert "--no-bindings" in without.pod["spec"]["containers"][0]["args"], "what may not be read is not asked for"
+    assert "--no-bindings" not in chart.render().pod["spec"]["containers"][0]["args"]
     for role in chart.render({"rbac": {"aggregateToView": True}}).of("ClusterRole"):
         label = "rbac.authorization.k8s.io/aggregate-to-view"
         assert label not in role["metadata"]["labels"] or not both & granted(role["rules"])

@@ -59,12 +59,12 @@ async def cluster(
     prepare: Callable[[ScriptedApi], None] = lambda _: None,
     clock: Clock | None = None,
     namespaces: tuple[str, ...] = (),
+    unasked: frozenset[str] = frozenset(),
 ) -> AsyncIterator[tuple[Cluster, ScriptedApi]]:
     async with scripted_api() as api:
         prepare(api)
-        source = Cluster(
-            Access(api.kubeconfig(folder), namespaces=namespaces), DEFAULTS, pace=QUICK, clock=clock or Clock()
-        )
+        access = Access(api.kubeconfig(folder), namespaces=namespaces, unasked=unasked)
+        source = Cluster(access, DEFAULTS, pace=QUICK, clock=clock or Clock())
         task = asyncio.create_task(source.run())
         try:
             yield source, api
@@ -261,6 +261,25 @@ def test_a_world_of_some_namespaces_does_not_claim_to_be_complete(tmp_path: Path
             assert view is not None
             assert not view.complete
             assert {one.path for one in api.asked if one.path.endswith("/pods")} == {"/api/v1/namespaces/shop/pods"}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("unasked", [frozenset(), frozenset({"RoleBinding", "ConfigMap"})])
+def test_a_kind_that_is_not_to_be_read_is_not_even_asked_for(tmp_path: Path, unasked: frozenset[str]) -> None:
+    bindings = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
+
+    async def scenario() -> None:
+        def prepare(api: ScriptedApi) -> None:
+            api.always("/apis", groups(bindings.api_version))
+            api.always(f"/apis/{bindings.api_version}", resources(bindings))
+
+        async with cluster(tmp_path, prepare, unasked=unasked) as (source, api):
+            await asyncio.wait_for(source.ready(), PATIENCE)
+            asked = {"rolebindings", "configmaps"} if not unasked else set[str]()
+            await reached(lambda: asked <= {one.path.rpartition("/")[2] for one in api.asked})
+            await reached(lambda: any(one.watches and one.path.endswith("/pods") for one in api.asked))
+            assert asked == {one.path.rpartition("/")[2] for one in api.asked} & {"rolebindings", "configmaps"}
 
     run(scenario())
 

@@ -208,6 +208,11 @@ def _serve(parser: argparse.ArgumentParser) -> None:
         "--watch-namespace", action="append", default=[], type=dns_label, metavar="NS",
         help="watch this namespace alone, instead of all of the cluster; repeatable",
     )  # fmt: skip
+    for flag, kinds in (("--no-config-maps", ("ConfigMap",)), ("--no-bindings", ("RoleBinding", "ClusterRoleBinding"))):
+        group.add_argument(
+            flag, dest="unasked", action="append_const", default=[], const=kinds,
+            help=f"never ask the cluster for any {' or '.join(kinds)}: what they tell is not inferred then",
+        )  # fmt: skip
     _kubeconfig(group)
     _server(parser.add_argument_group("the server"))
     _managed(parser.add_argument_group("a certificate that replicas share, kept and renewed in a Secret"))

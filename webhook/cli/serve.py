@@ -61,6 +61,8 @@ def _source(arguments: argparse.Namespace) -> Source:
     settings = _settings(arguments, live=source == CLUSTER)
     if source != CLUSTER and arguments.watch_namespace:
         raise UsageError("`--watch-namespace` is for a cluster: expected `--source cluster` with it")
+    if source != CLUSTER and arguments.unasked:
+        raise UsageError("`--no-bindings` and `--no-config-maps` are for a cluster: expected `--source cluster`")
     made = Cluster(_access(arguments), settings) if source == CLUSTER else Folder(source, settings, arguments.namespace)
     if arguments.config is None or arguments.config == STDIN:
         return made
@@ -81,7 +83,8 @@ def _reload(arguments: argparse.Namespace, *, live: bool) -> Settings:
 
 
 def _access(arguments: argparse.Namespace) -> Access:
-    return Access(arguments.kubeconfig, arguments.context, tuple(dict.fromkeys(arguments.watch_namespace)))
+    namespaces, unasked = tuple(dict.fromkeys(arguments.watch_namespace)), frozenset().union(*arguments.unasked)
+    return Access(arguments.kubeconfig, arguments.context, namespaces, unasked)
 
 
 def _managed(arguments: argparse.Namespace) -> Managed | None:

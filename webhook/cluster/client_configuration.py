@@ -160,8 +160,12 @@ class Sockets:
 
 
 class Access(Struct, frozen=True):
-    """Which cluster, None stands for what kubectl would take; and which namespaces of it, all without any."""
+    """Which cluster, None stands for what kubectl would take; and which namespaces of it, all without any.
+
+    `unasked`: kinds, by their names, that are not even asked for.
+    """
 
     kubeconfig: str | None = None
     context: str | None = None
     namespaces: tuple[str, ...] = ()
+    unasked: frozenset[str] = frozenset()

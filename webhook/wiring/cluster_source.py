@@ -90,10 +90,12 @@ class Cluster:
     async def run(self) -> None:
         """Watch until cancelled. Raises BadConfigError where it is not known whom to connect to."""
         async with connect(self._access.kubeconfig, self._access.context) as connection:
+            unasked = self._access.unasked
             self._watcher = Watcher(
                 connection,
                 self._cache,
-                families=FOUND,
+                [kind for kind in KINDS if kind.name not in unasked],
+                families=[family for family in FOUND if family[1] not in unasked],
                 namespaces=self._access.namespaces,
                 pace=self._pace,
                 clock=self._clock,
