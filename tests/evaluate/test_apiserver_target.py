@@ -33,6 +33,10 @@ def binding(*subjects: Raw, kind: str = "RoleBinding", role: str = "reader") -> 
     }
 
 
+def service_account(name: str = "ctl", **more: object) -> Raw:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "app"}} | more
+
+
 def workload(account: str = "ctl", volumes: tuple[Raw, ...] = (), **spec: object) -> Raw:
     containers = [{"name": "c", "image": "i"}]
     told = {"serviceAccountName": account} | {"containers": containers, "volumes": list(volumes)} | spec
@@ -100,6 +104,23 @@ def found(*objects: Raw, infer: bool = True) -> list[Finding]:
         pytest.param([binding({"kind": "User", "name": "system:serviceaccount:app:ctl"})], id="user"),
         pytest.param([workload(volumes=(TOKEN,))], id="token"),
         pytest.param([workload(volumes=(TOKEN,), automountServiceAccountToken=False)], id="token-of-its-own"),
+        pytest.param([binding(), service_account()], id="its-account-says-nothing"),
+        pytest.param([binding(), service_account(automountServiceAccountToken=True)], id="its-account-mounts"),
+        pytest.param(
+            [
+                workload(automountServiceAccountToken=True),
+                binding(),
+                service_account(automountServiceAccountToken=False),
+            ],
+            id="it-mounts-though-its-account-does-not",
+        ),
+        pytest.param(
+            [workload(volumes=(TOKEN,)), service_account(automountServiceAccountToken=False)],
+            id="token-of-its-own-though-its-account-mounts-none",
+        ),
+        pytest.param(
+            [binding(), service_account("other", automountServiceAccountToken=False)], id="another-account-mounts-none"
+        ),
     ],
 )
 def test_who_is_bound_or_asks_for_a_token_needs_the_api_server(told: list[Raw]) -> None:
@@ -123,6 +144,17 @@ def test_who_is_bound_or_asks_for_a_token_needs_the_api_server(told: list[Raw]) 
         pytest.param([workload()], id="nobody-binds-it"),
         pytest.param([workload(automountServiceAccountToken=False)], id="no-token"),
         pytest.param([workload(automountServiceAccountToken=False), binding()], id="bound-without-token"),
+        pytest.param(
+            [workload(), binding(), service_account(automountServiceAccountToken=False)], id="its-account-mounts-none"
+        ),
+        pytest.param(
+            [
+                workload(automountServiceAccountToken=False),
+                binding(),
+                service_account(automountServiceAccountToken=True),
+            ],
+            id="it-mounts-none-though-its-account-does",
+        ),
         pytest.param([workload(), binding({"kind": "Group", "name": "system:serviceaccounts"})], id="all-accounts"),
         pytest.param([workload(), binding({"kind": "Group", "name": "system:authenticated"})], id="everybody"),
         pytest.param([workload(), binding({**ACCOUNT, "name": "other"})], id="another-account"),

@@ -83,7 +83,7 @@ _ROUTE: Final = {
 # Besides the metadata. Kinds of our API groups that are not here are taken as Anything.
 FIELDS: Final[Mapping[str, Fields]] = {
     "Namespace": {},
-    "ServiceAccount": {},
+    "ServiceAccount": _any("automountServiceAccountToken"),
     "Node": {"spec": _any("podCIDR", "podCIDRs"), "status": _any("addresses")},
     "Pod": {
         "spec": {"nodeName": None, **_IDENTITY, "containers": [_CONTAINER], "initContainers": [_CONTAINER]},

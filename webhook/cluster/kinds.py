@@ -52,7 +52,7 @@ KINDS: Final = (
     Kind("v1", "Pod", "pods"),
     Kind("v1", "Service", "services"),
     Kind("v1", "ConfigMap", "configmaps"),
-    Kind("v1", "ServiceAccount", "serviceaccounts", bare="all"),  # policies may ask for its labels
+    Kind("v1", "ServiceAccount", "serviceaccounts"),  # policies may ask for its labels
     Kind("v1", "ReplicationController", "replicationcontrollers"),
     Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     Kind("apps/v1", "Deployment", "deployments"),

@@ -64,7 +64,9 @@ def _why(view: View, workload: Workload) -> str | None:
     template, namespace = workload.template, workload.ref.namespace
     if template.token:
         return "a volume of its pods asks for a token for the API server"
-    bound = view.inbound.bindings_of(namespace, template.shape.account) if template.token is None else []
+    account = view.account(namespace, template.shape.account)
+    mounted = account is None or account.mounts if template.mounts is None else template.mounts
+    bound = view.inbound.bindings_of(namespace, template.shape.account) if mounted else []
     if not bound:
         return None
     more = f" and {len(bound) - 1} more" if len(bound) > 1 else ""

@@ -42,6 +42,13 @@ class Shape(Struct, frozen=True, gc=False, cache_hash=True):
     account: str = ""  # the ServiceAccount's name, where it is kept
 
 
+class Account(Struct, frozen=True, gc=False):
+    """A ServiceAccount. `mounts`: whether its pods get a token for the API server where they do not say."""
+
+    labels: Labels = NO_LABELS
+    mounts: bool = True
+
+
 class Owner(Struct, frozen=True, gc=False):
     """The controlling ownerReference of an object, by what it says."""
 
@@ -88,7 +95,8 @@ class Template(Struct, frozen=True, gc=False):
     nameservers: tuple[Address, ...] = ()  # of its dnsConfig
     probed: tuple[int, ...] = ()  # ports that its probes ask on
     host_ports: tuple[tuple[Protocol, int], ...] = ()  # of its nodes, which lead to its pods
-    token: bool | None = None  # whether a volume asks for a token for the API server; None: pods get one as usual
+    token: bool = False  # whether a volume asks for a token for the API server
+    mounts: bool | None = None  # whether pods get one anyway; None: their ServiceAccount says
 
 
 class Declaration(Struct, frozen=True, gc=False):

@@ -11,18 +11,22 @@ from webhook.wire import meta
 from webhook.wire.shapes import Malformed, Raw, mapping, mappings, string
 
 _NOT_SPEC: Final = frozenset({"apiVersion", "kind", "metadata", "status"})
+AUTOMOUNT: Final = "automountServiceAccountToken"
 KUBERNETES: Final = "networking.k8s.io"
 
 
 def foreign(raw: Raw, namespace: str | None) -> Foreign:
-    """Read an object. Its `spec` holds `spec` and whatever else stands beside it (`specs`); of a core kind nothing."""
+    """Read an object. Its `spec` holds `spec` and what stands beside it (`specs`); of a ServiceAccount AUTOMOUNT.
+
+    Of one nothing else is looked at: Secrets are named there.
+    """
     group, _, version = string(raw, "apiVersion", "").rpartition("/")
     kind = string(raw, "kind", "")
     return Foreign(
         PolicyRef(namespace, meta.name(raw), kind, group=group),
         group,
         namespace,
-        {key: value for key, value in raw.items() if key not in _NOT_SPEC} if group else {},
+        {key: value for key, value in raw.items() if (key not in _NOT_SPEC if group else key == AUTOMOUNT)},
         meta.labels(raw),
         version,
         _refused(raw),

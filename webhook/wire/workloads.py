@@ -14,6 +14,7 @@ from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, EXEMPT
 from webhook.wire import meta
 from webhook.wire.agents import daemon_set_flags
+from webhook.wire.foreign import AUTOMOUNT
 from webhook.wire.hints import container_hints
 from webhook.wire.inbound import scrape
 from webhook.wire.shapes import (
@@ -160,6 +161,7 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
         probed=tuple(dict.fromkeys(_probed(spec, spec_path))),
         host_ports=tuple(_host_ports(spec, spec_path)),
         token=_token(spec),
+        mounts=mounts if isinstance(mounts := spec.get(AUTOMOUNT), bool) else None,
     )
 
 
@@ -214,12 +216,11 @@ def _host_ports(spec: Raw, path: str) -> Iterator[tuple[Protocol, int]]:
                 yield protocol(entry, f"{where}.ports[{place}]"), number
 
 
-def _token(spec: Raw) -> bool | None:
-    """Say whether a volume asks for a token for the API server; False: none is mounted, None: as in any pod."""
+def _token(spec: Raw) -> bool:
+    """Say whether a volume asks for a token for the API server."""
     with suppress(Malformed):
-        if any(map(asks_for_token, mappings(spec, "volumes", ""))):
-            return True
-    return False if spec.get("automountServiceAccountToken") is False else None
+        return any(map(asks_for_token, mappings(spec, "volumes", "")))
+    return False
 
 
 def asks_for_token(volume: Raw) -> bool:

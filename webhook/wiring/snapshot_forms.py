@@ -12,6 +12,7 @@ from webhook.model.inbound import ROUTES
 from webhook.model.settings import CONNECTS_TO, PREFIX
 from webhook.wire import inbound_others
 from webhook.wire.agents import CONTAINERS, NODE_ARGUMENTS, arguments_of, command_of, image_of, variables_of
+from webhook.wire.foreign import AUTOMOUNT
 from webhook.wire.inbound import CLASS_ANNOTATION, DEFAULT_CLASS, SCRAPE, SCRAPE_PORT
 from webhook.wire.meta import INJECT
 from webhook.wire.objects import kind_of
@@ -158,6 +159,7 @@ _FOREIGN: Final[dict[str, Form]] = {
     "spec": _without_headers,
     "specs": _without_headers,
     "status": {"conditions": dict.fromkeys(("type", "status", "message"))},
+    AUTOMOUNT: None,  # of a ServiceAccount
 }
 _NAMED: Final = {"metadata": {**_NAME, "annotations": _ours}}
 _BALANCER: Final[Form] = {"loadBalancer": {"ingress": {"ip": None, "hostname": None}}}

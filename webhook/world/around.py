@@ -10,8 +10,9 @@ from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.foreign import Foreign
 from webhook.model.labels import NO_LABELS, Labels
-from webhook.model.objects import Namespace, Node, Workload
+from webhook.model.objects import Account, Namespace, Node, Workload
 from webhook.model.settings import Enforcer, Settings
+from webhook.wire.foreign import AUTOMOUNT
 from webhook.world.enforcer import SWITCHES, from_cluster, from_files
 
 ACCOUNT = ("", "ServiceAccount")
@@ -23,7 +24,7 @@ class Around:
     def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
         """Start with nothing but `namespaces`, which somebody else keeps."""
         self._references: dict[tuple[str, str], dict[tuple[str | None, str], Foreign]] = {}
-        self._accounts: dict[tuple[str, str], Labels] = {}
+        self._accounts: dict[tuple[str, str], Account] = {}
         self._daemon_sets: dict[tuple[str, str], Workload] = {}
         self._nodes: dict[str, tuple[str, ...]] = {}
         self._groups: dict[str, int] = {}
@@ -35,7 +36,7 @@ class Around:
         """Add or replace a reference or a ServiceAccount."""
         kind = (value.group, value.ref.kind)
         if kind == ACCOUNT:
-            self._accounts[value.namespace or "", value.ref.name] = value.labels
+            self._accounts[value.namespace or "", value.ref.name] = _account(value)
             return
         self._references.setdefault(kind, {})[value.namespace, value.ref.name] = value
         self._found = None
@@ -110,10 +111,10 @@ class Around:
         self._found = None
 
     def has(self, value: Foreign) -> bool:
-        """Say whether an equal reference, or an account of the same labels, is here."""
+        """Say whether an equal reference, or an account that says the same, is here."""
         kind = (value.group, value.ref.kind)
         if kind == ACCOUNT:
-            return self._accounts.get((value.namespace or "", value.ref.name)) == value.labels
+            return self._accounts.get((value.namespace or "", value.ref.name)) == _account(value)
         return self._references.get(kind, {}).get((value.namespace, value.ref.name)) == value
 
     @property
@@ -121,10 +122,10 @@ class Around:
         """Whether policies may refer to anything that stands in a namespace, and so has its labels, too."""
         return any(namespace for found in self._references.values() for namespace, _ in found)
 
-    def account_labels(self, namespace: str, name: str, *, complete: bool) -> Labels | None:
-        """Return the labels of a ServiceAccount; None: not known."""
+    def account(self, namespace: str, name: str, *, complete: bool) -> Account | None:
+        """Return a ServiceAccount; None: not known."""
         found = self._accounts.get((namespace, name))
-        return NO_LABELS if found is None and complete and self._accounts else found
+        return Account() if found is None and complete and self._accounts else found
 
     def compile_context(self, settings: Settings) -> CompileContext:
         """Return what policies are compiled in."""
@@ -165,6 +166,10 @@ def as_set(enforcer: Enforcer, dialect: Dialect) -> Enforcer:
     if dialect.certainty.undecided:
         return structs.replace(enforcer, decisive=False, why=dialect.certainty.undecided)
     return enforcer
+
+
+def _account(value: Foreign) -> Account:
+    return Account(value.labels, value.spec.get(AUTOMOUNT) is not False)
 
 
 def _by_name(key: tuple[str | None, str]) -> tuple[str, str]:

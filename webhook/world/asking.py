@@ -19,8 +19,8 @@ def labels_of(view: View, shape: Shape) -> Lookup:
                 namespace = view.namespace(shape.namespace)
                 value, unsure = namespace.labels.get(key), namespace.synthetic
             case Space.ACCOUNT:
-                labels = view.account_labels(shape.namespace, shape.account) if known else None
-                value, unsure = (None, True) if labels is None else (labels.get(key), False)
+                account = view.account(shape.namespace, shape.account) if known else None
+                value, unsure = (None, True) if account is None else (account.labels.get(key), False)
             case _ if key == "namespace":  # Space.FIELD
                 value, unsure = shape.namespace, False
             case _:

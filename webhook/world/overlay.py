@@ -11,8 +11,8 @@ from webhook.model.dialect import Dialect
 from webhook.model.doubt import Doubt
 from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
-from webhook.model.labels import NO_LABELS, Labels
-from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
+from webhook.model.labels import NO_LABELS
+from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.ports import Served
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -113,9 +113,9 @@ class Overlay:
         """What policies are compiled in."""
         return self._base.compile_context
 
-    def account_labels(self, namespace: str, name: str) -> Labels | None:
-        """Return the labels of a ServiceAccount; None: not known."""
-        return self._base.account_labels(namespace, name)
+    def account(self, namespace: str, name: str) -> Account | None:
+        """Return a ServiceAccount; None: not known."""
+        return self._base.account(namespace, name)
 
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         """Return why answers on this side of `shape` cannot be trusted."""

@@ -12,7 +12,7 @@ from webhook.model.doubt import Doubt
 from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import Labels
-from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
+from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.ports import Served
 from webhook.model.refs import EXPECTED, PolicyRef, WorkloadRef
@@ -138,9 +138,9 @@ class Reading:
         """How the enforcer reads policies."""
         return self.compile_context.dialect
 
-    def account_labels(self, namespace: str, name: str) -> Labels | None:
-        """Return the labels of a ServiceAccount; None: not known."""
-        return self._around.account_labels(namespace, name, complete=self._complete)
+    def account(self, namespace: str, name: str) -> Account | None:
+        """Return a ServiceAccount; None: not known."""
+        return self._around.account(namespace, name, complete=self._complete)
 
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for both, so far
         """Return why answers on this side of `shape` cannot be trusted."""

@@ -11,7 +11,7 @@ from webhook.model.doubt import Doubt
 from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import Labels
-from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
+from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.ports import Served
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -95,9 +95,9 @@ class Seen:
         """What policies are compiled in."""
         return self._base.compile_context
 
-    def account_labels(self, namespace: str, name: str) -> Labels | None:
-        """Return the labels of a ServiceAccount; None: not known."""
-        return self._base.account_labels(namespace, name) if self._shown(namespace) else None
+    def account(self, namespace: str, name: str) -> Account | None:
+        """Return a ServiceAccount; None: not known."""
+        return self._base.account(namespace, name) if self._shown(namespace) else None
 
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         """Return why answers on this side of `shape` cannot be trusted."""

@@ -14,8 +14,7 @@ from webhook.model.doubt import Doubt
 from webhook.model.expression import Lookup
 from webhook.model.foreign import Foreign
 from webhook.model.hints import ConfigMap
-from webhook.model.labels import Labels
-from webhook.model.objects import Namespace, Node, Pod, Service, Shape, Workload
+from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.ports import Served
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -86,8 +85,8 @@ class View(Protocol):
     def compile_context(self) -> CompileContext:
         """What policies are compiled in."""
 
-    def account_labels(self, namespace: str, name: str) -> Labels | None:
-        """Return the labels of a ServiceAccount; None: not known."""
+    def account(self, namespace: str, name: str) -> Account | None:
+        """Return a ServiceAccount; None: not known."""
 
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         """Return why answers on this side of `shape` cannot be trusted."""
