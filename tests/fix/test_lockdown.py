@@ -237,3 +237,23 @@ def test_staged_policies_are_calicos_kind(shop: Path, capsys: pytest.CaptureFixt
 def test_which_namespaces_has_to_be_clear(arguments: list[str], shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lockdown", *arguments, "-f", str(shop)]) == 2
     assert "expected" in capsys.readouterr().err
+
+
+def test_addresses_that_stay_open_are_asked_about_as_far_as_nobody_declares_them(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SHOP.replace("https://api.example.com", "203.0.113.0/24:443")
+    rules = [
+        {"to": [{"ipBlock": {"cidr": "203.0.113.0/25"}}], "ports": [{"port": 443}, {"port": 80}]},
+        {"to": [{"ipBlock": {"cidr": "198.51.100.0/24"}}]},
+    ]
+    spec = {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Egress"], "egress": rules}
+    name = {"name": "out", "namespace": "shop"}
+    wide = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": name, "spec": spec}
+    (shop / "shop.yaml").write_text(f"{text}---\n{yaml.safe_dump(wide)}")
+    _, result = found(capsys, "shop", "-f", shop)
+    asked = [one["about"] for one in result["questions"] if "->" in one["about"]]
+    assert asked == [
+        "shop/web -> 198.51.100.0/24 on all ports",
+        "shop/web -> 203.0.113.0/25 on 80/TCP",
+    ]

@@ -18,6 +18,7 @@ from webhook.fix.fix import UNPROVED, Unfixable, in_the_way
 from webhook.fix.lockdown_policies import Wanted, default_deny, documented, written
 from webhook.fix.needs import needs
 from webhook.matrix import matrix
+from webhook.model.addresses import Block
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
@@ -26,8 +27,9 @@ from webhook.model.verdict import CLOSED, Host, Verdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 
-_Declared = dict[tuple[WorkloadRef, WorkloadRef], portset.PortSet]
+_Declared = dict[tuple[WorkloadRef, WorkloadRef | Block], portset.PortSet]
 _MOST_BESIDES: Final = 50  # connections that are asked about
+_MOST_BLOCKS: Final = 4  # of addresses, that a question names
 
 
 class Question(Struct, frozen=True):
@@ -134,7 +136,7 @@ class _Asked:
 
     def _note(self, client: WorkloadRef, part: Judged) -> None:
         for flow in part.flows:
-            if isinstance(flow.to, WorkloadRef) and flow.port:
+            if not isinstance(flow.to, Host) and flow.port:
                 port = portset.interval(flow.protocol, flow.port, flow.port)
                 pair = (client, flow.to)
                 self.declared[pair] = portset.union(self.declared.get(pair, portset.NOTHING), port)
@@ -166,30 +168,50 @@ def _unproved(after: View, wanted: Sequence[Wanted], known: Collection[tuple[Wor
 
 def _open_besides(after: View, locked: Collection[str], declared: _Declared) -> Iterator[Question]:
     """Ask about connections of the namespaces that are sure to pass, and that nobody declares."""
-    found = []
-    for source, target, ports in _rows(after, locked):
-        if rest := portset.difference(ports, declared.get((source, target), portset.NOTHING)):
-            found.append(_question(source, target, rest))
-    yield from found[:_MOST_BESIDES]
-    if len(found) > _MOST_BESIDES:
-        rest_of_them = f"and {len(found) - _MOST_BESIDES} more connections"
-        yield Question(None, rest_of_them, f"`{PRODUCT} matrix` shows them")
-
-
-def _rows(after: View, locked: Collection[str]) -> Iterator[tuple[WorkloadRef, WorkloadRef, portset.PortSet]]:
-    """Yield the sure connections between workloads of which one is in the namespaces, and on the pod network."""
     whole = matrix(after)
     inside = {
         ref
         for ref in whole.parties
         if isinstance(ref, WorkloadRef) and ref.namespace in locked and not _on_host(after, ref)
     }
+    blocks: dict[WorkloadRef, list[tuple[Block, portset.PortSet]]] = {}
+    for (client, to), ports in declared.items():
+        if isinstance(to, Block):
+            blocks.setdefault(client, []).append((to, ports))
+    found: list[Question] = []
     for row in whole.connections(whole.sure):
-        source, target = row.source, row.target
-        if not (isinstance(source, WorkloadRef) and isinstance(target, WorkloadRef)):
-            continue
-        if source != target and (source in inside or target in inside):
-            yield source, target, row.ports
+        match row.source, row.target:
+            case WorkloadRef() as source, WorkloadRef() as target if source in inside or target in inside:
+                rest = portset.difference(row.ports, declared.get((source, target), portset.NOTHING))
+                found += [_question(source, source.short, target.short, rest)] if rest else []
+            case WorkloadRef() as source, tuple() as ranges if source in inside:
+                for ports, some in _undeclared(ranges, row.ports, blocks.get(source, ())).items():
+                    found.append(_question(source, source.short, _addresses(some), ports))
+            case tuple() as ranges, WorkloadRef() as target if target in inside:
+                found.append(_question(target, _addresses(ranges), target.short, row.ports))
+    yield from found[:_MOST_BESIDES]
+    if len(found) > _MOST_BESIDES:
+        rest_of_them = f"and {len(found) - _MOST_BESIDES} more connections"
+        yield Question(None, rest_of_them, f"`{PRODUCT} matrix` shows them")
+
+
+def _undeclared(
+    ranges: Sequence[Block], ports: portset.PortSet, declared: Sequence[tuple[Block, portset.PortSet]]
+) -> dict[portset.PortSet, list[Block]]:
+    """Return the blocks of a row by what is open to them and not declared."""
+    found: dict[portset.PortSet, list[Block]] = {}
+    for block in ranges:
+        rest = ports
+        for one, some in declared:
+            rest = portset.difference(rest, some) if one.covers(block) else rest
+        if rest:
+            found.setdefault(rest, []).append(block)
+    return found
+
+
+def _addresses(blocks: Sequence[Block]) -> str:
+    more = f" and {len(blocks) - _MOST_BLOCKS} more blocks" if len(blocks) > _MOST_BLOCKS else ""
+    return ", ".join(map(str, blocks[:_MOST_BLOCKS])) + more
 
 
 def _on_host(view: View, ref: WorkloadRef) -> bool:
@@ -198,7 +220,7 @@ def _on_host(view: View, ref: WorkloadRef) -> bool:
     return any(shape.host_network for shape in shapes)
 
 
-def _question(source: WorkloadRef, target: WorkloadRef, ports: portset.PortSet) -> Question:
+def _question(about: WorkloadRef, source: str, target: str, ports: portset.PortSet) -> Question:
     which = "all ports" if ports == portset.EVERYTHING else ", ".join(map(str, portset.ranges(ports)))
-    why = "nobody declares it, and policies that are there already let it through"
-    return Question(source, f"{source.short} -> {target.short} on {which}", why)
+    why = "nobody declares it, and it passes all the same: by policies that are there already, or however enforced"
+    return Question(about, f"{source} -> {target} on {which}", why)
