@@ -17,7 +17,8 @@ from webhook.model.policy import Policy
 from webhook.model.verdict import Verdict
 from webhook.report.text import block
 from webhook.report.warnings import line
-from webhook.review.blast_radius import Written, blast_radius, changed
+from webhook.review.blast_radius import blast_radius
+from webhook.review.touched import Written, changed
 from webhook.world import Drop, Put, World
 
 TODAY: Final = date(2026, 11, 20)

@@ -65,7 +65,7 @@ def _lives(view: View, client: Workload) -> bool:
 def _of_client(view: View, client: Workload, server: WorkloadRef, names: Collection[Name]) -> Iterator[Dependant]:
     told: set[str] = set()
     for item in declared(client):
-        if not isinstance(item, Dependency) or not _may_lead(view, client, item, names):
+        if not isinstance(item, Dependency) or not may_lead(view, client, item, names):
             continue
         resolved = _part(resolve(view, client, item), server)
         if resolved.found.flows and resolved.text not in told:
@@ -73,7 +73,7 @@ def _of_client(view: View, client: Workload, server: WorkloadRef, names: Collect
             yield Dependant(client, judge(view, client, resolved, near=False))
 
 
-def _may_lead(view: View, client: Workload, item: Dependency, names: Collection[Name]) -> bool:
+def may_lead(view: View, client: Workload, item: Dependency, names: Collection[Name]) -> bool:
     """Say whether an item may lead to a server that is known under `names`: most items of a client do not."""
     view.budget.spend()
     match item.target:

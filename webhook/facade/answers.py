@@ -15,8 +15,9 @@ from webhook.model.objects import Declaration, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.review.audit import audit_workload
-from webhook.review.blast_radius import blast_radius, changed
+from webhook.review.blast_radius import blast_radius
 from webhook.review.policies import review_foreign, review_policies, told_once
+from webhook.review.touched import changed
 from webhook.world import View
 
 

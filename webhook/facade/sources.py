@@ -19,7 +19,7 @@ from webhook.model.refs import PolicyRef
 from webhook.model.settings import Dns, Settings
 from webhook.report.run import Failure, Origin
 from webhook.report.safe import clean
-from webhook.review.blast_radius import Written
+from webhook.review.touched import Written
 from webhook.wiring import snapshot
 from webhook.wiring.cluster_snapshot import ClusterSnapshot, of_snapshot
 from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects

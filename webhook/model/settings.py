@@ -16,6 +16,7 @@ PREFIX: Final = "netpol-preflight.io/"
 CONNECTS_TO: Final = PREFIX + "connects-to"
 EXEMPT: Final = PREFIX + "exempt"
 MODE_LABEL: Final = PREFIX + "mode"
+POLICY_MODE_LABEL: Final = PREFIX + "policy-mode"  # what a change of policies that cuts others costs
 LOCKDOWN: Final = PREFIX + "lockdown"  # on what `lockdown` writes: allow or deny
 VISIBLE_LABEL: Final = PREFIX + "visible"  # on a namespace: anybody may be told what is in it, unless it is `false`
 ALLOW_PATH: Final = PREFIX + "allow-path"  # on a deny policy: how a new service gets past it

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from webhook.model.budget import OTHERS
 from webhook.model.finding import RAISED, Finding, Manifest, Severity
 from webhook.model.settings import PRODUCT, Mode
 from webhook.report.flows import fate
@@ -43,7 +44,7 @@ def encode(decision: Decision, dump_yaml: DumpYaml) -> bytes:
         response["status"] = {**_FORBIDDEN, "message": denial(_said(decision, decision.rejected), dump_yaml)}
     else:
         said = _said(decision, decision.findings) if decision.mode in _SAYS_SO else ()
-        response["warnings"] = warnings(said, decision.notes)
+        response["warnings"] = warnings(said, decision.notes, partly=OTHERS in decision.left_out)
     return _review(response, decision.audit)
 
 

@@ -181,10 +181,18 @@ def _cuts(finding: Finding, facts: Facts, cut: Cut) -> str:
     """Say what a change takes from whom."""
     stopped = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
     way = f" ({cut(facts['declared'])})" if "declared" in facts else ""
+    why = cut(facts.get("why", "")) or f"{_stopping(stopped, finding, cut)}{_unadmitted(stopped)}"
     return (
         f"{cut(facts.get('by', 'the change'))} cuts {_who(finding, cut)} -> {flows.end(finding, stopped, cut)}{way}"
-        f"{_somewhere(finding)}: {_stopping(stopped, finding, cut)}{_unadmitted(stopped)}"
+        f"{_somewhere(finding)}: {why}"
     )
+
+
+def _opens(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say what deleting a policy opens and closes."""
+    told = [f"{word} {cut(facts[word])}" for word in ("opens", "closes") if word in facts]
+    free = [f"leaves {cut(facts['free'])} without a policy that isolates it"] if "free" in facts else []
+    return f"deleting {cut(finding.policies[0].titled) if finding.policies else 'it'} {' and '.join((*told, *free))}"
 
 
 def _by(facts: Facts, cut: Cut) -> str:
@@ -307,6 +315,7 @@ _SENTENCES: Final[dict[str, Builder]] = {
     "NP204": _no_backends,
     "NP303": _malformed,
     **dict.fromkeys(("NP501", "NP502", "NP503"), _cuts),
+    "NP504": _opens,
     **dict.fromkeys(slips.IDS, slips.sentence),
 }
 FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105", "NP108", "NP109", "NP501", "NP502", "NP503"})
@@ -324,4 +333,5 @@ _REMEDIES: Final = {
     "NP203": "correct the Service's target port, or declare the container's",
     "NP204": "correct the Service's selector, or start its pods",
     "NP303": "correct the annotation",
+    "NP504": "it is as it should be where that is what is meant",
 }

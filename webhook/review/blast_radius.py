@@ -2,70 +2,50 @@
 
 The same dependency is judged in the world before the change and in the world after it. Who loses is told, whoever
 wrote the policy; what passes neither before nor after is no news, and what is not sure on either side is not told.
+Nobody is judged whom the change cannot touch (`touched`).
 """
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
+from functools import partial
+from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.explain import Judged, enforcer_notes, judge_workload
-from webhook.explain.inbound import judge_inbound
+from webhook.dependencies import Missing, Resolved, parse, resolve
+from webhook.explain import Judged, enforcer_notes, judge, judge_workload
+from webhook.explain.dependants import may_lead
+from webhook.explain.dns import judge_dns
+from webhook.explain.inbound import Way, judge_inbound
+from webhook.explain.workload import declared, everybodys
 from webhook.fix import Fixed, fix_dependency
 from webhook.fix.inbound import fix_way
+from webhook.model.dependency import Dependency
 from webhook.model.finding import Finding
-from webhook.model.foreign import Foreign
-from webhook.model.objects import Namespace, Service, Workload
-from webhook.model.policy import Policy
+from webhook.model.objects import Workload
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
 from webhook.review.configured import configured
+from webhook.review.draft import Draft
 from webhook.review.exemptions import exemptions, without_exempt
 from webhook.review.packets import closed_finding
+from webhook.review.touched import Change, Touched, touched
 from webhook.world import Overlay, View
 from webhook.world.lookup import maker_of
+from webhook.world.mentions import Name, addressed, names_in
 
-Written = Policy | Foreign | Namespace | Service | Workload
-
-
-class Change(Struct, frozen=True):
-    """What is written, as far as it is not the same before: policies by name, and what else by its words."""
-
-    policies: frozenset[PolicyRef] = frozenset()
-    namespaces: frozenset[str] = frozenset()
-    services: frozenset[tuple[str, str]] = frozenset()
-    workloads: frozenset[WorkloadRef] = frozenset()
-
-    def __bool__(self) -> bool:
-        """Say whether anything that others may depend on changes."""
-        return bool(self.policies or self.namespaces or self.services or self.workloads)
+_GONE: Final = {  # what of a dependency was there before the change
+    "NP201": "no Service or workload of that name is left",
+    "NP202": "no such port is left",
+    "NP204": "no backends are left",
+}
 
 
-def changed(before: View, written: Iterable[Written]) -> Change:
-    """Return what of `written` is new to a world, or not the same in it."""
-    new = [value for value in written if _differs(before, value)]
-    return Change(
-        frozenset(value.ref.at(None) for value in new if isinstance(value, Policy | Foreign)),
-        frozenset(value.name for value in new if isinstance(value, Namespace)),
-        frozenset((value.namespace, value.name) for value in new if isinstance(value, Service)),
-        frozenset(value.ref for value in new if isinstance(value, Workload)),
-    )
+class Turned(Struct, frozen=True):
+    """What becomes of one workload: what it loses, and which dependencies pass that did not before."""
 
-
-def _differs(before: View, value: Written) -> bool:
-    """Say whether others may lose something by a value: a Service or a workload that is new takes nothing away."""
-    match value:
-        case Policy(ref=ref, namespace=namespace):
-            return before.policies(namespace).get(ref) != value
-        case Foreign(ref=ref, namespace=home):
-            return before.foreign(home or "").get(ref) != value
-        case Namespace(name=name, labels=labels):
-            return before.namespace(name).labels != labels
-        case Service(namespace=namespace, name=name):
-            return before.service(namespace, name) not in (None, value)
-        case Workload(ref=ref, template=template):
-            old = before.workload(ref)
-            return old is not None and old.template.shape != template.shape
+    lost: tuple[Draft, ...] = ()
+    opened: tuple[str, ...] = ()
 
 
 def blast_radius(
@@ -77,42 +57,166 @@ def blast_radius(
     """
     if not change or not after.enforcer.enforces:
         return ()
-    running = sorted(
-        (w for w in before.workloads() if maker_of(before, w) is None and w.ref not in told), key=lambda w: w.ref
-    )
-    found: list[Finding] = []
-    for workload in running:
-        granted, _ = exemptions(workload, today)
-        lost = (*_dependencies(before, after, change, workload), *_ways_in(before, after, change, workload))
-        found += without_exempt(lost, granted)[0]
-    return configured(after.settings, found, today)[0]
+    rolled_out = [found for ref in sorted(change.workloads) if (found := after.workload(ref)) is not None]
+    after = Overlay(after, rolled_out, anew=True) if rolled_out else after
+    asked = Radius(before, after, change)
+    found = [
+        draft.whole()
+        for ref in sorted(set(asked.candidates).difference(told))
+        for draft in asked.kept(asked.of(ref).lost, today)
+    ]
+    return tuple(found)
 
 
-def _dependencies(before: View, after: View, change: Change, workload: Workload) -> Iterator[Finding]:
-    was, now = judge_workload(before, workload), judge_workload(after, workload)
-    passed = {one.text for one in was.parts if one.verdict is Verdict.ALLOWED}
-    dns = now.dns if now.dns is not None and now.dns.verdict in CLOSED else None
-    for part in now.parts:
-        if part.text in passed and part.verdict in CLOSED:
-            yield _lost(after, change, workload.ref, part, fix_dependency(after, workload, part, dns))
+class Radius:
+    """A change, and what workloads lose by it, asked one by one."""
+
+    def __init__(self, before: View, after: View, change: Change, reach: Touched | None = None) -> None:
+        """Find out whom a change can touch; `reach`: what is known of that."""
+        self._before, self._after, self._change = before, after, change
+        self.reach = touched(before, after, change) if reach is None else reach
+        self.candidates = candidates(before, after, self.reach)
+        self._same = not (change.services or change.workloads or change.namespaces)  # names lead to the same pods
+
+    def kept(self, drafts: Iterable[Draft], today: date) -> Iterator[Draft]:
+        """Yield the drafts that neither the workload nor the configuration answers for."""
+        for draft in drafts:
+            told, _ = configured(self._after.settings, (draft.finding,), today)
+            client = self._before.workload(draft.finding.workload) if draft.finding.workload else None
+            granted, _ = exemptions(client, today) if client else ((), ())
+            for finding in without_exempt(told, granted)[0]:
+                yield structs.replace(draft, finding=finding)
+
+    def of(self, ref: WorkloadRef) -> Turned:
+        """Return what becomes of a workload that runs; nothing of one that another one makes."""
+        workload = self._before.workload(ref)
+        if workload is None or maker_of(self._before, workload) is not None:
+            return Turned()
+        was, now = self._answers(workload)
+        passed = {text for text, one in was.items() if one.verdict is Verdict.ALLOWED}
+        shut = {text for text, one in was.items() if one.verdict in CLOSED and one.source != "inferred"}
+        less = (part for part in now.values() if part.text in passed and (part.verdict in CLOSED or _gone(part)))
+        gone = (one for text in passed if (one := self._nameless(was[text])) is not None)
+        lost = [Draft(self._lost(ref, part), partial(self._whole, workload, part)) for part in (*gone, *less)]
+        opened = tuple(text for text in shut if text in now and now[text].verdict is Verdict.ALLOWED)
+        return Turned((*lost, *self._ways_in(workload)), opened)
+
+    # -- as a client -----------------------------------------------------------------------------------------------
+
+    def _answers(self, workload: Workload) -> tuple[dict[str, Judged], dict[str, Judged]]:
+        """Return the answers by canonical text, before and after."""
+        if self._wholly(workload):
+            was, now = (judge_workload(view, workload, near=False).parts for view in (self._before, self._after))
+            return _by_text(was), _by_text(now)
+        some = self._leading(self._before, workload)
+        again = some if self._same else self._leading(self._after, workload)
+        return _judged(self._before, workload, some), _judged(self._after, workload, again)
+
+    def _wholly(self, workload: Workload) -> bool:
+        """Say whether any answer about a workload may be another: what is inferred is told by all that is declared."""
+        reach, ref = self.reach, workload.ref
+        own = reach.everybody or reach.look_ups or ref in reach.sources or ref in self._change.workloads
+        told = self._before.settings.infer and (workload.hints or workload.service_name)
+        return bool(own or told or workload.template.nameservers)
+
+    def _leading(self, view: View, workload: Workload) -> list[Resolved]:
+        """Return what of a workload's declared dependencies may lead to what is touched."""
+        items = (item for item in declared(workload) if isinstance(item, Dependency))
+        every = dict.fromkeys((*items, *everybodys(view, workload)))
+        return [resolve(view, workload, item) for item in every if may_lead(view, workload, item, self.reach.names)]
+
+    def _nameless(self, part: Judged) -> Judged | None:
+        """Return what becomes of a name whose Service is no more, whoever else is called so: nobody resolves it."""
+        name, dot, space = part.resolved.found.name.rpartition(".") if part.resolved and part.by_name else ("", "", "")
+        if not dot or (space, name) not in self._change.services or self._after.service(space, name) is not None:
+            return None
+        lost = (Missing("NP201", ()),)
+        return structs.replace(part, verdict=Verdict.UNKNOWN, flows=(), missing=lost, resolved=None)
+
+    def _lost(self, loser: WorkloadRef, part: Judged, fixed: Fixed | None = None) -> Finding:
+        name, by, policies = _cause(self._change, loser, part)
+        found = closed_finding(name, loser, part, fixed, enforcer_notes(self._after))
+        facts = (*found.facts, ("by", by), *_why(part))
+        return structs.replace(found, policies=policies or found.policies, facts=facts)
+
+    def _whole(self, workload: Workload, part: Judged) -> Finding:
+        """Return a loss with near misses, and what has to be let through first."""
+        after = self._after
+        if not part.flows:
+            return structs.replace(self._lost(workload.ref, part), no_fix="keep what it uses, or change who uses it")
+        again = part if part.resolved is None else judge(after, workload, part.resolved)
+        dns = judge_dns(after, workload) if part.by_name else None
+        shut = dns if dns is not None and dns.verdict in CLOSED else None
+        return self._lost(workload.ref, again, fix_dependency(after, workload, again, shut))
+
+    # -- as a server -----------------------------------------------------------------------------------------------
+
+    def _ways_in(self, server: Workload) -> Iterator[Draft]:
+        """Yield what those lose who send by an Ingress, a route or a scrape annotation."""
+        if not (self.reach.everybody or self.reach.senders or server.ref in self.reach.servers):
+            return
+        was, now = (Overlay(view, [server], anew=True) for view in (self._before, self._after))
+        ways = list(judge_inbound(now, server, near=False))
+        if not any(way.verdict in CLOSED for way in ways):
+            return
+        passed = {
+            (way.path.by, way.path.to.text)
+            for way in judge_inbound(was, server, near=False)
+            if way.verdict is Verdict.ALLOWED
+        }
+        for way in ways:
+            if way.verdict in CLOSED and (way.path.by, way.path.to.text) in passed:
+                for sender, part in way.judged:
+                    yield Draft(self._way(sender, way, part), partial(self._whole_way, now, server, sender, way))
+
+    def _way(self, sender: Workload, way: Way, part: Judged, fixed: Fixed | None = None) -> Finding:
+        found = self._lost(sender.ref, part, fixed)
+        return structs.replace(found, facts=(*found.facts, ("declared", way.path.by)))
+
+    def _whole_way(self, now: View, server: Workload, sender: Workload, way: Way) -> Finding:
+        return self._way(sender, way, judge(now, sender, way.path.to), fix_way(now, server, way))
 
 
-def _ways_in(before: View, after: View, change: Change, server: Workload) -> Iterator[Finding]:
-    """Yield what those lose who send by an Ingress, a route or a scrape annotation."""
-    was, now = (Overlay(view, [server], anew=True) for view in (before, after))
-    passed = {(way.path.by, way.path.to.text) for way in judge_inbound(was, server) if way.verdict is Verdict.ALLOWED}
-    for way in judge_inbound(now, server):
-        if way.verdict in CLOSED and (way.path.by, way.path.to.text) in passed:
-            fixed = fix_way(now, server, way)
-            for sender, part in way.judged:
-                found = _lost(now, change, sender.ref, part, fixed)
-                yield structs.replace(found, facts=(*found.facts, ("declared", way.path.by)))
+def candidates(before: View, after: View, reach: Touched) -> list[WorkloadRef]:
+    """Return who may lose something as a client, or by a way in, sorted: those first whose own side is touched."""
+    if reach.everybody or reach.look_ups or reach.senders:
+        every = (workload.ref for workload in before.workloads())
+        return sorted(every, key=lambda ref: (ref not in reach.sources and ref not in reach.servers, ref))
+    leading = {*before.reaching(reach.names), *after.reaching(reach.names)} if reach.names else set()
+    leading.update(_everybodys(before, reach.names))
+    mine = sorted({*reach.sources, *reach.servers})
+    return [*mine, *sorted(leading.difference(mine))]
 
 
-def _lost(view: View, change: Change, loser: WorkloadRef, part: Judged, fixed: Fixed) -> Finding:
-    name, by, policies = _cause(change, loser, part)
-    found = closed_finding(name, loser, part, fixed, enforcer_notes(view))
-    return structs.replace(found, policies=policies or found.policies, facts=(*found.facts, ("by", by)))
+def _everybodys(view: View, names: frozenset[Name]) -> Iterator[WorkloadRef]:
+    """Yield those of whom the configuration says that they connect to one of these names, or to an address."""
+    for one in view.settings.everywhere:
+        items = [item for item in parse(one.to) if isinstance(item, Dependency)]
+        for space in view.namespaces():
+            if names and items and (addressed(one.to) or not names.isdisjoint(names_in(one.to.lower(), space))):
+                yield from (workload.ref for workload in view.workloads(space))
+
+
+def _by_text(parts: Iterable[Judged]) -> dict[str, Judged]:
+    found: dict[str, Judged] = {}
+    for part in parts:
+        found.setdefault(part.text, part)
+    return found
+
+
+def _judged(view: View, workload: Workload, some: Iterable[Resolved]) -> dict[str, Judged]:
+    return _by_text(judge(view, workload, one, near=False) for one in some)
+
+
+def _gone(part: Judged) -> bool:
+    """Say whether there is nobody any more, or no such port, where there was."""
+    return not part.flows and any(lost.what in _GONE for lost in part.missing)
+
+
+def _why(part: Judged) -> tuple[tuple[str, str], ...]:
+    """Return what is not there any more, in words."""
+    lost = next((one.what for one in part.missing if one.what in _GONE), "") if not part.flows else ""
+    return (("why", _GONE[lost]),) if lost else ()
 
 
 def _cause(change: Change, loser: WorkloadRef, part: Judged) -> tuple[str, str, tuple[PolicyRef, ...]]:

@@ -4,17 +4,30 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from webhook.checklist.declarations import malformed
 from webhook.explain import judge_declared
 from webhook.model.budget import FIXES, INFERRED, OTHERS, TOO_MUCH, UNLIMITED, Budget, Exhausted
 from webhook.model.finding import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.objects import Workload
+from webhook.model.refs import WorkloadRef
 from webhook.model.settings import MODE_LABEL, Mode
+from webhook.review.changes import decide_change, draft_relabelled
 from webhook.review.configured import configured, ignored, mode_set
 from webhook.review.disclosed import seen_from, undisclosed, without_cause
-from webhook.review.draft import UNWRITTEN, Draft, of_denial, of_warnings, ready
+from webhook.review.draft import (
+    HEARD,
+    STALE,
+    UNWRITTEN,
+    Audit,
+    Decision,
+    Draft,
+    of_denial,
+    of_warnings,
+    ready,
+    skipped,
+)
 from webhook.review.exemptions import Exemption, exemptions, without_exempt
 from webhook.review.inbound import draft_server
 from webhook.review.owned import reviewed_with_its_maker, taken_from_its_maker
@@ -22,33 +35,9 @@ from webhook.review.workload import draft_declared, draft_inferred, order
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, View
 
-HEARD = frozenset({Mode.WARN, Mode.ENFORCE})  # modes in which the person who applies is told
-STALE = "what is known of the cluster may be out of date"
 # Shares of the budget: whoever may reject is judged first and may take it all, the rest by the end of these.
 _ADDED: Final = 0.5
 _WRITTEN: Final = 0.8
-Audit = tuple[tuple[str, str], ...]
-
-
-class Decision(Struct, frozen=True):
-    """The answer to one request. `rejected` are the findings that deny it; `notes` are further warnings.
-
-    `reviewed` False: nothing was judged, and `audit` says why. `exhausted`: it would have taken more than the budget.
-    `left_out`: what of the rest would have, of `budget.LEFT_OUT`. `shown`: what may be said, where that is not all.
-    """
-
-    uid: str
-    allowed: bool = True
-    mode: Mode = Mode.OFF
-    findings: tuple[Finding, ...] = ()
-    rejected: tuple[Finding, ...] = ()
-    audit: Audit = ()
-    notes: tuple[str, ...] = ()
-    dry_run: bool = False
-    reviewed: bool = False
-    exhausted: bool = False
-    left_out: tuple[str, ...] = ()
-    shown: tuple[Finding, ...] | None = None
 
 
 def decide(
@@ -63,7 +52,7 @@ def decide(
         with view.within(budget):
             return _decided(request, view, today, stale, mode, notes)
     except Exhausted:
-        return structs.replace(_skipped(request, mode, TOO_MUCH), exhausted=True)
+        return structs.replace(skipped(request, mode, TOO_MUCH), exhausted=True)
 
 
 def _decided(
@@ -71,13 +60,13 @@ def _decided(
 ) -> Decision:
     workload = request.workload
     if request.problem is not None:
-        return _skipped(request, mode, f"unreadable: {request.problem}")
+        return skipped(request, mode, f"unreadable: {request.problem}")
     if workload is None:
-        return _skipped(request, mode, "not a workload write")
+        return decide_change(request, view, today, stale, mode, notes)
     if reviewed_with_its_maker(request, view):
-        return _skipped(request, mode, "controlled by another object, which was reviewed")
+        return skipped(request, mode, "controlled by another object, which was reviewed")
     if mode is Mode.OFF:
-        return _skipped(request, mode, "mode off")
+        return skipped(request, mode, "mode off")
     told = _Told(view, workload, today, mode)
     own = told.may_reject()
     denied = [] if stale else _rejected(view, request, mode, own, today)
@@ -168,8 +157,7 @@ class _Told:
 
     def cannot_reject(self) -> tuple[list[Draft], tuple[str, ...]]:
         """Return what is inferred, and what others need of the workload; and what of it there was no time for."""
-        new = self._view.workload(self._workload.ref) is None
-        others = draft_server(self._view, self._workload, self._today, new=new)
+        others = self._others()
         parts = {INFERRED: self.inferred(), OTHERS: (kept for draft in others for kept in self._kept(draft))}
         found: list[Draft] = []
         left_out = []
@@ -181,6 +169,16 @@ class _Told:
                 except Exhausted:
                     left_out.append(name)
         return found, tuple(left_out)
+
+    def _others(self) -> Iterator[Draft]:
+        """Yield what clients lose by other labels, and then what else others need, without what those were told."""
+        view, workload = self._view, self._workload
+        told = set[WorkloadRef]()
+        for draft in draft_relabelled(view, workload, self._today):
+            told |= {draft.finding.workload} if draft.finding.workload else set()
+            yield draft
+        new = view.workload(workload.ref) is None
+        yield from draft_server(view, workload, self._today, new=new, without=told)
 
     def _kept(self, draft: Draft) -> Iterator[Draft]:
         told, some = configured(self._view.settings, (draft.finding,), self._today)
@@ -218,8 +216,3 @@ def _audit(mode: Mode, findings: tuple[Finding, ...], rejected: tuple[Finding, .
 def _also(stale: str | None, left_out: Iterable[str]) -> Audit:
     missing = ",".join(left_out)
     return (*((("stale", stale),) if stale else ()), *((("left-out", missing),) if missing else ()))
-
-
-def _skipped(request: AdmissionRequest, mode: Mode, why: str) -> Decision:
-    audit = (("mode", mode.value), ("not-evaluated", why))
-    return Decision(request.uid, mode=mode, audit=audit, dry_run=request.dry_run)

@@ -1,4 +1,4 @@
-"""Which workloads' declarations mention a name, and which are given a ConfigMap as it is.
+"""Which workloads mention a name, declared or in settings, and which are given a ConfigMap as it is.
 
 Both are found by the text alone, so that a change touches only its own.
 What a declaration means is for `dependencies` to say. Here it is only made sure that nothing is missed: what is written
@@ -6,44 +6,126 @@ as `a.b.c` may be `a` of the own namespace, `a` of namespace `b`, or pod `a` beh
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-from webhook.model.hints import MapUse
+from webhook.model.hints import ConfigMap, Hint, MapUse
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.world.index import discard
 
 Name = tuple[str, str]  # namespace, name
+K = TypeVar("K", WorkloadRef, Name)
 MOST: Final = 4_000  # names of one workload: 200 items, with room for ports, protocols and whatever URLs have
 _HOST: Final = re.compile(r"[a-z0-9_][a-z0-9_.-]*+")
+_ADDRESS: Final = re.compile(r"(?<![\w.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-])|\[")  # of either family
+_INJECTED: Final = re.compile(r"\$\((?P<service>[A-Z0-9_]+)_SERVICE_HOST\)")  # what every container is given
 
 
 class Mentions:
-    """An index from names to the workloads whose declarations mention them."""
+    """Indexes from names to the workloads whose declarations, or settings, mention them."""
 
     def __init__(self) -> None:
         """Start empty."""
-        self._by_name: dict[Name, dict[WorkloadRef, None]] = {}
-        self._names: dict[WorkloadRef, tuple[Name, ...]] = {}
+        self._declared = _Names[WorkloadRef]()
+        self._told = _Names[WorkloadRef]()  # by what their containers are told, without ConfigMaps
+        self._using = _Names[WorkloadRef]()  # ConfigMaps, by the same kind of name
+        self._maps = _Names[Name]()  # ConfigMaps that mention a name
+        self._addressed: dict[WorkloadRef, None] = {}  # who declares an address
 
     def put(self, workload: Workload) -> None:
         """Add or replace a workload; what a workload made is asked of that one."""
-        self.drop(workload.ref)
-        if workload.owner is None and (names := mentioned(workload)):
-            self._names[workload.ref] = names
-            for name in names:
-                self._by_name.setdefault(name, {})[workload.ref] = None
+        ref = workload.ref
+        self.drop(ref)
+        if workload.owner is not None:
+            return
+        self._declared.put(ref, mentioned(workload))
+        if any(addressed(note.text) for note in workload.connects_to) or workload.template.nameservers:
+            self._addressed[ref] = None
+        if workload.hints or workload.service_name:
+            self._told.put(ref, tuple(islice(dict.fromkeys(_told(workload)), MOST)))
+            given = (one for container in workload.hints for one in container.given)
+            self._using.put(ref, tuple({(ref.namespace, one.name): None for one in given if isinstance(one, MapUse)}))
+
+    def put_map(self, value: ConfigMap) -> None:
+        """Add or replace a ConfigMap."""
+        hosts = (one.host for entry in value.entries for one in entry.mentions)
+        names = (name for host in hosts for name in _names_of(host, value.namespace))
+        self._maps.put((value.namespace, value.name), tuple(islice(dict.fromkeys(names), MOST)))
+
+    def drop_map(self, namespace: str, name: str) -> None:
+        """Remove a ConfigMap, if it is here."""
+        self._maps.put((namespace, name), ())
 
     def drop(self, ref: WorkloadRef) -> None:
         """Remove a workload, if it is here."""
-        for name in self._names.pop(ref, ()):
-            discard(self._by_name, name, ref)
+        for index in (self._declared, self._told, self._using):
+            index.put(ref, ())
+        self._addressed.pop(ref, None)
 
     def of(self, names: Iterable[Name]) -> set[WorkloadRef]:
-        """Return who may mean one of these names."""
-        return {ref for name in names for ref in self._by_name.get(name, ())}
+        """Return who may mean one of these names by a declaration."""
+        return self._declared.of(names)
+
+    def reaching(self, names: Iterable[Name]) -> set[WorkloadRef]:
+        """Return who may mean one of these names, or an address, by a declaration or by what containers are told."""
+        wanted = tuple(names)
+        told = self._told.of(wanted) | self._using.of(self._maps.of(wanted))
+        return self._declared.of(wanted) | told | self._addressed.keys()
+
+
+class _Names(Generic[K]):
+    """An index from names to those of whom they are kept."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[Name, dict[K, None]] = {}
+        self._names: dict[K, tuple[Name, ...]] = {}
+
+    def put(self, key: K, names: tuple[Name, ...]) -> None:
+        """Keep other names; none: let it go."""
+        for name in self._names.pop(key, ()):
+            discard(self._by_name, name, key)
+        if names:
+            self._names[key] = names
+        for name in names:
+            self._by_name.setdefault(name, {})[key] = None
+
+    def of(self, names: Iterable[Name]) -> set[K]:
+        """Return of whom one of these names is kept."""
+        return {key for name in names for key in self._by_name.get(name, ())}
+
+
+def reaches(workload: Workload, names: Collection[Name]) -> bool:
+    """Say whether a workload that is in no index may be among those of `Mentions.reaching`, ConfigMaps unseen."""
+    if any(addressed(note.text) for note in workload.connects_to) or workload.template.nameservers:
+        return True
+    uses = any(isinstance(one, MapUse) for container in workload.hints for one in container.given)
+    return uses or any(name in names for name in (*mentioned(workload), *_told(workload)))
+
+
+def addressed(text: str) -> bool:
+    """Say whether declarations hold an address, or look as if they did."""
+    return _ADDRESS.search(text) is not None
+
+
+def _told(workload: Workload) -> Iterator[Name]:
+    """Yield the names in what a workload's containers are told, and of the Service of its own pods."""
+    space = workload.ref.namespace
+    if workload.service_name:
+        yield space, workload.service_name
+    for container in workload.hints:
+        hints = (one for one in container.given if isinstance(one, Hint))
+        for mention in (*(one for hint in hints for one in hint.mentions), *container.said):
+            yield from _names_of(mention.host, space)
+
+
+def _names_of(host: str, own: str) -> Iterator[Name]:
+    """Yield the names that a host may mean; `$(DB_SERVICE_HOST)` is Service `db`, any other variable has its own."""
+    if (injected := _INJECTED.fullmatch(host)) is not None:
+        yield own, injected["service"].replace("_", "-").lower()
+    elif not host.startswith("$("):
+        yield from names_in(host.lower(), own)
 
 
 def mentioned(workload: Workload) -> tuple[Name, ...]:

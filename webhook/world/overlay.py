@@ -1,6 +1,6 @@
 """A proposed change, read through to a view that stays as it is."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -23,7 +23,7 @@ from webhook.world.asking import labels_of
 from webhook.world.inbound import Declarations, scrapes
 from webhook.world.index import Memo
 from webhook.world.lookup import backends, controllers, groups, or_expected, with_expected
-from webhook.world.mentions import mentioned
+from webhook.world.mentions import mentioned, reaches
 from webhook.world.policies import Policies
 from webhook.world.view import Group, Selecting, View
 
@@ -230,6 +230,11 @@ class Overlay:
         below = (ref for ref in self._base.mentioning(wanted) if ref not in self._workloads)
         mine = (w.ref for w in self._workloads.values() if w.owner is None and not wanted.isdisjoint(mentioned(w)))
         return tuple(sorted((*below, *mine)))
+
+    def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
+        """Return the workloads that may reach one of these names, or an address, sorted."""
+        mine = (w.ref for w in self._workloads.values() if w.owner is None and reaches(w, names))
+        return tuple(sorted((*(r for r in self._base.reaching(names) if r not in self._workloads), *mine)))
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""

@@ -211,9 +211,18 @@ class Policies:
             for compiled in map(here.__getitem__, refs):
                 self._budget().spend(len(compiled))
                 for isolation in compiled:
-                    truth = Truth.MAYBE if isolation.subject is None else isolation.subject.matches(shape.labels, keys)
-                    if isolation.scope is not None and truth is not Truth.NO:
-                        truth = min(truth, holds(isolation.scope, self._asking(shape)))
+                    truth = selects(isolation, shape, keys, self._asking)
                     if truth is not Truth.NO:
-                        found.append((isolation, Truth.MAYBE if isolation.unclear else truth))
+                        found.append((isolation, truth))
         return tuple(sorted(found, key=lambda pair: position(pair[0])))
+
+
+def selects(isolation: Isolation, shape: Shape, keys: LabelKeys, asking: Asking) -> Truth:
+    """Say whether a piece of a policy that may be about its namespace selects pods of `shape`.
+
+    `keys`: labels that the pods may still be given.
+    """
+    truth = Truth.MAYBE if isolation.subject is None else isolation.subject.matches(shape.labels, keys)
+    if isolation.scope is not None and truth is not Truth.NO:
+        truth = min(truth, holds(isolation.scope, asking(shape)))
+    return Truth.MAYBE if isolation.unclear and truth is not Truth.NO else truth

@@ -96,9 +96,12 @@ class Proposed(Overlay):
 
     def _enforced_by(self, objects: Mapping[tuple[str, str], tuple[Foreign, ...]]) -> Enforcer:
         """Find out who enforces as the world does, before what the enforcer's own settings say of it."""
+        below = self._base.compile_context
         match self.settings.detect:
             case "":
                 return self.settings.enforcer
+            case "cluster" if not (below.dialect.certainty.unenforced or below.dialect.certainty.undecided):
+                return below.enforcer
             case "cluster":
                 every = (w for space in self._base.namespaces() for w in self._base.workloads(space))
                 found = {key: self._base.config_map(*key) for key in SWITCHES}

@@ -1,6 +1,6 @@
 """The read side of a world: its indexes, and the answers to `View`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -197,6 +197,10 @@ class Reading:
     def mentioning(self, names: Iterable[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
         """Return the workloads whose declarations may mean one of these names, sorted."""
         return tuple(sorted(self._mentions.of(names)))
+
+    def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
+        """Return the workloads that may reach one of these names, or an address, sorted."""
+        return tuple(sorted(self._mentions.reaching(names)))
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""

@@ -1,6 +1,6 @@
 """A view of some namespaces alone: what is in others, and what is cluster-wide policy, is as if it were not there."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family
@@ -147,6 +147,10 @@ class Seen:
     def mentioning(self, names: Iterable[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
         """Return the workloads whose declarations may mean one of these names."""
         return tuple(ref for ref in self._base.mentioning(names) if self._shown(ref.namespace))
+
+    def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
+        """Return the workloads that may reach one of these names, or an address."""
+        return tuple(ref for ref in self._base.reaching(names) if self._shown(ref.namespace))
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""

@@ -1,6 +1,6 @@
 """The read side of a world. A view answers look-ups; it decides nothing about packets."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -124,6 +124,12 @@ class View(Protocol):
 
     def mentioning(self, names: Iterable[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
         """Return the workloads whose declarations may mean one of these (namespace, name), sorted."""
+
+    def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
+        """Return the workloads that may reach one of these (namespace, name), or an address, sorted.
+
+        That is by what they declare, or by what their containers are told.
+        """
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""

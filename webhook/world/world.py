@@ -91,6 +91,7 @@ class World(Reading):
                 self._backends.pop(value.namespace, None)
             case ConfigMap():
                 self._config_maps[value.namespace, value.name] = value
+                self._mentions.put_map(value)
                 self._set(value.namespace, value.name, value.settings)
             case Policy():
                 self._policies.put(value)
@@ -199,6 +200,7 @@ class World(Reading):
                 self._services.drop_slice(namespace, name)
             case "ConfigMap":
                 self._config_maps.pop((namespace, name), None)
+                self._mentions.drop_map(namespace, name)
                 self._set(namespace, name, NO_LABELS)
             case "NetworkPolicy":
                 self._policies.drop(namespace, PolicyRef(namespace, name))

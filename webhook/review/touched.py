@@ -1,0 +1,287 @@
+"""What changes, and what that can touch: who may be let out, or in, otherwise, and whose declarations lead there.
+
+Nobody else has to be judged again. More than enough is named rather than too little: who is named is judged.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.explain.dns import NODE_LOCAL, dns_service
+from webhook.families import REFERENCES
+from webhook.model.expression import Space, Value, holds
+from webhook.model.foreign import Foreign
+from webhook.model.inbound import Exposure
+from webhook.model.labels import NO_KEYS
+from webhook.model.objects import Namespace, Service, Shape, Workload
+from webhook.model.policy import Direction, Policy
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.tier import Isolation
+from webhook.model.truth import Truth
+from webhook.world import View
+from webhook.world.asking import labels_of
+from webhook.world.mentions import Name, names_in
+from webhook.world.policies import EVERYWHERE, selects
+
+Written = Policy | Foreign | Namespace | Service | Workload
+_ASSUMED_DNS: Final = frozenset({"kube-system", "openshift-dns"})  # where DNS is where files do not show it
+_OF_GATEWAY: Final = "gateway.networking.k8s.io/gateway-name"
+
+
+class Change(Struct, frozen=True):
+    """What is written, as far as it is not the same before: policies by name, and what else by its words."""
+
+    policies: frozenset[PolicyRef] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+    services: frozenset[tuple[str, str]] = frozenset()
+    workloads: frozenset[WorkloadRef] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Say whether anything that others may depend on changes."""
+        return bool(self.policies or self.namespaces or self.services or self.workloads)
+
+
+def changed(before: View, written: Iterable[Written]) -> Change:
+    """Return what of `written` is new to a world, or not the same in it."""
+    return change_of(value for value in written if _differs(before, value))
+
+
+def change_of(values: Iterable[Written]) -> Change:
+    """Return the change that writes, or takes away, these values."""
+    every = list(values)
+    return Change(
+        frozenset(value.ref.at(None) for value in every if isinstance(value, Policy | Foreign)),
+        frozenset(value.name for value in every if isinstance(value, Namespace)),
+        frozenset((value.namespace, value.name) for value in every if isinstance(value, Service)),
+        frozenset(value.ref for value in every if isinstance(value, Workload)),
+    )
+
+
+def _differs(before: View, value: Written) -> bool:
+    """Say whether others may lose something by a value: a Service or a workload that is new takes nothing away."""
+    match value:
+        case Policy(ref=ref, namespace=namespace):
+            return before.policies(namespace).get(ref) != value
+        case Foreign(ref=ref, namespace=home):
+            return before.foreign(home or "").get(ref) != value
+        case Namespace(name=name, labels=labels):
+            return before.namespace(name).labels != labels
+        case Service(namespace=namespace, name=name):
+            return before.service(namespace, name) not in (None, value)
+        case Workload(ref=ref, template=template):
+            old = before.workload(ref)
+            return old is not None and old.template.shape != template.shape
+
+
+class Touched(Struct, frozen=True):
+    """Who may be judged otherwise after a change.
+
+    `everybody`: anybody at all. `sources`: those whose egress, or namespace, is another; `servers`: whose ingress is;
+    `names`: of them, of the Services before them and of Services that change. `look_ups`: those of everybody who uses
+    a name, too. `senders`: ways in may begin elsewhere, or be let out otherwise, whosever they are.
+    """
+
+    everybody: bool = False
+    sources: frozenset[WorkloadRef] = frozenset()
+    servers: frozenset[WorkloadRef] = frozenset()
+    names: frozenset[Name] = frozenset()
+    look_ups: bool = False
+    senders: bool = False
+
+
+def touched(before: View, after: View, change: Change) -> Touched:
+    """Return what a change between two views can touch."""
+    if (before.enforcer, before.dialect) != (after.enforcer, after.dialect):
+        return Touched(everybody=True)
+    reach = _Reach(before, after)
+    spaces = set(_spaces(before, after, change))
+    for space in spaces:
+        for direction in Direction:
+            for view, piece in _other_pieces(before, after, space, direction):
+                reach.selected(view, piece)
+    for name in change.namespaces:
+        reach.whole(name)
+    for ref in change.workloads:
+        reach.workload(ref)
+    for service in change.services:
+        reach.service(*service)
+    return reach.found(spaces | change.namespaces)
+
+
+def _spaces(before: View, after: View, change: Change) -> Iterator[str]:
+    """Yield the namespaces whose policies may come to something else; `EVERYWHERE` for the cluster-wide ones."""
+    referred = any((ref.group, ref.kind) in REFERENCES for ref in change.policies)
+    if referred or (change.namespaces and before.compile_context.objects):
+        yield from (s for s in (EVERYWHERE, *after.namespaces()) if before.foreign(s) or after.foreign(s))
+    yield from (ref.namespace or EVERYWHERE for ref in change.policies)
+
+
+def _other_pieces(before: View, after: View, space: str, direction: Direction) -> Iterator[tuple[View, Isolation]]:
+    """Yield what policies came to before, and come to after, where that is not the same."""
+    was, now = _by_policy(before, space, direction), _by_policy(after, space, direction)
+    for ref in {**was, **now}:
+        if was.get(ref) != now.get(ref):
+            yield from ((before, piece) for piece in was.get(ref, ()))
+            yield from ((after, piece) for piece in now.get(ref, ()))
+
+
+def _by_policy(view: View, space: str, direction: Direction) -> dict[PolicyRef, list[Isolation]]:
+    found: dict[PolicyRef, list[Isolation]] = {}
+    for piece in view.isolations(space, direction):
+        view.budget.spend()
+        found.setdefault(piece.ref, []).append(piece)
+    return found
+
+
+class _Reach:
+    """Gathers who is touched. Pods of one shape stand for each other."""
+
+    def __init__(self, before: View, after: View) -> None:
+        self._views = (before, after)
+        self._sources: set[WorkloadRef] = set()
+        self._servers: set[WorkloadRef] = set()
+        self._names: dict[Name, None] = {}
+        self._shapes: dict[str, dict[Shape, set[WorkloadRef]]] = {}
+        self._named: set[Shape] = set()
+        self._sending: set[Shape] = set()
+        self._published = False
+
+    def _of(self, space: str) -> dict[Shape, set[WorkloadRef]]:
+        """Return the shapes of a namespace's pods and templates, with the workloads that have them."""
+        found = self._shapes.get(space)
+        if found is None:
+            found = self._shapes[space] = {}
+            before, _ = self._views
+            for group in before.groups(space):
+                for pod in group.pods:
+                    found.setdefault(pod.shape, set()).add(group.ref)
+            for workload in before.workloads(space):
+                found.setdefault(workload.template.shape, set()).add(workload.ref)
+            before.budget.spend(len(found))
+        return found
+
+    def selected(self, view: View, piece: Isolation) -> None:
+        """Take whom a piece selects, or may select."""
+        space = piece.namespace or piece.ref.namespace
+        for name in (space,) if space else view.namespaces():
+            if not _may_be_in(view, piece, name):
+                continue
+            for shape, refs in self._of(name).items():
+                view.budget.spend()
+                keys = view.settings.pending_labels if shape.template else NO_KEYS
+                if selects(piece, shape, keys, partial(labels_of, view)) is not Truth.NO:
+                    self._take(shape, refs, piece.direction)
+
+    def _take(self, shape: Shape, refs: Iterable[WorkloadRef], *directions: Direction) -> None:
+        if Direction.EGRESS in directions:
+            self._sources.update(refs)
+            self._sending.add(shape)
+        if Direction.INGRESS in directions:
+            self._servers.update(refs)
+            if shape not in self._named:
+                self._named.add(shape)
+                self._names.update(((ref.namespace, ref.name), None) for ref in refs)
+                for view in self._views:
+                    self._names.update(((one.namespace, one.name), None) for one in view.services_of(shape))
+
+    def whole(self, space: str) -> None:
+        """Take everybody of a namespace."""
+        for shape, refs in self._of(space).items():
+            self._take(shape, refs, *Direction)
+
+    def workload(self, ref: WorkloadRef) -> None:
+        """Take a workload whose template is another."""
+        for view in self._views:
+            found = view.workload(ref)
+            if found is not None:
+                self._take(found.template.shape, (ref,), *Direction)
+            for pod in view.pods_of(ref):
+                self._take(pod.shape, (ref,), *Direction)
+
+    def service(self, namespace: str, name: str) -> None:
+        """Take a Service that is another, and who stands behind it, before and after."""
+        self._names[namespace, name] = None
+        for view in self._views:
+            found = view.service(namespace, name)
+            self._published = self._published or (found is not None and _is_published(found))
+            self._servers.update(group.ref for group in (view.backends(found) if found else ()))
+            for space in (EVERYWHERE, *view.namespaces()):
+                if view.foreign(space):
+                    for direction in Direction:
+                        for piece in view.isolations(space, direction):
+                            if piece.volatile:
+                                self.selected(view, piece)
+
+    def found(self, spaces: Iterable[str]) -> Touched:
+        """Return what was gathered. `spaces`: namespaces whose policies or labels change."""
+        before, _ = self._views
+        names = {*self._names, *_aliases(self._views, self._names, self._servers)}
+        exposed = bool(self._sending) and any(isinstance(one, Exposure) for one in before.inbound.every())
+        return Touched(
+            sources=frozenset(self._sources),
+            servers=frozenset(self._servers),
+            names=frozenset(names),
+            look_ups=self._look_ups(names, set(spaces)),
+            senders=self._published or exposed or any(map(self._may_send, self._sending)),
+        )
+
+    def _may_send(self, shape: Shape) -> bool:
+        """Say whether pods of a shape may be a controller, a Gateway or a scraper, who send what others declare."""
+        before, _ = self._views
+        refs = self._of(shape.namespace).get(shape, ())
+        scraping = {*before.settings.inbound.scrapers, *(one.ref for one in before.scrapers())}
+        if shape.labels.get(_OF_GATEWAY) is not None or not scraping.isdisjoint(refs):
+            return True
+        return any(map(_is_published, before.services_of(shape)))
+
+    def _look_ups(self, names: Iterable[Name], spaces: set[str]) -> bool:
+        """Say whether those may be touched who answer look-ups."""
+        asked = [dns_service(view) for view in self._views]
+        if asked[0] != asked[1] or not self._servers.isdisjoint(NODE_LOCAL):
+            return True
+        if (one := asked[0]) is not None:
+            return (one.namespace, one.name) in names
+        return not self._views[0].complete and not spaces.isdisjoint({EVERYWHERE, *_ASSUMED_DNS})
+
+
+def _is_published(service: Service) -> bool:
+    out = service.published or service.outside_ips or service.outside_hosts
+    return bool(out) or service.labels.get(_OF_GATEWAY) is not None
+
+
+def _may_be_in(view: View, piece: Isolation, name: str) -> bool:
+    """Say whether a piece may select anybody in a namespace, whatever the pods there are like."""
+    view.budget.spend()
+    if piece.scope is None:
+        return True
+    namespace = view.namespace(name)
+
+    def lookup(space: Space, key: str) -> Value:
+        if space is Space.NAMESPACE:
+            value = namespace.labels.get(key)
+            return Truth.MAYBE if value is None and namespace.synthetic else value
+        return name if space is Space.FIELD and key == "namespace" else Truth.MAYBE
+
+    return holds(piece.scope, lookup) is not Truth.NO
+
+
+def _aliases(views: Iterable[View], names: Iterable[Name], servers: set[WorkloadRef]) -> Iterator[Name]:
+    """Yield the Services without selectors that lead to others by a name, or by addresses that they list."""
+    wanted = set(names)
+    for view in views if wanted else ():
+        for space in view.namespaces():
+            for service in view.services(space):
+                view.budget.spend()
+                if service.selector is None and (
+                    not wanted.isdisjoint(names_in(service.external_name.lower(), space))
+                    if service.external_name
+                    else _lists(view, service, servers)
+                ):
+                    yield service.namespace, service.name
+
+
+def _lists(view: View, service: Service, servers: set[WorkloadRef]) -> bool:
+    pods = (view.pod_at(address) for address, _, _ in view.endpoints(service))
+    return any(pod is not None and view.top(pod) in servers for pod in pods)
