@@ -60,12 +60,8 @@ def blast_radius(
     rolled_out = [found for ref in sorted(change.workloads) if (found := after.workload(ref)) is not None]
     after = Overlay(after, rolled_out, anew=True) if rolled_out else after
     asked = Radius(before, after, change)
-    found = [
-        draft.whole()
-        for ref in sorted(set(asked.candidates).difference(told))
-        for draft in asked.kept(asked.of(ref).lost, today)
-    ]
-    return tuple(found)
+    refs = sorted(set(asked.candidates).difference(told))
+    return tuple(draft.whole() for ref in refs for draft in asked.kept(asked.of(ref).lost, today))
 
 
 class Radius:
