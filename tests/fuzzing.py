@@ -29,9 +29,9 @@ from tests.support.snapshots import story, taken
 from webhook import config
 from webhook.cluster.client import Connection
 from webhook.cluster.errors import UNREADABLE, ClusterError
+from webhook.cluster.fields import Decoders
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.list_watch import Reading, events
-from webhook.cluster.shapes import Decoders
 from webhook.manifests import Document, read
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode, Settings
 from webhook.wiring import cluster_snapshot, snapshot

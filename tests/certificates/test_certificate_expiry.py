@@ -7,8 +7,7 @@ import pytest
 
 from tests.support.rotating import NOW
 from webhook.api.backend import Answer, Check
-from webhook.certificates.directory import ensure, life
-from webhook.certificates.expiry import Expiry, WithCertificate, spoken
+from webhook.certificates.directory import Expiry, WithCertificate, ensure, life, spoken
 from webhook.certificates.shared_certificate import ServerClock
 from webhook.cli.main import main
 

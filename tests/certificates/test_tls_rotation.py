@@ -14,9 +14,8 @@ from msgspec.structs import replace
 
 from tests.support.rotating import NAME, NOW, WEBHOOKS, ApiServers, Replica, is_trusted
 from webhook.certificates.certificate_controller import bundle, same
-from webhook.certificates.issue import general_names, new_ca, sign
+from webhook.certificates.issue import Pair, fingerprint, general_names, names_of, new_ca, read_all, sign
 from webhook.certificates.material import KEYS, Material, from_data, to_data
-from webhook.certificates.pem import Pair, fingerprint, names_of, read_all
 from webhook.certificates.rotation import Advance, Lives, Situation, advance, damage
 
 DAY = timedelta(days=1)

@@ -22,7 +22,7 @@ from webhook.model.settings import (
 )
 from webhook.report.words import remedy
 from webhook.review import review_workload
-from webhook.review.policies import review_foreign, review_namespaces, review_policies
+from webhook.review.audit import review_foreign, review_namespaces, review_policies
 
 TODAY: Final = date(2026, 11, 20)
 WEB: Final = deployment("shop/web", [port("http", 8080)])

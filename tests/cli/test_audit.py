@@ -13,8 +13,7 @@ from tests.support.snapshots import story, taken
 from tests.testbed.control_plane import ControlPlane
 from webhook.model.finding import Finding, Severity
 from webhook.model.refs import WorkloadRef
-from webhook.report.audit import Audit, Row
-from webhook.report.audit_markdown import markdown
+from webhook.report.audit import Audit, Row, markdown
 from webhook.report.run import Failure, Origin, Summary
 from webhook.wiring import snapshot
 

@@ -38,9 +38,8 @@ from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
 from webhook.wiring import cluster_snapshot, snapshot
 from webhook.wiring.cluster_snapshot import of_snapshot
-from webhook.wiring.snapshot import NotASnapshot, State
+from webhook.wiring.snapshot import NotASnapshot, State, projection, restored
 from webhook.wiring.snapshot_forms import FORMS, declared
-from webhook.wiring.snapshot_projection import projection, restored
 
 HERE = Path(__file__).parents[1]
 SECRET = "hunter2-never-in-a-snapshot"

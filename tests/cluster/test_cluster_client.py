@@ -13,12 +13,12 @@ from tests.support.fakes import RecordingSink, ScriptedApi, event, page, pod, sc
 from tests.support.watching import PODS, POLICIES, QUICK, names, reached, run, watched
 from webhook.cluster.client import connect
 from webhook.cluster.client_configuration import SERVICE_ACCOUNT_TOKEN, Access, in_cluster, route
+from webhook.cluster.discovery import Watcher
 from webhook.cluster.errors import BadConfigError, ClusterError, UnreachableError
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.reflector import Sink
-from webhook.cluster.watch import Watcher
+from webhook.wiring.cluster_snapshot import list_once
 from webhook.wiring.gaps import kind_name
-from webhook.wiring.list_once import list_once
 
 
 def test_cancelling_closes_every_stream(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_service_account_s_place_is_the_official_client_s() -> None:
 
 
 def test_the_official_client_is_imported_only_to_connect() -> None:
-    program = "import sys, webhook.cluster.client, webhook.cluster.watch; sys.exit('kubernetes' in sys.modules)"
+    program = "import sys, webhook.cluster.client, webhook.cluster.discovery; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

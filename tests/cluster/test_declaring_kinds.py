@@ -10,8 +10,8 @@ from tests.support.patience import PATIENCE
 from tests.support.watching import reached
 from tests.testbed.control_plane import ControlPlane
 from webhook.cluster.client_configuration import Access
+from webhook.cluster.fields import Decoders
 from webhook.cluster.kinds import Collection, Kind
-from webhook.cluster.shapes import Decoders
 from webhook.families import project
 from webhook.model.inbound import Backend, Call, Exposure
 from webhook.model.settings import DEFAULTS
@@ -19,8 +19,7 @@ from webhook.wire.objects import DECLARING
 from webhook.wiring.cluster_snapshot import lost, notes
 from webhook.wiring.cluster_source import Cluster
 from webhook.wiring.informer_cache import InformerCache
-from webhook.wiring.snapshot import State
-from webhook.wiring.snapshot_projection import projection, restored
+from webhook.wiring.snapshot import State, projection, restored
 from webhook.world import World
 
 Raw = dict[str, Any]

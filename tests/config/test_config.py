@@ -22,8 +22,7 @@ from webhook.model.finding import Severity
 from webhook.model.settings import DECLARE_LABEL, MODE_LABEL, Mode
 from webhook.report import admission
 from webhook.review import Decision, decide
-from webhook.review.audit import audit_workload
-from webhook.review.policies import review_policies
+from webhook.review.audit import audit_workload, review_policies
 
 TOP = Path(__file__).parents[2]
 PAGE = (TOP / "docs/configuration.md").read_text(encoding="utf-8")

@@ -7,13 +7,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from webhook.dependencies.grammar import FORM, MOST_HOSTS, MOST_ITEMS, SHOWN, parse
-from webhook.dependencies.items import items
-from webhook.model.addresses import parse_address, parse_block
+from webhook.dependencies.grammar import FORM, MOST_HOSTS, MOST_ITEMS, SHOWN, items, parse
+from webhook.model.addresses import PROTOCOLS, SCHEMES, Protocol, parse_address, parse_block
 from webhook.model.dependency import Declared, Dependency, Malformed, NameTarget, Target, WorkloadTarget
-from webhook.model.ports import PROTOCOLS, Protocol
 from webhook.model.refs import SHORT_KINDS, WORKLOAD_KINDS
-from webhook.model.schemes import SCHEMES
 
 
 def name(host: str, port: int | str | None = None, protocol: Protocol = "TCP", *, scheme: bool = False) -> Dependency:

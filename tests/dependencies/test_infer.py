@@ -19,8 +19,8 @@ from webhook.model.finding import Finding, Severity
 from webhook.model.hints import ConfigMap, ContainerHints
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, Settings
+from webhook.report.admission import LONGEST, line
 from webhook.report.text import block
-from webhook.report.warnings import LONGEST, line
 from webhook.report.words import message
 from webhook.review import review_workload
 from webhook.world import Drop, Overlay, World

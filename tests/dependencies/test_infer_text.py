@@ -8,11 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.model.hints import Mention
-from webhook.model.variables import meaning
-from webhook.wire.allowance import Allowance
-from webhook.wire.arguments import said
-from webhook.wire.configfiles import in_file
+from webhook.model.hints import Mention, meaning
+from webhook.wire.arguments import Allowance, in_file, said
 from webhook.wire.hints import MOST_TEXT
 from webhook.wire.mentions import LONGEST, MOST, mentions, number
 

@@ -13,11 +13,10 @@ from tests.support.values import PORTS, filled, policies
 from tests.support.worlds import namespace, pod, policy, port
 from webhook.evaluate import PodEnd, judge_outside, judge_pair
 from webhook.explain import Explanation, explain
-from webhook.model.addresses import Block, parse_address, parse_block
+from webhook.model.addresses import Block, PortRange, parse_address, parse_block
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from webhook.model.objects import Node, Shape
 from webhook.model.policy import BlockPeer, PodPeer, Policy, Rule, UnclearPeer
-from webhook.model.ports import PortRange
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import Side, Verdict, together
 from webhook.world import View

@@ -13,7 +13,7 @@ from webhook.fix import fix_dependency
 from webhook.model.objects import Namespace, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import Verdict
-from webhook.wiring.snapshot_projection import projection, restored
+from webhook.wiring.snapshot import projection, restored
 from webhook.world import Put, World
 
 AMBIENT: Final = {"istio.io/dataplane-mode": "ambient"}

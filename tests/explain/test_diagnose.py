@@ -23,9 +23,8 @@ from webhook.model.objects import Declaration, Workload
 from webhook.model.settings import DEFAULTS
 from webhook.model.verdict import Verdict
 from webhook.report import diagnosis as diagnosed
-from webhook.report.advice import CNI_LOGS, advice
+from webhook.report.advice import CAUSES, CNI_LOGS, STATES, WORDS, advice
 from webhook.report.path import Remedy
-from webhook.report.symptoms import CAUSES, STATES, WORDS
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 

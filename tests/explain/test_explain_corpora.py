@@ -17,7 +17,7 @@ from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.verdict import Verdict
 from webhook.report import json_, path
-from webhook.report.warnings import LONGEST, line
+from webhook.report.admission import LONGEST, line
 from webhook.report.words import message
 from webhook.review import review_workload
 from webhook.world import World

@@ -14,11 +14,10 @@ from webhook.evaluate import PodEnd
 from webhook.explain import explain
 from webhook.explain.nearmiss import MOST, near_misses
 from webhook.explain.nearmiss_peers import Packet
-from webhook.model.addresses import parse_address
+from webhook.model.addresses import PortRange, Protocol, parse_address
 from webhook.model.labels import Labels, Selector
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
-from webhook.model.ports import PortRange, Protocol
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import Verdict
 from webhook.world import Put, World

@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry
 from tests.support.patience import PATIENCE
 from webhook.cluster.client import connect
 from webhook.cluster.client_configuration import Access
+from webhook.cluster.discovery import clock
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.list_watch import Reading
 from webhook.cluster.reflector import Pace
-from webhook.cluster.watch import clock
 from webhook.model.settings import DEFAULTS
 from webhook.wiring.cluster_source import STALE_SECONDS, Cluster
 from webhook.wiring.informer_cache import InformerCache

@@ -14,7 +14,7 @@ from tests.support.patience import PATIENCE
 from tests.support.watching import POLICIES, names, reached
 from tests.testbed.control_plane import ControlPlane
 from webhook.cluster.client import connect
-from webhook.cluster.watch import Watcher
+from webhook.cluster.discovery import Watcher
 
 MANY = 600  # policies: more than a page
 SEED = 20_261_121

@@ -14,7 +14,7 @@ from tests.support.watching import foreign
 from tests.testbed.client import ApiError
 from tests.testbed.control_plane import ControlPlane
 from tests.testbed.fixtures import MakeNamespace
-from webhook.cluster.watch import clock
+from webhook.cluster.discovery import clock
 
 GROUP = "cilium.io"
 

@@ -16,8 +16,8 @@ from webhook.enforcers import ENFORCERS
 from webhook.evaluate import Client, Flow, ends_of_pod, judge_connection, template_end
 from webhook.explain import judge_workload
 from webhook.fix.lockdown import Lockdown, lockdown
+from webhook.model.addresses import Protocol
 from webhook.model.objects import Pod
-from webhook.model.ports import Protocol
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
 from webhook.model.verdict import CLOSED, Verdict
 from webhook.wire.networkpolicies import network_policy

@@ -11,7 +11,7 @@ from tests.support.arena import Raw, world_of
 from tests.support.worlds import namespace, pod, policy, port
 from webhook.cli.main import main
 from webhook.matrix import fold, matrix
-from webhook.report.matrix_table import text
+from webhook.report.matrix_text import text
 
 SHOP: Final = Path(__file__).parent / "shop"
 

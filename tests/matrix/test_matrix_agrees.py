@@ -15,7 +15,7 @@ from tests.support.worlds_populated import populated
 from webhook.evaluate.portset import PortSet
 from webhook.explain import explain
 from webhook.matrix import Alike, End, focused, fold, matrix
-from webhook.matrix.bits import listed
+from webhook.matrix.sets import listed
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.truth import Truth

@@ -14,9 +14,9 @@ from webhook.model.finding import Finding, Severity
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import OPEN, FlowVerdict, Host, NearMiss, Verdict
 from webhook.report import github, json_, text
+from webhook.report.admission import LONGEST, MOST_CHARACTERS, MOST_LINES, WANTED, line, order, warnings
 from webhook.report.run import Failure, Summary
 from webhook.report.safe import clean, clip, lines
-from webhook.report.warnings import LONGEST, MOST_CHARACTERS, MOST_LINES, WANTED, line, order, warnings
 from webhook.report.words import message, near_misses, sentence
 
 EGRESS = PolicyRef("production", "web-api-egress")

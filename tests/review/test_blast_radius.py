@@ -15,8 +15,8 @@ from webhook.families import project
 from webhook.model.finding import Finding
 from webhook.model.policy import Policy
 from webhook.model.verdict import Verdict
+from webhook.report.admission import line
 from webhook.report.text import block
-from webhook.report.warnings import line
 from webhook.review.blast_radius import blast_radius
 from webhook.review.touched import Written, changed
 from webhook.world import Drop, Put, World

@@ -35,7 +35,7 @@ from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.report.admission import denial
 from webhook.report.words import message
 from webhook.review import Decision, decide
-from webhook.review.draft import UNWRITTEN
+from webhook.review.drafts import UNWRITTEN
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.wiring.reviewer import STEPS, Reviewer
 from webhook.world import View

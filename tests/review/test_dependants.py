@@ -23,7 +23,7 @@ from webhook.model.finding import Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Mode, Settings
-from webhook.report.warnings import line, warnings
+from webhook.report.admission import line, warnings
 from webhook.report.words import remedy
 from webhook.review import decide
 from webhook.review.audit import audit_workload

@@ -13,7 +13,7 @@ from webhook.model.finding import Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import EXEMPT
-from webhook.review.exemptions import FORM, MOST, Exemption, exemptions, without_exempt
+from webhook.review.drafts import FORM, MOST, Exemption, exemptions, without_exempt
 
 TODAY = date(2026, 11, 20)
 TOMORROW = TODAY + timedelta(days=1)

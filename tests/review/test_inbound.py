@@ -19,8 +19,8 @@ from webhook.model.finding import Finding, Severity
 from webhook.model.inbound import Ingress, Route
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, EXEMPT, Enforcer, Mode, Settings
+from webhook.report.admission import line
 from webhook.report.text import block
-from webhook.report.warnings import line
 from webhook.review import decide
 from webhook.review.inbound import review_server
 from webhook.world import World

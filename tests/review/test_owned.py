@@ -10,7 +10,7 @@ from tests.support.reviews import OUT, TO_DB, TODAY, request, world
 from tests.support.worlds import namespace, port
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.review import Decision, decide
-from webhook.review.owned import CONTROL_PLANE
+from webhook.review.decide import CONTROL_PLANE
 from webhook.world import View
 
 MADE_OF = [("ReplicaSet", "Deployment"), ("Job", "CronJob"), *(("Pod", kind) for kind in ("ReplicaSet", "StatefulSet"))]

@@ -8,9 +8,8 @@ from tests.spec import netpol, tiers
 from webhook.evaluate import PodEnd, ends_of_pod, judge_from_outside, judge_outside, judge_pair
 from webhook.explain import explain
 from webhook.families import project
-from webhook.model.addresses import Family, parse_address
+from webhook.model.addresses import Family, Protocol, parse_address
 from webhook.model.objects import Pod
-from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.model.verdict import OPEN, Side, Verdict

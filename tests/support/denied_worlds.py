@@ -12,7 +12,7 @@ from tests.support.making import isolating
 from webhook.evaluate import Outside, PodEnd, ends_of_pod, judge_outside, judge_pair, judge_side
 from webhook.explain import Judged, judge, judge_dns, judge_workload
 from webhook.fix import Fixed, fix_dependency
-from webhook.model.addresses import Block, parse_address, parse_block
+from webhook.model.addresses import Block, ContainerPort, PortRange, Protocol, parse_address, parse_block
 from webhook.model.finding import Manifest
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from webhook.model.objects import (
@@ -28,7 +28,6 @@ from webhook.model.objects import (
     Workload,
 )
 from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule
-from webhook.model.ports import ContainerPort, PortRange, Protocol
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.model.verdict import Verdict

@@ -12,10 +12,20 @@ from webhook.evaluate.mesh import INJECTED
 from webhook.evaluate.portset import PortSet, holds
 from webhook.explain.judge import judge_flow
 from webhook.matrix import End, Layer, Matrix, matrix
-from webhook.model.addresses import BITS, FAMILIES, Address, Block, Family
+from webhook.model.addresses import (
+    BITS,
+    FAMILIES,
+    FIRST_PORT,
+    LAST_PORT,
+    PROTOCOLS,
+    Address,
+    Block,
+    Family,
+    PortRange,
+    Protocol,
+)
 from webhook.model.objects import Template, Workload
 from webhook.model.policy import Direction
-from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, PortRange, Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth

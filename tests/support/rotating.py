@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from webhook.certificates.certificate_controller import CertificateController
+from webhook.certificates.issue import read_all
 from webhook.certificates.material import KEYS, Material
-from webhook.certificates.pem import read_all
 from webhook.certificates.rotation import Lives
 from webhook.cluster.certificate_objects import Configuration, Entry, OvertakenError, Stored
 from webhook.cluster.errors import RefusedError, UnreachableError

@@ -8,8 +8,7 @@ from typing import Any
 from tests.support.running import STORY
 from webhook.families import project
 from webhook.manifests import Document, read
-from webhook.wiring.snapshot import Snapshot, State
-from webhook.wiring.snapshot_projection import projection
+from webhook.wiring.snapshot import Snapshot, State, projection
 
 TAKEN = datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from tests.support.making import isolating
 from webhook.evaluate import PodEnd, judge_pair
-from webhook.model.addresses import Address, parse_address, parse_block
+from webhook.model.addresses import Address, ContainerPort, NamedPort, PortMatch, PortRange, parse_address, parse_block
 from webhook.model.inbound import Backend, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
 from webhook.model.labels import Labels, Operator, Requirement, Selector
 from webhook.model.objects import (
@@ -26,7 +26,6 @@ from webhook.model.objects import (
     Workload,
 )
 from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, UnclearPeer
-from webhook.model.ports import ContainerPort, NamedPort, PortMatch, PortRange
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
 from webhook.world import Change, Drop, Put, View, World
 from webhook.world.changes import Value, key_of

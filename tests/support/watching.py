@@ -10,10 +10,10 @@ import pytest
 from tests.support.fakes import Answer, RecordingSink, ScriptedApi, scripted_api
 from tests.support.patience import PATIENCE
 from webhook.cluster.client import Connection, connect
+from webhook.cluster.discovery import Watcher
 from webhook.cluster.kinds import Collection, Kind, Live
 from webhook.cluster.list_watch import Reading
 from webhook.cluster.reflector import Pace
-from webhook.cluster.watch import Watcher
 from webhook.world import World
 
 PODS = Kind("v1", "Pod", "pods")

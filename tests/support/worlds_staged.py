@@ -9,14 +9,13 @@ from msgspec import structs
 from tests.support.arena import Raw
 from tests.support.worlds_populated import populated
 from webhook.families import project
-from webhook.model.addresses import parse_block
+from webhook.model.addresses import NamedPort, PortRange, parse_block
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import BlockReading, Dialect, NodeReading, TierOrder
 from webhook.model.expression import All, Expression, Not, Some, Space, Term, Test, holds
 from webhook.model.labels import EVERYTHING, NO_KEYS, Operator, Requirement, Selector
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.ports import NamedPort, PortRange
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import (
     BASELINE,

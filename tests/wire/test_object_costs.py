@@ -18,14 +18,14 @@ from webhook.cluster.kinds import KINDS, Collection, Kind
 from webhook.dependencies import infer
 from webhook.families import project
 from webhook.families.calico import addresses, selector
-from webhook.model import dialect, variables
+from webhook.model import dialect, hints
 from webhook.model.addresses import parse_address
 from webhook.model.hints import ConfigMap, Hint, MapUse
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Enforcer, Settings
-from webhook.wire.allowance import MOST_PLACES
+from webhook.wire.arguments import MOST_PLACES
 from webhook.wiring.informer_cache import InformerCache
 from webhook.wiring.interning import Interning
 from webhook.world import Put, World
@@ -212,7 +212,7 @@ def at_once(kind: str, n: int) -> Callable[[], None]:
 
 
 # A few thousand names, addresses and texts, none of them long, whosever they are.
-REMEMBERED: Final = (variables._remembered, parse_address, dialect.seen, selector._remembered, addresses._read)  # noqa: SLF001
+REMEMBERED: Final = (hints._remembered, parse_address, dialect.seen, selector._remembered, addresses._read)  # noqa: SLF001
 
 
 def enforced_for(kind: str) -> Settings:
@@ -301,7 +301,7 @@ def test_a_config_map_of_the_greatest_size_leaves_nothing_behind_when_it_is_dele
         mirror.flush()
         return [*held, tracemalloc.get_traced_memory()[0]]
 
-    variables._remembered.cache_clear()  # noqa: SLF001 - 4,096 short names, whosever they are
+    hints._remembered.cache_clear()  # noqa: SLF001 - 4,096 short names, whosever they are
     tracemalloc.start()
     try:
         first, last, after = asyncio.run(scenario())

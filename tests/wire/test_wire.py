@@ -17,7 +17,7 @@ from tests.support.making import (
 from tests.support.reading import put, read
 from tests.support.worlds import namespace, pod, policy, port
 from webhook.families import project
-from webhook.model.addresses import parse_address, parse_block
+from webhook.model.addresses import ContainerPort, parse_address, parse_block
 from webhook.model.labels import Labels
 from webhook.model.objects import (
     Declaration,
@@ -32,7 +32,6 @@ from webhook.model.objects import (
     Workload,
 )
 from webhook.model.policy import Policy
-from webhook.model.ports import ContainerPort
 from webhook.model.refs import WORKLOAD_KINDS, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, EXEMPT
 from webhook.wire import shapes

@@ -14,10 +14,9 @@ from tests.support.worlds import namespace, pod, policy, port
 from webhook.explain import explain
 from webhook.families import project
 from webhook.families.networkpolicy import isolates
-from webhook.model.addresses import parse_block
+from webhook.model.addresses import NamedPort, PortRange, parse_block
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, UnclearPeer
-from webhook.model.ports import NamedPort, PortRange
 from webhook.model.refs import PolicyRef
 from webhook.model.verdict import Verdict
 from webhook.wire.shapes import Malformed

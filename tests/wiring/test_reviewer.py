@@ -10,7 +10,7 @@ import pytest
 from tests.support.reviewing import STORY, Fixed, body, reviewer, world
 from webhook import config
 from webhook.model.settings import DEFAULTS
-from webhook.wiring.folder import Folder
+from webhook.wiring.source import Folder
 from webhook.world import View
 
 

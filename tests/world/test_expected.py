@@ -30,7 +30,7 @@ from webhook.model.settings import CONNECTS_TO, Expected, Settings
 from webhook.model.verdict import Verdict
 from webhook.report.admission import encode
 from webhook.review import Decision, decide
-from webhook.review.policies import review_policies
+from webhook.review.audit import review_policies
 from webhook.world import Overlay, View
 from webhook.world.changes import Value
 

@@ -19,8 +19,7 @@ from tests.support.watched import BY_KIND, OBJECTS, WATCHED, Kind, kind_of, note
 from webhook.evaluate import ends_of_pod, judge_outside, judge_pair
 from webhook.families import project
 from webhook.matrix import matrix
-from webhook.model.addresses import parse_address
-from webhook.model.ports import Protocol
+from webhook.model.addresses import Protocol, parse_address
 from webhook.model.settings import CONNECTS_TO, Enforcer, Mode, Settings
 from webhook.review import decide
 from webhook.wire.admission import AdmissionRequest, admission_request

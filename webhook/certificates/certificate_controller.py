@@ -6,9 +6,17 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from webhook.certificates.directory import TlsError
-from webhook.certificates.issue import general_names
+from webhook.certificates.issue import (
+    distinct,
+    fingerprint,
+    general_names,
+    is_authority,
+    is_valid,
+    issued_at,
+    pem_of,
+    read_all,
+)
 from webhook.certificates.material import Material, from_data, leaf_fault, to_data
-from webhook.certificates.pem import distinct, fingerprint, is_authority, is_valid, issued_at, pem_of, read_all
 from webhook.certificates.rotation import Lives, Situation, advance, damage
 from webhook.cluster.certificate_objects import Configuration, OvertakenError, Stored
 from webhook.cluster.errors import ClusterError

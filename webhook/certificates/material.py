@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
-from webhook.certificates.pem import Pair, certificate, distinct, is_authority, is_pair, is_signed_by, read_all
+from webhook.certificates.issue import Pair, certificate, distinct, is_authority, is_pair, is_signed_by, read_all
 
 # Named as in a Secret of type kubernetes.io/tls; `ca.crt` is what cert-manager calls it.
 CERT, KEY, CA, CA_KEY = "tls.crt", "tls.key", "ca.crt", "ca.key"

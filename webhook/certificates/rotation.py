@@ -14,9 +14,7 @@ from cryptography import x509
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.certificates.issue import new_ca, sign
-from webhook.certificates.material import Material, ca_fault, leaf_fault
-from webhook.certificates.pem import (
+from webhook.certificates.issue import (
     Pair,
     certificate,
     distinct,
@@ -25,10 +23,13 @@ from webhook.certificates.pem import (
     is_valid,
     issued_at,
     names_of,
+    new_ca,
     newest,
     pem_of,
     read_all,
+    sign,
 )
+from webhook.certificates.material import Material, ca_fault, leaf_fault
 
 _SETTLE: Final = timedelta(minutes=5)
 _HEARD: Final = timedelta(seconds=10)

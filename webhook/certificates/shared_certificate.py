@@ -11,8 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.certificates.certificate_controller import CertificateController
-from webhook.certificates.directory import TlsFiles, write
-from webhook.certificates.expiry import spoken
+from webhook.certificates.directory import TlsFiles, spoken, write
 from webhook.certificates.issue import Issued
 from webhook.certificates.material import Material
 from webhook.certificates.rotation import Lives

@@ -1,9 +1,10 @@
-"""CIDR checks with the arithmetic that a subnet calculator would show: NP401 to NP404 and NP409."""
+"""CIDR checks with the arithmetic of a subnet calculator: NP401 to NP404 and NP409."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Final
 
-from webhook.checklist.own import Own
 from webhook.evaluate import Outside
 from webhook.evaluate.coverage import entities_of
 from webhook.evaluate.match import block_matches
@@ -11,13 +12,58 @@ from webhook.explain.dns import dns_service
 from webhook.explain.workload import declared
 from webhook.families.enforced import block_peer
 from webhook.families.networkpolicy import isolates
-from webhook.model.addresses import BITS, Address, Block, parse_address
+from webhook.model.addresses import BITS, Address, Block, Family, parse_address
 from webhook.model.dependency import Dependency
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
 from webhook.model.objects import Service
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.truth import Truth
 from webhook.world import View
+
+Owned = tuple[Block, str]  # and whose it is
+
+
+class Own:
+    """The ranges and addresses of one view, of which nothing changes meanwhile."""
+
+    def __init__(self, view: View) -> None:
+        """Look at nothing yet."""
+        self.view = view
+
+    def overlap(self, block: Block, excepts: tuple[Block, ...]) -> tuple[str, str] | None:
+        """Return a range that `block` reaches into and does not except, and whose it is.
+
+        The ranges of pods come first, then the lowest address of a pod or a Service.
+        """
+        for pool in self.view.pod_blocks(block.family):
+            if block.overlaps(pool) and not any(e.covers(pool) for e in excepts):
+                return str(pool), "pods"
+        addresses = self._addresses.get(block.family, [])
+        for place in range(bisect_left(addresses, block.first, key=_value), len(addresses)):
+            address, owner = addresses[place]
+            if address.first > block.last:
+                break
+            if not any(e.covers(address) for e in excepts):
+                return str(Address(address.family, address.first)), owner
+        return None
+
+    @cached_property
+    def _addresses(self) -> dict[Family, list[Owned]]:
+        found: dict[Family, dict[Block, str]] = {}
+        for namespace in self.view.namespaces():
+            for group in self.view.groups(namespace):
+                for address in (a for pod in group.pods if not pod.shape.host_network for a in pod.addresses):
+                    found.setdefault(address.family, {}).setdefault(address.block, f"pod {group.ref.short}")
+            for service in self.view.services(namespace):
+                for address in service.cluster_ips:
+                    owner = f"Service {service.namespace}/{service.name}"
+                    found.setdefault(address.family, {}).setdefault(address.block, owner)
+        return {family: sorted(some.items()) for family, some in found.items()}
+
+
+def _value(one: Owned) -> int:
+    return one[0].first
+
 
 Facts = tuple[tuple[str, str], ...]
 _MOST_ENDPOINTS: Final = 3

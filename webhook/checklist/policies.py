@@ -1,13 +1,200 @@
-"""Every check of one policy, in the order of ids."""
+"""Every check of one policy, in the order of ids; slips in selectors and ports: NP405, NP406 and NP408."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
 
-from webhook.checklist.blocks import check_blocks
-from webhook.checklist.own import Own
-from webhook.checklist.rules import check_rules
-from webhook.model.finding import Finding
-from webhook.model.policy import Policy
+from webhook.checklist.blocks import Own, check_blocks, finding
+from webhook.evaluate.ends import namespace_matches
+from webhook.explain.nearmiss_labels import of_labels
+from webhook.families import compile_foreign
+from webhook.families.networkpolicy import compile_direction, isolates
+from webhook.fix.selectors import shapes_of
+from webhook.model.addresses import PortRange
+from webhook.model.expression import All, Space, holds, terms
+from webhook.model.finding import DEFAULT_SEVERITY, Finding
+from webhook.model.foreign import Foreign
+from webhook.model.labels import NO_KEYS, Selector
+from webhook.model.objects import Service, ServicePort, Shape
+from webhook.model.policy import Direction, PodPeer, Policy, Rule
+from webhook.model.tier import Isolation, PodMatch
+from webhook.model.truth import Truth
 from webhook.world import View
+from webhook.world.asking import labels_of
+
+
+def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
+    """Yield what is odd about one policy's selectors and ports."""
+    subjects = [s for s in _shapes(view, policy.namespace) if policy.subject is None or _may(view, policy.subject, s)]
+    if not subjects and policy.subject is not None and policy.subject.requirements:
+        first = Direction.INGRESS if isolates(policy, Direction.INGRESS) else Direction.EGRESS
+        facts = (("selector", str(policy.subject)), *nearest(view, policy.namespace, policy.subject))
+        yield finding("NP405", policy, first, None, facts)
+    for direction in Direction:
+        rules = policy.rules(direction) if isolates(policy, direction) else ()
+        yield from _two_rules(policy, direction, rules)
+        for rule in rules:
+            yield from _service_ports(view, policy, direction, rule, subjects)
+            yield from _and_or(view, policy, direction, rule)
+
+
+def nearest(view: View, namespace: str, selector: Selector) -> tuple[tuple[str, str], ...]:
+    """Return where such pods are instead, or whose labels are nearest to what is selected."""
+    for other in view.namespaces() if namespace else ():
+        if other != namespace and any(_may(view, selector, shape) for shape in _shapes(view, other)):
+            return (("hint", f"a workload with {selector} is in {other}"),)
+    for group in (group for name in ((namespace,) if namespace else view.namespaces()) for group in view.groups(name)):
+        for shape in shapes_of(group):
+            missed = [*of_labels(selector, shape.labels, "podLabels")]
+            if len(missed) == 1 and missed[0].rank == 0:
+                return (("hint", f"{group.ref.short} has {missed[0].have}"),)
+    return (("hint", "an operator may make them"),) if not view.complete else ()
+
+
+def _shapes(view: View, namespace: str) -> list[Shape]:
+    return [shape for group in view.groups(namespace) for shape in shapes_of(group)]
+
+
+def _may(view: View, selector: Selector, shape: Shape) -> bool:
+    """Say whether a selector selects pods of a shape, labels that are added to them later included."""
+    return selector.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS) is not Truth.NO
+
+
+def _service_ports(
+    view: View, policy: Policy, direction: Direction, rule: Rule, subjects: list[Shape]
+) -> Iterator[Finding]:
+    """NP406: a rule opens a Service's port, which no pod behind it listens on."""
+    ports = [p for p in rule.ports or () if isinstance(p, PortRange) and p.first == p.last]
+    if not ports:
+        return
+    behind = subjects if direction is Direction.INGRESS else list(_peers(view, policy, direction, rule))
+    for namespace in sorted({shape.namespace for shape in behind}):
+        for service in sorted(view.services(namespace), key=lambda s: s.name):
+            for port in ports:
+                for wanted in service.ports:
+                    if wanted.protocol == port.protocol and wanted.port == port.first:
+                        yield from _meant(view, policy, direction, rule, service, wanted, behind)
+
+
+def _meant(
+    view: View,
+    policy: Policy,
+    direction: Direction,
+    rule: Rule,
+    service: Service,
+    wanted: ServicePort,
+    behind: list[Shape],
+) -> Iterator[Finding]:
+    groups = [g for g in view.backends(service) if any(s in behind for s in shapes_of(g))]
+    declared = {p for g in groups for p in (g.template.template.declares if g.template else g.pods[0].declares)}
+    if not groups or service.headless or any(p.number == wanted.port for p in declared):
+        return
+    named = sorted({p.number for p in declared if p.name == wanted.target})
+    target = wanted.target if isinstance(wanted.target, int) else (named[0] if named else None)
+    opened = {p.first for p in rule.ports or () if isinstance(p, PortRange)}
+    if target is None or target == wanted.port or target in opened:
+        return
+    name = f"{service.namespace}/{service.name}"
+    facts = (("service", name), ("port", f"{wanted.port}/{wanted.protocol}"), ("target", f"{target}/{wanted.protocol}"))
+    yield finding("NP406", policy, direction, rule.index, facts)
+
+
+def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Shape]:
+    if not isolates(policy, direction):
+        return
+    entry = next(e for e in compile_direction(policy, direction).entries if e.ref.rule == rule.index)
+    for match in entry.matches or ():
+        if isinstance(match, PodMatch):
+            for namespace in view.namespaces() if match.namespace is None else (match.namespace,):
+                if match.namespace is not None or namespace_matches(view, match, namespace) is Truth.YES:
+                    yield from (s for s in _shapes(view, namespace) if _may(view, match.pods, s))
+
+
+def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Finding]:
+    """NP408: two list items, one of namespaces and one of pods that live only there: one item with both was meant."""
+    yield from _in_vain(policy, direction, rule)
+    pods = [p for p in rule.peers or () if isinstance(p, PodPeer) and p.namespaces is None and p.pods.requirements]
+    spaces = [p for p in rule.peers or () if isinstance(p, PodPeer) and p.namespaces is not None]
+    whole = [p for p in spaces if not p.pods.requirements and p.namespaces and p.namespaces.requirements]
+    if len(pods) != 1 or len(whole) != 1 or len(spaces) != 1:
+        return
+    match = PodMatch(None, whole[0].namespaces or Selector())
+    there = [n for n in view.namespaces() if namespace_matches(view, match, n) is Truth.YES and n != policy.namespace]
+    if any(_may(view, pods[0].pods, s) for s in _shapes(view, policy.namespace)):
+        return
+    if any(_may(view, pods[0].pods, s) for n in there for s in _shapes(view, n)):
+        facts = (("pods", str(pods[0].pods)), ("namespaces", str(whole[0].namespaces)), ("there", ", ".join(there)))
+        yield finding("NP408", policy, direction, rule.index, facts)
+
+
+def _in_vain(policy: Policy, direction: Direction, rule: Rule) -> Iterator[Finding]:
+    """NP408: one item means every pod there is, so that the narrower ones beside it do nothing."""
+    peers = [p for p in rule.peers or () if isinstance(p, PodPeer)]
+    everybody = [
+        p for p in peers if p.namespaces is not None and not p.namespaces.requirements and not p.pods.requirements
+    ]
+    narrow = [p for p in peers if p.namespaces is None and p.pods.requirements]
+    if everybody and narrow:
+        facts = (("slip", "vain"), ("pods", str(narrow[0].pods)), ("does", _DOES[direction]))
+        yield finding("NP408", policy, direction, rule.index, facts)
+
+
+def _two_rules(policy: Policy, direction: Direction, rules: Sequence[Rule]) -> Iterator[Finding]:
+    """NP408: one rule names peers and no port, the next ports and no peer: one rule with both was meant."""
+    for first, second in pairwise(rules):
+        peers, ports = (first, second) if first.peers else (second, first)
+        if peers.peers and not peers.ports and ports.ports and not ports.peers and not _is_dns(ports):
+            numbers = ", ".join(map(str, ports.ports))
+            facts = (("slip", "two"), ("ports", numbers), ("other", str(ports.index)), ("does", _DOES[direction]))
+            yield finding("NP408", policy, direction, peers.index, facts)
+
+
+def _is_dns(rule: Rule) -> bool:
+    """Say whether a rule opens look-ups to anybody, which many mean."""
+    return all(isinstance(port, PortRange) and port.first == port.last == _DNS for port in rule.ports or ())
+
+
+_DNS: Final = 53
+_DOES: Final = {Direction.INGRESS: "lets in", Direction.EGRESS: "lets out to"}
+
+
+def check_selects(view: View, policy: Foreign) -> Iterator[Finding]:
+    """Yield NP405 where no piece of a policy may select anybody, and it asks for labels of pods."""
+    pieces = [one for one in compile_foreign(policy, view.compile_context).pieces if one.unclear is None]
+    if not pieces or not all(map(_asks_pods, pieces)) or any(_selects(view, one) for one in pieces):
+        return
+    subject = next((one.subject for one in pieces if one.subject is not None and one.subject.requirements), None)
+    of_pods = [str(term) for term in terms(pieces[0].scope or All()) if term.space is Space.POD]
+    said = str(subject) if subject is not None else ",".join(of_pods)
+    hint = nearest(view, policy.namespace or "", subject) if subject is not None else ()
+    facts = (("policy", policy.ref.titled), ("selector", said), *hint)
+    severity = DEFAULT_SEVERITY["NP405"]
+    yield Finding("NP405", severity, None, source="policy", policies=(policy.ref,), facts=facts)
+
+
+def _asks_pods(piece: Isolation) -> bool:
+    """Say whether a piece asks for labels of pods: one of all pods of a namespace is for those to come."""
+    if piece.subject is None:
+        return False
+    scope = piece.scope is not None and any(term.space is Space.POD for term in terms(piece.scope))
+    return bool(piece.subject.requirements) or scope
+
+
+def _selects(view: View, piece: Isolation) -> bool:
+    for namespace in (piece.namespace,) if piece.namespace else view.namespaces():
+        for group in view.groups(namespace):
+            view.budget.spend()
+            shapes = [group.template.template.shape] if group.template else dict.fromkeys(p.shape for p in group.pods)
+            if any(_may_select(view, piece, shape) for shape in shapes):
+                return True
+    return False
+
+
+def _may_select(view: View, piece: Isolation, shape: Shape) -> bool:
+    keys = view.settings.pending_labels if shape.template else NO_KEYS
+    subject = piece.subject or Selector()
+    scope = Truth.YES if piece.scope is None else holds(piece.scope, labels_of(view, shape))
+    return min(subject.matches(shape.labels, keys), scope) is not Truth.NO
 
 
 def check_policy(view: View, policy: Policy, own: Own | None = None) -> Iterator[Finding]:

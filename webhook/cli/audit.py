@@ -10,19 +10,18 @@ from webhook.cli.check import exit_code
 from webhook.cli.gather import gather
 from webhook.cli.observed import observed, tabulate
 from webhook.cli.terminal import colour, emit, progress
-from webhook.facade.answers import policy_findings
 from webhook.facade.sources import CLUSTER, Gathered
+from webhook.facade.world import policy_findings
 from webhook.manifests import dump
 from webhook.model.finding import Finding, Location
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.report import audit as report
-from webhook.report import audit_markdown, text
+from webhook.report import text
 from webhook.report.observed import text as seen_text
 from webhook.report.run import Summary
-from webhook.review.audit import Audited, audit_workload
+from webhook.review.audit import Audited, audit_workload, review_namespaces
 from webhook.review.evidence import Evidence
-from webhook.review.policies import review_namespaces
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "json":
             emit(report.record(found))
         case "markdown":
-            emit(audit_markdown.markdown(found, dump))
+            emit(report.markdown(found, dump))
         case _:
             paint = text.coloured if colour() else text.plain
             seen = seen_text(found.evidence, tabulate, paint) if found.evidence else ()

@@ -6,7 +6,7 @@ from typing import Final
 
 from webhook.cli.gather import gather
 from webhook.cli.terminal import colour, emit
-from webhook.facade.answers import review
+from webhook.facade.world import review
 from webhook.model.finding import Finding, Severity
 from webhook.report import github, json_, text
 from webhook.report.run import Failure, Summary

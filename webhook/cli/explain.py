@@ -19,10 +19,8 @@ from webhook.explain.error_kinds import LOOKUPS
 from webhook.explain.error_patterns import SPOKEN
 from webhook.explain.errors import Fault, read_error
 from webhook.explain.target import may_be_meant
-from webhook.facade.answers import fix_declared
-from webhook.facade.names import find
-from webhook.facade.sources import Gathered
-from webhook.facade.usage import UsageError
+from webhook.facade.sources import Gathered, UsageError, find
+from webhook.facade.world import fix_declared
 from webhook.fix import Fixes, fix, fix_dependency
 from webhook.manifests import STDIN, dump
 from webhook.model.objects import Workload

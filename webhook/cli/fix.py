@@ -6,7 +6,7 @@ from itertools import groupby
 from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
 from webhook.cli.terminal import emit, say
-from webhook.facade.answers import every_fix
+from webhook.facade.world import every_fix
 from webhook.fix import Fixes
 from webhook.manifests import dump
 from webhook.model.finding import Manifest

@@ -11,8 +11,7 @@ from webhook.cli.gather import gather
 from webhook.cli.observed import observed
 from webhook.cli.terminal import emit, say
 from webhook.enforcers import ENFORCERS
-from webhook.facade.sources import CLUSTER, Gathered
-from webhook.facade.usage import UsageError
+from webhook.facade.sources import CLUSTER, Gathered, UsageError
 from webhook.fix.lockdown import Lockdown, lockdown
 from webhook.fix.lockdown_policies import MANAGED_BY
 from webhook.manifests import dump

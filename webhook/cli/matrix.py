@@ -6,9 +6,9 @@ from msgspec import structs
 
 from webhook.cli.gather import gather
 from webhook.cli.terminal import colour, emit
-from webhook.facade.answers import asked
+from webhook.facade.world import asked
 from webhook.matrix import Matrix, matrix
-from webhook.report import matrix_dot, matrix_json, matrix_table, text
+from webhook.report import matrix_json, matrix_text, text
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -21,12 +21,12 @@ def run(arguments: argparse.Namespace) -> int:
         case "json":
             emit(matrix_json.matrix(whole, gathered.failures, gathered.skipped))
         case "dot":
-            emit(matrix_dot.dot(whole))
+            emit(matrix_text.dot(whole))
         case "markdown":
-            emit(matrix_table.markdown(whole))
+            emit(matrix_text.markdown(whole))
         case _:
             paint = text.coloured if colour() else text.plain
-            emit(matrix_table.text(whole, gathered.failures, gathered.skipped, paint, hidden=_hidden(every, whole)))
+            emit(matrix_text.text(whole, gathered.failures, gathered.skipped, paint, hidden=_hidden(every, whole)))
     return 2 if gathered.failures else 0
 
 

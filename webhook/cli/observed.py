@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from webhook.cli.terminal import progress
-from webhook.facade.sources import Gathered
-from webhook.facade.usage import UsageError
+from webhook.facade.sources import Gathered, UsageError
 from webhook.manifests import STDIN
 from webhook.report.safe import clean
 from webhook.review.evidence import Evidence, evidence

@@ -22,16 +22,14 @@ from webhook.cluster.certificate_objects import SecretRef
 from webhook.cluster.client_configuration import Access, in_cluster
 from webhook.cluster.errors import ClusterError
 from webhook.config import Invalid
-from webhook.facade.sources import CLUSTER, read_settings
-from webhook.facade.usage import UsageError
+from webhook.facade.sources import CLUSTER, UsageError, read_settings
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings
 from webhook.report.safe import clean
 from webhook.wiring.cluster_source import Cluster
 from webhook.wiring.configuration import Configured
-from webhook.wiring.folder import Folder
 from webhook.wiring.serve import Serving, serve
-from webhook.wiring.source import Source, Unusable
+from webhook.wiring.source import Folder, Source, Unusable
 
 _API_SERVER: Final = "kube-apiserver"  # the common name that OPA Gatekeeper expects, too
 

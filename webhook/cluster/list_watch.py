@@ -21,8 +21,8 @@ from webhook.cluster.errors import (
     cleaned,
     refused_in_stream,
 )
+from webhook.cluster.fields import Decoders, Page, made
 from webhook.cluster.kinds import Collection, Raw
-from webhook.cluster.shapes import Decoders, Page, made
 
 PAGE: Final = 500  # objects, as kubectl and client-go ask for
 SLICE: Final = 50  # objects that are handed over before the event loop may do something else

@@ -4,6 +4,6 @@ from webhook.dependencies.apiserver import assumed_api_server
 from webhook.dependencies.grammar import parse
 from webhook.dependencies.infer import infer, uncovered
 from webhook.dependencies.resolve import Resolved, resolve
-from webhook.dependencies.targets import Missing
+from webhook.dependencies.services import Missing
 
 __all__ = ["Missing", "Resolved", "assumed_api_server", "infer", "parse", "resolve", "uncovered"]

@@ -5,12 +5,10 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.dependencies.services import declares, named, through_service
-from webhook.dependencies.targets import Found, port_text
+from webhook.dependencies.services import Found, declares, named, port_text, through_service
 from webhook.evaluate import Flow
-from webhook.model.addresses import IPV6, Address, Block, Family, is_loopback
+from webhook.model.addresses import IPV6, Address, Block, Family, Protocol, is_loopback
 from webhook.model.objects import Node, Service, Workload
-from webhook.model.ports import Protocol
 from webhook.world import Group, View
 
 Port = int | str | None

@@ -10,8 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from webhook.dependencies.resolve import Resolved
-from webhook.dependencies.services import through_service
-from webhook.dependencies.targets import Found
+from webhook.dependencies.services import Found, through_service
 from webhook.evaluate import Flow
 from webhook.model.addresses import Block
 from webhook.model.objects import Workload

@@ -6,13 +6,12 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.dependencies.resolve import Resolved
-from webhook.dependencies.services import declares, named
+from webhook.dependencies.services import Found, declares, named
 from webhook.dependencies.sources import Senders, of_exposure, of_ingress, of_route, scrapers
-from webhook.dependencies.targets import Found
 from webhook.evaluate import Flow
+from webhook.model.addresses import Protocol
 from webhook.model.inbound import ROUTES, Backend, Declaring, Exposure, Ingress, Monitor, Route, Scrape
 from webhook.model.objects import Service, ServicePort, Workload
-from webhook.model.ports import Protocol
 from webhook.model.refs import SHORT_KINDS
 from webhook.model.truth import Truth
 from webhook.world import Group, View

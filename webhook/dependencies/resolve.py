@@ -1,21 +1,140 @@
-"""One dependency of one workload, looked up as the pod's resolver would (design.md §5)."""
+"""One dependency, looked up as the pod's resolver would (design.md §5): /etc/hosts, Services, pods, addresses."""
+
+from typing import Final
 
 from msgspec import Struct, structs
 
 from webhook.dependencies.addresses import at_address, at_block
-from webhook.dependencies.hosts import in_hosts_file
-from webhook.dependencies.pods import at_workload, direct, pod_behind
-from webhook.dependencies.services import through_service
-from webhook.dependencies.targets import Found, Missing, port_text
+from webhook.dependencies.services import (
+    MOST_PORTS,
+    Found,
+    Missing,
+    declared_ports,
+    declares,
+    declaring,
+    has,
+    port_text,
+    tells,
+    through_service,
+    too_many,
+    undeclared,
+)
 from webhook.evaluate import Flow
-from webhook.model.addresses import Address, Block
+from webhook.model.addresses import Address, Block, Protocol, parse_address
 from webhook.model.dependency import Dependency, NameTarget, Source, WorkloadTarget
 from webhook.model.objects import Service, Workload
-from webhook.model.ports import Protocol
+from webhook.model.refs import SHORT_KINDS, WorkloadRef
 from webhook.model.verdict import Host
-from webhook.world import View
+from webhook.world import Group, View
 
 Port = int | str | None
+LOCALHOST: Final = "localhost"
+LOOPBACK_ADDRESS: Final = parse_address("127.0.0.1")
+
+
+def is_localhost(host: str) -> bool:
+    """Say whether a name means the pod itself (RFC 6761, 6.3)."""
+    bare = host.rstrip(".").lower()
+    return bare == LOCALHOST or bare.endswith((f".{LOCALHOST}", f"{LOCALHOST}.localdomain"))
+
+
+def in_hosts_file(view: View, workload: Workload, target: NameTarget, port: Port, protocol: Protocol) -> Found | None:
+    """Return the flows to a name that stands in the pod's own file; None: it does not."""
+    name = target.host.rstrip(".")
+    addresses = [alias.address for alias in workload.template.aliases if name in alias.names]
+    if not addresses:
+        addresses = [LOOPBACK_ADDRESS] if is_localhost(name) else []
+    if not addresses:
+        return None
+    several = [at_address(view, workload, address, port, protocol) for address in dict.fromkeys(addresses)]
+    flows = tuple(flow for found in several for flow in found.flows)
+    missing = tuple(lost for found in several for lost in found.missing)
+    unsure = next((found.unsure for found in several if found.unsure), None)
+    notes = tuple(note for found in several for note in found.assumptions)
+    return Found(name, flows, several[0].port, missing, unsure, notes)
+
+
+def at_workload(view: View, workload: Workload, target: WorkloadTarget, port: Port, protocol: Protocol) -> Found:
+    """Return the flows to a workload that is named by its kind."""
+    namespace = (target.namespace or workload.ref.namespace).removesuffix(f".{view.settings.cluster_domain}")
+    ref = WorkloadRef(target.kind, namespace.removesuffix(".svc"), target.name)
+    text = f"{SHORT_KINDS.get(ref.kind, ref.kind.lower())}/{ref.name}.{ref.namespace}"
+    if view.workload(ref) is None and not view.pods_of(ref):
+        facts = (("what", ref.kind), ("name", ref.short), ("complete", str(view.complete)))
+        return Found(text, port=port_text(port, protocol), missing=(Missing("NP201", facts),))
+    return direct(view, ref, text, port, protocol)
+
+
+def direct(view: View, ref: WorkloadRef, text: str, port: Port, protocol: Protocol) -> Found:
+    """Flows to a workload's pods themselves: no Service translates anything."""
+    pods, template = view.pods_of(ref), view.workload(ref)
+    group = Group(ref, pods, None if pods else template)
+    view.budget.spend(len(pods))
+    if isinstance(port, int):
+        declared = declares(group, port, protocol)
+        lost = () if declared or not tells(view, group, port) else (_undeclared(ref, port, protocol),)
+        return Found(text, (Flow(group, protocol, port, declared=declared),), port_text(port, protocol), lost)
+    chosen = [p for p in declared_ports(group) if port is None or (p.name == port and p.protocol == protocol)]
+    if not chosen:
+        facts = (
+            ("service", str(ref)),
+            ("port", port_text(port, protocol)),
+            ("has", ", ".join(f"{p.number}/{p.protocol}" for p in declared_ports(group)) or "none"),
+        )
+        return Found(text, port=port_text(port, protocol), missing=(Missing("NP202", facts),))
+    if len(chosen) > MOST_PORTS:
+        return Found(text, port=port_text(port, protocol), unsure=too_many(text, len(chosen)))
+    flows = tuple(Flow(declaring(group, p), p.protocol, p.number) for p in chosen)
+    return Found(text, flows, "*" if port is None else f"{chosen[0].number}/{protocol}")
+
+
+def _undeclared(ref: WorkloadRef, port: int, protocol: Protocol) -> Missing:
+    return Missing(
+        "NP203", (("service", ref.short), ("port", f"{port}/{protocol}"), ("number", str(port)), ("workload", str(ref)))
+    )
+
+
+def pod_behind(
+    view: View, namespace: str, pod_name: str, service_name: str, port: Port, protocol: Protocol
+) -> Found | None:
+    """A pod of a StatefulSet by its stable name, `pod.service`."""
+    service = view.service(namespace, service_name)
+    if service is None or not service.headless:
+        return None
+    groups = view.backends(service)
+    view.budget.spend(sum(1 + len(group.pods) for group in groups))
+    one = next((g for group in groups if (g := _stable(group, pod_name))), None)
+    if one is None:
+        return None
+    text = f"{pod_name}.{service_name}.{namespace}"
+    number = next((p.port for p in service.ports if port in (p.port, p.name)), port)
+    if isinstance(number, str):
+        facts = (("service", f"{namespace}/{service_name}"), ("port", f"{port}/{protocol}"), ("has", has(service)))
+        return Found(text, port=f"{port}/{protocol}", missing=(Missing("NP202", facts),))
+    wanted = [(number, protocol)] if number is not None else [(p.port, p.protocol) for p in service.ports]
+    if len(wanted) > MOST_PORTS:
+        return Found(text, port=port_text(number, protocol), unsure=too_many(text, len(wanted)))
+    flows = tuple(
+        Flow(one, spoken, dialled, families=service.families, declared=declares(one, dialled, spoken))
+        for dialled, spoken in wanted
+    )
+    lost = [
+        undeclared(service, p, one, p.port, text)
+        for p in service.ports
+        if (p.port, p.protocol) in wanted and not declares(one, p.port, p.protocol) and tells(view, one, p.port)
+    ]
+    return Found(text, flows, port_text(number, protocol), tuple(dict.fromkeys(lost)))
+
+
+def _stable(group: Group, pod_name: str) -> Group | None:
+    """Return the one pod of that name; before there are pods, the template that a StatefulSet makes it from."""
+    if pods := tuple(pod for pod in group.pods if pod.name == pod_name):
+        return Group(group.ref, pods)
+    name, _, ordinal = pod_name.rpartition("-")
+    stable = group.ref.kind == "StatefulSet" and name == group.ref.name and ordinal.isdecimal()
+    return group if stable and group.template is not None else None
+
+
 QUALIFIED = 2  # parts of `name.namespace`
 OF_A_POD = 3  # parts of `pod.service.namespace`
 

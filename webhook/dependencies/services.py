@@ -1,16 +1,42 @@
-"""A Service, and the port that a client names, down to the pods and ports that packets reach."""
+"""A Service, and the port that a client names, resolved to the pods and ports that packets reach."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from webhook.dependencies.targets import Found, Missing
 from webhook.evaluate import Flow
+from webhook.model.addresses import ContainerPort, Protocol
 from webhook.model.objects import Pod, Service, ServicePort
-from webhook.model.ports import ContainerPort, Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.world import Group, View
+
+
+class Missing(Struct, frozen=True):
+    """Why a dependency has no flows. `what` is the finding, `facts` the words of its message."""
+
+    what: Literal["NP201", "NP202", "NP203", "NP204"]
+    facts: tuple[tuple[str, str], ...]
+
+
+class Found(Struct, frozen=True):
+    """What a dependency stands for. `name` is its canonical form without the port, `port` that with the protocol.
+
+    `unsure`: why it cannot be told what it means.
+    """
+
+    name: str
+    flows: tuple[Flow, ...] = ()
+    port: str = "*"
+    missing: tuple[Missing, ...] = ()
+    unsure: str | None = None
+    assumptions: tuple[str, ...] = ()
+
+
+def port_text(port: int | str | None, protocol: Protocol) -> str:
+    """Return a port in its canonical form."""
+    return "*" if port is None else f"{port}/{protocol}"
+
 
 Facts = tuple[tuple[str, str], ...]
 Port = int | str | None

@@ -7,11 +7,10 @@ from typing import Final
 from msgspec import structs
 
 from webhook.evaluate.ends import Outside, PodEnd
-from webhook.evaluate.hosts import to_node
+from webhook.evaluate.node_and_service_peers import to_node
 from webhook.evaluate.side import doubted, judge_side
-from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, is_loopback, parse_block
+from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, Protocol, is_loopback, parse_block
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.ports import Protocol
 from webhook.model.tier import EndpointPeer, Every, Isolation, Match, Neither, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Side, Verdict, together

@@ -1,10 +1,16 @@
-"""The two ends of a packet, as policies see them; and where a connection goes."""
+"""The two ends of a packet, as policies see them; where a connection goes; pods that have no address yet."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.addresses import Address, Block, Family
+from webhook.model.addresses import Address, Block, Family, Protocol, parse_block
+from webhook.model.labels import NO_KEYS, LabelKeys
 from webhook.model.objects import Pod, Service, Shape, Workload
-from webhook.model.ports import Protocol
+from webhook.model.policy import BlockPeer, Direction
+from webhook.model.tier import Every, Match, PodMatch
+from webhook.model.truth import Truth
 from webhook.model.verdict import Host
 from webhook.world import Group, View
 
@@ -77,3 +83,72 @@ def template_end(view: View, workload: Workload) -> PodEnd:
         if bare is not None and bare.template == workload.template:  # annotations are no part of a pod to policy
             return ends_of_pod(running[0])
     return PodEnd(workload.template.shape)
+
+
+ANY_KEY = LabelKeys(prefixes=("",))
+
+
+def pods_match(view: View, match: PodMatch, shape: Shape) -> Truth:
+    """Say whether a pod of `shape` is among the pods of `match`."""
+    if match.namespace is not None:
+        if match.namespace != shape.namespace:
+            return Truth.NO
+        here = Truth.YES
+    else:
+        here = namespace_matches(view, match, shape.namespace)
+        if here is Truth.NO:
+            return Truth.NO
+    keys = view.settings.pending_labels if shape.template else NO_KEYS
+    return min(here, match.pods.matches(shape.labels, keys))
+
+
+def namespace_matches(view: View, match: PodMatch, name: str) -> Truth:
+    """Say whether the namespace selector of `match` selects `name`; labels of a namespace nobody gave are not known."""
+    namespace = view.namespace(name)
+    return match.namespaces.matches(namespace.labels, ANY_KEY if namespace.synthetic else NO_KEYS)
+
+
+PRIVATE: Final[dict[Family, tuple[Block, ...]]] = {
+    4: tuple(map(parse_block, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))),
+    6: (parse_block("fc00::/7"),),
+}
+SUPPOSED: Final = "pods without an address are assumed to have private ones (RFC 1918, 100.64.0.0/10, fc00::/7)"
+
+
+def supposed_blocks(view: View, family: Family) -> tuple[Block, ...]:
+    """Return where the addresses of pods to come are supposed to be from; empty: that cannot be told."""
+    if view.complete:
+        return ()
+    key = (supposed_blocks, family)
+    if key not in view.memo:
+        private = all(any(block.holds(a) for block in PRIVATE[a.family]) for a in _known(view) if a.family == family)
+        view.memo[key] = private
+    return PRIVATE[family] if view.memo[key] else ()
+
+
+def _known(view: View) -> Iterator[Address]:
+    for namespace in view.namespaces():
+        for group in view.groups(namespace):
+            view.budget.spend(len(group.pods))
+            yield from (a for pod in group.pods if not pod.shape.host_network for a in pod.addresses)
+
+
+def supposes(view: View, ends: Iterable[tuple[Shape, Direction]]) -> bool:
+    """Say whether an answer about pods without an address may rest on what is supposed of it."""
+    for shape, direction in ends:
+        for isolation, _ in view.selecting(shape, direction):
+            for entry in isolation.entries:
+                if any(_decided(view, match) for match in entry.matches or ()):
+                    return True
+    return False
+
+
+def _decided(view: View, match: Match) -> bool:
+    if isinstance(match, Every):
+        return any(_decided(view, one) for one in match.peers)
+    if not isinstance(match, BlockPeer) or match.pods is Truth.NO or (match.block.prefix == 0 and not match.excepts):
+        return False
+    family = match.block.family
+    return not view.pod_blocks(family) and not any(
+        block.overlaps(match.block) for block in supposed_blocks(view, family)
+    )

@@ -4,11 +4,10 @@ from msgspec import structs
 
 from webhook.evaluate.coverage import judge_coverage
 from webhook.evaluate.ends import Outside, PodEnd
-from webhook.evaluate.hosts import from_node, to_node
+from webhook.evaluate.node_and_service_peers import from_node, to_node
 from webhook.evaluate.side import judge_side, of_host
-from webhook.model.addresses import FAMILIES, FAMILY_NAME, Address, Block, Family
+from webhook.model.addresses import FAMILIES, FAMILY_NAME, Address, Block, Family, Protocol
 from webhook.model.policy import Direction
-from webhook.model.ports import Protocol
 from webhook.model.verdict import OPEN, Side, Verdict, both, together
 from webhook.world import View
 

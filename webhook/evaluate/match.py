@@ -4,17 +4,21 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from webhook.evaluate.ends import End, Outside, PodEnd
-from webhook.evaluate.hosts import on_host_network
-from webhook.evaluate.labels import pods_match
-from webhook.evaluate.node_and_service_peers import at_place, either_way, may_be_own_node, node_matches, node_of, serves
-from webhook.evaluate.pod_addresses import supposed_blocks
-from webhook.evaluate.services import behind
-from webhook.model.addresses import Block, Family
+from webhook.evaluate.ends import End, Outside, PodEnd, pods_match, supposed_blocks
+from webhook.evaluate.node_and_service_peers import (
+    at_place,
+    behind,
+    either_way,
+    may_be_own_node,
+    node_matches,
+    node_of,
+    on_host_network,
+    serves,
+)
+from webhook.model.addresses import Block, Family, NamedPort, PortMatch, Protocol
 from webhook.model.expression import holds
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.ports import NamedPort, PortMatch, Protocol
 from webhook.model.tier import (
     EndpointPeer,
     Entry,

@@ -12,11 +12,10 @@ from msgspec import Struct, structs
 
 from webhook.evaluate.ends import PodEnd, ends_of_pod
 from webhook.evaluate.flow import Pair, judge_pair
-from webhook.model.addresses import Family
+from webhook.model.addresses import Family, Protocol
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Pod, Shape, Template
 from webhook.model.policy import Direction
-from webhook.model.ports import Protocol
 from webhook.model.verdict import Side, Verdict
 from webhook.world import View
 

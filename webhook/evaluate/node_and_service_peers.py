@@ -1,14 +1,22 @@
-"""Where the other end stands: on a node, in the world outside, or behind a Service."""
+"""Peers known by where they are: on a node, on the host network, in the world outside, or behind a Service.
 
-from collections.abc import Iterable, Iterator
+Enforcers differ on whether a packet to the own node arrives once policy let it out, or even where it did not.
+"""
 
-from webhook.evaluate.ends import End, Outside, PodEnd
-from webhook.model.addresses import Address, Family, is_link_local
-from webhook.model.labels import NO_KEYS, Selector
-from webhook.model.objects import Node, Service, ServicePort
-from webhook.model.ports import Protocol
-from webhook.model.tier import Match, Place, PlacePeer, ServicePeer
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from msgspec import structs
+
+from webhook.evaluate.ends import End, Outside, PodEnd, pods_match
+from webhook.model.addresses import Address, Family, Protocol, is_link_local
+from webhook.model.dialect import visible
+from webhook.model.labels import NO_KEYS, Labels, Selector
+from webhook.model.objects import Node, Service, ServicePort, Shape
+from webhook.model.policy import BlockPeer
+from webhook.model.tier import EndpointPeer, Match, Place, PlacePeer, PodMatch, ServicePeer, ServicesPeer, ServiceWish
 from webhook.model.truth import Truth
+from webhook.model.verdict import Side, Verdict
 from webhook.world import View
 
 
@@ -143,3 +151,129 @@ def _leads(served: ServicePort, pod: PodEnd, port: tuple[Protocol, int]) -> bool
     target = served.port if served.target is None else served.target
     named = (p.number for p in pod.shape.ports if (p.name, p.protocol) == (target, served.protocol))
     return (served.protocol, next(named, None) if isinstance(target, str) else target) == port
+
+
+Held = Callable[[BlockPeer], Truth]
+
+
+def behind(view: View, peer: ServicesPeer, other: End, family: Family | None, held: Held) -> Truth:
+    """Say whether `other` stands behind one of the Services; in a world that is not whole, others may be there.
+
+    `held`: whether a block holds it.
+    """
+    by_wish = [list(_wanted(view, wish)) for wish in peer.wanted]
+    found = [service for some in by_wish for service in some]
+    if not found:
+        return Truth.of(peer.or_any) if view.complete else Truth.MAYBE
+    if peer.or_any and not any(service.selector or view.serving(service) for service in found):
+        return Truth.MAYBE  # nobody stands behind them: to some versions that is as if there were none
+    best = max(_stands(view, peer, service, other, family, held) for service in found)
+    named = all(some and w.labels is None and w.namespace for w, some in zip(peer.wanted, by_wish, strict=True))
+    return best if view.complete or named else max(best, Truth.MAYBE)
+
+
+def _wanted(view: View, wish: ServiceWish) -> Iterator[Service]:
+    for namespace in (wish.namespace,) if wish.namespace else view.namespaces():
+        view.budget.spend()
+        if wish.labels is None:
+            service = view.service(namespace, wish.name)
+            yield from () if service is None else (service,)
+        else:
+            services = list(view.services(namespace))
+            view.budget.spend(len(services))
+            yield from (s for s in services if wish.labels.matches(s.labels) is Truth.YES)
+
+
+def _stands(view: View, peer: ServicesPeer, service: Service, other: End, family: Family | None, held: Held) -> Truth:
+    if service.selector is not None:
+        return _is_backend(view, service, other)
+    serving = view.serving(service)
+    view.budget.spend(len(serving))
+    addresses = (a for a in serving if family is None or a.family == family)
+    blocks = (BlockPeer(address.block, pods=peer.pods, nodes=peer.nodes) for address in addresses)
+    return max((held(block) for block in blocks), default=Truth.NO)
+
+
+def _is_backend(view: View, service: Service, other: End) -> Truth:
+    if isinstance(other, Outside):
+        return Truth.MAYBE if is_some_pod(other) else Truth.NO
+    shape = other.shape
+    selector = (
+        None if service.selector is None else visible(Selector.exactly(service.selector), view.dialect.peers.unseen)
+    )
+    if selector is None or shape.host_network or shape.namespace != service.namespace:
+        return Truth.NO
+    return selector.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS)
+
+
+OWN_NODE: Final = Side(Verdict.ALLOWED, isolated=True, reason="a node always reaches its own pods")
+
+
+def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
+    """What a pod sends to its own node may be dropped, whatever policy says (Calico: defaultEndpointToHostAction)."""
+    if egress.verdict is not Verdict.ALLOWED and view.dialect.nodes.pods_reach_own is not Truth.NO:
+        return egress if source.shape.host_network else _past_policy(view, source, node, egress)
+    after = view.dialect.nodes.own_accepts
+    if after is Truth.YES or egress.verdict is Verdict.DENIED or source.shape.host_network:
+        return egress
+    if source.node and node:
+        if source.node != node:
+            return egress
+        if after is Truth.NO:
+            reason = f"{view.dialect.name} drops what pods send to their own node (defaultEndpointToHostAction: Drop)"
+            return structs.replace(egress, verdict=Verdict.DENIED, final=True, admitted_by=None, reason=reason)
+    if egress.verdict is not Verdict.ALLOWED:
+        return egress
+    reason = "whether a pod reaches its own node is a setting, and it is not known which node it is on"
+    return structs.replace(egress, verdict=Verdict.UNKNOWN, admitted_by=None, reason=reason)
+
+
+def from_node(view: View, node: str, target: PodEnd, ingress: Side) -> Side:
+    """A node always reaches its own pods (`networking.k8s.io/v1` NetworkPolicySpec.ingress); others ask the rules."""
+    if ingress.verdict is Verdict.ALLOWED or not view.dialect.nodes.own_reaches_pods:
+        return ingress
+    if node and target.node:
+        return OWN_NODE if node == target.node else ingress
+    reason = "a pod on the host network reaches pods of its own node whatever the policy; its node is not known"
+    return Side(Verdict.UNKNOWN, ingress.isolated, ingress.policies, reason=reason)
+
+
+def _past_policy(view: View, source: PodEnd, node: str, egress: Side) -> Side:
+    """What policy does not let out may reach the pod's own node all the same (`NodeReading.pods_reach_own`)."""
+    past = view.dialect.nodes.pods_reach_own
+    known = bool(source.node and node)
+    if past is Truth.NO or (known and source.node != node):
+        return egress
+    if known and past is Truth.YES:
+        return structs.replace(egress, verdict=Verdict.ALLOWED, reason="a pod reaches its own node whatever the policy")
+    reason = "a pod may reach its own node whatever the policy" + ("" if known else "; its node is not known")
+    return structs.replace(egress, verdict=Verdict.UNKNOWN, reason=reason)
+
+
+def node_matters(view: View, source: PodEnd, target: PodEnd) -> bool:
+    """Say whether the answer may differ by the nodes that two pods are on, whatever the rules are."""
+    if source.shape.host_network:
+        return True
+    dialect = view.dialect
+    settled = dialect.nodes.own_accepts is Truth.YES and dialect.nodes.pods_reach_own is Truth.NO
+    return target.shape.host_network and not settled
+
+
+def on_host_network(view: View, match: PodMatch | EndpointPeer, shape: Shape | None) -> Truth:
+    """Say whether a peer matches pods on the host network, of `shape`, or a node (None)."""
+    dialect = view.dialect
+    if isinstance(match, EndpointPeer):
+        return Truth.NO
+    if dialect.nodes.host_namespace is not None:
+        return _in_namespace(match, dialect.nodes.host_namespace)
+    if dialect.nodes.host_pods is Truth.NO or shape is None:
+        return Truth.NO
+    return min(dialect.nodes.host_pods, pods_match(view, match, shape))
+
+
+def _in_namespace(match: PodMatch, labels: Labels) -> Truth:
+    """Hosts stand in a namespace of their own: sure only for a rule that asks for the label that says so."""
+    if match.namespace is not None or match.pods.requirements or match.namespaces.matches(labels) is Truth.NO:
+        return Truth.NO
+    named = any(requirement.key in labels.as_dict() for requirement in match.namespaces.requirements)
+    return Truth.YES if named else Truth.MAYBE

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
-from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, PortRange, Protocol
+from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, PortRange, Protocol
 
 PortSet = tuple[tuple[int, int], ...]  # of numbers `protocol * WIDTH + port`, first and last included
 WIDTH: Final = LAST_PORT + 1

@@ -4,8 +4,7 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.evaluate.ends import End, Outside, PodEnd
-from webhook.evaluate.labels import pods_match
+from webhook.evaluate.ends import End, Outside, PodEnd, pods_match
 from webhook.evaluate.match import Packet, peer_matches
 from webhook.evaluate.node_and_service_peers import may_be_own_node, node_of
 from webhook.model.expression import Expression, Space, holds, terms

@@ -13,7 +13,7 @@ from webhook.dependencies.apiserver import control_plane_nodes
 from webhook.dependencies.inbound import exposed_ports
 from webhook.dependencies.services import named
 from webhook.evaluate import Outside, PodEnd, judge_side
-from webhook.evaluate.names import ALL_ADDRESSES
+from webhook.evaluate.connection import ALL_ADDRESSES
 from webhook.explain.judge import Judged
 from webhook.model.addresses import Block
 from webhook.model.dependency import Source

@@ -7,8 +7,7 @@ from msgspec import Struct, structs
 
 from webhook.dependencies import Resolved
 from webhook.dependencies.addresses import at_address
-from webhook.dependencies.services import through_service
-from webhook.dependencies.targets import Found
+from webhook.dependencies.services import Found, through_service
 from webhook.evaluate import Flow, judge_outside, template_end
 from webhook.explain.dns_assumed import (
     KUBE_DNS,
@@ -21,9 +20,8 @@ from webhook.explain.dns_assumed import (
     on_another_port,
 )
 from webhook.explain.judge import Judged, judge, judge_flow
-from webhook.model.addresses import LINK_LOCAL, Address, parse_address
+from webhook.model.addresses import LINK_LOCAL, Address, Protocol, parse_address
 from webhook.model.objects import Service, Workload
-from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict, together
 from webhook.world import Group, View

@@ -7,15 +7,13 @@ on port 5353), the chart of RKE2's CoreDNS.
 from collections.abc import Iterator
 from typing import Final
 
-from webhook.evaluate.ends import PodEnd
-from webhook.evaluate.labels import namespace_matches
+from webhook.evaluate.ends import PodEnd, namespace_matches
 from webhook.evaluate.match import peers_match
-from webhook.model.addresses import IPV4
+from webhook.model.addresses import FIRST_PORT, IPV4, LAST_PORT, ContainerPort, NamedPort, PortMatch
 from webhook.model.expression import Lookup, Space, Value, holds
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape, Template, Workload
 from webhook.model.policy import Direction
-from webhook.model.ports import FIRST_PORT, LAST_PORT, ContainerPort, NamedPort, PortMatch
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Dns
 from webhook.model.tier import Action, EndpointPeer, Entry, Every, Match, PodMatch

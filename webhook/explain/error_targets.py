@@ -9,9 +9,7 @@ from typing import Final, cast
 
 from msgspec import Struct, structs
 
-from webhook.model.addresses import Address, parse_address
-from webhook.model.ports import FIRST_PORT, LAST_PORT, Protocol
-from webhook.model.schemes import SCHEMES
+from webhook.model.addresses import FIRST_PORT, LAST_PORT, SCHEMES, Address, Protocol, parse_address
 
 
 class Place(Struct, frozen=True):

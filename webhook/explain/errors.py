@@ -14,8 +14,7 @@ from msgspec import Struct, structs
 from webhook.explain.error_kinds import LOOKUPS, Caller, Kind
 from webhook.explain.error_patterns import CALLERS, SIGNS
 from webhook.explain.error_targets import GENERAL, Place, places
-from webhook.model.addresses import Address
-from webhook.model.ports import Protocol
+from webhook.model.addresses import Address, Protocol
 
 MOST_TEXT: Final = 262_144  # characters that are looked at, from the end: what failed last is what is asked about
 _WINDOW: Final = 800  # characters around the words that tell what happened, in which a target is looked for

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from msgspec import Struct, structs
 
 from webhook.dependencies import Missing, Resolved
-from webhook.dependencies.targets import Found
+from webhook.dependencies.services import Found
 from webhook.evaluate import Client, Flow, PodEnd, judge_connection, template_end
 from webhook.evaluate.coverage import holder_of
-from webhook.evaluate.ends import End
-from webhook.evaluate.pod_addresses import SUPPOSED, supposes
-from webhook.evaluate.pooled import pooled
-from webhook.evaluate.side import is_volatile
+from webhook.evaluate.ends import SUPPOSED, End, supposes
+from webhook.evaluate.side import is_volatile, pooled
 from webhook.explain.nearmiss import near_misses
 from webhook.explain.nearmiss_peers import Packet
 from webhook.model.addresses import Block, Family

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.evaluate.labels import ANY_KEY
+from webhook.evaluate.ends import ANY_KEY
 from webhook.model.expression import All, Expression, Not, Some, Space, Term, Test, holds
 from webhook.model.labels import NO_KEYS, Labels, Requirement, Selector
 from webhook.model.objects import Shape

@@ -11,10 +11,9 @@ from webhook.evaluate.match import peers_match
 from webhook.evaluate.node_and_service_peers import node_of
 from webhook.explain.nearmiss_labels import FAR, Miss, of_expression, of_labels
 from webhook.families.calico.addresses import global_sets
-from webhook.model.addresses import Family
+from webhook.model.addresses import Family, Protocol
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.ports import Protocol
 from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View

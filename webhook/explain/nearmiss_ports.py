@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from webhook.evaluate.match import ports_match
 from webhook.explain.nearmiss_labels import Miss
+from webhook.model.addresses import NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.objects import Service, Shape
-from webhook.model.ports import NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.tier import EndpointPeer, Entry, Every, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View

@@ -11,13 +11,12 @@ from msgspec import Struct
 
 from webhook.dependencies.services import named
 from webhook.evaluate import Outside, PodEnd, judge_side
+from webhook.evaluate.connection import ALL_ADDRESSES
 from webhook.evaluate.coverage import POD_RANGES
-from webhook.evaluate.names import ALL_ADDRESSES
 from webhook.explain.judge import Judged
-from webhook.model.addresses import Block
+from webhook.model.addresses import Block, Protocol
 from webhook.model.objects import Service, Workload
 from webhook.model.policy import Direction
-from webhook.model.ports import Protocol
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, FlowVerdict, Side, Verdict
 from webhook.world import View

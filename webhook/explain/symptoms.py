@@ -16,10 +16,9 @@ from webhook.explain.dns_assumed import PORT as DNS_PORT
 from webhook.explain.judge import Judged
 from webhook.explain.symptoms_peers import in_another_namespace, unseen_labels
 from webhook.families.networkpolicy import isolates
-from webhook.model.addresses import Address, Block, parse_block
+from webhook.model.addresses import Address, Block, NamedPort, parse_block
 from webhook.model.objects import Service, Shape, Workload
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule
-from webhook.model.ports import NamedPort
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.model.verdict import CLOSED, FlowVerdict, Side, Verdict

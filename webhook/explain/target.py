@@ -9,10 +9,9 @@ from webhook.explain.error_kinds import LOOKUPS
 from webhook.explain.errors import Fault
 from webhook.explain.judge import judge
 from webhook.explain.workload import declared
-from webhook.model.addresses import IPV6, Address, Block
+from webhook.model.addresses import IPV6, Address, Block, ContainerPort
 from webhook.model.dependency import Dependency, Malformed, NameTarget
 from webhook.model.objects import Workload
-from webhook.model.ports import ContainerPort
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, WorkloadRef
 from webhook.world import View
 

@@ -9,13 +9,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook import config
-from webhook.facade.usage import UsageError
+from webhook.config import nearest
 from webhook.families import POLICIES
 from webhook.manifests import STDIN, Broken, Content, Document, NoSuchPath, Skipped, read
 from webhook.model.finding import Location
 from webhook.model.foreign import Foreign
+from webhook.model.objects import Workload
 from webhook.model.policy import Policy
-from webhook.model.refs import PolicyRef
+from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, PolicyRef, WorkloadRef
 from webhook.model.settings import Dns, Settings
 from webhook.report.run import Failure, Origin
 from webhook.report.safe import clean
@@ -25,6 +26,43 @@ from webhook.wiring.cluster_snapshot import ClusterSnapshot, of_snapshot
 from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.world import Put, World
 from webhook.world.still import Still
+
+
+class UsageError(ValueError):
+    """What was asked for cannot be done; the message says what was expected."""
+
+
+def find(text: str, workloads: Iterable[Workload], namespace: str) -> Workload:
+    """Return the workload that `text` names, of those that no controller made. Raises UsageError."""
+    every = {w.ref: w for w in workloads if w.owner is None}
+    return every[find_ref(text, every, namespace)]
+
+
+def find_ref(text: str, refs: Iterable[WorkloadRef], namespace: str) -> WorkloadRef:
+    """Return the one that `text` names: `kind/name`, `name`, either with `.namespace` behind it.
+
+    Without a namespace, one in `namespace` comes first, then one that is unique. Raises UsageError.
+    """
+    kind, _, rest = text.rpartition("/")
+    there = list(refs)
+    known = {ref.kind.lower(): ref.kind for ref in there} | KIND_OF_WORD
+    if kind and kind.lower() not in known:
+        raise UsageError(f"unknown kind `{clean(kind)}`{nearest(kind.lower(), known)}: expected {', '.join(_SHORT)}")
+    every = [ref for ref in there if not kind or ref.kind == known[kind.lower()]]
+    found = [ref for ref in every if rest in {ref.name, f"{ref.name}.{ref.namespace}"}]
+    local = [ref for ref in found if ref.namespace == namespace]
+    match local or found:
+        case [one]:
+            return one
+        case []:
+            raise UsageError(f"no workload `{clean(text)}`{nearest(rest, sorted({ref.name for ref in every}))}")
+        case several:
+            names = ", ".join(sorted(f"{SHORT_KINDS.get(r.kind, r.kind)}/{r.name}.{r.namespace}" for r in several))
+            raise UsageError(f"`{clean(text)}` names several workloads: expected one of {clean(names)}")
+
+
+_SHORT = tuple(SHORT_KINDS.values())
+
 
 CLUSTER: Final = "cluster"
 Told = Callable[[int, int], object]  # how many objects are read, and of how many, 0 for not known
@@ -154,8 +192,7 @@ def _cluster(sources: Sources, now: datetime, told: Told) -> ClusterSnapshot:
 
     from webhook.cluster.client_configuration import Access
     from webhook.cluster.errors import ClusterError
-    from webhook.wiring.cluster_snapshot import of_cluster
-    from webhook.wiring.list_once import list_once
+    from webhook.wiring.cluster_snapshot import list_once, of_cluster
 
     access = Access(sources.kubeconfig, sources.context)
     try:

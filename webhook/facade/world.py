@@ -2,22 +2,113 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Self, TypedDict, Unpack
 
 import msgspec
 
 from webhook.explain import explain
-from webhook.facade.answers import asked, every_fix, fix_declared, review
-from webhook.facade.names import find
-from webhook.facade.sources import Sources, read_sources
-from webhook.facade.usage import UsageError
-from webhook.fix import Fixes
-from webhook.matrix import matrix
+from webhook.facade.sources import Gathered, Sources, UsageError, find, find_ref, read_sources
+from webhook.fix import Fixes, Unfixable, fix, fix_all
+from webhook.matrix import Matrix, focused, fold, matrix
+from webhook.model.finding import Finding, Location, Manifest
+from webhook.model.foreign import Foreign
+from webhook.model.objects import Declaration, Workload
+from webhook.model.policy import Policy
+from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import CLOSED
 from webhook.report import json_, matrix_json
 from webhook.report.json_ import Record
 from webhook.report.run import Summary
+from webhook.review.audit import audit_workload, review_foreign, review_policies, told_once
+from webhook.review.blast_radius import blast_radius
+from webhook.review.touched import changed
+from webhook.world import View
+
+
+def review(gathered: Gathered, today: date) -> list[Finding]:
+    """Return the findings of every subject, where it stands; without those that an annotation exempts.
+
+    What is one slip of a policy or a server is one finding, however many workloads it hits.
+    """
+    reviewed = {subject.workload.ref for subject in gathered.subjects}
+    workloads = [
+        msgspec.structs.replace(finding, location=subject.location)
+        for subject in gathered.subjects
+        for finding in audit_workload(gathered.world, subject.workload, today, reviewed).findings
+    ]
+    own, foreign = [policy for policy, _ in gathered.policies], [policy for policy, _ in gathered.foreign]
+    places: dict[PolicyRef | WorkloadRef, Location] = {policy.ref: place for policy, place in gathered.policies}
+    places |= {policy.ref: place for policy, place in gathered.foreign}
+    places |= {subject.workload.ref: subject.location for subject in gathered.subjects}
+    whole = told_once(workloads, places)
+    return whole + policy_findings(gathered, own, foreign, today) + changes(gathered, today)
+
+
+def changes(gathered: Gathered, today: date) -> list[Finding]:
+    """Return what workloads that are there already lose by what is in the files, where that stands."""
+    if gathered.before is None:
+        return []
+    change = changed(gathered.before, (value for value, _ in gathered.written))
+    told = {subject.workload.ref for subject in gathered.subjects}
+    found = blast_radius(gathered.before, gathered.world, change, today, told)
+    places = {value.ref.at(None): place for value, place in gathered.written if isinstance(value, Policy | Foreign)}
+    first = next((place for _, place in gathered.written), None)
+    return [
+        msgspec.structs.replace(one, location=next((places[ref] for ref in one.policies if ref in places), first))
+        for one in found
+    ]
+
+
+def policy_findings(
+    gathered: Gathered, policies: Iterable[Policy], foreign: Iterable[Foreign], today: date
+) -> list[Finding]:
+    """Return the findings of policies, where they stand in what is judged."""
+    places = {policy.ref: place for policy, place in gathered.policies}
+    places |= {policy.ref: place for policy, place in gathered.foreign}
+    found = (
+        *review_policies(gathered.world, policies, today),
+        *review_foreign(gathered.world, foreign, today, gathered.read),
+    )
+    return [msgspec.structs.replace(one, location=places.get(one.policies[0].at(None))) for one in found]
+
+
+def fix_declared(view: View, workload: Workload, dependency: str) -> Fixes:
+    """Return what opens one dependency, as if `workload` declared it alone."""
+    return fix(view, [msgspec.structs.replace(workload, connects_to=(Declaration(dependency, "metadata"),))])
+
+
+def every_fix(gathered: Gathered, today: date) -> Fixes:
+    """Return what opens all that is judged, and what has to be applied before what takes something from others."""
+    fixes = fix_all(gathered.world, [subject.workload for subject in gathered.subjects])
+    return _with_changes(fixes, changes(gathered, today))
+
+
+def _with_changes(fixes: Fixes, lost: Iterable[Finding]) -> Fixes:
+    """Add what has to be applied first so that a change of policies or labels takes nothing from others."""
+    policies, unfixable, notes = list(fixes.policies), list(fixes.unfixable), list(fixes.notes)
+    taken = {_key(policy) for policy in policies}
+    for one in lost:
+        notes += one.assumptions
+        more = [policy for policy in one.fix if _key(policy) not in taken]
+        policies += more
+        taken |= {_key(policy) for policy in more}
+        if not one.fix and one.workload is not None:
+            unfixable.append(Unfixable(one.workload, one.dependency or "", one.no_fix or "no policy opens it"))
+    return Fixes(tuple(policies), tuple(dict.fromkeys(unfixable)), tuple(dict.fromkeys(notes)))
+
+
+def _key(policy: Manifest) -> tuple[str, str]:
+    metadata = policy["metadata"]
+    return str(metadata.get("namespace", "default")), str(metadata["name"])
+
+
+def asked(whole: Matrix, focus: str | None, namespace: str, *, group: bool) -> Matrix:
+    """Return the rows of one workload, or all, with who behaves alike folded into one. Raises UsageError."""
+    if focus is not None:
+        refs = [one for one in whole.parties if isinstance(one, WorkloadRef)]
+        whole = focused(whole, refs.index(find_ref(focus, refs, namespace)))
+    return fold(whole) if group else whole
 
 
 class Options(TypedDict, total=False):

@@ -16,9 +16,8 @@ from webhook.model.dialect import GENERIC, Certainty, Dialect, Kind, Standing
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Tier, piece
-from webhook.wire import meta
-from webhook.wire.foreign import foreign
-from webhook.wire.objects import Projected
+from webhook.wire import shapes
+from webhook.wire.objects import Projected, foreign
 from webhook.wire.objects import project as project_known
 from webhook.wire.shapes import Malformed, Raw
 
@@ -48,7 +47,7 @@ def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
     if isinstance(kind, str) and isinstance(version, str):
         known = (version.rpartition("/")[0], kind)
         if known in POLICIES or known in REFERENCES:
-            return foreign(raw, None if known in WIDE else meta.namespace(raw, default_namespace))
+            return foreign(raw, None if known in WIDE else shapes.namespace(raw, default_namespace))
     return project_known(raw, default_namespace)
 
 

@@ -12,10 +12,10 @@ from msgspec import structs
 from webhook.families.networkpolicy import compile_direction as as_the_api_says
 from webhook.families.networkpolicy import compile_policy as all_as_the_api_says
 from webhook.families.networkpolicy import compiled_without_rules, isolates, policy_types
+from webhook.model.addresses import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
 from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect, visible
 from webhook.model.labels import Labels, Operator, Selector
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule, UnclearPeer
-from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
 from webhook.model.tier import Entry, Every, Isolation, Match, Place, PlacePeer, PodMatch, with_entries
 from webhook.model.truth import Truth
 

@@ -11,12 +11,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.model.addresses import FAMILIES, Block, Family
+from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, Block, Family, NamedPort, PortMatch
 from webhook.model.expression import ALWAYS
 from webhook.model.labels import Operator, Selector
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch
 from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Match, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View

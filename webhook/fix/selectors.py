@@ -1,15 +1,163 @@
-"""Labels that select one workload and nobody else, or as few others as can be."""
+"""Labels that select one workload and nobody else: who else is in the namespace, and who is isolated already."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from webhook.fix.neighbours import Exposed, Neighbours
+from webhook.evaluate import PodEnd, ends_of_pod, judge_side, template_end
+from webhook.model.addresses import ContainerPort
 from webhook.model.dialect import Unseen, seen
 from webhook.model.labels import LabelKeys, Labels
-from webhook.model.objects import Shape
+from webhook.model.objects import Pod, Shape
+from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
-from webhook.world import Group
+from webhook.model.truth import Truth
+from webhook.model.verdict import Verdict
+from webhook.world import Group, View
+
+Ports = tuple[ContainerPort, ...]
+
+
+def isolated(view: View, shape: Shape, direction: Direction) -> bool:
+    """Say whether a pod is sure to be denied what no rule is about where a NetworkPolicy would deny it, too."""
+    end = view.dialect.tiers.default_deny or view.dialect.tiers.network_policies
+    return any(
+        truth is Truth.YES and piece.isolates and piece.unclear is None and piece.tier == end
+        for piece, truth in view.selecting(shape, direction)
+    )
+
+
+def lost(view: View, after: View, ends: Iterable[tuple[Shape, Ports]], direction: Direction) -> set[WorkloadRef]:
+    """Return with whom connections passed in `view` and do not in `after`, on the ports that anybody declares."""
+    found: set[WorkloadRef] = set()
+    for (shape, own), (ref, other, theirs) in product(ends, [*_everybody(view)]):
+        for port in own if direction is Direction.INGRESS else theirs:
+            for family in other.families or view.families():
+                asked = (direction, PodEnd(shape), other, family, port.protocol, port.number)
+                if judge_side(view, *asked).verdict is not Verdict.ALLOWED:
+                    continue
+                if judge_side(after, *asked).verdict is not Verdict.ALLOWED:
+                    found.add(ref)
+    return found
+
+
+def _everybody(view: View) -> Iterator[tuple[WorkloadRef, PodEnd, Ports]]:
+    for namespace in view.namespaces():
+        for group in view.groups(namespace):
+            if group.template is not None:
+                yield group.ref, template_end(view, group.template), group.template.template.declares
+            for pod in {pod.shape: pod for pod in group.pods}.values():
+                yield group.ref, ends_of_pod(pod), pod.declares
+
+
+T = TypeVar("T")
+Pair = tuple[str, str]
+
+
+class ByLabel(Generic[T]):
+    """Things with labels, to be asked which of them have all of some."""
+
+    def __init__(self, view: View, members: Iterable[tuple[Labels, T]]) -> None:
+        self._budget = view.budget
+        self._found: dict[Pair, list[tuple[int, Labels, T]]] = {}
+        for number, (labels, member) in enumerate(members):
+            self._budget.spend(1 + len(labels.pairs))
+            for pair in labels.pairs:
+                self._found.setdefault(pair, []).append((number, labels, member))
+
+    def having(self, labels: Labels) -> Iterator[T]:
+        """Yield what has all of `labels` (not empty), in the order given."""
+        rarest = min((self._found.get(pair, []) for pair in labels.pairs), key=len)
+        self._budget.spend(len(labels.pairs) + len(rarest))
+        for _, mine, member in rarest:
+            if all(mine.get(key) == value for key, value in labels.pairs):
+                yield member
+
+
+class Neighbours:
+    """The namespaces that one fix is about, each looked through once while it is written."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self._groups: dict[str, tuple[Group, ...]] = {}
+        self._everybody: dict[str, ByLabel[Group]] = {}
+        self._names: dict[str, dict[str, set[WorkloadRef]]] = {}
+        self._policies: dict[str, frozenset[str]] = {}
+        self._open: dict[tuple[str, Direction], dict[Shape, WorkloadRef]] = {}
+        self._open_by_label: dict[tuple[str, Direction], ByLabel[Shape]] = {}
+
+    def groups(self, namespace: str) -> tuple[Group, ...]:
+        """Return everybody of a namespace."""
+        if namespace not in self._groups:
+            self._groups[namespace] = self.view.groups(namespace)
+            self.view.budget.spend(len(self._groups[namespace]))
+        return self._groups[namespace]
+
+    def having(self, namespace: str, labels: Labels) -> Iterator[Group]:
+        """Yield everybody that has `labels`: by running pods, and by templates that may still make some."""
+        if namespace not in self._everybody:
+            made = [w for w in self.view.workloads(namespace) if w.owner is None and w.ref.kind != "Pod"]
+            found = [*self.groups(namespace), *(Group(workload.ref, template=workload) for workload in made)]
+            found.sort(key=lambda group: group.ref)
+            shapes = ((shape.labels, group) for group in found for shape in shapes_of(group))
+            self._everybody[namespace] = ByLabel(self.view, shapes)
+        return self._everybody[namespace].having(labels)
+
+    def called(self, namespace: str, name: str) -> set[WorkloadRef]:
+        """Return everybody of that name, whatever the kind."""
+        if namespace not in self._names:
+            names = self._names[namespace] = {}
+            for group in self.groups(namespace):
+                names.setdefault(group.ref.name, set()).add(group.ref)
+        return self._names[namespace].get(name, set())
+
+    def has_policy(self, namespace: str, name: str) -> bool:
+        """Say whether a NetworkPolicy of that name is there."""
+        if namespace not in self._policies:
+            self._policies[namespace] = frozenset(ref.name for ref in self.view.policies(namespace))
+        return name in self._policies[namespace]
+
+    def exposed(self, namespace: str, direction: Direction, more: Iterable[Shape], ref: WorkloadRef) -> "Exposed":
+        """Return who is not sure to be isolated: running pods, those that a template may still make, and `more`."""
+        key = (namespace, direction)
+        if key not in self._open:
+            found = {shape: group.ref for group in self.groups(namespace) for shape in shapes_of(group)}
+            for one in self.view.workloads(namespace):
+                if one.owner is None and one.ref.kind != "Pod":
+                    found.setdefault(one.template.shape, one.ref)
+            for shape in more:
+                found.setdefault(shape, ref)
+            open_ones = {s: r for s, r in found.items() if not s.host_network and not isolated(self.view, s, direction)}
+            self._open[key] = open_ones
+            self._open_by_label[key] = ByLabel(self.view, ((shape.labels, shape) for shape in open_ones))
+        return Exposed(self._open[key], self._open_by_label[key])
+
+
+class Exposed:
+    """Pods of a namespace that are not sure to be isolated, each kind with whose it is; less those to leave out."""
+
+    def __init__(
+        self, whose: dict[Shape, WorkloadRef], by_label: ByLabel[Shape], without: Iterable[Shape] = ()
+    ) -> None:
+        self.whose = whose
+        self._by_label = by_label
+        self._without = frozenset(without)
+
+    def less(self, without: Iterable[Shape]) -> "Exposed":
+        """Return the same without some."""
+        return Exposed(self.whose, self._by_label, without)
+
+    def having(self, labels: Labels) -> tuple[Shape, ...]:
+        """Return those that have `labels`."""
+        return tuple(shape for shape in self._by_label.having(labels) if shape not in self._without)
+
+
+def shapes_of(group: Group) -> list[Shape]:
+    """Return the different shapes of a group."""
+    pods: dict[Shape, Pod] = {pod.shape: pod for pod in group.pods}
+    return [group.template.template.shape] if group.template else list(pods)
 
 
 class Chosen(Struct, frozen=True):

@@ -8,17 +8,13 @@ from msgspec import json
 from webhook.evaluate.coverage import entities_of
 from webhook.explain.dns_assumed import assumed
 from webhook.fix.behind import Entangled, denied_behind, said_behind
-from webhook.fix.isolation import isolated, lost
-from webhook.fix.naming import free_name, name
-from webhook.fix.needs import Need, Party
-from webhook.fix.neighbours import Neighbours
-from webhook.fix.selectors import Chosen, choose
-from webhook.model.addresses import Address, Block
+from webhook.fix.needs import Need, Party, free_name, name
+from webhook.fix.selectors import Chosen, Neighbours, choose, isolated, lost
+from webhook.model.addresses import Address, Block, ContainerPort
 from webhook.model.finding import Manifest
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
-from webhook.model.ports import ContainerPort
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import network_policy

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from webhook.manifests.document import MOST_DEEP, TOO_DEEP, Odd, Unreadable
-from webhook.manifests.scalars import plain
-from webhook.manifests.text import character_error, syntax_error
+from webhook.manifests.document import MOST_DEEP, TOO_DEEP, Odd, Unreadable, character_error, syntax_error
+from webhook.manifests.emit import plain
 
 MOST_ALIASED_NODES: Final = 1_000_000
 MOST_ALIASED_TEXT: Final = 8 << 20  # characters

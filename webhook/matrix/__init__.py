@@ -4,11 +4,10 @@ It walks tiers with sets, and asks `evaluate` what peers, ports, nodes and meshe
 together.
 """
 
-from webhook.matrix.address_pieces import Ranges
 from webhook.matrix.build import matrix
+from webhook.matrix.classes import Ranges
 from webhook.matrix.difference import Differences, differences
-from webhook.matrix.fold import fold
-from webhook.matrix.matrix import Alike, Connection, End, Layer, Matrix, Party, focused
+from webhook.matrix.matrix import Alike, Connection, End, Layer, Matrix, Party, focused, fold
 
 __all__ = [
     "Alike",

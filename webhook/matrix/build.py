@@ -1,28 +1,122 @@
-"""View -> matrix: classes, what each side opens, both joined, put together by workload."""
+"""View -> matrix: classes, what each side opens, both joined, put together by workload and by range of addresses."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Final
 
-from webhook.evaluate.pooled import in_numbers
+from webhook.evaluate.portset import EVERYTHING
+from webhook.evaluate.side import in_numbers
 from webhook.matrix.allowed_sets import Openings
-from webhook.matrix.bits import Bits, bits_of
-from webhook.matrix.by_class import Opened, Sides, no_common_family, reached
-from webhook.matrix.by_workload import Workloads
 from webhook.matrix.classes import Classes
 from webhook.matrix.matrix import Beyond, Layer, Matrix
-from webhook.matrix.node_addresses import NodeAddresses
-from webhook.matrix.nodes import Nodes
-from webhook.matrix.parts import Parts, less
+from webhook.matrix.nodes import UNKNOWN, Needed, Nodes, Relation
+from webhook.matrix.pairs import Opened, Sides, Tunnels, Workloads, no_common_family, reached
 from webhook.matrix.peers import Peers
-from webhook.matrix.ranges import Addresses, outside, taken
-from webhook.matrix.subjects import Traits, kinds_of
-from webhook.matrix.tunnels import Tunnels
-from webhook.matrix.workloads import everybody_of
+from webhook.matrix.rules import Traits, kinds_of
+from webhook.matrix.sets import Bits, Parts, added, bits_of, less, members, overlap, within
+from webhook.matrix.workloads import WorkloadPods, everybody_of
 from webhook.model.addresses import FAMILIES, Family
 from webhook.model.policy import Direction
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.policies import EVERYWHERE
+
+Addresses = Mapping[Family, list[int]]
+NOBODY: Final[Parts] = {}
+
+
+def outside(classes: Classes, direction: Direction, by_family: Mapping[Family, Opened], *, sure: bool) -> list[Parts]:
+    """Return by class which pieces of the addresses outside are open."""
+    by_class: list[Parts] = [NOBODY] * len(classes.all)
+    below = len(classes.all)
+    for (kind, four), (_, six) in zip(*(by_family[family][direction] for family in FAMILIES), strict=True):
+        each = [opening.sure if sure else opening.possible for opening in (four, six)]
+        if each[0] is each[1]:
+            parts = within(each[0], classes.outside)
+        else:
+            of_families = (classes.pieces.of(family) << below for family in FAMILIES)
+            parts = added(*(within(some, pieces) for some, pieces in zip(each, of_families, strict=True)))
+        for one in members(kind.classes):
+            by_class[one] = parts
+    return by_class
+
+
+def taken(workloads: Sequence[WorkloadPods]) -> Addresses:
+    """Return the addresses that pods have of their own, sorted: these stand in a matrix as their pods."""
+    found: dict[Family, set[int]] = {family: set() for family in FAMILIES}
+    for one in workloads:
+        for end in (member.end for member in one.members):
+            for address in end.addresses if not end.shape.host_network else ():
+                found[address.family].add(address.value)
+    return {family: sorted(values) for family, values in found.items()}
+
+
+ByClass = Sequence[Parts]
+
+
+class NodeAddresses:
+    """The nodes' addresses, beside the nodes that workloads run on."""
+
+    def __init__(self, classes: Classes, nodes: Nodes) -> None:
+        """Look at the classes of every workload, and at `nodes`."""
+        self._classes = classes
+        self._nodes = nodes
+        self._pieces: dict[str, Bits] = {}
+        policed = classes.view.dialect.families
+        for piece, (address, name) in classes.pieces.nodes.items():
+            if address.family in policed:
+                self._pieces[name] = self._pieces.get(name, 0) | 1 << (len(classes.all) + piece)
+
+    def of(self, direction: Direction, surely: ByClass, possibly: ByClass, wanted: Truth) -> list[Parts]:
+        """Return by workload what is open to every pod of it, given what rules surely, and what they may, open."""
+        plain = surely if wanted is Truth.YES else possibly
+        fates = self._nodes.fates
+        matters = fates.egress_matters if direction is Direction.EGRESS else fates.ingress_matters
+        shared: dict[object, Parts] = {}
+        found = []
+        for number, of in enumerate(self._classes.of):
+            changes = [self._changes(direction, number, one, wanted) if matters and self._pieces else () for one in of]
+            key = (of, tuple(changes))
+            if key not in shared:
+                every = ((one, change) for one, change in zip(of, changes, strict=True))
+                each = (_changed(one, change, plain, (surely, possibly)) for one, change in every)
+                shared[key] = reduce(overlap, each)
+            found.append(shared[key])
+        return found
+
+    def _changes(self, direction: Direction, number: int, one: int, wanted: Truth) -> tuple[tuple[Needed, Bits], ...]:
+        """Return of which pieces something else than `wanted` is enough, or needed."""
+        if direction is Direction.EGRESS and self._classes.host_network >> one & 1:
+            return ()
+        changes: dict[Needed, Bits] = {}
+        for name, relations in self._related(number, one):
+            ask = self._nodes.fates.egress if direction is Direction.EGRESS else self._nodes.fates.ingress
+            if (needed := ask(relations, wanted)) is not wanted:
+                changes[needed] = changes.get(needed, 0) | self._pieces[name]
+        return tuple(sorted(changes.items(), key=str))
+
+    def _related(self, number: int, one: int) -> Iterator[tuple[str, set[Relation]]]:
+        """Yield nodes that pods of a class may be on, and how these stand to each."""
+        on = self._nodes.of(number, one)
+        for name in self._pieces if UNKNOWN in on else self._pieces.keys() & on.keys():
+            relations = {Relation.SAME} if name in on else set()
+            relations |= {Relation.UNKNOWN} if UNKNOWN in on else set()
+            yield name, relations | ({Relation.OTHER} if any(n not in (name, UNKNOWN) for n in on) else set())
+
+
+def _changed(
+    one: int, changes: tuple[tuple[Needed, Bits], ...], plain: ByClass, answers: tuple[ByClass, ByClass]
+) -> Parts:
+    parts = plain[one]
+    for needed, pieces in changes:
+        if needed is Truth.NO:
+            some: Parts = {EVERYTHING: pieces}
+        else:
+            some = {} if needed is None else within(answers[needed is Truth.MAYBE][one], pieces)
+        parts = added(within(parts, ~pieces), some)
+    return parts
+
 
 EGRESS, INGRESS = Direction.EGRESS, Direction.INGRESS
 Isolations = dict[Direction, list[Isolation]]

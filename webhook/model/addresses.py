@@ -1,9 +1,9 @@
-"""IP addresses and blocks as plain integers, so that a comparison costs nothing."""
+"""IP addresses and blocks as plain integers; protocols, ports and their names; URL schemes with their default ports."""
 
 import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
@@ -137,3 +137,93 @@ def is_link_local(block: Block) -> bool:
 def has_host_bits(text: str) -> bool:
     """Say whether the address of a readable block is not its network address (`10.0.0.5/24`)."""
     return parse_address(text.partition("/")[0]).value != parse_block(text).first
+
+
+Protocol = Literal["TCP", "UDP", "SCTP"]
+PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
+FIRST_PORT: Final = 1
+LAST_PORT: Final = 65_535
+
+
+class ContainerPort(Struct, frozen=True, order=True, gc=False):
+    """One `containerPort` that a container, or a restartable init container, declares."""
+
+    number: int
+    protocol: Protocol = "TCP"
+    name: str = ""
+
+
+class PortRange(Struct, frozen=True, order=True, gc=False):
+    """Ports `first` to `last`, both included, of one protocol."""
+
+    protocol: Protocol
+    first: int = FIRST_PORT
+    last: int = LAST_PORT
+
+    def __str__(self) -> str:
+        if (self.first, self.last) == (FIRST_PORT, LAST_PORT):
+            return f"*/{self.protocol}"
+        numbers = str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+        return f"{numbers}/{self.protocol}"
+
+
+class NamedPort(Struct, frozen=True, order=True, gc=False):
+    """A port name, resolved on the pod that the packet goes to, by name and protocol."""
+
+    protocol: Protocol
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.protocol}"
+
+
+PortMatch = PortRange | NamedPort
+Served = frozenset[tuple[Protocol, int | None]]  # the ports of an endpoint; None: every port of the protocol
+
+
+SCHEMES: Final[dict[str, tuple[Protocol, int | None]]] = {
+    "amqp": ("TCP", 5672),
+    "amqps": ("TCP", 5671),
+    "cassandra": ("TCP", 9042),
+    "clickhouse": ("TCP", 9000),
+    "couchdb": ("TCP", 5984),
+    "dns": ("UDP", 53),
+    "elasticsearch": ("TCP", 9200),
+    "etcd": ("TCP", 2379),
+    "ftp": ("TCP", 21),
+    "grpc": ("TCP", None),
+    "grpcs": ("TCP", 443),
+    "http": ("TCP", 80),
+    "https": ("TCP", 443),
+    "kafka": ("TCP", 9092),
+    "ldap": ("TCP", 389),
+    "ldaps": ("TCP", 636),
+    "mariadb": ("TCP", 3306),
+    "memcached": ("TCP", 11211),
+    "mongodb": ("TCP", 27017),
+    "mqtt": ("TCP", 1883),
+    "mqtts": ("TCP", 8883),
+    "mssql": ("TCP", 1433),
+    "mysql": ("TCP", 3306),
+    "nats": ("TCP", 4222),
+    "ntp": ("UDP", 123),
+    "oracle": ("TCP", 1521),
+    "postgres": ("TCP", 5432),
+    "postgresql": ("TCP", 5432),
+    "pulsar": ("TCP", 6650),
+    "redis": ("TCP", 6379),
+    "rediss": ("TCP", 6379),
+    "sctp": ("SCTP", None),
+    "smtp": ("TCP", 25),
+    "smtps": ("TCP", 465),
+    "sqlserver": ("TCP", 1433),
+    "ssh": ("TCP", 22),
+    "statsd": ("UDP", 8125),
+    "syslog": ("UDP", 514),
+    "tcp": ("TCP", None),
+    "tls": ("TCP", None),
+    "udp": ("UDP", None),
+    "ws": ("TCP", 80),
+    "wss": ("TCP", 443),
+    "zookeeper": ("TCP", 2181),
+}

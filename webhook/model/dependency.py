@@ -4,8 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from webhook.model.addresses import Address, Block
-from webhook.model.ports import Protocol
+from webhook.model.addresses import Address, Block, Protocol
 
 Source = Literal["annotation", "inferred", "config", "inbound", "policy"]
 

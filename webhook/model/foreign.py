@@ -1,4 +1,4 @@
-"""Objects of policy families beside NetworkPolicy, as they came; and kinds that may not be read."""
+"""Policies of CRD families, as they came; kinds that may not be read, and the doubt that they leave."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,13 @@ from msgspec import Struct
 
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.refs import PolicyRef
+
+
+class Doubt(Struct, frozen=True):
+    """Policies that may change the answer and are not evaluated, and the sentence that says so."""
+
+    policies: tuple[PolicyRef, ...]
+    reason: str
 
 
 class Foreign(Struct, frozen=True, gc=False):

@@ -4,9 +4,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.addresses import Address
+from webhook.model.addresses import Address, Protocol
 from webhook.model.labels import Selector
-from webhook.model.ports import Protocol
 
 ROUTES: Final[dict[str, Protocol]] = {  # kinds of the Gateway API, and what they carry
     "HTTPRoute": "TCP",

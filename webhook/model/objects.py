@@ -4,11 +4,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.addresses import Address, Block, Family
+from webhook.model.addresses import Address, Block, ContainerPort, Family, Protocol
 from webhook.model.hints import ContainerHints, Cut
 from webhook.model.inbound import Scrape
 from webhook.model.labels import NO_LABELS, Labels
-from webhook.model.ports import ContainerPort, Protocol
 from webhook.model.refs import WorkloadRef
 
 

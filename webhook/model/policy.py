@@ -4,9 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from webhook.model.addresses import Block
+from webhook.model.addresses import Block, PortMatch
 from webhook.model.labels import EVERYTHING, Selector
-from webhook.model.ports import PortMatch
 from webhook.model.refs import PolicyRef
 from webhook.model.truth import Truth
 

@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from webhook.model.addresses import ContainerPort
 from webhook.model.labels import EVERYTHING, LabelKeys, Labels, Selector
-from webhook.model.ports import ContainerPort
 from webhook.model.refs import WorkloadRef
 
 PRODUCT: Final = "netpol-preflight"

@@ -4,10 +4,10 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from webhook.model.addresses import PortMatch
 from webhook.model.expression import Expression
 from webhook.model.labels import EVERYTHING, Selector
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.ports import PortMatch
 from webhook.model.refs import PolicyRef
 from webhook.model.truth import Truth
 

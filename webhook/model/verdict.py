@@ -6,8 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.addresses import Block
-from webhook.model.ports import Protocol
+from webhook.model.addresses import Block, Protocol
 from webhook.model.refs import PolicyRef, WorkloadRef
 
 

@@ -1,4 +1,4 @@
-"""What an audit found: every dependency of a world with its verdict, and the findings; as text and as JSON."""
+"""What an audit found: every dependency of a world with its verdict, and the findings; as text, JSON and Markdown."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -7,14 +7,17 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.model.dependency import Source
-from webhook.model.finding import Finding
+from webhook.model.finding import Finding, Severity
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import Verdict
 from webhook.report import json_, observed
+from webhook.report import observed as seen
+from webhook.report.admission import DumpYaml, combined, order
+from webhook.report.markdown import code, escaped, fenced, table
 from webhook.report.run import Failure, Origin, Summary
 from webhook.report.safe import clean
-from webhook.report.text import Paint, block, count, plain, total
-from webhook.report.warnings import order
+from webhook.report.text import Paint, block, count, failure, plain, total
+from webhook.report.words import mark, near_misses, remedy, sentence
 from webhook.review.audit import Audited
 from webhook.review.evidence import Evidence
 
@@ -134,3 +137,77 @@ def _namespaces(audit: Audit, paint: Paint) -> Iterator[str]:
 def _number(number: int, verdict: Verdict, paint: Paint) -> str:
     cell = f"{number or '-':>8}"
     return paint(STYLES[verdict], cell) if number else cell
+
+
+TITLE = "What would have warned"
+ELSEWHERE = "the cluster as a whole"
+
+
+def markdown(audit: Audit, dump_yaml: DumpYaml) -> str:
+    """Return the whole page. `dump_yaml` writes the fixes."""
+    told = [finding for finding in order(audit.findings) if finding.severity > Severity.INFO]
+    lines = [f"# {TITLE}", "", f"{escaped(world(audit))}.", "", f"{_sum(audit, told)}.", ""]
+    spaces = _by_namespace(told)
+    lines += _overview(audit, spaces)
+    for name, some in spaces.items():
+        lines += [f"## {code(name) if name else ELSEWHERE}", "", *_findings(some), ""]
+    if audit.evidence is not None:
+        lines += seen.markdown(audit.evidence)
+    if audit.errors:
+        lines += ["## Unreadable", "", *(f"- {escaped(failure(one))}" for one in audit.errors), ""]
+    if fixes := combined(told):
+        notes = dict.fromkeys(note for finding in told if finding.fix for note in finding.assumptions)
+        but = ", but as these notes say" if notes else ""
+        lines += ["## Fixes", "", f"Nothing else is opened or closed{but}. Apply with `kubectl apply -f -`:", ""]
+        lines += [*(f"- {escaped(note)}" for note in notes), *([""] if notes else [])]
+        lines += [*fenced(dump_yaml(fixes), "yaml"), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _sum(audit: Audit, told: list[Finding]) -> str:
+    many = f"{len(told)} warning{'' if len(told) == 1 else 's'}" if told else "Nothing would have warned"
+    quiet = len(audit.findings) - len(told)
+    also = f"; {quiet} more for information, which `--format text` shows" if quiet else ""
+    exempt = f"; {audit.exempt} exempted" if audit.exempt else ""
+    return f"{many} on {summed(audit)}{also}{exempt}"
+
+
+def _by_namespace(findings: list[Finding]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(_namespace(finding), []).append(finding)
+    return dict(sorted(found.items()))
+
+
+def _namespace(finding: Finding) -> str:
+    if finding.workload:
+        return finding.workload.namespace
+    return next((ref.namespace for ref in finding.policies if ref.namespace), dict(finding.facts).get("namespace", ""))
+
+
+def _overview(audit: Audit, spaces: dict[str, list[Finding]]) -> Iterator[str]:
+    of_each = by_namespace(audit)
+    rows = []
+    for name in sorted({*of_each, *spaces}):
+        some = of_each.get(name, [])
+        found = verdicts(some)
+        numbers = (len({row.workload for row in some}), *(found[v] for v in Verdict), len(spaces.get(name, ())))
+        rows.append((code(name) if name else ELSEWHERE, *(str(number or "") for number in numbers)))
+    yield from table(("Namespace", "Workloads", *(v.value.capitalize() for v in Verdict), "Warnings"), rows)
+    yield from [""] if rows else []
+
+
+def _findings(some: list[Finding]) -> Iterator[str]:
+    rows = ((_who(f), code(f.dependency) if f.dependency else "", _said(f), escaped(remedy(f)), f.id) for f in some)
+    yield from table(("Workload or policy", "Dependency", "What", "What to do", "Id"), rows)
+
+
+def _who(finding: Finding) -> str:
+    if finding.workload:
+        return code(str(finding.workload).replace(f"/{finding.workload.namespace}/", "/"))
+    return code(finding.policies[0].name) if finding.policies else ""
+
+
+def _said(finding: Finding) -> str:
+    near = "".join(f"; {miss}" for miss in near_misses(finding))
+    return escaped(sentence(finding) + mark(finding) + near)

@@ -11,14 +11,24 @@ from webhook.model.addresses import IPV6
 from webhook.model.policy import Direction
 from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
 from webhook.report import json_, path
-from webhook.report.advice import advice
-from webhook.report.flows import deciders
-from webhook.report.flows import side as side_of
+from webhook.report.advice import (
+    CAUSES,
+    CLEARED,
+    CLIENTS,
+    INNOCENT,
+    REJECTING,
+    REJECTS,
+    STATES,
+    STEPS,
+    TAKEN,
+    WORDS,
+    advice,
+)
+from webhook.report.flows import deciders, side_of
 from webhook.report.json_ import Record
 from webhook.report.path import NO_REMEDY, Remedy
 from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.report.symptoms import CAUSES, CLEARED, CLIENTS, INNOCENT, REJECTING, REJECTS, STATES, STEPS, TAKEN, WORDS
 from webhook.report.text import Paint, plain
 from webhook.report.words import WHOLE
 

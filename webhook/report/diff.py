@@ -9,7 +9,7 @@ from webhook.evaluate.portset import PortSet
 from webhook.matrix import Connection, Differences, Ranges
 from webhook.model.finding import Finding
 from webhook.model.refs import WorkloadRef
-from webhook.report import json_, markdown, matrix_json, matrix_words
+from webhook.report import json_, markdown, matrix_json, matrix_text
 from webhook.report.run import Failure
 from webhook.report.safe import clean
 from webhook.report.text import Paint, block, count, failure, plain
@@ -101,7 +101,7 @@ def rows(found: Differences, some: Sequence[Connection]) -> Iterator[Row]:
         note = _note(found, one)
         groups.setdefault((one.source, one.ports, note), []).append(one.target)
     for (source, ports, note), targets in groups.items():
-        yield Row(_named([source]), _named(targets), matrix_words.ports(ports), note)
+        yield Row(_named([source]), _named(targets), matrix_text.ports(ports), note)
 
 
 def _note(found: Differences, one: Connection) -> str:
@@ -119,7 +119,7 @@ def _named(ends: Sequence[object]) -> str:
 
 def _addresses(end: object) -> str:
     blocks: Ranges = end if isinstance(end, tuple) else ()
-    return matrix_words.addresses(blocks)
+    return matrix_text.addresses(blocks)
 
 
 def _verdicts(one: DependencyChange) -> str:
@@ -177,15 +177,15 @@ def summary(diff: Diff) -> str:
 def comment(diff: Diff) -> str:
     """Return a comment for a pull request: what is lost in front, what is long folded away."""
     mark = "❌" if diff.worse else "⚠️" if diff.connections.opened else "✅"
-    lines = [f"### {mark} Network policy: {markdown.plain(summary(diff))}", ""]
+    lines = [f"### {mark} Network policy: {markdown.escaped(summary(diff))}", ""]
     lines += [*_dependencies([one for one in diff.dependencies if one.worsens], "Declared dependencies that are lost")]
     for name, _ in _SECTIONS:
         lines += _folded(_TITLES[name], diff.connections, getattr(diff.connections, name))
     lines += [*_dependencies([one for one in diff.dependencies if not one.worsens], "Other dependencies that change")]
     for title, some in (("New findings", diff.new), ("Findings that are gone", diff.gone)):
-        told = ((one.id, one.severity.word, markdown.plain(sentence(one))) for one in some)
+        told = ((one.id, one.severity.word, markdown.escaped(sentence(one))) for one in some)
         lines += _section(title, len(some), markdown.table(("Id", "Severity", "What"), told))
-    lines += [f"- unreadable: {markdown.plain(failure(one))}" for one in diff.errors]
+    lines += [f"- unreadable: {markdown.escaped(failure(one))}" for one in diff.errors]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -1,12 +1,13 @@
-"""What a finding's flows say, in words: the two ends, the port that policy sees, who decides."""
+"""A finding's flows and near misses in words: the ends, the port that policy sees, who decides, what is missing."""
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from webhook.model.addresses import Block
 from webhook.model.finding import Finding
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import CLOSED, Destination, FlowVerdict, Host, Side, Verdict
+from webhook.model.verdict import CLOSED, Destination, FlowVerdict, Host, NearMiss, Side, Verdict
 
 Cut = Callable[[str], str]  # makes a name safe to print, and short enough
 DENY_RULES = "deny rules"  # the standing of rules that deny whatever another rule allows
@@ -14,19 +15,19 @@ _MOST_POLICIES = 2
 _MOST_PORTS = 4
 
 
-def side(flow: FlowVerdict, direction: Direction) -> Side:
+def side_of(flow: FlowVerdict, direction: Direction) -> Side:
     """Return one direction's answer."""
     return flow.egress if direction is Direction.EGRESS else flow.ingress
 
 
 def fate(flows: Iterable[FlowVerdict]) -> str:
     """Return what becomes of packets that are stopped: `time out`, or `be refused` where a refusal answers them."""
-    return "be refused" if any(side(flow, d).refused for flow in flows for d in Direction) else "time out"
+    return "be refused" if any(side_of(flow, d).refused for flow in flows for d in Direction) else "time out"
 
 
 def closed(finding: Finding, direction: Direction) -> tuple[FlowVerdict, ...]:
     """Return the flows that `direction` does not let pass in full."""
-    return tuple(flow for flow in finding.flows if side(flow, direction).verdict in CLOSED)
+    return tuple(flow for flow in finding.flows if side_of(flow, direction).verdict in CLOSED)
 
 
 def destination(to: Destination, cut: Cut) -> str:
@@ -149,3 +150,87 @@ def reasons(flows: Iterable[FlowVerdict]) -> tuple[str, ...]:
         if flow.verdict is Verdict.UNKNOWN:
             found.update(dict.fromkeys(flow.notes))
     return tuple(found)
+
+
+MISPLACED: Final = ", and belongs into "  # of a near miss of field `namespace`
+_SERVICE_PORT: Final = ", the Service's port"
+
+
+def near_misses(finding: Finding, cut: Cut) -> tuple[str, ...]:
+    """Return one sentence for each near miss, nearest first."""
+    return tuple(_of_finding(finding, miss, cut) for miss in finding.near_misses)
+
+
+def _of_finding(finding: Finding, miss: NearMiss, cut: Cut) -> str:
+    ends = _ENDS.get(finding.id, _AS_CLIENT)
+    for flow in finding.flows:
+        for direction in Direction:
+            side = side_of(flow, direction)
+            if miss in side.near_misses:
+                return sentence(miss, direction, side, flow, cut, ends)
+    direction = Direction.EGRESS if finding.id == "NP101" else Direction.INGRESS
+    return sentence(miss, direction, None, None, cut, ends)
+
+
+_AS_CLIENT: Final = ("this workload", "the destination")
+_AS_SERVER: Final = ("the client", "this workload")
+_AS_NEITHER: Final = ("the client", "the server")
+_ENDS: Final = {
+    **dict.fromkeys(("NP108", "NP109"), _AS_SERVER),
+    **dict.fromkeys(("NP501", "NP502", "NP503"), _AS_NEITHER),
+}
+
+
+def sentence(
+    miss: NearMiss,
+    direction: Direction,
+    side: Side | None,
+    flow: FlowVerdict | None,
+    cut: Cut,
+    ends: tuple[str, str] = _AS_CLIENT,
+) -> str:
+    """Return one near miss of `side`, which is one of `flow`: what the policy wants, and what it meets.
+
+    `ends`: what the source and the destination are called.
+    """
+    subject, other = ends if direction is Direction.EGRESS else ends[::-1]
+    if miss.field == "podLabels" and side is not None and not _selects(side, miss):
+        words, end = "{name} selects {want}; {end} has {have}", subject
+    else:
+        words, end = _WORDS.get(miss.field, _ANYTHING), other
+    if miss.field == "namespace" and MISPLACED in miss.want:
+        words = "{name} would {let} it, but selects pods of {want}"
+    if miss.have.startswith("is "):
+        words = words.replace(" has {have}", " {have}")
+    return words.format(
+        name=f"{cut(miss.policy.kind_word)} {cut(miss.policy.name)}".lstrip(),
+        admits="admits" if direction is Direction.INGRESS else "lets out to",
+        let="admit" if direction is Direction.INGRESS else "let out",
+        end=end,
+        want=cut(miss.want),
+        have=cut(miss.have),
+        service=_SERVICE_PORT if flow and _is_service_port(miss, flow) else "",
+    )
+
+
+def _selects(side: Side, miss: NearMiss) -> bool:
+    """Say whether the policy isolates the pod at all, so that it is the rule's peer that missed."""
+    return any(ref.at(None) == miss.policy.at(None) for ref in side.policies)
+
+
+def _is_service_port(miss: NearMiss, flow: FlowVerdict) -> bool:
+    number = miss.want.partition("/")[0]
+    return miss.field == "port" and flow.service_port != flow.port and number == str(flow.service_port)
+
+
+_ANYTHING: Final = "{name} {admits} {want}; {end} has {have}"
+_WORDS: Final = {
+    "podLabels": _ANYTHING,
+    "namespaceLabels": "{name} {admits} namespaces with {want}; the namespace of {end} has {have}",
+    "namespace": "{name} {admits} pods of namespace {want} only; {end} is in {have}",
+    "serviceAccount": "{name} {admits} pods of service account {want}; {end} runs as {have}",
+    "cidr": "{name} {admits} {want}; the address is {have}",
+    "port": "{name} opens {want}{service}; the packet arrives on {have}",
+    "protocol": "{name} opens {want}; the packet is {have}",
+    "policyTypes": "{name} needs policyTypes {want}; it has {have}",
+}

@@ -5,9 +5,9 @@ from typing import Final
 
 from webhook.model.finding import Finding, Severity
 from webhook.model.settings import PRODUCT
+from webhook.report.admission import order
 from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.report.warnings import order
 from webhook.report.words import message
 
 _LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}

@@ -8,7 +8,7 @@ from webhook.report.safe import clean
 _ESCAPED: Final = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|"})
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """Return text that ends no cell and starts no markup."""
     return clean(text).translate(_ESCAPED)
 
@@ -24,7 +24,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *lines] if lines else []
 
 
-def block(text: str, language: str) -> list[str]:
+def fenced(text: str, language: str) -> list[str]:
     """Return a block of code that no line of `text` can end."""
     fence = "```"
     while fence in text:

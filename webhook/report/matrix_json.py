@@ -11,7 +11,7 @@ from webhook.evaluate.portset import PortSet
 from webhook.matrix import Alike, Layer, Matrix, Party, Ranges
 from webhook.model.verdict import Verdict
 from webhook.report import json_
-from webhook.report.matrix_words import layers
+from webhook.report.matrix_text import layers
 from webhook.report.run import Failure
 
 _COMPACT: Final = -1  # indentation: none, and no spaces

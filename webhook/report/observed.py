@@ -10,8 +10,7 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import Host
 from webhook.report import json_
 from webhook.report.json_ import Record
-from webhook.report.markdown import code
-from webhook.report.markdown import plain as escaped
+from webhook.report.markdown import code, escaped
 from webhook.report.markdown import table as markdown_table
 from webhook.report.safe import clean
 from webhook.report.text import Paint, count

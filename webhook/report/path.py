@@ -10,7 +10,7 @@ from webhook.model.objects import Service
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import CLOSED, FlowVerdict, Side, Stage, Verdict
-from webhook.report import flows, near, words
+from webhook.report import flows, words
 from webhook.report.safe import clean
 from webhook.report.text import Paint, plain
 from webhook.report.words import WHOLE
@@ -115,7 +115,7 @@ def _rule(ref: PolicyRef, direction: Direction, standing: str = "") -> str:
 def near_misses(direction: Direction, side: Side, flow: FlowVerdict) -> Iterator[str]:
     """Yield the rules that would have let the packet through but for one thing, each with its place."""
     for miss in side.near_misses:
-        yield f"{near.sentence(miss, direction, side, flow, WHOLE)} ({flows.place(miss.policy, direction)})"
+        yield f"{flows.sentence(miss, direction, side, flow, WHOLE)} ({flows.place(miss.policy, direction)})"
 
 
 def _missing(explanation: Explanation) -> Iterator[str]:

@@ -11,7 +11,7 @@ from webhook.model.finding import UNDISCLOSED, Finding
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, PRODUCT
 from webhook.model.verdict import CLOSED, FlowVerdict, Side, Verdict
-from webhook.report import flows, near, slips
+from webhook.report import flows, slips
 from webhook.report.flows import Cut
 from webhook.report.safe import clean, clip
 
@@ -63,7 +63,7 @@ def remedy(finding: Finding) -> str:
 
 def near_misses(finding: Finding, limit: int | None = None) -> tuple[str, ...]:
     """Return the near misses as sentences, nearest first."""
-    return near.near_misses(finding, cut_at(limit))
+    return flows.near_misses(finding, cut_at(limit))
 
 
 def message(finding: Finding) -> str:
@@ -92,8 +92,8 @@ def _who(finding: Finding, cut: Cut) -> str:
 
 def _isolated(finding: Finding, _: Facts, cut: Cut, direction: Direction) -> str:
     shut = flows.closed(finding, direction)
-    stopped = tuple(f for f in shut if not flows.side(f, direction).final) or shut or finding.flows
-    sides = [flows.side(flow, direction) for flow in stopped]
+    stopped = tuple(f for f in shut if not flows.side_of(f, direction).final) or shut or finding.flows
+    sides = [flows.side_of(flow, direction) for flow in stopped]
     by = flows.deciders(sides, direction, cut, finding.policies)
     return (
         f"{_who(finding, cut)} -> {flows.end(finding, stopped, cut)} will {flows.fate(stopped)}: "
@@ -105,7 +105,7 @@ def _stopping(stopped: tuple[FlowVerdict, ...], finding: Finding, cut: Cut, *, f
     """Return what stops packets, egress first. `final`: only what no NetworkPolicy can change, or only the rest."""
     told = []
     for direction in Direction:
-        shut = [side for f in stopped if (side := flows.side(f, direction)).verdict in CLOSED]
+        shut = [side for f in stopped if (side := flows.side_of(f, direction)).verdict in CLOSED]
         if some := [side for side in shut if final in (None, side.final)]:
             by = flows.deciders(some, direction, cut, finding.policies)
             told.append(f"{direction.value.lower()} {by}")
@@ -114,7 +114,8 @@ def _stopping(stopped: tuple[FlowVerdict, ...], finding: Finding, cut: Cut, *, f
 
 def _unadmitted(stopped: tuple[FlowVerdict, ...]) -> str:
     """Say that no rule admits it, where that is all there is to say."""
-    shut = (side for f in stopped for d in Direction if (side := flows.side(f, d)).verdict in CLOSED and not side.final)
+    sides = (flows.side_of(flow, direction) for flow in stopped for direction in Direction)
+    shut = (side for side in sides if side.verdict in CLOSED and not side.final)
     return UNADMITTED if flows.isolates(shut) else ""
 
 
@@ -122,7 +123,7 @@ def _dns(finding: Finding, facts: Facts, cut: Cut) -> str:
     if "undisclosed" in facts:
         return f"{_who(finding, cut)} cannot resolve names: the look-up is closed to it"
     closed = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
-    stopped = tuple(f for f in closed if any(_is_openable(flows.side(f, d)) for d in Direction)) or closed
+    stopped = tuple(f for f in closed if any(_is_openable(flows.side_of(f, d)) for d in Direction)) or closed
     why = _stopping(stopped, finding, cut, final=False) or _stopping(stopped, finding, cut)
     where = flows.end(finding, stopped, cut)
     return (
@@ -137,7 +138,7 @@ def _is_openable(side: Side) -> bool:
 
 def _final(finding: Finding, _: Facts, cut: Cut) -> str:
     """Say what is denied before any NetworkPolicy is asked: a look-up, or a connection."""
-    stopped = tuple(f for f in finding.flows if any(flows.side(f, d).final for d in Direction)) or finding.flows
+    stopped = tuple(f for f in finding.flows if any(flows.side_of(f, d).final for d in Direction)) or finding.flows
     what = " cannot resolve names:" if finding.flows and all(f.purpose == "dns" for f in finding.flows) else ""
     end = flows.end(finding, stopped, cut)
     why = _stopping(stopped, finding, cut, final=True)

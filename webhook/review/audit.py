@@ -1,19 +1,27 @@
-"""One workload of a world that is there already: every answer, not only those that are bad."""
+"""What is in a world already: every answer for a workload, and slips in policies that nobody would find by testing.
 
-from collections.abc import Collection
+And what workloads are told of one slip in a policy, or of one server: that is one finding.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Final
 
 from msgspec import Struct, structs
 
+from webhook.checklist.blocks import Own
 from webhook.checklist.declarations import malformed
+from webhook.checklist.namespaces import check_enforced, check_namespace, check_problems
+from webhook.checklist.policies import check_policy, check_selects
 from webhook.explain import Judged, judge_workload
-from webhook.model.finding import Finding
+from webhook.fix.fix import distinct
+from webhook.model.finding import Finding, Location
+from webhook.model.foreign import Foreign
 from webhook.model.objects import Workload
-from webhook.model.refs import WorkloadRef
-from webhook.review.configured import configured
+from webhook.model.policy import Policy
+from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.review.decide import heeded, mode_of
-from webhook.review.exemptions import exemptions, without_exempt
+from webhook.review.drafts import configured, exemptions, without_exempt
 from webhook.review.inbound import review_server
 from webhook.review.workload import review_judged
 from webhook.world import View
@@ -61,3 +69,92 @@ def _without_entry(view: View, own: str, finding: Finding) -> Finding:
     spaces = ", ".join(sorted(entered - {own}))
     why = f"it would open {spaces} to a client that nobody asked about: `--admit {own}`"
     return structs.replace(finding, fix=(), no_fix=why)
+
+
+def review_policies(view: View, policies: Iterable[Policy], today: date) -> tuple[Finding, ...]:
+    """Return the findings of each policy, and what each says, or does not say, as a part of its namespace."""
+    wanted = {policy.ref: policy for policy in policies}
+    own = Own(view)
+    found = [one for policy in wanted.values() for one in check_policy(view, policy, own)]
+    found += [one for policy in wanted.values() for one in check_enforced(view, policy)]
+    for namespace in dict.fromkeys(policy.namespace for policy in wanted.values()):
+        found += [
+            one for one in check_namespace(view, namespace) if any(ref.at(None) in wanted for ref in one.policies)
+        ]
+    return configured(view.settings, found, today)[0]
+
+
+def review_foreign(
+    view: View, policies: Iterable[Foreign], today: date, told: Collection[PolicyRef] = ()
+) -> tuple[Finding, ...]:
+    """Return the findings of policies of other families. `told`: those whose problems are errors of the input."""
+    found: list[Finding] = []
+    for policy in policies:
+        found += check_enforced(view, policy)
+        found += check_selects(view, policy)
+        found += () if policy.ref in told else check_problems(view, policy)
+    return configured(view.settings, found, today)[0]
+
+
+def review_namespaces(view: View, namespaces: Iterable[str], today: date) -> tuple[Finding, ...]:
+    """Return what is missing in namespaces as a whole; in part of a cluster that cannot be told."""
+    if not view.complete:
+        return ()
+    found = [one for name in namespaces for one in check_namespace(view, name) if not one.policies]
+    return configured(view.settings, found, today)[0]
+
+
+# -- one slip, told once -----------------------------------------------------------------------------------------------
+
+Slip = tuple[object, ...]  # hashable
+Places = Mapping[PolicyRef | WorkloadRef, Location]
+_OF_THE_RULE: Final = frozenset({"port", "protocol", "policyTypes"})  # near misses that are no client's fault
+
+
+def told_once(findings: Iterable[Finding], places: Places) -> list[Finding]:
+    """Return findings in which one slip that hits several workloads is one, where the policy or the server stands."""
+    slips: dict[Slip, list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        slip = _server_slip(finding) or _policy_slip(finding) or (number,)
+        slips.setdefault(slip, []).append(finding)
+    return [some[0] if len(some) == 1 else _together(some, places) for some in slips.values()]
+
+
+def _policy_slip(finding: Finding) -> Slip | None:
+    """Return what one rule's slip has in common for all whom it hits; None: it may be the workload's own."""
+    if finding.workload is None or len(finding.policies) != 1 or not finding.near_misses:
+        return None
+    look_up = bool(finding.flows) and all(flow.purpose == "dns" for flow in finding.flows)
+    fields = {miss.field for miss in finding.near_misses}
+    if any(miss.policy.at(None) != finding.policies[0] for miss in finding.near_misses):
+        return None
+    if "podLabels" in fields if look_up else not fields <= _OF_THE_RULE:
+        return None
+    ends = tuple((flow.to, flow.protocol, flow.port, flow.verdict) for flow in finding.flows)
+    said = (finding.id, finding.severity, finding.source == "inferred", finding.dependency, finding.verdict)
+    return (*said, finding.policies, finding.near_misses, ends, finding.facts)
+
+
+def _server_slip(finding: Finding) -> Slip | None:
+    """Return what NP203 says of a server; None: it is the client that dials another port than it means."""
+    facts = dict(finding.facts)
+    if finding.id != "NP203" or "workload" not in facts or "headless" in facts:
+        return None
+    return finding.id, finding.severity, finding.facts
+
+
+def _together(several: list[Finding], places: Places) -> Finding:
+    """Return one finding for all. What is declared goes before what is inferred."""
+    first = min(several, key=lambda one: (one.source == "inferred", one.identity))
+    whose: PolicyRef | WorkloadRef | None = first.policies[0] if first.policies else None
+    if first.id == "NP203":
+        named = dict(first.facts)["workload"]
+        whose = next((ref for ref in places if isinstance(ref, WorkloadRef) and str(ref) == named), None)
+    return structs.replace(
+        first,
+        workload=whose if isinstance(whose, WorkloadRef) else None,
+        hits=tuple(sorted({one.workload for one in several if one.workload is not None})),
+        fix=distinct(manifest for one in several for manifest in one.fix),
+        assumptions=tuple(dict.fromkeys(note for one in several for note in one.assumptions)),
+        location=first.location if whose is None else places.get(whose, first.location),
+    )

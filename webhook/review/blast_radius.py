@@ -25,11 +25,9 @@ from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
-from webhook.review.configured import configured
-from webhook.review.draft import Draft
-from webhook.review.exemptions import exemptions, without_exempt
-from webhook.review.packets import closed_finding
+from webhook.review.drafts import Draft, configured, exemptions, without_exempt
 from webhook.review.touched import Change, Touched, touched
+from webhook.review.workload import closed_finding
 from webhook.world import Overlay, View
 from webhook.world.lookup import maker_of
 from webhook.world.mentions import Name, addressed, names_in

@@ -19,9 +19,20 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import POLICY_MODE_LABEL, PRODUCT, Mode
 from webhook.model.verdict import Verdict
 from webhook.review.blast_radius import Radius
-from webhook.review.configured import configured
 from webhook.review.disclosed import seen_from
-from webhook.review.draft import HEARD, STALE, UNWRITTEN, Audit, Decision, Draft, of_denial, of_warnings, rank, skipped
+from webhook.review.drafts import (
+    HEARD,
+    STALE,
+    UNWRITTEN,
+    Audit,
+    Decision,
+    Draft,
+    configured,
+    of_denial,
+    of_warnings,
+    rank,
+    skipped,
+)
 from webhook.review.touched import Change, Written, change_of
 from webhook.wire.admission import AdmissionRequest
 from webhook.wire.shapes import Malformed, Raw, mapping

@@ -18,8 +18,7 @@ from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import VISIBLE_LABEL
 from webhook.model.verdict import CLOSED, Verdict
-from webhook.review.draft import Draft, ready
-from webhook.review.exemptions import Exemption
+from webhook.review.drafts import Draft, Exemption, ready
 from webhook.world import View
 from webhook.world.seen import Seen
 

@@ -10,13 +10,12 @@ from msgspec import Struct
 from webhook.dependencies import Resolved
 from webhook.dependencies.addresses import at_address
 from webhook.dependencies.inbound import inbound
-from webhook.dependencies.targets import Found
+from webhook.dependencies.services import Found
 from webhook.evaluate import Flow, ends_of_pod, template_end
 from webhook.evaluate.flow import judge_from_outside
 from webhook.explain import Judged, judge, judge_workload
-from webhook.model.addresses import Address, Block
+from webhook.model.addresses import Address, Block, Protocol
 from webhook.model.objects import Workload
-from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import FlowVerdict, Host, Verdict, together
 from webhook.review.observed import ObservedFlow, Seen, Tally

@@ -19,10 +19,8 @@ from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
-from webhook.review.configured import ignored, unanswered
-from webhook.review.draft import Draft, ready
-from webhook.review.exemptions import exemptions, without_exempt
-from webhook.review.packets import closed_finding, unknown_finding
+from webhook.review.drafts import Draft, exemptions, ignored, ready, unanswered, without_exempt
+from webhook.review.workload import closed_finding, unknown_finding
 from webhook.world import Overlay, View
 
 SHOWN = 2  # clients that a finding names

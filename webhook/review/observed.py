@@ -13,9 +13,8 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.dependencies.services import through_service
-from webhook.model.addresses import Address, Block, is_loopback, parse_address
+from webhook.model.addresses import Address, Block, Protocol, is_loopback, parse_address
 from webhook.model.objects import ServicePort, Workload
-from webhook.model.ports import Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import Host
 from webhook.wire.flowlogs import Endpoint, FlowLog, FlowRecord, Skipped

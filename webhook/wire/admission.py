@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.model.objects import Workload
-from webhook.wire import meta, workloads
+from webhook.wire import shapes, workloads
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, string
 
 LONGEST_UID = 128
@@ -89,7 +89,7 @@ def _with_objects(base: AdmissionRequest, request: Raw) -> AdmissionRequest:
         new = mapping(request, "object", "")
         if not new:
             return base
-        controller = meta.controller_uid(new)
+        controller = shapes.controller_uid(new)
         current = workloads.workload(new, base.kind, base.namespace or "default", _name(new, base))
     except Malformed as error:
         problem = "; ".join(
@@ -107,7 +107,7 @@ def _old(request: Raw, base: AdmissionRequest) -> tuple[Workload | None, str]:
         if not raw:
             return None, ""
         found = workloads.workload(raw, base.kind, base.namespace or "default", _name(raw, base))
-        return found, meta.controller_uid(raw)
+        return found, shapes.controller_uid(raw)
     except Malformed:
         return None, ""
 
@@ -116,6 +116,6 @@ def _name(raw: Raw, base: AdmissionRequest) -> str:
     metadata = mapping(raw, "metadata", "")
     generated = string(metadata, "generateName", "metadata")
     found = string(metadata, "name", "metadata") or base.name or generated + _GENERATED
-    if len(found) > meta.LONGEST_NAME + len(_GENERATED):
-        fail("metadata.name", f"expected at most {meta.LONGEST_NAME} characters")
+    if len(found) > shapes.LONGEST_NAME + len(_GENERATED):
+        fail("metadata.name", f"expected at most {shapes.LONGEST_NAME} characters")
     return found

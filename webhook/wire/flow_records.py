@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
-from webhook.model.ports import FIRST_PORT, LAST_PORT, Protocol
+from webhook.model.addresses import FIRST_PORT, LAST_PORT, Protocol
 from webhook.wire.shapes import fail, shown
 
 

@@ -8,16 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Final, cast
 
-from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse
+from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse, Says, known_meaning
 from webhook.model.labels import NO_LABELS, Labels
-from webhook.model.variables import Says, known_meaning
-from webhook.wire import meta
+from webhook.wire import shapes
 from webhook.wire.agents import settings_of
-from webhook.wire.allowance import Allowance
-from webhook.wire.arguments import said
-from webhook.wire.configfiles import in_file
-from webhook.wire.mentions import LONGEST
-from webhook.wire.pairing import setting
+from webhook.wire.arguments import Allowance, in_file, said
+from webhook.wire.mentions import LONGEST, setting
 from webhook.wire.shapes import Raw
 
 MOST_ENTRIES: Final = 500  # variables of a container, keys of a ConfigMap
@@ -65,7 +61,7 @@ def config_map(raw: Raw, namespace: str) -> ConfigMap:
     allowance = Allowance(MOST_TEXT)
     keys = allowance.few(list(data), MOST_ENTRIES)
     read = {key: allowance.kept(_entry(key, data[key], allowance)) for key in sorted(keys, key=lambda k: len(data[k]))}
-    name = meta.name(raw)
+    name = shapes.name(raw)
     settings = settings_of(name, data)
     return ConfigMap(
         namespace,

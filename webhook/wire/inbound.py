@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
-from webhook.model.addresses import Address, parse_address
+from webhook.model.addresses import FIRST_PORT, LAST_PORT, Address, parse_address
 from webhook.model.inbound import (
     ROUTES,
     Backend,
@@ -21,8 +21,7 @@ from webhook.model.inbound import (
     Route,
     Scrape,
 )
-from webhook.model.ports import FIRST_PORT, LAST_PORT
-from webhook.wire import meta
+from webhook.wire import shapes
 from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string
 
 INGRESS_GROUP: Final = "networking.k8s.io"
@@ -107,7 +106,7 @@ def _ingress(raw: Raw, namespace: str) -> Ingress:
     spec = problems.of(raw, "spec", "")
     return Ingress(
         namespace,
-        meta.name(raw),
+        shapes.name(raw),
         problems.word(spec, "ingressClassName", "spec") or _annotations(raw, problems).get(CLASS_ANNOTATION, ""),
         tuple(dict.fromkeys(_of_rules(spec, namespace, problems))),
         _reached(_Problems().of(_Problems().of(raw, "status", ""), "loadBalancer", "status"), "ingress", "ip"),
@@ -117,7 +116,7 @@ def _ingress(raw: Raw, namespace: str) -> Ingress:
 
 def _annotations(raw: Raw, problems: _Problems) -> Mapping[str, str]:
     try:
-        return meta.annotations(raw)
+        return shapes.annotations(raw)
     except Malformed as error:
         problems.append(str(error))
         return {}
@@ -147,8 +146,8 @@ def _of_ingress(raw: Raw, path: str, namespace: str) -> Backend | None:
 
 def _name(raw: Raw, path: str) -> str:
     found = string(raw, "name", path)
-    if not found or len(found) > meta.LONGEST_NAME:
-        fail(f"{path}.name", f"expected 1 to {meta.LONGEST_NAME} characters")
+    if not found or len(found) > shapes.LONGEST_NAME:
+        fail(f"{path}.name", f"expected 1 to {shapes.LONGEST_NAME} characters")
     return found
 
 
@@ -162,12 +161,12 @@ def _number(raw: Raw, key: str, path: str) -> int | None:
 def _ingress_class(raw: Raw, _: str) -> IngressClass:
     quiet = _Problems()
     controller = quiet.word(quiet.of(raw, "spec", ""), "controller", "spec")
-    return IngressClass(meta.name(raw), controller, _annotations(raw, quiet).get(DEFAULT_CLASS) == "true")
+    return IngressClass(shapes.name(raw), controller, _annotations(raw, quiet).get(DEFAULT_CLASS) == "true")
 
 
 def _gateway_class(raw: Raw, _: str) -> GatewayClass:
     quiet = _Problems()
-    return GatewayClass(meta.name(raw), quiet.word(quiet.of(raw, "spec", ""), "controllerName", "spec"))
+    return GatewayClass(shapes.name(raw), quiet.word(quiet.of(raw, "spec", ""), "controllerName", "spec"))
 
 
 def _route(raw: Raw, kind: str, namespace: str) -> Route:
@@ -179,7 +178,7 @@ def _route(raw: Raw, kind: str, namespace: str) -> Route:
         for entry, path in problems.each(rule, "backendRefs", where)
         for backend in problems.read(_of_route, entry, path, namespace)
     )
-    name = meta.name(raw)
+    name = shapes.name(raw)
     return Route(
         kind,
         namespace,
@@ -211,7 +210,7 @@ def _gateway(raw: Raw, namespace: str) -> Gateway:
     ports = [entry.get("port") for entry, _ in problems.each(spec, "listeners", "spec")]
     return Gateway(
         namespace,
-        meta.name(raw),
+        shapes.name(raw),
         problems.word(spec, "gatewayClassName", "spec"),
         _reached(_Problems().of(raw, "status", ""), "addresses", "value"),
         tuple(dict.fromkeys(p for p in ports if isinstance(p, int) and FIRST_PORT <= p <= LAST_PORT)),

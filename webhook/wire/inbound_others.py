@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from webhook.model.inbound import Backend, Binding, Call, Exposure, IstioGateway, Monitor
 from webhook.model.labels import EVERYTHING
-from webhook.wire import meta
-from webhook.wire.selectors import selector
+from webhook.wire import shapes
+from webhook.wire.networkpolicies import selector
 from webhook.wire.shapes import Malformed, Raw, mapping, mappings, string, string_map, strings
 
 HTTPS: Final = 443
@@ -106,7 +106,7 @@ def _monitor(raw: Raw, namespace: str) -> Monitor:
     return Monitor(
         kind,
         namespace,
-        meta.name(raw),
+        shapes.name(raw),
         selector(wanted, "spec.selector") if wanted else EVERYTHING,
         () if where.get("any") is True else names,
         tuple(port for port in ports if port is not None),
@@ -118,7 +118,7 @@ def _binding(raw: Raw, namespace: str) -> Binding | None:
     role = string(mapping(raw, "roleRef", ""), "name", "")
     kind, own = string(raw, "kind", ""), "" if raw.get("kind") == "ClusterRoleBinding" else namespace
     found = dict.fromkeys(_accounts(raw, own)) if not role.startswith(_NO_CALLS) else {}
-    return Binding(kind, own, meta.name(raw), tuple(found)) if found else None
+    return Binding(kind, own, shapes.name(raw), tuple(found)) if found else None
 
 
 def _accounts(raw: Raw, own: str) -> Iterator[tuple[str, str]]:
@@ -189,7 +189,7 @@ KINDS: Final = frozenset({*_CALLS, *_EXPOSURES, _ISTIO_GATEWAY, *_MONITORS, *BIN
 def declaration(raw: Raw, default_namespace: str) -> Call | Exposure | IstioGateway | Monitor | Binding | None:
     """Read an object of one of KINDS; None: it names nobody. Raises Malformed without a name."""
     key = (string(raw, "apiVersion", "").rpartition("/")[0], string(raw, "kind", ""))
-    name, namespace = meta.name(raw), meta.namespace(raw, default_namespace)
+    name, namespace = shapes.name(raw), shapes.namespace(raw, default_namespace)
     try:
         if key in _CALLS:
             found = tuple(dict.fromkeys(_CALLS[key](raw)))

@@ -4,38 +4,120 @@ What cannot be read is inside the value: a part that the API server refuses matc
 `problems`; a part that may mean more than one thing is unclear; a policy whose shape is wrong is unreadable.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from webhook.model.addresses import Block, parse_block
-from webhook.model.labels import EVERYTHING, Selector
-from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Rule, UnclearPeer
-from webhook.model.ports import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
+from webhook.model.addresses import (
+    FIRST_PORT,
+    LAST_PORT,
+    Block,
+    NamedPort,
+    PortMatch,
+    PortRange,
+    has_host_bits,
+    parse_block,
+)
+from webhook.model.labels import EVERYTHING, Operator, Requirement, Selector
+from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Remark, Rule, UnclearPeer
 from webhook.model.refs import PolicyRef
 from webhook.model.settings import ALLOW_PATH, LOCKDOWN
-from webhook.wire import meta
-from webhook.wire.remarks import remarks
-from webhook.wire.selectors import KEYS as SELECTOR_KEYS
-from webhook.wire.selectors import selector
-from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string, strings
+from webhook.wire import shapes
+from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string, string_map, strings
 from webhook.wire.workloads import protocol
+
+_OPERATORS = {o.value: o for o in Operator}
+KEYS = frozenset({"matchLabels", "matchExpressions"})
+
+
+def selector(raw: Raw, path: str) -> Selector:
+    """Read a selector as `metav1.LabelSelectorAsSelector` does, with the checks of API validation."""
+    if strange := sorted(str(key) for key in raw if key not in KEYS):
+        fail(path, f"expected matchLabels and matchExpressions, not {shown(strange[0])}")
+    found = [
+        Requirement(key, Operator.IN, frozenset((value,)))
+        for key, value in string_map(raw, "matchLabels", path).items()
+    ]
+    found += [
+        _requirement(entry, f"{path}.matchExpressions[{index}]")
+        for index, entry in enumerate(mappings(raw, "matchExpressions", path))
+    ]
+    return Selector(tuple(found))
+
+
+def _requirement(raw: Raw, path: str) -> Requirement:
+    key = string(raw, "key", path)
+    if not key:
+        fail(f"{path}.key", "expected a label key")
+    word = string(raw, "operator", path)
+    operator = _OPERATORS.get(word)
+    if operator is None:
+        fail(f"{path}.operator", f"expected In, NotIn, Exists or DoesNotExist, not {shown(word)}")
+    values = frozenset(strings(raw, "values", path))
+    needs = operator in (Operator.IN, Operator.NOT_IN)
+    if needs and not values:
+        fail(f"{path}.values", f"expected at least one value for {operator}")
+    if values and not needs:
+        fail(f"{path}.values", f"expected no values for {operator}")
+    return Requirement(key, operator, values)
+
+
+_SECTIONS = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
+
+
+def remarks(spec: Raw) -> Iterator[Remark]:
+    """Yield NP401 for blocks with host bits set and NP403 for exceptions that except nothing, or everything."""
+    for direction, key, peers_key in _SECTIONS:
+        for index, rule in enumerate(_dicts(spec.get(key))):
+            for peer in _dicts(rule.get(peers_key)):
+                block = peer.get("ipBlock")
+                if isinstance(block, dict):
+                    yield from _of_block(block, direction, index)
+
+
+def _dicts(value: object) -> list[dict[str, object]]:
+    """Return the objects of a list; whatever else stands there is told as a problem elsewhere."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _of_block(raw: dict[str, object], direction: Direction, rule: int) -> Iterator[Remark]:
+    text, excepts = raw.get("cidr"), raw.get("except")
+    block = _readable(text)
+    if block is None or not isinstance(text, str):
+        return
+    if has_host_bits(text):
+        yield Remark("NP401", direction, rule, text, str(block))
+    for inner in excepts if isinstance(excepts, list) else ():
+        small = _readable(inner)
+        if small is not None and isinstance(inner, str):
+            if has_host_bits(inner):
+                yield Remark("NP401", direction, rule, inner, str(small))
+            if not block.covers(small) or small == block:
+                yield Remark("NP403", direction, rule, inner, str(block))
+
+
+def _readable(text: object) -> Block | None:
+    try:
+        return parse_block(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
 
 _SPEC_KEYS = frozenset({"podSelector", "policyTypes", "ingress", "egress"})
 _INSIDE_PEER = {
     "ipBlock": frozenset({"cidr", "except"}),
-    "namespaceSelector": SELECTOR_KEYS,
-    "podSelector": SELECTOR_KEYS,
+    "namespaceSelector": KEYS,
+    "podSelector": KEYS,
 }
 _PEER_KEYS = frozenset(_INSIDE_PEER)
 _PORT_KEYS = frozenset({"protocol", "port", "endPort"})
-_SECTIONS = (("ingress", "from"), ("egress", "to"))
+_SECTIONS_of_networkpolicies = (("ingress", "from"), ("egress", "to"))
 Problems = list[str]
 T = TypeVar("T")
 
 
 def network_policy(raw: Raw, namespace: str) -> Policy:
     """Read a NetworkPolicy."""
-    ref = PolicyRef(namespace, meta.name(raw))
+    ref = PolicyRef(namespace, shapes.name(raw))
     try:
         spec = mapping(raw, "spec", "")
     except Malformed as error:
@@ -44,7 +126,7 @@ def network_policy(raw: Raw, namespace: str) -> Policy:
     try:
         _known(spec, _SPEC_KEYS, "spec")
         types = _types(spec)
-        ingress, egress = (_rules(spec, key, peers, problems) for key, peers in _SECTIONS)
+        ingress, egress = (_rules(spec, key, peers, problems) for key, peers in _SECTIONS_of_networkpolicies)
     except Malformed as error:
         return Policy(ref, namespace, subject, problems=tuple(problems), unreadable=str(error))
     return Policy(
@@ -64,7 +146,7 @@ def network_policy(raw: Raw, namespace: str) -> Policy:
 def _annotated(raw: Raw, key: str) -> bool:
     """Say whether an annotation of the policy says anything; one that cannot be read says nothing."""
     try:
-        return bool(meta.annotations(raw).get(key, "").strip())
+        return bool(shapes.annotations(raw).get(key, "").strip())
     except Malformed:
         return False
 

@@ -1,4 +1,7 @@
-"""Any Kubernetes object -> a model value, or None for a kind that no verdict depends on."""
+"""Any Kubernetes object -> a model value, or None for a kind that no verdict depends on.
+
+Whoever compiles them must take them as untrusted input.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -8,9 +11,10 @@ from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
-from webhook.wire import hints, inbound, inbound_others, meta, services, workloads
+from webhook.model.refs import PolicyRef
+from webhook.wire import hints, inbound, inbound_others, services, shapes, workloads
 from webhook.wire.networkpolicies import network_policy
-from webhook.wire.shapes import Malformed, Raw, fail, mappings, string
+from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, string
 
 Projected = (
     Namespace | Pod | Workload | Service | Endpoints | EndpointSlice | Node | ConfigMap | Policy | Foreign | Inbound
@@ -69,7 +73,7 @@ def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
         return inbound_others.declaration(raw, default_namespace)
     if kind is None:
         return _of_template(raw, default_namespace)
-    namespace = meta.namespace(raw, default_namespace)
+    namespace = shapes.namespace(raw, default_namespace)
     if reader := _READERS.get(kind):
         return reader(raw, namespace)
     return workloads.workload(raw, kind, namespace)
@@ -88,7 +92,7 @@ def _of_template(raw: Raw, default_namespace: str) -> Workload | None:
     if not (isinstance(kind, str) and isinstance(version, str) and _has_containers(raw)):
         return None
     try:
-        return workloads.workload(raw, kind, meta.namespace(raw, default_namespace), at=workloads.USUAL_PATH)
+        return workloads.workload(raw, kind, shapes.namespace(raw, default_namespace), at=workloads.USUAL_PATH)
     except Malformed:
         return None  # another idea of a template
 
@@ -113,3 +117,37 @@ def flatten(raw: Raw, path: str = "") -> Iterator[Raw]:
         if whole.get("kind") == "List":
             fail(f"items[{index}]", "expected an object that is no list")
         yield whole
+
+
+_NOT_SPEC: Final = frozenset({"apiVersion", "kind", "metadata", "status"})
+AUTOMOUNT: Final = "automountServiceAccountToken"
+KUBERNETES: Final = "networking.k8s.io"
+
+
+def foreign(raw: Raw, namespace: str | None) -> Foreign:
+    """Read an object. Its `spec` holds `spec` and what stands beside it (`specs`); of a ServiceAccount AUTOMOUNT.
+
+    Of one nothing else is looked at: Secrets are named there.
+    """
+    group, _, version = string(raw, "apiVersion", "").rpartition("/")
+    kind = string(raw, "kind", "")
+    return Foreign(
+        PolicyRef(namespace, shapes.name(raw), kind, group=group),
+        group,
+        namespace,
+        {key: value for key, value in raw.items() if (key not in _NOT_SPEC if group else key == AUTOMOUNT)},
+        shapes.labels(raw),
+        version,
+        _refused(raw),
+    )
+
+
+def _refused(raw: Raw) -> str:
+    """Return why the enforcer does not take the object: its condition `Valid` is False (Cilium)."""
+    try:
+        for condition in mappings(mapping(raw, "status", ""), "conditions", "status"):
+            if condition.get("type") == "Valid" and condition.get("status") == "False":
+                return string(condition, "message", "status.conditions") or "its status says that it is not valid"
+    except Malformed:
+        return ""
+    return ""

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import cast
 
-from webhook.model.addresses import Address, Family, parse_address, parse_block
+from webhook.model.addresses import FIRST_PORT, LAST_PORT, Address, Family, parse_address, parse_block
 from webhook.model.labels import Labels
 from webhook.model.objects import EndpointPort, Endpoints, EndpointSlice, Namespace, Node, Service, ServicePort
-from webhook.model.ports import FIRST_PORT, LAST_PORT
-from webhook.wire import meta
+from webhook.wire import shapes
 from webhook.wire.agents import node_flags
 from webhook.wire.inbound import scrape
 from webhook.wire.shapes import Raw, fail, integer, mapping, mappings, shown, string, string_map, strings
@@ -21,9 +20,9 @@ _PUBLISHED = ("LoadBalancer", "NodePort")
 
 def namespace(raw: Raw) -> Namespace:
     """Read a Namespace. The API server owns the name label: whatever stands there, it is the name."""
-    name = meta.name(raw)
-    labels = Labels({**meta.labels(raw).as_dict(), NAME_LABEL: name})
-    return Namespace(name, labels, injected=meta.injected(meta.annotations(raw)))
+    name = shapes.name(raw)
+    labels = Labels({**shapes.labels(raw).as_dict(), NAME_LABEL: name})
+    return Namespace(name, labels, injected=shapes.injected(shapes.annotations(raw)))
 
 
 def service(raw: Raw, namespace_name: str) -> Service:
@@ -33,10 +32,10 @@ def service(raw: Raw, namespace_name: str) -> Service:
     ips = list(strings(spec, "clusterIPs", "spec")) or [string(spec, "clusterIP", "spec")]
     return Service(
         namespace=namespace_name,
-        name=meta.name(raw),
+        name=shapes.name(raw),
         ports=tuple(_port(p, f"spec.ports[{i}]") for i, p in enumerate(mappings(spec, "ports", "spec"))),
         selector=None if external is not None else (Labels(string_map(spec, "selector", "spec")) or None),
-        labels=meta.labels(raw),
+        labels=shapes.labels(raw),
         headless="None" in ips,
         external_name=external,
         cluster_ips=tuple(address(ip, "spec.clusterIPs") for ip in ips if ip not in ("", "None")),
@@ -48,7 +47,7 @@ def service(raw: Raw, namespace_name: str) -> Service:
         balanced=spec.get("type") == "LoadBalancer",
         external_local=spec.get("externalTrafficPolicy") == "Local",
         outside_hosts=tuple(_hosts(raw)),
-        scrape=scrape(meta.annotations(raw)),
+        scrape=scrape(shapes.annotations(raw)),
     )
 
 
@@ -97,8 +96,8 @@ def endpoint_slice(raw: Raw, namespace_name: str) -> EndpointSlice:
     """Read an EndpointSlice; endpoints that are known not to be ready stand apart."""
     return EndpointSlice(
         namespace=namespace_name,
-        name=meta.name(raw),
-        service=meta.labels(raw).get("kubernetes.io/service-name") or "",
+        name=shapes.name(raw),
+        service=shapes.labels(raw).get("kubernetes.io/service-name") or "",
         addresses=tuple(_endpoint_addresses(raw, ready=True)),
         ports=tuple(_endpoint_port(p, f"ports[{i}]") for i, p in enumerate(mappings(raw, "ports", ""))),
         unready=tuple(_endpoint_addresses(raw, ready=False)),
@@ -107,7 +106,7 @@ def endpoint_slice(raw: Raw, namespace_name: str) -> EndpointSlice:
 
 def endpoints(raw: Raw, namespace_name: str) -> Endpoints:
     """Read `v1` Endpoints, which the control plane mirrors into EndpointSlices."""
-    name = meta.name(raw)
+    name = shapes.name(raw)
     slices = []
     for index, subset in enumerate(mappings(raw, "subsets", "")):
         path = f"subsets[{index}]"
@@ -149,6 +148,6 @@ def node(raw: Raw) -> Node:
     for text in filter(None, texts):
         with suppress(ValueError):
             blocks.append(parse_block(text))
-    labels = meta.labels(raw)
-    flags = node_flags(meta.annotations(raw), labels.as_dict())
-    return Node(meta.name(raw), tuple(addresses), labels, tuple(blocks), flags)
+    labels = shapes.labels(raw)
+    flags = node_flags(shapes.annotations(raw), labels.as_dict())
+    return Node(shapes.name(raw), tuple(addresses), labels, tuple(blocks), flags)

@@ -5,18 +5,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
-from webhook.model.addresses import Address, parse_address
+from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, Address, ContainerPort, Protocol, parse_address
 from webhook.model.hints import Cut
 from webhook.model.labels import Labels
 from webhook.model.objects import Declaration, HostAlias, Pod, Shape, Template, Workload
-from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, ContainerPort, Protocol
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, EXEMPT
-from webhook.wire import meta
+from webhook.wire import shapes
 from webhook.wire.agents import daemon_set_flags
-from webhook.wire.foreign import AUTOMOUNT
 from webhook.wire.hints import container_hints
 from webhook.wire.inbound import scrape
+from webhook.wire.objects import AUTOMOUNT
 from webhook.wire.shapes import (
     Malformed,
     Raw,
@@ -54,15 +53,15 @@ def workload(
 ) -> Workload:
     """Read an object of a kind in TEMPLATE_PATHS, or with its template `at` a path. `name` replaces an absent one."""
     template_raw, path = _template(raw, TEMPLATE_PATHS[kind] if at is None else at)
-    spec, owner = mapping(raw, "spec", ""), meta.maker(raw, kind)
+    spec, owner = mapping(raw, "spec", ""), shapes.maker(raw, kind)
     top, inner = _labels_and_notes(raw, template_raw, path)
     told = mapping(template_raw, "spec", path)
     hints, cut = container_hints(told, namespace) if owner is None else ((), False)
     return Workload(
-        ref=WorkloadRef(kind, namespace, name if name is not None else meta.name(raw)),
+        ref=WorkloadRef(kind, namespace, name if name is not None else shapes.name(raw)),
         template=_read_template(template_raw, path, namespace),
         replicas=_replicas(raw, spec, kind),
-        labels=meta.labels(raw),
+        labels=shapes.labels(raw),
         selector=_selector(spec, kind),
         owner=owner,
         connects_to=_declarations(top, inner, CONNECTS_TO),
@@ -71,7 +70,7 @@ def workload(
         hints=hints,
         flags=daemon_set_flags(raw, told.get("containers")) if kind == "DaemonSet" else (),
         cut=tuple(_cuts(top, inner, containers=cut)),
-        uid=meta.uid(raw) if kind != "Pod" else "",  # no pod makes another object
+        uid=shapes.uid(raw) if kind != "Pod" else "",  # no pod makes another object
     )
 
 
@@ -84,20 +83,20 @@ def _cuts(top: Mapping[str, str], inner: Mapping[str, str], *, containers: bool)
 
 def pod(raw: Raw, namespace: str) -> Pod:
     """Read a Pod; one that no workload makes is a workload of its own, too."""
-    name, owner = meta.name(raw), meta.controller(raw)
+    name, owner = shapes.name(raw), shapes.controller(raw)
     spec, status = mapping(raw, "spec", ""), mapping(raw, "status", "")
     declared = tuple(_ports(spec, "spec"))
-    live = string(status, "phase", "status") not in _FINISHED and not meta.deleting(raw)
+    live = string(status, "phase", "status") not in _FINISHED and not shapes.deleting(raw)
     return Pod(
         namespace=namespace,
         name=name,
-        shape=_shape(namespace, meta.labels(raw), declared, spec, "spec", template=False),
+        shape=_shape(namespace, shapes.labels(raw), declared, spec, "spec", template=False),
         addresses=tuple(_addresses(status)),
         node=string(spec, "nodeName", "spec"),
         live=live,
         owner=owner,
         declares=declared,
-        bare=workload(raw, "Pod", namespace) if owner is None or (live and meta.maker(raw, "Pod") is None) else None,
+        bare=workload(raw, "Pod", namespace) if owner is None or (live and shapes.maker(raw, "Pod") is None) else None,
     )
 
 
@@ -116,8 +115,8 @@ def _template(raw: Raw, keys: tuple[str, ...]) -> tuple[Raw, str]:
 
 
 def _labels_and_notes(raw: Raw, template: Raw, path: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    top = meta.annotations(raw)
-    inner = top if template is raw else meta.annotations(template, path)
+    top = shapes.annotations(raw)
+    inner = top if template is raw else shapes.annotations(template, path)
     return top, ({} if inner is top else inner)
 
 
@@ -147,15 +146,15 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
     spec_path = f"{path}.spec" if path else "spec"
     spec = mapping(raw, "spec", path)
     declared = tuple(_ports(spec, spec_path))
-    labels = meta.labels(raw, path)
+    labels = shapes.labels(raw, path)
     return Template(
         shape=_shape(namespace, labels, declared, spec, spec_path, template=True),
         declares=declared,
         dns_policy=string(spec, "dnsPolicy", spec_path) or "ClusterFirst",
         service_account=string(spec, "serviceAccountName", spec_path),
         subdomain=string(spec, "subdomain", spec_path),
-        scrape=scrape(meta.annotations(raw, path)),
-        injected=meta.injected(meta.annotations(raw, path)),
+        scrape=scrape(shapes.annotations(raw, path)),
+        injected=shapes.injected(shapes.annotations(raw, path)),
         aliases=tuple(_aliases(spec, spec_path)),
         nameservers=tuple(_nameservers(spec, spec_path)),
         probed=tuple(dict.fromkeys(_probed(spec, spec_path))),

@@ -12,9 +12,9 @@ from webhook.api.backend import Check
 from webhook.api.metrics import PREFIX
 from webhook.cluster.client import connect
 from webhook.cluster.client_configuration import Access
+from webhook.cluster.discovery import Watcher, clock
 from webhook.cluster.kinds import KINDS, Kind, Phase, Standing
 from webhook.cluster.reflector import Pace
-from webhook.cluster.watch import Watcher, clock
 from webhook.model.hints import CUTS
 from webhook.model.settings import Settings
 from webhook.wire.objects import DECLARING

@@ -28,7 +28,7 @@ _PIECE_SECONDS: Final = 0.005  # how long reviews wait for changes that are bein
 
 
 class InformerCache:
-    """A sink of `cluster.watch`: what the API server says of a kind is what the world holds of it.
+    """A sink of `cluster.discovery`: what the API server says of a kind is what the world holds of it.
 
     Lists go to the world as they come: an object of a page is as new as any event that was heard of it. Events wait
     for `BATCH_SECONDS`, and the last one of an object counts, which alone is read. One that took long to read is

@@ -21,8 +21,7 @@ from webhook.api.asgi import Drain
 from webhook.api.certificate import TlsPaths
 from webhook.api.metrics import Metrics
 from webhook.api.server import Plain, Server, Timing
-from webhook.certificates.directory import TlsFiles, ensure
-from webhook.certificates.expiry import Expiry, WithCertificate
+from webhook.certificates.directory import Expiry, TlsFiles, WithCertificate, ensure
 from webhook.certificates.shared_certificate import Managed, SharedCertificate, utc
 from webhook.wiring.reviewer import Reviewer
 from webhook.wiring.source import Health, Source

@@ -5,18 +5,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from webhook.dependencies.grammar import MOST_ITEMS, parse, shown
-from webhook.dependencies.items import is_url, items
+from webhook.dependencies.grammar import MOST_ITEMS, is_url, items, parse, shown
 from webhook.model.dependency import Malformed as Unclear
 from webhook.model.inbound import ROUTES
 from webhook.model.settings import CONNECTS_TO, PREFIX
 from webhook.wire import inbound_others
 from webhook.wire.agents import CONTAINERS, NODE_ARGUMENTS, arguments_of, command_of, image_of, variables_of
-from webhook.wire.foreign import AUTOMOUNT
 from webhook.wire.inbound import CLASS_ANNOTATION, DEFAULT_CLASS, SCRAPE, SCRAPE_PORT
-from webhook.wire.meta import INJECT
-from webhook.wire.objects import kind_of
-from webhook.wire.shapes import Malformed
+from webhook.wire.objects import AUTOMOUNT, kind_of
+from webhook.wire.shapes import INJECT, Malformed
 from webhook.wire.workloads import asks_for_token
 
 Raw = Mapping[str, Any]

@@ -1,7 +1,11 @@
-"""Where the world that reviews look at comes from."""
+"""Where the world of reviews comes from; `--source PATH`: manifests, read again when they change."""
 
+import asyncio
+import io
+import logging
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -9,7 +13,11 @@ from prometheus_client.registry import Collector
 
 from webhook.api.backend import Check
 from webhook.api.metrics import PREFIX
-from webhook.world import View
+from webhook.manifests import NoSuchPath
+from webhook.model.settings import Settings
+from webhook.report.text import failure
+from webhook.wiring.inputs import Inputs, misread, read_inputs
+from webhook.world import Put, View, World
 
 
 class Source(Protocol):
@@ -61,3 +69,105 @@ class Health(Collector):
         yield GaugeMetricFamily(PREFIX + "world_synced", text, value=float(self._there()))
         text = "1 where the world may be out of date: nothing is denied then."
         yield GaugeMetricFamily(PREFIX + "world_stale", text, value=float(self._stale()))
+
+
+_log: Final = logging.getLogger(__name__)
+SECONDS: Final = 1.0
+_MOST_FAILURES: Final = 3  # that one line of /readyz names
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class Folder:
+    """Manifests under one path, polled. A broken file keeps the world as it was, and /readyz says so."""
+
+    def __init__(self, path: str, settings: Settings, namespace: str) -> None:
+        """Name the path; nothing is read yet."""
+        self._path = path
+        self._settings = settings
+        self._namespace = namespace
+        self._world: World | None = None
+        self._problem = "not read yet"
+        self._stamp: Stamp | None = None
+
+    def configure(self, settings: Settings) -> None:
+        """Judge by other settings from here on."""
+        self._settings = settings
+        if self._world is not None:
+            self._world.configure(settings)
+
+    def view(self) -> View | None:
+        """Return the world of the last time that every file could be read."""
+        return self._world
+
+    def version(self) -> int | None:
+        """Return nothing: files are looked at once a second, for which nobody waits."""
+        return None
+
+    def stale(self) -> str | None:
+        """Say what newer files cannot be used; None: the world is that of the files."""
+        return f"{self._path}: {self._problem}" if self._problem else None
+
+    def collectors(self) -> tuple[Collector, ...]:
+        """Return nothing: there is no watch."""
+        return ()
+
+    def checks(self) -> tuple[Check, ...]:
+        """Return one condition: there is a world. A newer one that cannot be read is a detail."""
+        detail = f"{self._path}: {self._problem}" if self._problem else ""
+        return (Check("source", self._world is not None, detail),)
+
+    async def ready(self) -> None:
+        """Read the files for the first time. Raises Unusable."""
+        if self._world is None:
+            await self.refresh()
+        if self._world is None:
+            raise Unusable(self._problem)
+
+    async def run(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            await asyncio.sleep(SECONDS)
+            try:
+                await self.refresh()
+            except Exception:  # noqa: BLE001 - logged, told in /readyz, and the next second tries again
+                _log.exception("reading %s failed", self._path)
+                self._problem = "internal error"
+
+    async def refresh(self) -> None:
+        """Read the files if they changed. Parsing runs beside the event loop; the world is swapped on it."""
+        try:
+            stamp = await asyncio.to_thread(_stamp, self._path)
+            if stamp == self._stamp:
+                return
+            found = await asyncio.to_thread(self._read)
+        except (NoSuchPath, OSError) as error:
+            self._stamp = None
+            self._refuse(str(error))
+            return
+        self._stamp = stamp
+        if found.failures:
+            self._refuse("; ".join(map(failure, found.failures[:_MOST_FAILURES])))
+            return
+        world = World(self._settings, complete=False)
+        world.apply(Put(value) for value, _ in found.values)
+        self._world, self._problem = world, ""
+        for problem in (*found.problems, *misread(world, found.values)):
+            _log.warning("%s", failure(problem))
+        for folder in found.unbuilt:
+            _log.warning("%s is not read as it is: %s makes its manifests", folder.folder, folder.tool)
+        _log.info("read %d objects from %s", len(found.values), self._path)
+
+    def _read(self) -> Inputs:
+        return read_inputs([self._path], io.BytesIO(), self._namespace)
+
+    def _refuse(self, problem: str) -> None:
+        if problem != self._problem and self._world is not None:
+            _log.warning("cannot use %s, the world stays as it was: %s", self._path, problem)
+        self._problem = problem
+
+
+def _stamp(path: str) -> Stamp:
+    """Return what changes when a file under `path` does."""
+    root = Path(path)
+    files = sorted(root.rglob("*")) if root.is_dir() else [root]
+    return tuple((str(file), s.st_mtime_ns, s.st_size, s.st_ino) for file in files for s in [file.stat()])

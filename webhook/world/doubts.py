@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from webhook.enforcers import in_force
-from webhook.model.doubt import Doubt
-from webhook.model.foreign import Gap
+from webhook.model.foreign import Doubt, Gap
 
 NETWORKING: Final = "networking.k8s.io"
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from webhook.model.addresses import Address, Family
+from webhook.model.addresses import Address, Family, Served
 from webhook.model.labels import Labels
 from webhook.model.objects import Endpoints, EndpointSlice, Service
-from webhook.model.ports import Served
 from webhook.world.index import Sparse, discard
 
 Key = tuple[str, str]  # namespace, name

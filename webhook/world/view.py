@@ -6,17 +6,15 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from webhook.model.addresses import Address, Block, Family
+from webhook.model.addresses import Address, Block, Family, Served
 from webhook.model.budget import Budget
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
-from webhook.model.doubt import Doubt
 from webhook.model.expression import Lookup
-from webhook.model.foreign import Foreign
+from webhook.model.foreign import Doubt, Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
-from webhook.model.ports import Served
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Isolation

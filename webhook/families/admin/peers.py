@@ -16,7 +16,7 @@ from webhook.model.labels import EVERYTHING, Operator, Selector
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Action, Every, Match, NodePeer, PodMatch
 from webhook.model.truth import Truth
-from webhook.wire.selectors import KEYS, selector
+from webhook.wire.networkpolicies import KEYS, selector
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, shown, strings
 
 PODS = frozenset({"namespaceSelector", "podSelector"})

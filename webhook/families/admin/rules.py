@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from webhook.families.admin.kinds import Terms, one_of, only
 from webhook.families.admin.peers import Lost, Peers, peers_of
-from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry, Match, Neither, Place, PlacePeer
 from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string

@@ -14,11 +14,21 @@ from webhook.families.calico.addresses import blocks, peers, sets
 from webhook.families.calico.labels import ACCOUNT, OF_ACCOUNTS, OF_SPACES, endpoints, selecting, within
 from webhook.families.calico.selector import conjunction, negation
 from webhook.families.family import doubt
-from webhook.model.addresses import FAMILIES, Block, Family
+from webhook.model.addresses import (
+    FAMILIES,
+    FIRST_PORT,
+    LAST_PORT,
+    PROTOCOLS,
+    Block,
+    Family,
+    NamedPort,
+    PortMatch,
+    PortRange,
+    Protocol,
+)
 from webhook.model.compile_context import CompileContext
 from webhook.model.expression import ALWAYS, Expression, Space, Term, Test
 from webhook.model.policy import BlockPeer
-from webhook.model.ports import FIRST_PORT, LAST_PORT, PROTOCOLS, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.tier import EndpointPeer, Every, Match, Neither, ServicePeer
 from webhook.wire.shapes import Raw, fail, mapping, sequence, shown, string, strings
 

@@ -28,13 +28,13 @@ from webhook.families.cilium.selectors import (
 from webhook.families.cilium.settings import LOCAL_CLUSTER, NEWEST, Config, config_of
 from webhook.families.enforced import EGRESS_NAMES, following
 from webhook.families.family import CIDR_GROUPS, Compiled
+from webhook.model.addresses import NamedPort
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.expression import NEVER, Expression, Some
 from webhook.model.foreign import Foreign
 from webhook.model.labels import Requirement, Selector
 from webhook.model.policy import Direction
-from webhook.model.ports import NamedPort
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry, Isolation, Match, NodePeer, piece, with_entries
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, mappings, sequence, shown, string

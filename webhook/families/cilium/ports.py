@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from webhook.families.cilium.reading import checked, given, only, refuse
 from webhook.families.cilium.settings import Config
-from webhook.model.ports import LAST_PORT, NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.addresses import LAST_PORT, NamedPort, PortMatch, PortRange, Protocol
 from webhook.wire.shapes import Raw, fail, integer, mapping, mappings, shown, string, strings
 
 RULE_KEYS: Final = frozenset({"ports", "rules", "serverNames", "terminatingTLS", "originatingTLS", "listener"})

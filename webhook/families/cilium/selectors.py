@@ -16,7 +16,7 @@ from webhook.model.labels import Operator, Requirement, Selector
 from webhook.model.policy import UnclearPeer
 from webhook.model.tier import EndpointPeer, Every, Match, Neither, NodePeer, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
-from webhook.wire.selectors import selector
+from webhook.wire.networkpolicies import selector
 from webhook.wire.shapes import Raw, fail, mapping
 
 ANY: Final = "any"
