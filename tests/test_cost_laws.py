@@ -14,7 +14,7 @@ from tests.support.making import deployment, service
 from tests.support.reviews import request
 from tests.support.worlds import port
 from webhook.dependencies.resolve import Resolved
-from webhook.explain import judge
+from webhook.judge import judge
 from webhook.model.budget import Budget
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
@@ -138,6 +138,6 @@ def test_the_law_tells_a_planted_quadratic(count: str, monkeypatch: pytest.Monke
     for size in SIZES:
         seen.clear()
         with monkeypatch.context() as patched:
-            patched.setattr("webhook.explain.workload.judge", slow)
+            patched.setattr("webhook.judge.workload.judge", slow)
             costs.append(cost(LAWS["items"], size * 4, Mode.AUDIT, count))
     assert max(growths(costs)) > 2.6, costs

@@ -11,8 +11,8 @@ from msgspec import structs
 
 from tests.support.arena import Raw, world_of
 from tests.support.cases import KEYS_OF_A_QUESTION, admitted, cases, objects_of, workload_ref, wrong_answer
-from webhook.explain import Explanation, explain
 from webhook.families import compile_foreign, dialect_of, project
+from webhook.judge import Explanation, explain
 from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
 from webhook.model.refs import WorkloadRef

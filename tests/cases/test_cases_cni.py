@@ -15,7 +15,7 @@ from tests.support.cases import CASES, key_of, network_policy, objects_of, reaso
 from tests.support.making import agent
 from webhook.config.settings_from_file import settings
 from webhook.enforcers import ENFORCERS
-from webhook.explain import Explanation, explain
+from webhook.judge import Explanation, explain
 from webhook.model.verdict import Verdict
 
 FILE: Final = yaml.safe_load((CASES / "cni.yaml").read_text(encoding="utf-8"))

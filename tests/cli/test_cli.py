@@ -21,7 +21,8 @@ from tests.testbed.processes import free_port
 from webhook import __version__, config
 from webhook.cli.demo import review_of
 from webhook.cli.flags import COMMANDS
-from webhook.facade.sources import UsageError, find
+from webhook.facade import UsageError
+from webhook.facade.sources import find
 from webhook.model.objects import Shape, Template, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Mode

@@ -17,8 +17,8 @@ from webhook.cluster.discovery import Watcher
 from webhook.cluster.errors import BadConfigError, ClusterError, UnreachableError
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.reflector import Sink
-from webhook.wiring.cluster_snapshot import list_once
 from webhook.wiring.gaps import kind_name
+from webhook.wiring.list_once import list_once
 
 
 def test_cancelling_closes_every_stream(tmp_path: Path) -> None:

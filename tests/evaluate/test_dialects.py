@@ -10,8 +10,8 @@ from tests.support.worlds import namespace, policy
 from webhook.checklist.policies import check_policy
 from webhook.config.settings_from_file import settings
 from webhook.evaluate import ends_of_pod, judge_from_outside, judge_outside, judge_pair
-from webhook.explain import explain, judge_dns
 from webhook.families import project
+from webhook.judge import explain, judge_dns
 from webhook.matrix import matrix
 from webhook.model.addresses import parse_block
 from webhook.model.finding import Finding

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from webhook.evaluate import ends_of_pod, judge_outside, judge_pair
-from webhook.explain import explain
 from webhook.families import project
+from webhook.judge import explain
 from webhook.matrix import matrix
 from webhook.model.addresses import parse_block
 from webhook.model.foreign import Gap

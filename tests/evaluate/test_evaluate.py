@@ -12,7 +12,7 @@ from tests.support.making import deployment, isolating, node, service
 from tests.support.values import PORTS, filled, policies
 from tests.support.worlds import namespace, pod, policy, port
 from webhook.evaluate import PodEnd, judge_outside, judge_pair
-from webhook.explain import Explanation, explain
+from webhook.judge import Explanation, explain
 from webhook.model.addresses import Block, PortRange, parse_address, parse_block
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from webhook.model.objects import Node, Shape

@@ -8,9 +8,9 @@ from tests.support.arena import Raw, world_of
 from tests.support.making import deployment, headless, service
 from tests.support.worlds import namespace, policy
 from webhook.config.settings_from_file import settings
-from webhook.explain import explain, judge_workload
 from webhook.families import project
 from webhook.fix import fix_dependency
+from webhook.judge import explain, judge_workload
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import Verdict

@@ -25,9 +25,9 @@ from tests.support.worlds import (
     unsettled,
     worlds,
 )
-from webhook.explain import explain
 from webhook.families import project
 from webhook.fix import Fixes, fix
+from webhook.judge import explain
 from webhook.model.objects import Declaration
 from webhook.model.policy import Policy
 from webhook.model.settings import CONNECTS_TO

@@ -7,9 +7,9 @@ import pytest
 from tests.support.arena import Raw, world_of
 from tests.support.making import deployment, service
 from tests.support.worlds import namespace, policy
-from webhook.explain import Explanation, explain, judge_workload
 from webhook.families import project
 from webhook.fix import fix_dependency
+from webhook.judge import Explanation, explain, judge_workload
 from webhook.model.objects import Namespace, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import Verdict

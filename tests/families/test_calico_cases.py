@@ -9,8 +9,8 @@ import yaml
 
 from tests.support.arena import Raw, world_of
 from tests.support.cases import KEYS_OF_A_QUESTION, objects_of, workload_ref, wrong_answer
-from webhook.explain import explain
 from webhook.families import project
+from webhook.judge import explain
 from webhook.model.settings import Enforcer, Settings
 
 FILE: Final[dict[str, Any]] = yaml.safe_load(

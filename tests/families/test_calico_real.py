@@ -11,7 +11,7 @@ from tests.support.watching import reached
 from tests.testbed.control_plane import ControlPlane
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.reflector import Pace
-from webhook.explain import explain
+from webhook.judge import explain
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.verdict import Verdict

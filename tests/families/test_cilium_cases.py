@@ -9,7 +9,7 @@ import yaml
 
 from tests.support.arena import Raw, world_of
 from tests.support.cases import KEYS_OF_A_QUESTION, key_of, objects_of, workload_ref, wrong_answer
-from webhook.explain import explain
+from webhook.judge import explain
 from webhook.model.settings import Enforcer, Settings
 
 FILE: Final[dict[str, Any]] = yaml.safe_load(

@@ -8,9 +8,9 @@ import pytest
 from tests.support.arena import Raw, world_of
 from tests.support.making import deployment, owned_by, service, workload
 from tests.support.worlds import namespace, pod, policy, port
-from webhook.explain import explain, judge_workload
 from webhook.fix import Fixed, Fixes, fix, fix_dependency
 from webhook.fix.fix import UNPROVED
+from webhook.judge import explain, judge_workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO
 from webhook.model.verdict import Verdict

@@ -15,8 +15,8 @@ from msgspec import structs
 from tests.support.denied_worlds import CLOSED, HEAVY, Case, cases
 from webhook.cli.main import main
 from webhook.evaluate import portset
-from webhook.explain import judge_workload
 from webhook.fix.lockdown import lockdown
+from webhook.judge import judge_workload
 from webhook.matrix import matrix
 from webhook.model.finding import Manifest
 from webhook.model.refs import WorkloadRef

@@ -14,8 +14,8 @@ from tests.support.arena import Raw, world_of
 from tests.support.worlds_whole import whole
 from webhook.enforcers import ENFORCERS
 from webhook.evaluate import Client, Flow, ends_of_pod, judge_connection, template_end
-from webhook.explain import judge_workload
 from webhook.fix.lockdown import Lockdown, lockdown
+from webhook.judge import judge_workload
 from webhook.model.addresses import Protocol
 from webhook.model.objects import Pod
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings

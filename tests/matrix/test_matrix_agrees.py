@@ -13,7 +13,7 @@ from tests.support.matrix_judge import Table, boundaries, disagreements, everybo
 from tests.support.worlds import enumerated, policies_of, policy, replaced, worlds
 from tests.support.worlds_populated import populated
 from webhook.evaluate.portset import PortSet
-from webhook.explain import explain
+from webhook.judge import explain
 from webhook.matrix import Alike, End, focused, fold, matrix
 from webhook.matrix.sets import listed
 from webhook.model.refs import WorkloadRef

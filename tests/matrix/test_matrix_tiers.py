@@ -13,8 +13,8 @@ from tests.support.arena import Arena, Raw, world_of
 from tests.support.matrix_judge import Port, Table, between, beyond, boundaries, disagreements, edges, everybody
 from tests.support.worlds_staged import Staged, staged
 from tests.support.worlds_tiers import tiered_worlds
-from webhook.explain import explain
 from webhook.families import project
+from webhook.judge import explain
 from webhook.matrix import matrix
 from webhook.model.addresses import FAMILIES
 from webhook.model.policy import Direction

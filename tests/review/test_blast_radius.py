@@ -10,8 +10,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support.denied_worlds import CLOSED, HEAVY, Case, cases, policies
-from webhook.explain import judge_workload
 from webhook.families import project
+from webhook.judge import judge_workload
 from webhook.model.finding import Finding
 from webhook.model.policy import Policy
 from webhook.model.verdict import Verdict

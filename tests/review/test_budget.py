@@ -18,7 +18,7 @@ from tests.support.worlds import namespace, policy
 from webhook import config
 from webhook.api.metrics import Metrics
 from webhook.dependencies.grammar import MOST_ITEMS
-from webhook.explain.workload import declared
+from webhook.judge.workload import declared
 from webhook.manifests import dump
 from webhook.model.budget import (
     FIXES,

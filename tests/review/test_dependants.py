@@ -16,8 +16,8 @@ from tests.support.values import filled, workloads
 from tests.support.worlds import namespace, pod, policy, port
 from webhook import config
 from webhook.dependencies import parse, resolve
-from webhook.explain.dependants import MOST, judge_dependants
 from webhook.fix import fix_all
+from webhook.judge.workload import MOST, judge_dependants
 from webhook.model.dependency import Dependency
 from webhook.model.finding import Finding, Severity
 from webhook.model.objects import Workload

@@ -9,7 +9,7 @@ from tests.support.arena import Raw, world_of
 from tests.support.making import asks, deployment, node, resolved, service
 from tests.support.reviews import TODAY, request
 from tests.support.worlds import namespace, policy, port
-from webhook.explain import Judged, judge
+from webhook.judge import Judged, judge
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.model.verdict import Verdict
 from webhook.review import decide

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from tests.spec import netpol, tiers
 from webhook.evaluate import PodEnd, ends_of_pod, judge_from_outside, judge_outside, judge_pair
-from webhook.explain import explain
 from webhook.families import project
+from webhook.judge import explain
 from webhook.model.addresses import Family, Protocol, parse_address
 from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef

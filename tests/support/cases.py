@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from tests.support.arena import Raw
-from webhook.explain import Explanation
+from webhook.judge import Explanation
 from webhook.model.policy import Direction
 from webhook.model.refs import KIND_OF_WORD, PolicyRef, WorkloadRef
 from webhook.model.settings import CONNECTS_TO

@@ -10,8 +10,8 @@ from msgspec import structs
 
 from tests.support.making import isolating
 from webhook.evaluate import Outside, PodEnd, ends_of_pod, judge_outside, judge_pair, judge_side
-from webhook.explain import Judged, judge, judge_dns, judge_workload
 from webhook.fix import Fixed, fix_dependency
+from webhook.judge import Judged, judge, judge_dns, judge_workload
 from webhook.model.addresses import Block, ContainerPort, PortRange, Protocol, parse_address, parse_block
 from webhook.model.finding import Manifest
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector

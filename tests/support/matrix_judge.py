@@ -10,7 +10,7 @@ from webhook.evaluate.coverage import edges_of
 from webhook.evaluate.flow import common_families
 from webhook.evaluate.mesh import INJECTED
 from webhook.evaluate.portset import PortSet, holds
-from webhook.explain.judge import judge_flow
+from webhook.judge.dependency import judge_flow
 from webhook.matrix import End, Layer, Matrix, matrix
 from webhook.model.addresses import (
     BITS,

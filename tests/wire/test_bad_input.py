@@ -28,8 +28,8 @@ from tests.support.bad_input import (
 )
 from tests.support.making import deployment, service, workload
 from tests.support.worlds import pod, policy, port
-from webhook.explain import explain
 from webhook.families import project
+from webhook.judge import explain
 from webhook.manifests import dump
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode

@@ -11,9 +11,9 @@ import pytest
 from tests.support.arena import Raw, world_of
 from tests.support.making import asks, deployment
 from tests.support.worlds import namespace, pod, policy, port
-from webhook.explain import explain
 from webhook.families import project
 from webhook.families.networkpolicy import isolates
+from webhook.judge import explain
 from webhook.model.addresses import NamedPort, PortRange, parse_block
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, UnclearPeer

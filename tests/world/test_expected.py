@@ -20,7 +20,7 @@ from tests.support.worlds import namespace, pod, policy, port
 from webhook import config
 from webhook.cli.demo import review_of
 from webhook.enforcers import ENFORCERS
-from webhook.explain import judge
+from webhook.judge import judge
 from webhook.manifests import dump
 from webhook.matrix import matrix
 from webhook.model.labels import Labels

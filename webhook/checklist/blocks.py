@@ -8,10 +8,10 @@ from typing import Final
 from webhook.evaluate import Outside
 from webhook.evaluate.coverage import entities_of
 from webhook.evaluate.match import block_matches
-from webhook.explain.dns import dns_service
-from webhook.explain.workload import declared
 from webhook.families.enforced import block_peer
 from webhook.families.networkpolicy import isolates
+from webhook.judge.dns import dns_service
+from webhook.judge.workload import declared
 from webhook.model.addresses import BITS, Address, Block, Family, parse_address
 from webhook.model.dependency import Dependency
 from webhook.model.finding import DEFAULT_SEVERITY, Finding

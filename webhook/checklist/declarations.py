@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from webhook.explain import Judged, JudgedWorkload
+from webhook.judge import Judged, JudgedWorkload
 from webhook.model.dependency import Malformed
 from webhook.model.finding import DEFAULT_SEVERITY, Finding, Severity
 from webhook.model.objects import Workload

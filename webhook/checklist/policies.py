@@ -6,10 +6,10 @@ from typing import Final
 
 from webhook.checklist.blocks import Own, check_blocks, finding
 from webhook.evaluate.ends import namespace_matches
-from webhook.explain.nearmiss_labels import of_labels
 from webhook.families import compile_foreign
 from webhook.families.networkpolicy import compile_direction, isolates
 from webhook.fix.selectors import shapes_of
+from webhook.judge.near_miss_peers import of_labels
 from webhook.model.addresses import PortRange
 from webhook.model.expression import All, Space, holds, terms
 from webhook.model.finding import DEFAULT_SEVERITY, Finding

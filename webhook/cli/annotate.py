@@ -9,7 +9,7 @@ from webhook.cli.gather import gather
 from webhook.cli.observed import observed
 from webhook.cli.terminal import emit, say
 from webhook.dependencies import Resolved, infer, parse, resolve, uncovered
-from webhook.facade.sources import UsageError
+from webhook.facade import UsageError
 from webhook.families import project
 from webhook.manifests import STDIN, Document
 from webhook.manifests.annotate import Edited, annotate, write

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from webhook.cli.terminal import colour, emit
-from webhook.facade.sources import UsageError
+from webhook.facade import UsageError
 from webhook.manifests import Document, read
 from webhook.report.text import Paint, coloured, plain
 

@@ -13,7 +13,8 @@ from typing import Final, Self
 from webhook.cli.audit import audit
 from webhook.cli.gather import gather
 from webhook.cli.terminal import colour, emit
-from webhook.facade.sources import CLUSTER, UsageError, is_snapshot
+from webhook.facade import UsageError
+from webhook.facade.sources import CLUSTER, is_snapshot
 from webhook.matrix import Matrix, differences, matrix
 from webhook.model.finding import Finding, Severity
 from webhook.report import diff as report

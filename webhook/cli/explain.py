@@ -1,4 +1,4 @@
-"""`explain`: one verdict step by step, an error that somebody pasted, or what a finding means."""
+"""`judge`: one verdict step by step, an error that somebody pasted, or what a finding means."""
 
 import argparse
 import re
@@ -12,22 +12,22 @@ from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
 from webhook.cli.terminal import colour, emit
 from webhook.config import nearest
-from webhook.explain import explain
-from webhook.explain.diagnose import diagnose
-from webhook.explain.diagnosis import Cause, Diagnosis
-from webhook.explain.error_kinds import LOOKUPS
-from webhook.explain.error_patterns import SPOKEN
-from webhook.explain.errors import Fault, read_error
-from webhook.explain.target import may_be_meant
-from webhook.facade.sources import Gathered, UsageError, find
+from webhook.diagnose.diagnose import diagnose
+from webhook.diagnose.diagnosis import Cause, Diagnosis, may_be_meant
+from webhook.diagnose.error_kinds import LOOKUPS
+from webhook.diagnose.error_patterns import SPOKEN
+from webhook.diagnose.errors import Fault, read_error
+from webhook.facade import UsageError
+from webhook.facade.sources import Gathered, find
 from webhook.facade.world import fix_declared
 from webhook.fix import Fixes, fix, fix_dependency
+from webhook.judge import explain
 from webhook.manifests import STDIN, dump
 from webhook.model.objects import Workload
 from webhook.model.verdict import CLOSED, Verdict
 from webhook.report import diagnosis as diagnosed
-from webhook.report import json_, path, text
-from webhook.report.path import Remedy
+from webhook.report import explain_text, json_, text
+from webhook.report.explain_text import Remedy
 from webhook.report.safe import clean
 from webhook.world import World
 
@@ -91,7 +91,7 @@ def _explain(arguments: argparse.Namespace, gathered: Gathered, workload: Worklo
     if arguments.format == "json":
         emit(json_.explain(explanation, fixes.policies, gathered.failures))
     else:
-        emit(path.explain(explanation, _remedy(fixes), _paint()))
+        emit(explain_text.explain(explanation, _remedy(fixes), _paint()))
     return explanation.verdict
 
 

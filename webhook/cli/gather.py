@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from webhook.cli.terminal import progress, say
-from webhook.facade.sources import CLUSTER, Gathered, Sources, UsageError, read_sources
+from webhook.facade import UsageError
+from webhook.facade.sources import CLUSTER, Gathered, Sources, read_sources
 from webhook.manifests import Content
 from webhook.report import text
 from webhook.report.safe import clean, clip

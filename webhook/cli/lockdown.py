@@ -11,7 +11,8 @@ from webhook.cli.gather import gather
 from webhook.cli.observed import observed
 from webhook.cli.terminal import emit, say
 from webhook.enforcers import ENFORCERS
-from webhook.facade.sources import CLUSTER, Gathered, UsageError
+from webhook.facade import UsageError
+from webhook.facade.sources import CLUSTER, Gathered
 from webhook.fix.lockdown import Lockdown, lockdown
 from webhook.fix.lockdown_policies import MANAGED_BY
 from webhook.manifests import dump

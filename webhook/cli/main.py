@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 from webhook import __version__
 from webhook.cli.flags import COMMANDS, add
 from webhook.cli.terminal import say
-from webhook.facade.sources import UsageError
+from webhook.facade import UsageError
 
 PLUGIN: Final = "kubectl-netpol_preflight"
 BAD_USAGE: Final = 2

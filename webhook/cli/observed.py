@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from webhook.cli.terminal import progress
-from webhook.facade.sources import Gathered, UsageError
+from webhook.facade import UsageError
+from webhook.facade.sources import Gathered
 from webhook.manifests import STDIN
 from webhook.report.safe import clean
 from webhook.review.evidence import Evidence, evidence

@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from webhook.api.validate import duration
+from webhook.api.durations import duration
 
 _DAY: Final = 86_400.0
 _OLDEST: Final = 3_650 * _DAY

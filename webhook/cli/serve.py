@@ -22,7 +22,8 @@ from webhook.cluster.certificate_objects import SecretRef
 from webhook.cluster.client_configuration import Access, in_cluster
 from webhook.cluster.errors import ClusterError
 from webhook.config import Invalid
-from webhook.facade.sources import CLUSTER, UsageError, read_settings
+from webhook.facade import UsageError
+from webhook.facade.sources import CLUSTER, read_settings
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings
 from webhook.report.safe import clean

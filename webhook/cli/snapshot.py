@@ -9,10 +9,11 @@ from typing import Final
 from webhook.cli.terminal import progress, say
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.errors import ClusterError
-from webhook.facade.sources import UsageError
+from webhook.facade import UsageError
 from webhook.manifests import STDIN
 from webhook.report.safe import clean
-from webhook.wiring.cluster_snapshot import NETWORK_POLICY, ListedCluster, list_once, lost, notes
+from webhook.wiring.cluster_snapshot import NETWORK_POLICY, lost, notes
+from webhook.wiring.list_once import ListedCluster, list_once
 from webhook.wiring.snapshot import Snapshot, pack, projection, write
 from webhook.wiring.snapshot_forms import Record
 

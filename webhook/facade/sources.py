@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from webhook import config
 from webhook.config import nearest
+from webhook.facade import UsageError
 from webhook.families import POLICIES
 from webhook.manifests import STDIN, Broken, Content, Document, NoSuchPath, Skipped, read
 from webhook.model.finding import Location
@@ -26,10 +27,6 @@ from webhook.wiring.cluster_snapshot import ClusterSnapshot, of_snapshot
 from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.world import Put, World
 from webhook.world.still import Still
-
-
-class UsageError(ValueError):
-    """What was asked for cannot be done; the message says what was expected."""
 
 
 def find(text: str, workloads: Iterable[Workload], namespace: str) -> Workload:
@@ -192,7 +189,8 @@ def _cluster(sources: Sources, now: datetime, told: Told) -> ClusterSnapshot:
 
     from webhook.cluster.client_configuration import Access
     from webhook.cluster.errors import ClusterError
-    from webhook.wiring.cluster_snapshot import list_once, of_cluster
+    from webhook.wiring.cluster_snapshot import of_cluster
+    from webhook.wiring.list_once import list_once
 
     access = Access(sources.kubeconfig, sources.context)
     try:

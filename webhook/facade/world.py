@@ -7,9 +7,10 @@ from typing import Any, Self, TypedDict, Unpack
 
 import msgspec
 
-from webhook.explain import explain
-from webhook.facade.sources import Gathered, Sources, UsageError, find, find_ref, read_sources
+from webhook.facade import UsageError
+from webhook.facade.sources import Gathered, Sources, find, find_ref, read_sources
 from webhook.fix import Fixes, Unfixable, fix, fix_all
+from webhook.judge import explain
 from webhook.matrix import Matrix, focused, fold, matrix
 from webhook.model.finding import Finding, Location, Manifest
 from webhook.model.foreign import Foreign

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct, json, structs
 
-from webhook.explain import Judged, judge, judge_dns, judge_workload
-from webhook.explain.dns import NODES_OWN
 from webhook.fix.needs import fronts_of, may_open, needs, openable
 from webhook.fix.write import Unwritable, write
+from webhook.judge import Judged, judge, judge_dns, judge_workload
+from webhook.judge.dns import NODES_OWN
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef

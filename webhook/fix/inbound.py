@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from webhook.explain.dependants import Dependant, judge_dependants
-from webhook.explain.inbound import Way, closed_part, judge_inbound
-from webhook.explain.judge import judge
 from webhook.fix.fix import UNPROVED, Fixed, Fixes, Unfixable, distinct, fix, in_the_way, is_open
 from webhook.fix.needs import needs
 from webhook.fix.write import Unwritable, write
+from webhook.judge.dependency import judge
+from webhook.judge.inbound import Way, closed_part, judge_inbound
+from webhook.judge.workload import Dependant, judge_dependants
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.verdict import CLOSED, FlowVerdict

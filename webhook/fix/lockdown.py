@@ -11,12 +11,11 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.evaluate import portset
-from webhook.explain import Judged, judge, judge_dns, judge_workload
-from webhook.explain.apiserver_callers import judge_hooks, remedy
-from webhook.explain.inbound import judge_inbound
 from webhook.fix.fix import UNPROVED, Unfixable, in_the_way
 from webhook.fix.lockdown_policies import Wanted, default_deny, documented, written
 from webhook.fix.needs import needs
+from webhook.judge import Judged, judge, judge_dns, judge_workload
+from webhook.judge.inbound import judge_hooks, judge_inbound, remedy
 from webhook.matrix import matrix
 from webhook.model.addresses import Block
 from webhook.model.finding import Manifest

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.explain import Judged
 from webhook.fix.fix import Unfixable
 from webhook.fix.needs import Need
 from webhook.fix.write import Unwritable, write
+from webhook.judge import Judged
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
 from webhook.model.policy import Direction

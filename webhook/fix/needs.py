@@ -10,8 +10,8 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.explain import Judged
 from webhook.fix.selectors import Neighbours
+from webhook.judge import Judged
 from webhook.model.addresses import Block, Protocol
 from webhook.model.objects import Service, Workload
 from webhook.model.policy import Direction

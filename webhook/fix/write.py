@@ -6,10 +6,10 @@ from typing import Any, Final
 from msgspec import json
 
 from webhook.evaluate.coverage import entities_of
-from webhook.explain.dns_assumed import assumed
 from webhook.fix.behind import Entangled, denied_behind, said_behind
 from webhook.fix.needs import Need, Party, free_name, name
 from webhook.fix.selectors import Chosen, Neighbours, choose, isolated, lost
+from webhook.judge.dns_assumed import assumed
 from webhook.model.addresses import Address, Block, ContainerPort
 from webhook.model.finding import Manifest
 from webhook.model.labels import Labels

@@ -13,9 +13,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.diagnose.diagnosis import Cause, Diagnosis, State
+from webhook.diagnose.error_kinds import Caller, Kind
 from webhook.enforcers import ENFORCERS
-from webhook.explain.diagnosis import Cause, Diagnosis, State
-from webhook.explain.error_kinds import Caller, Kind
 
 
 class Advice(Struct, frozen=True):

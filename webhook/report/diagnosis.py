@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from webhook.explain.diagnosis import Cause, Diagnosis, State, Step, Whose
-from webhook.explain.error_kinds import REFUSALS
-from webhook.explain.errors import Fault
-from webhook.explain.explanation import Explanation
+from webhook.diagnose.diagnosis import Cause, Diagnosis, State, Step, Whose
+from webhook.diagnose.error_kinds import REFUSALS
+from webhook.diagnose.errors import Fault
+from webhook.judge.explanation import Explanation
 from webhook.model.addresses import IPV6
 from webhook.model.policy import Direction
 from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
-from webhook.report import json_, path
+from webhook.report import explain_text, json_
 from webhook.report.advice import (
     CAUSES,
     CLEARED,
@@ -24,9 +24,9 @@ from webhook.report.advice import (
     WORDS,
     advice,
 )
+from webhook.report.explain_text import NO_REMEDY, Remedy
 from webhook.report.flows import deciders, side_of
 from webhook.report.json_ import Record
-from webhook.report.path import NO_REMEDY, Remedy
 from webhook.report.run import Failure
 from webhook.report.safe import clean
 from webhook.report.text import Paint, plain
@@ -48,7 +48,7 @@ def text(diagnosis: Diagnosis, remedy: Remedy = NO_REMEDY, paint: Paint = plain)
         lines += ["", f"{paint('bold', 'where to look')}:"]
         for one in look:
             lines += [f"  - {clean(one.what)}", *([f"      {clean(one.command)}"] if one.command else [])]
-    return "\n".join([*lines, *path.ending(_assumed(diagnosis), remedy, paint)])
+    return "\n".join([*lines, *explain_text.ending(_assumed(diagnosis), remedy, paint)])
 
 
 def record(diagnosis: Diagnosis, fix: Sequence[Record] = (), errors: Iterable[Failure] = ()) -> str:
@@ -132,9 +132,9 @@ def _told_sides(direction: Direction, several: Iterable[FlowVerdict]) -> Iterato
     seen: dict[str, None] = {}
     for flow in sorted(several, key=lambda f: _WORST.index(side_of(f, direction).verdict)):
         side = side_of(flow, direction)
-        seen[path.because(direction, side)] = None
-        seen |= dict.fromkeys(path.tiers(direction, side))
-        seen |= dict.fromkeys(f"near miss: {miss}" for miss in path.near_misses(direction, side, flow))
+        seen[explain_text.because(direction, side)] = None
+        seen |= dict.fromkeys(explain_text.tiers(direction, side))
+        seen |= dict.fromkeys(f"near miss: {miss}" for miss in explain_text.near_misses(direction, side, flow))
     yield from seen
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from webhook.explain import Explanation, Judged
 from webhook.fix import Fixes
+from webhook.judge import Explanation, Judged
 from webhook.model.addresses import Block
 from webhook.model.finding import Finding, Location
 from webhook.model.refs import PolicyRef, WorkloadRef

@@ -13,8 +13,8 @@ from webhook.checklist.blocks import Own
 from webhook.checklist.declarations import malformed
 from webhook.checklist.namespaces import check_enforced, check_namespace, check_problems
 from webhook.checklist.policies import check_policy, check_selects
-from webhook.explain import Judged, judge_workload
 from webhook.fix.fix import distinct
+from webhook.judge import Judged, judge_workload
 from webhook.model.finding import Finding, Location
 from webhook.model.foreign import Foreign
 from webhook.model.objects import Workload

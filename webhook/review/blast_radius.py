@@ -13,13 +13,12 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.dependencies import Missing, Resolved, parse, resolve
-from webhook.explain import Judged, enforcer_notes, judge, judge_workload
-from webhook.explain.dependants import may_lead
-from webhook.explain.dns import judge_dns
-from webhook.explain.inbound import Way, judge_inbound
-from webhook.explain.workload import declared, everybodys
 from webhook.fix import Fixed, fix_dependency
 from webhook.fix.inbound import fix_way
+from webhook.judge import Judged, enforcer_notes, judge, judge_workload
+from webhook.judge.dns import judge_dns
+from webhook.judge.inbound import Way, judge_inbound
+from webhook.judge.workload import declared, everybodys, may_lead
 from webhook.model.dependency import Dependency
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload

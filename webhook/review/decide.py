@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import structs
 
 from webhook.checklist.declarations import malformed
-from webhook.explain import judge_declared
+from webhook.judge import judge_declared
 from webhook.model.budget import FIXES, INFERRED, OTHERS, TOO_MUCH, UNLIMITED, Budget, Exhausted
 from webhook.model.finding import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.objects import Owner, Workload

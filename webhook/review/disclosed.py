@@ -10,8 +10,8 @@ from typing import Final
 from msgspec import structs
 
 from webhook.dependencies import resolve
-from webhook.explain import judge, judge_workload
-from webhook.explain.workload import declared, everybodys
+from webhook.judge import judge, judge_workload
+from webhook.judge.workload import declared, everybodys
 from webhook.model.dependency import Dependency, NameTarget
 from webhook.model.finding import UNDISCLOSED, Finding, Severity
 from webhook.model.objects import Workload

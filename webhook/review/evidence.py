@@ -13,7 +13,7 @@ from webhook.dependencies.inbound import inbound
 from webhook.dependencies.services import Found
 from webhook.evaluate import Flow, ends_of_pod, template_end
 from webhook.evaluate.flow import judge_from_outside
-from webhook.explain import Judged, judge, judge_workload
+from webhook.judge import Judged, judge, judge_workload
 from webhook.model.addresses import Address, Block, Protocol
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef

@@ -6,14 +6,12 @@ from functools import partial
 
 from msgspec import structs
 
-from webhook.explain import Judged, enforcer_notes, judge
-from webhook.explain.apiserver_callers import judge_hooks, remedy
-from webhook.explain.dependants import Dependant, Dependants, judge_dependants
-from webhook.explain.inbound import Way, judge_inbound
-from webhook.explain.outside_callers import judge_balanced
 from webhook.fix import Fixed
 from webhook.fix.fix import distinct
 from webhook.fix.inbound import fix_dependants, fix_way, shuts_out
+from webhook.judge import Judged, enforcer_notes, judge
+from webhook.judge.inbound import Way, judge_balanced, judge_hooks, judge_inbound, remedy
+from webhook.judge.workload import Dependant, Dependants, judge_dependants
 from webhook.model.budget import Exhausted
 from webhook.model.finding import Finding
 from webhook.model.objects import Workload

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from webhook.dependencies import parse, resolve
 from webhook.evaluate import Flow
-from webhook.explain import judge_dns
-from webhook.explain.workload import declared
+from webhook.judge import judge_dns
+from webhook.judge.workload import declared
 from webhook.model.addresses import IPV6, Address, Block
 from webhook.model.dependency import Dependency
 from webhook.model.objects import Workload

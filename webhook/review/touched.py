@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.explain.dns import NODE_LOCAL, dns_service
 from webhook.families import REFERENCES
+from webhook.judge.dns import NODE_LOCAL, dns_service
 from webhook.model.expression import Space, Value, holds
 from webhook.model.foreign import Foreign
 from webhook.model.inbound import Exposure

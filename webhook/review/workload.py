@@ -6,10 +6,10 @@ from functools import cache, partial
 from msgspec import structs
 
 from webhook.checklist.declarations import check_declarations, check_labels, check_undeclared
-from webhook.explain import Judged, JudgedWorkload, enforcer_notes, judge, judge_workload, with_inferred
-from webhook.explain.symptoms import symptoms
 from webhook.fix import Fixed, fix_dependency
 from webhook.fix.needs import may_open
+from webhook.judge import Judged, JudgedWorkload, enforcer_notes, judge, judge_workload, with_inferred
+from webhook.judge.symptoms import symptoms
 from webhook.model.dependency import Source
 from webhook.model.finding import DEFAULT_SEVERITY, Finding, Severity
 from webhook.model.objects import Workload

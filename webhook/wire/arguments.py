@@ -197,11 +197,9 @@ _PASSES: Final = re.compile(r"[a-z]_pass\s")
 def in_file(text: str, allowance: Allowance) -> tuple[Mention, ...]:
     """Return the places that a file names, each once."""
     lines = text.splitlines() if allowance.spend(len(text)) else []
-    return (
-        tuple(dict.fromkeys(paired(_settings(lines, allowance))))[:MOST_OF_FILE]
-        if allowance.spend(0, len(lines))
-        else ()
-    )
+    if not allowance.spend(0, len(lines)):
+        return ()
+    return tuple(dict.fromkeys(paired(_settings(lines, allowance))))[:MOST_OF_FILE]
 
 
 def _settings(lines: list[str], allowance: Allowance) -> Iterator[Setting]:

@@ -110,7 +110,6 @@ _INSIDE_PEER = {
 }
 _PEER_KEYS = frozenset(_INSIDE_PEER)
 _PORT_KEYS = frozenset({"protocol", "port", "endPort"})
-_SECTIONS_of_networkpolicies = (("ingress", "from"), ("egress", "to"))
 Problems = list[str]
 T = TypeVar("T")
 
@@ -126,7 +125,7 @@ def network_policy(raw: Raw, namespace: str) -> Policy:
     try:
         _known(spec, _SPEC_KEYS, "spec")
         types = _types(spec)
-        ingress, egress = (_rules(spec, key, peers, problems) for key, peers in _SECTIONS_of_networkpolicies)
+        ingress, egress = (_rules(spec, key, peers, problems) for _, key, peers in _SECTIONS)
     except Malformed as error:
         return Policy(ref, namespace, subject, problems=tuple(problems), unreadable=str(error))
     return Policy(

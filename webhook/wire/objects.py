@@ -120,7 +120,6 @@ def flatten(raw: Raw, path: str = "") -> Iterator[Raw]:
 
 
 _NOT_SPEC: Final = frozenset({"apiVersion", "kind", "metadata", "status"})
-AUTOMOUNT: Final = "automountServiceAccountToken"
 KUBERNETES: Final = "networking.k8s.io"
 
 
@@ -135,7 +134,7 @@ def foreign(raw: Raw, namespace: str | None) -> Foreign:
         PolicyRef(namespace, shapes.name(raw), kind, group=group),
         group,
         namespace,
-        {key: value for key, value in raw.items() if (key not in _NOT_SPEC if group else key == AUTOMOUNT)},
+        {key: value for key, value in raw.items() if (key not in _NOT_SPEC if group else key == workloads.AUTOMOUNT)},
         shapes.labels(raw),
         version,
         _refused(raw),

@@ -15,7 +15,6 @@ from webhook.wire import shapes
 from webhook.wire.agents import daemon_set_flags
 from webhook.wire.hints import container_hints
 from webhook.wire.inbound import scrape
-from webhook.wire.objects import AUTOMOUNT
 from webhook.wire.shapes import (
     Malformed,
     Raw,
@@ -29,6 +28,8 @@ from webhook.wire.shapes import (
     string_map,
     strings,
 )
+
+AUTOMOUNT = "automountServiceAccountToken"  # of a ServiceAccount and of a pod
 
 USUAL_PATH = ("spec", "template")
 TEMPLATE_PATHS = {

@@ -12,9 +12,9 @@ from webhook.model.settings import CONNECTS_TO, PREFIX
 from webhook.wire import inbound_others
 from webhook.wire.agents import CONTAINERS, NODE_ARGUMENTS, arguments_of, command_of, image_of, variables_of
 from webhook.wire.inbound import CLASS_ANNOTATION, DEFAULT_CLASS, SCRAPE, SCRAPE_PORT
-from webhook.wire.objects import AUTOMOUNT, kind_of
+from webhook.wire.objects import kind_of
 from webhook.wire.shapes import INJECT, Malformed
-from webhook.wire.workloads import asks_for_token
+from webhook.wire.workloads import AUTOMOUNT, asks_for_token
 
 Raw = Mapping[str, Any]
 Record = dict[str, Any]

@@ -12,7 +12,7 @@ from webhook.model.foreign import Foreign
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Account, Namespace, Node, Workload
 from webhook.model.settings import Enforcer, Settings
-from webhook.wire.objects import AUTOMOUNT
+from webhook.wire.workloads import AUTOMOUNT
 from webhook.world.enforcer import SWITCHES, from_cluster, from_files
 
 ACCOUNT = ("", "ServiceAccount")

@@ -1,0 +1,335 @@
+"""Near misses: the one thing that keeps a rule from letting the packet through, and nothing where it is two things."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tests.support.arena import Raw, world_of
+from tests.support.making import deployment, service
+from tests.support.worlds import namespace, pod, policy, port
+from webhook.evaluate import PodEnd
+from webhook.judge import explain
+from webhook.judge.near_miss_peers import Packet
+from webhook.judge.near_misses import MOST, near_misses
+from webhook.model.addresses import PortRange, Protocol, parse_address
+from webhook.model.labels import Labels, Selector
+from webhook.model.objects import Shape
+from webhook.model.policy import Direction, PodPeer, Policy, Rule
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.verdict import Verdict
+from webhook.world import Put, World
+
+Found = tuple[str, str, str, str]  # policy, field, want, have
+CAST = (
+    namespace("shop", {"team": "a"}),
+    namespace("data", {"team": "b"}),
+    deployment("shop/webapi", [port("http", 8080)]),
+    deployment("data/db", [port("pg", 5432)]),
+    service("data/db", {"app": "db"}, [{"port": 80, "targetPort": 5432}]),
+)
+WALL = policy("data/wall", podSelector={}, policyTypes=["Ingress"])
+OUT = policy("shop/out", podSelector={}, policyTypes=["Egress"])
+
+
+def labels(**pairs: str) -> Raw:
+    return {"matchLabels": {key.replace("_", "-"): value for key, value in pairs.items()}}
+
+
+def admitting(*peers: Raw, ports: Iterable[Raw] = ({"port": 5432},), name: str = "data/allow", **spec: Any) -> Raw:  # noqa: ANN401
+    rule = {"from": [*peers], "ports": [*ports]}
+    return policy(name, **{"podSelector": labels(app="db"), "policyTypes": ["Ingress"], "ingress": [rule], **spec})
+
+
+def letting(*peers: Raw, ports: Iterable[Raw] = ({"port": 5432},), name: str = "shop/let", **spec: Any) -> Raw:  # noqa: ANN401
+    rule = {"to": [*peers], "ports": [*ports]}
+    return policy(name, **{"podSelector": labels(app="webapi"), "policyTypes": ["Egress"], "egress": [rule], **spec})
+
+
+def found(*objects: Raw, to: str = "db.data:80", without: tuple[Raw, ...] = ()) -> list[Found]:
+    """Return the near misses of web-api's dependency; it must be denied."""
+    world = world_of([*(o for o in CAST if o not in without), *objects])
+    workload = world.workload(WorkloadRef("Deployment", "shop", "webapi"))
+    assert workload is not None
+    answer = explain(world, workload, to)
+    assert answer.verdict is Verdict.DENIED
+    near = [miss for flow in answer.flows for side in (flow.egress, flow.ingress) for miss in side.near_misses]
+    return [(str(miss.policy), miss.field, miss.want, miss.have) for miss in near]
+
+
+TEAM_A = {"namespaceSelector": labels(team="a")}
+WEBAPI = {**TEAM_A, "podSelector": labels(app="webapi")}
+DB = {"namespaceSelector": labels(team="b"), "podSelector": labels(app="db")}
+
+
+@pytest.mark.parametrize(
+    ("about", "objects", "expected"),
+    [
+        (
+            "a label of the client is misspelt",
+            [WALL, admitting({**TEAM_A, "podSelector": labels(app="web-api")})],
+            ("data/allow", "podLabels", "app=web-api", "app=webapi"),
+        ),
+        (
+            "the client lacks a label",
+            [WALL, admitting({**TEAM_A, "podSelector": labels(app="webapi", role="client")})],
+            ("data/allow", "podLabels", "role=client", "no role"),
+        ),
+        (
+            "the policy is for another server",
+            [WALL, admitting(WEBAPI, podSelector=labels(app="dbs"))],
+            ("data/allow", "podLabels", "app=dbs", "app=db"),
+        ),
+        (
+            "the client's namespace has another label",
+            [WALL, admitting({"namespaceSelector": labels(team="A"), "podSelector": labels(app="webapi")})],
+            ("data/allow", "namespaceLabels", "team=A", "team=a"),
+        ),
+        (
+            "a podSelector that stands alone means its own namespace",
+            [WALL, admitting({"podSelector": labels(app="webapi")})],
+            ("data/allow", "namespace", "data", "shop"),
+        ),
+        (
+            "the Service's port is opened instead of the pod's",
+            [WALL, admitting(WEBAPI, ports=[{"port": 80}])],
+            ("data/allow", "port", "80/TCP", "5432/TCP"),
+        ),
+        (
+            "another port is opened",
+            [WALL, admitting(WEBAPI, ports=[{"port": 5433}])],
+            ("data/allow", "port", "5433/TCP", "5432/TCP"),
+        ),
+        (
+            "a port's name that the pod does not have is opened",
+            [WALL, admitting(WEBAPI, ports=[{"port": "postgres"}])],
+            ("data/allow", "port", "postgres/TCP (no container calls a port so)", "5432/TCP"),
+        ),
+        (
+            "a namespace is admitted on another port",
+            [WALL, admitting(TEAM_A, ports=[{"port": 8443}])],
+            ("data/allow", "port", "8443/TCP", "5432/TCP"),
+        ),
+        (
+            "the policy stands in the client's namespace",
+            [WALL, admitting(WEBAPI, name="shop/allow", podSelector=labels(app="db"))],
+            ("shop/allow", "namespace", "shop, and belongs into data", "data"),
+        ),
+        (
+            "the port is opened for another protocol",
+            [WALL, admitting(WEBAPI, ports=[{"port": 5432, "protocol": "UDP"}])],
+            ("data/allow", "protocol", "UDP", "TCP"),
+        ),
+        (
+            "the port's name is opened for another protocol",
+            [WALL, admitting(WEBAPI, ports=[{"port": "pg", "protocol": "SCTP"}])],
+            ("data/allow", "protocol", "SCTP", "TCP"),
+        ),
+        (
+            "policyTypes leaves the direction out",
+            [WALL, admitting(WEBAPI, policyTypes=["Egress"])],
+            ("data/allow", "policyTypes", "Ingress", "Egress"),
+        ),
+        (
+            "egress to a misspelt server",
+            [OUT, letting({**DB, "podSelector": labels(app="dbs")})],
+            ("shop/let", "podLabels", "app=dbs", "app=db"),
+        ),
+        (
+            "egress to the Service's port",
+            [OUT, letting(DB, ports=[{"port": 80}])],
+            ("shop/let", "port", "80/TCP", "5432/TCP"),
+        ),
+        (
+            "egress to pods of the client's own namespace",
+            [OUT, letting({"podSelector": labels(app="db")})],
+            ("shop/let", "namespace", "shop", "data"),
+        ),
+        (
+            "egress rules that policyTypes leaves out",
+            [OUT, letting(DB, policyTypes=["Ingress"])],
+            ("shop/let", "policyTypes", "Egress", "Ingress"),
+        ),
+        (
+            "egress for a client of another name",
+            [OUT, letting(DB, podSelector=labels(app="web-api"))],
+            ("shop/let", "podLabels", "app=web-api", "app=webapi"),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_one_thing_is_told(about: str, objects: list[Raw], expected: Found) -> None:
+    assert found(*objects) == [expected], about
+
+
+@pytest.mark.parametrize(
+    ("about", "objects"),
+    [
+        ("label and port", [admitting({**TEAM_A, "podSelector": labels(app="web-api")}, ports=[{"port": 80}])]),
+        ("label and namespace", [admitting({"podSelector": labels(app="web-api")})]),
+        ("two labels", [admitting({**TEAM_A, "podSelector": labels(app="web-api", role="x")})]),
+        ("port and protocol", [admitting(WEBAPI, ports=[{"port": 5433, "protocol": "UDP"}])]),
+        ("the Service's port and protocol", [admitting(WEBAPI, ports=[{"port": 80, "protocol": "UDP"}])]),
+        ("server and policyTypes", [admitting(WEBAPI, podSelector=labels(app="x"), policyTypes=["Egress"])]),
+        ("server and port", [admitting(WEBAPI, podSelector=labels(app="x"), ports=[{"port": 80}])]),
+        ("nothing is admitted", []),
+        ("no rule at all", [admitting(WEBAPI, ingress=[])]),
+        ("a rule without a peer that can be", [admitting({"ipBlock": {"cidr": "192.0.2.0/33"}})]),
+        ("another direction", [admitting(WEBAPI, policyTypes=["Egress"], ingress=[], egress=[{}])]),
+        ("a policy of everybody in another namespace", [admitting(WEBAPI, name="shop/allow", podSelector={})]),
+        ("anybody, on another port: that is about something else", [admitting(TEAM_A, ports=[{"port": 53}])]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_two_things_are_no_near_miss(about: str, objects: list[Raw]) -> None:
+    assert found(WALL, *objects) == [], about
+
+
+def test_the_rule_is_named() -> None:
+    far = {"from": [{"podSelector": labels(app="x", role="y")}]}
+    near = {"from": [{**TEAM_A, "podSelector": labels(app="web-api")}]}
+    world = world_of([*CAST, WALL, admitting(ingress=[far, near])])
+    workload = world.workload(WorkloadRef("Deployment", "shop", "webapi"))
+    assert workload is not None
+    (flow,) = explain(world, workload, "db.data:80").flows
+    assert [miss.policy for miss in flow.ingress.near_misses] == [PolicyRef("data", "allow", rule=1)]
+
+
+def test_the_nearest_come_first_and_at_most_three() -> None:
+    policies = [
+        admitting({**TEAM_A, "podSelector": labels(app="nothing")}, name="data/a-other"),
+        admitting(WEBAPI, ports=[{"port": 5432, "protocol": "UDP"}], name="data/b-protocol"),
+        admitting({**TEAM_A, "podSelector": labels(app="web-api")}, name="data/c-typo"),
+        admitting(WEBAPI, ports=[{"port": 9999}], name="data/d-port"),
+        admitting(WEBAPI, ports=[{"port": 80}], name="data/e-service-port"),
+    ]
+    assert [miss[0] for miss in found(WALL, *policies)] == ["data/c-typo", "data/e-service-port", "data/b-protocol"]
+    assert found(WALL, *reversed(policies)) == found(WALL, *policies)
+
+
+def test_both_sides_have_their_own() -> None:
+    objects = [OUT, letting(DB, ports=[{"port": 80}]), WALL, admitting({"podSelector": labels(app="webapi")})]
+    assert [(miss[0], miss[1]) for miss in found(*objects)] == [("shop/let", "port"), ("data/allow", "namespace")]
+
+
+def test_a_dependency_that_passes_has_none() -> None:
+    world = world_of([*CAST, WALL, admitting(WEBAPI), admitting(WEBAPI, ports=[{"port": 80}], name="data/other")])
+    workload = world.workload(WorkloadRef("Deployment", "shop", "webapi"))
+    assert workload is not None
+    assert [flow.ingress.near_misses for flow in explain(world, workload, "db.data:80").flows] == [()]
+
+
+# -- addresses --------------------------------------------------------------------------------------------------------
+
+
+def block(cidr: str, *excepts: str) -> Raw:
+    return {"ipBlock": {"cidr": cidr, **({"except": [*excepts]} if excepts else {})}}
+
+
+@pytest.mark.parametrize(
+    ("peer", "to", "want", "have"),
+    [
+        (block("192.0.2.0/24"), "198.51.100.7:443", "192.0.2.0/24", "198.51.100.7"),
+        (
+            block("198.51.100.0/24", "198.51.100.7/32"),
+            "198.51.100.7:443",
+            "198.51.100.0/24 except 198.51.100.7/32",
+            "198.51.100.7",
+        ),
+        (block("192.0.2.0/24"), "198.51.100.0/28:443", "192.0.2.0/24", "198.51.100.0/28"),
+        (block("2001:db8:1::/64"), "[2001:db8:2::5]:443", "2001:db8:1::/64", "2001:db8:2::5"),
+    ],
+)
+def test_a_block_that_misses_the_address_is_told(peer: Raw, to: str, want: str, have: str) -> None:
+    assert found(OUT, letting(peer, ports=[{"port": 443}]), to=to) == [("shop/let", "cidr", want, have)]
+
+
+def test_a_block_of_the_other_family_is_no_near_miss() -> None:
+    assert found(OUT, letting(block("2001:db8::/64"), ports=[{"port": 443}]), to="198.51.100.7:443") == []
+
+
+def test_a_block_that_misses_a_pods_address_is_told() -> None:
+    server = pod("data/p", 3, {"app": "db"}, [port("pg", 5432)])
+    objects = [server, OUT, letting(block("10.0.4.0/24"))]
+    assert found(*objects, without=(CAST[3],)) == [("shop/let", "cidr", "10.0.4.0/24", "10.0.3.3")]
+
+
+def test_a_block_that_holds_an_ipv6_address_does_not_hide_the_wrong_port() -> None:
+    server = pod("data/p", 3, {"app": "db"}, [port("pg", 5432)])
+    server["status"]["podIPs"] = server["status"]["podIPs"][1:]
+    server["status"]["podIP"] = server["status"]["podIPs"][0]["ip"]
+    objects = [server, OUT, letting(block("fd00::/16"), {"podSelector": labels(app="x")}, ports=[{"port": 80}])]
+    assert found(*objects, without=(CAST[3],)) == [("shop/let", "port", "80/TCP", "5432/TCP")]
+
+
+# -- what a near miss promises ----------------------------------------------------------------------------------------
+
+words = st.sampled_from(("web", "web-1", "db"))
+pairs = st.dictionaries(st.sampled_from(("app", "tier")), words, max_size=2).map(Labels)
+named = st.dictionaries(st.sampled_from(("app", "tier")), words, min_size=1, max_size=2).map(Labels)
+speaks: st.SearchStrategy[Protocol] = st.sampled_from(("TCP", "UDP"))
+numbers = st.sampled_from((80, 8080))
+rules = st.lists(
+    st.builds(
+        Rule,
+        st.just(0),
+        st.lists(
+            st.builds(PodPeer, st.sampled_from((None, Selector())), named.map(Selector.exactly)), min_size=1, max_size=2
+        ).map(tuple),
+        st.lists(st.builds(lambda p, n: PortRange(p, n, n), speaks, numbers), min_size=1, max_size=2).map(tuple),
+    ),
+    max_size=2,
+).map(tuple)
+policies = st.builds(
+    lambda name, subject, some, idle: Policy(
+        PolicyRef("a", name),
+        "a",
+        subject,
+        ingress=some,
+        types=frozenset((Direction.EGRESS if idle else Direction.INGRESS,)),
+    ),
+    st.sampled_from(("one", "two", "three", "four")),
+    pairs.map(Selector.exactly),
+    rules,
+    st.booleans(),
+)
+
+
+@given(st.lists(policies, min_size=1, max_size=4), pairs, pairs, st.sampled_from("ab"), speaks, numbers)
+def test_a_policy_has_a_near_miss_where_it_differs_in_one_thing(
+    some: list[Policy], mine: Labels, theirs: Labels, where: str, protocol: Protocol, number: int
+) -> None:
+    world = World(complete=True)
+    world.apply(map(Put, some))
+    address = (parse_address("10.0.0.1"),)
+    packet = Packet(
+        Direction.INGRESS, PodEnd(Shape("a", mine), address), PodEnd(Shape(where, theirs), address), protocol, number
+    )
+    here = world.policies("a").values()
+    assume(all(differences(policy_, packet) for policy_ in here))  # nobody asks about what passes
+    told = near_misses(world, packet)
+    assert {miss.policy.at(None) for miss in told} <= {p.ref for p in here if differences(p, packet) == 1}
+    assert len(told) <= MOST
+    assert bool(told) == any(differences(policy_, packet) == 1 for policy_ in here)
+
+
+def differences(policy_: Policy, packet: Packet) -> int:
+    """Count, in plain sight, in how many things the packet and the nearest rule of a policy differ."""
+    assert isinstance(packet.other, PodEnd)
+    assert policy_.subject is not None
+    labels_, other = packet.other.shape.labels, packet.other.shape.namespace
+    idle = Direction.INGRESS not in policy_.types
+    best = 99
+    for rule in policy_.ingress:
+        some = [p for p in rule.peers or () if isinstance(p, PodPeer)]
+        peers = [away(p.pods, labels_) + (p.namespaces is None and other != "a") for p in some]
+        ranges = [p for p in rule.ports or () if isinstance(p, PortRange)]
+        ports = [(p.protocol != packet.protocol) + (p.first != packet.port) for p in ranges]
+        best = min(best, min(peers) + min(ports))
+    return away(policy_.subject, packet.subject.shape.labels) + idle + best
+
+
+def away(selector: Selector, given_: Labels) -> int:
+    return sum(given_.get(requirement.key) not in requirement.values for requirement in selector.requirements)

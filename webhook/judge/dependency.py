@@ -1,0 +1,189 @@
+"""One resolved dependency -> verdict, flow by flow."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct, structs
+
+from webhook.dependencies import Missing, Resolved
+from webhook.dependencies.services import Found
+from webhook.evaluate import Client, Flow, PodEnd, judge_connection, template_end
+from webhook.evaluate.coverage import holder_of
+from webhook.evaluate.ends import SUPPOSED, End, supposes
+from webhook.evaluate.side import is_volatile, pooled
+from webhook.judge.near_miss_peers import Packet
+from webhook.judge.near_misses import near_misses
+from webhook.model.addresses import Block, Family
+from webhook.model.dependency import Source
+from webhook.model.objects import Shape, Workload
+from webhook.model.policy import Direction
+from webhook.model.refs import EXPECTED
+from webhook.model.verdict import FlowVerdict, Host, NearMiss, Side, Verdict, together
+from webhook.world import Group, View
+
+
+class Judged(Struct, frozen=True):
+    """A dependency's answer. `reason` says why it is unknown, or what a partial one depends on.
+
+    `unsure`: it is inferred of what is not only the workload's own.
+    """
+
+    text: str
+    source: Source
+    verdict: Verdict
+    flows: tuple[FlowVerdict, ...] = ()
+    reason: str | None = None
+    missing: tuple[Missing, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    by_name: bool = True
+    resolved: Resolved | None = None  # None: the DNS look-up, which nobody declared
+    unsure: bool = False
+
+
+def judge(
+    view: View, workload: Workload, resolved: Resolved, purpose: str = "connection", *, near: bool = True
+) -> Judged:
+    """Judge every flow of a dependency. `near`: with near misses, which take longer than the answer does."""
+    found = resolved.found
+    source = template_end(view, workload)
+    flows = tuple(v for flow in found.flows for v in judge_flow(view, workload, source, flow, purpose, near=near))
+    verdict = together(f.verdict for f in flows) if flows and not found.unsure else Verdict.UNKNOWN
+    reason = found.unsure
+    if reason is None and verdict in (Verdict.UNKNOWN, Verdict.PARTIAL):
+        sides = [side for f in flows for side in (f.egress, f.ingress) if side.verdict is not Verdict.ALLOWED]
+        reason = next((side.reason for side in sides if side.reason), None)
+    if reason is None and not flows:
+        reason = "there is nothing to connect to"
+    return Judged(
+        resolved.text,
+        resolved.source,
+        verdict,
+        flows,
+        reason,
+        found.missing,
+        (*found.assumptions, *_supposed(view, source, found), *_expected(workload, found), *_shared(resolved)),
+        resolved.by_name,
+        resolved,
+        unsure=resolved.shared is not None,
+    )
+
+
+def _shared(resolved: Resolved) -> tuple[str, ...]:
+    return (resolved.shared,) if resolved.shared else ()
+
+
+def _supposed(view: View, source: PodEnd, found: Found) -> tuple[str, ...]:
+    """Say what is supposed of pods that have no address yet, where an answer may rest on it."""
+    groups = [flow.to for flow in found.flows if isinstance(flow.to, Group)]
+    ends = [(source.shape, Direction.EGRESS)] if any(group.template for group in groups) else []
+    if not source.addresses:
+        ends += [(shape, Direction.INGRESS) for group in groups for shape in _shapes(group)]
+    return (SUPPOSED,) if not view.complete and supposes(view, ends) else ()
+
+
+def _expected(workload: Workload, found: Found) -> Iterator[str]:
+    """Say of which end nobody has seen a pod."""
+    ends = (workload.ref, *(flow.to.ref for flow in found.flows if isinstance(flow.to, Group)))
+    for ref in dict.fromkeys(ref for ref in ends if ref.kind == EXPECTED):
+        yield f"{ref.short} is expected by the configuration, not seen"
+
+
+def _shapes(group: Group) -> set[Shape]:
+    return {pod.shape for pod in group.pods} or ({group.template.template.shape} if group.template else set())
+
+
+def judge_flow(
+    view: View, workload: Workload, source: PodEnd, flow: Flow, purpose: str = "connection", *, near: bool = True
+) -> Iterator[FlowVerdict]:
+    """Yield one answer for each kind of pod, or for the addresses, that the flow goes to."""
+    client = Client(workload, source)
+    match flow.to:
+        case Group(ref=ref) as group if ref != workload.ref:
+            yield from _remembered(view, client, flow, group, purpose, near=near)
+        case _:
+            yield from _judged(view, client, flow, purpose, near=near)
+
+
+class _Known(Struct, frozen=True):
+    flow: Flow
+    families: tuple[Family, ...]
+    answers: tuple[FlowVerdict, ...]
+
+
+def _remembered(
+    view: View, client: Client, flow: Flow, group: Group, purpose: str, *, near: bool
+) -> tuple[FlowVerdict, ...]:
+    """Return the answers of `_judged` about pods of anybody but the workload itself.
+
+    Pods come and go without emptying the memo, so the flow is compared, its pods included, and the families that
+    pods have; pods that are the same objects compare at once.
+    """
+    families = view.families()
+    source, injected = client.end, client.workload.template.injected
+    key = (_remembered, group.ref, flow.protocol, flow.port, flow.service_port, source, injected, purpose, near)
+    known = view.memo.get(key)
+    if isinstance(known, _Known) and known.flow == flow and known.families == families:
+        return known.answers
+    answers = tuple(_judged(view, client, flow, purpose, near=near))
+    if not _volatile(view, source, group):
+        view.memo[key] = _Known(flow, families, answers)
+    return answers
+
+
+def _volatile(view: View, source: PodEnd, group: Group) -> bool:
+    """Say whether a policy of either end asks for the endpoints of a Service: then nothing may be remembered."""
+    ingress = [view.selecting(shape, Direction.INGRESS) for shape in _shapes(group)]
+    if any(pooled(view, some, Direction.INGRESS) is not some for some in ingress):
+        return True
+    return is_volatile(view.selecting(source.shape, Direction.EGRESS)) or any(map(is_volatile, ingress))
+
+
+def _judged(view: View, client: Client, flow: Flow, purpose: str, *, near: bool) -> Iterator[FlowVerdict]:
+    seen: dict[FlowVerdict, int] = {}
+    for answer in judge_connection(view, client, flow):
+        verdict, *sides = answer.pair
+        egress, ingress = (
+            _with_near_misses(view, direction, side, client, answer.end, flow) if near else side
+            for direction, side in zip(Direction, sides, strict=True)
+        )
+        to = flow.to.ref if isinstance(flow.to, Group) else flow.to
+        port, dialled = flow.port or 0, flow.service_port
+        found = FlowVerdict(to, 0, flow.protocol, port, dialled, verdict, egress, ingress, purpose)
+        holder = holder_of(view, to, port) if isinstance(to, Block) else ""
+        fronted = view.dialect.services.egress_before and flow.through is not None
+        key = structs.replace(found, tunnel=answer.tunnel, fronted=fronted, holder=holder)
+        seen[key] = seen.get(key, 0) + answer.pods
+    for key, count in seen.items():
+        yield structs.replace(key, pods=count)
+
+
+def _with_near_misses(
+    view: View, direction: Direction, side: Side, client: Client, target: End | Host, flow: Flow
+) -> Side:
+    source = client.end
+    dialled = view.dialect.services.egress_before and flow.through is not None
+    if side.verdict is not Verdict.DENIED or isinstance(target, Host):
+        return side
+    if dialled and direction is Direction.EGRESS:
+        return side
+    if direction is Direction.EGRESS:
+        subject, other = source, target
+    elif isinstance(target, PodEnd):
+        subject, other = target, source
+    else:
+        return side
+    packet = Packet(direction, subject, other, flow.protocol, flow.port or 0, flow.service_port)
+    found = tuple(_on_top(view, miss, client.workload, flow) for miss in near_misses(view, packet, side))
+    return structs.replace(side, near_misses=found)
+
+
+def _on_top(view: View, miss: NearMiss, client: Workload, flow: Flow) -> NearMiss:
+    """Say of a label that the pods lack whether the object that makes them has it: policy sees the template's."""
+    key = miss.have.removeprefix("no ")
+    if miss.field != "podLabels" or key == miss.have:
+        return miss
+    server = view.workload(flow.to.ref) if isinstance(flow.to, Group) else None
+    for workload in (client, *([server] if server else [])):
+        if workload.ref.kind != "Pod" and f"{key}={workload.labels.get(key)}" == miss.want:
+            have = f"no {key}: it is on the {workload.ref.kind} itself, and policy sees spec.template.metadata.labels"
+            return structs.replace(miss, have=have)
+    return miss

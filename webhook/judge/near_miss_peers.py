@@ -1,0 +1,208 @@
+"""The peer of a rule that was meant for the other end, and the label or namespace that keeps it from matching."""
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.evaluate.coverage import entities_of
+from webhook.evaluate.ends import ANY_KEY, End, Outside, PodEnd
+from webhook.evaluate.match import peers_match
+from webhook.evaluate.node_and_service_peers import node_of
+from webhook.families.calico.addresses import global_sets
+from webhook.model.addresses import Family, Protocol
+from webhook.model.expression import All, Expression, Not, Some, Space, Term, Test, holds
+from webhook.model.labels import NO_KEYS, Labels, Requirement, Selector
+from webhook.model.objects import Shape
+from webhook.model.policy import BlockPeer, Direction
+from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, PodMatch
+from webhook.model.truth import Truth
+from webhook.world import View
+from webhook.world.asking import labels_of
+
+_SIMILAR: Final = 0.6  # of difflib's ratio: `webapi` and `web-api` are 0.92 alike, `web` and `cache` 0.25
+_FIELDS: Final = {Space.POD: "podLabels", Space.NAMESPACE: "namespaceLabels", Space.ACCOUNT: "serviceAccount"}
+
+
+class Miss(Struct, frozen=True, order=True):
+    """What one part of a rule wants and what it met; the lower its rank, the nearer."""
+
+    rank: int
+    field: str
+    want: str
+    have: str
+
+
+FAR: Final = Miss(99, "", "", "")  # more than one thing away
+
+
+def of_labels(selector: Selector, labels: Labels, field: str, *, synthetic: bool = False) -> Iterator[Miss]:
+    """Yield what keeps `selector` from selecting `labels`. `synthetic`: labels that are not given are not known."""
+    keys = ANY_KEY if synthetic else NO_KEYS
+    missed = [r for r in selector.requirements if r.matches(labels, keys) is not Truth.YES]
+    if len(missed) > 1:
+        yield from (FAR,) * len(missed)  # no near miss, whatever they are: their words are not needed
+    else:
+        yield from (_label_miss(requirement, labels, field) for requirement in missed)
+
+
+def of_expression(view: View, test: Expression, shape: Shape) -> Iterator[Miss]:
+    """Yield what keeps a condition from holding for pods of `shape`; of alternatives, the nearest."""
+    if holds(test, labels_of(view, shape)) is Truth.YES:
+        return
+    match test:
+        case Term():
+            yield _term_miss(view, test, shape)
+        case All(parts):
+            for part in parts:
+                yield from of_expression(view, part, shape)
+        case Some(parts):
+            several = ([*of_expression(view, part, shape)] for part in parts)
+            yield min((misses[0] for misses in several if len(misses) == 1), default=FAR)
+        case Not(Term() as term):
+            yield _term_miss(view, term, shape, wanted=f"!{_spoken(term)}")
+        case _:
+            yield FAR
+
+
+def _term_miss(view: View, term: Term, shape: Shape, wanted: str = "") -> Miss:
+    if term.space is Space.FIELD:
+        field = "namespace" if term.key == "namespace" else "serviceAccount"
+        have = shape.namespace if term.key == "namespace" else shape.account
+        return Miss(1, field, wanted or " or ".join(sorted(term.values)), have)
+    value = labels_of(view, shape)(term.space, term.key)
+    if isinstance(value, Truth):
+        return FAR
+    have = f"{term.key}={value}" if value is not None else f"no {term.key}"
+    alike = value is not None and not wanted and any(_similar(value, one) for one in term.values)
+    return Miss(0 if alike else 2, _FIELDS[term.space], wanted or _spoken(term), have)
+
+
+def _spoken(term: Term) -> str:
+    """Return a condition as `Requirement` says it: whose label it is, the field tells."""
+    if term.test is Test.HAS:
+        return term.key
+    values = ",".join(sorted(term.values))
+    single = term.test is Test.IN and len(term.values) == 1
+    return f"{term.key}={values}" if single else f"{term.key} {term.test} ({values})"
+
+
+def _label_miss(requirement: Requirement, labels: Labels, field: str) -> Miss:
+    value = labels.get(requirement.key)
+    have = f"{requirement.key}={value}" if value is not None else f"no {requirement.key}"
+    alike = value is not None and any(_similar(value, wanted) for wanted in requirement.values)
+    return Miss(0 if alike else 2, field, str(requirement), have)
+
+
+@lru_cache(maxsize=4_096)  # in one namespace the same few names meet again and again
+def _similar(value: str, wanted: str) -> bool:
+    return SequenceMatcher(None, value, wanted).ratio() >= _SIMILAR
+
+
+ON_HOST: Final = "is on the host network, and selectors never match it"
+
+
+class Packet(Struct, frozen=True):
+    """One side's question: may `subject` talk to `other` on this port? `service_port`: what the client dialled."""
+
+    direction: Direction
+    subject: PodEnd
+    other: End
+    protocol: Protocol
+    port: int
+    service_port: int | None = None
+    family: Family | None = None
+
+
+def matched(view: View, entry: Entry, other: End, families: tuple[Family, ...]) -> bool:
+    """Say whether any peer of a rule is, or may be, the other end."""
+    return any(peers_match(view, entry, other, family) is not Truth.NO for family in families)
+
+
+def families_of(view: View, packet: Packet) -> tuple[Family, ...]:
+    """Return the address families by which the two may talk."""
+    if packet.family is not None:
+        return (packet.family,)
+    if isinstance(packet.other, Outside):
+        return (packet.other.block.family,)
+    return packet.other.families or view.families()
+
+
+def peer_misses(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[Miss]:
+    """Yield, of each peer that misses by one thing, what that is."""
+    for match in entry.matches or ():
+        misses = [*_of_match(view, isolation, match, packet)]
+        if len(misses) == 1:
+            yield misses[0]
+
+
+def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) -> Iterator[Miss]:
+    """Yield what keeps one peer from being the other end; of a place, a node or a Service there is nothing to say."""
+    other = packet.other
+    shape = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
+    match match:
+        case PodMatch() if shape is not None:
+            yield from _pod_miss(view, match, shape)
+        case PodMatch() if isinstance(other, PodEnd) and view.dialect.nodes.host_pods is Truth.NO:
+            found = [*_pod_miss(view, match, other.shape)]
+            yield from found or (Miss(0, "podLabels", _named(match), ON_HOST),)
+            yield from (FAR,) if found else ()
+        case PodMatch() if isinstance(other, Outside):
+            yield _global(view, match, other)
+        case EndpointPeer(test) if shape is not None:
+            yield from of_expression(view, test, shape)
+        case BlockPeer():
+            yield from _block_miss(view, match, packet)
+        case Every(peers):
+            families = families_of(view, packet)
+            for peer in peers:
+                if not matched(view, Entry(isolation.ref, (peer,)), other, families):
+                    found = [*_of_match(view, isolation, peer, packet)]
+                    yield from found or (FAR,)
+        case _:
+            yield FAR
+
+
+def _global(view: View, match: PodMatch, other: Outside) -> Miss:
+    """Return the miss of a selector that means a set without a namespace, and is read as pods of the policy's own."""
+    for name, labels in global_sets(view.compile_context, other.block):
+        if match.own and match.namespace and match.pods.requirements and match.pods.matches(labels) is Truth.YES:
+            return Miss(0, "namespace", match.namespace, f"{name}, which needs namespaceSelector: global()")
+    return FAR
+
+
+def _pod_miss(view: View, match: PodMatch, shape: Shape) -> Iterator[Miss]:
+    yield from of_labels(match.pods, shape.labels, "podLabels")
+    if match.namespace is not None:
+        if match.namespace != shape.namespace:
+            yield Miss(1, "namespace", match.namespace, shape.namespace)
+    else:
+        namespace = view.namespace(shape.namespace)
+        yield from of_labels(match.namespaces, namespace.labels, "namespaceLabels", synthetic=namespace.synthetic)
+
+
+def _named(match: PodMatch) -> str:
+    """Return whom a peer names: its pods by their labels, else all of its namespaces."""
+    if match.pods.requirements:
+        return f"pods with {match.pods}"
+    return f"pods of namespace {match.namespace}" if match.namespace else f"pods of namespaces with {match.namespaces}"
+
+
+def _block_miss(view: View, peer: BlockPeer, packet: Packet) -> Iterator[Miss]:
+    other = packet.other
+    address = other.block if isinstance(other, Outside) else None
+    if isinstance(other, PodEnd) and (own := other.address(packet.family or peer.block.family)) is not None:
+        address = own.block
+    if address is None or address.family != peer.block.family:
+        return
+    want = f"{peer.block} except {', '.join(map(str, peer.excepts))}" if peer.excepts else str(peer.block)
+    if isinstance(other, PodEnd) and peer.pods is not Truth.YES and peer.block.covers(address):
+        want += " outside the cluster"
+    have = str(address).removesuffix("/32").removesuffix("/128")
+    node = node_of(view, other) if isinstance(other, Outside) else None
+    if node is not None and peer.nodes is not Truth.YES and peer.block.covers(address):
+        entities = entities_of(view, address, packet.port)
+        have += f", of node {node.name}: no block holds nodes under {view.dialect.name}, write {entities}"
+    yield Miss(2, "cidr", want, have)

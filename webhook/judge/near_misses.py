@@ -1,0 +1,261 @@
+"""Rules that would let the packet through but for one thing: what a person most often got wrong."""
+
+from collections.abc import Iterator
+from typing import Final, cast
+
+from msgspec import Struct
+
+from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.match import ports_match
+from webhook.families.enforced import compile_direction
+from webhook.families.networkpolicy import isolates, policy_types
+from webhook.judge.near_miss_peers import FAR, Miss, Packet, families_of, matched, of_expression, of_labels, peer_misses
+from webhook.model.addresses import NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.objects import Service, Shape
+from webhook.model.policy import Direction, Policy
+from webhook.model.refs import PolicyRef
+from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Match, PodMatch, Tier
+from webhook.model.truth import Truth
+from webhook.model.verdict import NearMiss, Side
+from webhook.world import View
+
+_DNS: Final = 53
+
+
+class Dialled(Struct, frozen=True):
+    """The port that a packet arrives on, and the Service's port that the client dialled."""
+
+    protocol: Protocol
+    port: int
+    service_port: int | None = None
+
+
+def port_misses(view: View, entry: Entry, dialled: Dialled, target: Shape | None) -> Iterator[Miss]:
+    """Yield what of the ports of a rule is another one than the packet's; `target`: where it arrives."""
+    have = f"{dialled.port}/{dialled.protocol}"
+    for port in entry.ports or ():
+        if port.protocol != dialled.protocol:
+            if _spoken(port, dialled.port, dialled.protocol, target):
+                yield Miss(1, "protocol", port.protocol, dialled.protocol)
+        elif dialled.service_port is not None and _spoken(port, dialled.service_port, dialled.protocol, None):
+            yield Miss(0, "port", str(port), have)
+        elif (service := _node_port_of(view, port, target)) is not None:
+            yield Miss(0, "port", f"{port}, the node port of Service {service.namespace}/{service.name}", have)
+        elif any(_is_about(port, match) for match in entry.matches or ()):  # anybody, or look-ups: about others
+            yield Miss(3, "port", f"{port}{_nobodys(port, target)}", have)
+
+
+def _spoken(port: PortMatch, number: int, protocol: Protocol, target: Shape | None) -> bool:
+    """Say whether the entry would be about that number if it were written for `protocol`."""
+    alike = (
+        PortRange(protocol, port.first, port.last) if isinstance(port, PortRange) else NamedPort(protocol, port.name)
+    )
+    return ports_match((alike,), protocol, number, target) is Truth.YES
+
+
+def _node_port_of(view: View, port: PortMatch, target: Shape | None) -> Service | None:
+    if target is None or not isinstance(port, PortRange) or port.first != port.last:
+        return None
+    services = view.services_of(target)
+    return next((s for s in services if any(p.node == port.first for p in s.ports)), None)
+
+
+def cut_short(view: View, entry: Entry, dialled: Dialled) -> Iterator[Miss]:
+    """Yield the ranges of a rule that hold the port, where the enforcer takes no more than the first of a range."""
+    for port in () if view.dialect.ports.ranges else entry.ports or ():
+        if isinstance(port, PortRange) and port.protocol == dialled.protocol and port.first < dialled.port <= port.last:
+            have = f"{dialled.port}/{dialled.protocol}"
+            yield Miss(0, "port", f"{port}, of which {view.dialect.name} takes the first alone", have)
+
+
+def _nobodys(port: PortMatch, target: Shape | None) -> str:
+    """Say of a name that nobody there gives it to a port."""
+    if not isinstance(port, NamedPort) or target is None or any(p.name == port.name for p in target.ports):
+        return ""
+    return " (no container calls a port so)"
+
+
+def _is_about(port: PortMatch, match: Match) -> bool:
+    """Say whether a peer names pods, by their own labels or by those of their namespace."""
+    match match:
+        case PodMatch(namespace=namespace, namespaces=namespaces, pods=pods):
+            look_up = isinstance(port, PortRange) and port.first == port.last == _DNS
+            return bool(pods.requirements or (namespace is None and namespaces.requirements and not look_up))
+        case EndpointPeer():
+            return True
+        case Every(peers):
+            return any(_is_about(port, peer) for peer in peers)
+        case _:
+            return False
+
+
+MOST: Final = 3
+_EVERYWHERE: Final = ""
+PEERS: Final = frozenset({"podLabels", "namespaceLabels", "namespace", "serviceAccount", "cidr"})
+MISPLACED: Final = ", and belongs into "
+
+
+def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[NearMiss, ...]:
+    """Return at most three near misses among the policies that come before what denied, nearest first.
+
+    `side`: the denial, where it was made by a rule or at a tier's end; None: no rule let it through.
+    """
+    denied = (side.denied_by, side.policies) if side is not None and side.stages else None
+    key = (near_misses, packet, view.families(), denied)
+    known = view.memo.get(key)
+    if known is None:
+        known = _near_misses(view, packet, side if denied else None)
+        if not any(isolation.volatile for isolation in _others(view, packet)):
+            view.memo[key] = known
+    return cast("tuple[NearMiss, ...]", known)
+
+
+def _near_misses(view: View, packet: Packet, side: Side | None) -> tuple[NearMiss, ...]:
+    end = None if side is None else _end(view, packet, side)
+    found = {(miss.rank, NearMiss(ref, miss.field, miss.want, miss.have)) for ref, miss in _misses(view, packet, end)}
+    return tuple(near for _, near in sorted(found)[:MOST])
+
+
+Place = tuple[Tier, tuple[float | str, ...] | None]  # None: the end of the tier
+
+
+def _end(view: View, packet: Packet, side: Side) -> Place | None:
+    """Return where the packet was denied: a rule beyond that place could not have let it through."""
+    for isolation, _ in view.selecting(packet.subject.shape, packet.direction):
+        if side.denied_by is None and isolation.isolates and isolation.ref in side.policies:
+            return isolation.tier, None
+        if side.denied_by is not None and any(entry.ref == side.denied_by for entry in isolation.entries):
+            return isolation.tier, isolation.rank
+    return None
+
+
+def _in_time(isolation: Isolation, end: Place | None) -> bool:
+    if end is None:
+        return True
+    tier, rank = end
+    return isolation.tier < tier or (isolation.tier == tier and (rank is None or isolation.rank < rank))
+
+
+def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
+    own = view.policies(packet.subject.shape.namespace)
+    for policy in own.values():
+        view.budget.spend()
+        yield from _of_policy(view, policy, packet, end)
+    yield from _misplaced(view, packet)
+    for isolation in _others(view, packet):
+        view.budget.spend()
+        if isolation.ref not in own and isolation.unclear is None and _in_time(isolation, end):
+            yield from _of_piece(view, isolation, packet)
+
+
+def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
+    """Yield policies in the other end's namespace that would let the packet through if they stood in the subject's."""
+    here = packet.subject.shape.namespace
+    there = packet.other.shape.namespace if isinstance(packet.other, PodEnd) else here
+    for policy in view.policies(there).values() if there != here else ():
+        if (
+            not isolates(policy, packet.direction)
+            or policy.unreadable is not None
+            or policy.subject is None
+            or not policy.subject.requirements
+        ):
+            continue
+        if policy.subject.matches(packet.subject.shape.labels) is not Truth.YES or about_others(view, policy):
+            continue
+        isolation = _compiled(view, policy, packet.direction)
+        for entry in isolation.entries if isolation else ():
+            if isolation is not None and not [*_of_entry(view, isolation, entry, packet)]:
+                yield entry.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
+
+
+def _others(view: View, packet: Packet) -> Iterator[Isolation]:
+    """Yield the pieces of other families that may be about the subject: of its namespace, and cluster-wide ones."""
+    for namespace in (packet.subject.shape.namespace, _EVERYWHERE):
+        if view.foreign(namespace):
+            yield from view.isolations(namespace, packet.direction)
+
+
+def _of_piece(view: View, isolation: Isolation, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
+    """Yield the near misses of a policy of another family: of its rules that allow."""
+    entries = [entry for entry in isolation.entries if entry.action is Action.ALLOW]
+    if not entries or isolation.subject is None:
+        return
+    shape = packet.subject.shape
+    missed = [*of_labels(isolation.subject, shape.labels, "podLabels")]
+    if isolation.scope is not None:
+        missed += of_expression(view, isolation.scope, shape)
+    yield from _of_entries(view, isolation, entries, packet, missed)
+
+
+def _of_policy(
+    view: View, policy: Policy, packet: Packet, end: Place | None = None
+) -> Iterator[tuple[PolicyRef, Miss]]:
+    if policy.unreadable is not None or policy.subject is None:
+        return
+    missed = list(of_labels(policy.subject, packet.subject.shape.labels, "podLabels"))
+    if missed and about_others(view, policy):
+        return
+    isolating = isolates(policy, packet.direction)
+    if len(missed) > 1 or not (isolating or policy.rules(packet.direction)):
+        return
+    isolation = _compiled(view, policy, packet.direction)
+    if isolation is None or not _in_time(isolation, end):
+        return
+    if not isolating and view.dialect.outside_types is Truth.NO:
+        types = "+".join(d.value for d in Direction if d in policy_types(policy))
+        missed.append(Miss(0, "policyTypes", packet.direction.value, types or "none"))
+    yield from _of_entries(view, isolation, list(isolation.entries), packet, missed)
+
+
+def about_others(view: View, policy: Policy) -> bool:
+    """Say whether a policy selects other pods of its namespace: then it is about these."""
+    key = (about_others, policy.ref)
+    if key not in view.memo:
+        groups = view.groups(policy.namespace)
+        every = [group.template.template.shape for group in groups if group.template]
+        every += {pod.shape for group in groups for pod in group.pods}
+        view.memo[key] = any(policy.subject and policy.subject.matches(s.labels) is Truth.YES for s in every)
+    return bool(view.memo[key])
+
+
+def _of_entries(
+    view: View, isolation: Isolation, entries: list[Entry], packet: Packet, missed: list[Miss]
+) -> Iterator[tuple[PolicyRef, Miss]]:
+    if len(missed) > 1:
+        return
+    for entry in entries:
+        view.budget.spend(1 + len(entry.matches or ()) + len(entry.ports or ()))
+        dialled = Dialled(packet.protocol, packet.port, packet.service_port)
+        misses = [*missed, *_of_entry(view, isolation, entry, packet)] or [*cut_short(view, entry, dialled)]
+        alternatives = not missed and all(miss.field in PEERS for miss in misses)
+        if FAR not in misses and (len(misses) == 1 or alternatives):
+            yield from ((entry.ref, miss) for miss in misses)
+
+
+def _compiled(view: View, policy: Policy, direction: Direction) -> Isolation | None:
+    """Compile the rules of a direction once a view, whose memo a change of policy empties; None: it selects nobody."""
+    key = (_compiled, policy.ref, direction)
+    if key not in view.memo:
+        view.memo[key] = compile_direction(policy, direction, view.dialect)
+    return cast("Isolation | None", view.memo[key])
+
+
+def _of_entry(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[Miss]:
+    """Yield one miss for each part of the entry that does not match, and for each peer that may have been meant."""
+    target: Shape | None = packet.subject.shape
+    if packet.direction is Direction.EGRESS:
+        target = packet.other.shape if isinstance(packet.other, PodEnd) else None
+    closed = ports_match(entry.ports, packet.protocol, packet.port, target) is Truth.NO
+    if entry.unclear is not None or (entry.conditional is not None and not closed):
+        yield FAR
+        return
+    if closed:
+        dialled = Dialled(packet.protocol, packet.port, packet.service_port)
+        yield min(port_misses(view, entry, dialled, target), default=FAR)
+    if entry.not_ports and ports_match(entry.not_ports, packet.protocol, packet.port, target) is not Truth.NO:
+        yield Miss(3, "port", f"not {', '.join(map(str, entry.not_ports))}", f"{packet.port}/{packet.protocol}")
+    families = families_of(view, packet)
+    if entry.own is not None and not matched(view, Entry(entry.ref, entry.own), packet.subject, families):
+        yield FAR
+    if not matched(view, entry, packet.other, families):
+        yield from sorted(set(peer_misses(view, isolation, entry, packet)))[:MOST] or (FAR,)

@@ -1,0 +1,97 @@
+"""Peers that would match but for what an enforcer reads into them: a namespace that nobody wrote, a label it hides."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from webhook.families.networkpolicy import isolates
+from webhook.judge.dependency import Judged
+from webhook.model.dialect import seen
+from webhook.model.expression import holds
+from webhook.model.foreign import CILIUM
+from webhook.model.labels import NO_KEYS
+from webhook.model.objects import Shape, Workload
+from webhook.model.policy import Direction, PodPeer, Policy
+from webhook.model.refs import WorkloadRef
+from webhook.model.tier import Action, EndpointPeer, Every, Isolation, Match, PodMatch
+from webhook.model.truth import Truth
+from webhook.model.verdict import CLOSED
+from webhook.world import View
+from webhook.world.asking import labels_of
+
+_NAMESPACE: Final = (
+    "a peer of {ref} names no namespace and so means {own}: add k8s:io.kubernetes.pod.namespace: {other} to {key}"
+)
+_HIDDEN: Final = "label {key} is excluded from {cni}'s identities: the selector of {ref} never matches by it"
+_KEYS: Final = {Direction.INGRESS: "fromEndpoints", Direction.EGRESS: "toEndpoints"}
+Ends = tuple[Direction, Shape, Shape]  # which side is closed, whose it is, and the other end
+
+
+def in_another_namespace(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
+    """S7: a peer of a CiliumNetworkPolicy selects the pod's labels, in the policy's own namespace."""
+    for direction, subject, other in _closed(view, workload, judged):
+        for isolation, truth in view.selecting(subject, direction):
+            own = isolation.ref.namespace
+            if truth is Truth.NO or isolation.ref.group not in CILIUM or own in (None, other.namespace):
+                continue
+            if _meant(view, isolation, other):
+                key, ref = _KEYS[direction], isolation.ref
+                yield _NAMESPACE.format(ref=ref, own=own, other=other.namespace, key=key)
+
+
+def _meant(view: View, isolation: Isolation, other: Shape) -> bool:
+    """Say whether a rule would match the other end if it were in the policy's namespace."""
+    moved = Shape(isolation.ref.namespace or "", other.labels, other.ports, account=other.account)
+    return any(
+        entry.action is Action.ALLOW and any(_by_labels(view, match, moved) for match in entry.matches or ())
+        for entry in isolation.entries
+    )
+
+
+def _by_labels(view: View, match: Match, shape: Shape) -> bool:
+    match match:
+        case PodMatch(namespace=namespace, pods=pods) if namespace is not None:
+            return namespace == shape.namespace and pods.matches(shape.labels) is Truth.YES
+        case EndpointPeer(test):
+            return holds(test, labels_of(view, shape)) is Truth.YES
+        case Every(peers):
+            return all(_by_labels(view, one, shape) for one in peers)
+        case _:
+            return False
+
+
+def unseen_labels(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
+    """S10: a rule, or a policy, selects by a label that the enforcer keeps from its identities."""
+    if view.dialect.peers.unseen is None:
+        return
+    for direction, subject, other in _closed(view, workload, judged):
+        keys = view.settings.pending_labels if other.template else NO_KEYS
+        for policy in view.policies(subject.namespace).values():
+            for rule in policy.rules(direction) if isolates(policy, direction) else ():
+                for peer in rule.peers or ():
+                    if isinstance(peer, PodPeer) and peer.pods.matches(other.labels, keys) is not Truth.NO:
+                        yield from _hidden(view, policy, [r.key for r in peer.pods.requirements])
+
+
+def _hidden(view: View, policy: Policy, keys: list[str]) -> Iterator[str]:
+    for key in keys:
+        if not seen(key, view.dialect.peers.unseen):
+            yield _HIDDEN.format(key=key, cni=view.dialect.name, ref=policy.ref)
+
+
+def _closed(view: View, workload: Workload, judged: Judged) -> Iterator[Ends]:
+    source = workload.template.shape
+    for flow in judged.flows:
+        for target in _shapes(view, flow.to) if isinstance(flow.to, WorkloadRef) else ():
+            if flow.egress.verdict in CLOSED:
+                yield Direction.EGRESS, source, target
+            if flow.ingress.verdict in CLOSED:
+                yield Direction.INGRESS, target, source
+
+
+def _shapes(view: View, ref: WorkloadRef) -> Iterator[Shape]:
+    pods = view.pods_of(ref)
+    found = view.workload(ref)
+    if pods:
+        yield from dict.fromkeys(pod.shape for pod in pods)
+    elif found is not None:
+        yield found.template.shape

@@ -1,0 +1,191 @@
+"""All that one workload declares, or is inferred to need, judged, the DNS look-up once for all; and its dependants."""
+
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
+from typing import Final
+
+from msgspec import Struct, structs
+
+from webhook.dependencies import Resolved, assumed_api_server, infer, parse, resolve, uncovered
+from webhook.judge.dependency import Judged, judge
+from webhook.judge.dns import judge_dns
+from webhook.model.addresses import Address, Block
+from webhook.model.budget import Exhausted
+from webhook.model.dependency import Declared, Dependency, Malformed, NameTarget, WorkloadTarget
+from webhook.model.objects import Workload
+from webhook.model.refs import WorkloadRef
+from webhook.model.truth import Truth
+from webhook.model.verdict import Verdict
+from webhook.world import Group, View
+from webhook.world.mentions import Name, names_in
+
+
+class JudgedWorkload(Struct, frozen=True):
+    """The answers for one workload. `dns` None: no look-up is needed, or nobody is known to answer."""
+
+    workload: Workload
+    dependencies: tuple[Judged, ...] = ()
+    malformed: tuple[Malformed, ...] = ()
+    dns: Judged | None = None
+
+    @property
+    def parts(self) -> tuple[Judged, ...]:
+        """Every answer, the look-up's last."""
+        return self.dependencies if self.dns is None else (*self.dependencies, self.dns)
+
+
+def declared(workload: Workload) -> tuple[Declared, ...]:
+    """Return the items of both annotations, each once, and no more than a workload may have."""
+    found: dict[Declared, Declared] = {}
+    for note in workload.connects_to:
+        for item in parse(note.text, said=found):
+            found.setdefault(item, structs.replace(item, place=note.place) if isinstance(item, Malformed) else item)
+    return tuple(found.values())
+
+
+def everybodys(view: View, workload: Workload) -> tuple[Dependency, ...]:
+    """Return what the configuration says that every workload of such a namespace connects to."""
+    name = workload.ref.namespace
+    found = []
+    for one in view.settings.everywhere:
+        named = not one.namespaces or any(fnmatchcase(name, pattern) for pattern in one.namespaces)
+        if named and one.selector.matches(view.namespace(name).labels) is Truth.YES:
+            found += [structs.replace(item, source="config") for item in parse(one.to) if isinstance(item, Dependency)]
+    return tuple(found)
+
+
+def judge_workload(view: View, workload: Workload, *, near: bool = True) -> JudgedWorkload:
+    """Judge each dependency once: those declared, in that order, then those of everybody, then those inferred.
+
+    `near`: with near misses; the look-up always has them.
+    """
+    return with_inferred(view, judge_declared(view, workload, near=near), near=near)
+
+
+def judge_declared(view: View, workload: Workload, *, near: bool = True) -> JudgedWorkload:
+    """Judge what is declared, by the workload or for everybody, and the look-up that it needs."""
+    items = declared(workload)
+    first: dict[str, Resolved] = {}
+    for item in (*(item for item in items if isinstance(item, Dependency)), *everybodys(view, workload)):
+        one = resolve(view, workload, item)
+        first.setdefault(one.text, one)
+    answers = tuple(judge(view, workload, one, near=near) for one in first.values())
+    bad = tuple(item for item in items if isinstance(item, Malformed))
+    return JudgedWorkload(workload, answers, bad, _look_up(view, workload, answers))
+
+
+def with_inferred(view: View, declared: JudgedWorkload, *, near: bool = True) -> JudgedWorkload:
+    """Add what is inferred, and the look-up where only that needs it."""
+    if not view.settings.infer:
+        return declared
+    workload = declared.workload
+    said = tuple(one.resolved for one in declared.dependencies if one.resolved is not None)
+    inferred = uncovered(infer(view, workload), said)
+    answers = (
+        *declared.dependencies,
+        *(judge(view, workload, one, near=near) for one in inferred),
+        *_api_server(view, workload, said, near=near),
+    )
+    look_up = declared.dns or _look_up(view, workload, answers)
+    return structs.replace(declared, dependencies=answers, dns=look_up)
+
+
+def _api_server(view: View, workload: Workload, said: tuple[Resolved, ...], *, near: bool) -> Iterator[Judged]:
+    """Yield that the API server is out of reach, wherever it may be; what is not sure is not told."""
+    assumed = assumed_api_server(view, workload)
+    for one in uncovered([assumed] if assumed else [], said):
+        if judge(view, workload, one, near=False).verdict is Verdict.DENIED:
+            first = one.found.flows[0].port
+            usual = tuple(flow for flow in one.found.flows if flow.port == first)
+            yield judge(view, workload, structs.replace(one, found=structs.replace(one.found, flows=usual)), near=near)
+
+
+def _look_up(view: View, workload: Workload, answers: tuple[Judged, ...]) -> Judged | None:
+    """Judge the look-up that names need; where only inferred ones do, it is inferred too."""
+    named = [answer for answer in answers if answer.by_name]
+    dns = judge_dns(view, workload) if named else None
+    if dns is None or any(answer.source != "inferred" for answer in named):
+        return dns
+    return structs.replace(dns, source="inferred", unsure=all(answer.unsure for answer in named))
+
+
+MOST: Final = 100  # dependants that one review looks at: a millisecond each where they are kept out
+_ENDS: Final = frozenset({"Job", "Pod"})  # kinds that stay when their work is done
+
+
+class Dependant(Struct, frozen=True):
+    """A client's declared dependency as far as it leads to the server, judged without near misses."""
+
+    client: Workload
+    judged: Judged
+
+
+class Dependants(Struct, frozen=True):
+    """The dependencies of the first `MOST` clients. `left`: how many clients were not looked at.
+
+    `exhausted`: there was no time for some of them.
+    """
+
+    found: tuple[Dependant, ...] = ()
+    left: int = 0
+    exhausted: bool = False
+
+
+def judge_dependants(view: View, server: Workload, without: Collection[WorkloadRef] = ()) -> Dependants:
+    """Judge what others declare that leads to the pods of a workload's template.
+
+    `view` has the workload, without any pods. `without`: clients that are told of it themselves.
+    """
+    ref = server.ref
+    names = {(ref.namespace, name) for name in (ref.name, *(s.name for s in view.services_of(server.template.shape)))}
+    others = (one for one in view.mentioning(names) if one != ref and one not in without)
+    refs = sorted(others, key=lambda one: one.namespace != ref.namespace)  # its own first, whoever else claims it
+    found: list[Dependant] = []
+    for number, one in enumerate(refs[:MOST]):
+        try:
+            client = view.workload(one)
+            found += _of_client(view, client, ref, names) if client is not None and _lives(view, client) else ()
+        except Exhausted:
+            return Dependants(tuple(found), len(refs) - number, exhausted=True)
+    return Dependants(tuple(found), len(refs[MOST:]))
+
+
+def _lives(view: View, client: Workload) -> bool:
+    """Say whether a client may still connect: what has ended stays in the cluster for a while."""
+    return client.ref.kind not in _ENDS or bool(view.pods_of(client.ref))
+
+
+def _of_client(view: View, client: Workload, server: WorkloadRef, names: Collection[Name]) -> Iterator[Dependant]:
+    told: set[str] = set()
+    for item in declared(client):
+        if not isinstance(item, Dependency) or not may_lead(view, client, item, names):
+            continue
+        resolved = _part(resolve(view, client, item), server)
+        if resolved.found.flows and resolved.text not in told:
+            told.add(resolved.text)
+            yield Dependant(client, judge(view, client, resolved, near=False))
+
+
+def may_lead(view: View, client: Workload, item: Dependency, names: Collection[Name]) -> bool:
+    """Say whether an item may lead to a server that is known under `names`: most items of a client do not."""
+    view.budget.spend()
+    match item.target:
+        case NameTarget(host=host):
+            return any(name in names or _aliased(view, name) for name in names_in(host, client.ref.namespace))
+        case WorkloadTarget(name=name):
+            return any(name == own for _, own in names)
+        case Address() as address:
+            return view.pod_at(address) is not None or view.service_at(address) is not None
+        case Block() as block:
+            return block.size == 1
+
+
+def _aliased(view: View, name: Name) -> bool:
+    """Say whether a Service leads where its own selector does not say."""
+    service = view.service(*name)
+    return service is not None and service.selector is None
+
+
+def _part(resolved: Resolved, server: WorkloadRef) -> Resolved:
+    flows = tuple(f for f in resolved.found.flows if isinstance(f.to, Group) and f.to.ref == server)
+    return structs.replace(resolved, found=structs.replace(resolved.found, flows=flows, missing=()))
