@@ -40,15 +40,16 @@ def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
 
 def nearest(view: View, namespace: str, selector: Selector) -> tuple[tuple[str, str], ...]:
     """Return where such pods are instead, or whose labels are nearest to what is selected."""
+    made = "" if view.complete else "an operator may make them"
     for other in view.namespaces() if namespace else ():
-        if other != namespace and any(_may(view, selector, shape) for shape in _shapes(view, other)):
+        if other != namespace and any(selector.matches(s.labels) is Truth.YES for s in _shapes(view, other)):
             return (("hint", f"a workload with {selector} is in {other}"),)
     for group in (group for name in ((namespace,) if namespace else view.namespaces()) for group in view.groups(name)):
         for shape in shapes_of(group):
             missed = [*of_labels(selector, shape.labels, "podLabels")]
             if len(missed) == 1 and missed[0].rank == 0:
-                return (("hint", f"{group.ref.short} has {missed[0].have}"),)
-    return (("hint", "an operator may make them"),) if not view.complete else ()
+                return (("hint", f"{group.ref.short} has {missed[0].have}{made and f'; {made}'}"),)
+    return (("hint", made),) if made else ()
 
 
 def _shapes(view: View, namespace: str) -> list[Shape]:

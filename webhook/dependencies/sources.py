@@ -4,7 +4,7 @@ Sources: the IngressClass and Ingress status of `k8s.io/api/networking/v1`; GEP-
 makes; the charts of the controllers for what their pods are called.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct, structs
@@ -51,7 +51,9 @@ def of_ingress(view: View, ingress: Ingress) -> Senders:
     services = list(_at(view, ingress.reached, WEB))
     if services:
         return Senders(_senders(view, services), _taken(services, ingress.reached))
-    return Senders(_senders(view, _of_class(view, ingress)), claimed=True)
+    labels = _labels_of_class(view, ingress)
+    by_service = _senders(view, _of_class(view, ingress, labels)) if labels else ()
+    return Senders(by_service or _of_groups(view, _on_nodes(view, labels)), claimed=True)
 
 
 def of_route(view: View, route: Route) -> Senders:
@@ -119,12 +121,26 @@ def _taken(services: Iterable[Service], reached: Reached) -> bool:
     return not all(_meet(one, reached) for one in given)
 
 
-def _of_class(view: View, ingress: Ingress) -> Iterator[Service]:
-    """Yield the Services of pods that are called as the controllers of this class are."""
+def _labels_of_class(view: View, ingress: Ingress) -> tuple[dict[str, str], ...]:
+    """Return what the pods of controllers of this class are called, any of these sets."""
     found = view.inbound.ingress_class(ingress.class_name)
     word = found.controller if found else ""
-    labels = next((some for start, some in _CONTROLLERS.items() if word.startswith(start)), ())
-    for service in view.published() if labels else ():
+    return next((some for start, some in _CONTROLLERS.items() if word.startswith(start)), ())
+
+
+def _on_nodes(view: View, labels: Sequence[dict[str, str]]) -> Iterator[Group]:
+    """Yield the pods that are called so and are reached on their nodes' own ports, without any Service."""
+    for namespace in view.namespaces() if labels else ():
+        groups = view.groups(namespace)
+        view.budget.spend(1 + len(groups))
+        for group in groups:
+            if any(_called(group, some) for some in labels) and all(s.host_network for s in _shapes(group)):
+                yield group
+
+
+def _of_class(view: View, ingress: Ingress, labels: Sequence[dict[str, str]]) -> Iterator[Service]:
+    """Yield the Services of pods that are called as the controllers of this class are."""
+    for service in view.published():
         view.budget.spend()
         elsewhere = (service.outside_ips or service.outside_hosts) and ingress.reached != Reached()
         if not elsewhere and any(_called(group, some) for some in labels for group in view.backends(service)):

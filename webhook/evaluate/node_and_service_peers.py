@@ -235,6 +235,10 @@ def from_node(view: View, node: str, target: PodEnd, ingress: Side) -> Side:
     if node and target.node:
         return OWN_NODE if node == target.node else ingress
     reason = "a pod on the host network reaches pods of its own node whatever the policy; its node is not known"
+    if ingress.verdict is Verdict.DENIED:
+        entities = view.dialect.own.entities
+        others = "fromEntities: [host, remote-node] lets the rest in" if entities else "a block of node addresses does"
+        reason += f"; from other nodes it is denied: no selector matches it, {others}"
     return Side(Verdict.UNKNOWN, ingress.isolated, ingress.policies, reason=reason)
 
 

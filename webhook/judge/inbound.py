@@ -135,6 +135,7 @@ def _denied(view: View, workload: Workload, sources: list[Block], protocol: Prot
 
 NOT_KNOWN: Final = "which addresses the API server calls from is not known"
 PORTS: Final = frozenset({"admission", "https-webhook", "webhook", "webhook-api", "webhook-server", "webhooks"})
+_HTTPS: Final = 443  # `port` of a ServiceReference (admissionregistration.k8s.io/v1), where it says none
 NO_FIX: Final = "let in the control plane, {addresses}, on port {port}"
 NO_FIX_BY_PLACE: Final = "let in entities kube-apiserver and remote-node on port {port} by a CiliumNetworkPolicy"
 
@@ -147,7 +148,7 @@ def judge_hooks(view: View, workload: Workload) -> Iterator[tuple[int, str, Judg
     said: dict[int, tuple[str, Source]] = {}
     for number, by in _by_declaration(view, workload):
         said.setdefault(number, (by, "inbound"))
-    for number, by in _by_name(workload):
+    for number, by in _by_name(view, workload):
         said.setdefault(number, (by, "inferred"))
     for number, (by, source) in said.items():
         side = from_api_server(view, shape, number)
@@ -168,9 +169,16 @@ def _by_declaration(view: View, workload: Workload) -> Iterator[tuple[int, str]]
                     yield number, f"{one.kind} {one.name}"
 
 
-def _by_name(workload: Workload) -> Iterator[tuple[int, str]]:
+def _by_name(view: View, workload: Workload) -> Iterator[tuple[int, str]]:
+    """Yield the ports that are named as webhooks', where Services lead to them as the API server dials: on 443.
+
+    Others receive webhooks of others (a forge's, a registry's), which are no business of the API server.
+    """
+    services = view.services_of(workload.template.shape)
+    targets = [p.target if p.target is not None else p.port for s in services for p in s.ports if p.port == _HTTPS]
     for port in workload.template.declares:
-        if port.name in PORTS and port.protocol == "TCP":
+        dialled = not services or port.name in targets or port.number in targets
+        if port.name in PORTS and port.protocol == "TCP" and dialled:
             yield port.number, f"its port `{port.name}` is a webhook's"
 
 

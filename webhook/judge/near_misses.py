@@ -11,6 +11,7 @@ from webhook.families.enforced import compile_direction
 from webhook.families.networkpolicy import isolates, policy_types
 from webhook.judge.near_miss_peers import FAR, Miss, Packet, families_of, matched, of_expression, of_labels, peer_misses
 from webhook.model.addresses import NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.labels import Selector
 from webhook.model.objects import Service, Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
@@ -182,6 +183,8 @@ def _of_piece(view: View, isolation: Isolation, packet: Packet) -> Iterator[tupl
         return
     shape = packet.subject.shape
     missed = [*of_labels(isolation.subject, shape.labels, "podLabels")]
+    if _unrelated(isolation.subject, missed):
+        return
     if isolation.scope is not None:
         missed += of_expression(view, isolation.scope, shape)
     yield from _of_entries(view, isolation, entries, packet, missed)
@@ -193,7 +196,7 @@ def _of_policy(
     if policy.unreadable is not None or policy.subject is None:
         return
     missed = list(of_labels(policy.subject, packet.subject.shape.labels, "podLabels"))
-    if missed and about_others(view, policy):
+    if _unrelated(policy.subject, missed) or (missed and about_others(view, policy)):
         return
     isolating = isolates(policy, packet.direction)
     if len(missed) > 1 or not (isolating or policy.rules(packet.direction)):
@@ -205,6 +208,11 @@ def _of_policy(
         types = "+".join(d.value for d in Direction if d in policy_types(policy))
         missed.append(Miss(0, "policyTypes", packet.direction.value, types or "none"))
     yield from _of_entries(view, isolation, list(isolation.entries), packet, missed)
+
+
+def _unrelated(subject: Selector, missed: list[Miss]) -> bool:
+    """Say whether nothing ties a policy to the pod: the one label that it asks for is absent, or nothing like it."""
+    return bool(missed and missed[0].rank) and len(subject.requirements) == 1
 
 
 def about_others(view: View, policy: Policy) -> bool:
