@@ -122,6 +122,42 @@ def test_what_one_end_lets_out_the_other_may_drop(run: Run, tmp_path: Path) -> N
     assert (one["dropped"], one["standing"]) == (False, "agreed")
 
 
+OUT: Final = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: out, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Egress]
+  egress: [{to: [{ipBlock: {cidr: 10.0.1.2/32}}], ports: [{port: 5432}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("cni", "dialled", "service", "standing"),
+    [
+        ("aws", "10.96.0.9", {"address": "10.96.0.9", "port": 5432}, "agreed"),
+        ("aws", "10.0.1.2", None, "dropped"),
+        ("generic", "10.96.0.9", None, "dropped"),
+    ],
+)
+def test_what_policy_sees_of_a_service_is_the_enforcers(
+    run: Run, tmp_path: Path, cni: str, dialled: str, service: object, standing: str
+) -> None:
+    (tmp_path / "out.yaml").write_text(OUT)
+    place = log(tmp_path, f",{WEB},,,{dialled},5432,tcp,drop")
+    (one,) = audited(run, place, "-f", tmp_path / "out.yaml", "--cni", cni)["flows"]
+    assert (one["to"]["name"], one["service"], one["standing"]) == ("db", service, standing)
+
+
+def test_who_dials_are_the_pods_that_run_and_not_what_they_will_be(run: Run, tmp_path: Path) -> None:
+    older = SHOP.read_text().replace("labels: {app: web, pod", "labels: {app: old-web, pod")
+    (tmp_path / "older.yaml").write_text(older)
+    place = log(tmp_path, f",{WEB},{DB},5432,tcp,drop")
+    found = run("audit", "-f", tmp_path / "older.yaml", "--observed", place, "--format", "json").json["observed"]
+    assert [one["standing"] for one in found["flows"]] == ["agreed"]
+
+
 def test_old_and_foreign_records_are_counted_and_left_out(run: Run, tmp_path: Path) -> None:
     place = log(
         tmp_path,

@@ -233,6 +233,64 @@ def test_staged_policies_are_calicos_kind(shop: Path, capsys: pytest.CaptureFixt
     assert {one["spec"]["stagedAction"] for one in result["policies"]} == {"Set"}
 
 
+@pytest.mark.parametrize(
+    ("family", "cni", "kind"),
+    [
+        ("networkpolicy", "generic", "networking.k8s.io/v1 NetworkPolicy"),
+        ("calico", "calico", "projectcalico.org/v3 NetworkPolicy"),
+        ("cilium", "cilium", "cilium.io/v2 CiliumNetworkPolicy"),
+    ],
+)
+def test_a_second_run_prints_the_same_in_any_family_and_says_what_is_no_longer_needed(
+    family: str, cni: str, kind: str, shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("shop", "-f", shop, "--cni", cni, "--family", family)
+    _, first = found(capsys, *asked)
+    assert {f"{one['apiVersion']} {one['kind']}" for one in first["policies"]} == {kind}
+    assert first["obsolete"] == []
+    (shop / "locked.yaml").write_text(yaml.safe_dump_all(first["policies"]))
+    assert found(capsys, *asked) == (0, first)
+    (shop / "locked.yaml").write_text(
+        yaml.safe_dump_all([*first["policies"], named(first["policies"][0], "allow-gone")])
+    )
+    _, again = found(capsys, *asked)
+    assert [one["name"] for one in again["obsolete"]] == ["allow-gone"]
+    assert again["policies"] == first["policies"]
+    assert main(["lockdown", *map(str, asked)]) == 0
+    assert "-n shop allow-gone\n" in capsys.readouterr().out
+
+
+def named(policy: Manifest, name: str) -> Manifest:
+    return {**policy, "metadata": {**policy["metadata"], "name": name}}
+
+
+def test_another_family_than_before_takes_its_place(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, first = found(capsys, "shop", "-f", shop, "--cni", "calico")
+    (shop / "locked.yaml").write_text(yaml.safe_dump_all(first["policies"]))
+    _, other = found(capsys, "shop", "-f", shop, "--cni", "calico", "--family", "calico")
+    assert names(other["policies"]) == names(first["policies"])
+    assert [one["name"] for one in other["obsolete"]] == sorted(names(first["policies"]))
+
+
+def test_a_family_is_written_only_where_it_is_enforced(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more, says in (
+        (("--family", "calico", "--cni", "cilium"), "`cilium` does not enforce it"),
+        (("--family", "cilium"), "`generic` does not enforce it: say who does by `--cni`"),
+        (("--family", "cilium", "--cni", "cilium", "--staged"), "cilium has no staged kind"),
+    ):
+        assert main(["lockdown", "shop", "-f", str(shop), *more]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_staged_policies_come_with_their_own_steps(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["lockdown", "shop", "-f", str(shop), "--cni", "calico", "--family", "calico", "--staged"]
+    assert main(asked) == 0
+    out = capsys.readouterr().out
+    assert {one["kind"] for one in yaml.safe_load_all(out)} == {"StagedNetworkPolicy"}
+    assert "# 1. apply all of it: nothing is dropped" in out
+    assert "kubectl delete stagednetworkpolicies.projectcalico.org -n shop -l" in out
+
+
 @pytest.mark.parametrize("arguments", [[], ["shop", "--all"], ["nowhere"]])
 def test_which_namespaces_has_to_be_clear(arguments: list[str], shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lockdown", *arguments, "-f", str(shop)]) == 2

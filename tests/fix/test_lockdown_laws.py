@@ -11,19 +11,26 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.support.arena import Raw, world_of
+from tests.support.worlds import namespace, pod, policy
 from tests.support.worlds_whole import whole
 from webhook.enforcers import ENFORCERS
 from webhook.evaluate import Client, Flow, ends_of_pod, judge_connection, template_end
+from webhook.evaluate.portset import PortSet
+from webhook.families import project
 from webhook.fix.lockdown import Lockdown, lockdown
+from webhook.fix.lockdown_families import FORMS, Family, in_family
 from webhook.judge import judge_workload
+from webhook.matrix import End, matrix
 from webhook.model.addresses import Protocol
+from webhook.model.foreign import Foreign
 from webhook.model.objects import Pod
+from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
 from webhook.model.verdict import CLOSED, Verdict
 from webhook.wire.networkpolicies import network_policy
-from webhook.world import Group, Overlay, View
+from webhook.world import Group, Overlay, Put, View
+from webhook.world.proposed import Proposed
 
-EACH: Final = -(-settings().max_examples // len(ENFORCERS))
 LOCKED: Final = "x"
 PORTS: Final[tuple[tuple[Protocol, int], ...]] = (("TCP", 80), ("TCP", 8080), ("UDP", 53), ("TCP", 5432))
 Open = tuple[Group, Group, Protocol, int]
@@ -44,18 +51,109 @@ def declaring(draw: st.DrawFn) -> list[Raw]:
     return objects
 
 
-@pytest.mark.parametrize("enforcer", sorted(ENFORCERS))
-def test_what_is_declared_passes_and_what_else_does_is_asked_about(enforcer: str) -> None:
-    @settings(max_examples=EACH)
+@settings(max_examples=2 * settings().max_examples)
+@given(declaring(), st.sampled_from(sorted(ENFORCERS)))
+def test_what_is_declared_passes_and_what_else_does_is_asked_about(objects: list[Raw], enforcer: str) -> None:
+    world = world_of(objects, settings=Settings(enforcer=Enforcer(enforcer), admit=("*",)))
+    found = lockdown(world, (LOCKED,))
+    after = Overlay(world, [network_policy(one, LOCKED) for one in found.policies])
+    assert list(lost(world, after, found)) == []
+    assert list(open_besides(after, found)) == []
+
+
+FAMILIES: Final[dict[Family, str]] = {"calico": "calico", "cilium": "cilium"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_so_it_is_in_the_words_of_another_family(family: Family) -> None:
+    @settings(max_examples=settings().max_examples // 2)
     @given(declaring())
     def law(objects: list[Raw]) -> None:
-        world = world_of(objects, settings=Settings(enforcer=Enforcer(enforcer), admit=("*",)))
-        found = lockdown(world, (LOCKED,))
-        after = Overlay(world, [network_policy(one, LOCKED) for one in found.policies])
+        world = world_of(objects, settings=Settings(enforcer=Enforcer(FAMILIES[family]), admit=("*",)))
+        found = lockdown(world, (LOCKED,), family)
+        assert {one["apiVersion"].partition("/")[0] for one in found.policies} == {FORMS[family].kind[0]}
+        after = Proposed(world, map(placed, found.policies))
+        assert not {*after.problems()} - {*world.problems()}
         assert list(lost(world, after, found)) == []
         assert list(open_besides(after, found)) == []
 
     law()
+
+
+def placed(policy: Raw) -> Put:
+    value = project(policy)
+    assert isinstance(value, Foreign)
+    return Put(value)
+
+
+# What `fix` may write: peers of every form, ports with and without a number, and rules for everybody.
+RULES: Final[tuple[Raw, ...]] = (
+    {},
+    {"ports": [{"port": 80}]},
+    {"ports": [{"protocol": "UDP", "port": 50, "endPort": 60}, {"protocol": "TCP"}]},
+    {"peers": [{"podSelector": {}}]},
+    {
+        "peers": [{"podSelector": {"matchLabels": {"app": "a"}}}],
+        "ports": [{"port": 80}, {"port": 53, "protocol": "UDP"}],
+    },
+    {"peers": [{"namespaceSelector": {}}]},
+    {"peers": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "a"}}}]},
+    {"peers": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "y"}}, "podSelector": {}}]},
+    {"peers": [{"namespaceSelector": {"matchLabels": {"team": "b"}}}, {"ipBlock": {"cidr": "10.0.0.0/24"}}]},
+    {"peers": [{"ipBlock": {"cidr": "203.0.113.0/24", "except": ["203.0.113.7/32"]}}], "ports": [{"port": 443}]},
+    {
+        "peers": [
+            {
+                "podSelector": {
+                    "matchExpressions": [
+                        {"key": "app", "operator": "In", "values": ["a", "b"]},
+                        {"key": "tier", "operator": "DoesNotExist"},
+                    ]
+                }
+            },
+            {"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["b"]}]}},
+            {"podSelector": {"matchExpressions": [{"key": "tier", "operator": "Exists"}]}},
+        ]
+    },
+)
+PLACE: Final = {"x": {"team": "a"}, "y": {"team": "b"}}
+PEOPLE: Final = [
+    raw
+    for number, (space, labels) in enumerate(
+        (space, labels) for space in PLACE for labels in ({"app": "a"}, {"app": "b", "tier": "t"}, {"app": "c"})
+    )
+    for raw in [pod(f"{space}/p{number}", number + 1, labels, [])]
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("direction", ["Ingress", "Egress"])
+@pytest.mark.parametrize("number", range(len(RULES)))
+def test_a_policy_means_the_same_in_the_words_of_another_family(number: int, direction: str, family: Family) -> None:
+    word = "from" if direction == "Ingress" else "to"
+    rule = {word if key == "peers" else key: value for key, value in RULES[number].items()}
+    spec = {"podSelector": {"matchLabels": {"app": "a"}}, "policyTypes": [direction], direction.lower(): [rule]}
+    one, other = open_by(policy("x/p", **spec), family)
+    assert one == other
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_so_does_a_default_deny(family: Family) -> None:
+    one, other = open_by(policy("x/p", podSelector={}, policyTypes=["Ingress", "Egress"]), family)
+    assert one == other
+    assert {source.namespace for source, _ in one if isinstance(source, WorkloadRef)} == {"y"}
+
+
+def open_by(own: Raw, family: Family) -> list[dict[tuple[End, End], PortSet]]:
+    """Return what is open under a policy as it is, and in the words of another family."""
+    world = world_of(
+        [*(namespace(name, labels) for name, labels in PLACE.items()), *PEOPLE],
+        settings=Settings(enforcer=Enforcer(FAMILIES[family])),
+    )
+    views = (Overlay(world, [network_policy(own, "x")]), Proposed(world, [placed(in_family(own, family))]))
+    return [
+        {(row.source, row.target): row.ports for row in whole.connections(whole.sure)} for whole in map(matrix, views)
+    ]
 
 
 def lost(before: View, after: View, found: Lockdown) -> Iterator[str]:

@@ -166,6 +166,10 @@ def _lockdown(parser: argparse.ArgumentParser) -> None:
         "--admit-observed", action="store_true",
         help="let pass what passes in the log of --observed and nobody declares, instead of asking about it",
     )  # fmt: skip
+    parser.add_argument(
+        "--family", choices=("networkpolicy", "calico", "cilium"), default="networkpolicy",
+        help="write policies of this family, which has to be enforced (default: networkpolicy)",
+    )  # fmt: skip
     parser.add_argument("--staged", action="store_true", help="as Calico's staged policies, which log and drop nothing")
 
 

@@ -10,14 +10,17 @@ from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
 from webhook.cli.observed import observed
 from webhook.cli.terminal import emit, say
-from webhook.enforcers import ENFORCERS
 from webhook.facade import UsageError
 from webhook.facade.sources import CLUSTER, Gathered
+from webhook.families import standing_of
 from webhook.fix.lockdown import Lockdown, lockdown
+from webhook.fix.lockdown_families import FORMS, Form, staged
 from webhook.fix.lockdown_policies import MANAGED_BY
 from webhook.manifests import dump
+from webhook.model.dialect import Standing
 from webhook.model.finding import Manifest
 from webhook.model.objects import Declaration
+from webhook.model.refs import PolicyRef
 from webhook.report import json_
 from webhook.report.observed import seen_questions
 from webhook.report.safe import clean
@@ -26,7 +29,7 @@ from webhook.review.evidence import evidence as compare
 from webhook.review.suggest import suggested
 from webhook.world import Drop, Put
 
-_STAGED: Final = next(one.staged for one in ENFORCERS.values() if one.staged)
+_KUBERNETES: Final = FORMS["networkpolicy"].kind[0]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,21 +38,25 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.against = [CLUSTER]
     gathered = gather(arguments, judging=False)
     namespaces = _namespaces(arguments, gathered)
-    _without_earlier(gathered, namespaces)
+    form = _form(arguments, gathered)
+    earlier = _without_earlier(gathered, namespaces)
     evidence = observed(arguments, gathered)
     if arguments.admit_observed and evidence is None:
         raise UsageError("--admit-observed: expected a flow log: `--observed FILE`")
     if evidence is not None and arguments.admit_observed:
         _admit(gathered, evidence)
         evidence = compare(gathered.world, evidence.tally)
-    found = lockdown(gathered.world, namespaces)
+    found = lockdown(gathered.world, namespaces, arguments.family)
     if evidence is not None:
         found = structs.replace(found, questions=(*found.questions, *seen_questions(evidence, frozenset(namespaces))))
-    policies = [_staged(one) for one in found.policies] if arguments.staged else list(found.policies)
+    kind = form.staged if arguments.staged else None
+    policies = [staged(one, kind) for one in found.policies] if kind else list(found.policies)
+    gone = [] if kind else sorted(set(earlier) - {_ref(one) for one in policies})
     if arguments.format == "json":
-        emit(_record(gathered, found, policies))
+        emit(_record(gathered, found, policies, gone))
     else:
-        emit("\n".join([*_plan(found, namespaces, staged=arguments.staged), dump(policies)]))
+        plan = _plan(found, namespaces, kind.plural if kind else form.plural, gone, staged=arguments.staged)
+        emit("\n".join([*plan, dump(policies)]))
         for note in found.notes:
             say(f"note: {clean(note)}")
     if gathered.failures:
@@ -67,10 +74,34 @@ def _namespaces(arguments: argparse.Namespace, gathered: Gathered) -> list[str]:
     return sorted(there if arguments.all else set(arguments.namespaces))
 
 
-def _without_earlier(gathered: Gathered, namespaces: list[str]) -> None:
-    """Take away what an earlier run wrote: it is written anew, so that a second run changes nothing."""
-    own = [ref for name in namespaces for ref, policy in gathered.world.policies(name).items() if policy.of_lockdown]
-    gathered.world.apply(Drop(ref.kind, ref.namespace or "", ref.name) for ref in own)
+def _form(arguments: argparse.Namespace, gathered: Gathered) -> Form:
+    """Return the kind of policy to write. Raises UsageError where nobody is there who enforces it, or stages it."""
+    form, enforcer = FORMS[arguments.family], gathered.world.enforcer.name
+    standing = standing_of(form.kind, gathered.world.compile_context)
+    if arguments.family != "networkpolicy" and standing is not Standing.EVALUATED:
+        raise UsageError(f"--family {arguments.family}: `{enforcer}` does not enforce it: say who does by `--cni`")
+    if arguments.staged and form.staged is None:
+        raise UsageError(f"--staged: {arguments.family} has no staged kind")
+    return form
+
+
+def _without_earlier(gathered: Gathered, namespaces: list[str]) -> list[PolicyRef]:
+    """Take away what an earlier run wrote, of any family: it is written anew, so that a second run changes nothing."""
+    world, kinds = gathered.world, {form.kind for form in FORMS.values()}
+    found: list[PolicyRef] = []
+    for name in namespaces:
+        found += (ref for ref, policy in world.policies(name).items() if policy.of_lockdown)
+        some = (one for one in world.foreign(name).values() if (one.group, one.ref.kind) in kinds)
+        found += (one.ref for one in some if all(one.labels.get(key) == value for key, value in MANAGED_BY.items()))
+    drops = [Drop(f"{r.kind}.{r.group}" if r.group else r.kind, r.namespace or "", r.name) for r in found]
+    world.apply(drops)
+    return found
+
+
+def _ref(policy: Manifest) -> PolicyRef:
+    group = policy["apiVersion"].partition("/")[0]
+    own = "" if (group, policy["kind"]) == FORMS["networkpolicy"].kind else group
+    return PolicyRef(policy["metadata"]["namespace"], policy["metadata"]["name"], policy["kind"], group=own)
 
 
 def _admit(gathered: Gathered, evidence: Evidence) -> None:
@@ -83,18 +114,19 @@ def _admit(gathered: Gathered, evidence: Evidence) -> None:
             world.apply([Put(structs.replace(workload, connects_to=(*workload.connects_to, seen)))])
 
 
-def _staged(policy: Manifest) -> Manifest:
-    """Return a policy as the kind that is evaluated and logged and drops nothing."""
-    kind = {"apiVersion": _STAGED.api_version, "kind": _STAGED.kind}
-    return {**policy, **kind, "spec": {"stagedAction": "Set", **policy["spec"]}}
-
-
-def _plan(found: Lockdown, namespaces: list[str], *, staged: bool) -> Iterator[str]:
+def _plan(found: Lockdown, namespaces: list[str], kind: str, gone: list[PolicyRef], *, staged: bool) -> Iterator[str]:
     """Yield comments: the steps, how to go back, and what is for a person to decide."""
-    kind = _STAGED.plural if staged else "networkpolicy"
     label = ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
-    yield "# 1. apply the allow policies (all but the last of each namespace), and look at your error rates"
-    yield "# 2. apply the default deny, the last"
+    if staged:
+        yield "# 1. apply all of it: nothing is dropped, and the flow logs say what would be"
+        yield "# 2. once they name nothing that is needed: the same without --staged"
+    else:
+        yield "# 1. apply the allow policies (all but the last of each namespace), and look at your error rates"
+        yield "# 2. apply the default deny, the last"
+    for ref in gone:
+        what = next(form.plural for form in FORMS.values() if form.kind == (ref.group or _KUBERNETES, ref.kind))
+        where = f"{what} -n {ref.namespace} {clean(ref.name)}"
+        yield f"# 3. of an earlier lockdown, and no longer needed: kubectl delete {where}"
     for name in namespaces:
         yield f"# back to where it was: kubectl delete {kind} -n {clean(name)} -l {label}"
     for one in found.questions:
@@ -105,7 +137,7 @@ def _plan(found: Lockdown, namespaces: list[str], *, staged: bool) -> Iterator[s
     yield "---"
 
 
-def _record(gathered: Gathered, found: Lockdown, policies: list[Manifest]) -> str:
+def _record(gathered: Gathered, found: Lockdown, policies: list[Manifest], gone: list[PolicyRef]) -> str:
     questions: list[dict[str, Any]] = [
         {
             "workload": json_.workload(one.workload) if one.workload else None,
@@ -119,4 +151,6 @@ def _record(gathered: Gathered, found: Lockdown, policies: list[Manifest]) -> st
         for one in found.unfixable
     ]
     errors = [json_.failure(one) for one in gathered.failures]
-    return json_.render({"policies": policies, "questions": questions, "unfixable": unfixable, "errors": errors})
+    obsolete = [json_.policy(ref) for ref in gone]
+    whole = {"policies": policies, "questions": questions, "unfixable": unfixable, "errors": errors}
+    return json_.render(whole | {"obsolete": obsolete})

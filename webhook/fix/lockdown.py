@@ -11,7 +11,9 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.evaluate import portset
+from webhook.families import project
 from webhook.fix.fix import UNPROVED, Unfixable, in_the_way
+from webhook.fix.lockdown_families import Family, in_family
 from webhook.fix.lockdown_policies import Wanted, default_deny, documented, written
 from webhook.fix.needs import needs
 from webhook.judge import Judged, judge, judge_dns, judge_workload
@@ -19,12 +21,15 @@ from webhook.judge.inbound import judge_hooks, judge_inbound, remedy
 from webhook.matrix import matrix
 from webhook.model.addresses import Block
 from webhook.model.finding import Manifest
+from webhook.model.foreign import Foreign
 from webhook.model.objects import Workload
+from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import PRODUCT
 from webhook.model.verdict import CLOSED, Host, Verdict
 from webhook.wire.networkpolicies import network_policy
-from webhook.world import Overlay, View
+from webhook.world import Overlay, Put, View
+from webhook.world.proposed import Proposed
 
 _Declared = dict[tuple[WorkloadRef, WorkloadRef | Block], portset.PortSet]
 _MOST_BESIDES: Final = 50  # connections that are asked about
@@ -48,21 +53,31 @@ class Lockdown(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def lockdown(view: View, namespaces: Sequence[str]) -> Lockdown:
-    """Return the policies for `namespaces`. `view` is without what an earlier lockdown of them wrote."""
+def lockdown(view: View, namespaces: Sequence[str], family: Family = "networkpolicy") -> Lockdown:
+    """Return the policies for `namespaces`. `view` is without what an earlier lockdown of them wrote.
+
+    `family`: whose words they are in; its enforcer has to be there.
+    """
     denies = [default_deny(view, name) for name in namespaces]
     closed = Overlay(view, [network_policy(one, one["metadata"]["namespace"]) for one in denies])
     asked = _Asked(view, closed, frozenset(namespaces))
     wanted = list(asked.wanted())
     allows, unfixable, notes = written(closed, wanted)
-    after = Overlay(view, [network_policy(one, one["metadata"]["namespace"]) for one in (*allows, *denies)])
+    policies = [in_family(one, family) for one in (*allows, *(documented(one, allows) for one in denies))]
+    after = Proposed(view, [Put(_value(one)) for one in policies])
     unfixable += _unproved(after, wanted, {(one.workload, one.dependency) for one in unfixable})
     return Lockdown(
-        (*allows, *(documented(one, allows) for one in denies)),
+        tuple(policies),
         tuple(dict.fromkeys((*asked.questions, *_open_besides(after, frozenset(namespaces), asked.declared)))),
         tuple(dict.fromkeys(unfixable)),
         tuple(dict.fromkeys(notes)),
     )
+
+
+def _value(policy: Manifest) -> Policy | Foreign:
+    value = project(policy, policy["metadata"]["namespace"])
+    assert isinstance(value, Policy | Foreign)  # noqa: S101 - of our own making
+    return value
 
 
 # -- what is needed, and what is for a person to say -------------------------------------------------------------------

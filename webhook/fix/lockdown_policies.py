@@ -12,7 +12,7 @@ from webhook.judge import Judged
 from webhook.model.finding import Manifest
 from webhook.model.objects import Workload
 from webhook.model.policy import Direction
-from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.refs import WorkloadRef
 from webhook.model.settings import ALLOW_PATH, LOCKDOWN, PRODUCT
 from webhook.world import View
 
@@ -32,10 +32,15 @@ class Wanted(Struct, frozen=True):
 def default_deny(view: View, namespace: str) -> Manifest:
     """Return the policy that selects every pod of a namespace and lets nothing in or out."""
     name = DENY
-    while PolicyRef(namespace, name) in view.policies(namespace):
+    while _taken(view, namespace, name):
         name += "-all"
     spec = {"podSelector": {}, "policyTypes": [Direction.INGRESS.value, Direction.EGRESS.value]}
     return _policy(namespace, name, spec, "deny")
+
+
+def _taken(view: View, namespace: str, name: str) -> bool:
+    """Say whether a policy of any family is called so: applying must not replace it."""
+    return any(ref.name == name for some in (view.policies(namespace), view.foreign(namespace)) for ref in some)
 
 
 def _policy(namespace: str, name: str, spec: dict[str, Any], does: str) -> Manifest:
@@ -109,7 +114,7 @@ def _names(subjects: Iterable[WorkloadRef]) -> dict[WorkloadRef, str]:
 
 def _merged(view: View, namespace: str, name: str, some: Sequence[Manifest]) -> Manifest:
     """Join the policies of a workload's two directions, which have one selector."""
-    while PolicyRef(namespace, name) in view.policies(namespace):
+    while _taken(view, namespace, name):
         name += "-lockdown"
     spec: dict[str, Any] = {"podSelector": some[0]["spec"]["podSelector"]}
     spec["policyTypes"] = [d.value for d in (Direction.INGRESS, Direction.EGRESS) if any(_has(one, d) for one in some)]

@@ -60,7 +60,15 @@ def _different(found: Evidence) -> tuple[Compared, ...]:
 def _row(one: Compared) -> tuple[str, ...]:
     flow = one.flow
     seen = "dropped" if one.dropped else "passed"
-    return end(flow.source), end(flow.target), f"{flow.port}/{flow.protocol}", str(one.lines), seen, one.verdict.value
+    by = f" ({end(flow.front[0])}:{flow.front[1]})" if flow.front is not None else ""
+    return (
+        end(flow.source),
+        f"{end(flow.target)}{by}",
+        f"{flow.port}/{flow.protocol}",
+        str(one.lines),
+        seen,
+        one.verdict.value,
+    )
 
 
 def end(one: End) -> str:
@@ -183,6 +191,7 @@ def _flow(one: Compared) -> Record:
         "to": json_.destination(target) if target is not None else None,
         "protocol": one.flow.protocol,
         "port": one.flow.port,
+        "service": {"address": end(one.flow.front[0]), "port": one.flow.front[1]} if one.flow.front else None,
         "lines": one.lines,
         "dropped": one.dropped,
         "declared": one.declared,

@@ -5,19 +5,19 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from webhook.dependencies import Resolved
 from webhook.dependencies.addresses import at_address
 from webhook.dependencies.inbound import inbound
 from webhook.dependencies.services import Found
-from webhook.evaluate import Flow, ends_of_pod, template_end
+from webhook.evaluate import Flow, PodEnd, ends_of_pod, template_end
 from webhook.evaluate.flow import judge_from_outside
-from webhook.judge import Judged, judge, judge_workload
+from webhook.judge import Judged, judge_workload
+from webhook.judge.dependency import judge_flow
 from webhook.model.addresses import Address, Block, Protocol
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import FlowVerdict, Host, Verdict, together
+from webhook.model.verdict import FlowVerdict, Host, Side, Verdict, together
 from webhook.review.observed import ObservedFlow, Seen, Tally
 from webhook.world import Group, View
 
@@ -124,38 +124,56 @@ def _standing(verdict: Verdict, *, dropped: bool) -> Standing:
 
 
 def _judged(view: View, flow: ObservedFlow) -> tuple[Verdict, tuple[FlowVerdict, ...], str | None]:
-    """Judge a flow as if it were declared: from the template of who dialled, or from the address."""
+    """Judge a flow as if it were declared, for the pods of who dialled that run, or for the address."""
     if isinstance(flow.source, WorkloadRef):
         client = view.workload(flow.source)
-        to = _resolved(view, client, flow) if client is not None else None
-        if client is None or to is None:
+        found = _found(view, client, flow) if client is not None else None
+        if client is None or found is None:
             return Verdict.UNKNOWN, (), "the log does not tell who it was"
-        answer = judge(view, client, to, near=False)
-        return answer.verdict, answer.flows, answer.reason
+        ends = _ends(view, client.ref)
+        answers = tuple(
+            v for end in ends for one in found.flows for v in judge_flow(view, client, end, one, near=False)
+        )
+        verdict = Verdict.UNKNOWN if found.unsure or not answers else together(one.verdict for one in answers)
+        return verdict, answers, found.unsure or _reason(side for one in answers for side in (one.egress, one.ingress))
     if not isinstance(flow.source, Block) or not isinstance(flow.target, WorkloadRef):
         return Verdict.UNKNOWN, (), "the log does not tell from which address"
-    ends = dict.fromkeys(ends_of_pod(pod) for pod in view.pods_of(flow.target))
-    server = view.workload(flow.target)
-    some = ends or ([template_end(view, server)] if server is not None else [])
-    sides = [judge_from_outside(view, flow.source, end, flow.protocol, flow.port) for end in some]
-    return together(side.verdict for side in sides), (), next((side.reason for side in sides if side.reason), None)
+    to = _ends(view, flow.target)
+    sides = [judge_from_outside(view, flow.source, end, flow.protocol, flow.port) for end in to]
+    return together(side.verdict for side in sides), (), _reason(sides)
 
 
-def _resolved(view: View, client: Workload, flow: ObservedFlow) -> Resolved | None:
-    match flow.target:
-        case WorkloadRef() as ref:
-            server = view.workload(ref)
+def _ends(view: View, ref: WorkloadRef) -> list[PodEnd]:
+    """Return the pods of a workload that run, or one of each shape where they are many; the template where none do."""
+    pods, workload = view.pods_of(ref), view.workload(ref)
+    some = pods if len(pods) <= _MOST_PODS else {pod.shape: pod for pod in pods}.values()
+    return [*map(ends_of_pod, some)] or ([template_end(view, workload)] if workload is not None else [])
+
+
+_MOST_PODS: Final = 10
+
+
+def _reason(sides: Iterable[Side]) -> str | None:
+    return next((side.reason for side in sides if side.verdict is not Verdict.ALLOWED and side.reason), None)
+
+
+def _found(view: View, client: Workload, flow: ObservedFlow) -> Found | None:
+    """Return what a flow comes down to, as a declaration of it would."""
+    match flow.front, flow.target:
+        case (front, port), target:
+            through = at_address(view, client, Address(front.family, front.first), port, flow.protocol)
+            behind = (one for one in through.flows if isinstance(one.to, Group) and one.to.ref == target)
+            return structs.replace(through, flows=tuple(behind))
+        case None, WorkloadRef() as ref:
             pods = view.pods_of(ref)
-            group = Group(ref, pods, None if pods else server)
-            found = Found(ref.short, (Flow(group, flow.protocol, flow.port),))
-        case Block() as block:
-            address = Address(block.family, block.first)
-            found = at_address(view, client, address, flow.port, flow.protocol)
-        case Host() as host:
-            found = Found(host.name, (Flow(host, flow.protocol, flow.port),))
+            group = Group(ref, pods, None if pods else view.workload(ref))
+            return Found(ref.short, (Flow(group, flow.protocol, flow.port),))
+        case None, Block() as block:
+            return at_address(view, client, Address(block.family, block.first), flow.port, flow.protocol)
+        case None, Host() as host:
+            return Found(host.name, (Flow(host, flow.protocol, flow.port),))
         case _:
             return None
-    return Resolved(f"{found.name}:{flow.port}/{flow.protocol}", "inferred", found, by_name=False)
 
 
 # -- what is declared --------------------------------------------------------------------------------------------------
@@ -249,9 +267,8 @@ def _readiness(declared: _Declared, flows: Iterable[Compared], unseen: Collectio
             found[0] += 1
             found[1] += bool(one.flows) and (workload.ref, one.text) not in missing
             found[2] += one.verdict is Verdict.ALLOWED
-    for seen in flows:
-        if seen.declared is None and not seen.dropped:
-            ends = (seen.flow.source, seen.flow.target)
-            for name in {end.namespace for end in ends if isinstance(end, WorkloadRef)}:
-                counts.setdefault(name, [0, 0, 0, 0])[3] += 1
+    passing = (one.flow for one in flows if one.declared is None and not one.dropped)
+    for source, target, *_ in {(one.source, one.target, one.protocol, one.port) for one in passing}:
+        for name in {end.namespace for end in (source, target) if isinstance(end, WorkloadRef)}:
+            counts.setdefault(name, [0, 0, 0, 0])[3] += 1
     yield from (Readiness(name, *some) for name, some in sorted(counts.items()))

@@ -28,12 +28,16 @@ REMEMBERED: Final = 20_000  # different ends, with all that the log says of each
 
 
 class ObservedFlow(Struct, frozen=True):
-    """Who dialled whom on which port, as policy sees it. None: addresses outside that are not told apart."""
+    """Who dialled whom on which port. None: addresses outside that are not told apart.
+
+    `front`: the Service's address and port that were dialled, where that is what policy sees of who dials.
+    """
 
     source: WorkloadRef | Block | None
     target: WorkloadRef | Block | Host | None
     protocol: Protocol
     port: int
+    front: tuple[Block, int] | None = None
 
 
 class Seen(Struct):
@@ -119,11 +123,17 @@ class Tally:
         begin = source.block if isinstance(source, Address) else source if isinstance(source, WorkloadRef) else None
         service = self._view.service_at(target) if isinstance(target, Address) else None
         ports = service.ports if service is not None else ()
-        if service is not None and isinstance(source, WorkloadRef) and _has(ports, record):
+        if (
+            service is not None
+            and isinstance(target, Address)
+            and isinstance(source, WorkloadRef)
+            and _has(ports, record)
+        ):
             behind = through_service(self._view, service, record.port, record.protocol, source).flows
+            front = (target.block, record.port) if self._view.dialect.services.egress_before else None
             for one in behind:
                 end = one.to.ref if isinstance(one.to, Group) else one.to
-                yield ObservedFlow(begin, end, one.protocol, one.port or record.port)
+                yield ObservedFlow(begin, end, one.protocol, one.port or record.port, front)
             if behind:
                 return
         if isinstance(target, Address) and record.target.hosts and service is None:
