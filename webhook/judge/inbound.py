@@ -1,7 +1,7 @@
 """Who has to reach a workload, judged: declared ways in, clients of a LoadBalancer, and the API server.
 
 Under externalTrafficPolicy Cluster the packets of other nodes come from those nodes' addresses; under Local a client's
-own address stays (`k8s.io/api/core/v1` ServiceExternalTrafficPolicy).
+own address stays (`k8s.io/api/core/v1` ServiceExternalTrafficPolicy). Those of an internal load balancer are private.
 
 Which Service is called is written in webhook configurations, APIServices and CRDs, which are read in files; a container
 that names its port so says it, too.
@@ -76,6 +76,7 @@ def closed_part(one: Judged) -> Judged:
     return structs.replace(one, flows=tuple(flow for flow in one.flows if flow.verdict in CLOSED))
 
 
+NOBODY_PRIVATE: Final = "let the addresses of its private network in on port {port}, its clients' and its nodes'"
 NOBODY: Final = "let its clients' addresses in on port {port}, with externalTrafficPolicy: Local, so that they are seen"
 AS_NODES: Final = (
     "set externalTrafficPolicy: Local, or let the nodes in on port {port}: under Cluster packets have their addresses"
@@ -115,13 +116,14 @@ def judge_balanced(view: View, workload: Workload) -> Iterator[Unreached]:
 
 def _shut(view: View, workload: Workload, service: Service, protocol: Protocol, port: int) -> tuple[Side, str] | None:
     """Return what shuts a port, and the remedy; None: somebody may get in."""
-    everybody = [ALL_ADDRESSES[family] for family in service.families or view.families()]
+    families = service.families or view.families()
+    nodes = [address.block for node in view.nodes() for address in node.addresses]
+    ranges = [block for block in POD_RANGES if block.family in families]
+    everybody = [*ranges, *nodes] if service.internal else [ALL_ADDRESSES[family] for family in families]
     if (side := _denied(view, workload, everybody, protocol, port)) is not None:
-        return side, NOBODY
+        return side, NOBODY_PRIVATE if service.internal else NOBODY
     if service.external_local or view.dialect.blocks.nodes is not Truth.YES:
         return None
-    nodes = [address.block for node in view.nodes() for address in node.addresses]
-    ranges = [block for block in POD_RANGES if block.family in {one.family for one in everybody}]
     side = _denied(view, workload, nodes or ranges, protocol, port)
     return (side, AS_NODES) if side is not None else None
 

@@ -154,7 +154,10 @@ class Service(Struct, frozen=True, gc=False):
     families: tuple[Family, ...] = ()
     local_only: bool = False  # internalTrafficPolicy: Local
     published: bool = False  # type LoadBalancer or NodePort
-    balanced: bool = False  # type LoadBalancer
+    balanced: bool = (
+        False  # type LoadBalancer, of which it is known that clients' packets come as they are, or by nodes
+    )
+    internal: bool = False  # one for clients of private networks
     external_local: bool = False  # externalTrafficPolicy: Local
     outside_hosts: tuple[str, ...] = ()  # names of its load balancer
     scrape: Scrape | None = None  # by its annotations

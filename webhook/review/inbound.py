@@ -102,7 +102,8 @@ def _of_balancers(view: View, workload: Workload) -> Iterator[Finding]:
     for one in judge_balanced(view, workload) if view.settings.inbound.ingress else ():
         found = closed_finding("NP108", workload.ref, one.judged, Fixed(reason=one.remedy), enforcer_notes(view))
         by = f"LoadBalancer Service {one.service.namespace}/{one.service.name}"
-        facts = (("by", by), ("more", "0"), ("from", "clients outside"))
+        who = "clients of private networks" if one.service.internal else "clients outside"
+        facts = (("by", by), ("more", "0"), ("from", who))
         yield structs.replace(found, facts=(*found.facts, *facts))
 
 

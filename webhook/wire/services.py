@@ -1,8 +1,8 @@
 """Services, EndpointSlices, Nodes and Namespaces."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import cast
+from typing import Final, cast
 
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, Address, Family, parse_address, parse_block
 from webhook.model.labels import Labels
@@ -16,6 +16,40 @@ from webhook.wire.workloads import address, protocol
 NAME_LABEL = "kubernetes.io/metadata.name"
 _FAMILY = {"IPv4": 4, "IPv6": 6}
 _PUBLISHED = ("LoadBalancer", "NodePort")
+# What makes a load balancer one for private networks, and the values that do; None: any but `false`. Sources: the page
+# on Services of the Kubernetes documentation, section "Internal load balancer", and the clouds' own cloud providers.
+_TRUE = frozenset({"true"})
+INTERNAL: Final[Mapping[str, frozenset[str] | None]] = {
+    "service.beta.kubernetes.io/aws-load-balancer-scheme": frozenset({"internal"}),
+    "service.beta.kubernetes.io/aws-load-balancer-internal": None,
+    "networking.gke.io/load-balancer-type": frozenset({"internal"}),
+    "cloud.google.com/load-balancer-type": frozenset({"internal"}),
+    "service.beta.kubernetes.io/azure-load-balancer-internal": _TRUE,
+    "service.beta.kubernetes.io/openstack-internal-load-balancer": _TRUE,
+    "service.beta.kubernetes.io/oci-load-balancer-internal": _TRUE,
+    "oci-network-load-balancer.oraclecloud.com/internal": _TRUE,
+    "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-address-type": frozenset({"intranet"}),
+    "service.kubernetes.io/qcloud-loadbalancer-internal-subnetid": None,
+    "service.beta.kubernetes.io/cce-load-balancer-internal-vpc": _TRUE,
+    "service.kubernetes.io/ibm-load-balancer-cloud-provider-ip-type": frozenset({"private"}),
+    "service.beta.kubernetes.io/do-loadbalancer-network": frozenset({"internal"}),
+    "load-balancer.hetzner.cloud/disable-public-network": _TRUE,
+    "service.beta.kubernetes.io/scw-loadbalancer-private": _TRUE,
+    "yandex.cloud/load-balancer-type": frozenset({"internal"}),
+}
+# Classes of load balancers (`spec.loadBalancerClass`), and whether theirs are for private networks where no annotation
+# says it. Of any other class pods may pass packets on, as Tailscale's proxies do.
+_CLASSES: Final[Mapping[str, bool]] = {
+    "": False,
+    "service.k8s.aws/nlb": True,
+    "eks.amazonaws.com/nlb": True,
+    "networking.gke.io/l4-regional-external": False,
+    "networking.gke.io/l4-regional-internal": True,
+    "alibabacloud.com/nlb": False,
+    "io.cilium/bgp-control-plane": False,
+    "io.cilium/l2-announcer": False,
+    "kube-vip.io/kube-vip-class": False,
+}
 
 
 def namespace(raw: Raw) -> Namespace:
@@ -44,11 +78,22 @@ def service(raw: Raw, namespace_name: str) -> Service:
         families=_families(spec),
         local_only=spec.get("internalTrafficPolicy") == "Local",
         published=spec.get("type") in _PUBLISHED,
-        balanced=spec.get("type") == "LoadBalancer",
+        balanced=spec.get("type") == "LoadBalancer" and string(spec, "loadBalancerClass", "spec") in _CLASSES,
+        internal=_internal(spec, shapes.annotations(raw)),
         external_local=spec.get("externalTrafficPolicy") == "Local",
         outside_hosts=tuple(_hosts(raw)),
         scrape=scrape(shapes.annotations(raw)),
     )
+
+
+def _internal(spec: Raw, annotations: Mapping[str, str]) -> bool:
+    """Say whether a load balancer is for private networks: by what its cloud is told, else by what its class does."""
+    for key, values in INTERNAL.items():
+        if (said := annotations.get(key, "").lower()) and values is not None:
+            return said in values
+        if said:
+            return said != "false"
+    return _CLASSES.get(string(spec, "loadBalancerClass", "spec"), False)
 
 
 def _families(spec: Raw) -> tuple[Family, ...]:

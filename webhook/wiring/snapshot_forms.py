@@ -13,6 +13,7 @@ from webhook.wire import inbound_others
 from webhook.wire.agents import CONTAINERS, NODE_ARGUMENTS, arguments_of, command_of, image_of, variables_of
 from webhook.wire.inbound import CLASS_ANNOTATION, DEFAULT_CLASS, SCRAPE, SCRAPE_PORT
 from webhook.wire.objects import kind_of
+from webhook.wire.services import INTERNAL
 from webhook.wire.shapes import INJECT, Malformed
 from webhook.wire.workloads import AUTOMOUNT, asks_for_token
 
@@ -38,7 +39,7 @@ def _kept(key: str) -> bool:
 
 
 _READ: Final = frozenset(
-    {SCRAPE, SCRAPE_PORT, CLASS_ANNOTATION, DEFAULT_CLASS, INJECT}
+    {SCRAPE, SCRAPE_PORT, CLASS_ANNOTATION, DEFAULT_CLASS, INJECT, *INTERNAL}
 )  # of others: no value is a secret
 
 
@@ -180,6 +181,7 @@ FORMS: Final[dict[str, dict[str, Form]]] = {
         "spec": {
             **dict.fromkeys(("type", "externalName", "externalIPs", "clusterIP", "clusterIPs", "ipFamilies")),
             **dict.fromkeys(("selector", "internalTrafficPolicy", "externalTrafficPolicy", "publishNotReadyAddresses")),
+            "loadBalancerClass": None,
             "ports": _PORT,
         },
         "status": _BALANCER,
