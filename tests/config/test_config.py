@@ -4,10 +4,14 @@ import io
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import msgspec
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.arena import Raw, world_of
 from tests.support.making import deployment
@@ -16,6 +20,8 @@ from tests.support.running import STORY, eventually, served
 from tests.support.worlds import namespace, policy, port
 from webhook import config
 from webhook.cli.demo import review_of
+from webhook.config.file import File
+from webhook.config.read import wrong
 from webhook.manifests import read
 from webhook.manifests.document import Document
 from webhook.model.finding import Severity
@@ -56,14 +62,14 @@ PAGE = (TOP / "docs/configuration.md").read_text(encoding="utf-8")
         ([], "expected a mapping, got a list"),
         ({"mode": "warm"}, "mode: `warm` is unknown, did you mean `warn`?: expected off, audit, warn, enforce"),
         ({"modes": {"a": "warn", "b": "enforced"}}, "modes.b: `enforced` is unknown, did you mean `enforce`?"),
-        ({"modes": {"A B": "warn"}}, "modes: each key: expected text like"),
+        ({"modes": {"A B": "warn"}}, "modes: key `A B`: expected text like"),
         ({"severities": {"NP305": "warn"}}, "severities.NP305: `warn` is unknown, did you mean `warning`?"),
         ({"severities": {"NP999": "off"}}, "severities: unknown finding `NP999`"),
         ({"exemptions": [{"id": "NP102"}]}, "exemptions[0]: missing `reason`"),
         ({"exemptions": [{"id": "NP102", "reason": " "}]}, "exemptions[0].reason: expected text like"),
         ({"exemptions": [{"id": "NP102", "reason": "a", "until": "soon"}]}, "exemptions[0].until: expected a day"),
         ({"exemptions": [{"id": "NP998", "reason": "a"}]}, "exemptions[0].id: unknown finding `NP998`"),
-        ({"requiredLabels": "std"}, "requiredLabels: `std` is unknown: expected standard, a list of labels"),
+        ({"requiredLabels": "std"}, "requiredLabels: `std` is unknown: expected standard, a list"),
         (
             {"requiredLabels": [{"key": "a", "pattern": "("}]},
             "requiredLabels[0].pattern: expected a regular expression",
@@ -81,6 +87,80 @@ PAGE = (TOP / "docs/configuration.md").read_text(encoding="utf-8")
     ],
 )
 def test_what_may_not_stand_in_it_is_named_by_its_path(raw: object, said: str) -> None:
+    with pytest.raises(config.Invalid) as caught:
+        config.read_file(raw)
+    assert str(caught.value).startswith(said)
+
+
+WORDS = st.sampled_from(
+    ("", "a", "A B", "warn", "off", "standard", "NP102", "In", "TCP", "2027-06-30", "2027-02-30", "x\n")
+)
+LEAVES = st.one_of(WORDS, st.none(), st.booleans(), st.integers(-1, 70_000), st.just(1.0), st.just(date(2027, 6, 30)))
+KEYS = sorted({name for shape in config.schema()["$defs"].values() for name in shape["properties"]})
+NAMES = st.one_of(st.sampled_from(KEYS), st.sampled_from(KEYS), WORDS, st.integers(0, 1))
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+def shaped(hint: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - a type of config.file
+    """Return values that are mostly as a type asks, so that what is deep in them is reached."""
+    if get_origin(hint) is Annotated:
+        return shaped(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return st.one_of(ANYTHING, *map(shaped, get_args(hint)))
+    if get_origin(hint) is Literal:
+        return st.sampled_from(get_args(hint)) | ANYTHING
+    if get_origin(hint) is tuple:
+        return st.lists(shaped(get_args(hint)[0]), max_size=2)
+    if get_origin(hint) is dict:
+        return st.dictionaries(WORDS | st.integers(0, 1), shaped(get_args(hint)[1]), max_size=2)
+    if hint in (int, str, bool, date, NoneType):
+        return {int: st.integers(-1, 65_537), bool: st.booleans(), NoneType: st.none()}.get(hint, WORDS) | LEAVES
+    fields = {field.encode_name: shaped(field.type) for field in msgspec.structs.fields(hint)}
+    return st.fixed_dictionaries({}, optional={**fields, "x": WORDS})
+
+
+@given(st.one_of(ANYTHING, shaped(File)))
+def test_what_is_complained_of_is_what_the_types_refuse(raw: object) -> None:
+    """A complaint is there for whatever `msgspec` refuses, and for nothing else; it is of one line, and printable."""
+    found = list(wrong(raw, File))
+    try:
+        msgspec.convert(raw, File)
+    except msgspec.ValidationError:
+        assert found
+    else:
+        assert found == []
+    assert [one for one in found if not one.isprintable()] == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({"dns": {"service": 3}, "mode": "warm"}, "mode: `warm` is unknown"),
+        ({"mode": 3}, "mode: expected off, audit, warn, enforce, got a number"),
+        ({"modes": {"a": None}}, "modes.a: expected off, audit, warn, enforce, got null"),
+        ({"severities": {"NP102": ["error"]}}, "severities.NP102: expected error, warning, info, off, got a list"),
+        ({"severities": {"102": "error"}}, "severities: key `102`: expected text like `^NP[0-9]{3}$`"),
+        ({1: "warn"}, "unknown setting `1`"),
+        ({"modes": {1: "warn"}}, "modes: key `1`: expected text, got a number"),
+        ({"exemptions": [{}]}, "exemptions[0]: missing `id`"),
+        ({"exemptions": [{"id": "NP101", "reason": "a", "until": 20270630}]}, "exemptions[0].until: expected a day"),
+        (
+            {"exemptions": [{"id": "NP101", "reason": "a", "workload": ""}]},
+            "exemptions[0].workload: expected text that",
+        ),
+        ({"mutatorLabels": [None]}, "mutatorLabels[0]: expected text, got null"),
+        ({"clusterDomain": "a_b"}, "clusterDomain: expected text like"),
+        (
+            {"dependencies": [{"to": "a:1", "namespaceSelector": {"matchLabels": {"a.io/b": 1}}}]},
+            "dependencies[0].namespaceSelector.matchLabels[a.io/b]: expected text, got a number",
+        ),
+    ],
+)
+def test_the_path_leads_to_the_very_entry(raw: object, said: str) -> None:
     with pytest.raises(config.Invalid) as caught:
         config.read_file(raw)
     assert str(caught.value).startswith(said)

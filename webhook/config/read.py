@@ -2,24 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 from difflib import get_close_matches
-from typing import Any, Final, NoReturn
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from webhook.config.file import (
-    DependencyFile,
-    DnsFile,
-    ExemptionFile,
-    ExpectedFile,
-    ExpectedPortFile,
-    ExpressionFile,
-    File,
-    InboundFile,
-    LabelFile,
-    SelectorFile,
-)
+from webhook.config.file import DependencyFile, ExpectedPortFile, File
 from webhook.dependencies import parse
 from webhook.model.dependency import Dependency, Malformed, WorkloadTarget
 from webhook.model.finding import DEFAULT_SEVERITY
@@ -42,35 +33,6 @@ def shown(value: object) -> str:
 
 
 NO_FILE: Final = File()
-_SHAPES: Final[dict[str, type[Struct]]] = {  # path without indexes -> what stands there
-    "": File,
-    "dns": DnsFile,
-    "exemptions": ExemptionFile,
-    "expected": ExpectedFile,
-    "expected.ports": ExpectedPortFile,
-    "inbound": InboundFile,
-    "requiredLabels": LabelFile,
-    "dependencies": DependencyFile,
-    "dependencies.namespaceSelector": SelectorFile,
-    "dependencies.namespaceSelector.matchExpressions": ExpressionFile,
-}
-_MESSAGE: Final = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<word>.*)`", re.DOTALL)
-_WORDS: Final = {
-    "array": "a list",
-    "bool": "true or false",
-    "float": "a number",
-    "int": "a number",
-    "null": "null",
-    "object": "a mapping",
-    "str": "text",
-}
-_TYPE: Final = re.compile(r"`((?:WORD)(?: \| (?:WORD))*)`".replace("WORD", "|".join(_WORDS)))
-_FORMS: Final = {
-    "Invalid RFC3339 encoded date": "expected a day as YYYY-MM-DD",
-    "Object missing required field": "missing",
-    " or null": "",
-}
 
 
 def read_file(raw: object) -> File:
@@ -78,10 +40,12 @@ def read_file(raw: object) -> File:
     if raw is None:
         return NO_FILE
     raw = _said_off(raw)
+    for complaint in wrong(raw, File):
+        raise Invalid(complaint)
     try:
         file = msgspec.convert(raw, File)
     except msgspec.ValidationError as error:
-        _complain(str(error), raw)
+        raise Invalid(str(error)) from error
     for complaint in _complaints(file):
         raise Invalid(complaint)
     return file
@@ -100,58 +64,157 @@ def _said_off(raw: object) -> object:
     return said
 
 
-def _complain(message: str, raw: object) -> NoReturn:
-    """Raise Invalid with the path first, and in the words of the file instead of a program's."""
-    match = _MESSAGE.fullmatch(message)
-    what, path = (match["what"], match["path"] or "") if match else (message, "")
-    where = f"{path}: " if path else ""
-    unknown = _UNKNOWN.fullmatch(what)
-    if unknown:
-        known = _known(path)
-        listed = "" if nearest(unknown["word"], known) else f": expected {', '.join(known)}"
-        raise Invalid(f"{where}unknown setting `{shown(unknown['word'])}`{nearest(unknown['word'], known)}{listed}")
-    if what.startswith("Invalid enum value "):
-        raise Invalid(_of_a_few(path, raw))
-    key = "each key: " if match and match["key"] else ""
-    raise Invalid(where + key + _spoken(what))
+# -- what the types of `config.file` say -------------------------------------------------------------------------------
 
-
-def _known(path: str) -> tuple[str, ...]:
-    shape = _SHAPES.get(re.sub(r"\[[^]]*\]", "", path), File)
-    return tuple(field.encode_name for field in msgspec.structs.fields(shape))
-
-
-_FEW: Final = {
-    "mode": ("off", "audit", "warn", "enforce"),
-    "modes": ("off", "audit", "warn", "enforce"),
-    "disclose": ("all", "own"),
-    "severities": ("error", "warning", "info", "off"),
-    "requiredLabels": ("standard", "a list of labels"),
-    "protocol": ("TCP", "UDP", "SCTP"),
-    "operator": ("In", "NotIn", "Exists", "DoesNotExist"),
+_Hint = Any  # a type as it is written, its `Meta` included
+_SAID: Final[tuple[tuple[type, str], ...]] = (
+    (bool, "true or false"),
+    (int, "a number"),
+    (float, "a number"),
+    (str, "text"),
+    (Mapping, "a mapping"),
+    (list, "a list"),
+    (date, "a day"),
+    (NoneType, "null"),
+)
+_EXPECTED: Final[dict[object, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    str: "text",
+    Mapping: "a mapping",
+    list: "a list",
+    date: "a day as YYYY-MM-DD",
 }
+_KINDS: Final[dict[object, type]] = {Literal: str, tuple: list, dict: Mapping}
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_*?-]+")
 
 
-def _of_a_few(path: str, raw: object) -> str:
-    """Name the word that is none of those expected; of several in a mapping, which one."""
-    first = path.partition("[")[0]
-    known = _FEW.get(first) or _FEW[path.rpartition(".")[2]]
-    inside = raw.get(first) if isinstance(raw, Mapping) else None
-    if path.endswith("[...]") and isinstance(inside, Mapping):
-        name, value = next((k, v) for k, v in inside.items() if v not in known)
-        path, inside = f"{first}.{shown(name)}", value
-    word = shown(inside) if isinstance(inside, str) else ""
-    said = f"`{word}` is unknown{nearest(word, known)}: " if word else ""
-    return f"{path}: {said}expected {', '.join(known)}"
+def wrong(value: object, hint: _Hint, path: str = "") -> Iterator[str]:
+    """Yield what of a value is not as its type asks, each with the path of its field first.
+
+    Whatever `msgspec.convert` refuses is here, and nothing else.
+    """
+    hint, limits = _bare(hint)
+    choices = [_bare(one) for one in (get_args(hint) if _origin(hint) in (Union, UnionType) else (hint,))]
+    fitting = [(one, (*limits, *more)) for one, more in choices if _fits(value, one)]
+    said = [word for one in sorted((one for one, _ in choices), key=_is_open) for word in _words(one)]
+    if not fitting:
+        got = next((word for kind, word in _SAID if isinstance(value, kind)), "something else")
+        yield f"{_at(path)}expected {_listed(said)}, got {got}"
+        return
+    one, every = fitting[0]
+    if _origin(one) is Literal and value not in get_args(one):
+        known = nearest(str(value), get_args(one))
+        yield f"{_at(path)}`{shown(value)}` is unknown{known}: expected {', '.join(said)}"
+    elif one is date and isinstance(value, str) and not _is_day(value):
+        yield f"{_at(path)}expected {_EXPECTED[date]}"
+    yield from _inside(value, one, path)
+    yield from (f"{_at(path)}expected {limit}" for limit in _limits(value, every))
 
 
-def _spoken(what: str) -> str:
-    """Say a complaint without a programming language's names."""
-    text = _TYPE.sub(lambda m: " or ".join(_WORDS[word] for word in m[1].split(" | ")), what)
-    text = re.sub(r"text matching regex '(.*)'", r"text like `\1`", text)
-    for word, meaning in _FORMS.items():
-        text = text.replace(word, meaning)
-    return text[:1].lower() + text[1:]
+def _inside(value: object, hint: _Hint, path: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from wrong(item, get_args(hint)[0], f"{path}[{index}]")
+    elif isinstance(value, Mapping):
+        yield from _entries(value, get_args(hint), path) if _origin(hint) is dict else _fields(value, hint, path)
+
+
+def _origin(hint: _Hint) -> Any:  # noqa: ANN401 - `tuple` of `tuple[str, ...]`, None of a plain type
+    return get_origin(hint)
+
+
+def _bare(hint: _Hint) -> tuple[_Hint, tuple[Meta, ...]]:
+    if _origin(hint) is not Annotated:
+        return hint, ()
+    inner, *more = get_args(hint)
+    return inner, tuple(one for one in more if isinstance(one, Meta))
+
+
+def _kind(hint: _Hint) -> type | tuple[type, ...]:
+    """Return what a decoded file has for a type."""
+    origin = _origin(hint) or hint
+    if origin is date:
+        return (date, str)
+    kind: type = _KINDS.get(origin) or (Mapping if issubclass(origin, Struct) else origin)
+    return kind
+
+
+def _fits(value: object, hint: _Hint) -> bool:
+    """Say whether a value is of the kind that a type asks for: no truth value is a number, and no time is a day."""
+    odd = (isinstance(value, bool) and hint is not bool) or isinstance(value, datetime)
+    return isinstance(value, _kind(hint)) and not odd
+
+
+def _is_open(hint: _Hint) -> bool:
+    """Say whether a type has more values than a few words: those come first in a message."""
+    return _origin(hint) is not Literal
+
+
+def _words(hint: _Hint) -> tuple[str, ...]:
+    if _origin(hint) is Literal:
+        return get_args(hint)
+    kind = date if hint is date else _kind(hint)
+    return (_EXPECTED[kind],) if kind in _EXPECTED else ()
+
+
+def _listed(words: list[str]) -> str:
+    return " or ".join(words) if set(words) <= set(_EXPECTED.values()) else ", ".join(words)
+
+
+def _entries(value: Mapping[Any, Any], hints: tuple[_Hint, ...], path: str) -> Iterator[str]:
+    keys, values = hints
+    for key, inner in value.items():
+        for complaint in wrong(key, keys):
+            yield f"{_at(path)}key `{shown(key)}`: {complaint}"
+        yield from wrong(inner, values, _under(path, key))
+
+
+def _fields(value: Mapping[Any, Any], shape: type[Struct], path: str) -> Iterator[str]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+    for word in value:
+        if word not in fields:
+            hint = nearest(str(word), fields) or f": expected {', '.join(fields)}"
+            yield f"{_at(path)}unknown setting `{shown(word)}`{hint}"
+    for name, field in fields.items():
+        if name in value:
+            yield from wrong(value[name], field.type, _under(path, name))
+        elif field.required:
+            yield f"{_at(path)}missing `{name}`"
+
+
+def _limits(value: object, limits: Iterable[Meta]) -> Iterator[str]:
+    """Yield which bounds of a type a value is outside of."""
+    for limit in limits:
+        if isinstance(value, str) and limit.pattern is not None and not re.search(limit.pattern, value):
+            yield f"text like `{limit.pattern}`"
+        if isinstance(value, str | Mapping) and len(value) < (limit.min_length or 0):
+            yield "text that is not empty" if isinstance(value, str) else "at least one entry"
+        if isinstance(value, int) and not (limit.ge or value) <= value <= (limit.le or value):
+            yield f"a number from {limit.ge} to {limit.le}"
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return _DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _at(path: str) -> str:
+    return f"{path}: " if path else ""
+
+
+def _under(path: str, name: object) -> str:
+    """Return the path of what stands under a name; one with dots or the like in brackets."""
+    text = shown(name)
+    if _PLAIN.fullmatch(text):
+        return f"{path}.{text}" if path else text
+    return f"{path}[{text}]"
+
+
+# -- what no type says -------------------------------------------------------------------------------------------------
 
 
 def _complaints(file: File) -> Iterator[str]:
