@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.findings import ALLOW_DB, DENY, FIX, NAMES, WRONG_LABEL, denied, finding, flow, hostile
+from webhook.cli.terminal import coloured
 from webhook.model.addresses import parse_block
 from webhook.model.finding import Finding, Severity
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -273,7 +274,7 @@ def test_the_last_line_sums_up(summary: Summary, broken: int, said: str) -> None
 
 def test_colour_is_codes_around_the_same_text() -> None:
     summary = Summary(1, 0, 0, 1, 0)
-    painted = text.check([finding()], [], summary, text.coloured)
+    painted = text.check([finding()], [], summary, coloured)
     assert "\x1b[1;31merror\x1b[0m" in painted
 
 

@@ -70,6 +70,22 @@ def shown(*arguments: object, **environment: str) -> tuple[int, bytes, str]:
     return code, said, screen.decode()
 
 
+def drawn(*arguments: object, **environment: str) -> str:
+    """Run a command at a terminal of 60 columns; return what the terminal got of its output."""
+    master, slave = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "60", **environment}
+    env.pop("NO_COLOR", None) if "NO_COLOR" not in environment else None
+    command = [*PROGRAM, *map(str, arguments)]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL, env=env
+    ) as process:
+        os.close(slave)
+        screen = b"".join(_read(master))
+        process.wait()
+    os.close(master)
+    return screen.decode().replace("\r\n", "\n")
+
+
 def _read(master: int) -> list[bytes]:
     """Read until nobody has the other end open any more."""
     parts: list[bytes] = []

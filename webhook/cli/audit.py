@@ -8,8 +8,8 @@ import msgspec
 
 from webhook.cli.check import exit_code
 from webhook.cli.gather import gather
-from webhook.cli.observed import observed, tabulate
-from webhook.cli.terminal import colour, emit, progress
+from webhook.cli.observed import observed
+from webhook.cli.terminal import emit, paint, progress, tabulate
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.facade.world import policy_findings
 from webhook.manifests import dump
@@ -17,7 +17,6 @@ from webhook.model.finding import Finding, Location
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.report import audit as report
-from webhook.report import text
 from webhook.report.observed import text as seen_text
 from webhook.report.run import Summary
 from webhook.review.audit import Audited, audit_workload, review_namespaces
@@ -36,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
         case "markdown":
             emit(report.markdown(found, dump))
         case _:
-            paint = text.coloured if colour() else text.plain
-            seen = seen_text(found.evidence, tabulate, paint) if found.evidence else ()
-            emit(report.text(found, paint, seen))
+            shown = paint()
+            seen = seen_text(found.evidence, tabulate, shown) if found.evidence else ()
+            emit(report.text(found, tabulate, shown, seen))
     return exit_code(found.findings, gathered.failures, arguments.fail_on)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from webhook.cli.gather import gather
-from webhook.cli.terminal import colour, emit
+from webhook.cli.terminal import emit, paint
 from webhook.facade.world import review
 from webhook.model.finding import Finding, Severity
 from webhook.report import github, json_, text
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "github":
             emit(github.annotations(findings, gathered.failures))
         case _:
-            emit(text.check(findings, gathered.failures, summary, text.coloured if colour() else text.plain))
+            emit(text.check(findings, gathered.failures, summary, paint()))
     return exit_code(findings, gathered.failures, arguments.fail_on)
 
 

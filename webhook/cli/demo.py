@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from webhook.cli.terminal import colour, emit
+from webhook.cli.terminal import emit, paint
 from webhook.facade import UsageError
 from webhook.manifests import Document, read
-from webhook.report.text import Paint, coloured, plain
+from webhook.report.text import Paint
 
 # -- asks the webhook for a review, as the API server would ------------------------------------------------------------
 
@@ -97,7 +97,7 @@ _SECONDS: Final = 20.0  # how long the webhook may take to start, or to see a ch
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the story; 0 where it ended as it should."""
-    tell = _Teller(coloured if colour() else plain)
+    tell = _Teller(paint())
     with tempfile.TemporaryDirectory(prefix="netpol-preflight-demo-") as name:
         place = Path(name)
         cluster, service = _story(place)

@@ -12,13 +12,12 @@ from typing import Final, Self
 
 from webhook.cli.audit import audit
 from webhook.cli.gather import gather
-from webhook.cli.terminal import colour, emit
+from webhook.cli.terminal import emit, paint
 from webhook.facade import UsageError
 from webhook.facade.sources import CLUSTER, is_snapshot
 from webhook.matrix import Matrix, differences, matrix
 from webhook.model.finding import Finding, Severity
 from webhook.report import diff as report
-from webhook.report import text
 from webhook.report.audit import Audit
 from webhook.review.compare import Answer, dependency_changes, finding_changes
 
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "markdown":
             emit(report.comment(found))
         case _:
-            emit(report.text(found, text.coloured if colour() else text.plain))
+            emit(report.text(found, paint()))
     return 2 if found.errors else int(_fails(found, arguments.fail_on))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import webhook
 from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
-from webhook.cli.terminal import colour, emit
+from webhook.cli.terminal import emit, paint
 from webhook.config import nearest
 from webhook.diagnose.diagnose import diagnose
 from webhook.diagnose.diagnosis import Cause, Diagnosis, may_be_meant
@@ -26,7 +26,7 @@ from webhook.manifests import STDIN, dump
 from webhook.model.objects import Workload
 from webhook.model.verdict import CLOSED, Verdict
 from webhook.report import diagnosis as diagnosed
-from webhook.report import explain_text, json_, text
+from webhook.report import explain_text, json_
 from webhook.report.explain_text import Remedy
 from webhook.report.safe import clean
 from webhook.world import World
@@ -91,7 +91,7 @@ def _explain(arguments: argparse.Namespace, gathered: Gathered, workload: Worklo
     if arguments.format == "json":
         emit(json_.explain(explanation, fixes.policies, gathered.failures))
     else:
-        emit(explain_text.explain(explanation, _remedy(fixes), _paint()))
+        emit(explain_text.explain(explanation, _remedy(fixes), paint()))
     return explanation.verdict
 
 
@@ -107,7 +107,7 @@ def _diagnose(arguments: argparse.Namespace, gathered: Gathered, workload: Workl
     if arguments.format == "json":
         emit(diagnosed.record(found, fixes.policies, gathered.failures))
     else:
-        emit(diagnosed.text(found, _remedy(fixes), _paint()))
+        emit(diagnosed.text(found, _remedy(fixes), paint()))
     return found.verdict
 
 
@@ -127,10 +127,6 @@ def _remedy(fixes: Fixes) -> Remedy:
     reasons: Sequence[str] = [one.reason for one in fixes.unfixable]
     yaml = dump(fixes.policies) if fixes.policies else ""
     return Remedy(yaml, "; ".join(dict.fromkeys(reasons)) or None, fixes.notes)
-
-
-def _paint() -> text.Paint:
-    return text.coloured if colour() else text.plain
 
 
 # -- the pages of findings ---------------------------------------------------------------------------------------------

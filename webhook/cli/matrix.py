@@ -5,10 +5,10 @@ import argparse
 from msgspec import structs
 
 from webhook.cli.gather import gather
-from webhook.cli.terminal import colour, emit
+from webhook.cli.terminal import colour, emit, tabulate
 from webhook.facade.world import asked
 from webhook.matrix import Matrix, matrix
-from webhook.report import matrix_json, matrix_text, text
+from webhook.report import matrix_json, matrix_text
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,8 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
         case "markdown":
             emit(matrix_text.markdown(whole))
         case _:
-            paint = text.coloured if colour() else text.plain
-            emit(matrix_text.text(whole, gathered.failures, gathered.skipped, paint, hidden=_hidden(every, whole)))
+            drawn = tabulate if colour() else None
+            hidden = _hidden(every, whole)
+            emit(matrix_text.text(whole, gathered.failures, gathered.skipped, tabulate=drawn, hidden=hidden))
     return 2 if gathered.failures else 0
 
 

@@ -5,7 +5,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -82,27 +82,3 @@ def _lines(stream: gzip.GzipFile | io.BufferedReader) -> Iterator[bytes]:
         yield line
         while len(line) > LONGEST_LINE and not line.endswith(b"\n"):
             line = stream.readline(LONGEST_LINE + 1)
-
-
-# -- a table -----------------------------------------------------------------------------------------------------------
-
-
-def tabulate(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as a table: as wide as the terminal, or in a pipe as wide as it takes, without colour."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from webhook.cli.terminal import colour
-
-    shown = colour()
-    table = Table(*head, box=None, pad_edge=False, header_style="bold" if shown else "")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=shown, width=None if shown else _WIDE, highlight=False)
-    console.print(table, soft_wrap=False)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
-
-
-_WIDE: Final = 1_000

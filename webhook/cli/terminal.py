@@ -1,10 +1,13 @@
 """The terminal: results on standard output; notes and a progress bar on standard error; colour where it is shown."""
 
+import io
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Final, TextIO
+
+from webhook.report.text import Paint, plain
 
 
 def emit(text: str) -> None:
@@ -23,7 +26,34 @@ def say(text: str) -> None:
 
 def colour() -> bool:
     """Say whether standard output shows colours: a terminal, and https://no-color.org not set."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if not sys.stdout.isatty():
+        return False
+    from rich.console import Console
+
+    console = Console()
+    return not console.no_color and not console.is_dumb_terminal
+
+
+_STYLES: Final = {
+    "error": "bold red",
+    "warning": "bold yellow",
+    "info": "cyan",
+    "dim": "dim",
+    "bold": "bold",
+    "good": "green",
+}
+
+
+def coloured(style: str, text: str) -> str:
+    """Return `text` in a style, as a terminal shows it."""
+    from rich.style import Style
+
+    return Style.parse(_STYLES[style]).render(text)
+
+
+def paint() -> Paint:
+    """Return what gives text its colours where standard output shows them, and else leaves it as it is."""
+    return coloured if colour() else plain
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -31,6 +61,38 @@ def _write(stream: TextIO, text: str) -> None:
     safe = text.encode(encoding, "backslashreplace").decode(encoding)
     stream.write(safe if not safe or safe.endswith("\n") else f"{safe}\n")
     stream.flush()
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+_WIDE: Final = 1_000  # characters: in a pipe nothing is folded
+
+
+def tabulate(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[int] = (), least: int = 0
+) -> str:
+    """Return rows as a table: as wide as the terminal, or in a pipe as wide as it takes, without colour."""
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    shown = colour()
+    columns = (
+        Column(
+            name,
+            justify="right" if number in numbers else "left",
+            min_width=least if number in numbers else None,
+            overflow="fold",  # a name that is cut short is no name
+        )
+        for number, name in enumerate(head)
+    )
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold" if shown else "")
+    for row in rows:
+        table.add_row(*map(Text.from_ansi, row))
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=shown, width=None if shown else _WIDE, highlight=False)
+    console.print(table, soft_wrap=False)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 # -- progress ----------------------------------------------------------------------------------------------------------

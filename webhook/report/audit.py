@@ -16,7 +16,7 @@ from webhook.report.admission import DumpYaml, combined, order
 from webhook.report.markdown import code, escaped, fenced, table
 from webhook.report.run import Failure, Origin, Summary
 from webhook.report.safe import clean
-from webhook.report.text import Paint, block, count, failure, plain, total
+from webhook.report.text import Paint, Tabulate, block, count, failure, plain, total
 from webhook.report.words import mark, near_misses, remedy, sentence
 from webhook.review.audit import Audited
 from webhook.review.evidence import Evidence
@@ -81,12 +81,12 @@ def record(audit: Audit) -> str:
     return json_.render(whole)
 
 
-def text(audit: Audit, paint: Paint = plain, seen: Iterable[str] = ()) -> str:
+def text(audit: Audit, tabulate: Tabulate, paint: Paint = plain, seen: Iterable[str] = ()) -> str:
     """Return where the world is from, the findings, a line for each namespace, what was `seen`, and two that sum up."""
     lines = [paint("bold", world(audit)), ""]
     lines += [block(finding, paint) for finding in order(audit.findings)]
     lines += [""] if audit.findings else []
-    lines += [*_namespaces(audit, paint), *seen, summed(audit, paint)]
+    lines += [*_namespaces(audit, tabulate, paint), *seen, summed(audit, paint)]
     exempted = f", {count(audit.exempt, 'finding')} exempted" if audit.exempt else ""
     return "\n".join([*lines, total(audit.summary, len(audit.errors), paint) + exempted])
 
@@ -120,23 +120,25 @@ def summed(audit: Audit, paint: Paint = plain) -> str:
     return number + (f": {', '.join(each)}" if each else "")
 
 
-def _namespaces(audit: Audit, paint: Paint) -> Iterator[str]:
+def _namespaces(audit: Audit, tabulate: Tabulate, paint: Paint) -> Iterator[str]:
     spaces = by_namespace(audit)
     if not spaces:
         return
-    width = max(len("NAMESPACE"), *(len(clean(name)) for name in spaces))
-    heads = [f"{verdict.value.upper():>8}" for verdict in Verdict]
-    yield paint("bold", f"{'NAMESPACE':{width}}  WORKLOADS  {'  '.join(heads)}")
+    head = ("NAMESPACE", "WORKLOADS", *(verdict.value.upper() for verdict in Verdict))
+    rows = []
     for name, some in spaces.items():
         found = verdicts(some)
-        cells = [_number(found[verdict], verdict, paint) for verdict in Verdict]
-        yield f"{clean(name):{width}}  {len({row.workload for row in some}):>9}  {'  '.join(cells)}"
+        cells = (_number(found[verdict], verdict, paint) for verdict in Verdict)
+        rows.append((clean(name), str(len({row.workload for row in some})), *cells))
+    yield tabulate(head, rows, numbers=range(1, len(head)), least=_LEAST)
     yield ""
 
 
+_LEAST: Final = 8  # characters of a column of numbers
+
+
 def _number(number: int, verdict: Verdict, paint: Paint) -> str:
-    cell = f"{number or '-':>8}"
-    return paint(STYLES[verdict], cell) if number else cell
+    return paint(STYLES[verdict], str(number)) if number else "-"
 
 
 TITLE = "What would have warned"

@@ -11,7 +11,7 @@ from webhook.model.refs import SHORT_KINDS, WorkloadRef
 from webhook.model.verdict import Verdict
 from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.report.text import Paint, plain
+from webhook.report.text import Tabulate
 
 ALL: Final = "all"
 _MANY: Final = 4  # blocks; more are shown as the spans that they make up
@@ -91,15 +91,22 @@ def _counted(number: int, noun: str) -> str:
 
 
 _ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|"})
+_MOST_DRAWN: Final = 2_000  # rows: a library takes a third of a second for a thousand
 _WIDEST = 60  # characters of a column: one long list of addresses does not push all other rows aside
 
 
 def text(
-    whole: Matrix, errors: tuple[Failure, ...] = (), skipped: int = 0, paint: Paint = plain, *, hidden: int = 0
+    whole: Matrix,
+    errors: tuple[Failure, ...] = (),
+    skipped: int = 0,
+    *,
+    tabulate: Tabulate | None = None,
+    hidden: int = 0,
 ) -> str:
     """Return one line a row, columns two spaces apart; who is in a large group; and one line that sums up.
 
-    `hidden`: how many connections cannot be told, where they are not shown.
+    `tabulate`: what draws a table that a person can take in, instead. `hidden`: how many connections cannot be told,
+    where they are not shown.
     """
     names, groups = _names(whole)
     rows = [(*row, verdict) for layer, verdict in layers(whole) for row in _worded(whole, layer, names)]
@@ -107,14 +114,18 @@ def text(
     summary = total(whole, len(rows) - unknown, unknown, skipped, errors, hidden)
     if not rows:
         return summary
-    here, there = (max(_width(row[column] for row in rows), 4) for column in (0, 1))
-    if whole.unknown is None:
-        lines = [f"{source:{here}}  {target:{there}}  {some}" for source, target, some, _ in rows]
-        head = f"{'FROM':{here}}  {'TO':{there}}  PORTS"
-    else:
-        lines = [f"{source:{here}}  {target:{there}}  {said:7}  {some}" for source, target, some, said in rows]
-        head = f"{'FROM':{here}}  {'TO':{there}}  VERDICT  PORTS"
-    return "\n".join([paint("bold", head), *lines, "", *groups, *([""] if groups else []), summary])
+    asked = whole.unknown is not None
+    head = ("FROM", "TO", *(("VERDICT",) if asked else ()), "PORTS")
+    table = [(source, target, *((said,) if asked else ()), some) for source, target, some, said in rows]
+    lines = [tabulate(head, table)] if tabulate and len(rows) <= _MOST_DRAWN else list(_aligned(head, table))
+    return "\n".join([*lines, "", *groups, *([""] if groups else []), summary])
+
+
+def _aligned(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Yield lines whose columns begin below each other, at little cost a row: there may be a million."""
+    widths = [min(_WIDEST, max(len(row[column]) for row in (head, *rows))) for column in range(len(head) - 1)]
+    form = "".join(f"{{:{width}}}  " for width in widths) + "{}"
+    yield from (form.format(*row) for row in (head, *rows))
 
 
 def _names(whole: Matrix) -> tuple[list[str], list[str]]:
@@ -159,10 +170,6 @@ def _worded(whole: Matrix, layer: Layer, names: list[str]) -> Iterator[tuple[str
 
     for source, target, some in whole.rows(layer):
         yield said(source), said(target), ports(some)
-
-
-def _width(texts: Iterator[str]) -> int:
-    return min(_WIDEST, max(map(len, texts), default=0))
 
 
 def _cell(text: str) -> str:

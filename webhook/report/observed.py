@@ -1,6 +1,6 @@
 """What a flow log is evidence of: what nobody declared, what was never seen, where enforcer and evaluator differ."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,11 +13,10 @@ from webhook.report.json_ import Record
 from webhook.report.markdown import code, escaped
 from webhook.report.markdown import table as markdown_table
 from webhook.report.safe import clean
-from webhook.report.text import Paint, count
+from webhook.report.text import Paint, Tabulate, count
 from webhook.review.evidence import Compared, Evidence, Readiness, Standing, Unseen
 from webhook.review.observed import LeftOut, Tally
 
-Tabulate = Callable[[Sequence[str], Sequence[Sequence[str]]], str]
 End = WorkloadRef | Block | Host | None
 _MOST: Final = 20  # rows of a table; JSON has all
 _DIFFERENT: Final = (Standing.DROPPED, Standing.PASSED)

@@ -1,25 +1,28 @@
 """What a person reads on a terminal: `file:line: severity ID message`, evidence indented below."""
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
 
 from webhook.model.finding import Finding, Location, Manifest, Severity
 from webhook.report.run import Failure, Summary
 from webhook.report.safe import clean
 from webhook.report.words import details, mark, near_misses, remedy, sentence
 
-Paint = Callable[[str, str], str]  # (style, text) -> text
-_CODES: Final = {"error": "1;31", "warning": "1;33", "info": "36", "dim": "2", "bold": "1", "good": "32"}
+Paint = Callable[[str, str], str]  # (style, text) -> text; styles: error, warning, info, dim, bold, good
+
+
+class Tabulate(Protocol):
+    """What lays out a table: `numbers` are the columns to align right, `least` how wide those are at least."""
+
+    def __call__(
+        self, head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[int] = (), least: int = 0
+    ) -> str:
+        """Return the lines of a table; cells may be painted."""
 
 
 def plain(_style: str, text: str) -> str:
     """Return `text` as it is."""
     return text
-
-
-def coloured(style: str, text: str) -> str:
-    """Return `text` between the ANSI codes of `style`."""
-    return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
 
 
 def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary, paint: Paint = plain) -> str:
@@ -94,4 +97,4 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
-__all__ = ["Paint", "Severity", "block", "check", "coloured", "count", "failure", "plain", "total", "where"]
+__all__ = ["Paint", "Severity", "Tabulate", "block", "check", "count", "failure", "plain", "total", "where"]

@@ -1,0 +1,56 @@
+"""Tables and colours are for a person at a terminal; whatever reads a pipe gets lines that never change."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.running import STORY, drawn, spawn
+from webhook.cli.terminal import coloured, tabulate
+
+_CODE = re.compile(r"\x1b\[[0-9;]*m")
+ADDRESSES = Path(__file__).parents[1] / "matrix/shop"
+COMMANDS = (
+    ("check", "-f", STORY),
+    ("audit", "-f", STORY),
+    ("matrix", "-f", STORY),
+    ("explain", "-f", STORY, "--from", "deploy/web-api", "-n", "production", "--to", "postgres:5432"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_terminal_shows_colours_and_a_pipe_has_none(command: tuple[object, ...]) -> None:
+    screen, piped = drawn(*command, COLUMNS="200"), spawn(*command).out
+    assert "\x1b[1m" in screen or "\x1b[1;3" in screen
+    assert "\x1b" not in piped
+    assert _CODE.sub("", screen).split() == piped.split()
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_who_wants_no_colours_gets_what_a_pipe_gets(command: tuple[object, ...], environment: dict[str, str]) -> None:
+    assert drawn(*command, **environment) == spawn(*command).out
+
+
+def test_whoever_asks_for_colours_everywhere_gets_none_in_a_pipe() -> None:
+    forced = spawn("check", "-f", STORY, FORCE_COLOR="1", CLICOLOR_FORCE="1")
+    assert forced.out == spawn("check", "-f", STORY).out
+
+
+def test_a_table_is_as_wide_as_the_terminal_and_in_a_pipe_as_wide_as_it_takes() -> None:
+    command = ("matrix", "-f", ADDRESSES, "--unknown")
+    lines = [_CODE.sub("", line) for line in drawn(*command).split("\n")]
+    table = lines[: lines.index("")]
+    assert max(map(len, table)) <= 60 < max(map(len, spawn(*command).out.splitlines()))
+    assert "…" not in "".join(table)
+
+
+def test_numbers_stand_below_each_other_and_markup_is_text() -> None:
+    rows = [("[red]a", "1", "2"), ("bb", "10", "-")]
+    assert tabulate(("NAME", "ONE", "TWO"), rows, numbers=(1, 2), least=5).splitlines() == [
+        "NAME      ONE    TWO",
+        "[red]a      1      2",
+        "bb         10      -",
+    ]
+    painted = [(coloured("error", "x"), "1")]
+    assert tabulate(("A", "B"), painted, numbers=(1,)).splitlines() == ["A  B", "x  1"]
