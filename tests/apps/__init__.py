@@ -129,7 +129,7 @@ def world_of(objects: Iterable[Raw], settings: Settings = DEFAULTS) -> World:
 
 
 def workloads(world: World) -> Iterator[Workload]:
-    yield from (workload for workload in world.workloads() if workload.ref.kind in TEMPLATE_PATHS)
+    yield from (workload for workload in world.workloads.every() if workload.ref.kind in TEMPLATE_PATHS)
 
 
 def findings(objects: Iterable[Raw], settings: Settings = DEFAULTS) -> tuple[Finding, ...]:

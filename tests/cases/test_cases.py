@@ -76,7 +76,7 @@ def test_the_case_is_answered_as_it_says(name: str) -> None:
 
 
 def explained(world: World, ref: WorkloadRef, to: str) -> Explanation:
-    workload = world.workload(ref)
+    workload = world.workloads.get(ref)
     assert workload is not None, f"no {ref} in this world"
     return explain(world, workload, to)
 

@@ -57,7 +57,7 @@ def answered(case: Raw, answer: Raw, cni: str) -> Explanation:
     world = world_of(known, settings=settings(cni="auto" if auto else cni, live=auto))
     if auto:
         assert world.enforcer.name == answer["auto"]
-    workload = world.workload(workload_ref(case.get("from", "deploy/shop/web")))
+    workload = world.workloads.get(workload_ref(case.get("from", "deploy/shop/web")))
     assert workload is not None
     return explain(world, workload, case.get("to", "db.data:5432"))
 

@@ -57,13 +57,13 @@ def block(cidr: str, *excepts: str) -> Raw:
 
 def of_workload(name: str, *objects: Raw, settings: Settings | None = None) -> list[Finding]:
     world = world_of(objects, settings=settings or Settings())
-    return [one for found in world.workloads("shop") for one in review_workload(world, found) if one.id == name]
+    return [one for found in world.workloads.every("shop") for one in review_workload(world, found) if one.id == name]
 
 
 def of_policies(name: str, *objects: Raw, complete: bool = True) -> list[Finding]:
     world = world_of(objects, complete=complete)
-    every = [found for space in world.namespaces() for found in world.policies(space).values()]
-    findings = (*review_policies(world, every, TODAY), *review_namespaces(world, world.namespaces(), TODAY))
+    every = [found for space in world.namespaces.names() for found in world.policies.named(space).values()]
+    findings = (*review_policies(world, every, TODAY), *review_namespaces(world, world.namespaces.names(), TODAY))
     return [one for one in findings if one.id == name]
 
 
@@ -366,7 +366,7 @@ def test_405_in_every_family(raw: Raw, enforcer: str) -> None:
     for app, expected in (("cart", ["NP405"]), ("web", [])):
         told = json.loads(json.dumps(raw).replace("{app}", app))
         world = world_of([SHOP, WEB, told], settings=Settings(enforcer=Enforcer(enforcer)))
-        every = [one for space in ("", "shop") for one in world.foreign(space).values()]
+        every = [one for space in ("", "shop") for one in world.policies.foreign(space).values()]
         assert [one.id for one in review_foreign(world, every, TODAY)] == expected
 
 
@@ -385,7 +385,9 @@ def test_402_advises_no_address_where_no_block_holds_it() -> None:
     ):
         web = deployment("shop/web", annotations={CONNECTS_TO: to})
         world = world_of([SHOP, web, n1, wide], settings=Settings(enforcer=Enforcer(enforcer)))
-        found = [one for one in review_policies(world, world.policies("shop").values(), TODAY) if one.id == "NP402"]
+        found = [
+            one for one in review_policies(world, world.policies.named("shop").values(), TODAY) if one.id == "NP402"
+        ]
         assert [remedy(one) for one in found] == ([expected] if expected else []), (enforcer, to)
 
 
@@ -403,7 +405,9 @@ def test_409_advises_no_address_where_no_block_holds_it() -> None:
         ("cilium", "write toEntities: [kube-apiserver] in a CiliumNetworkPolicy"),
     ):
         world = world_of(cast, settings=Settings(enforcer=Enforcer(enforcer)))
-        found = [one for one in review_policies(world, world.policies("shop").values(), TODAY) if one.id == "NP409"]
+        found = [
+            one for one in review_policies(world, world.policies.named("shop").values(), TODAY) if one.id == "NP409"
+        ]
         assert [remedy(one) for one in found] == [expected]
 
 

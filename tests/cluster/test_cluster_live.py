@@ -141,7 +141,7 @@ def test_kinds_that_tell_of_ways_in_hold_nothing_up_and_are_named(tmp_path: Path
             view = source.view()
             assert view is not None
             assert view.complete
-            assert view.doubt(Shape("shop"), Direction.INGRESS) is None
+            assert view.policies.doubt(Shape("shop"), Direction.INGRESS) is None
             await reached(lambda: "ingresses.networking.k8s.io" in {check.name for check in source.checks()})
             await reached(lambda: WITHOUT in details(source)[str(INGRESSES)])
             assert missing(source) == {}

@@ -250,7 +250,7 @@ def test_annotations_that_exempt_can_be_ignored_where_it_is_enforced() -> None:
     assert ids(decided(ignoring | {"mode": "warn"}, obj)) == []
     made = config.settings(file=config.read_file(ignoring | {"modes": {"shop": "enforce"}}))
     world = world_of([deployment("data/db", [port("pg", 5432)]), OUT, obj], settings=made)
-    (web,) = world.workloads("shop")
+    (web,) = world.workloads.every("shop")
     assert [one.id for one in audit_workload(world, web, TODAY, ()).findings] == ["NP101"]
 
 
@@ -335,7 +335,7 @@ def test_what_is_inferred_is_a_warning_at_most() -> None:
 def test_findings_about_policies_heed_the_configuration(raw: dict[str, Any], found: list[str]) -> None:
     wall = policy("shop/wall", podSelector={}, policyTypes=["Ingress"])
     world = world_of([namespace("shop"), wall], settings=config.settings(file=config.read_file(raw)))
-    findings = review_policies(world, world.policies("shop").values(), date(2026, 11, 20))
+    findings = review_policies(world, world.policies.named("shop").values(), date(2026, 11, 20))
     assert [one.id for one in findings] == found
 
 

@@ -53,7 +53,7 @@ SERVER = workload("Deployment", "shop/db", [{"containerPort": 5432}])
 
 def inferred(*objects: Raw, name: str = "web") -> list[str]:
     world = apps.world_of(objects)
-    (asked,) = (w for w in world.workloads() if w.ref.name == name)
+    (asked,) = (w for w in world.workloads.every() if w.ref.name == name)
     return [found.text for found in infer(world, asked)]
 
 
@@ -229,7 +229,7 @@ def test_a_secret_is_no_object_of_ours() -> None:
 def test_a_config_map_comes_and_goes() -> None:
     asking = web(container(envFrom=[{"configMapRef": {"name": "settings"}}]))
     world = apps.world_of([asking, SETTINGS, db()])
-    (found,) = (w for w in world.workloads() if w.ref.name == "web")
+    (found,) = (w for w in world.workloads.every() if w.ref.name == "web")
     overlay = Overlay(world, [found])
     assert [r.text for r in infer(overlay, found)] == ["db.shop:5432/TCP"]
     world.apply([Drop("ConfigMap", "shop", "settings")])
@@ -248,7 +248,7 @@ DENY = {
 
 def reviewed(asking: Raw, *more: Raw, settings: Settings | None = None) -> tuple[World, Workload, tuple[Finding, ...]]:
     world = apps.world_of([asking, SERVER, db(), *more], settings or Settings())
-    (found,) = (w for w in world.workloads() if w.ref.name == "web")
+    (found,) = (w for w in world.workloads.every() if w.ref.name == "web")
     return world, found, review_workload(world, found)
 
 

@@ -55,7 +55,7 @@ def setting(case: Raw) -> tuple[View, Workload, Fault]:
     if case.get("endpoints", True):
         objects += [*endpoint_slices(objects)]
     world = world_of(objects, complete=case.get("complete", True), settings=settings)
-    workload = world.workload(workload_ref(case["from"]))
+    workload = world.workloads.get(workload_ref(case["from"]))
     assert workload is not None, case["from"]
     if "declares" in case:
         workload = msgspec.structs.replace(workload, connects_to=(Declaration(case["declares"], "metadata"),))

@@ -67,7 +67,7 @@ def address(arena: Arena, name: str) -> str:
 
 def pod(world: World, name: str) -> Workload:
     namespace, _, own = name.partition("/")
-    found = world.workload(WorkloadRef("Pod", namespace, own))
+    found = world.workloads.get(WorkloadRef("Pod", namespace, own))
     assert found is not None
     return found
 

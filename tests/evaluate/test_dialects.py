@@ -236,7 +236,7 @@ def test_two_enforcers_leave_open_only_what_policy_selects() -> None:
     for more, expected in (((), Verdict.ALLOWED), ((ingress({"namespaceSelector": {}}),), Verdict.UNKNOWN)):
         found = world_of([*base, *more], settings=auto)
         assert (found.enforcer.name, found.enforcer.decisive) == ("calico+cilium", False)
-        web = found.workload(WEB)
+        web = found.workloads.get(WEB)
         assert web is not None
         told = explain(found, web, "po/db.data:5432")
         assert told.verdict is expected

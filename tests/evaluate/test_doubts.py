@@ -91,7 +91,7 @@ def test_a_policy_of_another_family_that_may_select_an_end_makes_the_answer_unkn
     assert answer(view) is Verdict.UNKNOWN
     value = project(raw)
     assert value is not None
-    workload = view.workload(WorkloadRef("Pod", "shop", "web"))
+    workload = view.workloads.get(WorkloadRef("Pod", "shop", "web"))
     assert workload is not None
     told = explain(view, workload, "po/db:80")
     assert raw["metadata"]["name"] in (told.reason or "")
@@ -125,7 +125,7 @@ def test_an_egress_firewall_may_deny_what_leaves_the_pod_network_and_nothing_els
 
 def test_names_outside_are_as_doubtful_as_addresses() -> None:
     view = world(MAY_SELECT[0])
-    workload = view.workload(WorkloadRef("Pod", "shop", "web"))
+    workload = view.workloads.get(WorkloadRef("Pod", "shop", "web"))
     assert workload is not None
     assert explain(view, workload, "https://api.example.com").verdict is Verdict.UNKNOWN
 

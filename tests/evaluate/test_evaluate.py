@@ -28,7 +28,7 @@ SERVER = pod("y/db", 3, {"app": "db"}, [port("pg", 5432)])  # 10.0.3.3 and fd00:
 
 def asked(to: str, *objects: Raw, complete: bool = True) -> Explanation:
     world = world_of([*CAST, *objects], complete=complete)
-    workload = world.workload(WorkloadRef("Deployment", "x", "web"))
+    workload = world.workloads.get(WorkloadRef("Deployment", "x", "web"))
     assert workload is not None
     return explain(world, workload, to)
 
@@ -131,7 +131,7 @@ def test_a_client_to_come_on_the_host_network_may_run_on_any_node(cidrs: tuple[s
 @pytest.mark.parametrize(("where", "verdict"), [("n3", ALLOWED), ("n2", DENIED)])
 def test_a_running_client_on_the_host_network_reaches_pods_of_its_own_node(where: str, verdict: Verdict) -> None:
     world = world_of([*CAST, SERVER, hosted("x/agent", where), policy("y/in", podSelector={})])
-    agent = world.workload(WorkloadRef("Pod", "x", "agent"))
+    agent = world.workloads.get(WorkloadRef("Pod", "x", "agent"))
     assert agent is not None
     assert explain(world, agent, "pod/db.y:5432").verdict is verdict  # the server runs on n3
 

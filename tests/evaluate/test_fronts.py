@@ -53,7 +53,7 @@ def aws(*objects: Raw, selector: Raw | None = None, ports: tuple[Raw, ...] = (PG
 
 
 def verdict(world: World, to: str = "db.data:5432") -> Answer:
-    workload = world.workload(WEB)
+    workload = world.workloads.get(WEB)
     assert workload is not None
     found = explain(world, workload, to)
     return found.verdict.value, found.reason or ""

@@ -316,7 +316,7 @@ def test_a_fix_for_a_workload_whose_pods_differ_closes_nothing_and_opens_only_th
     objects: list[Raw], draw: st.DataObject
 ) -> None:
     world = world_of(objects)
-    ends = [w for w in world.workloads() if not w.template.shape.host_network]
+    ends = [w for w in world.workloads.every() if not w.template.shape.host_network]
     assume(ends)
     source, target = draw.draw(st.sampled_from(ends), "source"), draw.draw(st.sampled_from(ends), "target")
     number, protocol = draw.draw(st.sampled_from((80, 81, 8080))), draw.draw(st.sampled_from(("TCP", "UDP", "SCTP")))
@@ -335,7 +335,7 @@ def test_a_fix_for_a_workload_whose_pods_differ_closes_nothing_and_opens_only_th
     before, then = verdicts(objects, ask), verdicts([*objects, *fixes.policies], ask)
     assert closed(before, then) == []
     if not fixes.notes:
-        sources, targets = ({f"{p.namespace}/{p.name}" for p in world.pods_of(end.ref)} for end in (source, target))
+        sources, targets = ({f"{p.namespace}/{p.name}" for p in world.pods.of(end.ref)} for end in (source, target))
         fits = [q for q in before if q.source in sources and q.target in targets]
         assert [q for q in opened(before, then) if q not in fits or (q.protocol, q.port) != (protocol, number)] == []
 

@@ -37,7 +37,7 @@ def asked(
     shop: Raw, data: Raw, *objects: Raw, to: str = "db.data:5432", labels: dict[str, str] | None = None
 ) -> Explanation:
     world = world_of([shop, data, *members(labels or {}), *objects])
-    web = world.workload(WorkloadRef("Deployment", "shop", "web"))
+    web = world.workloads.get(WorkloadRef("Deployment", "shop", "web"))
     assert web is not None
     return explain(world, web, to)
 
@@ -130,7 +130,7 @@ def test_running_pods_show_linkerd_by_a_label() -> None:
         )
     ]
     world = world_of([space("shop"), space("data"), *pods, opened(5432)])
-    lone = world.workload(WorkloadRef("Pod", "shop", "lone"))
+    lone = world.workloads.get(WorkloadRef("Pod", "shop", "lone"))
     assert lone is not None
     assert explain(world, lone, "po/other.data:5432").verdict is Verdict.UNKNOWN
     assert explain(world, lone, "po/plain.data:5432").verdict is Verdict.ALLOWED

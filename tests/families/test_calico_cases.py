@@ -64,7 +64,7 @@ def test_the_case_is_answered_as_it_says(case: Raw, enforcer: str) -> None:
     world = world_of(known, complete=case.get("complete", True), settings=Settings(enforcer=Enforcer(enforcer)))
     for question in case["ask"]:
         ref = workload_ref(question["from"])
-        workload = world.workload(ref)
+        workload = world.workloads.get(ref)
         assert workload is not None, f"no {ref} in this world"
         wrong = list(wrong_answer(question, explain(world, workload, question["to"])))
         assert wrong == [], f"{case['about']}: {question['from']} -> {question['to']}"

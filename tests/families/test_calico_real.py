@@ -75,7 +75,7 @@ def web(namespace: str) -> dict[str, Any]:
 
 def verdict(source: Cluster, namespace: str) -> Verdict | None:
     view = source.view()
-    workload = view.workload(WorkloadRef("Deployment", namespace, "web")) if view else None
+    workload = view.workloads.get(WorkloadRef("Deployment", namespace, "web")) if view else None
     return explain(view, workload, OUTSIDE).verdict if view and workload else None
 
 
@@ -83,7 +83,7 @@ def told(source: Cluster) -> list[str]:
     """Return what is wrong with policies, without where in a text."""
     view = source.view()
     assert view is not None
-    return [problem.partition(",")[0] for problems in view.problems().values() for problem in problems]
+    return [problem.partition(",")[0] for problems in view.policies.problems().values() for problem in problems]
 
 
 def test_a_verdict_follows_calicos_kinds_as_they_appear_change_and_go(

@@ -73,7 +73,7 @@ def test_the_case_is_answered_as_it_says(case: Raw) -> None:
         for enforcer, answer in answers.items():
             settings = Settings(enforcer=Enforcer(enforcer))
             world = world_of(objects(case), complete=case.get("complete", True), settings=settings)
-            workload = world.workload(workload_ref(question["from"]))
+            workload = world.workloads.get(workload_ref(question["from"]))
             assert workload is not None, question["from"]
             found = explain(world, workload, question["to"])
             wrong += [f"{enforcer}: {question['to']}: {w}" for w in wrong_answer(answer, found)]

@@ -39,7 +39,7 @@ def delete(control_plane: ControlPlane, namespace: str, *names: str) -> None:
 
 
 def policies(it: Follower, namespace: str) -> list[str]:
-    return sorted(ref.name for ref in it.world.policies(namespace))
+    return sorted(ref.name for ref in it.world.policies.named(namespace))
 
 
 def review(namespace: str) -> bytes:

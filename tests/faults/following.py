@@ -109,11 +109,11 @@ async def fresh_world(kubeconfig: Path) -> World:
 
 def contents(world: World) -> dict[Drop, Value]:
     """Return every object of a world by its name. Policies of other families come and go in their own test."""
-    pods, services = world._pods, world._services  # noqa: SLF001 - a view answers questions, it does not list pods
+    pods, services = world._pod_index, world.services  # noqa: SLF001 - a view answers questions, it does not list pods
     every: list[Value] = [pod for here in pods.by_namespace.values() for pod in here.values()]
     every += [service for here in services.by_namespace.values() for service in here.values()]
     every += [piece for here in services._slices.values() for piece in here.values()]  # noqa: SLF001 - see above
-    every += [workload for here in world._workloads.values() for workload in here.values()]  # noqa: SLF001 - see above
-    every += [*world._namespaces.values(), *world._nodes.values()]  # noqa: SLF001 - see above
-    every += [policy for here in world._policies.by_namespace.values() for policy in here.values()]  # noqa: SLF001 - see above
+    every += [workload for here in world.workloads.by_namespace.values() for workload in here.values()]
+    every += [*world.namespaces.by_name.values(), *world.nodes.every()]
+    every += [policy for here in world.policies.by_namespace.values() for policy in here.values()]
     return {key_of(one): one for one in every}

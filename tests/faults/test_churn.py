@@ -81,7 +81,7 @@ class Writer:
 
 def pods_of(it: Follower, namespace: str) -> int:
     """Return how many pods of a namespace the world holds."""
-    return sum(len(one.pods) for one in it.world.groups(namespace))
+    return sum(len(one.pods) for one in it.world.pods.groups(namespace))
 
 
 async def reviews(it: Follower, namespace: str, done: asyncio.Event) -> int:

@@ -107,11 +107,11 @@ def test_a_namespace_s_new_labels_count_at_once(control_plane: ControlPlane, mak
 
     async def scenario() -> None:
         async with synced(control_plane.kubeconfig()) as it:
-            assert it.world.namespace(namespace).labels.get("team") == "old"
+            assert it.world.namespaces.get(namespace).labels.get("team") == "old"
             await away(label, "new")
-            await it.until(lambda: it.world.namespace(namespace).labels.get("team") == "new", "the label")
+            await it.until(lambda: it.world.namespaces.get(namespace).labels.get("team") == "new", "the label")
             await away(label, None)
-            await it.until(lambda: it.world.namespace(namespace).labels.get("team") is None, "its end")
+            await it.until(lambda: it.world.namespaces.get(namespace).labels.get("team") is None, "its end")
             await it.converged()
 
     asyncio.run(scenario())

@@ -34,7 +34,7 @@ def web(to: str, name: str = "shop/web", **more: Any) -> Raw:  # noqa: ANN401 - 
 def fixed(*objects: Raw, complete: bool = True) -> Fixes:
     """Fix everything that the Deployments with an annotation declare."""
     world = world_of([*CAST, *objects], complete=complete)
-    return fix(world, sorted((w for w in world.workloads() if w.connects_to), key=lambda w: w.ref))
+    return fix(world, sorted((w for w in world.workloads.every() if w.connects_to), key=lambda w: w.ref))
 
 
 def written(found: Fixes) -> dict[str, Raw]:
@@ -325,7 +325,7 @@ def test_a_long_name_is_cut_and_stays_one_of_its_own() -> None:
 
 def test_a_name_that_the_server_has_yet_to_make_up_gives_one_that_can_be_applied() -> None:
     world = world_of([*CAST, WALL])
-    client = next(iter(world_of([web("deploy/db.data:5432", "shop/web-(generated)")]).workloads()))
+    client = next(iter(world_of([web("deploy/db.data:5432", "shop/web-(generated)")]).workloads.every()))
     found = fix(Overlay(world, [client]), [client])
     assert [NAME.fullmatch(m["metadata"]["name"]) is not None for m in found.policies] == [True]
 
@@ -337,7 +337,7 @@ def test_applied_it_makes_the_dependency_allowed() -> None:
     objects = [*CAST, web("db.data:80"), WALL, OUT, DNS_WALL, DNS, DNS_SERVICE]
     found = fixed(*objects[len(CAST) :])
     after = world_of([*objects, *found.policies])
-    client = after.workload(WorkloadRef("Deployment", "shop", "web"))
+    client = after.workloads.get(WorkloadRef("Deployment", "shop", "web"))
     assert client is not None
     answer = explain(after, client, "db.data:80")
     assert answer.dns is not None
@@ -348,7 +348,7 @@ def test_applied_it_makes_the_dependency_allowed() -> None:
 def test_what_does_not_open_it_is_not_shown() -> None:
     """The verdict is from before the server's side was closed too: what opens the other is not enough."""
     before, after = world_of([*CAST, web("deploy/db.data:5432"), OUT]), world_of([*CAST, OUT, WALL])
-    client = before.workload(WorkloadRef("Deployment", "shop", "web"))
+    client = before.workloads.get(WorkloadRef("Deployment", "shop", "web"))
     assert client is not None
     (judged,) = judge_workload(before, client).dependencies
     assert fix_dependency(before, client, judged).policies

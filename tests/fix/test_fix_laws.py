@@ -107,13 +107,16 @@ def test_a_policy_says_its_direction_and_isolates_nobody_who_was_not(case: Case,
         assert set(spec) == {"podSelector", "policyTypes", direction.value.lower()}
         policy = network_policy(manifest, space)
         assert (policy.problems, policy.unreadable, policy.types) == ((), None, frozenset((direction,)))
-        assert policy.ref not in world.policies(space)
+        assert policy.ref not in world.policies.named(space)
         assert policy.subject is not None
         assert policy.subject.requirements
         for party in parties(world):
             shape = party.end.shape
             if shape.namespace == space and policy.subject.matches(shape.labels) is Truth.YES:
-                assert any(truth is Truth.YES for _, truth in world.selecting(shape, direction)), (manifest, shape)
+                assert any(truth is Truth.YES for _, truth in world.policies.selecting(shape, direction)), (
+                    manifest,
+                    shape,
+                )
 
 
 @hypothesis_settings(max_examples=HEAVY)

@@ -114,7 +114,7 @@ def test_no_connection_is_opened_that_was_closed_and_nobody_declares(case: Case,
     after = put(world, lockdown(world, locked).policies)
     declared = {
         (one.ref, flow.to, flow.protocol, flow.port)
-        for one in world.workloads()
+        for one in world.workloads.every()
         for part in judge_workload(world, one).parts
         for flow in part.flows
     }
@@ -139,10 +139,10 @@ def sure(view: View) -> dict[tuple[WorkloadRef, WorkloadRef], portset.PortSet]:
 def reaches_others(view: View, *ends: WorkloadRef) -> bool:
     """Say whether pods of another workload have all labels that select an end: then a rule for one is for both."""
     for ref in ends:
-        workload = view.workload(ref)
+        workload = view.workloads.get(ref)
         if workload is None or workload.selector is None:
             return True
-        others = (one for one in view.workloads(ref.namespace) if one.ref != ref)
+        others = (one for one in view.workloads.every(ref.namespace) if one.ref != ref)
         if any(set(workload.selector.pairs) & set(one.template.shape.labels.pairs) for one in others):
             return True
     return False
@@ -153,7 +153,7 @@ def reaches_others(view: View, *ends: WorkloadRef) -> bool:
 def test_a_second_run_over_its_own_result_writes_the_same(case: Case) -> None:
     first = lockdown(case.world(), ("x",))
     again = case.world(*(network_policy(one, one["metadata"]["namespace"]) for one in first.policies))
-    own = [ref for ref, policy in again.policies("x").items() if policy.of_lockdown]
+    own = [ref for ref, policy in again.policies.named("x").items() if policy.of_lockdown]
     assert sorted(ref.name for ref in own) == sorted(names(first.policies))
     again.apply(Drop(ref.kind, "x", ref.name) for ref in own)
     assert lockdown(again, ("x",)) == first

@@ -73,7 +73,7 @@ def test_so_it_is_in_the_words_of_another_family(family: Family) -> None:
         found = lockdown(world, (LOCKED,), family)
         assert {one["apiVersion"].partition("/")[0] for one in found.policies} == {FORMS[family].kind[0]}
         after = Proposed(world, map(placed, found.policies))
-        assert not {*after.problems()} - {*world.problems()}
+        assert not {*after.policies.problems()} - {*world.policies.problems()}
         assert list(lost(world, after, found)) == []
         assert list(open_besides(after, found)) == []
 
@@ -159,7 +159,7 @@ def open_by(own: Raw, family: Family) -> list[dict[tuple[End, End], PortSet]]:
 def lost(before: View, after: View, found: Lockdown) -> Iterator[str]:
     """Yield what was declared, passed, is not said to be impossible, and does not pass any more."""
     said = {(one.workload, one.dependency) for one in found.unfixable}
-    for workload in (one for one in before.workloads() if one.owner is None):
+    for workload in (one for one in before.workloads.every() if one.owner is None):
         answers = (judge_workload(view, workload).dependencies for view in (before, after))
         for one, then in zip(*answers, strict=True):
             event(f"declared: {one.verdict}, then {then.verdict}")
@@ -171,7 +171,7 @@ def open_besides(after: View, found: Lockdown) -> Iterator[str]:
     """Yield what passes for sure, has an end that is locked and not on its host's network, and is not asked about."""
     declared = {
         (workload.ref, flow.to, flow.protocol, flow.port)
-        for workload in after.workloads()
+        for workload in after.workloads.every()
         for part in judge_workload(after, workload).parts
         for flow in part.flows
     }
@@ -184,7 +184,7 @@ def open_besides(after: View, found: Lockdown) -> Iterator[str]:
 
 
 def passing(view: View) -> Iterator[Open]:
-    groups = [group for name in view.namespaces() for group in view.groups(name)]
+    groups = [group for name in view.namespaces.names() for group in view.pods.groups(name)]
     for source, target in ((one, other) for one in groups for other in groups if one.ref != other.ref):
         if any(one.ref.namespace == LOCKED and not on_host(one) for one in (source, target)):
             yield from ((source, target, *port) for port in PORTS if passes(view, source, target, *port))
@@ -192,7 +192,7 @@ def passing(view: View) -> Iterator[Open]:
 
 def passes(view: View, source: Group, target: Group, protocol: Protocol, port: int) -> bool:
     """Say whether every pod of the source may for sure send to every pod of the target."""
-    workload = view.workload(source.ref)
+    workload = view.workloads.get(source.ref)
     if workload is None:
         return False
     some: tuple[Pod | None, ...] = source.pods or (None,)

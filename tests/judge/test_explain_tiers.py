@@ -69,7 +69,7 @@ def view_of(*objects: Raw, cni: str = "generic", complete: bool = True) -> World
 
 
 def web(world: World) -> Workload:
-    found = world.workload(WorkloadRef("Deployment", "shop", "web"))
+    found = world.workloads.get(WorkloadRef("Deployment", "shop", "web"))
     assert found is not None
     return found
 
@@ -313,7 +313,9 @@ def test_in_a_whole_cluster_whose_pods_have_no_known_block_there_is_no_fix_that_
 
 
 def told(world: World, kind: str) -> list[str]:
-    every = [p for n in ("", *world.namespaces()) for p in world.foreign(n).values() if p.ref.kind == kind]
+    every = [
+        p for n in ("", *world.namespaces.names()) for p in world.policies.foreign(n).values() if p.ref.kind == kind
+    ]
     return [message(f) for p in every for f in (*check_enforced(world, p), *check_problems(world, p))]
 
 

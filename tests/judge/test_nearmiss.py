@@ -51,7 +51,7 @@ def letting(*peers: Raw, ports: Iterable[Raw] = ({"port": 5432},), name: str = "
 def found(*objects: Raw, to: str = "db.data:80", without: tuple[Raw, ...] = ()) -> list[Found]:
     """Return the near misses of web-api's dependency; it must be denied."""
     world = world_of([*(o for o in CAST if o not in without), *objects])
-    workload = world.workload(WorkloadRef("Deployment", "shop", "webapi"))
+    workload = world.workloads.get(WorkloadRef("Deployment", "shop", "webapi"))
     assert workload is not None
     answer = explain(world, workload, to)
     assert answer.verdict is Verdict.DENIED
@@ -191,7 +191,7 @@ def test_the_rule_is_named() -> None:
     far = {"from": [{"podSelector": labels(app="x", role="y")}]}
     near = {"from": [{**TEAM_A, "podSelector": labels(app="web-api")}]}
     world = world_of([*CAST, WALL, admitting(ingress=[far, near])])
-    workload = world.workload(WorkloadRef("Deployment", "shop", "webapi"))
+    workload = world.workloads.get(WorkloadRef("Deployment", "shop", "webapi"))
     assert workload is not None
     (flow,) = explain(world, workload, "db.data:80").flows
     assert [miss.policy for miss in flow.ingress.near_misses] == [PolicyRef("data", "allow", rule=1)]
@@ -216,7 +216,7 @@ def test_both_sides_have_their_own() -> None:
 
 def test_a_dependency_that_passes_has_none() -> None:
     world = world_of([*CAST, WALL, admitting(WEBAPI), admitting(WEBAPI, ports=[{"port": 80}], name="data/other")])
-    workload = world.workload(WorkloadRef("Deployment", "shop", "webapi"))
+    workload = world.workloads.get(WorkloadRef("Deployment", "shop", "webapi"))
     assert workload is not None
     assert [flow.ingress.near_misses for flow in explain(world, workload, "db.data:80").flows] == [()]
 
@@ -307,7 +307,7 @@ def test_a_policy_has_a_near_miss_where_it_differs_in_one_thing(
     packet = Packet(
         Direction.INGRESS, PodEnd(Shape("a", mine), address), PodEnd(Shape(where, theirs), address), protocol, number
     )
-    here = world.policies("a").values()
+    here = world.policies.named("a").values()
     assume(all(differences(policy_, packet) for policy_ in here))  # nobody asks about what passes
     told = near_misses(world, packet)
     assert {miss.policy.at(None) for miss in told} <= {p.ref for p in here if differences(p, packet) == 1}

@@ -52,7 +52,7 @@ def told(case: Raw) -> tuple[list[Finding], str]:
     declaring = project(raw)
     assert isinstance(declaring, Workload)
     findings = (*review_workload(Overlay(world, [declaring]), declaring), *review_server(world, declaring, TODAY))
-    workload = world.workload(ref)
+    workload = world.workloads.get(ref)
     assert workload is not None
     explained = explain(world, workload, to)
     return list(findings), "\n".join([*map(message, findings), *explained.assumptions, explained.reason or ""])

@@ -46,7 +46,9 @@ def test_matrix_and_judge_agree_on_every_flow_of_any_world(objects: list[Raw], e
 def test_matrix_and_explain_agree_on_every_flow(objects: list[Raw], data: st.DataObject) -> None:
     view = world_of(objects, complete=False)
     table = Table(matrix(view, unknown=True))
-    bare = [workload for workload in view.workloads() if workload.ref.kind == "Pod" and view.pods_of(workload.ref)]
+    bare = [
+        workload for workload in view.workloads.every() if workload.ref.kind == "Pod" and view.pods.of(workload.ref)
+    ]
     for source, target in product(bare, everybody(view)):
         if source.ref == target.ref:
             continue  # a pod always reaches itself, and that is no connection

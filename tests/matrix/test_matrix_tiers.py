@@ -42,7 +42,9 @@ def test_matrix_and_judge_agree_on_every_flow_under_cluster_wide_policies(object
 def test_matrix_and_explain_agree_under_cluster_wide_policies(objects: list[Raw], data: st.DataObject) -> None:
     view = world_of(objects)
     table = Table(matrix(view, unknown=True))
-    bare = [workload for workload in view.workloads() if workload.ref.kind == "Pod" and view.pods_of(workload.ref)]
+    bare = [
+        workload for workload in view.workloads.every() if workload.ref.kind == "Pod" and view.pods.of(workload.ref)
+    ]
     for source, target in product(bare, everybody(view)):
         if source.ref == target.ref:
             continue  # a pod always reaches itself, and that is no connection
@@ -89,7 +91,7 @@ def test_matrix_and_judge_agree_on_a_sample_of_each_corpus(corpus: str, capsys: 
         for (family, group), direction in product(product(FAMILIES, everybody(view)), Direction):
             for address, port in product(edges(view, family)[::5], ports[::3]):
                 asked += 1
-                pod, found = view.pod_at(address), table.beyond(direction, group.ref, address, port)
+                pod, found = view.pods.at(address), table.beyond(direction, group.ref, address, port)
                 expected = beyond(view, direction, group, address, port)
                 if expected is not found and not (pod is not None and found is Truth.NO):
                     wrong.append((direction, str(group.ref), str(address), port, expected))

@@ -167,7 +167,7 @@ def test_what_is_lost_is_the_difference_of_two_whole_audits(case: Case, more: li
         )
     before, after = passing(was, case), passing(now, case)
     expected = {key for key, verdict in before.items() if verdict is Verdict.ALLOWED and after.get(key) in CLOSED}
-    written = [one for one in more if was.policies(one.namespace).get(one.ref) != one]
+    written = [one for one in more if was.policies.named(one.namespace).get(one.ref) != one]
     found = blast_radius(was, now, changed(was, written), TODAY)
     event(f"{bool(expected)}")
     assert {(str(one.workload), one.dependency) for one in found} == expected

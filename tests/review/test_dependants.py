@@ -29,7 +29,7 @@ from webhook.review import decide
 from webhook.review.audit import audit_workload
 from webhook.review.inbound import review_server
 from webhook.world import Group, Overlay, World
-from webhook.world.mentions import mentioned
+from webhook.world.workloads import mentioned
 
 TODAY = date(2026, 11, 20)
 DB = deployment("data/db", [port("pg", 5432)])
@@ -62,7 +62,7 @@ def told(
 
 
 def server(world: World) -> Workload:
-    (found,) = [w for w in world.workloads("data") if w.ref.name == "db"]
+    (found,) = [w for w in world.workloads.every("data") if w.ref.name == "db"]
     return found
 
 
@@ -187,7 +187,7 @@ def test_clients_of_the_own_namespace_are_let_in_and_told_first() -> None:
 
 def test_who_is_asked_about_is_let_in_without_more() -> None:
     world = world_of([*BASE, CLOSED, client(), DB])
-    (web,) = [w for w in world.workloads("shop") if w.ref.name == "web"]
+    (web,) = [w for w in world.workloads.every("shop") if w.ref.name == "web"]
     assert [one["metadata"]["namespace"] for one in fix_all(world, [web]).policies] == ["data"]
     both = fix_all(world, [web, server(world)])
     assert [one["metadata"]["namespace"] for one in both.policies] == ["data"]
@@ -196,7 +196,7 @@ def test_who_is_asked_about_is_let_in_without_more() -> None:
 def test_an_audit_asks_about_nobody_in_particular() -> None:
     def audited(*, asked: bool, settings: Settings = DEFAULTS) -> Finding:
         world = world_of([*BASE, CLOSED, client(), DB], settings=settings)
-        (web,) = [w for w in world.workloads("shop") if w.ref.name == "web"]
+        (web,) = [w for w in world.workloads.every("shop") if w.ref.name == "web"]
         (found,) = audit_workload(world, web, TODAY, (), asked=asked).findings
         return found
 
@@ -376,7 +376,7 @@ def test_nothing_that_leads_to_a_server_is_missed(text: str) -> None:
     peers = headless("data/peers", {"app": "db"}, [{"port": 5432}])
     for server_raw in (DB, raw):
         world = world_of([*BASE, peers, server_raw, client("data/web", text)])
-        (web,) = [w for w in world.workloads() if w.ref.name == "web"]
+        (web,) = [w for w in world.workloads.every() if w.ref.name == "web"]
         to = {
             flow.to.ref
             for item in parse(text)
@@ -385,7 +385,7 @@ def test_nothing_that_leads_to_a_server_is_missed(text: str) -> None:
             if isinstance(flow.to, Group)
         }
         names = [("data", "db"), ("data", "peers")]
-        assert (web.ref in world.mentioning(names)) >= bool(to)
+        assert (web.ref in world.workloads.mentioning(names)) >= bool(to)
         found = judge_dependants(Overlay(world, [server(world)], anew=True), server(world)).found
         assert bool(found) == (server(world).ref in to)
 
@@ -394,5 +394,5 @@ def test_nothing_that_leads_to_a_server_is_missed(text: str) -> None:
 def test_the_index_is_a_walk_over_all_workloads(some: list[Workload]) -> None:
     world = filled(some)
     for name in (("a", "s1"), ("b", "web"), ("a", "s2"), ("b", "s1")):
-        walked = sorted(w.ref for w in world.workloads() if w.owner is None and name in mentioned(w))
-        assert list(world.mentioning([name])) == walked
+        walked = sorted(w.ref for w in world.workloads.every() if w.owner is None and name in mentioned(w))
+        assert list(world.workloads.mentioning([name])) == walked

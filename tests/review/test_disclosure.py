@@ -245,13 +245,16 @@ def test_a_view_of_some_namespaces_is_as_if_there_were_no_others(own: list[Value
 def _everything(view: View) -> list[Any]:
     names = ("a", "b", "")
     return [
-        [(view.has_namespace(name), dict(view.policies(name)), dict(view.foreign(name))) for name in names],
-        [(list(view.services(name)), view.groups(name)) for name in names],
-        [view.backends(one) for one in view.services("a")],
-        {w.ref for w in view.workloads()},
-        [(view.pod_at(a), view.service_at(a), view.outside_services_at(a)) for a in (*ADDRESSES, *THEIRS.values())],
-        [view.mentioning([(name, own)]) for name in names for own in ("s1", "web")],
-        sorted(one.name for one in view.published()),
+        [
+            ((name in view.namespaces), dict(view.policies.named(name)), dict(view.policies.foreign(name)))
+            for name in names
+        ],
+        [(list(view.services.within(name)), view.pods.groups(name)) for name in names],
+        [view.pods.behind(one) for one in view.services.within("a")],
+        {w.ref for w in view.workloads.every()},
+        [(view.pods.at(a), view.services.at(a), view.services.outside_at(a)) for a in (*ADDRESSES, *THEIRS.values())],
+        [view.workloads.mentioning([(name, own)]) for name in names for own in ("s1", "web")],
+        sorted(one.name for one in view.services.published()),
         view.families(),
     ]
 
@@ -270,7 +273,7 @@ def test_where_there_is_no_time_to_look_a_denial_says_no_more() -> None:
     world = world_of([*OPEN, *VICTIM, SHUT], settings=Settings(mode=Mode.ENFORCE, disclose="own"))
     messages = set()
     for steps in range(5, 400):
-        world.memo.clear()
+        world.memos.clear()
         decision = decide(request(web), world, TODAY, budget=Budget(steps))
         if not decision.allowed:
             messages.add(json.loads(encode(decision, dump))["response"]["status"]["message"])

@@ -82,7 +82,7 @@ def told(*objects: Raw, web: Raw = WEB, settings: Settings = DEFAULTS, complete:
 
 
 def reviewed(world: World) -> Any:  # noqa: ANN401 - the test knows
-    (found,) = [w for w in world.workloads("shop") if w.ref.name == "web"]
+    (found,) = [w for w in world.workloads.every("shop") if w.ref.name == "web"]
     return found
 
 

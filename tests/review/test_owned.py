@@ -145,7 +145,7 @@ def test_pods_of_a_custom_resource_are_workloads_while_they_live() -> None:
     def there(**status: Any) -> list[str]:  # noqa: ANN401 - any field of a Pod's status
         return [
             w.ref.short
-            for w in world(OUT, made("Pod", {"ownerReferences": [KAFKA]}) | {"status": status}).workloads("shop")
+            for w in world(OUT, made("Pod", {"ownerReferences": [KAFKA]}) | {"status": status}).workloads.every("shop")
         ]
 
     assert there(phase="Running") == ["shop/web"]

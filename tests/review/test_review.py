@@ -40,7 +40,7 @@ def told(
     notes = {CONNECTS_TO: template} if template is not None else None
     web = deployment("shop/web", annotations={CONNECTS_TO: to}, notes=notes)
     world = world_of([*CAST, *objects, web], complete=complete, settings=settings)
-    found = world.workload(WorkloadRef("Deployment", "shop", "web"))
+    found = world.workloads.get(WorkloadRef("Deployment", "shop", "web"))
     assert found is not None
     return review_workload(Overlay(world, [found]), found)
 

@@ -68,7 +68,7 @@ class Arena:
     def _to_itself(self, name: str, family: int, protocol: str, port: int) -> tuple[Verdict, Side, Side]:
         """A pod by its own address: what is loopback is told above the rules, where a pod is known by name."""
         namespace, _, own = name.partition("/")
-        workload = self.world.workload(WorkloadRef("Pod", namespace, own))
+        workload = self.world.workloads.get(WorkloadRef("Pod", namespace, own))
         assert workload is not None
         address = next(a for a in self._ends[name].addresses if a.family == family)
         found = explain(self.world, workload, f"{'[' * (family == 6)}{address}{']' * (family == 6)}:{port}/{protocol}")

@@ -49,7 +49,7 @@ def new_value(key: str, value: str) -> str:
 
 
 def workload_at(world: World, kind: str, namespace: str, name: str) -> Workload:
-    workload = world.workload(WorkloadRef(kind, namespace, name))
+    workload = world.workloads.get(WorkloadRef(kind, namespace, name))
     assert workload is not None
     return workload
 

@@ -193,8 +193,10 @@ class Party(NamedTuple):
 
 def parties(view: View) -> list[Party]:
     """Return every running pod and every template that may still become one."""
-    running = [Party(g.ref, ends_of_pod(p)) for n in view.namespaces() for g in view.groups(n) for p in g.pods]
-    return [*running, *(Party(w.ref, PodEnd(w.template.shape)) for w in view.workloads())]
+    running = [
+        Party(g.ref, ends_of_pod(p)) for n in view.namespaces.names() for g in view.pods.groups(n) for p in g.pods
+    ]
+    return [*running, *(Party(w.ref, PodEnd(w.template.shape)) for w in view.workloads.every())]
 
 
 Question = tuple[Party, Party, Protocol, int]

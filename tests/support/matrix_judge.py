@@ -43,7 +43,7 @@ def ends(view: View, group: Group) -> tuple[PodEnd, ...]:
 def pairs(view: View, source: Group, target: Group) -> Iterator[tuple[PodEnd, PodEnd]]:
     """Every pod of one with every pod of the other, but none with itself unless it stands for others too."""
     here, there = ends(view, source), ends(view, target)
-    written = view.workload(source.ref)
+    written = view.workloads.get(source.ref)
     grows = source.ref.kind != "Pod" and (written is None or written.replicas != 1)
     for (i, one), (j, other) in product(enumerate(here), enumerate(there)):
         if source.ref != target.ref or i != j or (len(here) == 1 and grows):
@@ -73,24 +73,24 @@ def beyond(view: View, direction: Direction, group: Group, address: Address, por
 
 
 def everybody(view: View) -> list[Group]:
-    return [group for namespace in view.namespaces() for group in view.groups(namespace)]
+    return [group for namespace in view.namespaces.names() for group in view.pods.groups(namespace)]
 
 
 def pieces(view: View) -> Iterator[Isolation]:
     """Yield every piece of every policy, and the enforcer's own."""
     yield from view.dialect.without_policy
-    for namespace, direction in product(("", *view.namespaces()), Direction):
-        yield from view.isolations(namespace, direction)
+    for namespace, direction in product(("", *view.namespaces.names()), Direction):
+        yield from view.policies.isolations(namespace, direction)
 
 
 def boundaries(view: View) -> list[Port]:
     """Return the ports around every one that a rule, a container or an endpoint names, of all protocols."""
     named = {FIRST_PORT, LAST_PORT, *_of_rules(view)}
-    for namespace in view.namespaces():
-        for group in view.groups(namespace):
+    for namespace in view.namespaces.names():
+        for group in view.pods.groups(namespace):
             named |= {p.number for end in ends(view, group) for p in end.shape.ports}
-        for service in view.services(namespace):
-            named |= {number for _, number, _ in view.endpoints(service) if number is not None}
+        for service in view.services.within(namespace):
+            named |= {number for _, number, _ in view.services.endpoints(service) if number is not None}
     around = {n for number in named for n in (number - 1, number, number + 1) if FIRST_PORT <= n <= LAST_PORT}
     return list(product(PROTOCOLS, sorted(around)))
 
@@ -107,9 +107,9 @@ def edges(view: View, family: Family) -> list[Address]:
     endpoints.
     """
     found = {0, (1 << BITS[family]) - 1}
-    services = (service for namespace in view.namespaces() for service in view.services(namespace))
-    single = {a for node in view.nodes() for a in node.addresses}
-    single |= {a for service in services for a in view.serving(service)}
+    services = (service for namespace in view.namespaces.names() for service in view.services.within(namespace))
+    single = {a for node in view.nodes.every() for a in node.addresses}
+    single |= {a for service in services for a in view.services.serving(service)}
     found |= {n for a in single if a.family == family for n in (a.value - 1, a.value, a.value + 1)}
     for entry in (entry for piece in pieces(view) for entry in piece.entries):
         for block in (b for match in (*(entry.matches or ()), *(entry.own or ())) for b in edges_of(match)):
@@ -175,7 +175,7 @@ def disagreements(view: View) -> Iterator[object]:
                 yield str(source.ref), str(target.ref), port, expected, found
     for family, group in product(FAMILIES, everybody(view)):
         for direction, address, port in product(Direction, edges(view, family), ports):
-            pod = view.pod_at(address)
+            pod = view.pods.at(address)
             expected = beyond(view, direction, group, address, port)
             found = table.beyond(direction, group.ref, address, port)
             if expected is not found and not (pod is not None and found is Truth.NO):
@@ -212,7 +212,7 @@ def singly(group: Group) -> list[Group]:
 
 def workload_of(view: View, group: Group, number: int) -> Workload:
     """Return what one pod of a group is reviewed as; of a pod that runs its own label says whether Linkerd is there."""
-    written = view.workload(group.ref)
+    written = view.workloads.get(group.ref)
     if group.template is not None:
         return group.template
     pod = group.pods[number]
@@ -225,7 +225,7 @@ def workload_of(view: View, group: Group, number: int) -> Workload:
 def connections(view: View, source: Group, target: Group, port: Port) -> Truth:
     """What every pod of one group may send to every pod of the other, by the review."""
     here, there = ends(view, source), singly(target)
-    written = view.workload(source.ref)
+    written = view.workloads.get(source.ref)
     grows = source.ref.kind != "Pod" and (written is None or written.replicas != 1)
     answers = [
         reviewed(view, workload_of(view, source, i), one, other, port)
@@ -252,5 +252,5 @@ def differences(view: View, random: Random) -> Iterator[object]:
             for port in ports[:2]:
                 expected = beyond(view, direction, group, address, port)
                 found = table.beyond(direction, group.ref, address, port)
-                if expected is not found and not (view.pod_at(address) is not None and found is Truth.NO):
+                if expected is not found and not (view.pods.at(address) is not None and found is Truth.NO):
                     yield direction, str(group.ref), str(address), port, expected, found

@@ -194,25 +194,25 @@ def verdicts(view: View) -> list[tuple[object, ...]]:
 
 def answers(view: View) -> dict[str, Any]:
     """Ask everything that `View` promises; what it promises no order of is compared without."""
-    shapes_here = {pod.shape for n in NAMESPACES for group in view.groups(n) for pod in group.pods}
-    shapes_here |= {workload.template.shape for workload in view.workloads()}
-    every = [*view.workloads()]
+    shapes_here = {pod.shape for n in NAMESPACES for group in view.pods.groups(n) for pod in group.pods}
+    shapes_here |= {workload.template.shape for workload in view.workloads.every()}
+    every = [*view.workloads.every()]
     refs = [WorkloadRef(kind, n, name) for kind in (*WORKLOAD_KINDS, "Rollout") for n in NAMESPACES for name in OWNED]
     refs += [WorkloadRef("Pod", n, name) for n in NAMESPACES for name in ("p1", "p2", "p3")]
     found: dict[str, Any] = {
         "complete": view.complete,
-        "namespaces": list(view.namespaces()),
+        "namespaces": list(view.namespaces.names()),
         "workloads": {workload.ref: workload for workload in every},
-        "pods of": {ref: view.pods_of(ref) for ref in refs},
-        "workload": {ref: view.workload(ref) for ref in refs},
-        "selecting": {(s, d): view.selecting(s, d) for s in shapes_here for d in Direction},
-        "nodes": {node.name: node for node in view.nodes()},
+        "pods of": {ref: view.pods.of(ref) for ref in refs},
+        "workload": {ref: view.workloads.get(ref) for ref in refs},
+        "selecting": {(s, d): view.policies.selecting(s, d) for s in shapes_here for d in Direction},
+        "nodes": {node.name: node for node in view.nodes.every()},
         "families": view.families(),
         "pod blocks": (view.pod_blocks(4), view.pod_blocks(6)),
         "addresses": {a: _at(view, a) for a in ADDRESSES},
-        "mentioning": {name: view.mentioning([name]) for name in NAMES},
-        "published": sorted((s.namespace, s.name) for s in view.published()),
-        "services of": {shape: view.services_of(shape) for shape in shapes_here},
+        "mentioning": {name: view.workloads.mentioning([name]) for name in NAMES},
+        "published": sorted((s.namespace, s.name) for s in view.services.published()),
+        "services of": {shape: view.services.selecting(shape) for shape in shapes_here},
         "sending to": {name: view.inbound.sending_to(*name) for name in NAMES},
         "class": view.inbound.ingress_class(""),
         **{name: _of_namespace(view, name) for name in NAMESPACES},
@@ -222,20 +222,20 @@ def answers(view: View) -> dict[str, Any]:
 
 
 def _of_namespace(view: View, name: str) -> tuple[Any, ...]:
-    groups = view.groups(name)
-    here = {service.name: service for service in view.services(name)}
+    groups = view.pods.groups(name)
+    here = {service.name: service for service in view.services.within(name)}
     return (
-        view.namespace(name),
-        view.has_namespace(name),
-        dict(view.policies(name)),
+        view.namespaces.get(name),
+        (name in view.namespaces),
+        dict(view.policies.named(name)),
         here,
-        {own: view.service(name, own) for own in ("s1", "s2")},
+        {own: view.services.get(name, own) for own in ("s1", "s2")},
         groups,
-        {own: (view.backends(service), view.endpoints(service)) for own, service in here.items()},
-        {pod.name: view.top(pod) for group in groups for pod in group.pods},
-        {workload.ref for workload in view.workloads(name)},
+        {own: (view.pods.behind(service), view.services.endpoints(service)) for own, service in here.items()},
+        {pod.name: view.pods.top(pod) for group in groups for pod in group.pods},
+        {workload.ref for workload in view.workloads.every(name)},
     )
 
 
 def _at(view: View, address: Address) -> tuple[Any, ...]:
-    return view.pod_at(address), view.service_at(address), view.outside_services_at(address), view.node_at(address)
+    return view.pods.at(address), view.services.at(address), view.services.outside_at(address), view.nodes.at(address)

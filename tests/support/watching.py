@@ -37,7 +37,7 @@ async def names(connection: Connection, kind: Kind) -> set[str]:
 
 def foreign(world: World, namespace: str) -> list[str]:
     """Return the names of a namespace's policies that are no NetworkPolicies of Kubernetes."""
-    return sorted(ref.name for ref in world._policies.foreign.get(namespace, ()))  # noqa: SLF001 - a view answers, it lists none
+    return sorted(ref.name for ref in world.policies.foreign(namespace))
 
 
 class Watched:

@@ -40,8 +40,9 @@ from webhook.model.tier import (
 )
 from webhook.model.truth import Truth
 from webhook.world import World
-from webhook.world.asking import labels_of
 from webhook.world.changes import Put
+from webhook.world.pod_labels import labels_of
+from webhook.world.policies import Policies
 from webhook.world.view import Selecting
 
 T = TypeVar("T")
@@ -89,27 +90,25 @@ AROUND: Final[tuple[Raw, ...]] = (
 )
 
 
-class Staged(World):
-    """A world with `pieces` beside its policies, under a dialect of its own."""
+class _Pieces(Policies):
+    """Policies with pieces beside them, under a dialect."""
 
-    def __init__(self, objects: Sequence[Raw], pieces: Sequence[Isolation], dialect: Dialect) -> None:
-        self._pieces, self._said = tuple(pieces), dialect
-        super().__init__(complete=False)
-        for raw in objects:
-            value = project(raw)
-            assert value is not None, raw
-            self.apply([Put(value)])
+    def __init__(self, view: "Staged", below: Policies, pieces: Sequence[Isolation], dialect: Dialect) -> None:
+        self._staged, self._below, self._pieces, self._said = view, below, tuple(pieces), dialect
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else the policies have
+        return getattr(self._below, name)
 
     @property
-    def compile_context(self) -> CompileContext:
-        return structs.replace(super().compile_context, dialect=self._said)
+    def context(self) -> CompileContext:
+        return structs.replace(self._below.context, dialect=self._said)
 
     def isolations(self, namespace: str, direction: Direction) -> list[Isolation]:
         mine = (p for p in self._pieces if p.namespace == namespace and p.direction is direction)
-        return sorted([*super().isolations(namespace, direction), *mine], key=position)
+        return sorted([*self._below.isolations(namespace, direction), *mine], key=position)
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        found = list(super().selecting(shape, direction))
+        found = list(self._below.selecting(shape, direction))
         for one in self._pieces:
             if one.direction is direction and one.namespace in ("", shape.namespace):
                 truth = self._selects(one, shape)
@@ -118,9 +117,21 @@ class Staged(World):
         return tuple(sorted(found, key=lambda pair: position(pair[0])))
 
     def _selects(self, one: Isolation, shape: Shape) -> Truth:
-        keys = self.settings.pending_labels if shape.template else NO_KEYS
+        keys = self._staged.settings.pending_labels if shape.template else NO_KEYS
         subject = Truth.MAYBE if one.subject is None else one.subject.matches(shape.labels, keys)
-        return subject if one.scope is None else min(subject, holds(one.scope, labels_of(self, shape)))
+        return subject if one.scope is None else min(subject, holds(one.scope, labels_of(self._staged, shape)))
+
+
+class Staged(World):
+    """A world with `pieces` beside its policies, under a dialect of its own."""
+
+    def __init__(self, objects: Sequence[Raw], pieces: Sequence[Isolation], dialect: Dialect) -> None:
+        super().__init__(complete=False)
+        for raw in objects:
+            value = project(raw)
+            assert value is not None, raw
+            self.apply([Put(value)])
+        self.policies = _Pieces(self, self.policies, pieces, dialect)
 
 
 def _label(space: Space, key: str, test: Test, *values: str) -> Term:

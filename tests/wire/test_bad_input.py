@@ -144,7 +144,7 @@ def questions(world: World) -> None:
     for text in ASKED:
         found = explain(world, value, text)
         assert found.verdict
-    for other in list(world.workloads()):
+    for other in list(world.workloads.every()):
         explain(world, other, ASKED[0])
 
 

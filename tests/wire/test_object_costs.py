@@ -29,6 +29,7 @@ from webhook.wire.arguments import MOST_PLACES
 from webhook.wiring.informer_cache import InformerCache
 from webhook.wiring.interning import Interning
 from webhook.world import Put, World
+from webhook.world.index import Memo
 
 MIB: Final = 1 << 20
 
@@ -118,7 +119,7 @@ def test_a_config_map_that_is_used_often_is_asked_about_once() -> None:
     for uses in (1, 16):
         raw = told(envFrom=[{"configMapRef": {"name": "settings"}, "prefix": f"P{n}_"} for n in range(uses)])
         world = apps.world_of([raw, maps, service("other/h0-0", {"app": "x"}, [{"port": 80}])])
-        (asked,) = world.workloads()
+        (asked,) = world.workloads.every()
         found.append((calls(lambda: infer(world, asked)), [one.text for one in infer(world, asked)]))  # noqa: B023
     (once, one), (often, same) = found
     assert one == same == ["h0-0.other:80/TCP"]
@@ -206,7 +207,7 @@ def at_once(kind: str, n: int) -> Callable[[], None]:
         value = project(raw)
         if value is not None:
             world.apply([Put(value)])
-            world.problems()
+            world.policies.problems()
 
     return take
 
@@ -245,10 +246,10 @@ def kept_after(kind: str, updates: int) -> int:
             for number in range(updates):
                 mirror.event(where, "MODIFIED", heavy(*EVERY[kind], 40, f"u{number}x"))
                 mirror.flush()
-                mirror.world.problems()
+                mirror.world.policies.problems()
             mirror.event(where, "DELETED", heavy(*EVERY[kind], 1))
             mirror.flush()
-            mirror.world.problems()
+            mirror.world.policies.problems()
             assert not any(mirror.objects().values())
             for remembered in REMEMBERED:
                 remembered.cache_clear()
@@ -276,12 +277,12 @@ def test_parts_that_nobody_has_are_let_go_while_others_come() -> None:
 
 
 def test_templates_that_never_come_again_are_forgotten() -> None:
-    world = World(DEFAULTS, complete=True)
+    world, kept = World(DEFAULTS, complete=True), Memo[Shape, int](1_000)
     for number in range(400):
         shape = Shape("ns", Labels({f"l{number}-{i}": "v" for i in range(1_000)}), template=True)
-        world.selecting(shape, Direction.EGRESS)
-        world.memo[shape] = number
-    assert len(world.memo) < 301
+        world.policies.selecting(shape, Direction.EGRESS)
+        world.memo(kept)[shape] = number
+    assert len(world.memo(kept)) < 301
 
 
 def test_a_config_map_of_the_greatest_size_leaves_nothing_behind_when_it_is_deleted() -> None:

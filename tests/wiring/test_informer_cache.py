@@ -30,7 +30,7 @@ def mirror() -> InformerCache:
 
 
 def names(it: InformerCache) -> list[str]:
-    return sorted(pod.name for group in it.world.groups("ns") for pod in group.pods)
+    return sorted(pod.name for group in it.world.pods.groups("ns") for pod in group.pods)
 
 
 def told(scenario: Callable[[InformerCache], Coroutine[object, object, None]]) -> InformerCache:
@@ -71,7 +71,7 @@ def test_the_last_word_of_an_object_counts() -> None:
         it.event(HERE, "MODIFIED", named("b", app="new"))
         await settled(it)
         assert names(it) == ["b", "c"]
-        (b,) = [pod for group in it.world.groups("ns") for pod in group.pods if pod.name == "b"]
+        (b,) = [pod for group in it.world.pods.groups("ns") for pod in group.pods if pod.name == "b"]
         assert b.shape.labels.as_dict() == {"app": "new"}
         assert it.objects() == {"Pod": 2}
 
@@ -144,7 +144,7 @@ def test_reviews_come_between_the_pieces_of_a_great_batch() -> None:
         for number in range(MANY):
             it.event(HERE, "ADDED", named(f"p{number}"))
         while not seen or seen[-1] < len(some):
-            seen.append(sum(bool(it.world.pods_of(ref)) for ref in some))
+            seen.append(sum(bool(it.world.pods.of(ref)) for ref in some))
             await asyncio.sleep(0)
         assert len({count for count in seen if 0 < count < len(some)}) > 3
 
@@ -231,7 +231,7 @@ OURS = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 
 
 def doubted(it: InformerCache) -> str:
-    found = it.world.doubt(Shape("ns", Labels({"app": "web"})), Direction.INGRESS)
+    found = it.world.policies.doubt(Shape("ns", Labels({"app": "web"})), Direction.INGRESS)
     return found.reason if found else ""
 
 
@@ -253,7 +253,7 @@ def test_a_policy_of_another_family_is_in_the_world_until_its_family_is_not_serv
         it.forget(Collection(CALICO))
         await settled(it)
         assert foreign(it.world, "ns") == []
-        assert [ref.name for ref in it.world.policies("ns")] == ["same"]
+        assert [ref.name for ref in it.world.policies.named("ns")] == ["same"]
 
     told(scenario)
 

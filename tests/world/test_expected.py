@@ -77,7 +77,7 @@ def test_a_policy_for_pods_to_come_selects_some() -> None:
     for settings in (Settings(), expecting()):
         world = world_of([*SPACES, SHUT], settings=settings)
         found[bool(settings.expected)] = [
-            one.id for one in review_policies(world, world.policies("data").values(), TODAY)
+            one.id for one in review_policies(world, world.policies.named("data").values(), TODAY)
         ]
     assert "NP405" in found[False]
     assert "NP405" not in found[True]
@@ -128,10 +128,10 @@ def test_a_fix_opens_them_by_the_labels_that_are_said() -> None:
 
 def test_they_are_no_workloads_to_check_and_declare_nothing() -> None:
     view = world_of([*SPACES, SERVICE, SHUT], settings=expecting())
-    assert list(view.workloads()) == []
+    assert list(view.workloads.every()) == []
     ref = WorkloadRef(EXPECTED, "data", "c")
-    assert view.workload(ref) is not None
-    assert [group.ref for group in view.groups("data")] == [ref]
+    assert view.workloads.get(ref) is not None
+    assert [group.ref for group in view.pods.groups("data")] == [ref]
 
 
 def test_who_is_expected_to_scrape_is_said_to_be_expected() -> None:
@@ -165,21 +165,21 @@ def test_what_is_there_wins(about: str, seen: Raw, wins: bool) -> None:
     world = world_of([*SPACES, SERVICE, seen], settings=expecting())
     views: dict[str, View] = {"the world": world}
     alone = world_of([*SPACES, SERVICE], settings=expecting())
-    for one in world.workloads() if seen["kind"] != "Pod" else ():
+    for one in world.workloads.every() if seen["kind"] != "Pod" else ():
         views["on top"] = Overlay(alone, [one])
         views["anew"] = Overlay(alone, [one], anew=True)
     for place, view in views.items():
-        (asked,) = view.services("data")
-        there = (EXPECTED in {g.ref.kind for g in some} for some in (view.groups("data"), view.backends(asked)))
+        (asked,) = view.services.within("data")
+        there = (EXPECTED in {g.ref.kind for g in some} for some in (view.pods.groups("data"), view.pods.behind(asked)))
         assert set(there) == {not wins}, (about, place)
 
 
 def test_behind_a_service_they_count_only_while_nobody_is_seen() -> None:
     other = labelled(deployment("data/exporter"), {"strimzi.io/cluster": "c", "strimzi.io/name": "c-exporter"})
     view = world_of([*SPACES, SERVICE, other], settings=expecting())
-    (asked,) = view.services("data")
-    assert [str(g.ref) for g in view.groups("data")] == ["deploy/data/exporter", "expected/data/c"]
-    assert [str(g.ref) for g in view.backends(asked)] == ["deploy/data/exporter"]
+    (asked,) = view.services.within("data")
+    assert [str(g.ref) for g in view.pods.groups("data")] == ["deploy/data/exporter", "expected/data/c"]
+    assert [str(g.ref) for g in view.pods.behind(asked)] == ["deploy/data/exporter"]
 
 
 EXPECTING: Final = tuple(
@@ -206,12 +206,12 @@ def test_nobody_seen_is_lost_and_nobody_expected_is_there_twice(objects: list[Va
     plain, world = filled(objects), filled(objects)
     world.configure(Settings(expected=EXPECTING))
     for space in ("a", "b"):
-        groups = world.groups(space)
+        groups = world.pods.groups(space)
         seen = tuple(group for group in groups if group.ref.kind != EXPECTED)
-        assert seen == plain.groups(space)
+        assert seen == plain.pods.groups(space)
         assert len({group.ref for group in groups}) == len(groups)
-        for one in plain.services(space):
-            assert not plain.backends(one) or world.backends(one) == plain.backends(one)
+        for one in plain.services.within(space):
+            assert not plain.pods.behind(one) or world.pods.behind(one) == plain.pods.behind(one)
 
 
 # -- what is not known of them ----------------------------------------------------------------------------------------

@@ -61,14 +61,14 @@ REQUESTS: Final = (
 
 def answers(view: View) -> dict[str, Any]:
     """Ask what users ask: reviews, every connection, and what passes between the pods that run."""
-    pods = [pod for name in ("x", "y") for group in view.groups(name) for pod in group.pods]
+    pods = [pod for name in ("x", "y") for group in view.pods.groups(name) for pod in group.pods]
     ends = [ends_of_pod(pod) for pod in pods]
     return {
         "reviews": [decide(request, view, TODAY) for request in REQUESTS],
         "matrix": matrix(view, unknown=True),
         "pairs": [judge_pair(view, one, other, *port) for one, other, port in product(ends, ends, PORTS)],
         "outside": [judge_outside(view, one, block, "TCP", 443) for one, block in product(ends, OUTSIDE)],
-        "problems": dict(view.problems()),
+        "problems": dict(view.policies.problems()),
         "inbound": {key_of(one): one for one in view.inbound.every()},
         "families": (view.families(), view.pod_blocks(4), view.pod_blocks(6)),
         "enforcer": view.enforcer,

@@ -75,51 +75,51 @@ def test_a_bare_pod_on_top_is_a_template_until_it_runs(below: list[Value], shape
     proposed = bare(shape, "new")
     world = filled(below)
     overlay = Overlay(world, [proposed])
-    assert overlay.workload(proposed.ref) == proposed
-    assert [g.template for g in overlay.groups("a") if g.ref == proposed.ref] == [proposed]
+    assert overlay.workloads.get(proposed.ref) == proposed
+    assert [g.template for g in overlay.pods.groups("a") if g.ref == proposed.ref] == [proposed]
     service = Service("a", "s", selector=Labels({"app": "a"}))
-    assert (proposed.ref in {g.ref for g in overlay.backends(service)}) == (shape.labels.get("app") == "a")
+    assert (proposed.ref in {g.ref for g in overlay.pods.behind(service)}) == (shape.labels.get("app") == "a")
     running = Pod("a", "new", shape, declares=shape.ports, bare=proposed)
     world.apply([Put(running)])
-    assert [g.pods for g in Overlay(world, [proposed]).groups("a") if g.ref == proposed.ref] == [(running,)]
+    assert [g.pods for g in Overlay(world, [proposed]).pods.groups("a") if g.ref == proposed.ref] == [(running,)]
 
 
 def test_a_policy_on_top_replaces_the_one_of_its_name() -> None:
     world = filled([CLOSED])
     open_again = Policy(CLOSED.ref, "a", subject=None)
     overlay = Overlay(world, [open_again])
-    assert overlay.selecting(Shape("a"), Direction.EGRESS) == ()
-    assert dict(overlay.policies("a")) == {CLOSED.ref: open_again}
+    assert overlay.policies.selecting(Shape("a"), Direction.EGRESS) == ()
+    assert dict(overlay.policies.named("a")) == {CLOSED.ref: open_again}
 
 
 def test_a_policy_elsewhere_does_not_hide_one_here() -> None:
     overlay = Overlay(filled([CLOSED]), [Policy(PolicyRef("b", "closed"), "b", subject=None)])
-    assert [i.ref for i, _ in overlay.selecting(Shape("a"), Direction.EGRESS)] == [CLOSED.ref]
+    assert [i.ref for i, _ in overlay.policies.selecting(Shape("a"), Direction.EGRESS)] == [CLOSED.ref]
 
 
 def test_a_world_with_nothing_on_top_is_the_world() -> None:
     world = World(complete=False)
     assert answers(Overlay(world)) == answers(world)
-    assert Overlay(world).memo is world.memo
+    assert Overlay(world).memos is world.memos
 
 
 def test_a_workload_put_into_a_new_namespace_makes_it_known() -> None:
     proposed = bare(Shape("new"), "p")
     overlay = Overlay(World(complete=True), [proposed])
-    assert overlay.has_namespace("new")
-    assert list(overlay.namespaces()) == ["new"]
-    assert overlay.workload(WorkloadRef("Pod", "new", "p")) == proposed
+    assert "new" in overlay.namespaces
+    assert list(overlay.namespaces.names()) == ["new"]
+    assert overlay.workloads.get(WorkloadRef("Pod", "new", "p")) == proposed
 
 
 @given(bases, workloads(("Deployment", "StatefulSet")).map(lambda w: structs.replace(w, owner=None)))
 def test_a_workload_put_anew_has_no_pods_yet(below: list[Value], proposed: Workload) -> None:
     """As if it had been rolled out: its template stands where its pods stood, and everybody else stays."""
     base = filled(below)
-    gone = {(pod.namespace, pod.name) for pod in Overlay(base, [proposed]).pods_of(proposed.ref)}
+    gone = {(pod.namespace, pod.name) for pod in Overlay(base, [proposed]).pods.of(proposed.ref)}
     without = [v for v in below if not (isinstance(v, Pod) and (v.namespace, v.name) in gone)]
     overlay, merged = Overlay(base, [proposed], anew=True), filled([*without, proposed])
-    assert overlay.pods_of(proposed.ref) == ()
+    assert overlay.pods.of(proposed.ref) == ()
     for namespace in NAMESPACES:
-        assert overlay.groups(namespace) == merged.groups(namespace)
-        for service in merged.services(namespace):
-            assert overlay.backends(service) == merged.backends(service)
+        assert overlay.pods.groups(namespace) == merged.pods.groups(namespace)
+        for service in merged.services.within(namespace):
+            assert overlay.pods.behind(service) == merged.pods.behind(service)

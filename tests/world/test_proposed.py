@@ -49,12 +49,12 @@ def test_it_answers_as_the_world_to_which_it_is_applied(below: list[Value], chan
 
 
 def compiled(view: View, spaces: Collection[str]) -> dict[object, object]:
-    shapes = {pod.shape for space in spaces for group in view.groups(space) for pod in group.pods}
-    shapes |= {workload.template.shape for workload in view.workloads()} | {Shape("x"), Shape("y", template=True)}
+    shapes = {pod.shape for space in spaces for group in view.pods.groups(space) for pod in group.pods}
+    shapes |= {workload.template.shape for workload in view.workloads.every()} | {Shape("x"), Shape("y", template=True)}
     return {
-        "selecting": {(s, d): view.selecting(s, d) for s in shapes for d in Direction},
-        "pieces": {(space, d): list(view.isolations(space, d)) for space in spaces for d in Direction},
-        "problems": dict(view.problems()),
+        "selecting": {(s, d): view.policies.selecting(s, d) for s in shapes for d in Direction},
+        "pieces": {(space, d): list(view.policies.isolations(space, d)) for space in spaces for d in Direction},
+        "problems": dict(view.policies.problems()),
         "dialect": view.dialect,
         "enforcer": view.enforcer,
         "objects": dict(view.compile_context.objects),
@@ -86,5 +86,5 @@ def test_policies_of_every_family_come_to_what_they_do_in_a_world(settings: Sett
     for value in (*late, *gone):
         kind = (value.group, value.ref.kind) if isinstance(value, Foreign) else None
         event("reference" if kind in REFERENCES else "policy" if kind in POLICIES else type(value).__name__)
-    spaces = ("", *world.namespaces(), *changed.namespaces())
+    spaces = ("", *world.namespaces.names(), *changed.namespaces.names())
     assert compiled(proposed, spaces) == compiled(changed, spaces)

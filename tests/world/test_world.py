@@ -12,24 +12,29 @@ from webhook.model.objects import Namespace, Owner, Pod, Service, Shape, Templat
 from webhook.model.refs import WorkloadRef
 from webhook.world import Change, Drop, Put, World
 from webhook.world.changes import Value, key_of
-from webhook.world.policies import Policies
+from webhook.world.index import Stamps
 
 CACHES = {
-    "_memo",
-    "_selecting",
+    "memos",
+    "purse",
+    "changed",
+    "_clock",
+    "_view",
+    "_changed",
+    "_checked",
+    "_compiled",
+    "_configured",
+    "_context",
+    "_doubted",
+    "_filled",
+    "_found_at",
+    "_known",
+    "_made",
+    "_put",
+    "_selected",
+    "_serving",
+    "_under",
     "_weight",
-    "_backends",
-    "_found",
-    "_compiled_in",
-    "_asking",
-    "_budget",
-    "_by_label",
-    "_labels",
-    "_by_node_address",
-    "_problems",
-    "_in",
-    "_stale",
-    "_version",
 }  # what is in them is compared as answers, or counts
 histories = st.lists(changes, max_size=30)
 
@@ -56,8 +61,8 @@ def state(part: object) -> Any:  # noqa: ANN401 - nested dicts and model values
     """Return everything that a world holds but for caches; indexes and what is in them without order."""
     if isinstance(part, dict):
         return {key: state(value) for key, value in part.items()}
-    if isinstance(part, Policies):
-        part.problems()  # compiles what waits for it
+    if isinstance(part, Stamps):
+        return set(vars(part)["_of"])  # nothing is kept of what is gone
     if type(part).__module__.startswith("webhook.world."):
         return {key: state(value) for key, value in vars(part).items() if key not in CACHES}
     return part
@@ -132,9 +137,9 @@ def test_every_live_pod_stands_in_one_group_below_its_topmost_controller(history
     world = folded(history)
     live = [v for v in left(history) if isinstance(v, Pod) and v.live]
     for pod in live:
-        assert pod in world.pods_of(world.top(pod))
-        assert [g.ref for g in world.groups(pod.namespace) if pod in g.pods] == [world.top(pod)]
-    assert sum(len(g.pods) for n in NAMESPACES for g in world.groups(n)) == len(live)
+        assert pod in world.pods.of(world.pods.top(pod))
+        assert [g.ref for g in world.pods.groups(pod.namespace) if pod in g.pods] == [world.pods.top(pod)]
+    assert sum(len(g.pods) for n in NAMESPACES for g in world.pods.groups(n)) == len(live)
 
 
 def pod(name: str = "p", owner: Owner | None = None, **labels: str) -> Pod:
@@ -148,35 +153,35 @@ def workload(kind: str, name: str, owner: Owner | None = None, **labels: str) ->
 def test_a_replica_set_that_is_not_here_is_its_deployments_by_the_hash_in_its_name() -> None:
     one = pod(owner=Owner("ReplicaSet", "web-5d8"), pod_template_hash="5d8")
     world = folded([Put(one)])
-    assert world.top(one) == WorkloadRef("Deployment", "a", "web")
-    assert world.pods_of(WorkloadRef("Deployment", "a", "web")) == (one,)
+    assert world.pods.top(one) == WorkloadRef("Deployment", "a", "web")
+    assert world.pods.of(WorkloadRef("Deployment", "a", "web")) == (one,)
 
 
 def test_a_replica_set_that_is_here_without_a_controller_keeps_its_pods() -> None:
     one = pod(owner=Owner("ReplicaSet", "web-5d8"), pod_template_hash="5d8")
     world = folded([Put(one), Put(workload("ReplicaSet", "web-5d8"))])
-    assert world.top(one) == WorkloadRef("ReplicaSet", "a", "web-5d8")
-    assert world.pods_of(WorkloadRef("Deployment", "a", "web")) == ()
+    assert world.pods.top(one) == WorkloadRef("ReplicaSet", "a", "web-5d8")
+    assert world.pods.of(WorkloadRef("Deployment", "a", "web")) == ()
 
 
 def test_pods_of_a_guessed_deployment_belong_to_who_controls_that() -> None:
     one = pod(owner=Owner("ReplicaSet", "web-5d8"), pod_template_hash="5d8")
     world = folded([Put(one), Put(workload("Deployment", "web", Owner("Rollout", "all")))])
-    assert world.top(one) == WorkloadRef("Rollout", "a", "all")
-    assert world.pods_of(WorkloadRef("Rollout", "a", "all")) == (one,)
+    assert world.pods.top(one) == WorkloadRef("Rollout", "a", "all")
+    assert world.pods.of(WorkloadRef("Rollout", "a", "all")) == (one,)
 
 
 def test_controllers_in_a_circle_end_somewhere() -> None:
     one = pod(owner=Owner("Job", "x"))
     world = folded([Put(one), *(Put(workload("Job", n, Owner("Job", o))) for n, o in (("x", "y"), ("y", "x")))])
-    assert one in world.pods_of(world.top(one))
+    assert one in world.pods.of(world.pods.top(one))
 
 
 def test_a_workload_with_finished_pods_only_is_judged_by_its_template() -> None:
     done = Pod("a", "p", Shape("a", Labels({"app": "job"})), live=False, owner=Owner("Job", "j"))
     job = workload("Job", "j", app="job")
     world = folded([Put(done), Put(job)])
-    (group,) = world.backends(Service("a", "s", selector=Labels({"app": "job"})))
+    (group,) = world.pods.behind(Service("a", "s", selector=Labels({"app": "job"})))
     assert (group.pods, group.template) == ((), job)
 
 
@@ -184,18 +189,20 @@ def test_a_workload_with_finished_pods_only_is_judged_by_its_template() -> None:
 
 
 def test_a_namespace_that_nobody_gave_has_the_label_that_the_api_server_sets() -> None:
-    assert folded([]).namespace("x") == Namespace("x", Labels({"kubernetes.io/metadata.name": "x"}), synthetic=True)
+    assert folded([]).namespaces.get("x") == Namespace(
+        "x", Labels({"kubernetes.io/metadata.name": "x"}), synthetic=True
+    )
 
 
 def test_a_namespace_with_something_in_it_is_here() -> None:
     world = folded([Put(workload("Deployment", "web"))])
-    assert world.has_namespace("a")
-    assert not world.has_namespace("b")
+    assert "a" in world.namespaces
+    assert "b" not in world.namespaces
     world.apply([Drop("Deployment", "a", "web")])
-    assert not world.has_namespace("a")
+    assert "a" not in world.namespaces
 
 
 def test_a_kind_that_is_none_of_ours_can_be_dropped() -> None:
     world = folded([Put(workload("Deployment", "web"))])
     world.apply([Drop("ConfigMap", "a", "web"), Drop("Namespace", "", "a"), Drop("Deployment", "b", "web")])
-    assert list(world.namespaces()) == ["a"]
+    assert list(world.namespaces.names()) == ["a"]

@@ -88,7 +88,7 @@ def test_what_declarations_mention_is_put_and_dropped_in_steps_of_their_own() ->
         puts = [Put(value) for value in values if value is not None]
         drops = [Drop("Deployment", "shop", f"c{n}") for n in range(clients)]
         found = calls(lambda: world.apply([*puts, *puts, *drops]))
-        assert not world.mentioning([("other", "postgres")])
+        assert not world.workloads.mentioning([("other", "postgres")])
         return found
 
     base, more_clients, more_items = put_and_drop(30, 75), put_and_drop(60, 75), put_and_drop(30, 150)

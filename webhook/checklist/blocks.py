@@ -50,11 +50,11 @@ class Own:
     @cached_property
     def _addresses(self) -> dict[Family, list[Owned]]:
         found: dict[Family, dict[Block, str]] = {}
-        for namespace in self.view.namespaces():
-            for group in self.view.groups(namespace):
+        for namespace in self.view.namespaces.names():
+            for group in self.view.pods.groups(namespace):
                 for address in (a for pod in group.pods if not pod.shape.host_network for a in pod.addresses):
                     found.setdefault(address.family, {}).setdefault(address.block, f"pod {group.ref.short}")
-            for service in self.view.services(namespace):
+            for service in self.view.services.within(namespace):
                 for address in service.cluster_ips:
                     owner = f"Service {service.namespace}/{service.name}"
                     found.setdefault(address.family, {}).setdefault(address.block, owner)
@@ -148,7 +148,7 @@ def _for_node(view: View, address: Address, port: int | None) -> str:
 
 def _declared(view: View, policy: Policy, block: Block) -> Iterator[tuple[Address | Block, int | None]]:
     """Yield what workloads declare that a block holds, by the address and port that policy sees."""
-    for workload in view.workloads(policy.namespace):
+    for workload in view.workloads.every(policy.namespace):
         if policy.subject is None or policy.subject.matches(workload.template.shape.labels) is Truth.NO:
             continue
         for item in declared(workload):
@@ -163,16 +163,16 @@ def _declared(view: View, policy: Policy, block: Block) -> Iterator[tuple[Addres
 
 def _seen(view: View, target: Address, port: int | None) -> Iterator[tuple[Address, int | None]]:
     """Yield what policy sees of an address that is dialled: of a Service the listed endpoints, and no pods."""
-    service = view.service_at(target)
+    service = view.services.at(target)
     if service is None or view.dialect.services.egress_before:
         yield target, port
     elif service.selector is None:
-        yield from dict.fromkeys((address, number) for address, number, _ in view.endpoints(service))
+        yield from dict.fromkeys((address, number) for address, number, _ in view.services.endpoints(service))
 
 
 def _of_the_cluster(own: Own, policy: Policy, direction: Direction, rule: int, peer: BlockPeer) -> Iterator[Finding]:
     block, view = peer.block, own.view
-    service = view.service_at(Address(block.family, block.first)) if block.size == 1 else None
+    service = view.services.at(Address(block.family, block.first)) if block.size == 1 else None
     if service is not None:
         seen = view.dialect.services.egress_before and direction is Direction.EGRESS
         if service != dns_service(view) and not seen:
@@ -189,7 +189,7 @@ def _instead(view: View, service: Service) -> str:
     """Return what to write instead of a Service's address: its pods, or the endpoints that somebody listed."""
     if service.selector is not None:
         return f"select its pods instead: {','.join(f'{k}={v}' for k, v in service.selector.pairs)}"
-    endpoints = view.endpoints(service)
+    endpoints = view.services.endpoints(service)
     if endpoints and all(_alone(view, address.block) is Truth.NO for address, _, _ in endpoints):
         return _for_node(view, *endpoints[0][:2])
     listed = [f"{address.block} on port {port}" for address, port, _ in endpoints][:_MOST_ENDPOINTS]

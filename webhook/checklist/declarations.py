@@ -92,7 +92,7 @@ def check_undeclared(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
 
 
 def _asked(view: View, workload: Workload) -> bool:
-    return view.namespace(workload.ref.namespace).labels.get(DECLARE_LABEL) == "required"
+    return view.namespaces.get(workload.ref.namespace).labels.get(DECLARE_LABEL) == "required"
 
 
 def _required(workload: Workload, label: RequiredLabel) -> str | None:

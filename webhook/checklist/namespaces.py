@@ -16,12 +16,12 @@ from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry, Isolation, Place, PlacePeer
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.asking import labels_of
+from webhook.world.pod_labels import labels_of
 
 
 def check_namespace(view: View, namespace: str) -> Iterator[Finding]:
     """Yield what is missing in one namespace: a default deny of ingress, and the ways past one that is there."""
-    policies = [policy for _, policy in sorted(view.policies(namespace).items())]
+    policies = [policy for _, policy in sorted(view.policies.named(namespace).items())]
     denies = [policy for policy in policies if denies_all(policy, Direction.INGRESS)]
     others = [*_of_other_families(view, namespace)]
     if not denies and not any(_closes(view, piece, namespace) for piece in others):
@@ -39,9 +39,11 @@ def denies_all(policy: Policy, direction: Direction) -> bool:
 
 
 def _of_other_families(view: View, namespace: str) -> Iterator[Isolation]:
-    own = view.policies(namespace)
+    own = view.policies.named(namespace)
     for whose in (namespace, ""):
-        yield from (i for i in view.isolations(whose, Direction.INGRESS) if i.ref not in own and i.unclear is None)
+        yield from (
+            i for i in view.policies.isolations(whose, Direction.INGRESS) if i.ref not in own and i.unclear is None
+        )
 
 
 def _closes(view: View, piece: Isolation, namespace: str) -> bool:
@@ -98,7 +100,7 @@ def problems_of(view: View, policy: Foreign) -> tuple[str, ...]:
     """Return what is wrong with a policy that the enforcer evaluates; of what it does not, nothing is known."""
     if _standing(view, (policy.group, policy.ref.kind)) is not Standing.EVALUATED:
         return ()
-    return view.problems().get(policy.ref, ())
+    return view.policies.problems().get(policy.ref, ())
 
 
 def check_problems(view: View, policy: Foreign) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from webhook.model.policy import Direction, PodPeer, Policy, Rule
 from webhook.model.tier import Isolation, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.asking import labels_of
+from webhook.world.pod_labels import labels_of
 
 
 def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
@@ -41,10 +41,12 @@ def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
 def nearest(view: View, namespace: str, selector: Selector) -> tuple[tuple[str, str], ...]:
     """Return where such pods are instead, or whose labels are nearest to what is selected."""
     made = "" if view.complete else "an operator may make them"
-    for other in view.namespaces() if namespace else ():
+    for other in view.namespaces.names() if namespace else ():
         if other != namespace and any(selector.matches(s.labels) is Truth.YES for s in _shapes(view, other)):
             return (("hint", f"a workload with {selector} is in {other}"),)
-    for group in (group for name in ((namespace,) if namespace else view.namespaces()) for group in view.groups(name)):
+    for group in (
+        group for name in ((namespace,) if namespace else view.namespaces.names()) for group in view.pods.groups(name)
+    ):
         for shape in shapes_of(group):
             missed = [*of_labels(selector, shape.labels, "podLabels")]
             if len(missed) == 1 and missed[0].rank == 0:
@@ -53,7 +55,7 @@ def nearest(view: View, namespace: str, selector: Selector) -> tuple[tuple[str, 
 
 
 def _shapes(view: View, namespace: str) -> list[Shape]:
-    return [shape for group in view.groups(namespace) for shape in shapes_of(group)]
+    return [shape for group in view.pods.groups(namespace) for shape in shapes_of(group)]
 
 
 def _may(view: View, selector: Selector, shape: Shape) -> bool:
@@ -70,7 +72,7 @@ def _service_ports(
         return
     behind = subjects if direction is Direction.INGRESS else list(_peers(view, policy, direction, rule))
     for namespace in sorted({shape.namespace for shape in behind}):
-        for service in sorted(view.services(namespace), key=lambda s: s.name):
+        for service in sorted(view.services.within(namespace), key=lambda s: s.name):
             for port in ports:
                 for wanted in service.ports:
                     if wanted.protocol == port.protocol and wanted.port == port.first:
@@ -86,7 +88,7 @@ def _meant(
     wanted: ServicePort,
     behind: list[Shape],
 ) -> Iterator[Finding]:
-    groups = [g for g in view.backends(service) if any(s in behind for s in shapes_of(g))]
+    groups = [g for g in view.pods.behind(service) if any(s in behind for s in shapes_of(g))]
     declared = {p for g in groups for p in (g.template.template.declares if g.template else g.pods[0].declares)}
     if not groups or service.headless or any(p.number == wanted.port for p in declared):
         return
@@ -106,7 +108,7 @@ def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iter
     entry = next(e for e in compile_direction(policy, direction).entries if e.ref.rule == rule.index)
     for match in entry.matches or ():
         if isinstance(match, PodMatch):
-            for namespace in view.namespaces() if match.namespace is None else (match.namespace,):
+            for namespace in view.namespaces.names() if match.namespace is None else (match.namespace,):
                 if match.namespace is not None or namespace_matches(view, match, namespace) is Truth.YES:
                     yield from (s for s in _shapes(view, namespace) if _may(view, match.pods, s))
 
@@ -120,7 +122,9 @@ def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Ite
     if len(pods) != 1 or len(whole) != 1 or len(spaces) != 1:
         return
     match = PodMatch(None, whole[0].namespaces or Selector())
-    there = [n for n in view.namespaces() if namespace_matches(view, match, n) is Truth.YES and n != policy.namespace]
+    there = [
+        n for n in view.namespaces.names() if namespace_matches(view, match, n) is Truth.YES and n != policy.namespace
+    ]
     if any(_may(view, pods[0].pods, s) for s in _shapes(view, policy.namespace)):
         return
     if any(_may(view, pods[0].pods, s) for n in there for s in _shapes(view, n)):
@@ -182,8 +186,8 @@ def _asks_pods(piece: Isolation) -> bool:
 
 
 def _selects(view: View, piece: Isolation) -> bool:
-    for namespace in (piece.namespace,) if piece.namespace else view.namespaces():
-        for group in view.groups(namespace):
+    for namespace in (piece.namespace,) if piece.namespace else view.namespaces.names():
+        for group in view.pods.groups(namespace):
             view.budget.spend()
             shapes = [group.template.template.shape] if group.template else dict.fromkeys(p.shape for p in group.pods)
             if any(_may_select(view, piece, shape) for shape in shapes):

@@ -47,9 +47,9 @@ def audit(gathered: Gathered, today: date, evidence: Evidence | None = None) -> 
     every = list(_audited(gathered, today))
     places = {subject.workload.ref: subject.location for subject in gathered.subjects}
     namespaces = dict.fromkeys(one.workload.ref.namespace for one in every)
-    policies = [policy for name in world.namespaces() for _, policy in sorted(world.policies(name).items())]
-    spaces = ("", *world.namespaces())
-    foreign = [policy for name in spaces for _, policy in sorted(world.foreign(name).items())]
+    policies = [policy for name in world.namespaces.names() for _, policy in sorted(world.policies.named(name).items())]
+    spaces = ("", *world.namespaces.names())
+    foreign = [policy for name in spaces for _, policy in sorted(world.policies.foreign(name).items())]
     findings = (
         *(_placed(finding, places) for one in every for finding in one.findings),
         *policy_findings(gathered, policies, foreign, today),
@@ -69,7 +69,7 @@ def audit(gathered: Gathered, today: date, evidence: Evidence | None = None) -> 
 
 def _audited(gathered: Gathered, today: date) -> Iterator[Audited]:
     """Yield the answers for what no controller made: it made the others, and they are reviewed by it."""
-    workloads = sorted((w for w in gathered.world.workloads() if w.owner is None), key=_order)
+    workloads = sorted((w for w in gathered.world.workloads.every() if w.owner is None), key=_order)
     reviewed = {workload.ref for workload in workloads}
     given = {subject.workload.ref for subject in gathered.subjects}
     with progress("judging workloads") as told:

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     pasted = None if arguments.error is None else _pasted(arguments)
     fault = None if pasted is None else _read(pasted)
     gathered = gather(arguments, judging=False)
-    workload = find(arguments.source, gathered.world.workloads(), arguments.namespace)
+    workload = find(arguments.source, gathered.world.workloads.every(), arguments.namespace)
     if pasted is not None:
         fault = read_error(pasted, lambda place: may_be_meant(gathered.world, workload, place.name)) or fault
     answer = _explain if fault is None else _diagnose

@@ -66,10 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _namespaces(arguments: argparse.Namespace, gathered: Gathered) -> list[str]:
     """Return the namespaces that are asked about, sorted. Raises UsageError."""
-    there = {workload.ref.namespace for workload in gathered.world.workloads()}
+    there = {workload.ref.namespace for workload in gathered.world.workloads.every()}
     if arguments.all == bool(arguments.namespaces):
         raise UsageError("expected the names of namespaces, or --all")
-    if strange := sorted(set(arguments.namespaces) - {*there, *gathered.world.namespaces()}):
+    if strange := sorted(set(arguments.namespaces) - {*there, *gathered.world.namespaces.names()}):
         raise UsageError(f"no namespace `{clean(strange[0])}`: expected one of {', '.join(sorted(there))}")
     return sorted(there if arguments.all else set(arguments.namespaces))
 
@@ -90,8 +90,8 @@ def _without_earlier(gathered: Gathered, namespaces: list[str]) -> list[PolicyRe
     world, kinds = gathered.world, {form.kind for form in FORMS.values()}
     found: list[PolicyRef] = []
     for name in namespaces:
-        found += (ref for ref, policy in world.policies(name).items() if policy.of_lockdown)
-        some = (one for one in world.foreign(name).values() if (one.group, one.ref.kind) in kinds)
+        found += (ref for ref, policy in world.policies.named(name).items() if policy.of_lockdown)
+        some = (one for one in world.policies.foreign(name).values() if (one.group, one.ref.kind) in kinds)
         found += (one.ref for one in some if all(one.labels.get(key) == value for key, value in MANAGED_BY.items()))
     drops = [Drop(f"{r.kind}.{r.group}" if r.group else r.kind, r.namespace or "", r.name) for r in found]
     world.apply(drops)
@@ -108,7 +108,7 @@ def _admit(gathered: Gathered, evidence: Evidence) -> None:
     """Take what was seen to pass as declared by who dialled."""
     world = gathered.world
     for ref, one in suggested(world, evidence).items():
-        workload = world.workload(ref)
+        workload = world.workloads.get(ref)
         if workload is not None and one.items:
             seen = Declaration("\n".join(one.items), "metadata")
             world.apply([Put(structs.replace(workload, connects_to=(*workload.connects_to, seen)))])

@@ -21,18 +21,18 @@ def at_address(view: View, workload: Workload, address: Address, port: Port, pro
     if is_loopback(address.block):
         number = port if isinstance(port, int) else None
         return Found(host, (Flow(address.block, protocol, number),), port_text(port, protocol))
-    if (pod := view.pod_at(address)) is not None:
-        return _at_pod(host, Group(view.top(pod), (pod,)), port, protocol, address.family)
-    if (service := view.service_at(address)) is not None:
+    if (pod := view.pods.at(address)) is not None:
+        return _at_pod(host, Group(view.pods.top(pod), (pod,)), port, protocol, address.family)
+    if (service := view.services.at(address)) is not None:
         found = through_service(view, service, port, protocol, workload.ref)
         flows = tuple(structs.replace(flow, families=(address.family,)) for flow in found.flows)
         return structs.replace(found, name=host, flows=flows)
-    node = view.node_at(address)
+    node = view.nodes.at(address)
     if node is not None and isinstance(port, int) and port in NODE_PORTS:
         why = f"{port} may be a NodePort: what policy sees depends on the CNI, {_SOURCE}"
         return Found(host, port=f"{port}/{protocol}", unsure=f"{host} is node {node.name}, and {why}")
     found = _outside(view, host, address.block, port, protocol)
-    if services := view.outside_services_at(address):
+    if services := view.services.outside_at(address):
         several = (through_service(view, one, port, protocol, workload.ref) for one in services)
         return _taken(found, _of_services(services), [flow for one in several for flow in one.flows])
     if node is not None and isinstance(port, int) and (pods := _at_host_port(view, node, protocol, port)):
@@ -81,11 +81,11 @@ def _of_services(services: Sequence[Service]) -> str:
 def _at_host_port(view: View, node: Node, protocol: Protocol, port: int) -> list[Group]:
     """Return whose pods a port of a node leads to; those that run elsewhere alone are not there."""
     found = []
-    for workload in view.workloads():
+    for workload in view.workloads.every():
         view.budget.spend()
         template = workload.template
         if (protocol, port) in template.host_ports and not template.shape.host_network:
-            pods = view.pods_of(workload.ref)
+            pods = view.pods.of(workload.ref)
             here = tuple(pod for pod in pods if pod.node in (node.name, ""))
             if here or not pods:
                 found.append(Group(workload.ref, here, None if here else workload))

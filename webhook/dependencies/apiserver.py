@@ -27,7 +27,7 @@ _ANYWHERE: Final = "the API server's address is not given, and nobody outside is
 
 def known_api_server(view: View, workload: Workload) -> Resolved | None:
     """Return the API server at its endpoints, where a workload needs it and they are here."""
-    service = view.service("default", "kubernetes")
+    service = view.services.get("default", "kubernetes")
     if service is None or (why := _why(view, workload)) is None:
         return None
     found = through_service(view, service, PORT, "TCP", workload.ref)
@@ -48,7 +48,7 @@ def assumed_api_server(view: View, workload: Workload) -> Resolved | None:
 
 def control_plane_nodes(view: View) -> Iterator[Block]:
     """Yield the addresses of the nodes that are labelled as the control plane's."""
-    for node in view.nodes():
+    for node in view.nodes.every():
         if any(node.labels.get(key) is not None for key in CONTROL_PLANE):
             yield from (address.block for address in node.addresses)
 
@@ -63,7 +63,7 @@ def _why(view: View, workload: Workload) -> str | None:
     template, namespace = workload.template, workload.ref.namespace
     if template.token:
         return "a volume of its pods asks for a token for the API server"
-    account = view.account(namespace, template.shape.account)
+    account = view.accounts.get(namespace, template.shape.account)
     mounted = account is None or account.mounts if template.mounts is None else template.mounts
     bound = view.inbound.bindings_of(namespace, template.shape.account) if mounted else []
     if not bound:

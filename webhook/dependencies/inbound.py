@@ -36,7 +36,7 @@ class Path(Struct, frozen=True):
 
 def inbound(view: View, workload: Workload) -> Iterator[Path]:
     """Yield the ways in to the pods that a workload's template makes, where it is known who sends."""
-    for service in view.services_of(workload.template.shape):
+    for service in view.services.selecting(workload.template.shape):
         for one in view.inbound.sending_to(service.namespace, service.name):
             yield from _sent(view, workload, service, one)
         if view.settings.inbound.scrape and service.scrape is not None:
@@ -76,7 +76,7 @@ def _monitored(view: View, workload: Workload, one: Monitor) -> Iterator[Path]:
             flows = [_direct(workload, "TCP", number) for number in dict.fromkeys(numbers)]
             yield from _scraped(view, workload, name, flows, by)
         return
-    for service in view.services_of(shape):
+    for service in view.services.selecting(shape):
         if one.selector.matches(service.labels) is Truth.YES:
             found = [p for p in service.ports if not one.ports or not {p.name, p.port, p.target}.isdisjoint(one.ports)]
             several = [_flow(workload, service, port) for port in found if port.protocol == "TCP"]

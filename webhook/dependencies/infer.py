@@ -20,7 +20,7 @@ from webhook.model.hints import ContainerHints, Hint, MapUse, Mention, known_mea
 from webhook.model.objects import Service, Workload
 from webhook.model.verdict import Host
 from webhook.world import Group, View
-from webhook.world.mentions import given_whole
+from webhook.world.workloads import given_whole
 
 _REFERENCE: Final = re.compile(r"\$\((?P<name>[^()]+)\)")
 _INJECTED: Final = re.compile(r"(?P<service>[A-Z0-9_]+)_SERVICE_(?P<what>HOST|PORT)")
@@ -68,7 +68,7 @@ class Variables:
 
     def _of_map(self, use: MapUse) -> Iterator[Hint]:
         """Yield what the used keys say, under the name that the container knows them by."""
-        found = self._view.config_map(self._namespace, use.name)
+        found = self._view.workloads.config_map(self._namespace, use.name)
         keys = None if use.keys is None else frozenset(use.keys)
         for entry in found.entries if found else ():
             self._view.budget.spend()
@@ -117,7 +117,7 @@ class Variables:
         found = _INJECTED.fullmatch(name)
         if found is None or found["what"] != what:
             return None
-        return self._view.service(self._namespace, found["service"].replace("_", "-").lower())
+        return self._view.services.get(self._namespace, found["service"].replace("_", "-").lower())
 
 
 MOST: Final = 200  # dependencies of one workload
@@ -157,7 +157,7 @@ def _shared(view: View, workload: Workload, config_map: str) -> str | None:
     """Say that a ConfigMap is given as it is to several workloads: each may mean only some of what stands there."""
     if not config_map:
         return None
-    readers = view.mentioning([given_whole(workload.ref.namespace, config_map)])
+    readers = view.workloads.mentioning([given_whole(workload.ref.namespace, config_map)])
     said = f"from ConfigMap {config_map}, which {len(readers)} workloads share: declare it where it is meant"
     return said if len(readers) > 1 else None
 
@@ -183,7 +183,9 @@ def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str, str]]
 def _peers(view: View, workload: Workload) -> Iterator[Resolved]:
     """Yield the other pods of a StatefulSet of several, which find each other by its own headless Service."""
     several = workload.replicas is not None and workload.replicas > 1
-    service = view.service(workload.ref.namespace, workload.service_name) if workload.service_name and several else None
+    service = (
+        view.services.get(workload.ref.namespace, workload.service_name) if workload.service_name and several else None
+    )
     if service is None or not service.headless:
         return
     port = service.ports[0].port if len(service.ports) == 1 else None
@@ -218,7 +220,7 @@ def _resolved(view: View, workload: Workload, mention: Mention, name: str) -> Re
         return None
     asked = Dependency(target, mention.port, mention.protocol, "inferred")
     one = resolve(view, workload, asked)
-    service = view.service_at(target) if isinstance(target, Address) else _service(view, one.found)
+    service = view.services.at(target) if isinstance(target, Address) else _service(view, one.found)
     if mention.port is None:
         port = _only_port(service, mention, name) if service else None
         if service is None or (port is None and not mention.full):
@@ -233,7 +235,7 @@ def _target(view: View, host: str) -> NameTarget | Address | None:
         address = parse_address(host)
     except ValueError:
         return NameTarget(host)
-    return address if view.service_at(address) is not None else None
+    return address if view.services.at(address) is not None else None
 
 
 def _counts(found: Found, service: Service | None, workload: Workload) -> bool:
@@ -255,7 +257,7 @@ def _is_own(to: object, workload: Workload) -> bool:
 def _service(view: View, found: Found) -> Service | None:
     """Return the Service of a canonical name: `service.namespace` or `pod.service.namespace`."""
     parts = found.name.split(".")
-    return view.service(parts[-1], parts[-2]) if len(parts) >= _QUALIFIED else None
+    return view.services.get(parts[-1], parts[-2]) if len(parts) >= _QUALIFIED else None
 
 
 def _only_port(service: Service, mention: Mention, name: str) -> int | None:

@@ -59,7 +59,7 @@ def at_workload(view: View, workload: Workload, target: WorkloadTarget, port: Po
     namespace = (target.namespace or workload.ref.namespace).removesuffix(f".{view.settings.cluster_domain}")
     ref = WorkloadRef(target.kind, namespace.removesuffix(".svc"), target.name)
     text = f"{SHORT_KINDS.get(ref.kind, ref.kind.lower())}/{ref.name}.{ref.namespace}"
-    if view.workload(ref) is None and not view.pods_of(ref):
+    if view.workloads.get(ref) is None and not view.pods.of(ref):
         facts = (("what", ref.kind), ("name", ref.short), ("complete", str(view.complete)))
         return Found(text, port=port_text(port, protocol), missing=(Missing("NP201", facts),))
     return direct(view, ref, text, port, protocol)
@@ -67,7 +67,7 @@ def at_workload(view: View, workload: Workload, target: WorkloadTarget, port: Po
 
 def direct(view: View, ref: WorkloadRef, text: str, port: Port, protocol: Protocol) -> Found:
     """Flows to a workload's pods themselves: no Service translates anything."""
-    pods, template = view.pods_of(ref), view.workload(ref)
+    pods, template = view.pods.of(ref), view.workloads.get(ref)
     group = Group(ref, pods, None if pods else template)
     view.budget.spend(len(pods))
     if isinstance(port, int):
@@ -98,10 +98,10 @@ def pod_behind(
     view: View, namespace: str, pod_name: str, service_name: str, port: Port, protocol: Protocol
 ) -> Found | None:
     """A pod of a StatefulSet by its stable name, `pod.service`."""
-    service = view.service(namespace, service_name)
+    service = view.services.get(namespace, service_name)
     if service is None or not service.headless:
         return None
-    groups = view.backends(service)
+    groups = view.pods.behind(service)
     view.budget.spend(sum(1 + len(group.pods) for group in groups))
     one = next((g for group in groups if (g := _stable(group, pod_name))), None)
     if one is None:
@@ -183,9 +183,9 @@ def _name(view: View, workload: Workload, target: NameTarget, port: Port, protoc
             return found
     if absolute or len(parts) == 1 or _pod_missing(view, parts):
         return _absent(view, parts, own, port, protocol, known=True)
-    if len(parts) > QUALIFIED or (target.scheme and not view.has_namespace(parts[1])):
+    if len(parts) > QUALIFIED or (target.scheme and parts[1] not in view.namespaces):
         return _external(bare, port, protocol)
-    return _absent(view, parts, own, port, protocol, known=view.has_namespace(parts[1]))
+    return _absent(view, parts, own, port, protocol, known=(parts[1] in view.namespaces))
 
 
 def _places(parts: list[str], own: str, *, absolute: bool) -> list[tuple[str, str]]:
@@ -207,7 +207,7 @@ def _places(parts: list[str], own: str, *, absolute: bool) -> list[tuple[str, st
 
 def _pod_missing(view: View, parts: list[str]) -> bool:
     """Say whether `pod.service.namespace` is about a Service that is here, so that only the pod is not."""
-    return len(parts) == OF_A_POD and view.service(parts[2], parts[1]) is not None
+    return len(parts) == OF_A_POD and view.services.get(parts[2], parts[1]) is not None
 
 
 def _in_namespace(
@@ -216,10 +216,10 @@ def _in_namespace(
     pod_name, dot, service_name = name.partition(".")
     if dot:
         return pod_behind(view, namespace, pod_name, service_name, port, protocol)
-    service = view.service(namespace, name)
+    service = view.services.get(namespace, name)
     if service is not None:
         return _service(view, workload, service, port, protocol)
-    workloads = list(view.workloads(namespace))
+    workloads = list(view.workloads.every(namespace))
     view.budget.spend(len(workloads))
     matches = sorted(w.ref for w in workloads if w.ref.name == name and w.owner is None)
     if matches:
@@ -241,7 +241,7 @@ def _aliased(view: View, workload: Workload, alias: str, port: Port, protocol: P
     if inside == alias:
         return _external(alias, port, protocol)
     parts = inside.split(".")
-    behind = view.service(parts[1], parts[0]) if len(parts) == QUALIFIED else None
+    behind = view.services.get(parts[1], parts[0]) if len(parts) == QUALIFIED else None
     if behind is None:
         return _absent(view, parts, parts[-1], port, protocol, known=True)
     if behind.external_name is not None:
@@ -259,7 +259,7 @@ def _external(host: str, port: Port, protocol: Protocol) -> Found:
 def _absent(view: View, parts: list[str], own: str, port: Port, protocol: Protocol, *, known: bool) -> Found:
     """Nobody of that name; say what is missing and the slip that it looks like."""
     name, namespace = (parts[0], own) if len(parts) == 1 else (".".join(parts[:-1]), parts[-1])
-    there = len(parts) == 1 or view.has_namespace(namespace)
+    there = len(parts) == 1 or namespace in view.namespaces
     facts = [
         ("what", "Service or workload" if there else "namespace"),
         ("name", f"{namespace}/{name}" if there else namespace),
@@ -267,9 +267,9 @@ def _absent(view: View, parts: list[str], own: str, port: Port, protocol: Protoc
     ]
     if not known and len(parts) == QUALIFIED:
         facts.append(("hint", "if it is external, write it with a trailing dot"))
-    others = list(view.namespaces()) if there else []
+    others = list(view.namespaces.names()) if there else []
     view.budget.spend(len(others))
-    elsewhere = [n for n in others if n != namespace and view.service(n, name)]
+    elsewhere = [n for n in others if n != namespace and view.services.get(n, name)]
     if elsewhere:
         facts.append(("hint", f"there is {name}.{elsewhere[0]}"))
     return Found(f"{name}.{namespace}", port=port_text(port, protocol), missing=(Missing("NP201", tuple(facts)),))

@@ -10,6 +10,7 @@ from webhook.model.addresses import ContainerPort, Protocol
 from webhook.model.objects import Pod, Service, ServicePort
 from webhook.model.refs import WorkloadRef
 from webhook.world import Group, View
+from webhook.world.index import Memo
 
 
 class Missing(Struct, frozen=True):
@@ -46,25 +47,29 @@ MOST_PORTS: Final = 50  # that one declaration without a port stands for
 class _Known(Struct, frozen=True):
     service: Service
     groups: tuple[Group, ...]
+    probed: tuple[tuple[int, ...], ...]
     found: Found
+
+
+_THROUGH: Final = Memo[tuple[str, str, Port, Protocol], _Known](50_000)
 
 
 def through_service(view: View, service: Service, port: Port, protocol: Protocol, own: WorkloadRef) -> Found:
     """Return the flows of `service:port`. `own`: the workload that asks.
 
-    Remembered for all who are not behind it themselves. Pods come and go without emptying the memo, so what the
-    answer rests on is compared; pods that are the same objects compare at once.
+    Remembered for all who are not behind it themselves. The memo outlives pods, so what the answer rests on is
+    compared; pods that are the same objects compare at once.
     """
-    groups = view.backends(service)
+    groups = view.pods.behind(service)
     view.budget.spend(len(groups))
     if service.selector is None or any(group.ref == own for group in groups):
         return _through(view, service, port, protocol, own)
-    key = (through_service, service.namespace, service.name, port, protocol)
-    known = view.memo.get(key)
-    if isinstance(known, _Known) and known.service == service and known.groups == groups:
+    key, probed = (service.namespace, service.name, port, protocol), tuple(_probed(view, group) for group in groups)
+    known = view.memo(_THROUGH).get(key)
+    if known is not None and known.service == service and known.groups == groups and known.probed == probed:
         return known.found
     found = _through(view, service, port, protocol, own)
-    view.memo[key] = _Known(service, groups, found)
+    view.memo(_THROUGH)[key] = _Known(service, groups, probed, found)
     return found
 
 
@@ -121,7 +126,7 @@ def _targets(view: View, service: Service, port: ServicePort) -> set[int | str |
     """Return the target port, and the numbers that a name stands for on the backends."""
     if not isinstance(port.target, str):
         return {port.target}
-    groups = view.backends(service)
+    groups = view.pods.behind(service)
     return {port.target, *(n for g in groups for n, _ in by_name(g, port.target, port.protocol) if n is not None)}
 
 
@@ -132,7 +137,7 @@ def _flows(
     if service.selector is None:
         flows = list(_listed(view, service, wanted, asked, own))
         return flows, [] if flows else [Missing("NP204", (*facts, ("complete", str(view.complete))))]
-    groups = view.backends(service)
+    groups = view.pods.behind(service)
     if not groups:
         return [], [Missing("NP204", (*facts, ("complete", str(view.complete))))]
     flows, missing = [], []
@@ -152,7 +157,7 @@ def _flows(
 
 def tells(view: View, group: Group, number: int) -> bool:
     """Say whether it tells anything that nobody declares a port: others are declared, and no probe asks on it."""
-    workload = group.template or view.workload(group.ref)
+    workload = group.template or view.workloads.get(group.ref)
     return bool(declared_ports(group)) and (workload is None or number not in workload.template.probed)
 
 
@@ -165,6 +170,11 @@ def undeclared(service: Service, wanted: ServicePort, group: Group, number: int,
     told = (*facts, ("number", str(number)), ("workload", str(group.ref)))
     dialled = name or f"{service.name}.{service.namespace}"
     return Missing("NP203", (*told, *_untranslated(service, wanted, group, dialled)))
+
+
+def _probed(view: View, group: Group) -> tuple[int, ...]:
+    workload = group.template or view.workloads.get(group.ref)
+    return () if workload is None else workload.template.probed
 
 
 def _untranslated(service: Service, wanted: ServicePort, group: Group, dialled: str) -> Facts:
@@ -247,15 +257,15 @@ def _listed(view: View, service: Service, wanted: ServicePort, asked: Port, own:
     """
     unchanged = service.headless and not isinstance(asked, str)
     found: dict[Flow, None] = {}
-    for address, number, name in view.endpoints(service):
+    for address, number, name in view.services.endpoints(service):
         view.budget.spend()
         if name != wanted.name and not unchanged:
             continue
         port = wanted.port if number is None or unchanged else number
-        pod = view.pod_at(address)
+        pod = view.pods.at(address)
         if pod is None:
             through = None if service.headless else service
             found[Flow(address.block, wanted.protocol, port, wanted.port, service.families, through=through)] = None
         else:
-            found[_flow(service, wanted, Group(view.top(pod), (pod,)), port, own)] = None
+            found[_flow(service, wanted, Group(view.pods.top(pod), (pod,)), port, own)] = None
     yield from found

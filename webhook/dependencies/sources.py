@@ -14,8 +14,8 @@ from webhook.model.labels import Labels
 from webhook.model.objects import Service, Shape, Template, Workload
 from webhook.model.refs import EXPECTED
 from webhook.world import Group, View
-from webhook.world.inbound import scrapes
-from webhook.world.lookup import maker_of
+from webhook.world.controllers import maker_of
+from webhook.world.workloads import scrapes
 
 WEB: Final = frozenset({80, 443})  # on which an Ingress controller is reached
 GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
@@ -74,15 +74,15 @@ def scrapers(view: View) -> Senders:
     """Return who scrapes: as configured, else by what it is called."""
     named = view.settings.inbound.scrapers
     if named:
-        return Senders(_of_groups(view, (Group(ref, view.pods_of(ref), view.workload(ref)) for ref in named)))
-    called = [Group(w.ref, view.pods_of(w.ref), w) for w in view.scrapers() if not maker_of(view, w)]
+        return Senders(_of_groups(view, (Group(ref, view.pods.of(ref), view.workloads.get(ref)) for ref in named)))
+    called = [Group(w.ref, view.pods.of(w.ref), w) for w in view.workloads.scrapers() if not maker_of(view, w)]
     return Senders(_of_groups(view, called or _expected_scrapers(view)), claimed=True)
 
 
 def _expected_scrapers(view: View) -> Iterator[Group]:
     """Yield those that are called so of the pods that nobody has seen yet."""
     for namespace in sorted({one.ref.namespace for one in view.settings.expected}):
-        for group in view.groups(namespace):
+        for group in view.pods.groups(namespace):
             if group.ref.kind == EXPECTED and group.template is not None and scrapes(group.template):
                 yield group
 
@@ -95,16 +95,16 @@ def of_exposure(view: View, one: Exposure) -> Senders:
     known = [dict(gateway.selector) for gateway in gateways if gateway is not None and gateway.selector]
     sets = known or [dict(labels) for labels in one.senders]
     found = []
-    for namespace in view.namespaces():
+    for namespace in view.namespaces.names():
         view.budget.spend()
-        found += [g for g in view.groups(namespace) if any(_called(g, labels) for labels in sets)]
+        found += [g for g in view.pods.groups(namespace) if any(_called(g, labels) for labels in sets)]
     return Senders(_of_groups(view, found), claimed=True)
 
 
 def _at(view: View, reached: Reached, ports: Iterable[int]) -> Iterator[Service]:
     """Yield the Services at these addresses: several may share one, but no two a port of it."""
     wanted = frozenset(ports)
-    for service in view.published():
+    for service in view.services.published():
         view.budget.spend()
         if _meet(service, reached) and any(port.port in wanted for port in service.ports):
             yield service
@@ -130,8 +130,8 @@ def _labels_of_class(view: View, ingress: Ingress) -> tuple[dict[str, str], ...]
 
 def _on_nodes(view: View, labels: Sequence[dict[str, str]]) -> Iterator[Group]:
     """Yield the pods that are called so and are reached on their nodes' own ports, without any Service."""
-    for namespace in view.namespaces() if labels else ():
-        groups = view.groups(namespace)
+    for namespace in view.namespaces.names() if labels else ():
+        groups = view.pods.groups(namespace)
         view.budget.spend(1 + len(groups))
         for group in groups:
             if any(_called(group, some) for some in labels) and all(s.host_network for s in _shapes(group)):
@@ -140,10 +140,10 @@ def _on_nodes(view: View, labels: Sequence[dict[str, str]]) -> Iterator[Group]:
 
 def _of_class(view: View, ingress: Ingress, labels: Sequence[dict[str, str]]) -> Iterator[Service]:
     """Yield the Services of pods that are called as the controllers of this class are."""
-    for service in view.published():
+    for service in view.services.published():
         view.budget.spend()
         elsewhere = (service.outside_ips or service.outside_hosts) and ingress.reached != Reached()
-        if not elsewhere and any(_called(group, some) for some in labels for group in view.backends(service)):
+        if not elsewhere and any(_called(group, some) for some in labels for group in view.pods.behind(service)):
             yield service
 
 
@@ -164,21 +164,23 @@ def _of_gateway(view: View, gateway: Gateway) -> Senders:
     if there := list(_at(view, gateway.reached, gateway.ports)):
         return Senders(_senders(view, there), _taken(there, gateway.reached))
     named = {GATEWAY_NAME: gateway.name}
-    return Senders(_of_groups(view, (group for group in view.groups(gateway.namespace) if _called(group, named))))
+    return Senders(_of_groups(view, (group for group in view.pods.groups(gateway.namespace) if _called(group, named))))
 
 
 def _owned(view: View, gateway: Gateway) -> Iterator[Service]:
     """Yield the Services that say whose Gateway they were made for."""
-    yield from (s for s in view.services(gateway.namespace) if s.labels.get(GATEWAY_NAME) == gateway.name)
+    yield from (s for s in view.services.within(gateway.namespace) if s.labels.get(GATEWAY_NAME) == gateway.name)
     made_by = view.inbound.gateway_class(gateway.class_name)
     keys = _OWNED.get(made_by.controller) if made_by else None
     if keys is not None:
         names = Labels(zip(keys, (gateway.name, gateway.namespace), strict=True))
-        yield from (s for s in view.published() if all(s.labels.get(key) == value for key, value in names.pairs))
+        yield from (
+            s for s in view.services.published() if all(s.labels.get(key) == value for key, value in names.pairs)
+        )
 
 
 def _senders(view: View, services: Iterable[Service]) -> tuple[Workload, ...]:
-    return _of_groups(view, (group for service in services for group in view.backends(service)))
+    return _of_groups(view, (group for service in services for group in view.pods.behind(service)))
 
 
 def _of_groups(view: View, groups: Iterable[Group]) -> tuple[Workload, ...]:
@@ -186,7 +188,7 @@ def _of_groups(view: View, groups: Iterable[Group]) -> tuple[Workload, ...]:
     found: dict[Workload, None] = {}
     for group in sorted(groups, key=lambda group: group.ref):
         view.budget.spend(1 + len(group.pods))
-        known = view.workload(group.ref) or group.template
+        known = view.workloads.get(group.ref) or group.template
         for shape in dict.fromkeys(pod.shape for pod in group.pods):
             template = structs.replace(known.template, shape=shape) if known else Template(shape)
             found[structs.replace(known, template=template) if known else Workload(group.ref, template)] = None

@@ -184,7 +184,7 @@ def _of_policy(view: View, fault: Fault, verdict: Verdict, found: Explanation | 
 
 def _facts(view: View, workload: Workload, fault: Fault, found: Explanation | None, dns: Judged | None) -> Facts:
     """Return the names that commands need; what is not known is left out."""
-    pods = view.pods_of(workload.ref)
+    pods = view.pods.of(workload.ref)
     facts = {
         "source_ns": workload.ref.namespace,
         "source": _slashed(workload.ref),
@@ -207,7 +207,7 @@ def _facts(view: View, workload: Workload, fault: Fault, found: Explanation | No
 def _far_end(view: View, flows: Iterable[FlowVerdict]) -> dict[str, str]:
     for flow in flows:
         if isinstance(flow.to, WorkloadRef):
-            pods = view.pods_of(flow.to)
+            pods = view.pods.of(flow.to)
             return {
                 "to_ns": flow.to.namespace,
                 "to": _slashed(flow.to),

@@ -138,7 +138,7 @@ def may_be_meant(view: View, workload: Workload, name: str | None) -> bool:
     if name is None:
         return False
     bare, *rest = name.removesuffix(".").split(".")
-    if view.service(rest[0] if rest else workload.ref.namespace, bare) is not None:
+    if view.services.get(rest[0] if rest else workload.ref.namespace, bare) is not None:
         return True
     items = (item.target for item in declared(workload) if isinstance(item, Dependency))
     return any(target.host == name for target in items if isinstance(target, NameTarget))
@@ -173,16 +173,16 @@ def _known(view: View, fault: Fault, address: Address) -> Target | None:
     """Return whose address it is, where somebody here has it."""
     text = _dialled(address, fault)
     facts: Facts = (("address", str(address)),)
-    if (pod := view.pod_at(address)) is not None:
-        top = view.top(pod)
+    if (pod := view.pods.at(address)) is not None:
+        top = view.pods.top(pod)
         facts += (("pod", f"{pod.namespace}/{pod.name}"), ("kind", top.kind), ("workload", top.short))
         return Target(Whose.POD, text or _workload(top), facts)
-    if (service := view.service_at(address)) is not None:
+    if (service := view.services.at(address)) is not None:
         name = f"{service.name}.{service.namespace}"
         return Target(Whose.SERVICE, text or name, (*facts, ("service", f"{service.namespace}/{service.name}")))
-    if outside := view.outside_services_at(address):
+    if outside := view.services.outside_at(address):
         return Target(Whose.LOAD_BALANCER, text, (*facts, ("service", f"{outside[0].namespace}/{outside[0].name}")))
-    if (node := view.node_at(address)) is not None:
+    if (node := view.nodes.at(address)) is not None:
         return Target(Whose.NODE, text, (*facts, ("node", node.name)))
     return None
 
@@ -233,7 +233,7 @@ def _declared(view: View, workload: Workload, wanted: ContainerPort) -> Iterator
 
 def _servers(view: View, wanted: ContainerPort) -> Iterator[str]:
     """Yield the workloads that declare the port."""
-    for one in view.workloads():
+    for one in view.workloads.every():
         ports = one.template.declares
         if one.owner is None and any((p.number, p.protocol) == (wanted.number, wanted.protocol) for p in ports):
             yield f"{_workload(one.ref)}:{wanted.number}/{wanted.protocol}"

@@ -52,7 +52,7 @@ def _called(view: View, flow: FlowVerdict) -> Iterator[FlowVerdict]:
 
 
 def _shapes(view: View, ref: WorkloadRef) -> Iterator[Shape]:
-    pods, known = view.pods_of(ref), view.workload(ref)
+    pods, known = view.pods.of(ref), view.workloads.get(ref)
     if pods:
         yield from dict.fromkeys(pod.shape for pod in pods)
     elif known is not None:
@@ -175,7 +175,7 @@ def _pods(view: View, found: Explanation, missing: tuple[Missing, ...]) -> Itera
 
 def _unready(view: View, service: Service) -> bool:
     """Say whether no endpoint of it is ready; only a cluster always has EndpointSlices."""
-    return view.complete and service.selector is not None and not view.endpoints(service)
+    return view.complete and service.selector is not None and not view.services.endpoints(service)
 
 
 def _port(found: Explanation) -> Iterator[Step]:

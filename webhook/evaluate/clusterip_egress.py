@@ -144,7 +144,7 @@ def _target(port: ServicePort) -> int | str:
 
 
 def _behind(view: View, service: Service) -> Iterator[Shape]:
-    for group in view.backends(service):
+    for group in view.pods.behind(service):
         if group.template is not None:
             yield group.template.template.shape
         yield from (pod.shape for pod in group.pods)
@@ -158,7 +158,7 @@ def _numbers(shapes: list[Shape], name: str, protocol: Protocol) -> set[int]:
 def lacking(view: View, source: PodEnd, service: Service, backends: list[Shape]) -> Iterator[str]:
     """Yield labels that rules ask of pods, which the backends carry and the Service's own selector does not name."""
     named = service.selector or NO_LABELS
-    for isolation, _ in view.selecting(source.shape, Direction.EGRESS):
+    for isolation, _ in view.policies.selecting(source.shape, Direction.EGRESS):
         for entry in isolation.entries:
             for match in entry.matches or ():
                 if (

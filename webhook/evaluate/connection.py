@@ -54,12 +54,12 @@ def judge_name(view: View, source: PodEnd, protocol: Protocol, port: int | None)
 
 def _inside(view: View, source: PodEnd, protocol: Protocol, port: int) -> str | None:
     """Say what of the cluster a name may stand for that policy lets the pod reach, and the world outside not."""
-    for isolation, _ in view.selecting(source.shape, Direction.EGRESS):
+    for isolation, _ in view.policies.selecting(source.shape, Direction.EGRESS):
         for entry in isolation.entries:
             spoken = ports_match(entry.ports, protocol, port, None) is not Truth.NO
             if entry.action is Action.ALLOW and spoken and any(map(_is_host, _leaves(entry))):
                 return f"the name may stand for a node, which {entry.ref.titled} egress[{entry.ref.rule}] lets out to"
-    for service in view.published():
+    for service in view.services.published():
         if _reached(view, source, service, protocol, port):
             return f"the name may stand for Service {service.namespace}/{service.name}, which policy lets out to"
     return None
@@ -79,7 +79,7 @@ def _is_host(match: Match) -> bool:
 def _reached(view: View, source: PodEnd, service: Service, protocol: Protocol, port: int) -> bool:
     """Say whether a Service that is published on `port` has pods behind it that the source may send to."""
     targets = {one.target or one.port for one in service.ports if (one.port, one.protocol) == (port, protocol)}
-    for group in view.backends(service) if targets else ():
+    for group in view.pods.behind(service) if targets else ():
         shape = group.template.template.shape if group.template else group.pods[0].shape
         numbers = {p.number for p in shape.ports if p.name in targets} | {t for t in targets if isinstance(t, int)}
         end = template_end(view, group.template) if group.template else ends_of_pod(group.pods[0])
@@ -232,7 +232,7 @@ def _selects(view: View, flow: Flow) -> bool:
     return any(
         entry.unclear is not None or any(not isinstance(match, BlockPeer) for match in entry.matches or ())
         for shape in shapes
-        for isolation, _ in view.selecting(shape, Direction.INGRESS)
+        for isolation, _ in view.policies.selecting(shape, Direction.INGRESS)
         for entry in isolation.entries
     )
 

@@ -36,7 +36,7 @@ def judge_coverage(
     view: View, source: PodEnd, block: Block, protocol: Protocol, port: int, where: Where = Where.OUTSIDE
 ) -> Side:
     """Judge every address of `block`: cut it where any rule's block begins or ends, and judge each piece."""
-    selecting = view.selecting(source.shape, Direction.EGRESS)
+    selecting = view.policies.selecting(source.shape, Direction.EGRESS)
     if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
         return doubt
     nodes = _apart(view, selecting, block) if where is Where.OUTSIDE else {}
@@ -77,7 +77,7 @@ def _apart(view: View, selecting: Selecting, block: Block) -> dict[Block, str]:
     """Return the addresses in `block` that nodes have, with their names, where a node is not as any other address."""
     if _nodes_alike(selecting) and view.dialect.nodes.own_accepts is Truth.YES:
         return {}
-    every = [(a, node.name) for node in view.nodes() for a in node.addresses]
+    every = [(a, node.name) for node in view.nodes.every() for a in node.addresses]
     view.budget.spend(len(every))
     return {address.block: name for address, name in every if block.holds(address)}
 
@@ -166,13 +166,13 @@ def _cut_out(piece: Block, edge: Block) -> list[Block]:
 
 def _is_taken(view: View, address: Address) -> bool:
     """Say whether a node has an address, or the API server, neither of which is a pod that a selector matches."""
-    return view.node_at(address) is not None or is_api_server(view, address.block)
+    return view.nodes.at(address) is not None or is_api_server(view, address.block)
 
 
 def is_api_server(view: View, block: Block) -> bool:
     """Say whether it is an address that the API server listens on."""
-    service = view.service("default", "kubernetes")
-    return service is not None and any(address.block == block for address in view.serving(service))
+    service = view.services.get("default", "kubernetes")
+    return service is not None and any(address.block == block for address in view.services.serving(service))
 
 
 def entities_of(view: View, block: Block, port: int) -> str:
@@ -187,17 +187,17 @@ def holder_of(view: View, block: Block, port: int) -> str:
     address = Address(block.family, block.first)
     if is_loopback(block):
         return "the pod itself"
-    if (service := view.service_at(address)) is not None:
+    if (service := view.services.at(address)) is not None:
         return f"the cluster address of Service {service.name}.{service.namespace}"
-    node = view.node_at(address)
+    node = view.nodes.at(address)
     if _serves_api(view, block, port):
         return f"the API server on node {node.name}" if node is not None else "the API server"
     return f"node {node.name}" if node is not None else ""
 
 
 def _serves_api(view: View, block: Block, port: int) -> bool:
-    service = view.service("default", "kubernetes")
-    served = view.serving(service) if service is not None else {}
+    service = view.services.get("default", "kubernetes")
+    served = view.services.serving(service) if service is not None else {}
     ports = {number for address, some in served.items() if address.block == block for _, number in some}
     return port in ports or (None in ports and bool(ports))
 

@@ -13,6 +13,7 @@ from webhook.model.tier import Every, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.model.verdict import Host
 from webhook.world import Group, View
+from webhook.world.index import Memo
 
 
 class PodEnd(Struct, frozen=True):
@@ -78,7 +79,7 @@ def template_end(view: View, workload: Workload) -> PodEnd:
     A pod to come on the host network may run on any node.
     """
     if workload.ref.kind == "Pod":
-        running = view.pods_of(workload.ref)
+        running = view.pods.of(workload.ref)
         bare = running[0].bare if running else None
         if bare is not None and bare.template == workload.template:  # annotations are no part of a pod to policy
             return ends_of_pod(running[0])
@@ -104,7 +105,7 @@ def pods_match(view: View, match: PodMatch, shape: Shape) -> Truth:
 
 def namespace_matches(view: View, match: PodMatch, name: str) -> Truth:
     """Say whether the namespace selector of `match` selects `name`; labels of a namespace nobody gave are not known."""
-    namespace = view.namespace(name)
+    namespace = view.namespaces.get(name)
     return match.namespaces.matches(namespace.labels, ANY_KEY if namespace.synthetic else NO_KEYS)
 
 
@@ -112,6 +113,7 @@ PRIVATE: Final[dict[Family, tuple[Block, ...]]] = {
     4: tuple(map(parse_block, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))),
     6: (parse_block("fc00::/7"),),
 }
+_SUPPOSED: Final = Memo[Family, bool](2)
 SUPPOSED: Final = "pods without an address are assumed to have private ones (RFC 1918, 100.64.0.0/10, fc00::/7)"
 
 
@@ -119,16 +121,17 @@ def supposed_blocks(view: View, family: Family) -> tuple[Block, ...]:
     """Return where the addresses of pods to come are supposed to be from; empty: that cannot be told."""
     if view.complete:
         return ()
-    key = (supposed_blocks, family)
-    if key not in view.memo:
-        private = all(any(block.holds(a) for block in PRIVATE[a.family]) for a in _known(view) if a.family == family)
-        view.memo[key] = private
-    return PRIVATE[family] if view.memo[key] else ()
+    answers = view.memo(_SUPPOSED)
+    if family not in answers:
+        answers[family] = all(
+            any(block.holds(a) for block in PRIVATE[a.family]) for a in _known(view) if a.family == family
+        )
+    return PRIVATE[family] if answers[family] else ()
 
 
 def _known(view: View) -> Iterator[Address]:
-    for namespace in view.namespaces():
-        for group in view.groups(namespace):
+    for namespace in view.namespaces.names():
+        for group in view.pods.groups(namespace):
             view.budget.spend(len(group.pods))
             yield from (a for pod in group.pods if not pod.shape.host_network for a in pod.addresses)
 
@@ -136,7 +139,7 @@ def _known(view: View) -> Iterator[Address]:
 def supposes(view: View, ends: Iterable[tuple[Shape, Direction]]) -> bool:
     """Say whether an answer about pods without an address may rest on what is supposed of it."""
     for shape, direction in ends:
-        for isolation, _ in view.selecting(shape, direction):
+        for isolation, _ in view.policies.selecting(shape, direction):
             for entry in isolation.entries:
                 if any(_decided(view, match) for match in entry.matches or ()):
                     return True

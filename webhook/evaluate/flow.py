@@ -56,7 +56,7 @@ def _families(view: View, end: PodEnd) -> tuple[Family, ...]:
 
 def families_of_nodes(view: View) -> tuple[Family, ...]:
     """Return the families that nodes have, and so whatever comes to run on their network."""
-    of_nodes = {address.family for node in view.nodes() for address in node.addresses}
+    of_nodes = {address.family for node in view.nodes.every() for address in node.addresses}
     return tuple(sorted(of_nodes)) or view.families()
 
 
@@ -79,7 +79,7 @@ def _selected(view: View, source: PodEnd, target: PodEnd) -> bool:
 
 
 def _selected_by(view: View, end: PodEnd, direction: Direction) -> bool:
-    return not end.shape.host_network and bool(view.selecting(end.shape, direction))
+    return not end.shape.host_network and bool(view.policies.selecting(end.shape, direction))
 
 
 def by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
@@ -89,7 +89,7 @@ def by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
         isolation.by_address if other.shape.host_network else isolation.pods_apart
         for direction, subject, other in sides
         if not subject.shape.host_network
-        for isolation, _ in view.selecting(subject.shape, direction)
+        for isolation, _ in view.policies.selecting(subject.shape, direction)
     )
 
 
@@ -114,12 +114,12 @@ def judge_outside(view: View, source: PodEnd, block: Block, protocol: Protocol, 
     if source.shape.host_network:
         side = of_host(view, source.shape, Direction.EGRESS)
         return side.verdict, side, OPEN
-    if block.family not in view.dialect.families and view.selecting(source.shape, Direction.EGRESS):
+    if block.family not in view.dialect.families and view.policies.selecting(source.shape, Direction.EGRESS):
         side = _unpoliced(view)
         return side.verdict, side, OPEN
     if block.size == 1:
         egress = judge_side(view, Direction.EGRESS, source, Outside(block), block.family, protocol, port)
-        if (node := view.node_at(Address(block.family, block.first))) is not None:
+        if (node := view.nodes.at(Address(block.family, block.first))) is not None:
             egress = to_node(view, source, node.name, egress)
     else:
         egress = judge_coverage(view, source, block, protocol, port)
@@ -131,5 +131,5 @@ def judge_from_outside(view: View, block: Block, target: PodEnd, protocol: Proto
     if block.family not in view.dialect.families and _selected_by(view, target, Direction.INGRESS):
         return _unpoliced(view)
     ingress = judge_side(view, Direction.INGRESS, target, Outside(block), block.family, protocol, port)
-    node = view.node_at(Address(block.family, block.first))
+    node = view.nodes.at(Address(block.family, block.first))
     return ingress if node is None else from_node(view, node.name, target, ingress)

@@ -33,7 +33,7 @@ from webhook.model.tier import (
 )
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.asking import labels_of
+from webhook.world.pod_labels import labels_of
 
 
 class Packet(Struct, frozen=True):
@@ -169,7 +169,7 @@ def _block_matches(view: View, peer: BlockPeer, other: End, family: Family | Non
     if address is not None:
         return _holds(peer, address.block)
     if other.shape.host_network:
-        addresses = [a for node in view.nodes() for a in node.addresses]
+        addresses = [a for node in view.nodes.every() for a in node.addresses]
         view.budget.spend(len(addresses))
         return _every(_holds(peer, a.block) for a in addresses if a.family == family)
     if other.addresses or peer.block.family != family:

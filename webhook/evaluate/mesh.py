@@ -99,7 +99,9 @@ def carried(
     if protocol != "TCP":
         return pair  # neither mesh carries anything else
     if found.port is None:
-        quiet = not any(view.selecting(end.shape, direction) for end, direction in zip(ends, SIDES, strict=True))
+        quiet = not any(
+            view.policies.selecting(end.shape, direction) for end, direction in zip(ends, SIDES, strict=True)
+        )
         return pair if quiet else _unknown(pair, f"{found.mesh} stands between the two, whose pods are not known")
     other = judge_pair(view, *ends, protocol, found.port, families)
     if other[0] is pair[0] and (other[0] is not Verdict.PARTIAL or _why(other) == _why(pair)):
@@ -130,11 +132,11 @@ def _linkerd(view: View, member: Member) -> bool:
         return False
     if template is None:
         return shape.labels.get(INJECTED) is not None
-    said = view.namespace(shape.namespace).injected if template.injected is None else template.injected
+    said = view.namespaces.get(shape.namespace).injected if template.injected is None else template.injected
     return said is True
 
 
 def _value(view: View, shape: Shape, key: str) -> str | None:
     """Return a label of the pod, else of its namespace."""
     own = shape.labels.get(key)
-    return view.namespace(shape.namespace).labels.get(key) if own is None else own
+    return view.namespaces.get(shape.namespace).labels.get(key) if own is None else own

@@ -70,7 +70,7 @@ def _is_host(view: View, other: End) -> bool:
 
 def node_of(view: View, other: Outside) -> Node | None:
     """Return the node that has the one address; many together are outside, whoever has one of them."""
-    return view.node_at(Address(other.block.family, other.block.first)) if other.block.size == 1 else None
+    return view.nodes.at(Address(other.block.family, other.block.first)) if other.block.size == 1 else None
 
 
 def _on_node_of(view: View, other: End, subject: PodEnd | None) -> Truth:
@@ -94,7 +94,7 @@ def node_matches(view: View, nodes: Selector, other: End) -> Truth:
     if isinstance(other, Outside):
         node = node_of(view, other)
         return Truth.MAYBE if node is None else nodes.matches(node.labels)
-    every = {n.name: nodes.matches(n.labels) for n in view.nodes()}
+    every = {n.name: nodes.matches(n.labels) for n in view.nodes.every()}
     if other.node:
         return every.get(other.node, Truth.MAYBE)
     seen = set(every.values())
@@ -105,13 +105,13 @@ def serves(
     view: View, peer: ServicePeer, other: End, port: tuple[Protocol, int] | None, family: Family | None
 ) -> Truth:
     """Say whether `other` is an endpoint of a Service (`port`: on a port that it serves, where the peer asks)."""
-    service = view.service(peer.namespace, peer.name)
+    service = view.services.get(peer.namespace, peer.name)
     if service is None:
         return Truth.NO if view.complete else Truth.MAYBE
     if is_some_pod(other):
         return Truth.MAYBE
     wanted = set(_addresses(view, other, family))
-    listed = view.serving(service)
+    listed = view.services.serving(service)
     if wanted and listed:
         ports = {port for address in wanted for port in listed.get(address, ())}
         return _asked(peer, ports, port) if wanted & listed.keys() else Truth.NO
@@ -125,7 +125,7 @@ def _addresses(view: View, other: End, family: Family | None) -> Iterator[Addres
         return
     own: Iterable[Address] = other.addresses
     if other.shape.host_network and not other.addresses:
-        own = (a for node in view.nodes() if node.name == other.node for a in node.addresses)
+        own = (a for node in view.nodes.every() if node.name == other.node for a in node.addresses)
     yield from (a for a in own if family in (None, a.family))
 
 
@@ -165,7 +165,7 @@ def behind(view: View, peer: ServicesPeer, other: End, family: Family | None, he
     found = [service for some in by_wish for service in some]
     if not found:
         return Truth.of(peer.or_any) if view.complete else Truth.MAYBE
-    if peer.or_any and not any(service.selector or view.serving(service) for service in found):
+    if peer.or_any and not any(service.selector or view.services.serving(service) for service in found):
         return Truth.MAYBE  # nobody stands behind them: to some versions that is as if there were none
     best = max(_stands(view, peer, service, other, family, held) for service in found)
     named = all(some and w.labels is None and w.namespace for w, some in zip(peer.wanted, by_wish, strict=True))
@@ -173,13 +173,13 @@ def behind(view: View, peer: ServicesPeer, other: End, family: Family | None, he
 
 
 def _wanted(view: View, wish: ServiceWish) -> Iterator[Service]:
-    for namespace in (wish.namespace,) if wish.namespace else view.namespaces():
+    for namespace in (wish.namespace,) if wish.namespace else view.namespaces.names():
         view.budget.spend()
         if wish.labels is None:
-            service = view.service(namespace, wish.name)
+            service = view.services.get(namespace, wish.name)
             yield from () if service is None else (service,)
         else:
-            services = list(view.services(namespace))
+            services = list(view.services.within(namespace))
             view.budget.spend(len(services))
             yield from (s for s in services if wish.labels.matches(s.labels) is Truth.YES)
 
@@ -187,7 +187,7 @@ def _wanted(view: View, wish: ServiceWish) -> Iterator[Service]:
 def _stands(view: View, peer: ServicesPeer, service: Service, other: End, family: Family | None, held: Held) -> Truth:
     if service.selector is not None:
         return _is_backend(view, service, other)
-    serving = view.serving(service)
+    serving = view.services.serving(service)
     view.budget.spend(len(serving))
     addresses = (a for a in serving if family is None or a.family == family)
     blocks = (BlockPeer(address.block, pods=peer.pods, nodes=peer.nodes) for address in addresses)

@@ -11,11 +11,11 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.evaluate.ends import End, PodEnd
+from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.match import Packet, entry_matches
 from webhook.evaluate.tiers import Decided, Ways, walk
 from webhook.evaluate.why import why_admitted, why_selected
-from webhook.model.addresses import Family, NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.addresses import Address, Family, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.labels import NO_KEYS
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
@@ -24,6 +24,7 @@ from webhook.model.tier import NETWORK_POLICIES, Entry, Isolation
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Side, Verdict
 from webhook.world import View
+from webhook.world.index import Memo
 from webhook.world.view import Selecting
 
 _PERHAPS: Final = "names a port, and whether the pods that call one so are among those that are selected is not known"
@@ -53,7 +54,7 @@ def _names(entry: Entry) -> bool:
 
 def _shapes(view: View, isolation: Isolation) -> Iterator[tuple[Shape, Truth]]:
     """Yield the pods that a policy selects, or may."""
-    for group in view.groups(isolation.namespace):
+    for group in view.pods.groups(isolation.namespace):
         shapes = [group.template.template.shape] if group.template else [pod.shape for pod in group.pods]
         for shape in dict.fromkeys(shapes):
             keys = view.settings.pending_labels if shape.template else NO_KEYS
@@ -86,6 +87,18 @@ def _numbers(port: PortMatch, shapes: Iterable[Shape]) -> Iterator[PortMatch]:
                 yield PortRange(port.protocol, one.number, one.number)
 
 
+Key = tuple[
+    Direction,
+    Shape,
+    Shape | Outside,
+    Address | None,
+    bool,
+    Family | None,
+    Protocol,
+    int,
+    tuple[str, str] | None,
+]
+_SIDES: Final = Memo[Key, Side](200_000)
 Hopes = list[tuple[Isolation, Truth, Truth, PolicyRef | None]]  # selects, admits, by which rule
 HOST_NETWORK = Side(Verdict.ALLOWED, reason="a pod on the host network is not subject to NetworkPolicy")
 
@@ -98,7 +111,7 @@ def judge_side(
     selecting = rules_or_answer(view, subject.shape, direction)
     if isinstance(selecting, Side):
         return selecting
-    if is_volatile(selecting):  # Services come and go without emptying the memo
+    if is_volatile(selecting):  # the memo outlives Services
         return decide(view, selecting, Packet(direction, subject, other, family, protocol, port))
     if (numbered := pooled(view, selecting, direction)) is not selecting:  # and so do pods
         return decide(view, numbered, Packet(direction, subject, other, family, protocol, port))
@@ -107,11 +120,12 @@ def judge_side(
     unassigned = isinstance(other, PodEnd) and not other.addresses
     nodes = _nodes(subject, other)
     key = (direction, subject.shape, whose, address, unassigned, family, protocol, port, nodes)
-    found = view.memo.get(key)
-    if isinstance(found, Side):
+    answers = view.memo(_SIDES)
+    found = answers.get(key)
+    if found is not None:
         return found
     side = decide(view, selecting, Packet(direction, subject, other, family, protocol, port))
-    view.memo[key] = side
+    answers[key] = side
     return side
 
 
@@ -121,7 +135,7 @@ def rules_or_answer(view: View, subject: Shape, direction: Direction) -> Selecti
         return of_host(view, subject, direction)
     if (doubt := doubted(view, subject, direction)) is not None:
         return doubt
-    return view.selecting(subject, direction) or OPEN
+    return view.policies.selecting(subject, direction) or OPEN
 
 
 def _nodes(subject: PodEnd, other: End) -> tuple[str, str] | None:
@@ -133,21 +147,21 @@ def _nodes(subject: PodEnd, other: End) -> tuple[str, str] | None:
 
 def of_host(view: View, subject: Shape, direction: Direction) -> Side:
     """Return the answer for a pod on the host network: policy is not about it, unless there is one about nodes."""
-    doubt = view.doubt(subject, direction)
+    doubt = view.policies.doubt(subject, direction)
     return HOST_NETWORK if doubt is None else Side(Verdict.UNKNOWN, isolated=None, reason=doubt.reason)
 
 
 def doubted(view: View, subject: Shape, direction: Direction) -> Side | None:
     """Return the answer where policies that are not evaluated may decide this side; None where they do not."""
-    doubt = view.doubt(subject, direction)
+    doubt = view.policies.doubt(subject, direction)
     if doubt is None:
         return None
-    refs = tuple(dict.fromkeys((*(i.ref for i, _ in view.selecting(subject, direction)), *doubt.policies)))
+    refs = tuple(dict.fromkeys((*(i.ref for i, _ in view.policies.selecting(subject, direction)), *doubt.policies)))
     return Side(Verdict.UNKNOWN, isolated=None, policies=refs, reason=doubt.reason)
 
 
 def is_volatile(selecting: Selecting) -> bool:
-    """Say whether answers depend on the endpoints of a Service, whose changes leave the memo of a view as it is."""
+    """Say whether answers depend on the endpoints of a Service, which the memo of a view outlives."""
     for isolation, _ in selecting:  # noqa: SIM110 - a loop takes a third of the time of a generator
         if isolation.volatile:
             return True

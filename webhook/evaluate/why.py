@@ -24,7 +24,7 @@ from webhook.model.tier import (
 )
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.asking import labels_of
+from webhook.world.pod_labels import labels_of
 
 
 def why_selected(isolation: Isolation) -> str:

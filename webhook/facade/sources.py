@@ -26,7 +26,6 @@ from webhook.wiring import snapshot
 from webhook.wiring.cluster_snapshot import ClusterSnapshot, of_snapshot
 from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.world import Put, World
-from webhook.world.still import Still
 
 
 def find(text: str, workloads: Iterable[Workload], namespace: str) -> Workload:
@@ -129,11 +128,11 @@ def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: Non
     judged = _inputs(sources.files, sources, sources.made, sources.objects)
     complete = bool(known) and all(one.complete for one in known)
     below = [*(value for one in known for value in one.values), *(value for value, _ in there.values)]
-    world = Still(settings, complete=complete)
+    world = World(settings, complete=complete)
     world.apply(map(Put, below))
     world.apply(Put(value) for value, _ in judged.values)
     written = tuple((value, place) for value, place in judged.values if isinstance(value, Written)) if below else ()
-    before = Still(settings, complete=complete) if judging and written else None
+    before = World(settings, complete=complete) if judging and written else None
     if before is not None:
         before.apply(map(Put, below))
     broken = [failure for one in known for failure in one.failures]

@@ -163,7 +163,7 @@ class World:
     def explain(self, source: str, to: str) -> Record:
         """Return one verdict step by step: `explain --from SOURCE --to TO --format json`."""
         world = self._gathered.world
-        workload = find(source, world.workloads(), self._namespace)
+        workload = find(source, world.workloads.every(), self._namespace)
         explanation = explain(world, workload, to)
         if explanation.malformed:
             raise UsageError(f"`to`: expected {explanation.malformed.expected}")

@@ -19,7 +19,7 @@ from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Match, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.lookup import NAME_LABEL
+from webhook.world.pod_labels import NAME_LABEL
 from webhook.world.view import Selecting
 
 Rule = dict[str, Any]
@@ -41,7 +41,7 @@ class Rest(Struct, frozen=True):
 def behind(view: View, shape: Shape, direction: Direction) -> Selecting:
     """Return the policies of other tiers that are asked about a pod after NetworkPolicy."""
     last = view.dialect.tiers.network_policies
-    return tuple((i, truth) for i, truth in view.selecting(shape, direction) if last < i.tier)
+    return tuple((i, truth) for i, truth in view.policies.selecting(shape, direction) if last < i.tier)
 
 
 def denied_behind(view: View, shape: Shape, direction: Direction) -> bool:

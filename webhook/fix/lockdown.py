@@ -96,7 +96,7 @@ class _Asked:
         """Yield what clients need of the namespaces; the questions are whole after the last."""
         quiet: list[WorkloadRef] = []
         subjects: set[WorkloadRef] = set()
-        for workload in sorted((w for w in self._view.workloads() if w.owner is None), key=lambda w: w.ref):
+        for workload in sorted((w for w in self._view.workloads.every() if w.owner is None), key=lambda w: w.ref):
             found = [*self._declared(workload), *self._ways_in(workload)]
             if workload.ref.namespace in self._locked:
                 self._of_workload(workload)
@@ -229,8 +229,8 @@ def _addresses(blocks: Sequence[Block]) -> str:
 
 
 def _on_host(view: View, ref: WorkloadRef) -> bool:
-    workload = view.workload(ref)
-    shapes = [pod.shape for pod in view.pods_of(ref)] or ([workload.template.shape] if workload else [])
+    workload = view.workloads.get(ref)
+    shapes = [pod.shape for pod in view.pods.of(ref)] or ([workload.template.shape] if workload else [])
     return any(shape.host_network for shape in shapes)
 
 

@@ -15,7 +15,7 @@ from webhook.families.family import CILIUM_POLICY
 from webhook.model.dialect import NETWORK_POLICY, Kind
 from webhook.model.finding import Manifest
 from webhook.model.policy import Direction
-from webhook.world.lookup import NAME_LABEL
+from webhook.world.pod_labels import NAME_LABEL
 
 Family = Literal["networkpolicy", "calico", "cilium"]
 Rule = dict[str, Any]

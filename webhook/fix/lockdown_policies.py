@@ -40,7 +40,9 @@ def default_deny(view: View, namespace: str) -> Manifest:
 
 def _taken(view: View, namespace: str, name: str) -> bool:
     """Say whether a policy of any family is called so: applying must not replace it."""
-    return any(ref.name == name for some in (view.policies(namespace), view.foreign(namespace)) for ref in some)
+    return any(
+        ref.name == name for some in (view.policies.named(namespace), view.policies.foreign(namespace)) for ref in some
+    )
 
 
 def _policy(namespace: str, name: str, spec: dict[str, Any], does: str) -> Manifest:
@@ -80,7 +82,7 @@ def _together(
     closed: View, subject: WorkloadRef, some: dict[Need, tuple[Wanted, Workload]]
 ) -> tuple[list[Manifest], list[str], list[Unfixable]]:
     """Write all needs of one workload; where that is not possible, those that can be written."""
-    workload = closed.workload(subject) or next(iter(some.values()))[1]
+    workload = closed.workloads.get(subject) or next(iter(some.values()))[1]
     try:
         return *write(closed, workload, some), []
     except Unwritable:

@@ -25,7 +25,7 @@ def isolated(view: View, shape: Shape, direction: Direction) -> bool:
     end = view.dialect.tiers.default_deny or view.dialect.tiers.network_policies
     return any(
         truth is Truth.YES and piece.isolates and piece.unclear is None and piece.tier == end
-        for piece, truth in view.selecting(shape, direction)
+        for piece, truth in view.policies.selecting(shape, direction)
     )
 
 
@@ -44,8 +44,8 @@ def lost(view: View, after: View, ends: Iterable[tuple[Shape, Ports]], direction
 
 
 def _everybody(view: View) -> Iterator[tuple[WorkloadRef, PodEnd, Ports]]:
-    for namespace in view.namespaces():
-        for group in view.groups(namespace):
+    for namespace in view.namespaces.names():
+        for group in view.pods.groups(namespace):
             if group.template is not None:
                 yield group.ref, template_end(view, group.template), group.template.template.declares
             for pod in {pod.shape: pod for pod in group.pods}.values():
@@ -91,14 +91,14 @@ class Neighbours:
     def groups(self, namespace: str) -> tuple[Group, ...]:
         """Return everybody of a namespace."""
         if namespace not in self._groups:
-            self._groups[namespace] = self.view.groups(namespace)
+            self._groups[namespace] = self.view.pods.groups(namespace)
             self.view.budget.spend(len(self._groups[namespace]))
         return self._groups[namespace]
 
     def having(self, namespace: str, labels: Labels) -> Iterator[Group]:
         """Yield everybody that has `labels`: by running pods, and by templates that may still make some."""
         if namespace not in self._everybody:
-            made = [w for w in self.view.workloads(namespace) if w.owner is None and w.ref.kind != "Pod"]
+            made = [w for w in self.view.workloads.every(namespace) if w.owner is None and w.ref.kind != "Pod"]
             found = [*self.groups(namespace), *(Group(workload.ref, template=workload) for workload in made)]
             found.sort(key=lambda group: group.ref)
             shapes = ((shape.labels, group) for group in found for shape in shapes_of(group))
@@ -116,7 +116,7 @@ class Neighbours:
     def has_policy(self, namespace: str, name: str) -> bool:
         """Say whether a NetworkPolicy of that name is there."""
         if namespace not in self._policies:
-            self._policies[namespace] = frozenset(ref.name for ref in self.view.policies(namespace))
+            self._policies[namespace] = frozenset(ref.name for ref in self.view.policies.named(namespace))
         return name in self._policies[namespace]
 
     def exposed(self, namespace: str, direction: Direction, more: Iterable[Shape], ref: WorkloadRef) -> "Exposed":
@@ -124,7 +124,7 @@ class Neighbours:
         key = (namespace, direction)
         if key not in self._open:
             found = {shape: group.ref for group in self.groups(namespace) for shape in shapes_of(group)}
-            for one in self.view.workloads(namespace):
+            for one in self.view.workloads.every(namespace):
                 if one.owner is None and one.ref.kind != "Pod":
                     found.setdefault(one.template.shape, one.ref)
             for shape in more:

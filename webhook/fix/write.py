@@ -19,7 +19,7 @@ from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
-from webhook.world.lookup import NAME_LABEL
+from webhook.world.pod_labels import NAME_LABEL
 
 _MOST_NAMED: Final = 3
 _KEYS: Final = {Direction.EGRESS: ("egress", "to"), Direction.INGRESS: ("ingress", "from")}
@@ -86,7 +86,7 @@ def _kept_open(
 def _declared(view: View, workload: Workload, ref: WorkloadRef) -> tuple[ContainerPort, ...]:
     found = _known(view, workload, ref)
     own = found.template.declares if found else ()
-    return tuple(dict.fromkeys((*own, *(port for pod in view.pods_of(ref) for port in pod.declares))))
+    return tuple(dict.fromkeys((*own, *(port for pod in view.pods.of(ref) for port in pod.declares))))
 
 
 def _policy(
@@ -143,7 +143,7 @@ def _would_close(ref: WorkloadRef, others: str, direction: Direction) -> str:
 def _known(view: View, workload: Workload, ref: WorkloadRef) -> Workload | None:
     if ref == workload.ref:
         return workload
-    return view.workload(ref) or next((one for one in assumed(view) if one.ref == ref), None)
+    return view.workloads.get(ref) or next((one for one in assumed(view) if one.ref == ref), None)
 
 
 def _own_labels(view: View, workload: Workload, ref: WorkloadRef) -> Labels | None:
@@ -161,7 +161,7 @@ def _shapes(view: View, workload: Workload, ref: WorkloadRef) -> list[Shape]:
 
 
 def _running(view: View, ref: WorkloadRef) -> list[Shape]:
-    return list(dict.fromkeys(pod.shape for pod in view.pods_of(ref)))
+    return list(dict.fromkeys(pod.shape for pod in view.pods.of(ref)))
 
 
 def _or_unwritable(chosen: Chosen | None, ref: WorkloadRef) -> Chosen:
@@ -177,7 +177,7 @@ def _peers(
     """Return the peers for the one other end of `needs`, and whom else they reach."""
     view, other = near.view, needs[0].other
     if isinstance(other, Block):
-        node = view.node_at(Address(other.family, other.first)) if other.size == 1 else None
+        node = view.nodes.at(Address(other.family, other.first)) if other.size == 1 else None
         if node is not None and view.dialect.blocks.nodes is Truth.NO:
             raise Unwritable(_NO_NODES.format(what=f"it is the address of node {node.name}") + _entities(view, needs))
         return [{"ipBlock": {"cidr": str(other)}}], []
@@ -215,7 +215,7 @@ def _entities(view: View, needs: Sequence[Need]) -> str:
 def _node_blocks(view: View, other: WorkloadRef, needs: Sequence[Need]) -> list[dict[str, Any]]:
     if view.dialect.blocks.nodes is Truth.NO:
         raise Unwritable(_NO_NODES.format(what=f"{other.short} is on the host network") + _entities(view, needs))
-    addresses = sorted({a for pod in view.pods_of(other) if pod.shape.host_network for a in pod.addresses})
+    addresses = sorted({a for pod in view.pods.of(other) if pod.shape.host_network for a in pod.addresses})
     if not addresses:
         message = f"{other.short} is on the host network, and the address of its node is not known"
         raise Unwritable(message)

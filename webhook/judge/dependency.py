@@ -1,6 +1,7 @@
 """One resolved dependency -> verdict, flow by flow."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import Final
 
 from msgspec import Struct, structs
 
@@ -12,13 +13,14 @@ from webhook.evaluate.ends import SUPPOSED, End, supposes
 from webhook.evaluate.side import is_volatile, pooled
 from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import near_misses
-from webhook.model.addresses import Block, Family
+from webhook.model.addresses import Block, Family, Protocol
 from webhook.model.dependency import Source
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
-from webhook.model.refs import EXPECTED
+from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.verdict import FlowVerdict, Host, NearMiss, Side, Verdict, together
 from webhook.world import Group, View
+from webhook.world.index import Memo
 
 
 class Judged(Struct, frozen=True):
@@ -104,9 +106,16 @@ def judge_flow(
 
 
 class _Known(Struct, frozen=True):
+    """What was found of a flow. `near`: the version of the pods around, where it rests on others than the flow's."""
+
     flow: Flow
     families: tuple[Family, ...]
+    near: Hashable
     answers: tuple[FlowVerdict, ...]
+
+
+_Asked = tuple[WorkloadRef, Protocol, int | None, int | None, PodEnd, bool | None, str, bool]
+_FLOWS: Final = Memo[_Asked, _Known](50_000)
 
 
 def _remembered(
@@ -114,27 +123,42 @@ def _remembered(
 ) -> tuple[FlowVerdict, ...]:
     """Return the answers of `_judged` about pods of anybody but the workload itself.
 
-    Pods come and go without emptying the memo, so the flow is compared, its pods included, and the families that
-    pods have; pods that are the same objects compare at once.
+    The memo outlives pods, so the flow is compared, its pods included, and the families that pods have; pods that are
+    the same objects compare at once.
     """
     families = view.families()
     source, injected = client.end, client.workload.template.injected
-    key = (_remembered, group.ref, flow.protocol, flow.port, flow.service_port, source, injected, purpose, near)
-    known = view.memo.get(key)
-    if isinstance(known, _Known) and known.flow == flow and known.families == families:
+    key = (group.ref, flow.protocol, flow.port, flow.service_port, source, injected, purpose, near)
+    known = view.memo(_FLOWS).get(key)
+    if known is not None and known.flow == flow and known.families == families and _is_near(known, view, client, group):
         return known.answers
     answers = tuple(_judged(view, client, flow, purpose, near=near))
     if not _volatile(view, source, group):
-        view.memo[key] = _Known(flow, families, answers)
+        bare = group.template is not None and group.ref.kind == "Pod"
+        denied = near and any(Verdict.DENIED in (one.egress.verdict, one.ingress.verdict) for one in answers)
+        version = _near_version(view, client, group) if denied or bare else None
+        view.memo(_FLOWS)[key] = _Known(flow, families, version, answers)
     return answers
+
+
+def _is_near(known: _Known, view: View, client: Client, group: Group) -> bool:
+    """Say whether near misses that were found are those that would be."""
+    return known.near is None or known.near == _near_version(view, client, group)
+
+
+def _near_version(view: View, client: Client, group: Group) -> Hashable:
+    """Return what differs as soon as a near miss of a flow may: pods and Services around, and the makers' labels."""
+    server = view.workloads.get(group.ref)
+    labels = client.workload.ref.kind, client.workload.labels, server.labels if server else None
+    return view.version_of("default", client.workload.ref.namespace, group.ref.namespace), labels
 
 
 def _volatile(view: View, source: PodEnd, group: Group) -> bool:
     """Say whether a policy of either end asks for the endpoints of a Service: then nothing may be remembered."""
-    ingress = [view.selecting(shape, Direction.INGRESS) for shape in _shapes(group)]
+    ingress = [view.policies.selecting(shape, Direction.INGRESS) for shape in _shapes(group)]
     if any(pooled(view, some, Direction.INGRESS) is not some for some in ingress):
         return True
-    return is_volatile(view.selecting(source.shape, Direction.EGRESS)) or any(map(is_volatile, ingress))
+    return is_volatile(view.policies.selecting(source.shape, Direction.EGRESS)) or any(map(is_volatile, ingress))
 
 
 def _judged(view: View, client: Client, flow: Flow, purpose: str, *, near: bool) -> Iterator[FlowVerdict]:
@@ -181,7 +205,7 @@ def _on_top(view: View, miss: NearMiss, client: Workload, flow: Flow) -> NearMis
     key = miss.have.removeprefix("no ")
     if miss.field != "podLabels" or key == miss.have:
         return miss
-    server = view.workload(flow.to.ref) if isinstance(flow.to, Group) else None
+    server = view.workloads.get(flow.to.ref) if isinstance(flow.to, Group) else None
     for workload in (client, *([server] if server else [])):
         if workload.ref.kind != "Pod" and f"{key}={workload.labels.get(key)}" == miss.want:
             have = f"no {key}: it is on the {workload.ref.kind} itself, and policy sees spec.template.metadata.labels"

@@ -195,12 +195,12 @@ def dns_service(view: View) -> Service | None:
     """
     dns = view.settings.dns
     if dns.service:
-        return view.service(dns.namespace or KUBE_DNS[0], dns.service)
-    kept = [name for name in view.namespaces() if name.startswith(RESERVED) and name != KUBE_DNS[0]]
+        return view.services.get(dns.namespace or KUBE_DNS[0], dns.service)
+    kept = [name for name in view.namespaces.names() if name.startswith(RESERVED) and name != KUBE_DNS[0]]
     return (
-        view.service(*KUBE_DNS)
+        view.services.get(*KUBE_DNS)
         or _labelled(view, KUBE_DNS[:1])
-        or view.service(*OPENSHIFT)
+        or view.services.get(*OPENSHIFT)
         or next((found for name in kept if (found := _labelled(view, (name,)))), None)
     )
 
@@ -210,8 +210,8 @@ def claimed(view: View) -> list[Service]:
     if view.settings.dns.service:
         return []
     found = []
-    for name in view.namespaces():
-        services = [] if name.startswith(RESERVED) else list(view.services(name))
+    for name in view.namespaces.names():
+        services = [] if name.startswith(RESERVED) else list(view.services.within(name))
         view.budget.spend(1 + len(services))
         found += sorted(filter(_answers, services), key=_full)
     return found[:_MOST_CLAIMED]
@@ -222,7 +222,7 @@ def _full(service: Service) -> str:
 
 
 def _labelled(view: View, namespaces: Iterable[str]) -> Service | None:
-    found = (service for name in namespaces for service in view.services(name) if _answers(service))
+    found = (service for name in namespaces for service in view.services.within(name) if _answers(service))
     return min(found, key=lambda service: service.name, default=None)
 
 
@@ -259,7 +259,7 @@ def _addresses(view: View, service: Service | None, answered: bool) -> tuple[Add
 
 def node_local(view: View) -> bool:
     """Say whether NodeLocal DNSCache runs: then it is not known which of its paths a look-up takes."""
-    return any(view.workload(ref) is not None or view.pods_of(ref) for ref in NODE_LOCAL)
+    return any(view.workloads.get(ref) is not None or view.pods.of(ref) for ref in NODE_LOCAL)
 
 
 def _of_paths(flows: Iterable[FlowVerdict], *, several: bool) -> Verdict:

@@ -19,7 +19,7 @@ from webhook.model.settings import Dns
 from webhook.model.tier import Action, EndpointPeer, Entry, Every, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.lookup import NAME_LABEL
+from webhook.world.pod_labels import NAME_LABEL
 
 PORT: Final = 53
 LABEL: Final = ("k8s-app", "kube-dns")
@@ -59,7 +59,7 @@ def assumed(view: View) -> tuple[Workload, ...]:
     if dns.service:
         place = (dns.namespace or KUBE_DNS[0], dns.service)
         return (_made(place, dns.port or (OPENSHIFT_PORT if place == OPENSHIFT else PORT)),)
-    if view.dialect.dns.openshift or any(name.startswith("openshift-") for name in view.namespaces()):
+    if view.dialect.dns.openshift or any(name.startswith("openshift-") for name in view.namespaces.names()):
         return ASSUMED_DNS, ASSUMED_OPENSHIFT_DNS
     return (ASSUMED_DNS,)
 
@@ -84,7 +84,7 @@ def elsewhere(view: View, source: PodEnd) -> str | None:
     """Say which rule of the source opens look-ups to pods that may answer, and are not as assumed."""
     if known(view.settings.dns):
         return None
-    for isolation, _ in view.selecting(source.shape, Direction.EGRESS):
+    for isolation, _ in view.policies.selecting(source.shape, Direction.EGRESS):
         for entry in isolation.entries:
             if entry.action is Action.ALLOW and (what := _opens(view, entry)):
                 rule = f"{entry.ref.titled} egress[{entry.ref.rule}]"
@@ -98,7 +98,7 @@ def on_another_port(view: View, source: PodEnd) -> str | None:
     if dns.service and (known(dns) or dns.port):
         return None
     for one in assumed(view):
-        for isolation, _ in view.selecting(one.template.shape, Direction.INGRESS):
+        for isolation, _ in view.policies.selecting(one.template.shape, Direction.INGRESS):
             for entry in isolation.entries:
                 spoken = next((port for port in entry.ports or () if port.protocol == "UDP"), None)
                 allows = entry.action is Action.ALLOW and spoken is not None

@@ -87,11 +87,11 @@ def _by_policy(judged: Judged, verdict: Verdict) -> bool:
 def _dialled(view: View, item: Dependency, judged: Judged) -> Service | None:
     """Return the Service that stands between the client and the flows, by its name or by its address."""
     if isinstance(item.target, Address):
-        return view.service_at(item.target)
+        return view.services.at(item.target)
     if judged.resolved is None or not isinstance(item.target, NameTarget):
         return None
     name, dot, namespace = judged.resolved.found.name.rpartition(".")
-    return view.service(namespace, name) if dot else None
+    return view.services.get(namespace, name) if dot else None
 
 
 def _mesh_notes(view: View, flows: tuple[FlowVerdict, ...]) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def _mesh_notes(view: View, flows: tuple[FlowVerdict, ...]) -> tuple[str, ...]:
 
 
 def _meshes(view: View, ref: WorkloadRef) -> list[str]:
-    workload, pods = view.workload(ref), view.pods_of(ref)
+    workload, pods = view.workloads.get(ref), view.pods.of(ref)
     members = [Member(ends_of_pod(pod)) for pod in pods]
     if not pods and workload is not None:
         members = [Member(template_end(view, workload), workload.template)]

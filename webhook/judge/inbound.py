@@ -97,14 +97,14 @@ def judge_balanced(view: View, workload: Workload) -> Iterator[Unreached]:
     shape = workload.template.shape
     if shape.host_network or workload.owner is not None:
         return
-    for service in view.services_of(shape):
+    for service in view.services.selecting(shape):
         for port in service.ports if service.balanced else ():
             target = port.target if port.target is not None else port.port
             number = named(workload.template.declares, target, port.protocol) if isinstance(target, str) else target
             found = None if number is None else _shut(view, workload, service, port.protocol, number)
             if number is not None and found is not None:
                 side, remedy = found
-                notes = (PRIVATE,) if remedy is AS_NODES and not [*view.nodes()] else ()
+                notes = (PRIVATE,) if remedy is AS_NODES and not [*view.nodes.every()] else ()
                 flow = FlowVerdict(workload.ref, 0, port.protocol, number, port.port, Verdict.DENIED, OPEN, side)
                 text = f"{service.name}.{service.namespace}:{port.port}/{port.protocol}"
                 yield Unreached(
@@ -117,7 +117,7 @@ def judge_balanced(view: View, workload: Workload) -> Iterator[Unreached]:
 def _shut(view: View, workload: Workload, service: Service, protocol: Protocol, port: int) -> tuple[Side, str] | None:
     """Return what shuts a port, and the remedy; None: somebody may get in."""
     families = service.families or view.families()
-    nodes = [address.block for node in view.nodes() for address in node.addresses]
+    nodes = [address.block for node in view.nodes.every() for address in node.addresses]
     ranges = [block for block in POD_RANGES if block.family in families]
     everybody = [*ranges, *nodes] if service.internal else [ALL_ADDRESSES[family] for family in families]
     if (side := _denied(view, workload, everybody, protocol, port)) is not None:
@@ -160,7 +160,7 @@ def judge_hooks(view: View, workload: Workload) -> Iterator[tuple[int, str, Judg
 
 def _by_declaration(view: View, workload: Workload) -> Iterator[tuple[int, str]]:
     """Yield the ports of pods behind the Services that webhook configurations, APIServices and CRDs name."""
-    for service in view.services_of(workload.template.shape):
+    for service in view.services.selecting(workload.template.shape):
         for one in view.inbound.sending_to(service.namespace, service.name):
             if not isinstance(one, Call):
                 continue
@@ -176,7 +176,7 @@ def _by_name(view: View, workload: Workload) -> Iterator[tuple[int, str]]:
 
     Others receive webhooks of others (a forge's, a registry's), which are no business of the API server.
     """
-    services = view.services_of(workload.template.shape)
+    services = view.services.selecting(workload.template.shape)
     targets = [p.target if p.target is not None else p.port for s in services for p in s.ports if p.port == _HTTPS]
     for port in workload.template.declares:
         dialled = not services or port.name in targets or port.number in targets
@@ -204,15 +204,15 @@ def from_api_server(view: View, shape: Shape, port: int) -> Side | None:
 
 def _elsewhere(view: View, callers: list[Block]) -> str:
     """Return a node that the API server is not on; empty: there is none. Files need not hold every node."""
-    nodes = list(view.nodes())
+    nodes = list(view.nodes.every())
     apart = [node.name for node in nodes if not any(address.block in callers for address in node.addresses)]
     return min(apart, default="" if nodes and view.complete else "elsewhere")
 
 
 def control_plane(view: View) -> Iterator[Block]:
     """Yield the addresses that the API server calls from, as far as they are known."""
-    kubernetes = view.service("default", "kubernetes")
-    for address, _, _ in view.endpoints(kubernetes) if kubernetes else ():
+    kubernetes = view.services.get("default", "kubernetes")
+    for address, _, _ in view.services.endpoints(kubernetes) if kubernetes else ():
         yield address.block
     yield from control_plane_nodes(view)
 

@@ -20,7 +20,7 @@ from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.asking import labels_of
+from webhook.world.pod_labels import labels_of
 
 _SIMILAR: Final = 0.6  # of difflib's ratio: `webapi` and `web-api` are 0.92 alike, `web` and `cache` 0.25
 _FIELDS: Final = {Space.POD: "podLabels", Space.NAMESPACE: "namespaceLabels", Space.ACCOUNT: "serviceAccount"}
@@ -179,7 +179,7 @@ def _pod_miss(view: View, match: PodMatch, shape: Shape) -> Iterator[Miss]:
         if match.namespace != shape.namespace:
             yield Miss(1, "namespace", match.namespace, shape.namespace)
     else:
-        namespace = view.namespace(shape.namespace)
+        namespace = view.namespaces.get(shape.namespace)
         yield from of_labels(match.namespaces, namespace.labels, "namespaceLabels", synthetic=namespace.synthetic)
 
 

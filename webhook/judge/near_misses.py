@@ -1,16 +1,16 @@
 """Rules that would let the packet through but for one thing: what a person most often got wrong."""
 
-from collections.abc import Iterator
-from typing import Final, cast
+from collections.abc import Hashable, Iterator
+from typing import Final
 
 from msgspec import Struct
 
-from webhook.evaluate.ends import PodEnd
+from webhook.evaluate.ends import End, PodEnd
 from webhook.evaluate.match import ports_match
 from webhook.families.enforced import compile_direction
 from webhook.families.networkpolicy import isolates, policy_types
 from webhook.judge.near_miss_peers import FAR, Miss, Packet, families_of, matched, of_expression, of_labels, peer_misses
-from webhook.model.addresses import NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.addresses import Family, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.labels import Selector
 from webhook.model.objects import Service, Shape
 from webhook.model.policy import Direction, Policy
@@ -19,6 +19,7 @@ from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Ma
 from webhook.model.truth import Truth
 from webhook.model.verdict import NearMiss, Side
 from webhook.world import View
+from webhook.world.index import Memo
 
 _DNS: Final = 53
 
@@ -57,7 +58,7 @@ def _spoken(port: PortMatch, number: int, protocol: Protocol, target: Shape | No
 def _node_port_of(view: View, port: PortMatch, target: Shape | None) -> Service | None:
     if target is None or not isinstance(port, PortRange) or port.first != port.last:
         return None
-    services = view.services_of(target)
+    services = view.services.selecting(target)
     return next((s for s in services if any(p.node == port.first for p in s.ports)), None)
 
 
@@ -94,6 +95,12 @@ MOST: Final = 3
 _EVERYWHERE: Final = ""
 PEERS: Final = frozenset({"podLabels", "namespaceLabels", "namespace", "serviceAccount", "cidr"})
 MISPLACED: Final = ", and belongs into "
+# By what was denied; with the version of the pods and Services that were looked at.
+Denied = tuple[PolicyRef | None, tuple[PolicyRef, ...]] | None
+_NEAR: Final = Memo[tuple[Packet, tuple[Family, ...], Denied], tuple[Hashable, tuple[NearMiss, ...]]](50_000)
+_ABOUT_OTHERS: Final = Memo[PolicyRef, tuple[Hashable, bool]](50_000)
+_SHAPES: Final = Memo[str, tuple[Hashable, tuple[Shape, ...]]](1_000)
+_COMPILED: Final = Memo[tuple[PolicyRef, Direction], Isolation | None](50_000)
 
 
 def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[NearMiss, ...]:
@@ -102,13 +109,21 @@ def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[N
     `side`: the denial, where it was made by a rule or at a tier's end; None: no rule let it through.
     """
     denied = (side.denied_by, side.policies) if side is not None and side.stages else None
-    key = (near_misses, packet, view.families(), denied)
-    known = view.memo.get(key)
-    if known is None:
-        known = _near_misses(view, packet, side if denied else None)
-        if not any(isolation.volatile for isolation in _others(view, packet)):
-            view.memo[key] = known
-    return cast("tuple[NearMiss, ...]", known)
+    key, version = (packet, view.families(), denied), near_version(view, packet.subject, packet.other)
+    answers = view.memo(_NEAR)
+    known = answers.get(key)
+    if known is not None and known[0] == version:
+        return known[1]
+    found = _near_misses(view, packet, side if denied else None)
+    if not any(isolation.volatile for isolation in _others(view, packet)):
+        answers[key] = version, found
+    return found
+
+
+def near_version(view: View, *ends: End) -> Hashable:
+    """Return what differs as soon as a pod or a Service does that near misses of these ends look at."""
+    spaces = (end.shape.namespace for end in ends if isinstance(end, PodEnd))
+    return view.version_of("default", *spaces)  # there the API server's own Service is
 
 
 def _near_misses(view: View, packet: Packet, side: Side | None) -> tuple[NearMiss, ...]:
@@ -122,7 +137,7 @@ Place = tuple[Tier, tuple[float | str, ...] | None]  # None: the end of the tier
 
 def _end(view: View, packet: Packet, side: Side) -> Place | None:
     """Return where the packet was denied: a rule beyond that place could not have let it through."""
-    for isolation, _ in view.selecting(packet.subject.shape, packet.direction):
+    for isolation, _ in view.policies.selecting(packet.subject.shape, packet.direction):
         if side.denied_by is None and isolation.isolates and isolation.ref in side.policies:
             return isolation.tier, None
         if side.denied_by is not None and any(entry.ref == side.denied_by for entry in isolation.entries):
@@ -138,7 +153,7 @@ def _in_time(isolation: Isolation, end: Place | None) -> bool:
 
 
 def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
-    own = view.policies(packet.subject.shape.namespace)
+    own = view.policies.named(packet.subject.shape.namespace)
     for policy in own.values():
         view.budget.spend()
         yield from _of_policy(view, policy, packet, end)
@@ -153,7 +168,7 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
     """Yield policies in the other end's namespace that would let the packet through if they stood in the subject's."""
     here = packet.subject.shape.namespace
     there = packet.other.shape.namespace if isinstance(packet.other, PodEnd) else here
-    for policy in view.policies(there).values() if there != here else ():
+    for policy in view.policies.named(there).values() if there != here else ():
         if (
             not isolates(policy, packet.direction)
             or policy.unreadable is not None
@@ -172,8 +187,8 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
 def _others(view: View, packet: Packet) -> Iterator[Isolation]:
     """Yield the pieces of other families that may be about the subject: of its namespace, and cluster-wide ones."""
     for namespace in (packet.subject.shape.namespace, _EVERYWHERE):
-        if view.foreign(namespace):
-            yield from view.isolations(namespace, packet.direction)
+        if view.policies.foreign(namespace):
+            yield from view.policies.isolations(namespace, packet.direction)
 
 
 def _of_piece(view: View, isolation: Isolation, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
@@ -217,13 +232,22 @@ def _unrelated(subject: Selector, missed: list[Miss]) -> bool:
 
 def about_others(view: View, policy: Policy) -> bool:
     """Say whether a policy selects other pods of its namespace: then it is about these."""
-    key = (about_others, policy.ref)
-    if key not in view.memo:
-        groups = view.groups(policy.namespace)
-        every = [group.template.template.shape for group in groups if group.template]
-        every += {pod.shape for group in groups for pod in group.pods}
-        view.memo[key] = any(policy.subject and policy.subject.matches(s.labels) is Truth.YES for s in every)
-    return bool(view.memo[key])
+    version, subject = view.version_of(policy.namespace), policy.subject
+    answers = view.memo(_ABOUT_OTHERS)
+    known = answers.get(policy.ref)
+    if known is None or known[0] != version:
+        here = view.memo(_SHAPES).get(policy.namespace)
+        if here is None or here[0] != version:
+            here = view.memo(_SHAPES)[policy.namespace] = version, _shapes(view, policy.namespace)
+        found = subject is not None and any(subject.matches(shape.labels) is Truth.YES for shape in here[1])
+        known = answers[policy.ref] = version, found
+    return known[1]
+
+
+def _shapes(view: View, namespace: str) -> tuple[Shape, ...]:
+    groups = view.pods.groups(namespace)
+    every = dict.fromkeys(pod.shape for group in groups for pod in group.pods)
+    return (*every, *(group.template.template.shape for group in groups if group.template))
 
 
 def _of_entries(
@@ -241,11 +265,11 @@ def _of_entries(
 
 
 def _compiled(view: View, policy: Policy, direction: Direction) -> Isolation | None:
-    """Compile the rules of a direction once a view, whose memo a change of policy empties; None: it selects nobody."""
-    key = (_compiled, policy.ref, direction)
-    if key not in view.memo:
-        view.memo[key] = compile_direction(policy, direction, view.dialect)
-    return cast("Isolation | None", view.memo[key])
+    """Compile the rules of a direction, once; None: it selects nobody."""
+    key, answers = (policy.ref, direction), view.memo(_COMPILED)
+    if key not in answers:
+        answers[key] = compile_direction(policy, direction, view.dialect)
+    return answers[key]
 
 
 def _of_entry(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[Miss]:

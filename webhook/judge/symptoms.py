@@ -54,7 +54,7 @@ def symptoms(view: View, workload: Workload, judged: Judged) -> tuple[str, ...]:
 
 def _rules(view: View, shape: Shape, direction: Direction) -> Iterator[tuple[Policy, Rule]]:
     """Yield the rules of NetworkPolicies that select a pod."""
-    for policy in view.policies(shape.namespace).values():
+    for policy in view.policies.named(shape.namespace).values():
         if not isolates(policy, direction) or policy.subject is None:
             continue
         if policy.subject.matches(shape.labels) is not Truth.NO:
@@ -86,11 +86,11 @@ def _nodes_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator
     shape = workload.template.shape
     for flow in _shut_out(judged, Direction.EGRESS):
         address = Address(flow.to.family, flow.to.first) if isinstance(flow.to, Block) and flow.to.size == 1 else None
-        node = view.node_at(address) if address else None
+        node = view.nodes.at(address) if address else None
         if address is None or node is None:
             continue
-        kubernetes = view.service("default", "kubernetes")
-        served = {one for one, _, _ in view.endpoints(kubernetes)} if kubernetes else set()
+        kubernetes = view.services.get("default", "kubernetes")
+        served = {one for one, _, _ in view.services.endpoints(kubernetes)} if kubernetes else set()
         text = _API_SERVER if address in served else _NODE
         for block in _blocks(view, shape, Direction.EGRESS, flow, None):
             if block.holds(address):
@@ -160,14 +160,14 @@ def _pods_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator[
 def _shape(view: View, workload: Workload, ref: WorkloadRef) -> Shape | None:
     if ref == workload.ref:
         return workload.template.shape
-    pods = view.pods_of(ref)
-    found = view.workload(ref)
+    pods = view.pods.of(ref)
+    found = view.workloads.get(ref)
     return pods[0].shape if pods else found.template.shape if found else None
 
 
 def _of_pods(view: View, ref: WorkloadRef) -> Iterator[Block]:
     """Yield where the addresses of a workload's pods are, or will be."""
-    pods = view.pods_of(ref)
+    pods = view.pods.of(ref)
     yield from (address.block for pod in pods for address in pod.addresses)
     if not pods:
         yield from (block for family in view.families() for block in view.pod_blocks(family))
@@ -201,8 +201,8 @@ def _port_names(view: View, workload: Workload, judged: Judged) -> Iterator[str]
 
 
 def _numbers(view: View, port: NamedPort) -> set[int]:
-    shapes = (pod.shape for name in view.namespaces() for group in view.groups(name) for pod in group.pods)
-    templates = (one.template.shape for one in view.workloads())
+    shapes = (pod.shape for name in view.namespaces.names() for group in view.pods.groups(name) for pod in group.pods)
+    templates = (one.template.shape for one in view.workloads.every())
     every = (one for shape in (*shapes, *templates) for one in shape.ports)
     return {one.number for one in every if (one.name, one.protocol) == (port.name, port.protocol)}
 

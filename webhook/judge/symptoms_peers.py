@@ -16,7 +16,7 @@ from webhook.model.tier import Action, EndpointPeer, Every, Isolation, Match, Po
 from webhook.model.truth import Truth
 from webhook.model.verdict import CLOSED
 from webhook.world import View
-from webhook.world.asking import labels_of
+from webhook.world.pod_labels import labels_of
 
 _NAMESPACE: Final = (
     "a peer of {ref} names no namespace and so means {own}: add k8s:io.kubernetes.pod.namespace: {other} to {key}"
@@ -29,7 +29,7 @@ Ends = tuple[Direction, Shape, Shape]  # which side is closed, whose it is, and 
 def in_another_namespace(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
     """S7: a peer of a CiliumNetworkPolicy selects the pod's labels, in the policy's own namespace."""
     for direction, subject, other in _closed(view, workload, judged):
-        for isolation, truth in view.selecting(subject, direction):
+        for isolation, truth in view.policies.selecting(subject, direction):
             own = isolation.ref.namespace
             if truth is Truth.NO or isolation.ref.group not in CILIUM or own in (None, other.namespace):
                 continue
@@ -65,7 +65,7 @@ def unseen_labels(view: View, workload: Workload, judged: Judged) -> Iterator[st
         return
     for direction, subject, other in _closed(view, workload, judged):
         keys = view.settings.pending_labels if other.template else NO_KEYS
-        for policy in view.policies(subject.namespace).values():
+        for policy in view.policies.named(subject.namespace).values():
             for rule in policy.rules(direction) if isolates(policy, direction) else ():
                 for peer in rule.peers or ():
                     if isinstance(peer, PodPeer) and peer.pods.matches(other.labels, keys) is not Truth.NO:
@@ -89,8 +89,8 @@ def _closed(view: View, workload: Workload, judged: Judged) -> Iterator[Ends]:
 
 
 def _shapes(view: View, ref: WorkloadRef) -> Iterator[Shape]:
-    pods = view.pods_of(ref)
-    found = view.workload(ref)
+    pods = view.pods.of(ref)
+    found = view.workloads.get(ref)
     if pods:
         yield from dict.fromkeys(pod.shape for pod in pods)
     elif found is not None:

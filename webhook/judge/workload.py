@@ -17,7 +17,7 @@ from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.model.verdict import Verdict
 from webhook.world import Group, View
-from webhook.world.mentions import Name, names_in
+from webhook.world.workloads import Name, names_in
 
 
 class JudgedWorkload(Struct, frozen=True):
@@ -49,7 +49,7 @@ def everybodys(view: View, workload: Workload) -> tuple[Dependency, ...]:
     found = []
     for one in view.settings.everywhere:
         named = not one.namespaces or any(fnmatchcase(name, pattern) for pattern in one.namespaces)
-        if named and one.selector.matches(view.namespace(name).labels) is Truth.YES:
+        if named and one.selector.matches(view.namespaces.get(name).labels) is Truth.YES:
             found += [structs.replace(item, source="config") for item in parse(one.to) if isinstance(item, Dependency)]
     return tuple(found)
 
@@ -137,13 +137,15 @@ def judge_dependants(view: View, server: Workload, without: Collection[WorkloadR
     `view` has the workload, without any pods. `without`: clients that are told of it themselves.
     """
     ref = server.ref
-    names = {(ref.namespace, name) for name in (ref.name, *(s.name for s in view.services_of(server.template.shape)))}
-    others = (one for one in view.mentioning(names) if one != ref and one not in without)
+    names = {
+        (ref.namespace, name) for name in (ref.name, *(s.name for s in view.services.selecting(server.template.shape)))
+    }
+    others = (one for one in view.workloads.mentioning(names) if one != ref and one not in without)
     refs = sorted(others, key=lambda one: one.namespace != ref.namespace)  # its own first, whoever else claims it
     found: list[Dependant] = []
     for number, one in enumerate(refs[:MOST]):
         try:
-            client = view.workload(one)
+            client = view.workloads.get(one)
             found += _of_client(view, client, ref, names) if client is not None and _lives(view, client) else ()
         except Exhausted:
             return Dependants(tuple(found), len(refs) - number, exhausted=True)
@@ -152,7 +154,7 @@ def judge_dependants(view: View, server: Workload, without: Collection[WorkloadR
 
 def _lives(view: View, client: Workload) -> bool:
     """Say whether a client may still connect: what has ended stays in the cluster for a while."""
-    return client.ref.kind not in _ENDS or bool(view.pods_of(client.ref))
+    return client.ref.kind not in _ENDS or bool(view.pods.of(client.ref))
 
 
 def _of_client(view: View, client: Workload, server: WorkloadRef, names: Collection[Name]) -> Iterator[Dependant]:
@@ -175,14 +177,14 @@ def may_lead(view: View, client: Workload, item: Dependency, names: Collection[N
         case WorkloadTarget(name=name):
             return any(name == own for _, own in names)
         case Address() as address:
-            return view.pod_at(address) is not None or view.service_at(address) is not None
+            return view.pods.at(address) is not None or view.services.at(address) is not None
         case Block() as block:
             return block.size == 1
 
 
 def _aliased(view: View, name: Name) -> bool:
     """Say whether a Service leads where its own selector does not say."""
-    service = view.service(*name)
+    service = view.services.get(*name)
     return service is not None and service.selector is None
 
 

@@ -157,8 +157,8 @@ def matrix(view: View, *, unknown: bool = False) -> Matrix:
 def _isolations(view: View, direction: Direction) -> Iterator[Isolation]:
     """Yield every piece of the view: the enforcer's own, those of cluster-wide policies, those of namespaces."""
     yield from (piece for piece in view.dialect.without_policy if piece.direction is direction)
-    for namespace in (EVERYWHERE, *view.namespaces()):
-        yield from (in_numbers(view, isolation) for isolation in view.isolations(namespace, direction))
+    for namespace in (EVERYWHERE, *view.namespaces.names()):
+        yield from (in_numbers(view, isolation) for isolation in view.policies.isolations(namespace, direction))
 
 
 def _opened(classes: Classes, isolations: Isolations, families: Iterable[Family]) -> dict[Family, Opened]:

@@ -190,7 +190,7 @@ class Classes:
         ports = tuple(p for p in shape.ports if p.name in self.asked.names)
         places = self._place(end)
         assigned = bool(end.addresses) or not self.by_address
-        doubts = tuple(d for d in Direction if self.view.doubt(shape, d) is not None)
+        doubts = tuple(d for d in Direction if self.view.policies.doubt(shape, d) is not None)
         account = shape.account if self.asked.accounts else ""
         node = end.node if self.asked.near or (self.asked.nodes and shape.host_network) else ""
         served = tuple(a for a in end.addresses if a in self.asked.served) if self.asked.served else ()
@@ -239,7 +239,7 @@ class Classes:
 
 def _nodes(view: View) -> dict[Address, str]:
     """Return the nodes by their addresses; of two with the same one the first by name, as `View.node_at` does."""
-    every = sorted(view.nodes(), key=lambda node: node.name, reverse=True)
+    every = sorted(view.nodes.every(), key=lambda node: node.name, reverse=True)
     return {address: node.name for node in every for address in node.addresses}
 
 

@@ -15,7 +15,7 @@ from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import EndpointPeer, Every, Match, Neither, PodMatch
 from webhook.model.truth import Truth
-from webhook.world.asking import labels_of
+from webhook.world.pod_labels import labels_of
 
 Pair = tuple[Bits, Bits]  # surely, possibly
 

@@ -242,7 +242,7 @@ def _by_port(matches: Iterable[Match]) -> list[ServicePeer]:
 def _segments(view: View, peers: Iterable[ServicePeer]) -> Iterator[tuple[Port, PortSet]]:
     """Cut all ports where an endpoint serves one; yield one port of each part, and the part."""
     services = (service for peer in peers for service in services_of(view, peer))
-    served = {port for service in services for some in view.serving(service).values() for port in some}
+    served = {port for service in services for some in view.services.serving(service).values() for port in some}
     for index, protocol in enumerate(PROTOCOLS):
         numbers = {number for spoken, number in served if spoken == protocol and number is not None}
         edges = sorted({FIRST_PORT, LAST_PORT + 1, *numbers, *(number + 1 for number in numbers)})

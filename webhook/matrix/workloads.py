@@ -29,8 +29,7 @@ from webhook.model.tier import (
     by_address,
 )
 from webhook.world import View
-from webhook.world.owners import DEEPEST
-from webhook.world.pods import HASH_LABEL
+from webhook.world.pods import DEEPEST, HASH_LABEL
 
 
 class WorkloadPods(Struct, frozen=True):
@@ -43,19 +42,19 @@ class WorkloadPods(Struct, frozen=True):
 
 def everybody_of(view: View) -> tuple[WorkloadPods, ...]:
     """Return everybody, sorted by namespace, name and kind."""
-    return tuple(one for namespace in view.namespaces() for one in _of_namespace(view, namespace))
+    return tuple(one for namespace in view.namespaces.names() for one in _of_namespace(view, namespace))
 
 
 def _of_namespace(view: View, namespace: str) -> list[WorkloadPods]:
     pods: dict[WorkloadRef, list[Pod]] = {}
     templates: dict[WorkloadRef, list[Workload]] = {}
-    for group in view.groups(namespace):
+    for group in view.pods.groups(namespace):
         if group.template is not None:
             ref = _without_hash(group.ref, group.template.template.shape.labels)
             templates.setdefault(ref, []).append(group.template)
         else:
             pods.setdefault(_without_hash(group.ref, group.pods[0].shape.labels), []).extend(group.pods)
-    for workload in view.workloads(namespace):
+    for workload in view.workloads.every(namespace):
         if workload.owner is not None and (top := _missing_top(view, workload)) is not None:
             templates.setdefault(top, []).append(workload)
     found = [_running(view, ref, some) for ref, some in pods.items()]
@@ -79,7 +78,7 @@ def _missing_top(view: View, workload: Workload) -> WorkloadRef | None:
         if above is None or above.owner is None:
             break
         ref = WorkloadRef(above.owner.kind, ref.namespace, above.owner.name)
-        above = view.workload(ref)
+        above = view.workloads.get(ref)
     return ref if above is None else None
 
 
@@ -102,7 +101,7 @@ def _may_grow(view: View, ref: WorkloadRef, templates: Iterable[Workload]) -> bo
     """Say whether there may be a second pod: not of a bare Pod, and not where `replicas: 1` is written down."""
     if ref.kind == "Pod":
         return False
-    written = view.workload(ref)
+    written = view.workloads.get(ref)
     return all(w.replicas != 1 for w in ([written] if written else templates))
 
 
@@ -164,12 +163,12 @@ def is_near(match: Match) -> bool:
 def services_of(view: View, peer: ServicePeer | ServicesPeer) -> Iterator[Service]:
     """Yield every Service that a peer may be about."""
     if isinstance(peer, ServicePeer):
-        service = view.service(peer.namespace, peer.name)
+        service = view.services.get(peer.namespace, peer.name)
         yield from () if service is None else (service,)
         return
     for wish in peer.wanted:
-        for namespace in (wish.namespace,) if wish.namespace else view.namespaces():
-            yield from (s for s in view.services(namespace) if wish.name in ("", s.name))
+        for namespace in (wish.namespace,) if wish.namespace else view.namespaces.names():
+            yield from (s for s in view.services.within(namespace) if wish.name in ("", s.name))
 
 
 class _Asking:
@@ -227,7 +226,7 @@ class _Asking:
         self.nodes = True
         self.by_port = self.by_port or (isinstance(peer, ServicePeer) and peer.by_port)
         for service in services_of(self._view, peer):
-            self.served |= set(self._view.serving(service))
+            self.served |= set(self._view.services.serving(service))
             self.keys |= {key for key, _ in service.selector.pairs} if service.selector else set()
 
     def _expression(self, expression: Expression) -> None:

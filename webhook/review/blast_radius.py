@@ -28,8 +28,8 @@ from webhook.review.drafts import Draft, configured, exemptions, without_exempt
 from webhook.review.touched import Change, Touched, touched
 from webhook.review.workload import closed_finding
 from webhook.world import Overlay, View
-from webhook.world.lookup import maker_of
-from webhook.world.mentions import Name, addressed, names_in
+from webhook.world.controllers import maker_of
+from webhook.world.workloads import Name, addressed, names_in
 
 _GONE: Final = {  # what of a dependency was there before the change
     "NP201": "no Service or workload of that name is left",
@@ -54,7 +54,7 @@ def blast_radius(
     """
     if not change or not after.enforcer.enforces:
         return ()
-    rolled_out = [found for ref in sorted(change.workloads) if (found := after.workload(ref)) is not None]
+    rolled_out = [found for ref in sorted(change.workloads) if (found := after.workloads.get(ref)) is not None]
     after = Overlay(after, rolled_out, anew=True) if rolled_out else after
     asked = Radius(before, after, change)
     refs = sorted(set(asked.candidates).difference(told))
@@ -75,14 +75,14 @@ class Radius:
         """Yield the drafts that neither the workload nor the configuration answers for."""
         for draft in drafts:
             told, _ = configured(self._after.settings, (draft.finding,), today)
-            client = self._before.workload(draft.finding.workload) if draft.finding.workload else None
+            client = self._before.workloads.get(draft.finding.workload) if draft.finding.workload else None
             granted, _ = exemptions(client, today) if client else ((), ())
             for finding in without_exempt(told, granted)[0]:
                 yield structs.replace(draft, finding=finding)
 
     def of(self, ref: WorkloadRef) -> Turned:
         """Return what becomes of a workload that runs; nothing of one that another one makes."""
-        workload = self._before.workload(ref)
+        workload = self._before.workloads.get(ref)
         if workload is None or maker_of(self._before, workload) is not None:
             return Turned()
         was, now = self._answers(workload)
@@ -121,7 +121,7 @@ class Radius:
     def _nameless(self, part: Judged) -> Judged | None:
         """Return what becomes of a name whose Service is no more, whoever else is called so: nobody resolves it."""
         name, dot, space = part.resolved.found.name.rpartition(".") if part.resolved and part.by_name else ("", "", "")
-        if not dot or (space, name) not in self._change.services or self._after.service(space, name) is not None:
+        if not dot or (space, name) not in self._change.services or self._after.services.get(space, name) is not None:
             return None
         lost = (Missing("NP201", ()),)
         return structs.replace(part, verdict=Verdict.UNKNOWN, flows=(), missing=lost, resolved=None)
@@ -173,9 +173,11 @@ class Radius:
 def candidates(before: View, after: View, reach: Touched) -> list[WorkloadRef]:
     """Return who may lose something as a client, or by a way in, sorted: those first whose own side is touched."""
     if reach.everybody or reach.look_ups or reach.senders:
-        every = (workload.ref for workload in before.workloads())
+        every = (workload.ref for workload in before.workloads.every())
         return sorted(every, key=lambda ref: (ref not in reach.sources and ref not in reach.servers, ref))
-    leading = {*before.reaching(reach.names), *after.reaching(reach.names)} if reach.names else set()
+    leading = (
+        {*before.workloads.reaching(reach.names), *after.workloads.reaching(reach.names)} if reach.names else set()
+    )
     leading.update(_everybodys(before, reach.names))
     mine = sorted({*reach.sources, *reach.servers})
     return [*mine, *sorted(leading.difference(mine))]
@@ -185,9 +187,9 @@ def _everybodys(view: View, names: frozenset[Name]) -> Iterator[WorkloadRef]:
     """Yield those of whom the configuration says that they connect to one of these names, or to an address."""
     for one in view.settings.everywhere:
         items = [item for item in parse(one.to) if isinstance(item, Dependency)]
-        for space in view.namespaces():
+        for space in view.namespaces.names():
             if names and items and (addressed(one.to) or not names.isdisjoint(names_in(one.to.lower(), space))):
-                yield from (workload.ref for workload in view.workloads(space))
+                yield from (workload.ref for workload in view.workloads.every(space))
 
 
 def _by_text(parts: Iterable[Judged]) -> dict[str, Judged]:

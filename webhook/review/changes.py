@@ -141,7 +141,7 @@ def steps_of(request: AdmissionRequest, view: View) -> Steps:
         return Steps(why="not a write that others may depend on")
     if _ending(raw) and not gone:
         return Steps(why="it is being deleted")
-    if isinstance(value, Namespace) and (gone or view.namespace(value.name).synthetic):
+    if isinstance(value, Namespace) and (gone or view.namespaces.get(value.name).synthetic):
         return Steps(why="a namespace that comes or goes")
     if isinstance(value, Namespace | Service) and request.operation == "CREATE":
         return Steps(why="what is new takes nothing away")
@@ -155,7 +155,7 @@ def _ending(raw: Raw) -> bool:
 def policy_mode(view: View, namespace: str, mode: Mode) -> tuple[Mode, tuple[str, ...]]:
     """Return what a change costs: what the namespace's label says, else `mode`, which never rejects here."""
     base = Mode.WARN if mode is Mode.ENFORCE else mode
-    word = view.namespace(namespace).labels.get(POLICY_MODE_LABEL) if namespace else None
+    word = view.namespaces.get(namespace).labels.get(POLICY_MODE_LABEL) if namespace else None
     if word is None or mode is Mode.OFF:
         return base, ()
     try:
@@ -219,7 +219,7 @@ def may_reject(request: AdmissionRequest, view: View, mode: Mode, drafts: Iterab
 
 def draft_relabelled(view: View, workload: Workload, today: date) -> Iterable[Draft]:
     """Yield what clients lose by a change of the labels of a workload that is there already (NP502)."""
-    old = view.workload(workload.ref)
+    old = view.workloads.get(workload.ref)
     if old is None or old.template.shape == workload.template.shape or not view.enforcer.enforces:
         return
     change = Change(workloads=frozenset({workload.ref}))
@@ -256,12 +256,14 @@ def _some(texts: list[str]) -> str:
 def _freed(view: View, after: View, refs: Iterable[WorkloadRef]) -> Iterable[WorkloadRef]:
     """Yield the workloads that a policy isolates in some direction, and none after the change."""
     for ref in refs:
-        workload = view.workload(ref)
+        workload = view.workloads.get(ref)
         if workload is not None and any(_frees(view, after, workload, direction) for direction in Direction):
             yield ref
 
 
 def _frees(view: View, after: View, workload: Workload, direction: Direction) -> bool:
     shape = workload.template.shape
-    was, now = ([piece for piece, _ in one.selecting(shape, direction) if piece.isolates] for one in (view, after))
+    was, now = (
+        [piece for piece, _ in one.policies.selecting(shape, direction) if piece.isolates] for one in (view, after)
+    )
     return bool(was) and not now

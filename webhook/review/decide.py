@@ -37,7 +37,7 @@ from webhook.review.inbound import draft_server
 from webhook.review.workload import draft_declared, draft_inferred, order
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, View
-from webhook.world.lookup import maker_of
+from webhook.world.controllers import maker_of
 
 _CONTROLLERS: Final = (
     "cronjob-controller",
@@ -173,7 +173,7 @@ def mode_of(view: View, namespace: str) -> tuple[Mode, tuple[str, ...]]:
     """Return the namespace's mode: its label's, else the configuration's. An unknown word is as good as none."""
     if ignored(view.settings, namespace):
         return Mode.OFF, ()
-    word, default = view.namespace(namespace).labels.get(MODE_LABEL), mode_set(view.settings, namespace)
+    word, default = view.namespaces.get(namespace).labels.get(MODE_LABEL), mode_set(view.settings, namespace)
     if word is None:
         return default, ()
     try:
@@ -232,7 +232,7 @@ class _Told:
         for draft in draft_relabelled(view, workload, self._today):
             told |= {draft.finding.workload} if draft.finding.workload else set()
             yield draft
-        new = view.workload(workload.ref) is None
+        new = view.workloads.get(workload.ref) is None
         yield from draft_server(view, workload, self._today, new=new, without=told)
 
     def _kept(self, draft: Draft) -> Iterator[Draft]:

@@ -34,7 +34,7 @@ def seen_from(view: View, namespace: str) -> Seen:
     """Return what whoever edits a namespace may be told of: it, and those whose label says that everybody may."""
 
     def shown(name: str) -> bool:
-        return name == namespace or view.namespace(name).labels.get(VISIBLE_LABEL, "false") != "false"
+        return name == namespace or view.namespaces.get(name).labels.get(VISIBLE_LABEL, "false") != "false"
 
     return Seen(view, shown)
 

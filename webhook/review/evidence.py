@@ -126,7 +126,7 @@ def _standing(verdict: Verdict, *, dropped: bool) -> Standing:
 def _judged(view: View, flow: ObservedFlow) -> tuple[Verdict, tuple[FlowVerdict, ...], str | None]:
     """Judge a flow as if it were declared, for the pods of who dialled that run, or for the address."""
     if isinstance(flow.source, WorkloadRef):
-        client = view.workload(flow.source)
+        client = view.workloads.get(flow.source)
         found = _found(view, client, flow) if client is not None else None
         if client is None or found is None:
             return Verdict.UNKNOWN, (), "the log does not tell who it was"
@@ -145,7 +145,7 @@ def _judged(view: View, flow: ObservedFlow) -> tuple[Verdict, tuple[FlowVerdict,
 
 def _ends(view: View, ref: WorkloadRef) -> list[PodEnd]:
     """Return the pods of a workload that run, or one of each shape where they are many; the template where none do."""
-    pods, workload = view.pods_of(ref), view.workload(ref)
+    pods, workload = view.pods.of(ref), view.workloads.get(ref)
     some = pods if len(pods) <= _MOST_PODS else {pod.shape: pod for pod in pods}.values()
     return [*map(ends_of_pod, some)] or ([template_end(view, workload)] if workload is not None else [])
 
@@ -165,8 +165,8 @@ def _found(view: View, client: Workload, flow: ObservedFlow) -> Found | None:
             behind = (one for one in through.flows if isinstance(one.to, Group) and one.to.ref == target)
             return structs.replace(through, flows=tuple(behind))
         case None, WorkloadRef() as ref:
-            pods = view.pods_of(ref)
-            group = Group(ref, pods, None if pods else view.workload(ref))
+            pods = view.pods.of(ref)
+            group = Group(ref, pods, None if pods else view.workloads.get(ref))
             return Found(ref.short, (Flow(group, flow.protocol, flow.port),))
         case None, Block() as block:
             return at_address(view, client, Address(block.family, block.first), flow.port, flow.protocol)
@@ -188,7 +188,7 @@ class _Declared:
         self.every: list[tuple[Workload, Judged]] = []
         self._by: dict[_Key, str] = {}
         self._others: dict[WorkloadRef, list[tuple[FlowVerdict, str]]] = {}
-        for workload in (one for one in view.workloads() if one.owner is None):
+        for workload in (one for one in view.workloads.every() if one.owner is None):
             whole = judge_workload(view, workload)
             self.every += ((workload, one) for one in whole.dependencies)
             for one in whole.parts:

@@ -112,7 +112,7 @@ class Tally:
         source, target = self._ends.find(record.source), self._ends.find(record.target)
         if _NOBODY in (source, target) or not (isinstance(source, WorkloadRef) or isinstance(target, WorkloadRef)):
             self.left_out[LeftOut.FOREIGN] += 1
-        elif source == _NODE or (isinstance(source, Address) and self._view.node_at(source) is not None):
+        elif source == _NODE or (isinstance(source, Address) and self._view.nodes.at(source) is not None):
             self.left_out[LeftOut.NODES] += 1
         else:
             for flow in self._flows(source, target, record):
@@ -121,7 +121,7 @@ class Tally:
     def _flows(self, source: "_End", target: "_End", record: FlowRecord) -> Iterator[ObservedFlow]:
         """Yield what a record tells of; a Service's own address stands for whoever is behind its port."""
         begin = source.block if isinstance(source, Address) else source if isinstance(source, WorkloadRef) else None
-        service = self._view.service_at(target) if isinstance(target, Address) else None
+        service = self._view.services.at(target) if isinstance(target, Address) else None
         ports = service.ports if service is not None else ()
         if (
             service is not None
@@ -193,7 +193,7 @@ class _Ends:
 
     def _find(self, end: Endpoint) -> _End:
         if end.namespace:
-            return (self._named(end) if self._view.has_namespace(end.namespace) else None) or _NOBODY
+            return (self._named(end) if (end.namespace in self._view.namespaces) else None) or _NOBODY
         if not _OF_NODES.isdisjoint(end.labels):
             return _NODE
         if not end.address:
@@ -204,13 +204,13 @@ class _Ends:
             return _NOBODY
         if is_loopback(address.block):
             return _NOBODY
-        pod = self._view.pod_at(address)
-        return address if pod is None else self._view.top(pod)
+        pod = self._view.pods.at(address)
+        return address if pod is None else self._view.pods.top(pod)
 
     def _named(self, end: Endpoint) -> WorkloadRef | None:
         if end.pod in self._pods_of(end.namespace):
             return self._pods[end.namespace][end.pod]
-        maker = self._view.workload(WorkloadRef(end.kind, end.namespace, end.workload)) if end.workload else None
+        maker = self._view.workloads.get(WorkloadRef(end.kind, end.namespace, end.workload)) if end.workload else None
         if maker is not None and maker.owner is None:
             return maker.ref
         every = self._made_in(end.namespace)
@@ -219,13 +219,13 @@ class _Ends:
 
     def _pods_of(self, namespace: str) -> dict[str, WorkloadRef]:
         if namespace not in self._pods:
-            groups = self._view.groups(namespace)
+            groups = self._view.pods.groups(namespace)
             self._pods[namespace] = {pod.name: group.ref for group in groups for pod in group.pods}
         return self._pods[namespace]
 
     def _made_in(self, namespace: str) -> tuple[Workload, ...]:
         if namespace not in self._workloads:
-            found = self._view.workloads(namespace)
+            found = self._view.workloads.every(namespace)
             self._workloads[namespace] = tuple(one for one in found if one.owner is None)
         return self._workloads[namespace]
 

@@ -38,7 +38,7 @@ def suggested(view: View, found: Evidence) -> Mapping[WorkloadRef, Suggested]:
     for one in found.undeclared:
         if isinstance(one.flow.source, WorkloadRef) and not one.dropped:
             flows.setdefault(one.flow.source, []).append(one)
-    workloads = {ref: workload for ref in flows if (workload := view.workload(ref)) is not None}
+    workloads = {ref: workload for ref in flows if (workload := view.workloads.get(ref)) is not None}
     return {ref: _of(view, workload, flows[ref]) for ref, workload in workloads.items()}
 
 
@@ -107,10 +107,10 @@ def _texts(view: View, client: Workload, flow: ObservedFlow) -> Iterator[str]:
 
 def _services(view: View, ref: WorkloadRef, flow: ObservedFlow) -> Iterator[tuple[str, int]]:
     """Yield the Services before a workload with their ports, and behind a headless one the pod's own."""
-    server = view.workload(ref)
-    shapes = [pod.shape for pod in view.pods_of(ref)] or ([server.template.shape] if server is not None else [])
+    server = view.workloads.get(ref)
+    shapes = [pod.shape for pod in view.pods.of(ref)] or ([server.template.shape] if server is not None else [])
     for shape in dict.fromkeys(shapes):
-        for service in view.services_of(shape):
+        for service in view.services.selecting(shape):
             yield from ((service.name, port.port) for port in service.ports if port.protocol == flow.protocol)
             if service.headless:
                 yield service.name, flow.port

@@ -4,7 +4,6 @@ Nobody else has to be judged again. More than enough is named rather than too li
 """
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -21,9 +20,8 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.asking import labels_of
-from webhook.world.mentions import Name, names_in
 from webhook.world.policies import EVERYWHERE, selects
+from webhook.world.workloads import Name, names_in
 
 Written = Policy | Foreign | Namespace | Service | Workload
 _ASSUMED_DNS: Final = frozenset({"kube-system", "openshift-dns"})  # where DNS is where files do not show it
@@ -63,15 +61,15 @@ def _differs(before: View, value: Written) -> bool:
     """Say whether others may lose something by a value: a Service or a workload that is new takes nothing away."""
     match value:
         case Policy(ref=ref, namespace=namespace):
-            return before.policies(namespace).get(ref) != value
+            return before.policies.named(namespace).get(ref) != value
         case Foreign(ref=ref, namespace=home):
-            return before.foreign(home or "").get(ref) != value
+            return before.policies.foreign(home or "").get(ref) != value
         case Namespace(name=name, labels=labels):
-            return before.namespace(name).labels != labels
+            return before.namespaces.get(name).labels != labels
         case Service(namespace=namespace, name=name):
-            return before.service(namespace, name) not in (None, value)
+            return before.services.get(namespace, name) not in (None, value)
         case Workload(ref=ref, template=template):
-            old = before.workload(ref)
+            old = before.workloads.get(ref)
             return old is not None and old.template.shape != template.shape
 
 
@@ -114,7 +112,11 @@ def _spaces(before: View, after: View, change: Change) -> Iterator[str]:
     """Yield the namespaces whose policies may come to something else; `EVERYWHERE` for the cluster-wide ones."""
     referred = any((ref.group, ref.kind) in REFERENCES for ref in change.policies)
     if referred or (change.namespaces and before.compile_context.objects):
-        yield from (s for s in (EVERYWHERE, *after.namespaces()) if before.foreign(s) or after.foreign(s))
+        yield from (
+            s
+            for s in (EVERYWHERE, *after.namespaces.names())
+            if before.policies.foreign(s) or after.policies.foreign(s)
+        )
     yield from (ref.namespace or EVERYWHERE for ref in change.policies)
 
 
@@ -129,7 +131,7 @@ def _other_pieces(before: View, after: View, space: str, direction: Direction) -
 
 def _by_policy(view: View, space: str, direction: Direction) -> dict[PolicyRef, list[Isolation]]:
     found: dict[PolicyRef, list[Isolation]] = {}
-    for piece in view.isolations(space, direction):
+    for piece in view.policies.isolations(space, direction):
         view.budget.spend()
         found.setdefault(piece.ref, []).append(piece)
     return found
@@ -154,10 +156,10 @@ class _Reach:
         if found is None:
             found = self._shapes[space] = {}
             before, _ = self._views
-            for group in before.groups(space):
+            for group in before.pods.groups(space):
                 for pod in group.pods:
                     found.setdefault(pod.shape, set()).add(group.ref)
-            for workload in before.workloads(space):
+            for workload in before.workloads.every(space):
                 found.setdefault(workload.template.shape, set()).add(workload.ref)
             before.budget.spend(len(found))
         return found
@@ -165,13 +167,13 @@ class _Reach:
     def selected(self, view: View, piece: Isolation) -> None:
         """Take whom a piece selects, or may select."""
         space = piece.namespace or piece.ref.namespace
-        for name in (space,) if space else view.namespaces():
+        for name in (space,) if space else view.namespaces.names():
             if not _may_be_in(view, piece, name):
                 continue
             for shape, refs in self._of(name).items():
                 view.budget.spend()
                 keys = view.settings.pending_labels if shape.template else NO_KEYS
-                if selects(piece, shape, keys, partial(labels_of, view)) is not Truth.NO:
+                if selects(view, piece, shape, keys) is not Truth.NO:
                     self._take(shape, refs, piece.direction)
 
     def _take(self, shape: Shape, refs: Iterable[WorkloadRef], *directions: Direction) -> None:
@@ -184,7 +186,7 @@ class _Reach:
                 self._named.add(shape)
                 self._names.update(((ref.namespace, ref.name), None) for ref in refs)
                 for view in self._views:
-                    self._names.update(((one.namespace, one.name), None) for one in view.services_of(shape))
+                    self._names.update(((one.namespace, one.name), None) for one in view.services.selecting(shape))
 
     def whole(self, space: str) -> None:
         """Take everybody of a namespace."""
@@ -194,23 +196,23 @@ class _Reach:
     def workload(self, ref: WorkloadRef) -> None:
         """Take a workload whose template is another."""
         for view in self._views:
-            found = view.workload(ref)
+            found = view.workloads.get(ref)
             if found is not None:
                 self._take(found.template.shape, (ref,), *Direction)
-            for pod in view.pods_of(ref):
+            for pod in view.pods.of(ref):
                 self._take(pod.shape, (ref,), *Direction)
 
     def service(self, namespace: str, name: str) -> None:
         """Take a Service that is another, and who stands behind it, before and after."""
         self._names[namespace, name] = None
         for view in self._views:
-            found = view.service(namespace, name)
+            found = view.services.get(namespace, name)
             self._published = self._published or (found is not None and _is_published(found))
-            self._servers.update(group.ref for group in (view.backends(found) if found else ()))
-            for space in (EVERYWHERE, *view.namespaces()):
-                if view.foreign(space):
+            self._servers.update(group.ref for group in (view.pods.behind(found) if found else ()))
+            for space in (EVERYWHERE, *view.namespaces.names()):
+                if view.policies.foreign(space):
                     for direction in Direction:
-                        for piece in view.isolations(space, direction):
+                        for piece in view.policies.isolations(space, direction):
                             if piece.volatile:
                                 self.selected(view, piece)
 
@@ -231,10 +233,10 @@ class _Reach:
         """Say whether pods of a shape may be a controller, a Gateway or a scraper, who send what others declare."""
         before, _ = self._views
         refs = self._of(shape.namespace).get(shape, ())
-        scraping = {*before.settings.inbound.scrapers, *(one.ref for one in before.scrapers())}
+        scraping = {*before.settings.inbound.scrapers, *(one.ref for one in before.workloads.scrapers())}
         if shape.labels.get(_OF_GATEWAY) is not None or not scraping.isdisjoint(refs):
             return True
-        return any(map(_is_published, before.services_of(shape)))
+        return any(map(_is_published, before.services.selecting(shape)))
 
     def _look_ups(self, names: Iterable[Name], spaces: set[str]) -> bool:
         """Say whether those may be touched who answer look-ups."""
@@ -256,7 +258,7 @@ def _may_be_in(view: View, piece: Isolation, name: str) -> bool:
     view.budget.spend()
     if piece.scope is None:
         return True
-    namespace = view.namespace(name)
+    namespace = view.namespaces.get(name)
 
     def lookup(space: Space, key: str) -> Value:
         if space is Space.NAMESPACE:
@@ -271,8 +273,8 @@ def _aliases(views: Iterable[View], names: Iterable[Name], servers: set[Workload
     """Yield the Services without selectors that lead to others by a name, or by addresses that they list."""
     wanted = set(names)
     for view in views if wanted else ():
-        for space in view.namespaces():
-            for service in view.services(space):
+        for space in view.namespaces.names():
+            for service in view.services.within(space):
                 view.budget.spend()
                 if service.selector is None and (
                     not wanted.isdisjoint(names_in(service.external_name.lower(), space))
@@ -283,5 +285,5 @@ def _aliases(views: Iterable[View], names: Iterable[Name], servers: set[Workload
 
 
 def _lists(view: View, service: Service, servers: set[WorkloadRef]) -> bool:
-    pods = (view.pod_at(address) for address, _, _ in view.endpoints(service))
-    return any(pod is not None and view.top(pod) in servers for pod in pods)
+    pods = (view.pods.at(address) for address, _, _ in view.services.endpoints(service))
+    return any(pod is not None and view.pods.top(pod) in servers for pod in pods)

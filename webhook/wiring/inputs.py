@@ -20,7 +20,7 @@ from webhook.report.safe import clean, clip
 from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
 from webhook.world import View
-from webhook.world.lookup import maker_of
+from webhook.world.controllers import maker_of
 
 Key = tuple[str, str, str, str]  # API group, kind, namespace, name
 _SHOWN = 63  # characters of a hostile kind or name that an error repeats
@@ -124,7 +124,7 @@ def _at(location: Location) -> str:
 
 def misread(view: View, values: Iterable[tuple[Projected, Location]]) -> list[Failure]:
     """Return what is wrong with the policies of other families that are evaluated in `view`."""
-    found, evaluated = view.problems(), view.dialect.evaluated
+    found, evaluated = view.policies.problems(), view.dialect.evaluated
     return [
         Failure(location.file, location.line, f"{value.ref.kind} `{clip(value.ref.name, _SHOWN)}`: {problem}")
         for value, location in values

@@ -1,7 +1,6 @@
 """Ingresses, Gateways and routes by the Service that they send traffic to."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from webhook.model.inbound import (
     ISTIO_GATEWAY,
@@ -18,23 +17,17 @@ from webhook.model.inbound import (
     Monitor,
     Route,
 )
-from webhook.model.objects import Workload
-from webhook.model.refs import WorkloadRef
-from webhook.world.index import discard
+from webhook.world.index import Clock, discard
 
-# The labels are those of kube-prometheus, of Prometheus' and VictoriaMetrics' operators and of their charts.
-_NAME: Final = "app.kubernetes.io/name"
-_PART: Final = "app.kubernetes.io/component"
-_SCRAPERS: Final = {"prometheus": 9090, "vmagent": 8429, "victoria-metrics-agent": 8429}
-_PARTS: Final = frozenset({None, "prometheus", "server", "vmagent", "monitoring"})
 Key = tuple[str, str, str]  # kind, namespace, name
 
 
 class Declarations:
     """An index of what declares that something is reached from outside."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         """Start empty."""
+        self._clock = clock
         self._every: dict[Key, Inbound] = {}
         self._by_service: dict[tuple[str, str], dict[Key, Declaring]] = {}
         self._classes: dict[str, IngressClass] = {}
@@ -49,6 +42,7 @@ class Declarations:
         """Add or replace."""
         key = key_of_inbound(value)
         self.drop(*key)
+        self._clock.tick()
         self._every[key] = value
         match value:
             case Ingress() | Route() | Call() | Exposure():
@@ -83,6 +77,7 @@ class Declarations:
                 del self._classes[old.name]
             case _:
                 pass
+        self._clock.tick()
         return True
 
     def monitors(self) -> list[Monitor]:
@@ -124,37 +119,6 @@ class Declarations:
     def every(self) -> Iterable[Inbound]:
         """Return all of it."""
         return self._every.values()
-
-
-class Scrapers:
-    """The workloads that scrape what is annotated, told by what their pods are called and listen on."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self._found: dict[WorkloadRef, Workload] = {}
-
-    def put(self, workload: Workload) -> None:
-        """Add or replace a workload."""
-        if scrapes(workload):
-            self._found[workload.ref] = workload
-        else:
-            self.drop(workload.ref)
-
-    def drop(self, ref: WorkloadRef) -> None:
-        """Remove a workload, if it is here."""
-        self._found.pop(ref, None)
-
-    def every(self) -> tuple[Workload, ...]:
-        """Return all of them, sorted."""
-        return tuple(self._found[ref] for ref in sorted(self._found))
-
-
-def scrapes(workload: Workload) -> bool:
-    """Say whether a workload's pods are named like a scraper's, and declare its port."""
-    labels = workload.template.shape.labels
-    port = _SCRAPERS.get(labels.get(_NAME) or labels.get("app") or "")
-    part = labels.get(_PART) or labels.get("component")
-    return part in _PARTS and any(one.number == port for one in workload.template.declares)
 
 
 def key_of_inbound(value: Inbound) -> Key:

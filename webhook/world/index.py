@@ -1,7 +1,11 @@
-"""Two-level indexes: a key -> its members. A key without members is not there. And what is remembered for a while."""
+"""What indexes are made of: members by key, counters that tell when something changed, and answers kept until then.
 
-from collections.abc import Collection, Hashable
-from typing import Final, Generic, Protocol, TypeVar
+Each change of an index has a number of its own (`Clock`). An answer is made at a number, too, and holds as long as
+what it rests on has none that is higher. So nobody has to forget anything for an answer to be right.
+"""
+
+from collections.abc import Callable, Collection, Hashable
+from typing import Generic, Protocol, TypeVar, cast
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -9,7 +13,7 @@ M = TypeVar("M")
 
 
 def discard(index: dict[K, dict[V, M]], key: K, member: V) -> bool:
-    """Remove a member and, with the last one, the key; True then."""
+    """Remove a member and, with the last one, the key, which is not there without members; True then."""
     members = index.get(key)
     if members is None:
         return False
@@ -20,16 +24,97 @@ def discard(index: dict[K, dict[V, M]], key: K, member: V) -> bool:
     return True
 
 
-class Memo(dict[object, object]):
-    """Answers, which are all forgotten where there are too many: templates that never repeat leave some behind."""
+class Clock:
+    """Counts the changes of a world: `now` is the number of the last one."""
 
-    MOST: Final = 200_000
+    def __init__(self, now: int = 0) -> None:
+        """Start with no change; `now`: after those of another clock."""
+        self.now = now
 
-    def __setitem__(self, key: object, value: object) -> None:
+    def tick(self) -> int:
+        """Return the number of one more change."""
+        self.now += 1
+        return self.now
+
+
+class Stamps:
+    """When something in a namespace changed last. Nothing is kept of a namespace in which nothing is any more."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start with nothing changed."""
+        self.last = 0  # in any namespace
+        self._clock = clock
+        self._of: dict[str, int] = {}
+        self._emptied = 0
+
+    def change(self, namespace: str, *, empty: bool) -> None:
+        """Note a change; `empty`: nothing is left in the namespace."""
+        self.last = self._clock.tick()
+        if empty:
+            self._of.pop(namespace, None)
+            self._emptied = self.last
+        else:
+            self._of[namespace] = self.last
+
+    def of(self, namespace: str) -> int:
+        """Return when a namespace changed last; of one with nothing in it, when one was last emptied."""
+        return self._of.get(namespace, self._emptied)
+
+
+# -- what is remembered ------------------------------------------------------------------------------------------------
+
+
+class Memo(Generic[K, V]):
+    """Names answers of one type that may be remembered of a view, for whoever makes and asks for them."""
+
+    def __init__(self, most: int) -> None:
+        """`most`: how many are kept; templates that never repeat leave some behind."""
+        self.most = most
+
+
+class Answers(dict[K, V]):
+    """Answers by key, which are all forgotten where there are too many."""
+
+    def __init__(self, most: int) -> None:
+        """Start empty."""
+        super().__init__()
+        self._most = most
+
+    def __setitem__(self, key: K, value: V) -> None:
         """Remember an answer."""
-        if len(self) >= self.MOST:
+        if len(self) >= self._most:
             self.clear()
         super().__setitem__(key, value)
+
+
+class Memos:
+    """The answers of every `Memo` of a view, as long as nothing changed that they rest on."""
+
+    def __init__(self, clock: Clock, changed: Callable[[], int]) -> None:
+        """Start empty. `changed`: when what answers rest on changed last."""
+        self._clock = clock
+        self._changed = changed
+        self._made = self._checked = clock.now
+        self._every: dict[object, object] = {}
+
+    def of(self, memo: Memo[K, V]) -> Answers[K, V]:
+        """Return the answers that are remembered, to be read and added to."""
+        if self._checked != self._clock.now:
+            self._checked = self._clock.now
+            if self._changed() > self._made:
+                self.clear()
+        found = self._every.get(memo)
+        if found is None:
+            found = self._every[memo] = Answers[K, V](memo.most)
+        return cast("Answers[K, V]", found)
+
+    def clear(self) -> None:
+        """Let all of it go."""
+        self._every.clear()
+        self._made = self._clock.now
+
+
+# -- more than one of a key --------------------------------------------------------------------------------------------
 
 
 class Named(Protocol):
@@ -49,7 +134,7 @@ N = TypeVar("N", bound=Named)
 
 
 class Sparse(Generic[H, N]):
-    """A key -> who has it. Mostly that is one, which then stands there itself: a dict of one is many times as large."""
+    """A key -> who has it. Mostly that is one, which then is there itself: a dict of one is many times as large."""
 
     def __init__(self) -> None:
         """Start empty."""

@@ -1,32 +1,27 @@
 """A proposed change, read through to a view that stays as it is."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Collection, Hashable, Iterable, Mapping
 
-from webhook.model.addresses import Address, Block, Family, Served
-from webhook.model.budget import Budget
+from webhook.model.addresses import Address, Block, Family
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import Dialect
 from webhook.model.foreign import Doubt, Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import NO_LABELS
-from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload
+from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Isolation, Rank, Tier, position
 from webhook.model.truth import Truth
-from webhook.world.asking import labels_of
-from webhook.world.inbound import Declarations, scrapes
-from webhook.world.index import Memo
-from webhook.world.lookup import backends, controllers, groups, or_expected, with_expected
-from webhook.world.mentions import mentioned, reaches
-from webhook.world.policies import Policies
-from webhook.world.view import Group, Selecting, View
+from webhook.world.controllers import backends, controllers, groups, or_expected, with_expected
+from webhook.world.index import Clock, Memos
+from webhook.world.policies import Fixed, Policies
+from webhook.world.view import Group, NamespaceLister, PolicyLister, Selecting, View, WorkloadLister
+from webhook.world.workloads import mentioned, reaches, scrapes
+
+Mine = Mapping[WorkloadRef, Workload]
 
 
-class Overlay:
+class Overlay(View):
     """`base` with some workloads and policies put on top. The base must not change while this is in use."""
 
     def __init__(self, base: View, puts: Iterable[Workload | Policy] = (), *, anew: bool = False) -> None:
@@ -34,217 +29,116 @@ class Overlay:
 
         `anew`: so are the pods of such a workload, as if it had been rolled out: its template counts.
         """
-        self._base = base
+        self.base = base
+        self.settings, self.complete, self.purse = base.settings, base.complete, base.purse
+        self.accounts, self.nodes, self.services, self.inbound = base.accounts, base.nodes, base.services, base.inbound
+        self._mine: dict[WorkloadRef, Workload] = {}
         self._anew = anew
-        self._memo = Memo()
-        self.budget = base.budget
-        self._workloads: dict[WorkloadRef, Workload] = {}
-        self._selecting_services: dict[Shape, tuple[Service, ...]] = {}
-        self._policies = Policies(
-            base.settings.pending_labels,
-            lambda: base.compile_context,
-            partial(labels_of, self),
-            lambda: self.budget,
-            self._memo,
-        )
+        policies: list[Policy] = []
         for value in puts:
             match value:
                 case Workload():
-                    self._workloads[value.ref] = value
+                    self._mine[value.ref] = value
                 case Policy():
-                    self._policies.put(value)
-        self._reowned = any(map(self._changes_owners, self._workloads.values()))
+                    policies.append(value)
+        self.workloads = _Workloads(base.workloads, self._mine)
+        self.pods = Pods(self, base, self._mine, anew=anew)
+        self.namespaces = Spaces(
+            base.namespaces, {*(one.namespace for one in policies), *(ref.namespace for ref in self._mine)}
+        )
+        self.policies, self.memos = base.policies, base.memos
+        if policies:
+            own = Policies(self, Clock(), Fixed(base.compile_context))
+            for one in policies:
+                own.put(one)
+            self.policies = _Policies(base.policies, own)
+        if policies or (anew and not base.complete):
+            self.memos = Memos(Clock(), lambda: 0)
 
-    def _changes_owners(self, workload: Workload) -> bool:
-        """Say whether pods, too, may stand under another controller than in the base."""
-        old = self._base.workload(workload.ref)
-        if old is None:
-            return workload.owner is not None or workload.ref.kind == "ReplicaSet"
-        return old.owner != workload.owner
+    def version_of(self, *namespaces: str) -> Hashable:
+        """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
+        mine = [one for ref, one in self._mine.items() if ref.namespace in namespaces]
+        seen = tuple((one.ref, one.owner, one.template.shape) for one in mine)
+        return self.base.version_of(*namespaces), seen, self._anew
 
-    @property
-    def settings(self) -> Settings:
-        """The settings that answers depend on."""
-        return self._base.settings
+    def pod_blocks(self, family: Family) -> tuple[Block, ...]:
+        """Return the blocks that new pods get their addresses from; empty: not known."""
+        same = self.policies.context is self.base.policies.context
+        return self.base.pod_blocks(family) if same else super().pod_blocks(family)
 
-    @property
-    def complete(self) -> bool:
-        """Whether what is not here does not exist."""
-        return self._base.complete
 
-    @property
-    def memo(self) -> dict[object, object]:
-        """Answers that hold for this overlay; the base's own where no policy is on top."""
-        return self._memo if self._policies.by_namespace else self._base.memo
+class Spaces:
+    """Namespaces, with those in which something is on top."""
 
-    @contextmanager
-    def within(self, budget: Budget) -> Iterator[None]:
-        """Answer within a budget, the base included."""
-        before, self.budget = self.budget, budget
-        try:
-            with self._base.within(budget):
-                yield
-        finally:
-            self.budget = before
+    def __init__(self, base: NamespaceLister, filled: set[str]) -> None:
+        self._base, self._filled = base, filled
 
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        """Return what isolates, or may isolate, pods of `shape`."""
-        below = self._base.selecting(shape, direction)
-        mine = self._policies.named(shape.namespace)
-        if not mine:
-            return below
-        kept = [(i, truth) for i, truth in below if i.ref not in mine]
-        return tuple(sorted([*kept, *self._policies.selecting(shape, direction)], key=_place))
+    def get(self, name: str) -> Namespace:
+        """Return the namespace."""
+        return self._base.get(name)
 
-    @property
-    def enforcer(self) -> Enforcer:
-        """Who enforces policy."""
-        return self._base.enforcer
+    def __contains__(self, name: str) -> bool:
+        return name in self._base or name in self._filled
 
-    @property
-    def dialect(self) -> Dialect:
-        """How the enforcer reads policies."""
-        return self._base.dialect
+    def names(self) -> Iterable[str]:
+        """Return the names of all namespaces, sorted."""
+        return sorted({*self._base.names(), *self._filled})
 
-    @property
-    def compile_context(self) -> CompileContext:
-        """What policies are compiled in."""
-        return self._base.compile_context
 
-    def account(self, namespace: str, name: str) -> Account | None:
-        """Return a ServiceAccount; None: not known."""
-        return self._base.account(namespace, name)
+class _Workloads:
+    """Workloads, with those on top."""
 
-    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
-        """Return why answers on this side of `shape` cannot be trusted."""
-        return self._base.doubt(shape, direction)
+    def __init__(self, base: WorkloadLister, mine: Mine) -> None:
+        self._base, self._mine = base, mine
 
-    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
-        """Return every isolation of a namespace, sorted by policy."""
-        mine = self._policies.named(namespace)
-        kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in mine]
-        return sorted([*kept, *self._policies.isolations(namespace, direction)], key=position)
+    def get(self, ref: WorkloadRef) -> Workload | None:
+        return self._mine.get(ref) or self._base.get(ref)
 
-    def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
-        """Return the policies of a namespace."""
-        return {**self._base.policies(namespace), **self._policies.named(namespace)}
-
-    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
-        """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
-        return self._base.foreign(namespace)
-
-    def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
-        """Return what is wrong with policies of other families."""
-        return self._base.problems()
-
-    def workload(self, ref: WorkloadRef) -> Workload | None:
-        """Return a workload."""
-        return self._workloads.get(ref) or self._base.workload(ref)
-
-    def workloads(self, namespace: str | None = None) -> Iterable[Workload]:
-        """Return the workloads of one namespace, or all."""
-        mine = {r: w for r, w in self._workloads.items() if namespace in (None, r.namespace)}
-        yield from (w for w in self._base.workloads(namespace) if w.ref not in mine)
+    def every(self, namespace: str | None = None) -> Iterable[Workload]:
+        mine = {r: w for r, w in self._mine.items() if namespace in (None, r.namespace)}
+        yield from (w for w in self._base.every(namespace) if w.ref not in mine)
         yield from mine.values()
 
-    def has_namespace(self, name: str) -> bool:
-        """Say whether the namespace, or something in it, is here."""
-        return self._base.has_namespace(name) or name in self._filled()
-
-    def _filled(self) -> set[str]:
-        return {*self._policies.by_namespace, *(ref.namespace for ref in self._workloads)}
-
-    def backends(self, service: Service) -> tuple[Group, ...]:
-        """Return who stands behind a Service's selector."""
-        below = self._kept(self._base.backends(service))
-        if self._reowned and service.selector is not None:
-            return backends(self, service.namespace, service.selector, lambda: (p for g in below for p in g.pods))
-        if service.selector is None:
-            return below
-        mine = [w for w in self._workloads.values() if w.ref.namespace == service.namespace and w.owner is None]
-        found = self._with_templates(below, [w for w in mine if _selects(service, w)]) if mine else below
-        return or_expected(self, service.namespace, service.selector, found)
-
-    def groups(self, namespace: str) -> tuple[Group, ...]:
-        """Return everybody of a namespace."""
-        if self._reowned:
-            return groups(self, namespace, self._pods(namespace))
-        mine = [w for w in self._workloads.values() if w.ref.namespace == namespace and w.owner is None]
-        found = self._with_templates(self._kept(self._base.groups(namespace)), mine)
-        return with_expected(self, namespace, found)
-
-    def _kept(self, below: tuple[Group, ...]) -> tuple[Group, ...]:
-        """Leave out the pods that are as good as gone."""
-        return tuple(g for g in below if g.ref not in self._workloads) if self._anew else below
-
-    def _with_templates(self, below: tuple[Group, ...], mine: Iterable[Workload]) -> tuple[Group, ...]:
-        """Templates on top replace those below; a workload that has pods is judged by its pods."""
-        found = {g.ref: g for g in below if g.pods or g.ref not in self._workloads}
-        for workload in mine:
-            if workload.ref not in found and not self.pods_of(workload.ref):
-                found[workload.ref] = Group(workload.ref, template=workload)
-        return tuple(found[ref] for ref in sorted(found))
-
-    def namespace(self, name: str) -> Namespace:
-        """Return the namespace."""
-        return self._base.namespace(name)
-
-    def namespaces(self) -> Iterable[str]:
-        """Return the names of all namespaces."""
-        return sorted({*self._base.namespaces(), *self._filled()})
-
-    def service(self, namespace: str, name: str) -> Service | None:
-        """Return a Service."""
-        return self._base.service(namespace, name)
-
-    def services(self, namespace: str) -> Iterable[Service]:
-        """Return the Services of a namespace."""
-        return self._base.services(namespace)
-
-    def services_of(self, shape: Shape) -> tuple[Service, ...]:
-        """Return the Services that select pods of `shape`, by name."""
-        found = self._selecting_services.get(shape)
-        if found is None:
-            found = self._selecting_services[shape] = self._base.services_of(shape)
-        return found
-
-    def published(self) -> Iterable[Service]:
-        """Return the Services that are to be reached from outside."""
-        return self._base.published()
-
-    @property
-    def inbound(self) -> Declarations:
-        """Who declares that something is reached from outside."""
-        return self._base.inbound
-
     def scrapers(self) -> tuple[Workload, ...]:
-        """Return the workloads that scrape what is annotated."""
-        below = [w for w in self._base.scrapers() if w.ref not in self._workloads]
-        return tuple(sorted((*below, *filter(scrapes, self._workloads.values())), key=lambda w: w.ref))
+        below = [w for w in self._base.scrapers() if w.ref not in self._mine]
+        return tuple(sorted((*below, *filter(scrapes, self._mine.values())), key=lambda w: w.ref))
 
     def mentioning(self, names: Iterable[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
-        """Return the workloads whose declarations may mean one of these names, sorted."""
         wanted = set(names)
-        below = (ref for ref in self._base.mentioning(wanted) if ref not in self._workloads)
-        mine = (w.ref for w in self._workloads.values() if w.owner is None and not wanted.isdisjoint(mentioned(w)))
+        below = (ref for ref in self._base.mentioning(wanted) if ref not in self._mine)
+        mine = (w.ref for w in self._mine.values() if w.owner is None and not wanted.isdisjoint(mentioned(w)))
         return tuple(sorted((*below, *mine)))
 
     def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
-        """Return the workloads that may reach one of these names, or an address, sorted."""
-        mine = (w.ref for w in self._workloads.values() if w.owner is None and reaches(w, names))
-        return tuple(sorted((*(r for r in self._base.reaching(names) if r not in self._workloads), *mine)))
+        mine = (w.ref for w in self._mine.values() if w.owner is None and reaches(w, names))
+        return tuple(sorted((*(r for r in self._base.reaching(names) if r not in self._mine), *mine)))
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
-        """Return what a ConfigMap says of hosts and ports."""
         return self._base.config_map(namespace, name)
 
-    def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
+
+class Pods:
+    """Pods, under the workloads on top of those that they are below."""
+
+    def __init__(self, view: View, base: View, mine: Mine, *, anew: bool) -> None:
+        self._view, self._base, self._mine, self._anew = view, base.pods, mine, anew
+        self._reowned = any(_changes_owners(base, workload) for workload in mine.values())
+
+    def at(self, address: Address) -> Pod | None:
+        """Return the pod that has an address of its own."""
+        return self._base.at(address)
+
+    def families(self) -> Iterable[Family]:
+        """Return the address families that pods have."""
+        return self._base.families()
+
+    def of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
         """Return the live pods below `ref`, by name."""
-        if self._anew and ref in self._workloads:
+        if self._anew and ref in self._mine:
             return ()
         if not self._reowned or ref.kind == "Pod":
-            return self._base.pods_of(ref)
-        below = (pod for pod in self._pods(ref.namespace) if ref in controllers(self, pod))
+            return self._base.of(ref)
+        below = (pod for pod in self._pods(ref.namespace) if ref in controllers(self._view, pod))
         return tuple(sorted(below, key=lambda pod: pod.name))
 
     def _pods(self, namespace: str) -> Iterable[Pod]:
@@ -252,43 +146,85 @@ class Overlay:
 
     def top(self, pod: Pod) -> WorkloadRef:
         """Return the topmost controller of a pod."""
-        return controllers(self, pod)[-1] if self._reowned else self._base.top(pod)
+        return controllers(self._view, pod)[-1] if self._reowned else self._base.top(pod)
 
-    def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
-        """Return the listed endpoints of a Service."""
-        return self._base.endpoints(service)
+    def behind(self, service: Service) -> tuple[Group, ...]:
+        """Return who stands behind a Service's selector."""
+        below = self._kept(self._base.behind(service))
+        namespace, labels = service.namespace, service.selector
+        if labels is None:
+            return below
+        if self._reowned:
+            return backends(self._view, namespace, labels, lambda: (p for g in below for p in g.pods))
+        mine = self._of_namespace(namespace)
+        found = self._with_templates(below, [w for w in mine if _selects(service, w)]) if mine else below
+        return or_expected(self._view, namespace, labels, found)
 
-    def serving(self, service: Service) -> Mapping[Address, Served]:
-        """Return on which ports each listed endpoint serves (None: every one), ready or not."""
-        return self._base.serving(service)
+    def groups(self, namespace: str) -> tuple[Group, ...]:
+        """Return everybody of a namespace."""
+        if self._reowned:
+            return groups(self._view, namespace, self._pods(namespace))
+        found = self._with_templates(self._kept(self._base.groups(namespace)), self._of_namespace(namespace))
+        return with_expected(self._view, namespace, found)
 
-    def pod_at(self, address: Address) -> Pod | None:
-        """Return the pod that has an address of its own."""
-        return self._base.pod_at(address)
+    def _of_namespace(self, namespace: str) -> list[Workload]:
+        return [w for w in self._mine.values() if w.ref.namespace == namespace and w.owner is None]
 
-    def service_at(self, address: Address) -> Service | None:
-        """Return the Service with that cluster address."""
-        return self._base.service_at(address)
+    def _kept(self, below: tuple[Group, ...]) -> tuple[Group, ...]:
+        """Leave out the pods that are as good as gone."""
+        return tuple(g for g in below if g.ref not in self._mine) if self._anew else below
 
-    def outside_services_at(self, address: Address) -> tuple[Service, ...]:
-        """Return the Services with that external or load balancer address, sorted."""
-        return self._base.outside_services_at(address)
+    def _with_templates(self, below: tuple[Group, ...], mine: Iterable[Workload]) -> tuple[Group, ...]:
+        """Templates on top replace those below; a workload that has pods is judged by its pods."""
+        found = {g.ref: g for g in below if g.pods or g.ref not in self._mine}
+        for workload in mine:
+            if workload.ref not in found and not self.of(workload.ref):
+                found[workload.ref] = Group(workload.ref, template=workload)
+        return tuple(found[ref] for ref in sorted(found))
 
-    def node_at(self, address: Address) -> Node | None:
-        """Return the node with that address."""
-        return self._base.node_at(address)
 
-    def nodes(self) -> Iterable[Node]:
-        """Return all nodes."""
-        return self._base.nodes()
+class _Policies:
+    """Policies, with NetworkPolicies on top."""
 
-    def families(self) -> tuple[Family, ...]:
-        """Return the address families that pods have."""
-        return self._base.families()
+    def __init__(self, base: PolicyLister, own: Policies) -> None:
+        self._base, self._own = base, own
 
-    def pod_blocks(self, family: Family) -> tuple[Block, ...]:
-        """Return the blocks that new pods get their addresses from."""
-        return self._base.pod_blocks(family)
+    @property
+    def context(self) -> CompileContext:
+        return self._base.context
+
+    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
+        below = self._base.selecting(shape, direction)
+        mine = self._own.named(shape.namespace)
+        if not mine:
+            return below
+        kept = [(i, truth) for i, truth in below if i.ref not in mine]
+        return tuple(sorted([*kept, *self._own.selecting(shape, direction)], key=_place))
+
+    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
+        return self._base.doubt(shape, direction)
+
+    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+        mine = self._own.named(namespace)
+        kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in mine]
+        return sorted([*kept, *self._own.isolations(namespace, direction)], key=position)
+
+    def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
+        return {**self._base.named(namespace), **self._own.named(namespace)}
+
+    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
+        return self._base.foreign(namespace)
+
+    def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
+        return self._base.problems()
+
+
+def _changes_owners(base: View, workload: Workload) -> bool:
+    """Say whether pods, too, may be under another controller than in the base."""
+    old = base.workloads.get(workload.ref)
+    if old is None:
+        return workload.owner is not None or workload.ref.kind == "ReplicaSet"
+    return old.owner != workload.owner
 
 
 def _place(pair: tuple[Isolation, Truth]) -> tuple[Tier, str, Rank, PolicyRef]:

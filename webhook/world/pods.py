@@ -1,21 +1,24 @@
-"""Pods by what people look for: shape, label, controller, address. A pod's change touches only its own entries."""
+"""Pods and nodes by what is looked for: shape, label, controller, address. A change touches only its own entries."""
 
 from collections.abc import Iterable, Iterator
 
 from webhook.model.addresses import Address, Family
 from webhook.model.labels import Labels
-from webhook.model.objects import Owner, Pod, Shape
-from webhook.world.index import Sparse, discard
+from webhook.model.objects import Node, Owner, Pod, Shape, Workload
+from webhook.model.refs import WorkloadRef
+from webhook.world.index import Clock, Sparse, Stamps, discard
 
 OwnerKey = tuple[str, str, str]  # namespace, kind, name
 HASH_LABEL = "pod-template-hash"
+DEEPEST = 5  # controllers above a pod that are followed; a longer chain, or a circle, ends there
 
 
-class Pods:
+class PodIndex:
     """An index of pods."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         """Start empty."""
+        self.stamps = Stamps(clock)
         self.by_namespace: dict[str, dict[str, Pod]] = {}
         self.by_shape: dict[Shape, dict[str, Pod]] = {}
         self.by_owner: dict[OwnerKey, dict[str, Pod]] = {}
@@ -31,7 +34,8 @@ class Pods:
 
     def put(self, pod: Pod) -> None:
         """Add or replace a pod."""
-        self.drop(pod.namespace, pod.name)
+        if (old := self.get(pod.namespace, pod.name)) is not None:
+            self._remove(old)
         self.by_namespace.setdefault(pod.namespace, {})[pod.name] = pod
         members = self.by_shape.get(pod.shape)
         if members is None:
@@ -43,12 +47,14 @@ class Pods:
             self._by_address.put(address, pod)
             self._families[address.family] += 1
         self._put_owner(pod)
+        self.stamps.change(pod.namespace, empty=False)
 
     def drop(self, namespace: str, name: str) -> None:
         """Remove a pod, if it is here."""
         old = self.get(namespace, name)
         if old is not None:
-            self._forget(old)
+            self._remove(old)
+            self.stamps.change(namespace, empty=namespace not in self.by_namespace)
 
     def _put_owner(self, pod: Pod) -> None:
         if pod.bare is not None:
@@ -61,7 +67,7 @@ class Pods:
             counts = self.hashed.setdefault((pod.namespace, "Deployment", deployment), {})
             counts[owner] = counts.get(owner, 0) + 1
 
-    def _forget(self, pod: Pod) -> None:
+    def _remove(self, pod: Pod) -> None:
         discard(self.by_namespace, pod.namespace, pod.name)
         if discard(self.by_shape, pod.shape, pod.name):
             for name, value in pod.shape.labels.pairs:
@@ -114,3 +120,110 @@ def hashed_owner(pod: Pod) -> str | None:
     if owner is None or owner.kind != "ReplicaSet" or not tail or not owner.name.endswith(f"-{tail}"):
         return None
     return owner.name.removesuffix(f"-{tail}")
+
+
+# -- controllers -------------------------------------------------------------------------------------------------------
+
+
+class Owners:
+    """Workloads by their controller."""
+
+    def __init__(self, pods: PodIndex) -> None:
+        """Start empty, over an index of pods."""
+        self._pods = pods
+        self._owner: dict[OwnerKey, Owner | None] = {}
+        self._owned: dict[OwnerKey, dict[OwnerKey, None]] = {}
+
+    def put(self, workload: Workload) -> None:
+        """Add or replace a workload."""
+        self.drop(workload)
+        ref, owner = workload.ref, workload.owner
+        key = (ref.namespace, ref.kind, ref.name)
+        self._owner[key] = owner
+        if owner is not None:
+            self._owned.setdefault((ref.namespace, owner.kind, owner.name), {})[key] = None
+
+    def drop(self, workload: Workload) -> None:
+        """Remove a workload, if it is here."""
+        key = (workload.ref.namespace, workload.ref.kind, workload.ref.name)
+        owner = self._owner.pop(key, None)
+        if owner is not None:
+            discard(self._owned, (workload.ref.namespace, owner.kind, owner.name), key)
+
+    def top(self, pod: Pod) -> WorkloadRef:
+        """Return the topmost controller of a pod.
+
+        A ReplicaSet that is not here is read as its Deployment's where its name ends in the pod's template hash.
+        """
+        if pod.owner is None:
+            return WorkloadRef("Pod", pod.namespace, pod.name)
+        owner = pod.owner
+        if (pod.namespace, owner.kind, owner.name) not in self._owner and (name := hashed_owner(pod)):
+            owner = Owner("Deployment", name)
+        for _ in range(DEEPEST):
+            above = self._owner.get((pod.namespace, owner.kind, owner.name))
+            if above is None:
+                break
+            owner = above
+        return WorkloadRef(owner.kind, pod.namespace, owner.name)
+
+    def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
+        """Return the live pods below `ref`, by name."""
+        if ref.kind == "Pod":
+            pod = self._pods.get(ref.namespace, ref.name)
+            return (pod,) if pod is not None and pod.live else ()
+        key = (ref.namespace, ref.kind, ref.name)
+        below = [key]
+        for _ in range(DEEPEST):
+            below += [k for parent in below for k in self._owned.get(parent, {}) if k not in below]
+        guessed = {k for parent in below for k in self._pods.hashed.get(parent, {}) if k not in self._owner}
+        found = [
+            *self._pods.owned_by(below),
+            *(p for p in self._pods.owned_by(guessed - {*below}) if _deployment(p) in below),
+        ]
+        return tuple(sorted((p for p in found if p.live), key=lambda p: p.name))
+
+
+def _deployment(pod: Pod) -> OwnerKey:
+    return (pod.namespace, "Deployment", hashed_owner(pod) or "")
+
+
+# -- nodes -------------------------------------------------------------------------------------------------------------
+
+
+class Nodes:
+    """An index of nodes."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start empty."""
+        self.changed = 0
+        self._clock = clock
+        self._by_name: dict[str, Node] = {}
+        self._found_at: tuple[int, dict[Address, Node]] = (-1, {})  # made when it is asked for
+
+    def get(self, name: str) -> Node | None:
+        """Return a node."""
+        return self._by_name.get(name)
+
+    def put(self, value: Node) -> None:
+        """Add or replace a node."""
+        self._by_name[value.name] = value
+        self.changed = self._clock.tick()
+
+    def drop(self, name: str) -> None:
+        """Remove a node, if it is here."""
+        self._by_name.pop(name, None)
+        self.changed = self._clock.tick()
+
+    def every(self) -> Iterable[Node]:
+        """Return all nodes."""
+        return self._by_name.values()
+
+    def at(self, address: Address) -> Node | None:
+        """Return the node with that address; of two, the first by name."""
+        made, found = self._found_at
+        if made < self.changed:
+            by_name = sorted(self._by_name.values(), key=lambda node: node.name, reverse=True)
+            found = {address: node for node in by_name for address in node.addresses}
+            self._found_at = self.changed, found
+        return found.get(address)

@@ -1,228 +1,265 @@
 """Policies of every family, compiled once, with the pieces that select a shape remembered per shape."""
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Protocol
+
+from msgspec import Struct
 
 from webhook.families import compile_foreign, compile_policy
 from webhook.families.family import Compiled
-from webhook.model.budget import Budget
 from webhook.model.compile_context import CompileContext
 from webhook.model.expression import holds
-from webhook.model.foreign import Foreign
+from webhook.model.foreign import Doubt, Foreign
 from webhook.model.labels import NO_KEYS, LabelKeys, Operator
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Isolation, position
 from webhook.model.truth import Truth
-from webhook.world.index import Memo, discard
-from webhook.world.view import Asking, Selecting
+from webhook.world.index import Clock, Stamps, discard
+from webhook.world.pod_labels import labels_of
+from webhook.world.view import Selecting, View
 
 REMEMBERED: Final = 300_000  # labels of shapes and pieces that select them; templates under review pass through, too
 EVERYWHERE = ""  # the namespace under which cluster-wide policies stand
 Pair = tuple[str, str]
-ByLabel = tuple[str, Direction, Pair | None]  # where a policy is found by a label that its subject must have
-By = dict[tuple[str, Direction], dict[PolicyRef, tuple[Isolation, ...]]]
+ByLabel = tuple[Direction, Pair | None]  # where a policy is found by a label that its subject must have
+
+
+class ContextSource(Protocol):
+    """What policies are compiled in."""
+
+    @property
+    def current(self) -> CompileContext:
+        """The context: the same value until anything in it differs."""
+
+    @property
+    def ready(self) -> CompileContext | None:
+        """The context where it is known without work."""
+
+
+class Fixed(Struct, frozen=True):
+    """A context that stays."""
+
+    current: CompileContext
+
+    @property
+    def ready(self) -> CompileContext:
+        """The context."""
+        return self.current
+
+
+class _Compiled:
+    """What a namespace's policies, or the cluster-wide ones, were compiled to, in a context."""
+
+    def __init__(self, context: CompileContext, pending: LabelKeys) -> None:
+        self.context, self.pending = context, pending
+        self.pieces: dict[Direction, dict[PolicyRef, tuple[Isolation, ...]]] = {
+            direction: {} for direction in Direction
+        }
+        self.by_label: dict[ByLabel, dict[PolicyRef, None]] = {}
+        self.problems: dict[PolicyRef, tuple[str, ...]] = {}
+        self._labels: dict[PolicyRef, list[ByLabel]] = {}
+
+    def put(self, policy: Policy | Foreign) -> None:
+        if isinstance(policy, Policy):
+            compiled = Compiled(compile_policy(policy, self.context.dialect))
+        else:
+            compiled = compile_foreign(policy, self.context)
+        if compiled.problems:
+            self.problems[policy.ref] = compiled.problems
+        keys = self._labels[policy.ref] = []
+        for direction in Direction:
+            if found := tuple(i for i in compiled.pieces if i.direction is direction):
+                self.pieces[direction][policy.ref] = found
+                keys += [(direction, self._label_of(direction, piece)) for piece in found]
+        for key in keys:
+            self.by_label.setdefault(key, {})[policy.ref] = None
+
+    def drop(self, ref: PolicyRef) -> None:
+        self.problems.pop(ref, None)
+        for key in self._labels.pop(ref, ()):
+            discard(self.by_label, key, ref)
+        for pieces in self.pieces.values():
+            pieces.pop(ref, None)
+
+    def _label_of(self, direction: Direction, piece: Isolation) -> Pair | None:
+        """Return a label that whatever a piece selects is sure to have, the one under which fewest policies are."""
+        pairs: list[Pair] = [
+            (one.key, next(iter(one.values)))
+            for one in (piece.subject.requirements if piece.subject is not None else ())
+            if one.operator is Operator.IN and len(one.values) == 1 and one.key not in self.pending
+        ]
+        return min(pairs, key=lambda pair: len(self.by_label.get((direction, pair), ())), default=None)
+
+
+class _Selected:
+    """What selects the shapes of a namespace, as found after change number `made`."""
+
+    def __init__(self, made: int) -> None:
+        self.made = self.checked = made
+        self.answers: dict[tuple[Shape, Direction], Selecting] = {}
 
 
 class Policies:
-    """An index of policies. Only a change of the same namespace's policies forgets what selects a shape.
+    """An index of policies.
 
-    `around` tells what policies are compiled in; whoever changes that calls `recompile`. A namespace's are compiled
-    again when somebody asks for them, so that no change of the surroundings holds up everybody.
+    A namespace's are compiled again when somebody asks for them, so that no change of the context holds up everybody.
     """
 
     def __init__(
         self,
-        pending: LabelKeys,
-        around: Callable[[], CompileContext],
-        asking: Asking,
-        budget: Callable[[], Budget],
-        memo: Memo,
+        view: View,
+        clock: Clock,
+        contexts: ContextSource,
+        changed: Callable[[], int] = lambda: 0,
+        doubted: Callable[[str], Doubt | None] = lambda _: None,
     ) -> None:
-        """Start empty; `pending` are the labels that templates may still be given. `budget`: the view's.
+        """Start empty. `view`: of which labels and the budget are asked.
 
-        `memo`: what is remembered of the same shapes, and forgotten with them.
+        `changed`: when anything but policies changed last by which pods are selected. `doubted`: why nothing can be
+        trusted under an enforcer.
         """
+        self.stamps = Stamps(clock)
         self.by_namespace: dict[str, dict[PolicyRef, Policy]] = {}
-        self.foreign: dict[str, dict[PolicyRef, Foreign]] = {}
-        self._isolations: By = {}
-        self._by_label: dict[ByLabel, dict[PolicyRef, None]] = {}
-        self._labels: dict[tuple[str, Direction, PolicyRef], list[ByLabel]] = {}
-        self._selecting: dict[str, dict[tuple[Shape, Direction], Selecting]] = {}
+        self.foreign_by_namespace: dict[str, dict[PolicyRef, Foreign]] = {}
+        self._view, self._clock, self._contexts = view, clock, contexts
+        self._changed, self._doubted = changed, doubted
+        self._compiled: dict[str, _Compiled] = {}
+        self._selected: dict[str, _Selected] = {}
         self._weight = 0  # of all that was put there since it was emptied
-        self._pending = pending
-        self._compiled_in = around
-        self._asking = asking
-        self._budget = budget
-        self._memo = memo
-        self._problems: dict[PolicyRef, tuple[str, ...]] = {}
-        self._stale = False
-        self._in: CompileContext | None = None
-        self._waiting: set[str] = set()  # namespaces whose policies are to be compiled
 
-    def expect(self, pending: LabelKeys) -> None:
-        """Take other labels for those that templates may still be given."""
-        self._pending = pending
-        self._selecting.clear()
-        self._by_label.clear()
-        self._labels.clear()
-        for (namespace, direction), found in self._isolations.items():
-            for ref, pieces in found.items():
-                self._put_by_label(namespace, direction, ref, pieces)
+    # -- writing ---------------------------------------------------------------------------------------------------
 
     def put(self, policy: Policy | Foreign) -> None:
         """Add or replace a policy."""
         namespace = policy.namespace or EVERYWHERE
-        self.drop(namespace, policy.ref)
-        self._unremember(namespace)
+        self._remove(namespace, policy.ref)
         if isinstance(policy, Policy):
             self.by_namespace.setdefault(namespace, {})[policy.ref] = policy
         else:
-            self.foreign.setdefault(namespace, {})[policy.ref] = policy
-        if not self._stale and namespace not in self._waiting:
-            self._compile(namespace, policy)
-
-    def recompile(self) -> None:
-        """Hear that what policies are compiled in may have changed."""
-        self._stale = True
-
-    def forget(self) -> None:
-        """Hear that the labels of namespaces or accounts have changed, for which policies of other families ask."""
-        if any(self.foreign.values()):
-            self._selecting.clear()
-
-    def _compile(self, namespace: str, policy: Policy | Foreign) -> None:
-        around = self._compiled_in()
-        if isinstance(policy, Policy):
-            compiled = Compiled(compile_policy(policy, around.dialect))
-        else:
-            compiled = compile_foreign(policy, around)
-        if compiled.problems:
-            self._problems[policy.ref] = compiled.problems
-        for direction in Direction:
-            if found := tuple(i for i in compiled.pieces if i.direction is direction):
-                self._isolations.setdefault((namespace, direction), {})[policy.ref] = found
-                self._put_by_label(namespace, direction, policy.ref, found)
-
-    def _put_by_label(
-        self, namespace: str, direction: Direction, ref: PolicyRef, pieces: tuple[Isolation, ...]
-    ) -> None:
-        keys = [(namespace, direction, self._label_of(namespace, direction, piece)) for piece in pieces]
-        self._labels[namespace, direction, ref] = keys
-        for key in keys:
-            self._by_label.setdefault(key, {})[ref] = None
-
-    def _label_of(self, namespace: str, direction: Direction, piece: Isolation) -> Pair | None:
-        """Return a label that whatever a piece selects is sure to have, the one that fewest policies stand under."""
-        pairs: list[Pair] = [
-            (one.key, next(iter(one.values)))
-            for one in (piece.subject.requirements if piece.subject is not None else ())
-            if one.operator is Operator.IN and len(one.values) == 1 and one.key not in self._pending
-        ]
-        return min(pairs, key=lambda pair: len(self._by_label.get((namespace, direction, pair), ())), default=None)
-
-    def _renew(self) -> None:
-        """Put aside what was compiled in other surroundings."""
-        if not self._stale:
-            return
-        self._stale = False
-        now = self._compiled_in()
-        if now != self._in:
-            self._in = now
-            self._isolations.clear()
-            self._by_label.clear()
-            self._labels.clear()
-            self._problems.clear()
-            self._selecting.clear()
-            self._waiting = {*self.by_namespace, *self.foreign}
-
-    def _of(self, namespace: str, direction: Direction) -> Mapping[PolicyRef, tuple[Isolation, ...]]:
-        """Return the pieces of a namespace's own policies, compiled again where they wait for it."""
-        self._renew()
-        if namespace in self._waiting:
-            self._waiting.remove(namespace)
-            for index in (self.by_namespace, self.foreign):
-                for policy in index.get(namespace, {}).values():
-                    self._compile(namespace, policy)
-        return self._isolations.get((namespace, direction), {})
+            self.foreign_by_namespace.setdefault(namespace, {})[policy.ref] = policy
+        compiled = self._compiled.get(namespace)
+        if compiled is not None:
+            if compiled.context is self._contexts.ready:
+                compiled.put(policy)
+            else:
+                del self._compiled[namespace]
+        self.stamps.change(namespace, empty=False)
 
     def drop(self, namespace: str, ref: PolicyRef) -> bool:
         """Remove a policy; True if it was here."""
-        known = ref in self.by_namespace.get(namespace, {}) or ref in self.foreign.get(namespace, {})
-        if not known:
+        if not self._remove(namespace, ref):
             return False
-        self._unremember(namespace)
-        self._problems.pop(ref, None)
-        discard(self.by_namespace, namespace, ref)
-        discard(self.foreign, namespace, ref)
-        for direction in Direction:
-            for key in self._labels.pop((namespace, direction, ref), ()):
-                discard(self._by_label, key, ref)
-            discard(self._isolations, (namespace, direction), ref)
+        empty = namespace not in self.by_namespace and namespace not in self.foreign_by_namespace
+        if empty:
+            self._compiled.pop(namespace, None)
+        self.stamps.change(namespace, empty=empty)
         return True
 
-    def _unremember(self, namespace: str) -> None:
-        if namespace == EVERYWHERE:
-            self._selecting.clear()
-        self._selecting.pop(namespace, None)
+    def _remove(self, namespace: str, ref: PolicyRef) -> bool:
+        known = ref in self.named(namespace) or ref in self.foreign(namespace)
+        if known:
+            discard(self.by_namespace, namespace, ref)
+            discard(self.foreign_by_namespace, namespace, ref)
+            if (compiled := self._compiled.get(namespace)) is not None:
+                compiled.drop(ref)
+        return known
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def context(self) -> CompileContext:
+        """What they are compiled in."""
+        return self._contexts.current
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the NetworkPolicies of a namespace."""
         return self.by_namespace.get(namespace, {})
 
+    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
+        """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
+        return self.foreign_by_namespace.get(namespace, {})
+
+    def _of(self, namespace: str) -> _Compiled:
+        """Return a namespace's own policies, compiled again where they were in another context."""
+        context, pending = self._contexts.current, self._view.settings.pending_labels
+        found = self._compiled.get(namespace)
+        if found is None or found.context is not context or found.pending is not pending:
+            found = _Compiled(context, pending)
+            for index in (self.named(namespace), self.foreign(namespace)):
+                for policy in index.values():
+                    found.put(policy)
+            if self.named(namespace) or self.foreign(namespace):
+                self._compiled[namespace] = found
+        return found
+
     def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
         """Return what is wrong with policies of other families."""
-        for namespace in (*self.by_namespace, *self.foreign):
-            self._of(namespace, Direction.EGRESS)
-        return self._problems
+        spaces = {**self.by_namespace, **self.foreign_by_namespace}
+        return {ref: found for namespace in spaces for ref, found in self._of(namespace).problems.items()}
 
     def isolations(self, namespace: str, direction: Direction) -> list[Isolation]:
         """Return every piece of a namespace's own policies, in the order in which they are asked."""
-        here = self._of(namespace, direction)
+        here = self._of(namespace).pieces[direction]
         return sorted((isolation for ref in here for isolation in here[ref]), key=position)
+
+    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for both, so far
+        """Return why answers on this side of `shape` cannot be trusted."""
+        dialect = self.context.dialect
+        if shape.host_network:
+            return Doubt((), dialect.nodes.selected) if dialect.nodes.selected else None
+        why = dialect.certainty.doubt
+        return Doubt((), why) if why else self._doubted(self.context.enforcer.name)
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         """Return what selects, or may select, pods of `shape`, in the order in which it is asked."""
-        self._renew()
-        found = self._selecting.get(shape.namespace, {}).get((shape, direction))
+        here = self._selected.get(shape.namespace)
+        if here is None or here.checked != self._clock.now:
+            here = self._still_selected(shape.namespace, here)
+        found = here.answers.get((shape, direction))
         if found is None:
-            found = self._matching(shape, direction)
+            found = tuple(sorted(self._matching(shape, direction), key=lambda pair: position(pair[0])))
             self._weight += 1 + len(shape.labels.pairs) + len(found)
+            here.answers[shape, direction] = found
             if self._weight > REMEMBERED:
                 self._weight = 0
-                self._selecting.clear()
-                self._memo.clear()
-            self._selecting.setdefault(shape.namespace, {})[shape, direction] = found
+                self._selected.clear()
+                self._view.memos.clear()
         return found
 
-    def _matching(self, shape: Shape, direction: Direction) -> Selecting:
-        keys = self._pending if shape.template else NO_KEYS
-        own = self._compiled_in().dialect.without_policy
-        found = [(isolation, Truth.YES) for isolation in own if isolation.direction is direction]
+    def _still_selected(self, namespace: str, here: _Selected | None) -> _Selected:
+        changed = max(self.stamps.of(EVERYWHERE), self.stamps.of(namespace), self._changed())
+        if here is None or changed > here.made:
+            here = self._selected[namespace] = _Selected(self._clock.now)
+        here.checked = self._clock.now
+        return here
+
+    def _matching(self, shape: Shape, direction: Direction) -> Iterator[tuple[Isolation, Truth]]:
+        view = self._view
+        keys = view.settings.pending_labels if shape.template else NO_KEYS
+        for isolation in self.context.dialect.without_policy:
+            if isolation.direction is direction:
+                yield isolation, Truth.YES
         for namespace in (EVERYWHERE, shape.namespace):
-            here = self._of(namespace, direction)
-            refs = {
-                ref: None
-                for pair in (None, *shape.labels.pairs)
-                for ref in self._by_label.get((namespace, direction, pair), ())
-            }
-            self._budget().spend(1 + len(shape.labels.pairs))
-            for compiled in map(here.__getitem__, refs):
-                self._budget().spend(len(compiled))
-                for isolation in compiled:
-                    truth = selects(isolation, shape, keys, self._asking)
+            compiled = self._of(namespace)
+            pairs = (None, *shape.labels.pairs)
+            refs = {ref: None for pair in pairs for ref in compiled.by_label.get((direction, pair), ())}
+            view.budget.spend(len(pairs))
+            for pieces in map(compiled.pieces[direction].__getitem__, refs):
+                view.budget.spend(len(pieces))
+                for isolation in pieces:
+                    truth = selects(view, isolation, shape, keys)
                     if truth is not Truth.NO:
-                        found.append((isolation, truth))
-        return tuple(sorted(found, key=lambda pair: position(pair[0])))
+                        yield isolation, truth
 
 
-def selects(isolation: Isolation, shape: Shape, keys: LabelKeys, asking: Asking) -> Truth:
+def selects(view: View, isolation: Isolation, shape: Shape, keys: LabelKeys) -> Truth:
     """Say whether a piece of a policy that may be about its namespace selects pods of `shape`.
 
     `keys`: labels that the pods may still be given.
     """
     truth = Truth.MAYBE if isolation.subject is None else isolation.subject.matches(shape.labels, keys)
     if isolation.scope is not None and truth is not Truth.NO:
-        truth = min(truth, holds(isolation.scope, asking(shape)))
+        truth = min(truth, holds(isolation.scope, labels_of(view, shape)))
     return Truth.MAYBE if isolation.unclear and truth is not Truth.NO else truth

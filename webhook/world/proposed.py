@@ -5,86 +5,99 @@ of them: what they refer to, who enforces, or a label that policies of other fam
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from typing import Final
 
 from msgspec import structs
 
 from webhook.families import POLICIES, REFERENCES, dialect_of
-from webhook.model.addresses import FAMILIES, Address, Family
+from webhook.model.addresses import Address, Family
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import Dialect
-from webhook.model.foreign import Foreign
-from webhook.model.labels import Labels
+from webhook.model.foreign import Doubt, Foreign
 from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
-from webhook.model.refs import PolicyRef
+from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer
 from webhook.model.tier import Isolation, position
-from webhook.world.around import as_set
-from webhook.world.asking import labels_of
-from webhook.world.changes import Change, Drop, Put, key_of
-from webhook.world.enforcer import SWITCHES, from_cluster, from_files
-from webhook.world.lookup import NAME_LABEL, backends
-from webhook.world.overlay import Overlay
-from webhook.world.policies import EVERYWHERE, Policies
+from webhook.world.changes import Change, Drop, Put, Value, key_of
+from webhook.world.compile_context import SWITCHES, as_set, from_cluster, from_files
+from webhook.world.controllers import backends
+from webhook.world.index import Clock, Memos
+from webhook.world.overlay import Overlay, Pods, Spaces
+from webhook.world.pod_labels import unlabelled
+from webhook.world.policies import EVERYWHERE, Fixed, Policies
 from webhook.world.services import Services
-from webhook.world.view import Group, Selecting, View
+from webhook.world.view import Group, NamespaceLister, Selecting, ServiceLister, View
 
 _NO_POLICY: Final = PolicyRef(None, "")
+Key = tuple[str, str]  # namespace, name
+Refs = Mapping[PolicyRef, Value | None]  # None: dropped
+Referred = Mapping[tuple[str, str, str | None, str], Value | None]  # by API group, kind, namespace and name
 
 
 class Proposed(Overlay):
     """`base` as if `changes` had been applied. The base must not change while this is in use.
 
-    Of kinds other than those named above workloads alone are heard, and only as put: as if they had been rolled out.
+    Of kinds other than those named above workloads alone count, and only as put: as if they had been rolled out.
     """
 
     def __init__(self, base: View, changes: Iterable[Change]) -> None:
         """Put and drop over `base`."""
         named = [(key_of(one.value), one.value) if isinstance(one, Put) else (one, None) for one in changes]
         super().__init__(base, [value for _, value in named if isinstance(value, Workload)], anew=True)
-        self._spaces = {key.name: value for key, value in named if key.kind == "Namespace"}
-        self._own_services = Services()
-        self._service_keys = {(key.namespace, key.name) for key, _ in named if key.kind == "Service"}
+        self.memos = Memos(Clock(), lambda: 0)
+        spaces = {key.name: value for key, value in named if key.kind == "Namespace"}
+        refs = {ref: value for key, value in named if (ref := _policy_of(key)) is not _NO_POLICY}
+        keys = {(key.namespace, key.name) for key, _ in named if key.kind == "Service"}
+        services = Services(Clock())
         for _, value in named:
             if isinstance(value, Service):
-                self._own_services.put(value)
-        self._of_services: dict[tuple[str, str], tuple[Group, ...]] = {}
-        self._selected: dict[tuple[Shape, Direction], Selecting] = {}
-        self._refs = {ref: value for key, value in named if (ref := _policy_of(key)) is not _NO_POLICY}
-        self._referred = {
+                services.put(value)
+        there = (name for name, value in spaces.items() if value is not None)
+        of_policies = (ref.namespace for ref, value in refs.items() if value is not None and ref.namespace)
+        filled = {*(ref.namespace for ref in self._mine), *of_policies, *there, *services.by_namespace}
+        self.namespaces = _Namespaces(base.namespaces, filled, spaces)
+        self.services = _Services(base.services, services, keys)
+        self.pods = _Pods(self, base, self._mine, keys)
+        referred = {
             (group, word, key.namespace or None, key.name): value
             for key, value in named
             for word, _, group in (key.kind.partition("."),)
             if (group, word) in REFERENCES and group
         }
-        self._context = self._compiled_in()
-        self._whole: Policies | None = self._everything() if self._reread() else None
-        if self._whole is None:
-            for value in self._refs.values():
-                if isinstance(value, Policy | Foreign):
-                    self._policies.put(value)
+        self.policies = _Policies(self, refs, referred, spaces)
 
-    # -- policies --------------------------------------------------------------------------------------------------
 
-    def _compiled_in(self) -> CompileContext:
+# -- policies ----------------------------------------------------------------------------------------------------------
+
+
+class _Policies:
+    """Policies, with those that change."""
+
+    def __init__(self, view: Overlay, refs: Refs, referred: Referred, spaces: Mapping[str, Value | None]) -> None:
+        self._view, self._base, self._refs = view, view.base.policies, refs
+        self._selected: dict[tuple[Shape, Direction], Selecting] = {}
+        self.context = self._compiled_in(referred, spaces)
+        self._own = Policies(view, Clock(), Fixed(self.context))
+        self._whole = self._reread(spaces)
+        for value in self._everything() if self._whole else refs.values():
+            if isinstance(value, Policy | Foreign):
+                self._own.put(value)
+
+    def _compiled_in(self, referred: Referred, spaces: Mapping[str, Value | None]) -> CompileContext:
         """Return what policies are compiled in, the base's own where the change is about nothing of it."""
-        below = self._base.compile_context
-        files = self.settings.detect == "files" and any(
-            isinstance(v, Foreign) or v is None for v in self._refs.values()
-        )
-        if not (self._referred or files or (self._spaces and below.objects)):
+        below, detect = self._base.context, self._view.settings.detect
+        files = detect == "files" and any(isinstance(v, Foreign) or v is None for v in self._refs.values())
+        if not (referred or files or (spaces and below.objects)):
             return below
         objects = dict(below.objects)
-        for (group, word, namespace, name), value in self._referred.items():
+        for (group, word, namespace, name), value in referred.items():
             kept = [o for o in objects.get((group, word), ()) if (o.namespace, o.ref.name) != (namespace, name)]
             kept += [value] if isinstance(value, Foreign) else []
             objects[group, word] = tuple(sorted(kept, key=lambda o: (o.namespace or "", o.ref.name)))
             if not kept:
                 del objects[group, word]
         namespaces = dict(below.namespaces)
-        for name, space in self._spaces.items():
+        for name, space in spaces.items():
             namespaces.pop(name, None)
             if isinstance(space, Namespace):
                 namespaces[name] = space
@@ -96,178 +109,77 @@ class Proposed(Overlay):
 
     def _enforced_by(self, objects: Mapping[tuple[str, str], tuple[Foreign, ...]]) -> Enforcer:
         """Find out who enforces as the world does, before what the enforcer's own settings say of it."""
-        below = self._base.compile_context
-        match self.settings.detect:
+        base, below = self._view.base, self._base.context
+        match base.settings.detect:
             case "":
-                return self.settings.enforcer
+                return base.settings.enforcer
             case "cluster" if not (below.dialect.certainty.unenforced or below.dialect.certainty.undecided):
                 return below.enforcer
             case "cluster":
-                every = (w for space in self._base.namespaces() for w in self._base.workloads(space))
-                found = {key: self._base.config_map(*key) for key in SWITCHES}
+                found = {key: base.workloads.config_map(*key) for key in SWITCHES}
                 switches = {key: one.settings.as_dict() for key, one in found.items() if one is not None}
-                agents = [one for one in every if one.ref.kind == "DaemonSet"]
-                return from_cluster(agents, {node.flags for node in self._base.nodes()}, switches)
+                agents = [one for one in base.workloads.every() if one.ref.kind == "DaemonSet"]
+                return from_cluster(agents, {node.flags for node in base.nodes.every()}, switches)
             case "files":
-                spaces = (EVERYWHERE, *self._base.namespaces(), *(ref.namespace or "" for ref in self._refs))
-                met = {value.group for space in dict.fromkeys(spaces) for value in self.foreign(space).values()}
+                met = {value.group for space in self._spaces() for value in self.foreign(space).values()}
                 return from_files(met | {group for group, _ in objects if group})
 
-    def _reread(self) -> bool:
-        """Say whether policies that are not in the change may come to something else by it."""
-        if self._context is not self._base.compile_context:
+    def _spaces(self) -> Iterable[str]:
+        """Return where policies are, or were."""
+        own = (ref.namespace or EVERYWHERE for ref in self._refs)
+        return dict.fromkeys((EVERYWHERE, *self._view.base.namespaces.names(), *own))
+
+    def _reread(self, spaces: Mapping[str, Value | None]) -> bool:
+        """Say whether policies that are not in the change may be compiled to something else by it."""
+        if self.context is not self._base.context:
             return True
-        return bool(self._spaces) and any(self._base.foreign(space) for space in (EVERYWHERE, *self._spaces))
+        return bool(spaces) and any(self._base.foreign(space) for space in (EVERYWHERE, *spaces))
 
-    def _everything(self) -> Policies:
-        """Return an index of all policies, in which a namespace's are compiled when somebody asks for them."""
-        made = Policies(
-            self.settings.pending_labels,
-            lambda: self._context,
-            partial(labels_of, self),
-            lambda: self.budget,
-            self._memo,
-        )
-        made.recompile()
-        for space in dict.fromkeys((EVERYWHERE, *self._base.namespaces(), *(r.namespace or "" for r in self._refs))):
-            own: list[Policy | Foreign] = [*self.policies(space).values(), *self.foreign(space).values()]
-            self.budget.spend(len(own))
-            for policy in own:
-                made.put(policy)
-        return made
-
-    @property
-    def memo(self) -> dict[object, object]:
-        """Answers that hold for this change."""
-        return self._memo
-
-    @property
-    def compile_context(self) -> CompileContext:
-        """What policies are compiled in."""
-        return self._context
-
-    @property
-    def enforcer(self) -> Enforcer:
-        """Who enforces policy."""
-        return self._context.enforcer
-
-    @property
-    def dialect(self) -> Dialect:
-        """How the enforcer reads policies."""
-        return self._context.dialect
+    def _everything(self) -> Iterator[Policy | Foreign]:
+        """Yield all policies; a namespace's are compiled when somebody asks for them."""
+        for space in self._spaces():
+            own: list[Policy | Foreign] = [*self.named(space).values(), *self.foreign(space).values()]
+            self._view.budget.spend(len(own))
+            yield from own
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        """Return what isolates, or may isolate, pods of `shape`."""
         found = self._selected.get((shape, direction))
         if found is None:
             found = self._selected[shape, direction] = self._selecting(shape, direction)
         return found
 
     def _selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        if self._whole is not None:
-            return self._whole.selecting(shape, direction)
+        if self._whole:
+            return self._own.selecting(shape, direction)
         below = self._base.selecting(shape, direction)
         if not any(ref.namespace in (None, shape.namespace) for ref in self._refs):
             return below
         kept = [pair for pair in below if pair[0].ref not in self._refs]
-        mine = [pair for pair in self._policies.selecting(shape, direction) if pair[0].ref in self._refs]
+        mine = [pair for pair in self._own.selecting(shape, direction) if pair[0].ref in self._refs]
         return tuple(sorted([*kept, *mine], key=lambda pair: position(pair[0])))
 
-    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
-        """Return every isolation of a namespace, in the order in which they are asked."""
-        if self._whole is not None:
-            return self._whole.isolations(namespace, direction)
-        kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in self._refs]
-        return sorted([*kept, *self._policies.isolations(namespace, direction)], key=position)
+    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
+        return self._base.doubt(shape, direction)
 
-    def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
-        """Return the policies of a namespace."""
+    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+        if self._whole:
+            return self._own.isolations(namespace, direction)
+        kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in self._refs]
+        return sorted([*kept, *self._own.isolations(namespace, direction)], key=position)
+
+    def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         mine = {r: v for r, v in self._refs.items() if isinstance(v, Policy) and v.namespace == namespace}
-        return {**{r: p for r, p in self._base.policies(namespace).items() if r not in self._refs}, **mine}
+        return {**{r: p for r, p in self._base.named(namespace).items() if r not in self._refs}, **mine}
 
     def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
-        """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
         mine = {r: v for r, v in self._refs.items() if isinstance(v, Foreign) and (v.namespace or "") == namespace}
         return {**{r: p for r, p in self._base.foreign(namespace).items() if r not in self._refs}, **mine}
 
     def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
-        """Return what is wrong with policies of other families."""
-        if self._whole is not None:
-            return self._whole.problems()
+        if self._whole:
+            return self._own.problems()
         kept = {ref: found for ref, found in self._base.problems().items() if ref not in self._refs}
-        return {**kept, **self._policies.problems()}
-
-    # -- namespaces ------------------------------------------------------------------------------------------------
-
-    def namespace(self, name: str) -> Namespace:
-        """Return the namespace; of one that is gone its name alone."""
-        if name not in self._spaces:
-            return self._base.namespace(name)
-        found = self._spaces[name]
-        return found if isinstance(found, Namespace) else _nameless(self._base.namespace(name))
-
-    def _filled(self) -> set[str]:
-        spaces = (ref.namespace for ref, value in self._refs.items() if value is not None and ref.namespace)
-        there = (name for name, value in self._spaces.items() if value is not None)
-        return {*super()._filled(), *spaces, *there, *self._own_services.by_namespace}
-
-    # -- Services --------------------------------------------------------------------------------------------------
-
-    def service(self, namespace: str, name: str) -> Service | None:
-        """Return a Service."""
-        if (namespace, name) in self._service_keys:
-            return self._own_services.by_namespace.get(namespace, {}).get(name)
-        return self._base.service(namespace, name)
-
-    def services(self, namespace: str) -> Iterable[Service]:
-        """Return the Services of a namespace."""
-        yield from self._left(self._base.services(namespace))
-        yield from self._own_services.by_namespace.get(namespace, {}).values()
-
-    def _left(self, below: Iterable[Service]) -> Iterator[Service]:
-        return (one for one in below if (one.namespace, one.name) not in self._service_keys)
-
-    def services_of(self, shape: Shape) -> tuple[Service, ...]:
-        """Return the Services that select pods of `shape`, by name."""
-        mine = self._own_services.selecting(shape.namespace, shape.labels)
-        return tuple(sorted((*self._left(self._base.services_of(shape)), *mine), key=lambda one: one.name))
-
-    def published(self) -> Iterable[Service]:
-        """Return the Services that are to be reached from outside."""
-        return (*self._left(self._base.published()), *self._own_services.published.values())
-
-    def backends(self, service: Service) -> tuple[Group, ...]:
-        """Return who stands behind a Service's selector."""
-        key = (service.namespace, service.name)
-        labels = service.selector
-        if key not in self._service_keys or labels is None:
-            return super().backends(service)
-        if key not in self._of_services:
-
-            def selected() -> Iterator[Pod]:
-                wanted = set(labels.pairs)
-                every = (pod for group in self.groups(service.namespace) for pod in group.pods)
-                return (pod for pod in every if wanted.issubset(pod.shape.labels.pairs))
-
-            self._of_services[key] = backends(self, service.namespace, labels, selected)
-        return self._of_services[key]
-
-    def service_at(self, address: Address) -> Service | None:
-        """Return the Service with that cluster address."""
-        below = self._base.service_at(address)
-        found = [*self._left([below] if below else []), *filter(None, [self._own_services.at(address)])]
-        return min(found, key=_place_of, default=None)
-
-    def outside_services_at(self, address: Address) -> tuple[Service, ...]:
-        """Return the Services with that external or load balancer address, sorted."""
-        below = self._left(self._base.outside_services_at(address))
-        return tuple(sorted((*below, *self._own_services.outside_at(address)), key=_place_of))
-
-    def families(self) -> tuple[Family, ...]:
-        """Return the address families that pods have; IPv4 where nothing tells."""
-        below = self._base.families()
-        mine = self._own_services.families()
-        return below if not mine or set(mine) <= set(below) else tuple(f for f in FAMILIES if f in (*below, *mine))
+        return {**kept, **self._own.problems()}
 
 
 def _policy_of(key: Drop) -> PolicyRef:
@@ -279,9 +191,83 @@ def _policy_of(key: Drop) -> PolicyRef:
     return PolicyRef(key.namespace or None, key.name, word, group=group) if known else _NO_POLICY
 
 
-def _nameless(was: Namespace) -> Namespace:
-    return Namespace(was.name, Labels({NAME_LABEL: was.name}), synthetic=True)
+# -- namespaces, Services and who is behind them -----------------------------------------------------------------------
 
 
-def _place_of(service: Service) -> tuple[str, str]:
+class _Namespaces(Spaces):
+    """Namespaces, with those that change."""
+
+    def __init__(self, base: NamespaceLister, filled: set[str], changed: Mapping[str, Value | None]) -> None:
+        super().__init__(base, filled)
+        self._changed = changed
+
+    def get(self, name: str) -> Namespace:
+        found = self._changed.get(name)
+        if isinstance(found, Namespace):
+            return found
+        return unlabelled(name) if name in self._changed else super().get(name)
+
+
+class _Services:
+    """Services, with those that change, by their `keys`."""
+
+    def __init__(self, base: ServiceLister, own: Services, keys: set[Key]) -> None:
+        self._base, self._own, self._keys = base, own, keys
+        self.endpoints, self.serving = base.endpoints, base.serving
+
+    def get(self, namespace: str, name: str) -> Service | None:
+        return (self._own if (namespace, name) in self._keys else self._base).get(namespace, name)
+
+    def within(self, namespace: str) -> Iterable[Service]:
+        yield from self._left(self._base.within(namespace))
+        yield from self._own.within(namespace)
+
+    def _left(self, below: Iterable[Service]) -> Iterator[Service]:
+        return (one for one in below if (one.namespace, one.name) not in self._keys)
+
+    def selecting(self, shape: Shape) -> tuple[Service, ...]:
+        every = (*self._left(self._base.selecting(shape)), *self._own.selecting(shape))
+        return tuple(sorted(every, key=lambda one: one.name))
+
+    def published(self) -> Iterable[Service]:
+        return (*self._left(self._base.published()), *self._own.published())
+
+    def at(self, address: Address) -> Service | None:
+        below = self._base.at(address)
+        found = [*self._left([below] if below else []), *filter(None, [self._own.at(address)])]
+        return min(found, key=_place_of, default=None)
+
+    def outside_at(self, address: Address) -> tuple[Service, ...]:
+        below = self._left(self._base.outside_at(address))
+        return tuple(sorted((*below, *self._own.outside_at(address)), key=_place_of))
+
+    def families(self) -> Iterable[Family]:
+        return (*self._base.families(), *self._own.families())
+
+
+class _Pods(Pods):
+    """Pods, and who is behind the Services that change."""
+
+    def __init__(self, view: Proposed, base: View, mine: Mapping[WorkloadRef, Workload], keys: set[Key]) -> None:
+        super().__init__(view, base, mine, anew=True)
+        self._keys = keys
+        self._behind: dict[Key, tuple[Group, ...]] = {}
+
+    def behind(self, service: Service) -> tuple[Group, ...]:
+        key = (service.namespace, service.name)
+        labels = service.selector
+        if key not in self._keys or labels is None:
+            return super().behind(service)
+        if key not in self._behind:
+
+            def selected() -> Iterator[Pod]:
+                wanted = set(labels.pairs)
+                every = (pod for group in self.groups(service.namespace) for pod in group.pods)
+                return (pod for pod in every if wanted.issubset(pod.shape.labels.pairs))
+
+            self._behind[key] = backends(self._view, service.namespace, labels, selected)
+        return self._behind[key]
+
+
+def _place_of(service: Service) -> Key:
     return service.namespace, service.name

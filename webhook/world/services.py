@@ -3,29 +3,34 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from webhook.model.addresses import Address, Family, Served
-from webhook.model.labels import Labels
-from webhook.model.objects import Endpoints, EndpointSlice, Service
-from webhook.world.index import Sparse, discard
+from webhook.model.objects import Endpoints, EndpointSlice, Service, Shape
+from webhook.world.index import Clock, Sparse, Stamps, discard
 
 Key = tuple[str, str]  # namespace, name
 ByAddress = Sparse[Address, Service]
 
 
 class Services:
-    """An index of Services and EndpointSlices."""
+    """An index of Services, EndpointSlices and Endpoints."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         """Start empty."""
+        self.stamps = Stamps(clock)
         self.by_namespace: dict[str, dict[str, Service]] = {}
         self._by_address: ByAddress = Sparse()
         self._by_outside: ByAddress = Sparse()
-        self._slices: dict[Key, dict[str, EndpointSlice]] = {}
-        self._service_of: dict[Key, str] = {}
+        self._slices: dict[str, dict[str, EndpointSlice]] = {}
+        self._slices_of: dict[Key, dict[str, EndpointSlice]] = {}
         self._endpoints: dict[Key, Endpoints] = {}
-        self._serving: dict[Key, dict[Address, Served]] = {}  # of the Services that were asked for
+        self._serving: dict[Key, tuple[tuple[EndpointSlice, ...], dict[Address, Served]]] = {}  # of those asked for
         self._families: dict[Family, int] = {4: 0, 6: 0}
         self._by_label: dict[tuple[str, str, str], dict[str, Service]] = {}  # by the first label of the selector
-        self.published: dict[Key, Service] = {}
+        self._published: dict[Key, Service] = {}
+
+    def _change(self, namespace: str) -> None:
+        self.stamps.change(namespace, empty=namespace not in self.by_namespace and namespace not in self._slices)
+
+    # -- Services --------------------------------------------------------------------------------------------------
 
     def put(self, service: Service) -> None:
         """Add or replace a Service."""
@@ -39,11 +44,12 @@ class Services:
         if service.selector:
             self._by_label.setdefault((service.namespace, *service.selector.pairs[0]), {})[service.name] = service
         if service.published or service.outside_ips or service.outside_hosts:
-            self.published[service.namespace, service.name] = service
+            self._published[service.namespace, service.name] = service
+        self._change(service.namespace)
 
     def drop(self, namespace: str, name: str) -> None:
         """Remove a Service, if it is here."""
-        old = self.by_namespace.get(namespace, {}).get(name)
+        old = self.get(namespace, name)
         if old is None:
             return
         discard(self.by_namespace, namespace, name)
@@ -54,45 +60,68 @@ class Services:
             self._families[address.family] -= 1
         if old.selector:
             discard(self._by_label, (namespace, *old.selector.pairs[0]), name)
-        self.published.pop((namespace, name), None)
-
-    def selecting(self, namespace: str, labels: Labels) -> Iterator[Service]:
-        """Yield the Services whose selector pods with these labels meet."""
-        mine = set(labels.pairs)
-        for pair in labels.pairs:
-            for service in self._by_label.get((namespace, *pair), {}).values():
-                if service.selector is not None and mine.issuperset(service.selector.pairs):
-                    yield service
+        self._published.pop((namespace, name), None)
+        self._change(namespace)
 
     def _addresses(self, service: Service) -> tuple[tuple[ByAddress, tuple[Address, ...]], ...]:
         return (self._by_address, service.cluster_ips), (self._by_outside, service.outside_ips)
 
+    def get(self, namespace: str, name: str) -> Service | None:
+        """Return a Service."""
+        return self.by_namespace.get(namespace, {}).get(name)
+
+    def within(self, namespace: str) -> Iterable[Service]:
+        """Return the Services of a namespace."""
+        return self.by_namespace.get(namespace, {}).values()
+
+    def selecting(self, shape: Shape) -> tuple[Service, ...]:
+        """Return the Services that select pods of `shape`, by name."""
+        return tuple(sorted(self._selecting(shape), key=lambda service: service.name))
+
+    def _selecting(self, shape: Shape) -> Iterator[Service]:
+        mine = set(shape.labels.pairs)
+        for pair in shape.labels.pairs:
+            for service in self._by_label.get((shape.namespace, *pair), {}).values():
+                if service.selector is not None and mine.issuperset(service.selector.pairs):
+                    yield service
+
+    def published(self) -> Iterable[Service]:
+        """Return the Services that are to be reached from outside: of type LoadBalancer or NodePort, or by address."""
+        return self._published.values()
+
     def at(self, address: Address) -> Service | None:
         """Return the Service with that cluster address; of two, the first by name."""
-        return _first(self._by_address.get(address))
+        return min(self._by_address.get(address), key=_name, default=None)
 
     def outside_at(self, address: Address) -> tuple[Service, ...]:
-        """Return the Services with that external or load balancer address, sorted."""
-        return tuple(sorted(self._by_outside.get(address), key=lambda s: (s.namespace, s.name)))
+        """Return the Services with that external or load balancer address, sorted: anybody can take one."""
+        return tuple(sorted(self._by_outside.get(address), key=_name))
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the address families that cluster addresses have."""
+        return tuple(family for family, count in self._families.items() if count)
+
+    # -- endpoints -------------------------------------------------------------------------------------------------
 
     def slice(self, namespace: str, name: str) -> EndpointSlice | None:
         """Return an EndpointSlice."""
-        service = self._service_of.get((namespace, name))
-        return None if service is None else self._slices[namespace, service][name]
+        return self._slices.get(namespace, {}).get(name)
 
     def put_slice(self, piece: EndpointSlice) -> None:
         """Add or replace an EndpointSlice."""
         self.drop_slice(piece.namespace, piece.name)
-        self._slices.setdefault((piece.namespace, piece.service), {})[piece.name] = piece
-        self._service_of[piece.namespace, piece.name] = piece.service
-        self._serving.pop((piece.namespace, piece.service), None)
+        self._slices.setdefault(piece.namespace, {})[piece.name] = piece
+        self._slices_of.setdefault((piece.namespace, piece.service), {})[piece.name] = piece
+        self._change(piece.namespace)
 
     def drop_slice(self, namespace: str, name: str) -> None:
         """Remove an EndpointSlice, if it is here."""
-        service = self._service_of.pop((namespace, name), None)
-        if service is not None:
-            discard(self._slices, (namespace, service), name)
-            self._serving.pop((namespace, service), None)
+        old = self.slice(namespace, name)
+        if old is not None:
+            discard(self._slices, namespace, name)
+            if discard(self._slices_of, (namespace, old.service), name):
+                self._serving.pop((namespace, old.service), None)
+            self._change(namespace)
 
     def listed(self, namespace: str, name: str) -> Endpoints | None:
         """Return the `v1` Endpoints of a Service."""
@@ -112,8 +141,8 @@ class Services:
             self.drop_slice(piece.namespace, piece.name)
 
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
-        """Return (address, port or None, port name) for each endpoint of each slice, sorted."""
-        pieces = self._slices.get((service.namespace, service.name), {}).values()
+        """Return (address, port or None, port name) for each endpoint that is listed, sorted."""
+        pieces = self._slices_of.get((service.namespace, service.name), {}).values()
         return tuple(
             sorted(
                 {(a, p.number, p.name) for piece in pieces for a in piece.addresses for p in piece.ports},
@@ -122,21 +151,25 @@ class Services:
         )
 
     def serving(self, service: Service) -> Mapping[Address, Served]:
-        """Return on which ports each endpoint serves, those that are not ready included."""
+        """Return on which ports each listed endpoint serves (None: every one), ready or not."""
         key = (service.namespace, service.name)
-        found = self._serving.get(key)
-        if found is None:
-            found = self._serving[key] = {}
-            for piece in self._slices.get(key, {}).values():
-                ports = frozenset((port.protocol, port.number) for port in piece.ports)
-                for address in (*piece.addresses, *piece.unready):
-                    found[address] = found.get(address, frozenset()) | ports
-        return found
-
-    def families(self) -> tuple[Family, ...]:
-        """Return the address families that cluster addresses have."""
-        return tuple(family for family, count in self._families.items() if count)
+        pieces = tuple(self._slices_of.get(key, {}).values())
+        if not pieces:
+            return {}
+        known = self._serving.get(key)
+        if known is None or known[0] != pieces:
+            known = self._serving[key] = pieces, _serving(pieces)
+        return known[1]
 
 
-def _first(found: Iterable[Service]) -> Service | None:
-    return min(found, key=lambda service: (service.namespace, service.name), default=None)
+def _serving(pieces: Iterable[EndpointSlice]) -> dict[Address, Served]:
+    found: dict[Address, Served] = {}
+    for piece in pieces:
+        ports = frozenset((port.protocol, port.number) for port in piece.ports)
+        for address in (*piece.addresses, *piece.unready):
+            found[address] = found.get(address, frozenset()) | ports
+    return found
+
+
+def _name(service: Service) -> Key:
+    return service.namespace, service.name

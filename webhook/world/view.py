@@ -1,13 +1,17 @@
-"""The read side of a world. A view answers look-ups; it decides nothing about packets."""
+"""The read side of a world. A view answers look-ups; it decides nothing about packets.
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
-from typing import Protocol
+It is made of listers, each of some kinds, so that a view over another (`overlay`, `proposed`, `seen`) replaces only
+those that differ.
+"""
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
-from webhook.model.addresses import Address, Block, Family, Served
-from webhook.model.budget import Budget
+from webhook.model.addresses import FAMILIES, Address, Block, Family, Served, merged
+from webhook.model.budget import UNLIMITED, Budget
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
 from webhook.model.expression import Lookup
@@ -20,9 +24,13 @@ from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
 from webhook.world.inbound import Declarations
+from webhook.world.index import Answers, Memo, Memos
 
+K = TypeVar("K")
+V = TypeVar("V")
 Selecting = tuple[tuple[Isolation, Truth], ...]
 Asking = Callable[[Shape], Lookup]  # what conditions may ask of pods of a shape
+_BLOCKS: Memo[Family, tuple[Block, ...]] = Memo(len(FAMILIES))
 
 
 class Group(Struct, frozen=True):
@@ -33,89 +41,66 @@ class Group(Struct, frozen=True):
     template: Workload | None = None
 
 
-class View(Protocol):
-    """What `evaluate` and everything above it may ask.
+class NamespaceLister(Protocol):
+    """Namespaces."""
 
-    `complete`: what is not here does not exist. `memo` holds answers that follow from the view alone; whoever
-    changes the view empties it. `budget` is what whoever asks may still cost: loops over what is here spend it.
-    """
-
-    @property
-    def settings(self) -> Settings:
-        """The settings that answers depend on."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether what is not here does not exist."""
-
-    @property
-    def memo(self) -> dict[object, object]:
-        """Answers that hold while the view stays as it is."""
-
-    @property
-    def budget(self) -> Budget:
-        """What may be spent: the budget of the innermost `within`, or no limit."""
-
-    def within(self, budget: Budget) -> AbstractContextManager[None]:
-        """Answer within a budget: `Exhausted` comes out of any look-up or judgement that takes more."""
-
-    def namespace(self, name: str) -> Namespace:
+    def get(self, name: str) -> Namespace:
         """Return the namespace; one that nobody gave has at least its name label."""
 
-    def has_namespace(self, name: str) -> bool:
+    def __contains__(self, name: str) -> bool:
         """Say whether the namespace, or something in it, is here."""
 
-    def namespaces(self) -> Iterable[str]:
+    def names(self) -> Iterable[str]:
         """Return the names of all namespaces, sorted."""
 
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        """Return what selects, or may select, pods of `shape`, in the order in which it is asked."""
 
-    @property
-    def enforcer(self) -> Enforcer:
-        """Who enforces policy: as set, or as found out."""
+class AccountLister(Protocol):
+    """ServiceAccounts."""
 
-    @property
-    def dialect(self) -> Dialect:
-        """How the enforcer reads policies."""
-
-    @property
-    def compile_context(self) -> CompileContext:
-        """What policies are compiled in."""
-
-    def account(self, namespace: str, name: str) -> Account | None:
+    def get(self, namespace: str, name: str) -> Account | None:
         """Return a ServiceAccount; None: not known."""
 
-    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
-        """Return why answers on this side of `shape` cannot be trusted."""
 
-    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
-        """Return every piece of a namespace's own policies (empty: of cluster-wide ones), in the order asked."""
+class NodeLister(Protocol):
+    """Nodes."""
 
-    def policies(self, namespace: str) -> Mapping[PolicyRef, Policy]:
-        """Return the policies of a namespace."""
+    def every(self) -> Iterable[Node]:
+        """Return all nodes."""
 
-    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
-        """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
+    def at(self, address: Address) -> Node | None:
+        """Return the node with that address."""
 
-    def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
-        """Return what is wrong with policies of other families: parts that are not in force, or not understood."""
 
-    def service(self, namespace: str, name: str) -> Service | None:
-        """Return a Service."""
+class PodLister(Protocol):
+    """Pods, under whoever controls them."""
 
-    def services(self, namespace: str) -> Iterable[Service]:
-        """Return the Services of a namespace."""
+    def at(self, address: Address) -> Pod | None:
+        """Return the pod that has an address of its own."""
 
-    def services_of(self, shape: Shape) -> tuple[Service, ...]:
-        """Return the Services that select pods of `shape`, by name."""
+    def of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
+        """Return the live pods that `ref` controls, itself or through others, by name."""
 
-    def published(self) -> Iterable[Service]:
-        """Return the Services that are to be reached from outside: of type LoadBalancer or NodePort, or by address."""
+    def top(self, pod: Pod) -> WorkloadRef:
+        """Return the topmost controller of a pod; the pod itself without one."""
 
-    @property
-    def inbound(self) -> Declarations:
-        """Who declares that something is reached from outside, for reading."""
+    def groups(self, namespace: str) -> tuple[Group, ...]:
+        """Return everybody of a namespace."""
+
+    def behind(self, service: Service) -> tuple[Group, ...]:
+        """Return who stands behind a Service's selector; a workload without pods by its template."""
+
+    def families(self) -> Iterable[Family]:
+        """Return the address families that pods have."""
+
+
+class WorkloadLister(Protocol):
+    """Workloads, bare Pods included, and the ConfigMaps that their variables are read from."""
+
+    def get(self, ref: WorkloadRef) -> Workload | None:
+        """Return a workload."""
+
+    def every(self, namespace: str | None = None) -> Iterable[Workload]:
+        """Return the workloads of one namespace, or all."""
 
     def scrapers(self) -> tuple[Workload, ...]:
         """Return the workloads that scrape what is annotated, those included that something else controls."""
@@ -132,20 +117,30 @@ class View(Protocol):
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""
 
-    def workload(self, ref: WorkloadRef) -> Workload | None:
-        """Return a workload, a bare Pod included."""
 
-    def workloads(self, namespace: str | None = None) -> Iterable[Workload]:
-        """Return the workloads of one namespace, or all, bare Pods included."""
+class ServiceLister(Protocol):
+    """Services and their endpoints."""
 
-    def pods_of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
-        """Return the live pods that `ref` controls, itself or through others, by name."""
+    def get(self, namespace: str, name: str) -> Service | None:
+        """Return a Service."""
 
-    def backends(self, service: Service) -> tuple[Group, ...]:
-        """Return who stands behind a Service's selector; a workload without pods by its template."""
+    def within(self, namespace: str) -> Iterable[Service]:
+        """Return the Services of a namespace."""
 
-    def groups(self, namespace: str) -> tuple[Group, ...]:
-        """Return everybody of a namespace."""
+    def selecting(self, shape: Shape) -> tuple[Service, ...]:
+        """Return the Services that select pods of `shape`, by name."""
+
+    def published(self) -> Iterable[Service]:
+        """Return the Services that are to be reached from outside: of type LoadBalancer or NodePort, or by address."""
+
+    def at(self, address: Address) -> Service | None:
+        """Return the Service with that cluster address."""
+
+    def outside_at(self, address: Address) -> tuple[Service, ...]:
+        """Return the Services with that external or load balancer address, sorted: anybody can take one."""
+
+    def families(self) -> Iterable[Family]:
+        """Return the address families that cluster addresses have."""
 
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return (address, port or None, port name) of the listed endpoints."""
@@ -153,26 +148,115 @@ class View(Protocol):
     def serving(self, service: Service) -> Mapping[Address, Served]:
         """Return on which ports each listed endpoint serves (None: every one), ready or not."""
 
-    def pod_at(self, address: Address) -> Pod | None:
-        """Return the pod that has an address of its own."""
 
-    def service_at(self, address: Address) -> Service | None:
-        """Return the Service with that cluster address."""
+class PolicyLister(Protocol):
+    """Policies of every family, compiled."""
 
-    def outside_services_at(self, address: Address) -> tuple[Service, ...]:
-        """Return the Services with that external or load balancer address, sorted: anybody can take one."""
+    @property
+    def context(self) -> CompileContext:
+        """What they are compiled in."""
 
-    def node_at(self, address: Address) -> Node | None:
-        """Return the node with that address."""
+    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
+        """Return what selects, or may select, pods of `shape`, in the order in which it is asked."""
 
-    def nodes(self) -> Iterable[Node]:
-        """Return all nodes."""
+    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
+        """Return why answers on this side of `shape` cannot be trusted."""
+
+    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+        """Return every piece of a namespace's own policies (empty: of cluster-wide ones), in the order asked."""
+
+    def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
+        """Return the NetworkPolicies of a namespace."""
+
+    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
+        """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
+
+    def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
+        """Return what is wrong with policies of other families: parts that are not in force, or not understood."""
+
+
+class Purse:
+    """What may be spent: one for a world and for all views over it."""
+
+    def __init__(self) -> None:
+        """Start without a limit."""
+        self.budget: Budget = UNLIMITED
+
+
+class View:
+    """What `evaluate` and everything above it may ask.
+
+    `complete`: what is not here does not exist.
+    """
+
+    settings: Settings
+    complete: bool
+    namespaces: NamespaceLister
+    accounts: AccountLister
+    nodes: NodeLister
+    pods: PodLister
+    workloads: WorkloadLister
+    services: ServiceLister
+    policies: PolicyLister
+    inbound: Declarations
+    memos: Memos
+    purse: Purse
+
+    @property
+    def budget(self) -> Budget:
+        """What may be spent: the budget of the innermost `within`, or no limit. Loops over what is here spend it."""
+        return self.purse.budget
+
+    @contextmanager
+    def within(self, budget: Budget) -> Iterator[None]:
+        """Answer within a budget: `Exhausted` comes out of any look-up or judgement that takes more.
+
+        One review runs to its end before the next begins.
+        """
+        before, self.purse.budget = self.purse.budget, budget
+        try:
+            yield
+        finally:
+            self.purse.budget = before
+
+    def memo(self, memo: Memo[K, V]) -> Answers[K, V]:
+        """Return the answers that are remembered, as long as nothing that policy sees but pods and Services changes.
+
+        Whatever else they rest on is part of the key, or compared: `version_of`.
+        """
+        return self.memos.of(memo)
+
+    def version_of(self, *namespaces: str) -> Hashable:
+        """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
+        raise NotImplementedError
+
+    @property
+    def compile_context(self) -> CompileContext:
+        """What policies are compiled in."""
+        return self.policies.context
+
+    @property
+    def enforcer(self) -> Enforcer:
+        """Who enforces policy: as set, or as found out."""
+        return self.policies.context.enforcer
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the enforcer reads policies."""
+        return self.policies.context.dialect
 
     def families(self) -> tuple[Family, ...]:
-        """Return the address families that pods have; IPv4 where nothing tells."""
+        """Return the address families that pods have, or get; IPv4 where nothing tells."""
+        found = {*self.pods.families(), *self.services.families()}
+        found |= {family for family in FAMILIES if self.pod_blocks(family)}
+        return tuple(f for f in FAMILIES if f in found) or (4,)
 
     def pod_blocks(self, family: Family) -> tuple[Block, ...]:
         """Return the blocks that new pods get their addresses from; empty: not known."""
-
-    def top(self, pod: Pod) -> WorkloadRef:
-        """Return the topmost controller of a pod; the pod itself without one."""
+        answers = self.memo(_BLOCKS)
+        found = answers.get(family)
+        if found is None:
+            said = self.dialect.blocks.pod_ranges
+            every = (b for n in self.nodes.every() for b in n.pod_blocks) if said is None else said
+            found = answers[family] = merged(b for b in every if b.family == family)
+        return found

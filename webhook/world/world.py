@@ -1,29 +1,95 @@
 """The world itself: what was put and not dropped, and the answers to `View`."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 from webhook.families import REFERENCES
-from webhook.model.foreign import Foreign, Gap
+from webhook.model.foreign import Doubt, Foreign, Gap
 from webhook.model.hints import ConfigMap
-from webhook.model.inbound import INBOUND_KINDS, Inbound
-from webhook.model.labels import NO_LABELS, Labels
+from webhook.model.inbound import Inbound
+from webhook.model.labels import NO_LABELS
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
-from webhook.model.settings import Settings
-from webhook.world.around import ACCOUNT
+from webhook.model.settings import DEFAULTS, Settings
 from webhook.world.changes import Change, Drop, Put, Value
-from webhook.world.inbound import key_of_inbound
-from webhook.world.index import discard
-from webhook.world.reading import Reading
+from webhook.world.compile_context import Contexts, Gaps
+from webhook.world.controllers import Pods, made_of
+from webhook.world.inbound import Declarations, key_of_inbound
+from webhook.world.index import Clock, Memos
+from webhook.world.pod_labels import Accounts, Namespaces
+from webhook.world.pods import Nodes, PodIndex
+from webhook.world.policies import Policies
+from webhook.world.services import Services
+from webhook.world.view import Purse, View
+from webhook.world.workloads import Workloads
 
-# An answer is remembered by shape and address, never by pod, and the Service is translated before it.
-_QUIET = frozenset({"Endpoints", "EndpointSlice", "ConfigMap", *INBOUND_KINDS})
-_KINDS_WITHOUT_VERDICTS = frozenset({"Pod", "Service", *_QUIET, *WORKLOAD_KINDS} - {"DaemonSet"})
+ACCOUNT = ("", "ServiceAccount")
 
 
-class World(Reading):
-    """A cluster (`complete`), or some files of one. `apply` is its only writer."""
+class World(View):
+    """A cluster (`complete`), or some files of one. `apply` and `configure` are its only writers."""
+
+    namespaces: Namespaces
+    accounts: Accounts
+    nodes: Nodes
+    pods: Pods
+    workloads: Workloads
+    services: Services
+    policies: Policies
+
+    def __init__(self, settings: Settings = DEFAULTS, *, complete: bool) -> None:
+        """Start empty."""
+        self.settings, self.complete, self.purse = settings, complete, Purse()
+        self._clock = clock = Clock()
+        self._configured = 0
+        self._pod_index = PodIndex(clock)
+        self.namespaces, self.accounts = Namespaces(clock), Accounts(clock, complete=complete)
+        self.nodes, self.services = Nodes(clock), Services(clock)
+        self.workloads = Workloads(clock, self._pod_index)
+        self.pods = Pods(self, clock, self._pod_index, self._changed_workloads)
+        self.inbound = Declarations(clock)
+        self._contexts, self._gaps = Contexts(clock, self.namespaces, settings), Gaps(clock)
+        self.policies = Policies(self, clock, self._contexts, self._changed_selection, self._doubted)
+        self.memos = Memos(clock, self._changed_verdicts)
+        self.namespaces.filled_by(
+            self._pod_index.by_namespace,
+            self.services.by_namespace,
+            self.policies.by_namespace,
+            self.policies.foreign_by_namespace,
+            self.workloads.by_namespace,
+            self.workloads.expected,
+        )
+        self.workloads.expect(map(made_of, settings.expected))
+
+    # -- when what changed last ------------------------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """What grows whenever something changes that answers may depend on."""
+        return self._clock.now
+
+    def version_of(self, *namespaces: str) -> Hashable:
+        """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
+        indexes = self._pod_index.stamps, self.workloads.stamps, self.services.stamps
+        return max(self._configured, *(index.of(namespace) for namespace in namespaces for index in indexes))
+
+    def _changed_workloads(self, namespace: str) -> int:
+        return max(self.workloads.stamps.of(namespace), self._configured)
+
+    def _changed_selection(self) -> int:
+        """Return when anything but policies changed by which these select pods."""
+        return max(self._contexts.changed, self.namespaces.changed, self.accounts.changed, self._configured)
+
+    def _changed_verdicts(self) -> int:
+        """Return when anything changed that a verdict may rest on, for a shape and an address of a pod.
+
+        Of a world that is not whole also pods: by theirs it is supposed which addresses others get.
+        """
+        pods = 0 if self.complete else self._pod_index.stamps.last
+        return max(self._changed_selection(), self.policies.stamps.last, self.nodes.changed, self._gaps.changed, pods)
+
+    def _doubted(self, enforcer: str) -> Doubt | None:
+        return self._gaps.under(enforcer)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -34,214 +100,148 @@ class World(Reading):
                 case Put(value):
                     if not self._has(value):
                         self._put(value)
-                        self._version += 1
                 case Drop(kind, namespace, name):
                     self._drop(kind, namespace, name)
-                    self._version += 1
 
     def configure(self, settings: Settings) -> None:
         """Answer by other settings from here on."""
-        self._settings = settings
-        self._expect(settings)
-        self._version += 1
-        self._policies.expect(settings.pending_labels)
-        self._around.reset()
-        self._policies.recompile()
-        self._backends.clear()
-        self._memo.clear()
+        self.settings = settings
+        self._contexts.configure(settings)
+        self.workloads.expect(map(made_of, settings.expected))
+        self._configured = self._clock.tick()
 
     def _has(self, value: Value) -> bool:
         """Say whether an equal value is here: most events tell of nothing that policy can see."""
         match value:
             case Pod():
-                return self._pods.get(value.namespace, value.name) == value
+                return self.pods.get(value.namespace, value.name) == value
             case Workload():
-                return self._workloads.get(value.ref.namespace, {}).get(value.ref) == value
+                return self.workloads.by_namespace.get(value.ref.namespace, {}).get(value.ref) == value
+            case EndpointSlice():
+                return self.services.slice(value.namespace, value.name) == value
             case Service():
-                return self._services.by_namespace.get(value.namespace, {}).get(value.name) == value
-            case Namespace():
-                return self._namespaces.get(value.name) == value
-            case Node():
-                return self._nodes.get(value.name) == value
+                return self.services.get(value.namespace, value.name) == value
+            case Endpoints():
+                return self.services.listed(value.namespace, value.name) == value
             case Policy():
-                return self._policies.named(value.namespace).get(value.ref) == value
+                return self.policies.named(value.namespace).get(value.ref) == value
             case Foreign():
-                policies = self._policies.foreign.get(value.namespace or "", {})
-                return policies.get(value.ref) == value or self._around.has(value)
+                return self._has_foreign(value)
+            case _:
+                return self._has_other(value)
+
+    def _has_other(self, value: Namespace | Node | ConfigMap | Gap | Inbound) -> bool:
+        match value:
+            case Namespace():
+                return self.namespaces.by_name.get(value.name) == value
+            case Node():
+                return self.nodes.get(value.name) == value
             case ConfigMap() | Gap():
                 return False
             case _:
-                return self._has_quietly(value)
+                return self.inbound.get(key_of_inbound(value)) == value
+
+    def _has_foreign(self, value: Foreign) -> bool:
+        if (value.group, value.ref.kind) == ACCOUNT:
+            return self.accounts.has(value)
+        return self.policies.foreign(value.namespace or "").get(value.ref) == value or self._contexts.has(value)
 
     def _put(self, value: Value) -> None:
         match value:
-            case Namespace():
-                self._namespaces[value.name] = value
-                self._relabelled()
-            case Node():
-                self._put_node(value)
             case Pod():
-                self._pods.put(value)
-                self._put_mentions(value)
-                self._backends.pop(value.namespace, None)
+                self.pods.put(value)
+                self.workloads.put_bare(value)
             case Workload():
-                self._put_workload(value)
+                self.workloads.put(value)
+                self.pods.owners.put(value)
+                if value.ref.kind == "DaemonSet":
+                    self._contexts.put_daemon_set(value)
+            case EndpointSlice():
+                self.services.put_slice(value)
             case Service():
-                self._services.put(value)
-                self._backends.pop(value.namespace, None)
-            case ConfigMap():
-                self._config_maps[value.namespace, value.name] = value
-                self._mentions.put_map(value)
-                self._set(value.namespace, value.name, value.settings)
+                self.services.put(value)
+            case Endpoints():
+                self.services.put_listed(value)
             case Policy():
-                self._policies.put(value)
-                self._memo.clear()
-            case Foreign() | Gap():
-                self._put_family(value)
-                self._memo.clear()
+                self.policies.put(value)
+            case Foreign():
+                self._put_foreign(value)
             case _:
-                self._put_quietly(value)
+                self._put_other(value)
 
-    def _set(self, namespace: str, name: str, settings: Labels) -> None:
-        """Hear what a ConfigMap sets for an agent."""
-        if self._around.put_settings(namespace, name, settings):
-            self._policies.recompile()
-            self._memo.clear()
+    def _put_other(self, value: Namespace | Node | ConfigMap | Gap | Inbound) -> None:
+        match value:
+            case Namespace():
+                self.namespaces.put(value)
+            case Node():
+                self.nodes.put(value)
+                self._contexts.put_node(value)
+            case ConfigMap():
+                self.workloads.put_config_map(value)
+                self._contexts.set_agent(value.namespace, value.name, value.settings)
+            case Gap():
+                self._gaps.put(value)
+            case _:
+                self.inbound.put(value)
 
-    def _put_node(self, value: Node) -> None:
-        self._nodes[value.name] = value
-        self._by_node_address = None
-        self._memo.clear()
-        if self._around.put_node(value):
-            self._policies.recompile()
-
-    def _drop_node(self, name: str) -> None:
-        self._nodes.pop(name, None)
-        self._by_node_address = None
-        if self._around.drop_node(name):
-            self._policies.recompile()
-
-    def _relabelled(self) -> None:
-        """Forget what follows from the labels of namespaces."""
-        self._memo.clear()
-        self._policies.forget()
-        if self._around.namespaced:
-            self._around.reset()
-            self._policies.recompile()
-
-    def _put_family(self, value: Foreign | Gap) -> None:
-        if isinstance(value, Gap):
-            self._doubts.put(value)
-            return
+    def _put_foreign(self, value: Foreign) -> None:
         kind = (value.group, value.ref.kind)
         if kind == ACCOUNT:
-            self._around.put(value)
-            self._policies.forget()
+            self.accounts.put(value)
         elif kind in REFERENCES:
-            self._around.put(value)
-            self._policies.recompile()
+            self._contexts.put(value)
         else:
-            new = value.ref not in self._policies.foreign.get(value.namespace or "", {})
-            self._policies.put(value)
-            if new and self._around.meet(value.group, 1):
-                self._policies.recompile()
-
-    def _has_quietly(self, value: Endpoints | EndpointSlice | Inbound) -> bool:
-        match value:
-            case Endpoints():
-                return self._services.listed(value.namespace, value.name) == value
-            case EndpointSlice():
-                return self._services.slice(value.namespace, value.name) == value
-            case _:
-                return self._inbound.get(key_of_inbound(value)) == value
-
-    def _put_quietly(self, value: Endpoints | EndpointSlice | Inbound) -> None:
-        """Put what nothing else is kept of."""
-        match value:
-            case Endpoints():
-                self._services.put_listed(value)
-            case EndpointSlice():
-                self._services.put_slice(value)
-            case _:
-                self._inbound.put(value)
-
-    def _put_mentions(self, pod: Pod) -> None:
-        """A bare Pod declares for itself; whoever controls one declares for it."""
-        if pod.bare is not None:
-            self._mentions.put(pod.bare)
-        else:
-            self._mentions.drop(WorkloadRef("Pod", pod.namespace, pod.name))
-
-    def _put_workload(self, workload: Workload) -> None:
-        ref = workload.ref
-        self._workloads.setdefault(ref.namespace, {})[ref] = workload
-        self._owners.put(workload)
-        self._mentions.put(workload)
-        self._scrapers.put(workload)
-        self._backends.pop(ref.namespace, None)
-        if ref.kind == "DaemonSet" and self._around.put_daemon_set(workload):
-            self._policies.recompile()
-        if ref.kind not in _KINDS_WITHOUT_VERDICTS:
-            self._memo.clear()
+            if value.ref not in self.policies.foreign(value.namespace or ""):
+                self._contexts.count(value.group, 1)
+            self.policies.put(value)
 
     def _drop(self, kind: str, namespace: str, name: str) -> None:
         match kind:
-            case "Namespace":
-                self._namespaces.pop(name, None)
-                self._relabelled()
-            case "Node":
-                self._drop_node(name)
             case "Pod":
-                self._pods.drop(namespace, name)
-                self._mentions.drop(WorkloadRef("Pod", namespace, name))
-            case "Service":
-                self._services.drop(namespace, name)
+                self.pods.drop(namespace, name)
+                self.workloads.drop_bare(namespace, name)
             case "EndpointSlice":
-                self._services.drop_slice(namespace, name)
-            case "ConfigMap":
-                self._config_maps.pop((namespace, name), None)
-                self._mentions.drop_map(namespace, name)
-                self._set(namespace, name, NO_LABELS)
+                self.services.drop_slice(namespace, name)
+            case "Service":
+                self.services.drop(namespace, name)
+            case "Endpoints":
+                self.services.drop_listed(namespace, name)
             case "NetworkPolicy":
-                self._policies.drop(namespace, PolicyRef(namespace, name))
+                self.policies.drop(namespace, PolicyRef(namespace, name))
             case _ if kind in WORKLOAD_KINDS:
                 self._drop_workload(WorkloadRef(kind, namespace, name))
             case _:
                 self._drop_other(kind, namespace, name)
-        self._backends.pop(namespace, None)
-        if kind not in _KINDS_WITHOUT_VERDICTS:
-            self._memo.clear()
 
     def _drop_other(self, kind: str, namespace: str, name: str) -> None:
-        if kind == "Endpoints":
-            self._services.drop_listed(namespace, name)
-        elif not self._inbound.drop(kind, namespace, name):
-            self._drop_family(kind, namespace, name)
+        match kind:
+            case "Namespace":
+                self.namespaces.drop(name)
+            case "Node":
+                self.nodes.drop(name)
+                self._contexts.drop_node(name)
+            case "ConfigMap":
+                self.workloads.drop_config_map(namespace, name)
+                self._contexts.set_agent(namespace, name, NO_LABELS)
+            case "Gap":
+                self._gaps.drop((namespace, name))
+            case _:
+                if not self.inbound.drop(kind, namespace, name):
+                    self._drop_foreign(kind, namespace, name)
 
-    def _drop_family(self, kind: str, namespace: str, name: str) -> None:
-        """Forget a gap, named by its group (`namespace`) and kind (`name`), or an object of `kind.group`."""
-        if kind == "Gap":
-            self._doubts.drop(namespace, name)
-            return
-        word, _, group = kind.partition(".")
-        if (group, word) == ACCOUNT:
-            self._around.drop(group, word, namespace, name)
-            self._policies.forget()
-            return
-        if (group, word) in REFERENCES:
-            self._around.drop(group, word, namespace or None, name)
-            self._policies.recompile()
-            return
-        gone = self._policies.drop(namespace, PolicyRef(namespace or None, name, word, group=group))
-        if gone and self._around.meet(group, -1):
-            self._policies.recompile()
+    def _drop_foreign(self, word: str, namespace: str, name: str) -> None:
+        kind, _, group = word.partition(".")
+        if (group, kind) == ACCOUNT:
+            self.accounts.drop(namespace, name)
+        elif (group, kind) in REFERENCES:
+            self._contexts.drop((group, kind), namespace or None, name)
+        elif self.policies.drop(namespace, PolicyRef(namespace or None, name, kind, group=group)):
+            self._contexts.count(group, -1)
 
     def _drop_workload(self, ref: WorkloadRef) -> None:
-        gone = self._workloads.get(ref.namespace, {}).get(ref)
+        gone = self.workloads.get(ref)
         if gone is not None:
-            discard(self._workloads, ref.namespace, ref)
-            self._owners.drop(gone)
-            self._mentions.drop(ref)
-            self._scrapers.drop(ref)
-            if ref.kind == "DaemonSet" and self._around.drop_daemon_set(ref.namespace, ref.name):
-                self._policies.recompile()
+            self.workloads.drop(ref)
+            self.pods.owners.drop(gone)
+            if ref.kind == "DaemonSet":
+                self._contexts.drop_daemon_set(ref.namespace, ref.name)

@@ -1,8 +1,8 @@
-"""Which workloads mention a name, declared or in settings, and which are given a ConfigMap as it is.
+"""Workloads, by name, by what their declarations mention, and by whether they scrape metrics.
 
-Both are found by the text alone, so that a change touches only its own.
 What a declaration means is for `dependencies` to say. Here it is only made sure that nothing is missed: what is written
 as `a.b.c` may be `a` of the own namespace, `a` of namespace `b`, or pod `a` behind `b`, of the own or of namespace `c`.
+They are found by the text alone, so that a change touches only its own.
 """
 
 import re
@@ -11,9 +11,10 @@ from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from webhook.model.hints import ConfigMap, Hint, MapUse
-from webhook.model.objects import Workload
-from webhook.model.refs import WorkloadRef
-from webhook.world.index import discard
+from webhook.model.objects import Pod, Workload
+from webhook.model.refs import EXPECTED, WorkloadRef
+from webhook.world.index import Clock, Stamps, discard
+from webhook.world.pods import PodIndex
 
 Name = tuple[str, str]  # namespace, name
 K = TypeVar("K", WorkloadRef, Name)
@@ -21,6 +22,118 @@ MOST: Final = 4_000  # names of one workload: 200 items, with room for ports, pr
 _HOST: Final = re.compile(r"[a-z0-9_][a-z0-9_.-]*+")
 _ADDRESS: Final = re.compile(r"(?<![\w.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-])|\[")  # of either family
 _INJECTED: Final = re.compile(r"\$\((?P<service>[A-Z0-9_]+)_SERVICE_HOST\)")  # what every container is given
+# The labels are those of kube-prometheus, of Prometheus' and VictoriaMetrics' operators and of their charts.
+_NAME: Final = "app.kubernetes.io/name"
+_PART: Final = "app.kubernetes.io/component"
+_SCRAPERS: Final = {"prometheus": 9090, "vmagent": 8429, "victoria-metrics-agent": 8429}
+_PARTS: Final = frozenset({None, "prometheus", "server", "vmagent", "monitoring"})
+
+
+class Workloads:
+    """An index of workloads, bare Pods included, and of the ConfigMaps that their variables are read from."""
+
+    def __init__(self, clock: Clock, pods: PodIndex) -> None:
+        """Start empty, over an index of pods."""
+        self.stamps = Stamps(clock)
+        self.by_namespace: dict[str, dict[WorkloadRef, Workload]] = {}
+        self._clock = clock
+        self._pods = pods
+        self._mentions = Mentions()
+        self._scrapers: dict[WorkloadRef, Workload] = {}
+        self._config_maps: dict[Name, ConfigMap] = {}
+        self.expected: dict[str, dict[WorkloadRef, Workload]] = {}
+
+    def expect(self, workloads: Iterable[Workload]) -> None:
+        """Take those that the configuration expects in place of those before."""
+        self.expected.clear()
+        for one in workloads:
+            self.expected.setdefault(one.ref.namespace, {})[one.ref] = one
+        self._clock.tick()
+
+    def put(self, workload: Workload) -> None:
+        """Add or replace a workload."""
+        ref = workload.ref
+        self.by_namespace.setdefault(ref.namespace, {})[ref] = workload
+        self._mentions.put(workload)
+        if scrapes(workload):
+            self._scrapers[ref] = workload
+        else:
+            self._scrapers.pop(ref, None)
+        self.stamps.change(ref.namespace, empty=False)
+
+    def drop(self, ref: WorkloadRef) -> None:
+        """Remove a workload, if it is here."""
+        discard(self.by_namespace, ref.namespace, ref)
+        self._mentions.drop(ref)
+        self._scrapers.pop(ref, None)
+        self.stamps.change(ref.namespace, empty=ref.namespace not in self.by_namespace)
+
+    def put_bare(self, pod: Pod) -> None:
+        """Take what a pod declares for itself; whoever controls one declares for it."""
+        if pod.bare is not None:
+            self._mentions.put(pod.bare)
+        else:
+            self._mentions.drop(WorkloadRef("Pod", pod.namespace, pod.name))
+
+    def drop_bare(self, namespace: str, name: str) -> None:
+        """Hear that a pod is gone."""
+        self._mentions.drop(WorkloadRef("Pod", namespace, name))
+
+    def get(self, ref: WorkloadRef) -> Workload | None:
+        """Return a workload."""
+        if ref.kind == "Pod":
+            pod = self._pods.get(ref.namespace, ref.name)
+            return pod.bare if pod else None
+        if ref.kind == EXPECTED:
+            return self.expected.get(ref.namespace, {}).get(ref)
+        return self.by_namespace.get(ref.namespace, {}).get(ref)
+
+    def every(self, namespace: str | None = None) -> Iterable[Workload]:
+        """Return the workloads of one namespace, or all."""
+        for name in sorted({*self.by_namespace, *self._pods.bare}) if namespace is None else (namespace,):
+            yield from self.by_namespace.get(name, {}).values()
+            yield from (pod.bare for pod in self._pods.bare.get(name, {}).values() if pod.bare)
+
+    def scrapers(self) -> tuple[Workload, ...]:
+        """Return the workloads that scrape what is annotated, those included that something else controls."""
+        return tuple(self._scrapers[ref] for ref in sorted(self._scrapers))
+
+    def mentioning(self, names: Iterable[Name]) -> tuple[WorkloadRef, ...]:
+        """Return the workloads whose declarations may mean one of these names, sorted."""
+        return tuple(sorted(self._mentions.of(names)))
+
+    def reaching(self, names: Iterable[Name]) -> tuple[WorkloadRef, ...]:
+        """Return the workloads that may reach one of these names, or an address, sorted."""
+        return tuple(sorted(self._mentions.reaching(names)))
+
+    # -- ConfigMaps ------------------------------------------------------------------------------------------------
+
+    def put_config_map(self, value: ConfigMap) -> None:
+        """Add or replace a ConfigMap."""
+        self._config_maps[value.namespace, value.name] = value
+        self._mentions.put_map(value)
+        self._clock.tick()
+
+    def drop_config_map(self, namespace: str, name: str) -> None:
+        """Remove a ConfigMap, if it is here."""
+        self._config_maps.pop((namespace, name), None)
+        self._mentions.drop_map(namespace, name)
+        self._clock.tick()
+
+    def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """Return what a ConfigMap says of hosts and ports."""
+        return self._config_maps.get((namespace, name))
+
+
+def scrapes(workload: Workload) -> bool:
+    """Say whether a workload's pods are named like a scraper's, and declare its port."""
+    labels = workload.template.shape.labels
+    port = _SCRAPERS.get(labels.get(_NAME) or labels.get("app") or "")
+    part = labels.get(_PART) or labels.get("component")
+    return part in _PARTS and any(one.number == port for one in workload.template.declares)
+
+
+# -- names that declarations mention -----------------------------------------------------------------------------------
 
 
 class Mentions:

@@ -1,19 +1,107 @@
-"""Pods put under their controllers, and workloads without pods taken by their template: for any view."""
+"""Pods put under their controllers, and workloads without pods taken by their template."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
+from webhook.model.addresses import Address, Family
 from webhook.model.labels import NO_KEYS, Labels, Selector
-from webhook.model.objects import UNKNOWN_ACCOUNT, Owner, Pod, Shape, Template, Workload
+from webhook.model.objects import UNKNOWN_ACCOUNT, Owner, Pod, Service, Shape, Template, Workload
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.settings import Expected
 from webhook.model.truth import Truth
-from webhook.world.owners import DEEPEST
-from webhook.world.pods import hashed_owner
+from webhook.world.index import Clock
+from webhook.world.pods import DEEPEST, Owners, PodIndex, hashed_owner
 from webhook.world.view import Group, View
 
-NAME_LABEL = "kubernetes.io/metadata.name"
 POD_NAME = "statefulset.kubernetes.io/pod-name"
 POD_INDEX = "apps.kubernetes.io/pod-index"
+
+
+_EVERYBODY = ("", None)  # beside the names and selectors of Services
+
+
+class Pods:
+    """The pods of a world, under their controllers. Groups are remembered as long as nothing in a namespace changes."""
+
+    def __init__(self, view: View, clock: Clock, index: PodIndex, changed: Callable[[str], int]) -> None:
+        """Start empty. `changed`: when workloads of a namespace, or settings, changed last."""
+        self.owners = Owners(index)
+        self._view, self._clock, self._index, self._changed = view, clock, index, changed
+        self._known: dict[str, _Known] = {}
+
+    def put(self, pod: Pod) -> None:
+        """Add or replace a pod."""
+        self._index.put(pod)
+        self._let_go(pod.namespace)
+
+    def drop(self, namespace: str, name: str) -> None:
+        """Remove a pod, if it is here."""
+        self._index.drop(namespace, name)
+        self._let_go(namespace)
+
+    def _let_go(self, namespace: str) -> None:
+        """Keep no pods that are not there any more."""
+        self._known.pop(namespace, None)
+
+    def get(self, namespace: str, name: str) -> Pod | None:
+        """Return a pod."""
+        return self._index.get(namespace, name)
+
+    def at(self, address: Address) -> Pod | None:
+        """Return the pod that has an address of its own."""
+        return self._index.at(address)
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the address families that pods have."""
+        return self._index.families()
+
+    def of(self, ref: WorkloadRef) -> tuple[Pod, ...]:
+        """Return the live pods below `ref`, by name."""
+        here = self._remembered(ref.namespace).of
+        found = here.get(ref)
+        if found is None:
+            found = here[ref] = self.owners.pods_of(ref)
+        return found
+
+    def top(self, pod: Pod) -> WorkloadRef:
+        """Return the topmost controller of a pod; the pod itself without one."""
+        return self.owners.top(pod)
+
+    def behind(self, service: Service) -> tuple[Group, ...]:
+        """Return who stands behind a Service's selector; a workload without pods by its template."""
+        namespace, labels = service.namespace, service.selector
+        if labels is None:
+            return ()
+        here, key = self._remembered(namespace).groups, (service.name, labels)
+        if key not in here:
+            here[key] = backends(self._view, namespace, labels, partial(self._index.selected, namespace, labels))
+        return here[key]
+
+    def groups(self, namespace: str) -> tuple[Group, ...]:
+        """Return everybody of a namespace."""
+        here = self._remembered(namespace).groups
+        if _EVERYBODY not in here:
+            live = (pod for pod in self._index.by_namespace.get(namespace, {}).values() if pod.live)
+            here[_EVERYBODY] = groups(self._view, namespace, live)
+        return here[_EVERYBODY]
+
+    def _remembered(self, namespace: str) -> "_Known":
+        known = self._known.get(namespace)
+        if known is None or known.checked != self._clock.now:
+            changed = max(self._index.stamps.of(namespace), self._changed(namespace))
+            if known is None or changed > known.made:
+                known = self._known[namespace] = _Known(self._clock.now)
+            known.checked = self._clock.now
+        return known
+
+
+class _Known:
+    """What is remembered of a namespace, as found after change number `made`."""
+
+    def __init__(self, made: int) -> None:
+        self.made = self.checked = made
+        self.of: dict[WorkloadRef, tuple[Pod, ...]] = {}
+        self.groups: dict[tuple[str, Labels | None], tuple[Group, ...]] = {}
 
 
 def by_controller(view: View, pods: Iterable[Pod]) -> dict[WorkloadRef, list[Pod]]:
@@ -21,7 +109,7 @@ def by_controller(view: View, pods: Iterable[Pod]) -> dict[WorkloadRef, list[Pod
     found: dict[WorkloadRef, list[Pod]] = {}
     for pod in pods:
         view.budget.spend()
-        found.setdefault(view.top(pod), []).append(pod)
+        found.setdefault(view.pods.top(pod), []).append(pod)
     return found
 
 
@@ -30,7 +118,7 @@ def backends(view: View, namespace: str, labels: Labels, selected: Callable[[], 
     found = {ref: Group(ref, tuple(sorted(ps, key=_name))) for ref, ps in by_controller(view, selected()).items()}
     selector = Selector.exactly(labels)
     later: list[Workload] = []
-    for workload in view.workloads(namespace):
+    for workload in view.workloads.every(namespace):
         view.budget.spend()
         if workload.ref not in found:
             own = workload.template.shape.labels
@@ -58,7 +146,7 @@ def _gives(workload: Workload, labels: Labels) -> bool:
 def groups(view: View, namespace: str, pods: Iterable[Pod]) -> tuple[Group, ...]:
     """Return every group of a namespace."""
     found = {ref: Group(ref, tuple(sorted(ps, key=_name))) for ref, ps in by_controller(view, pods).items()}
-    for workload in view.workloads(namespace):
+    for workload in view.workloads.every(namespace):
         view.budget.spend()
         if workload.ref not in found:
             found.update(_template(view, workload))
@@ -67,7 +155,7 @@ def groups(view: View, namespace: str, pods: Iterable[Pod]) -> tuple[Group, ...]
 
 def _template(view: View, workload: Workload) -> dict[WorkloadRef, Group]:
     """Return the group of an uncontrolled workload that has no live pods."""
-    if workload.owner is not None or workload.ref.kind == "Pod" or view.pods_of(workload.ref):
+    if workload.owner is not None or workload.ref.kind == "Pod" or view.pods.of(workload.ref):
         return {}
     return {workload.ref: Group(workload.ref, template=workload)}
 
@@ -88,7 +176,7 @@ def with_expected(view: View, namespace: str, found: Iterable[Group]) -> tuple[G
     more: list[Group] = []
     for one in view.settings.expected:
         view.budget.spend()
-        workload = view.workload(one.ref) if one.ref.namespace == namespace else None
+        workload = view.workloads.get(one.ref) if one.ref.namespace == namespace else None
         if workload is not None and not any(_may_have(view, group, one.labels) for group in seen):
             more.append(Group(one.ref, template=workload))
     return tuple(sorted((*seen, *more), key=lambda group: group.ref)) if more else seen
@@ -104,7 +192,7 @@ def _expected_behind(view: View, namespace: str, selector: Selector) -> tuple[Gr
     keys = view.settings.pending_labels
     return tuple(
         group
-        for group in (view.groups(namespace) if view.settings.expected else ())
+        for group in (view.pods.groups(namespace) if view.settings.expected else ())
         if group.ref.kind == EXPECTED and group.template
         if selector.matches(group.template.template.shape.labels, keys) is not Truth.NO
     )
@@ -124,7 +212,7 @@ def _may_have(view: View, group: Group, labels: Labels) -> bool:
 def maker_of(view: View, workload: Workload) -> Workload | None:
     """Return the workload that makes another one, where it is here."""
     owner, ref = workload.owner, workload.ref
-    return view.workload(WorkloadRef(owner.kind, ref.namespace, owner.name)) if owner is not None else None
+    return view.workloads.get(WorkloadRef(owner.kind, ref.namespace, owner.name)) if owner is not None else None
 
 
 def controllers(view: View, pod: Pod) -> tuple[WorkloadRef, ...]:
@@ -136,10 +224,10 @@ def controllers(view: View, pod: Pod) -> tuple[WorkloadRef, ...]:
     if owner is None:
         return (WorkloadRef("Pod", pod.namespace, pod.name),)
     found = [WorkloadRef(owner.kind, pod.namespace, owner.name)]
-    if view.workload(found[0]) is None and (deployment := hashed_owner(pod)):
+    if view.workloads.get(found[0]) is None and (deployment := hashed_owner(pod)):
         found.append(WorkloadRef("Deployment", pod.namespace, deployment))
     for _ in range(DEEPEST):
-        workload = view.workload(found[-1])
+        workload = view.workloads.get(found[-1])
         above: Owner | None = workload.owner if workload else None
         if above is None:
             break
