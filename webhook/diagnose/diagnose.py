@@ -18,7 +18,7 @@ from webhook.judge.explanation import Explanation, explain
 from webhook.judge.inbound import remedy
 from webhook.model.addresses import IPV6, parse_block
 from webhook.model.objects import Workload
-from webhook.model.refs import WorkloadRef
+from webhook.model.refs import SHORT_KINDS, WorkloadRef
 from webhook.model.truth import Truth
 from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict
 from webhook.world import View
@@ -54,6 +54,7 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
     if target.whose is Whose.NONE and fault.kind in UNANSWERED and (some := suspects(view, workload)):
         return _by_suspects(view, workload, fault, target, Cause.DECLARED, some)
     found = explain(view, workload, target.text) if target.text is not None else None
+    found = _in_tunnel(view, workload, fault, found)
     by_server = fault.caller is Caller.API_SERVER
     if found is not None and by_server:
         found = called_by_api_server(view, found)
@@ -77,6 +78,15 @@ def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = N
         and not _by_name(found),
         enforcer=view.enforcer.name,
     )
+
+
+def _in_tunnel(view: View, workload: Workload, fault: Fault, found: Explanation | None) -> Explanation | None:
+    """Answer for the port that a mesh's proxy says its tunnel was closed on: there is nothing left to suppose."""
+    ends = {flow.to for flow in found.flows if isinstance(flow.to, WorkloadRef)} if found is not None else set()
+    if fault.tunnel is None or len(ends) != 1:
+        return found
+    (ref,) = ends
+    return explain(view, workload, f"{SHORT_KINDS.get(ref.kind, ref.kind)}/{ref.name}.{ref.namespace}:{fault.tunnel}")
 
 
 def _by_name(found: Explanation | None) -> bool:

@@ -22,6 +22,7 @@ _MOST_HITS: Final = 4  # of one sign: a log repeats itself
 _MOST_WINDOWS: Final = 24
 _VAGUE: Final = 3  # the rank of signs that only say that the client gave up
 
+_HBONE: Final = re.compile(r"blocking hbone port (\d{1,5})")  # istio/ztunnel, src/proxy.rs
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[a-z]", re.IGNORECASE)
 _FRAME: Final = re.compile(r"^[ \t]{1,200}(?:at |\.\.\. \d{1,6} |file \").*\n?", re.MULTILINE)
 _ESCAPES: Final = (
@@ -46,6 +47,7 @@ class Fault(Struct, frozen=True):
     protocol: Protocol = "TCP"
     resolver: Address | None = None  # who was asked for the name
     caller: Caller = Caller.WORKLOAD
+    tunnel: int | None = None  # the port of a mesh's tunnel, where the text says that this is what is closed
 
     @property
     def has_target(self) -> bool:
@@ -78,9 +80,8 @@ def read_error(text: str, known: IsKnown = _nobody) -> Fault | None:
             break  # what merely gave up may have been another connection
         place = _near(plain, hit, known)
         if place is not None:
-            return Fault(
-                hit.kind, place.name, place.address, place.port, place.protocol, place.resolver, _caller(plain, hit)
-            )
+            where = (place.name, place.address, place.port, place.protocol, place.resolver)
+            return Fault(hit.kind, *where, _caller(plain, hit), _tunnel(plain, hit))
     return Fault(hits[0].kind, caller=_caller(plain, hits[0]))
 
 
@@ -88,6 +89,12 @@ def _caller(text: str, hit: _Hit) -> Caller:
     """Return whose error it is, by the line that it stands in."""
     line = text[slice(*_line(text, hit))]
     return next((caller for caller, words in CALLERS if words.search(line)), Caller.WORKLOAD)
+
+
+def _tunnel(text: str, hit: _Hit) -> int | None:
+    """Return the port of the tunnel that a mesh's proxy says is blocked."""
+    found = _HBONE.search(text[slice(*_line(text, hit))])
+    return int(found[1]) if found else None
 
 
 def _plain(text: str) -> str:
