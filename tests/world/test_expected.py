@@ -148,6 +148,29 @@ def test_who_is_expected_to_scrape_is_said_to_be_expected() -> None:
     assert dict(found.facts)["from"] == "data/prom"
 
 
+def test_of_several_who_may_send_each_that_is_expected_is_said() -> None:
+    labels = {"app.kubernetes.io/name": "traefik"}
+    route = {
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "IngressRoute",
+        "metadata": {"namespace": "shop", "name": "web"},
+        "spec": {"routes": [{"services": [{"name": "web", "port": 80}]}]},
+    }
+    closed = policy("shop/in", podSelector={}, policyTypes=["Ingress"])
+    web = service("shop/web", {"app": "web"}, [{"port": 80}])
+    seen = labelled(deployment("a/traefik"), labels)
+    settings = expecting({"namespace": "data", "labels": labels})
+    (found,) = decided(route, closed, web, seen, client=deployment("shop/web"), settings=settings).findings
+    assert dict(found.facts)["from"] == "a/traefik, data/traefik"
+    assert "data/traefik is expected by the configuration, not seen" in found.assumptions
+
+
+def test_the_namespace_that_they_are_expected_in_is_known() -> None:
+    view = world_of([], settings=expecting())
+    assert "data" in view.namespaces
+    assert list(view.namespaces.names()) == ["data"]
+
+
 # -- what is there wins -----------------------------------------------------------------------------------------------
 
 

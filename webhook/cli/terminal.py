@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Final, TextIO
 
-from webhook.report.text import Paint, plain
-
 
 def emit(text: str) -> None:
     """Write a command's whole result. A reader that has seen enough (`| head`) is no error."""
@@ -51,8 +49,10 @@ def coloured(style: str, text: str) -> str:
     return Style.parse(_STYLES[style]).render(text)
 
 
-def paint() -> Paint:
+def paint() -> Callable[[str, str], str]:
     """Return what gives text its colours where standard output shows them, and else leaves it as it is."""
+    from webhook.report.text import plain
+
     return coloured if colour() else plain
 
 
