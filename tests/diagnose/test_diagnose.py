@@ -157,7 +157,7 @@ def test_the_tables_of_words_cover_everything_that_can_be_said() -> None:
     assert set(CAUSES) == set(Cause)
     assert len(STATES) == len({word for word, _ in STATES.values()})
     fields = {name for words in CAUSES.values() for _, name, _, _ in Formatter().parse(words) if name}
-    assert fields == {"what", "sides", "reason", "several"}
+    assert fields == {"what", "sides", "cni", "reason", "several"}
 
 
 @pytest.mark.parametrize("name", sorted(CNI_LOGS))

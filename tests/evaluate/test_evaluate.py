@@ -14,7 +14,7 @@ from tests.support.worlds import namespace, pod, policy, port
 from webhook.evaluate import PodEnd, judge_outside, judge_pair
 from webhook.judge import Explanation, explain
 from webhook.model.addresses import Block, PortRange, parse_address, parse_block
-from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
+from webhook.model.labels import EVERYTHING, OF_SELECTORS, Labels, Operator, Requirement, Selector
 from webhook.model.objects import Node, Shape
 from webhook.model.policy import BlockPeer, PodPeer, Policy, Rule, UnclearPeer
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -302,7 +302,7 @@ WHERE = {4: ("10.0.1.1", "10.0.1.2", "10.0.2.1"), 6: ("fd00::1", "fd00::2")}
 
 hashes = st.builds(
     lambda operator: Selector((Requirement("pod-template-hash", operator, frozenset(("h1",))),)),
-    st.sampled_from(Operator),
+    st.sampled_from(OF_SELECTORS),
 )
 about = st.sampled_from((EVERYTHING, Selector.exactly(Labels({"app": "a"})))) | hashes
 pod_peers = st.builds(PodPeer, st.sampled_from((None, EVERYTHING)), about)

@@ -11,9 +11,20 @@ from hypothesis import strategies as st
 
 from webhook.families.calico.labels import OF_SPACES, OF_SUBJECTS, endpoints, of_pods, subjects
 from webhook.families.calico.selector import LONGEST, SelectorError, parse
-from webhook.model.expression import ALWAYS, NEVER, Expression, Space, Term, holds
-from webhook.model.expression import Test as Asked
-from webhook.model.labels import EVERYTHING, Operator, Requirement, Selector
+from webhook.model.labels import (
+    ALWAYS,
+    EVERYTHING,
+    NEVER,
+    AllOf,
+    Operator,
+    Predicate,
+    Requirement,
+    Selector,
+    Space,
+    holds,
+    requirements_of,
+)
+from webhook.model.labels import Operator as Asked
 from webhook.model.tier import EndpointPeer, PodMatch
 from webhook.model.truth import Truth
 
@@ -22,7 +33,7 @@ FILE: Final[dict[str, list[Any]]] = yaml.safe_load(
 )
 
 
-def met(expression: Expression, labels: dict[str, str]) -> bool:
+def met(expression: Predicate, labels: dict[str, str]) -> bool:
     return holds(expression, lambda _, key: labels.get(key)) is Truth.YES
 
 
@@ -53,10 +64,10 @@ def test_parentheses_may_be_as_deep_as_a_text_is_long() -> None:
 
 def test_a_text_may_have_1024_characters_and_no_more() -> None:
     text = "a == '" + "x" * (LONGEST - 7) + "'"
-    assert isinstance(parse(text), Term)
+    assert isinstance(parse(text), Requirement)
     with pytest.raises(SelectorError, match="at most 1024 characters"):
         parse(text + " ")
-    assert isinstance(parse("a" * 512 + " == 'x'"), Term)
+    assert isinstance(parse("a" * 512 + " == 'x'"), Requirement)
     with pytest.raises(SelectorError, match="at most 512 characters"):
         parse("a" * 513 + " == 'x'")
 
@@ -82,7 +93,14 @@ def test_labels_of_namespaces_and_accounts_are_told_by_their_prefix() -> None:
         " && pcsa.projectcalico.org/name == 's' && projectcalico.org/orchestrator == 'k8s'"
     )
     found = of_pods(parse(text))
-    assert str(found) == ("namespace team=a,account kind=b,field namespace=n,app=c,field account=s")
+    assert isinstance(found, AllOf)
+    assert [f"{one.space} {one}" for one in requirements_of(found)] == [
+        "namespace team=a",
+        "account kind=b",
+        "field namespace=n",
+        "pod app=c",
+        "field account=s",
+    ]
     assert of_pods(parse("projectcalico.org/orchestrator != 'k8s'")) == NEVER
     assert of_pods(parse("has(projectcalico.org/namespace)")) == ALWAYS
 
@@ -113,6 +131,6 @@ def test_plain_conditions_become_selectors_that_fixes_and_near_misses_know() -> 
     assert endpoints(parse("")) == (PodMatch(None),)
     either = parse("app == 'a' || app == 'b'")
     assert endpoints(either) == (EndpointPeer(either),)
-    assert subjects(plain) == (pods, Term(Space.NAMESPACE, "team", Asked.IN, frozenset("ab")))
+    assert subjects(plain) == (pods, Requirement("team", Asked.IN, frozenset("ab"), Space.NAMESPACE))
     assert subjects(either) == (EVERYTHING, either)
     assert subjects(parse("app == 'a'")) == (Selector((in_("app", "a"),)), None)

@@ -1,10 +1,14 @@
 """An enforcer is one record: a file that holds it is all that adds one; and no policy family is loaded unasked."""
 
+import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import webhook
 from webhook.enforcers import AGENTS, ENFORCERS
 
 INVENTED: Final = '''\
@@ -38,6 +42,7 @@ from webhook.model.truth import Truth
 assert "invented" in CNIS
 assert dialect_of(CompileContext(settings(cni="invented").enforcer)).rejects is Truth.YES
 assert "invented-agent" in room.AGENTS
+assert room.REJECTING["invented"] == "invented"
 """
 
 
@@ -56,6 +61,37 @@ def test_the_evaluator_loads_no_vendors_policies() -> None:
         "families = ('calico', 'cilium', 'admin', 'opaque')\n"
         "assert not [m for m in sys.modules if m.startswith(tuple(f'webhook.families.{f}' for f in families))]"
     )
+
+
+ROOT: Final = Path(webhook.__file__).parent
+BELOW: Final = {"families", "enforcers", "wire", "model"}
+SAID: Final = {"cli/flags.py", "config/file.py"}  # which names a person may write, and what a flow log may be
+PRODUCTS: Final = re.compile(rf"(?<![a-z])({'|'.join({*ENFORCERS, 'azure', 'ovn'} - {'generic', 'none'})})")
+
+
+def words(tree: ast.AST) -> Iterator[str]:
+    """Yield what a module imports, names and says, without its docstrings."""
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if node not in docstrings:
+                yield text
+            case ast.ImportFrom(module=str(name)) | ast.Name(id=name) | ast.FunctionDef(name=name):
+                yield name
+            case _:
+                pass
+
+
+def test_nothing_above_the_families_names_a_product() -> None:
+    above = {path.relative_to(ROOT).as_posix(): path for path in ROOT.glob("**/*.py")}
+    found = [
+        (name, word)
+        for name, path in above.items()
+        if name.partition("/")[0] not in BELOW and name not in SAID
+        for word in words(ast.parse(path.read_text(encoding="utf-8")))
+        if PRODUCTS.search(word.lower())
+    ]
+    assert found == []  # it is a value of the enforcer's record or dialect
 
 
 def test_every_agent_is_of_one_enforcer() -> None:

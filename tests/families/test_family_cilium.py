@@ -13,9 +13,8 @@ from webhook.families.cilium.settings import DEFAULT_UNSEEN, config_of
 from webhook.families.family import NODE_CONFIG, Compiled
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Unseen, seen, visible
-from webhook.model.expression import ALWAYS
 from webhook.model.foreign import Foreign
-from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
+from webhook.model.labels import ALWAYS, EVERYTHING, AllOf, Labels, Operator, Requirement, Selector, Space
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Action, Place, PlacePeer, PodMatch
@@ -166,7 +165,8 @@ def test_a_subject_is_split_into_labels_of_pods_and_what_else_is_asked() -> None
     seen_only = {key: value for key, value in labels.items() if key != "pod-template-hash"}
     assert compiled(policy({"endpointSelector": {"matchLabels": labels}, "ingress": [{}]})).pieces == ()
     (piece, *_) = compiled(policy({"endpointSelector": {"matchLabels": seen_only}, "ingress": [{}]})).pieces
-    assert (str(piece.subject), str(piece.scope)) == ("app=a", "namespace team=b")
+    assert str(piece.subject) == "app=a"
+    assert piece.scope == AllOf((Requirement("team", Operator.IN, frozenset({"b"}), Space.NAMESPACE),))
 
 
 def test_denials_count_before_what_is_let_through_and_the_default_last() -> None:
@@ -288,7 +288,8 @@ def test_a_selector_keeps_what_can_be_seen() -> None:
 def test_an_unreadable_cluster_wide_policy_is_about_whom_it_can_be_about() -> None:
     spec = {"endpointSelector": {"matchLabels": {"app": "db"}}, "weather": 1, "ingress": [{}]}
     pieces = compiled(policy(spec, "CiliumClusterwideNetworkPolicy")).pieces
-    assert {str(piece.scope) for piece in pieces} == {"app=db"}
+    (scope,) = {piece.scope for piece in pieces}
+    assert scope == AllOf((Requirement("app", Operator.IN, frozenset({"db"})),))
     spec = {"endpointSelector": {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}, "weather": 1}
     pieces = compiled(policy(spec, "CiliumClusterwideNetworkPolicy")).pieces
     assert [piece.scope for piece in pieces] == [ALWAYS] * len(pieces)

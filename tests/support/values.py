@@ -10,7 +10,7 @@ from tests.support.making import isolating
 from webhook.evaluate import PodEnd, judge_pair
 from webhook.model.addresses import Address, ContainerPort, NamedPort, PortMatch, PortRange, parse_address, parse_block
 from webhook.model.inbound import Backend, Gateway, GatewayClass, Inbound, Ingress, IngressClass, Route
-from webhook.model.labels import Labels, Operator, Requirement, Selector
+from webhook.model.labels import OF_SELECTORS, Labels, Requirement, Selector
 from webhook.model.objects import (
     Declaration,
     EndpointPort,
@@ -53,7 +53,7 @@ ports = st.lists(st.sampled_from(PORTS), max_size=2, unique=True).map(tuple)
 requirements = st.builds(
     Requirement,
     st.sampled_from(("app", "tier", "pod-template-hash")),
-    st.sampled_from(Operator),
+    st.sampled_from(OF_SELECTORS),
     st.frozensets(st.sampled_from(("a", "h1")), min_size=1),
 )
 selectors = st.lists(requirements, max_size=1).map(tuple).map(Selector)

@@ -12,8 +12,19 @@ from webhook.families import project
 from webhook.model.addresses import NamedPort, PortRange, parse_block
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import BlockReading, Dialect, NodeReading, TierOrder
-from webhook.model.expression import All, Expression, Not, Some, Space, Term, Test, holds
-from webhook.model.labels import EVERYTHING, NO_KEYS, Operator, Requirement, Selector
+from webhook.model.labels import (
+    EVERYTHING,
+    NO_KEYS,
+    AllOf,
+    AnyOf,
+    NoneOf,
+    Operator,
+    Predicate,
+    Requirement,
+    Selector,
+    Space,
+    holds,
+)
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.refs import PolicyRef
@@ -23,10 +34,8 @@ from webhook.model.tier import (
     Action,
     EndpointPeer,
     Entry,
-    Every,
     Isolation,
     Match,
-    Neither,
     NodePeer,
     Place,
     PlacePeer,
@@ -134,29 +143,29 @@ class Staged(World):
         self.policies = _Pieces(self, self.policies, pieces, dialect)
 
 
-def _label(space: Space, key: str, test: Test, *values: str) -> Term:
-    return Term(space, key, test, frozenset(values))
+def _label(space: Space, key: str, test: Operator, *values: str) -> Requirement:
+    return Requirement(key, test, frozenset(values), space)
 
 
 TERMS: Final = (
-    _label(Space.POD, "app", Test.IN, "a", "b"),
-    _label(Space.POD, "app", Test.NOT_IN, "a"),
-    _label(Space.POD, "debug", Test.HAS),
-    _label(Space.POD, "tier", Test.STARTS_WITH, "a", "o"),
-    _label(Space.POD, "pod-template-hash", Test.HAS),
-    _label(Space.NAMESPACE, "app", Test.IN, "a"),
-    _label(Space.NAMESPACE, "tier", Test.CONTAINS, "a"),
-    _label(Space.NAMESPACE, "kubernetes.io/metadata.name", Test.IN, "x"),
-    _label(Space.ACCOUNT, "role", Test.IN, "web"),
-    _label(Space.FIELD, "account", Test.ENDS_WITH, "t"),
-    _label(Space.FIELD, "namespace", Test.NOT_IN, "x"),
+    _label(Space.POD, "app", Operator.IN, "a", "b"),
+    _label(Space.POD, "app", Operator.NOT_IN, "a"),
+    _label(Space.POD, "debug", Operator.EXISTS),
+    _label(Space.POD, "tier", Operator.STARTS_WITH, "a", "o"),
+    _label(Space.POD, "pod-template-hash", Operator.EXISTS),
+    _label(Space.NAMESPACE, "app", Operator.IN, "a"),
+    _label(Space.NAMESPACE, "tier", Operator.CONTAINS, "a"),
+    _label(Space.NAMESPACE, "kubernetes.io/metadata.name", Operator.IN, "x"),
+    _label(Space.ACCOUNT, "role", Operator.IN, "web"),
+    _label(Space.FIELD, "account", Operator.ENDS_WITH, "t"),
+    _label(Space.FIELD, "namespace", Operator.NOT_IN, "x"),
 )
-EXPRESSIONS: Final[st.SearchStrategy[Expression]] = st.recursive(
+EXPRESSIONS: Final[st.SearchStrategy[Predicate]] = st.recursive(
     st.sampled_from(TERMS),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=2).map(lambda parts: All(tuple(parts))),
-        st.lists(inner, max_size=2).map(lambda parts: Some(tuple(parts))),
-        inner.map(Not),
+        st.lists(inner, max_size=2).map(lambda parts: AllOf(tuple(parts))),
+        st.lists(inner, max_size=2).map(lambda parts: AnyOf(tuple(parts))),
+        inner.map(lambda part: NoneOf((part,))),
     ),
     max_leaves=3,
 )
@@ -180,7 +189,7 @@ OWN: Final[st.SearchStrategy[Match]] = st.one_of(
     st.builds(EndpointPeer, EXPRESSIONS),
     st.builds(BlockPeer, st.sampled_from(BLOCKS), EXCEPTS),
     st.builds(PlacePeer, st.sampled_from(Place)),
-    st.just(Neither((EndpointPeer(TERMS[0]),))),
+    st.just(NoneOf((EndpointPeer(TERMS[0]),))),
 )
 NODES: Final = st.sampled_from((EVERYTHING, Selector((Requirement("pool", Operator.IN, frozenset({"a"})),))))
 SIMPLE: Final[st.SearchStrategy[Match]] = st.one_of(
@@ -196,8 +205,9 @@ SIMPLE: Final[st.SearchStrategy[Match]] = st.one_of(
 MATCHES: Final[st.SearchStrategy[Match]] = st.recursive(
     SIMPLE,
     lambda inner: st.one_of(
-        st.lists(inner, max_size=2).map(lambda peers: Every(tuple(peers))),
-        st.lists(inner, max_size=2).map(lambda peers: Neither(tuple(peers))),
+        st.lists(inner, max_size=2).map(lambda peers: AllOf(tuple(peers))),
+        st.lists(inner, max_size=2).map(lambda peers: NoneOf(tuple(peers))),
+        st.lists(inner, max_size=2).map(lambda peers: AnyOf(tuple(peers))),
     ),
     max_leaves=2,
 )

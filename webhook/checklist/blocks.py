@@ -143,7 +143,7 @@ def _for_node(view: View, address: Address, port: int | None) -> str:
     """Return what to do where no block opens a node's address."""
     if not view.dialect.own.entities:
         return "leave it out: no address block opens a node here"
-    return f"write {entities_of(view, address.block, port or 0)} in a CiliumNetworkPolicy"
+    return f"write {entities_of(view, address.block, port or 0)} in a {view.dialect.own.kind}"
 
 
 def _declared(view: View, policy: Policy, block: Block) -> Iterator[tuple[Address | Block, int | None]]:

@@ -7,9 +7,9 @@ from webhook.families import standing_of
 from webhook.families.networkpolicy import isolates
 from webhook.fix.behind import denies_all_pods
 from webhook.model.dialect import NETWORK_POLICY, Standing
-from webhook.model.expression import Space, Value, holds
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
 from webhook.model.foreign import Foreign
+from webhook.model.labels import Space, Value, holds
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef

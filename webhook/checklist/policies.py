@@ -11,10 +11,9 @@ from webhook.families.networkpolicy import compile_direction, isolates
 from webhook.fix.selectors import shapes_of
 from webhook.judge.near_miss_peers import of_labels
 from webhook.model.addresses import PortRange
-from webhook.model.expression import All, Space, holds, terms
 from webhook.model.finding import DEFAULT_SEVERITY, Finding
 from webhook.model.foreign import Foreign
-from webhook.model.labels import NO_KEYS, Selector
+from webhook.model.labels import NO_KEYS, AllOf, Selector, Space, holds, in_words, requirements_of
 from webhook.model.objects import Service, ServicePort, Shape
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
 from webhook.model.tier import Isolation, PodMatch
@@ -169,7 +168,7 @@ def check_selects(view: View, policy: Foreign) -> Iterator[Finding]:
     if not pieces or not all(map(_asks_pods, pieces)) or any(_selects(view, one) for one in pieces):
         return
     subject = next((one.subject for one in pieces if one.subject is not None and one.subject.requirements), None)
-    of_pods = [str(term) for term in terms(pieces[0].scope or All()) if term.space is Space.POD]
+    of_pods = [in_words(term) for term in requirements_of(pieces[0].scope or AllOf()) if term.space is Space.POD]
     said = str(subject) if subject is not None else ",".join(of_pods)
     hint = nearest(view, policy.namespace or "", subject) if subject is not None else ()
     facts = (("policy", policy.ref.titled), ("selector", said), *hint)
@@ -181,7 +180,7 @@ def _asks_pods(piece: Isolation) -> bool:
     """Say whether a piece asks for labels of pods: one of all pods of a namespace is for those to come."""
     if piece.subject is None:
         return False
-    scope = piece.scope is not None and any(term.space is Space.POD for term in terms(piece.scope))
+    scope = piece.scope is not None and any(term.space is Space.POD for term in requirements_of(piece.scope))
     return bool(piece.subject.requirements) or scope
 
 

@@ -9,8 +9,10 @@ from pkgutil import iter_modules
 from typing import Final
 
 from webhook.enforcers.record import Enforcer, Found, Reader
+from webhook.model.compile_context import CompileContext
+from webhook.model.truth import Truth
 
-__all__ = ["AGENTS", "ENFORCERS", "NAMESPACES", "Enforcer", "Found", "in_force"]
+__all__ = ["AGENTS", "ENFORCERS", "NAMESPACES", "REJECTING", "Enforcer", "Found", "in_force"]
 
 
 def _records() -> Iterator[Enforcer]:
@@ -22,6 +24,12 @@ def _records() -> Iterator[Enforcer]:
 ENFORCERS: Final[dict[str, Enforcer]] = {one.name: one for one in sorted(_records(), key=lambda one: one.name)}
 AGENTS: Final[dict[str, tuple[Enforcer, Reader]]] = {
     name: (one, reader) for one in ENFORCERS.values() for name, reader in one.agents.items()
+}
+REJECTING: Final = {  # those that surely answer by a refusal what policy denies first
+    name: one.title or name
+    for truth in (Truth.YES, Truth.MAYBE)
+    for name, one in ENFORCERS.items()
+    if one.dialect is not None and one.dialect(CompileContext()).rejects is truth
 }
 NAMESPACES: Final = frozenset({"kube-system"}.union(*(one.namespaces for one in ENFORCERS.values())))
 

@@ -3,10 +3,16 @@
 from typing import Final
 
 from webhook.enforcers.record import Enforcer, reads, runs, versioned
-from webhook.model.dialect import ADMIN_GROUPS, BlockReading, Dialect
+from webhook.model.dialect import ADMIN_GROUPS, BlockReading, Dialect, OwnPolicies
 from webhook.model.truth import Truth
 
 _GROUPS: Final = frozenset({"cilium.io"})
+OWN_POLICIES: Final = OwnPolicies(
+    group="cilium.io",
+    kind="CiliumNetworkPolicy",
+    other_namespace="add k8s:io.kubernetes.pod.namespace: {other} to {key}",
+    nodes_in_blocks="policy-cidr-match-mode to nodes",
+)
 _GKE: Final = "networking.gke.io"
 _SETTINGS: Final = {
     "cilium-config": (
@@ -56,6 +62,13 @@ RECORDS: Final = (
         decisive=False,
         groups=_GROUPS,
         agents={"terway-eniip": runs("terway")},
-        dialect=reads(Dialect("terway", blocks=BlockReading(pods=Truth.NO, nodes=Truth.NO), outside_types=Truth.MAYBE)),
+        dialect=reads(
+            Dialect(
+                "terway",
+                blocks=BlockReading(pods=Truth.NO, nodes=Truth.NO),
+                outside_types=Truth.MAYBE,
+                own=OWN_POLICIES,
+            )
+        ),
     ),
 )

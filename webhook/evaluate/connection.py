@@ -19,10 +19,10 @@ from webhook.evaluate.node_and_service_peers import node_matters
 from webhook.evaluate.side import rules_or_answer
 from webhook.evaluate.tiers import passes_everything
 from webhook.model.addresses import Block, Family, Protocol, is_loopback
-from webhook.model.labels import NO_LABELS
+from webhook.model.labels import NO_LABELS, AllOf
 from webhook.model.objects import Service, Shape, Workload
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Action, Entry, Every, Match, NodePeer, Place, PlacePeer, ServicePeer, ServicesPeer
+from webhook.model.tier import Action, Entry, Match, NodePeer, Place, PlacePeer, ServicePeer, ServicesPeer
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Host, Side, Verdict, both
 from webhook.world import Group, View
@@ -67,7 +67,7 @@ def _inside(view: View, source: PodEnd, protocol: Protocol, port: int) -> str | 
 
 def _leaves(entry: Entry) -> Iterator[Match]:
     for match in entry.matches or ():
-        yield from match.peers if isinstance(match, Every) else (match,)
+        yield from match.parts if isinstance(match, AllOf) else (match,)
 
 
 def _is_host(match: Match) -> bool:

@@ -10,8 +10,9 @@ from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.node_and_service_peers import to_node
 from webhook.evaluate.side import doubted, judge_side
 from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, Protocol, is_loopback, parse_block
+from webhook.model.labels import AllOf, AnyOf, NoneOf
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import EndpointPeer, Every, Isolation, Match, Neither, Place, PlacePeer, PodMatch
+from webhook.model.tier import EndpointPeer, Isolation, Match, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Side, Verdict, together
 from webhook.world import View
@@ -90,7 +91,7 @@ def _nodes_alike(selecting: Selecting) -> bool:
 def nodes_are_as_others(match: Match) -> bool:
     """Say whether a peer treats the addresses of nodes as any others."""
     match match:
-        case Every(peers) | Neither(peers):
+        case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             return all(map(nodes_are_as_others, peers))
         case BlockPeer(nodes=nodes):
             return nodes is Truth.YES
@@ -118,7 +119,7 @@ def edges_of(match: Match) -> Iterator[Block]:
         case BlockPeer():
             yield match.block
             yield from match.excepts
-        case Every(peers) | Neither(peers):
+        case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             for peer in peers:
                 yield from edges_of(peer)
         case _:

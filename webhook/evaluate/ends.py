@@ -6,10 +6,10 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family, Protocol, parse_block
-from webhook.model.labels import NO_KEYS, LabelKeys
+from webhook.model.labels import NO_KEYS, AllOf, LabelKeys
 from webhook.model.objects import Pod, Service, Shape, Workload
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Every, Match, PodMatch
+from webhook.model.tier import Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.model.verdict import Host
 from webhook.world import Group, View
@@ -147,8 +147,8 @@ def supposes(view: View, ends: Iterable[tuple[Shape, Direction]]) -> bool:
 
 
 def _decided(view: View, match: Match) -> bool:
-    if isinstance(match, Every):
-        return any(_decided(view, one) for one in match.peers)
+    if isinstance(match, AllOf):
+        return any(_decided(view, one) for one in match.parts)
     if not isinstance(match, BlockPeer) or match.pods is Truth.NO or (match.block.prefix == 0 and not match.excepts):
         return False
     family = match.block.family

@@ -16,21 +16,10 @@ from webhook.evaluate.node_and_service_peers import (
     serves,
 )
 from webhook.model.addresses import Block, Family, NamedPort, PortMatch, Protocol
-from webhook.model.expression import holds
+from webhook.model.labels import AllOf, AnyOf, NoneOf, holds
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import (
-    EndpointPeer,
-    Entry,
-    Every,
-    Match,
-    Neither,
-    NodePeer,
-    PlacePeer,
-    PodMatch,
-    ServicePeer,
-    ServicesPeer,
-)
+from webhook.model.tier import EndpointPeer, Entry, Match, NodePeer, PlacePeer, PodMatch, ServicePeer, ServicesPeer
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
@@ -106,12 +95,13 @@ def peer_matches(view: View, match: Match, other: End, family: Family | None, pa
             return block_matches(view, match, other, family)
         case UnclearPeer():
             return Truth.MAYBE
-        case Every(peers):
+        case AllOf(peers):
             view.budget.spend(len(peers))
             return min((peer_matches(view, one, other, family, packet) for one in peers), default=Truth.YES)
-        case Neither(peers):
+        case AnyOf(peers) | NoneOf(peers):
             view.budget.spend(len(peers))
-            return any_of(peer_matches(view, one, other, family, packet) for one in peers).negated()
+            found = any_of(peer_matches(view, one, other, family, packet) for one in peers)
+            return found if isinstance(match, AnyOf) else found.negated()
         case PlacePeer(place):
             return at_place(view, place, other, packet.subject if packet else None, family)
         case NodePeer(nodes):

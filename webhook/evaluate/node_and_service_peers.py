@@ -210,7 +210,7 @@ OWN_NODE: Final = Side(Verdict.ALLOWED, isolated=True, reason="a node always rea
 
 
 def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
-    """What a pod sends to its own node may be dropped, whatever policy says (Calico: defaultEndpointToHostAction)."""
+    """What a pod sends to its own node may be dropped, whatever policy says (`NodeReading.own_accepts`)."""
     if egress.verdict is not Verdict.ALLOWED and view.dialect.nodes.pods_reach_own is not Truth.NO:
         return egress if source.shape.host_network else _past_policy(view, source, node, egress)
     after = view.dialect.nodes.own_accepts
@@ -220,7 +220,8 @@ def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
         if source.node != node:
             return egress
         if after is Truth.NO:
-            reason = f"{view.dialect.name} drops what pods send to their own node (defaultEndpointToHostAction: Drop)"
+            setting = view.dialect.nodes.own_setting
+            reason = f"{view.dialect.name} drops what pods send to their own node ({setting})"
             return structs.replace(egress, verdict=Verdict.DENIED, final=True, admitted_by=None, reason=reason)
     if egress.verdict is not Verdict.ALLOWED:
         return egress

@@ -7,14 +7,13 @@ from msgspec import structs
 from webhook.evaluate.ends import End, Outside, PodEnd, pods_match
 from webhook.evaluate.match import Packet, peer_matches
 from webhook.evaluate.node_and_service_peers import may_be_own_node, node_of
-from webhook.model.expression import Expression, Space, holds, terms
+from webhook.model.labels import AllOf, Predicate, Space, holds, requirements_of
 from webhook.model.objects import UNKNOWN_ACCOUNT, Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import (
     Action,
     EndpointPeer,
     Entry,
-    Every,
     Isolation,
     Match,
     NodePeer,
@@ -65,7 +64,7 @@ def _why(view: View, match: Match, packet: Packet, does: str) -> str:
     match match:
         case UnclearPeer(reason):
             return f"is unclear: {reason}"
-        case Every(peers):
+        case AllOf(peers):
             return next(_why(view, one, packet, does) for one in peers if _unsure(view, one, packet))
         case ServicesPeer():
             return _SERVICES[view.complete]
@@ -101,9 +100,9 @@ def _labels_of_namespace(shape: Shape) -> str:
     return f"the labels of namespace {shape.namespace}"
 
 
-def _not_known(view: View, test: Expression, shape: Shape) -> str:
+def _not_known(view: View, test: Predicate, shape: Shape) -> str:
     """Say what it is that a condition asks of pods and nobody has told."""
-    term = next((one for one in terms(test) if holds(one, labels_of(view, shape)) is Truth.MAYBE), None)
+    term = next((one for one in requirements_of(test) if holds(one, labels_of(view, shape)) is Truth.MAYBE), None)
     if term is not None and shape.account == UNKNOWN_ACCOUNT and term.space in (Space.ACCOUNT, Space.FIELD):
         return "the service account of pods that are only expected is not known"
     if term is not None and term.space is Space.ACCOUNT:

@@ -14,9 +14,9 @@ from webhook.families.networkpolicy import compile_policy as all_as_the_api_says
 from webhook.families.networkpolicy import compiled_without_rules, isolates, policy_types
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
 from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect, visible
-from webhook.model.labels import Labels, Operator, Selector
+from webhook.model.labels import AllOf, Labels, Operator, Selector
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule, UnclearPeer
-from webhook.model.tier import Entry, Every, Isolation, Match, Place, PlacePeer, PodMatch, with_entries
+from webhook.model.tier import Entry, Isolation, Match, Place, PlacePeer, PodMatch, with_entries
 from webhook.model.truth import Truth
 
 EGRESS_NAMES: Final = "names a port, which this version of the enforcer looks up among all pods of the cluster"
@@ -31,7 +31,6 @@ STRANGERS: Final[tuple[Match, ...]] = (
     *_PLACES,
     UnclearPeer("asks only what labels are missing, and may so match all pods at once"),
 )
-_NEGATIVE: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
 
 
 def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolation, ...]:
@@ -192,11 +191,11 @@ def pods_as_seen(match: PodMatch, dialect: Dialect) -> Iterator[Match]:
         case Truth.YES:
             yield match
         case Truth.MAYBE:
-            yield Every((match, UnclearPeer("asks for a label that pods have or not, by version")))
+            yield AllOf((match, UnclearPeer("asks for a label that pods have or not, by version")))
         case Truth.NO:
             return
 
 
 def _lacking(namespaces: Selector, pods: Selector) -> bool:
     every = (*namespaces.requirements, *pods.requirements)
-    return bool(namespaces.requirements) and all(r.operator in _NEGATIVE for r in every)
+    return bool(namespaces.requirements) and all(r.negative for r in every)

@@ -9,8 +9,8 @@ from webhook.enforcers import ENFORCERS
 from webhook.enforcers.calico import SERVED, STORED
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import BOTH_APIS, Dialect, Kind
-from webhook.model.expression import Expression
 from webhook.model.foreign import Foreign
+from webhook.model.labels import Predicate
 from webhook.model.tier import Isolation
 from webhook.wire.shapes import Malformed, Problem
 
@@ -97,5 +97,5 @@ class Family(Struct, frozen=True):
 
     name: str
     compile: Callable[[Foreign, CompileContext], Compiled]
-    scope: Callable[[Foreign], Expression | None] = lambda _: None
+    scope: Callable[[Foreign], Predicate | None] = lambda _: None
     dialects: Mapping[str, Callable[[CompileContext], Dialect]] = {}

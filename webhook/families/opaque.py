@@ -6,12 +6,13 @@ from webhook.enforcers.ovn import EGRESS_FIREWALL
 from webhook.families.family import Compiled, Family
 from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
+from webhook.model.labels import NoneOf
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, Entry, Neither, Place, PlacePeer, Tier, piece
+from webhook.model.tier import Action, Entry, Match, Place, PlacePeer, Tier, piece
 from webhook.wire.shapes import fail
 
 _BEFORE_ALL: Final = Tier(float("-inf"), EGRESS_FIREWALL[1])
-_OUTSIDE: Final = (Neither((PlacePeer(Place.POD),)),)
+_OUTSIDE: Final[tuple[Match, ...]] = (NoneOf((PlacePeer(Place.POD),)),)
 
 
 def compile_policy(policy: Foreign, _: CompileContext) -> Compiled:

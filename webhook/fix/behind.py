@@ -12,11 +12,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, Block, Family, NamedPort, PortMatch
-from webhook.model.expression import ALWAYS
-from webhook.model.labels import Operator, Selector
+from webhook.model.labels import ALWAYS, AllOf, Operator, Selector
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Action, EndpointPeer, Entry, Every, Isolation, Match, Place, PlacePeer, PodMatch
+from webhook.model.tier import Action, EndpointPeer, Entry, Isolation, Match, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import NAME_LABEL
@@ -138,7 +137,7 @@ def _of_pods(match: Match) -> bool:
             return True
         case PlacePeer(place):
             return place is Place.POD
-        case Every(peers):
+        case AllOf(peers):
             return any(map(_of_pods, peers))
         case _:
             return False

@@ -209,7 +209,7 @@ def _entities(view: View, needs: Sequence[Need]) -> str:
         entities = entities_of(view, one.other, one.port)
     else:
         entities = f"{'to' if one.direction is Direction.EGRESS else 'from'}Entities: [host, remote-node]"
-    return f": write {entities} in a CiliumNetworkPolicy"
+    return f": write {entities} in a {view.dialect.own.kind}"
 
 
 def _node_blocks(view: View, other: WorkloadRef, needs: Sequence[Need]) -> list[dict[str, Any]]:

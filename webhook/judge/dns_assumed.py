@@ -10,13 +10,12 @@ from typing import Final
 from webhook.evaluate.ends import PodEnd, namespace_matches
 from webhook.evaluate.match import peers_match
 from webhook.model.addresses import FIRST_PORT, IPV4, LAST_PORT, ContainerPort, NamedPort, PortMatch
-from webhook.model.expression import Lookup, Space, Value, holds
-from webhook.model.labels import Labels
+from webhook.model.labels import AllOf, Labels, Lookup, Space, Value, holds
 from webhook.model.objects import Shape, Template, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Dns
-from webhook.model.tier import Action, EndpointPeer, Entry, Every, Match, PodMatch
+from webhook.model.tier import Action, EndpointPeer, Entry, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import NAME_LABEL
@@ -143,7 +142,7 @@ def _may_be_there(view: View, match: Match) -> bool:
             return any(namespace_matches(view, match, name) is not Truth.NO for name in there)
         case EndpointPeer(test):
             return any(holds(test, _asking(name)) is not Truth.NO for name in _PLACES)
-        case Every(peers):
+        case AllOf(peers):
             return bool(peers) and all(_may_be_there(view, peer) for peer in peers)
         case _:
             return False

@@ -139,7 +139,7 @@ NOT_KNOWN: Final = "which addresses the API server calls from is not known"
 PORTS: Final = frozenset({"admission", "https-webhook", "webhook", "webhook-api", "webhook-server", "webhooks"})
 _HTTPS: Final = 443  # `port` of a ServiceReference (admissionregistration.k8s.io/v1), where it says none
 NO_FIX: Final = "let in the control plane, {addresses}, on port {port}"
-NO_FIX_BY_PLACE: Final = "let in entities kube-apiserver and remote-node on port {port} by a CiliumNetworkPolicy"
+NO_FIX_BY_PLACE: Final = "let in entities kube-apiserver and remote-node on port {port} by a {kind}"
 
 
 def judge_hooks(view: View, workload: Workload) -> Iterator[tuple[int, str, Judged]]:
@@ -219,8 +219,9 @@ def control_plane(view: View) -> Iterator[Block]:
 
 def remedy(view: View, port: int) -> str:
     """Return what lets the API server in."""
-    if view.dialect.blocks.nodes is Truth.NO:
-        return NO_FIX_BY_PLACE.format(port=port)
+    kind = view.dialect.own.kind
+    if view.dialect.blocks.nodes is Truth.NO and kind:
+        return NO_FIX_BY_PLACE.format(port=port, kind=kind)
     addresses = ", ".join(str(block) for block in sorted(set(control_plane(view)))[:3])
     return NO_FIX.format(addresses=addresses or "by the addresses of its nodes", port=port)
 

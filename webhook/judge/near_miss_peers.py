@@ -11,13 +11,23 @@ from webhook.evaluate.coverage import entities_of
 from webhook.evaluate.ends import ANY_KEY, End, Outside, PodEnd
 from webhook.evaluate.match import peers_match
 from webhook.evaluate.node_and_service_peers import node_of
-from webhook.families.calico.addresses import global_sets
 from webhook.model.addresses import Family, Protocol
-from webhook.model.expression import All, Expression, Not, Some, Space, Term, Test, holds
-from webhook.model.labels import NO_KEYS, Labels, Requirement, Selector
+from webhook.model.labels import (
+    NO_KEYS,
+    AllOf,
+    AnyOf,
+    Labels,
+    NoneOf,
+    Predicate,
+    Requirement,
+    Selector,
+    Space,
+    holds,
+    in_words,
+)
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import EndpointPeer, Entry, Every, Isolation, Match, PodMatch
+from webhook.model.tier import EndpointPeer, Entry, Isolation, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
@@ -48,26 +58,26 @@ def of_labels(selector: Selector, labels: Labels, field: str, *, synthetic: bool
         yield from (_label_miss(requirement, labels, field) for requirement in missed)
 
 
-def of_expression(view: View, test: Expression, shape: Shape) -> Iterator[Miss]:
+def of_expression(view: View, test: Predicate, shape: Shape) -> Iterator[Miss]:
     """Yield what keeps a condition from holding for pods of `shape`; of alternatives, the nearest."""
     if holds(test, labels_of(view, shape)) is Truth.YES:
         return
     match test:
-        case Term():
+        case Requirement():
             yield _term_miss(view, test, shape)
-        case All(parts):
+        case AllOf(parts):
             for part in parts:
                 yield from of_expression(view, part, shape)
-        case Some(parts):
+        case AnyOf(parts):
             several = ([*of_expression(view, part, shape)] for part in parts)
             yield min((misses[0] for misses in several if len(misses) == 1), default=FAR)
-        case Not(Term() as term):
-            yield _term_miss(view, term, shape, wanted=f"!{_spoken(term)}")
+        case NoneOf((Requirement() as term,)):
+            yield _term_miss(view, term, shape, wanted=f"!{in_words(term)}")
         case _:
             yield FAR
 
 
-def _term_miss(view: View, term: Term, shape: Shape, wanted: str = "") -> Miss:
+def _term_miss(view: View, term: Requirement, shape: Shape, wanted: str = "") -> Miss:
     if term.space is Space.FIELD:
         field = "namespace" if term.key == "namespace" else "serviceAccount"
         have = shape.namespace if term.key == "namespace" else shape.account
@@ -77,16 +87,7 @@ def _term_miss(view: View, term: Term, shape: Shape, wanted: str = "") -> Miss:
         return FAR
     have = f"{term.key}={value}" if value is not None else f"no {term.key}"
     alike = value is not None and not wanted and any(_similar(value, one) for one in term.values)
-    return Miss(0 if alike else 2, _FIELDS[term.space], wanted or _spoken(term), have)
-
-
-def _spoken(term: Term) -> str:
-    """Return a condition as `Requirement` says it: whose label it is, the field tells."""
-    if term.test is Test.HAS:
-        return term.key
-    values = ",".join(sorted(term.values))
-    single = term.test is Test.IN and len(term.values) == 1
-    return f"{term.key}={values}" if single else f"{term.key} {term.test} ({values})"
+    return Miss(0 if alike else 2, _FIELDS[term.space], wanted or in_words(term), have)
 
 
 def _label_miss(requirement: Requirement, labels: Labels, field: str) -> Miss:
@@ -155,7 +156,7 @@ def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) ->
             yield from of_expression(view, test, shape)
         case BlockPeer():
             yield from _block_miss(view, match, packet)
-        case Every(peers):
+        case AllOf(peers):
             families = families_of(view, packet)
             for peer in peers:
                 if not matched(view, Entry(isolation.ref, (peer,)), other, families):
@@ -167,9 +168,13 @@ def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) ->
 
 def _global(view: View, match: PodMatch, other: Outside) -> Miss:
     """Return the miss of a selector that means a set without a namespace, and is read as pods of the policy's own."""
-    for name, labels in global_sets(view.compile_context, other.block):
-        if match.own and match.namespace and match.pods.requirements and match.pods.matches(labels) is Truth.YES:
-            return Miss(0, "namespace", match.namespace, f"{name}, which needs namespaceSelector: global()")
+    peers = view.dialect.peers
+    if not match.own or not match.namespace or not match.pods.requirements:
+        return FAR
+    for one in peers.address_sets:
+        holds = any(block.covers(other.block) for block in one.blocks)
+        if holds and match.pods.matches(one.labels) is Truth.YES:
+            return Miss(0, "namespace", match.namespace, f"{one.name}, which needs {peers.of_no_namespace}")
     return FAR
 
 

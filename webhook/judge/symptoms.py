@@ -28,12 +28,13 @@ Look = Callable[[View, Workload, Judged], Iterator[str]]
 MOST: Final = 3  # endpoints, or numbers, that one note names
 LINK_LOCAL: Final = parse_block("169.254.0.0/16")
 _API_SERVER: Final = (
-    "{block} cannot select the API server in the cluster under {cni}: add a CiliumNetworkPolicy with toEntities "
-    "kube-apiserver, or set policy-cidr-match-mode to nodes"
+    "{block} cannot select the API server in the cluster under {cni}: add a {kind} with toEntities "
+    "kube-apiserver, or set {setting}"
 )
 _NODE: Final = (
     "{block} selects no node under {cni}: node {node} needs a policy of its own, toEntities host and remote-node"
 )
+_NO_NODE: Final = "{block} selects no node under {cni}"
 _SERVICE: Final = "{block} holds the address of Service {service}, which policy never sees: it sees {ends}"
 _PODS: Final = "{block} matches no pod under {cni}, as it does elsewhere: use podSelector and namespaceSelector"
 _CACHE: Final = "pods ask {address} for names, which is no pod: a rule that selects the DNS pods does not cover it"
@@ -83,7 +84,7 @@ def _nodes_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator
     """S1: a block that covers the API server, or a node, and means neither."""
     if view.dialect.blocks.nodes is not Truth.NO:
         return
-    shape = workload.template.shape
+    shape, own = workload.template.shape, view.dialect.own
     for flow in _shut_out(judged, Direction.EGRESS):
         address = Address(flow.to.family, flow.to.first) if isinstance(flow.to, Block) and flow.to.size == 1 else None
         node = view.nodes.at(address) if address else None
@@ -91,10 +92,11 @@ def _nodes_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator
             continue
         kubernetes = view.services.get("default", "kubernetes")
         served = {one for one, _, _ in view.services.endpoints(kubernetes)} if kubernetes else set()
-        text = _API_SERVER if address in served else _NODE
+        text = (_API_SERVER if address in served else _NODE) if own.kind else _NO_NODE
         for block in _blocks(view, shape, Direction.EGRESS, flow, None):
             if block.holds(address):
-                yield text.format(block=block, cni=view.dialect.name, node=node.name)
+                words = {"cni": view.dialect.name, "kind": own.kind, "setting": own.nodes_in_blocks}
+                yield text.format(block=block, node=node.name, **words)
 
 
 def _services_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator[str]:

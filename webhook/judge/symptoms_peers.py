@@ -6,36 +6,35 @@ from typing import Final
 from webhook.families.networkpolicy import isolates
 from webhook.judge.dependency import Judged
 from webhook.model.dialect import seen
-from webhook.model.expression import holds
-from webhook.model.foreign import CILIUM
-from webhook.model.labels import NO_KEYS
+from webhook.model.labels import NO_KEYS, AllOf, holds
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction, PodPeer, Policy
 from webhook.model.refs import WorkloadRef
-from webhook.model.tier import Action, EndpointPeer, Every, Isolation, Match, PodMatch
+from webhook.model.tier import Action, EndpointPeer, Isolation, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.model.verdict import CLOSED
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
 
-_NAMESPACE: Final = (
-    "a peer of {ref} names no namespace and so means {own}: add k8s:io.kubernetes.pod.namespace: {other} to {key}"
-)
+_NAMESPACE: Final = "a peer of {ref} names no namespace and so means {own}: {remedy}"
 _HIDDEN: Final = "label {key} is excluded from {cni}'s identities: the selector of {ref} never matches by it"
 _KEYS: Final = {Direction.INGRESS: "fromEndpoints", Direction.EGRESS: "toEndpoints"}
 Ends = tuple[Direction, Shape, Shape]  # which side is closed, whose it is, and the other end
 
 
 def in_another_namespace(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
-    """S7: a peer of a CiliumNetworkPolicy selects the pod's labels, in the policy's own namespace."""
+    """S7: a peer of one of the enforcer's own policies selects the pod's labels, in the policy's own namespace."""
+    policies = view.dialect.own
+    if not policies.other_namespace:
+        return
     for direction, subject, other in _closed(view, workload, judged):
         for isolation, truth in view.policies.selecting(subject, direction):
             own = isolation.ref.namespace
-            if truth is Truth.NO or isolation.ref.group not in CILIUM or own in (None, other.namespace):
+            if truth is Truth.NO or isolation.ref.group != policies.group or own in (None, other.namespace):
                 continue
             if _meant(view, isolation, other):
-                key, ref = _KEYS[direction], isolation.ref
-                yield _NAMESPACE.format(ref=ref, own=own, other=other.namespace, key=key)
+                remedy = policies.other_namespace.format(other=other.namespace, key=_KEYS[direction])
+                yield _NAMESPACE.format(ref=isolation.ref, own=own, remedy=remedy)
 
 
 def _meant(view: View, isolation: Isolation, other: Shape) -> bool:
@@ -53,7 +52,7 @@ def _by_labels(view: View, match: Match, shape: Shape) -> bool:
             return namespace == shape.namespace and pods.matches(shape.labels) is Truth.YES
         case EndpointPeer(test):
             return holds(test, labels_of(view, shape)) is Truth.YES
-        case Every(peers):
+        case AllOf(peers):
             return all(_by_labels(view, one, shape) for one in peers)
         case _:
             return False

@@ -9,11 +9,23 @@ from webhook.matrix.classes import Classes
 from webhook.matrix.nodes import Places, Port
 from webhook.matrix.sets import Bits, first
 from webhook.model.addresses import Family
-from webhook.model.expression import All, Expression, Not, Some, Space, Term, holds
-from webhook.model.labels import NO_KEYS, NO_LABELS, Labels, Operator, Requirement, Selector
+from webhook.model.labels import (
+    NO_KEYS,
+    NO_LABELS,
+    AllOf,
+    AnyOf,
+    Labels,
+    NoneOf,
+    Operator,
+    Predicate,
+    Requirement,
+    Selector,
+    Space,
+    holds,
+)
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import EndpointPeer, Every, Match, Neither, PodMatch
+from webhook.model.tier import EndpointPeer, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world.pod_labels import labels_of
 
@@ -21,41 +33,43 @@ Pair = tuple[Bits, Bits]  # surely, possibly
 
 
 class Conditions:
-    """Answers by class for what `model.expression.holds` answers by pod. Equal questions are answered once."""
+    """Answers by class for what `model.labels.holds` answers by pod. Equal questions are answered once."""
 
     def __init__(self, classes: Classes) -> None:
         """Ask about `classes`."""
         self._classes = classes
-        self._found: dict[Expression, Pair] = {}
+        self._found: dict[Predicate, Pair] = {}
 
-    def holding(self, expression: Expression) -> Pair:
+    def holding(self, expression: Predicate) -> Pair:
         """Return the classes for which `expression` holds."""
         found = self._found.get(expression)
         if found is None:
             found = self._found[expression] = self._holding(expression)
         return found
 
-    def _holding(self, expression: Expression) -> Pair:
+    def _holding(self, expression: Predicate) -> Pair:
         sure = possible = self._classes.pods
         match expression:
-            case Term():
+            case Requirement():
                 return self._own(expression) if expression.space is Space.POD else self._around(expression)
-            case All(parts):
+            case AllOf(parts):
                 for yes, maybe in map(self.holding, parts):
                     sure &= yes
                     possible &= maybe
                 return sure, possible
-            case Some(parts):
+            case AnyOf(parts):
                 sure = possible = 0
                 for yes, maybe in map(self.holding, parts):
                     sure |= yes
                     possible |= maybe
                 return sure, possible
-            case Not(part):
-                yes, maybe = self.holding(part)
-                return sure & ~maybe, possible & ~yes
+            case NoneOf(parts):
+                for yes, maybe in map(self.holding, parts):
+                    sure &= ~maybe
+                    possible &= ~yes
+                return sure, possible
 
-    def _own(self, term: Term) -> Pair:
+    def _own(self, term: Requirement) -> Pair:
         """Ask the pods' own labels; one that is not there may still be added to a pod to come."""
         classes = self._classes
         absent = classes.pods & ~classes.by_key.get(term.key, 0)
@@ -65,7 +79,7 @@ class Conditions:
             sure |= classes.by_label[term.key, value] if _is_met(term, value) else 0
         return sure, sure | unsure
 
-    def _around(self, term: Term) -> Pair:
+    def _around(self, term: Requirement) -> Pair:
         """Ask the labels of namespaces and accounts, which are the same for all pods of one."""
         classes = self._classes
         if term.space is Space.NAMESPACE:
@@ -80,8 +94,8 @@ class Conditions:
         return sure, possible
 
 
-def _is_met(term: Term, value: str | None) -> bool:
-    return holds(term, lambda _space, _key: value) is Truth.YES
+def _is_met(term: Requirement, value: str | None) -> bool:
+    return term.holds(value)
 
 
 class Peers:
@@ -110,7 +124,7 @@ class Peers:
             sure |= self._classes.pieces.of_links << len(self._classes.all)
         return sure, possible
 
-    def holding(self, scope: Expression) -> Pair:
+    def holding(self, scope: Predicate) -> Pair:
         """Return the pods for which a condition holds."""
         return self._conditions.holding(scope)
 
@@ -133,16 +147,18 @@ class Peers:
             case EndpointPeer(test):
                 sure, possible = self._conditions.holding(test)
                 return sure & ~self._classes.host_network, possible & ~self._classes.host_network
-            case Every(peers):
+            case AllOf(peers):
                 sure = possible = everybody
                 for peer in peers:
                     yes, maybe = self._one(peer, family, node, port)
                     sure &= yes
                     possible &= maybe
                 return sure, possible
-            case Neither(peers):
+            case NoneOf(peers):
                 yes, maybe = self.any_of(peers, family, node, port)
                 return everybody & ~maybe, everybody & ~yes
+            case AnyOf(peers):
+                return self.any_of(peers, family, node, port)
             case _:
                 return self._places.matched(match, family, node, port)
 

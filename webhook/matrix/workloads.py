@@ -8,18 +8,15 @@ from webhook.evaluate.coverage import nodes_are_as_others
 from webhook.evaluate.ends import template_end
 from webhook.evaluate.mesh import Member, running
 from webhook.model.addresses import Address, NamedPort
-from webhook.model.expression import All, Expression, Not, Some, Space, Term
-from webhook.model.labels import Labels, Selector
+from webhook.model.labels import AllOf, AnyOf, Labels, NoneOf, Predicate, Requirement, Selector, Space
 from webhook.model.objects import Pod, Service, Workload
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.refs import WorkloadRef
 from webhook.model.tier import (
     EndpointPeer,
     Entry,
-    Every,
     Isolation,
     Match,
-    Neither,
     NodePeer,
     Place,
     PlacePeer,
@@ -148,8 +145,8 @@ class Asked(Struct, frozen=True):
 
 def leaves(match: Match) -> Iterator[Match]:
     """Yield what a match is put together from."""
-    if isinstance(match, Every | Neither):
-        for peer in match.peers:
+    if isinstance(match, AllOf | AnyOf | NoneOf):
+        for peer in match.parts:
             yield from leaves(peer)
     else:
         yield match
@@ -205,7 +202,7 @@ class _Asking:
                 pass
             case EndpointPeer(test):
                 self._expression(test)
-            case Every(peers) | Neither(peers):
+            case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
                 for peer in peers:
                     self._match(peer)
             case NodePeer():
@@ -229,14 +226,12 @@ class _Asking:
             self.served |= set(self._view.services.serving(service))
             self.keys |= {key for key, _ in service.selector.pairs} if service.selector else set()
 
-    def _expression(self, expression: Expression) -> None:
+    def _expression(self, expression: Predicate) -> None:
         match expression:
-            case Term(space, key):
+            case Requirement(key=key, space=space):
                 if space is Space.POD:
                     self.keys.add(key)
                 self.accounts = self.accounts or space is Space.ACCOUNT or (space, key) == (Space.FIELD, "account")
-            case All(parts) | Some(parts):
+            case AllOf(parts) | AnyOf(parts) | NoneOf(parts):
                 for part in parts:
                     self._expression(part)
-            case Not(part):
-                self._expression(part)

@@ -5,6 +5,7 @@ Everything else asks these values, and never a product's name. A default is what
 """
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family
-from webhook.model.labels import Labels, Operator, Selector
+from webhook.model.labels import Labels, Selector
 from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier
 from webhook.model.truth import Truth
 
@@ -25,7 +26,6 @@ CNP: Final[Kind] = (ADMIN_GROUP, "ClusterNetworkPolicy")
 FIRST_API: Final[frozenset[Kind]] = frozenset({ANP, BANP})
 BOTH_APIS: Final[frozenset[Kind]] = FIRST_API | {CNP}
 ADMIN_GROUPS: Final = frozenset({ADMIN_GROUP})
-_ABSENT: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
 _REMEMBERED: Final = 10_000
 
 
@@ -68,7 +68,7 @@ def visible(selector: Selector, unseen: Unseen | None) -> Selector | None:
     """Return `selector` without what always holds of keys that are not seen; None where it can hold of nobody."""
     if unseen is None or all(seen(r.key, unseen) for r in selector.requirements):
         return selector
-    if any(r.operator not in _ABSENT for r in selector.requirements if not seen(r.key, unseen)):
+    if any(not r.negative for r in selector.requirements if not seen(r.key, unseen)):
         return None
     return Selector(tuple(r for r in selector.requirements if seen(r.key, unseen)))
 
@@ -98,6 +98,15 @@ class TierOrder(Struct, frozen=True):
     """Of pods that a NetworkPolicy selects for one direction, the Baseline tier may not be asked in the other."""
 
 
+class AddressSet(Struct, frozen=True):
+    """Addresses that have labels as pods do, by which peers select them."""
+
+    name: str
+    """The kind and the name of the object that lists them."""
+    labels: Labels
+    blocks: Sequence[Block]
+
+
 class PeerReading(Struct, frozen=True):
     """Whom the selectors of policies, and of their peers, match."""
 
@@ -122,6 +131,10 @@ class PeerReading(Struct, frozen=True):
 
     None: the labels are not known.
     """
+    address_sets: tuple[AddressSet, ...] = ()
+    """Sets of addresses that are of no namespace, so that a peer which names one does not select them."""
+    of_no_namespace: str = ""
+    """What a peer has to say, besides labels, to select these."""
 
 
 class BlockReading(Struct, frozen=True):
@@ -159,6 +172,8 @@ class NodeReading(Struct, frozen=True):
     """Whether a pod reaches its own node whatever policy says."""
     own_accepts: Truth = Truth.YES
     """Whether a packet that policy lets out of a pod gets to the pod's own node."""
+    own_setting: str = ""
+    """The setting, with its value, by which it does not."""
     host_pods: Truth = Truth.NO
     """Whether peers match pods on the host network by their labels."""
     host_namespace: Labels | None = None
@@ -205,10 +220,18 @@ class Certainty(Struct, frozen=True):
 class OwnPolicies(Struct, frozen=True):
     """What the enforcer's own kinds of policy can say that NetworkPolicy cannot."""
 
+    group: str = ""
+    """Their API group; empty: there are none."""
+    kind: str = ""
+    """The kind that a person writes; empty: there is none."""
     fqdn_rules: bool = False
     """They have rules for names outside the cluster."""
     entities: bool = False
     """They name nodes and the API server by what they are, not by address."""
+    other_namespace: str = ""
+    """What makes a peer in field `{key}` name namespace `{other}` instead of the policy's own; empty: not known."""
+    nodes_in_blocks: str = ""
+    """The setting by which blocks hold nodes."""
 
 
 class Dialect(Struct, frozen=True):

@@ -39,6 +39,3 @@ class Gap(Struct, frozen=True, gc=False):
     kind: str
     group: str
     reason: str
-
-
-CILIUM = frozenset({"cilium.io"})

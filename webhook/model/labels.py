@@ -1,7 +1,12 @@
-"""Labels and label selectors, as `k8s.io/apimachinery/pkg/labels` reads them."""
+"""Labels, and predicates on them: what the selectors of every family are made into.
 
-from collections.abc import Iterable, Mapping
+Label selectors are read as `k8s.io/apimachinery/pkg/labels` does. Other families join requirements by `and`, `or` and
+`not`, and ask for the labels of a pod's namespace and of its ServiceAccount, too.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from typing import Final, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -65,57 +70,98 @@ class LabelKeys(Struct, frozen=True, gc=False):
 NO_KEYS = LabelKeys()
 
 
+class Space(StrEnum):
+    """Whose label a key names. FIELD: not a label, but the `namespace` or the `account` that the pod has."""
+
+    POD = "pod"
+    NAMESPACE = "namespace"
+    ACCOUNT = "account"
+    FIELD = "field"
+
+
 class Operator(StrEnum):
-    """`LabelSelectorOperator` of `k8s.io/apimachinery/pkg/apis/meta/v1`."""
+    """How a label is compared: as `metav1.LabelSelectorOperator` does, and as text, which only some families do."""
 
     IN = "In"
     NOT_IN = "NotIn"
     EXISTS = "Exists"
     DOES_NOT_EXIST = "DoesNotExist"
+    CONTAINS = "contains"
+    STARTS_WITH = "starts with"
+    ENDS_WITH = "ends with"
+
+
+OF_SELECTORS: Final = (Operator.IN, Operator.NOT_IN, Operator.EXISTS, Operator.DOES_NOT_EXIST)
+"""Those that `metav1.LabelSelector` has."""
+_IF_ABSENT: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
 
 
 class Requirement(Struct, frozen=True, gc=False):
-    """One condition of a selector. NotIn and DoesNotExist hold for an absent key."""
+    """One requirement on a label. `values`: none for (DOES_NOT_)EXIST(S); one of them is enough for the comparisons."""
 
     key: str
     operator: Operator
     values: frozenset[str] = frozenset()
+    space: Space = Space.POD
+
+    @property
+    def negative(self) -> bool:
+        """Whether it holds where the label is absent."""
+        return self.operator in _IF_ABSENT
+
+    def holds(self, value: str | None) -> bool:
+        """Say whether it holds for a label's value; None: the label is absent."""
+        if value is None:
+            return self.operator in _IF_ABSENT
+        match self.operator:
+            case Operator.IN:
+                return value in self.values
+            case Operator.NOT_IN:
+                return value not in self.values
+            case Operator.EXISTS:
+                return True
+            case Operator.DOES_NOT_EXIST:
+                return False
+            case Operator.CONTAINS:
+                return any(part in value for part in self.values)
+            case Operator.STARTS_WITH:
+                return value.startswith(tuple(self.values))
+            case Operator.ENDS_WITH:
+                return value.endswith(tuple(self.values))
 
     def matches(self, labels: Labels, pending: LabelKeys = NO_KEYS) -> Truth:
         """Say whether `labels` meet this; an absent key in `pending` may still be added."""
         value = labels.get(self.key)
-        if value is None:
-            if self.key in pending:
-                return Truth.MAYBE
-            return Truth.of(self.operator in _TRUE_IF_ABSENT)
-        match self.operator:
-            case Operator.IN:
-                return Truth.of(value in self.values)
-            case Operator.NOT_IN:
-                return Truth.of(value not in self.values)
-            case Operator.EXISTS:
-                return Truth.YES
-            case Operator.DOES_NOT_EXIST:
-                return Truth.NO
+        if value is None and self.key in pending:
+            return Truth.MAYBE
+        return Truth.of(self.holds(value))
 
     def __str__(self) -> str:
-        values = ",".join(sorted(self.values))
         match self.operator:
-            case Operator.IN:
-                return f"{self.key}={values}" if len(self.values) == 1 else f"{self.key} in ({values})"
             case Operator.NOT_IN:
-                return f"{self.key} notin ({values})"
-            case Operator.EXISTS:
-                return self.key
-            case Operator.DOES_NOT_EXIST:
-                return f"!{self.key}"
+                return f"{self.key} notin ({','.join(sorted(self.values))})"
+            case _:
+                return in_words(self)
 
 
-_TRUE_IF_ABSENT = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
+def in_words(one: Requirement) -> str:
+    """Return a requirement as a person reads it; whose label it asks for is not said."""
+    values = ",".join(sorted(one.values))
+    match one.operator:
+        case Operator.IN:
+            return f"{one.key}={values}" if len(one.values) == 1 else f"{one.key} in ({values})"
+        case Operator.NOT_IN:
+            return f"{one.key} not in ({values})"
+        case Operator.EXISTS:
+            return one.key
+        case Operator.DOES_NOT_EXIST:
+            return f"!{one.key}"
+        case _:
+            return f"{one.key} {one.operator} ({values})"
 
 
 class Selector(Struct, frozen=True, gc=False):
-    """A conjunction of requirements; without any it selects everything (`metav1.LabelSelector{}`)."""
+    """A conjunction of requirements on labels of one object; without any it selects all (`metav1.LabelSelector{}`)."""
 
     requirements: tuple[Requirement, ...] = ()
 
@@ -140,3 +186,60 @@ class Selector(Struct, frozen=True, gc=False):
 
 
 EVERYTHING = Selector()
+T = TypeVar("T")
+
+
+class AllOf(Struct, Generic[T], frozen=True, gc=False):
+    """What all parts hold for; without parts, everything."""
+
+    parts: tuple[T, ...] = ()
+
+
+class AnyOf(Struct, Generic[T], frozen=True, gc=False):
+    """What at least one part holds for; without parts, nothing."""
+
+    parts: tuple[T, ...] = ()
+
+
+class NoneOf(Struct, Generic[T], frozen=True, gc=False):
+    """What no part holds for; without parts, everything."""
+
+    parts: tuple[T, ...] = ()
+
+
+Predicate = Requirement | AllOf["Predicate"] | AnyOf["Predicate"] | NoneOf["Predicate"]
+Value = str | None | Literal[Truth.MAYBE]  # None: absent; MAYBE: not known
+Lookup = Callable[[Space, str], Value]
+ALWAYS: Final[AllOf[Predicate]] = AllOf()
+NEVER: Final[AnyOf[Predicate]] = AnyOf()
+
+
+def holds(predicate: Predicate, lookup: Lookup) -> Truth:
+    """Say whether `predicate` holds for a pod. `lookup`: the value of a key of its labels, or of a field of its own."""
+    match predicate:
+        case Requirement():
+            value = lookup(predicate.space, predicate.key)
+            return value if isinstance(value, Truth) else Truth.of(predicate.holds(value))
+        case AllOf(parts):
+            worst = Truth.YES
+            for part in parts:
+                worst = min(worst, holds(part, lookup))
+                if worst is Truth.NO:
+                    break
+            return worst
+        case AnyOf(parts) | NoneOf(parts):
+            best = Truth.NO
+            for part in parts:
+                best = max(best, holds(part, lookup))
+                if best is Truth.YES:
+                    break
+            return best if isinstance(predicate, AnyOf) else best.negated()
+
+
+def requirements_of(predicate: Predicate) -> Iterator[Requirement]:
+    """Yield the requirements that a predicate is made of."""
+    if isinstance(predicate, Requirement):
+        yield predicate
+        return
+    for part in predicate.parts:
+        yield from requirements_of(part)

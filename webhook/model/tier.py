@@ -5,8 +5,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from webhook.model.addresses import PortMatch
-from webhook.model.expression import Expression
-from webhook.model.labels import EVERYTHING, Selector
+from webhook.model.labels import EVERYTHING, AllOf, AnyOf, NoneOf, Predicate, Selector
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.refs import PolicyRef
 from webhook.model.truth import Truth
@@ -35,7 +34,7 @@ class PodMatch(Struct, frozen=True, gc=False):
 class EndpointPeer(Struct, frozen=True, gc=False):
     """Pods by any condition; never one on the host network."""
 
-    test: Expression
+    test: Predicate
 
 
 class Place(StrEnum):
@@ -89,18 +88,6 @@ class ServicesPeer(Struct, frozen=True, gc=False):
     nodes: Truth = Truth.YES
 
 
-class Every(Struct, frozen=True, gc=False):
-    """Ends that each of `peers` matches; without any, all there are."""
-
-    peers: tuple["Match", ...] = ()
-
-
-class Neither(Struct, frozen=True, gc=False):
-    """Ends that none of `peers` matches."""
-
-    peers: tuple["Match", ...] = ()
-
-
 Match = (
     PodMatch
     | BlockPeer
@@ -110,8 +97,9 @@ Match = (
     | NodePeer
     | ServicePeer
     | ServicesPeer
-    | Every
-    | Neither
+    | AllOf["Match"]
+    | AnyOf["Match"]
+    | NoneOf["Match"]
 )
 
 
@@ -171,7 +159,7 @@ class Isolation(Struct, frozen=True, gc=False):
     tier: Tier = NETWORK_POLICIES
     rank: Rank = ()
     isolates: bool = True
-    scope: Expression | None = None
+    scope: Predicate | None = None
     volatile: bool = False
     standing: str = ""
     lane: str = ""
@@ -192,7 +180,7 @@ def piece(  # noqa: PLR0913 - it makes a value of that many parts
     *,
     namespace: str = "",
     subject: Selector | None = EVERYTHING,
-    scope: Expression | None = None,
+    scope: Predicate | None = None,
     isolates: bool = False,
     unclear: str | None = None,
     standing: str = "",
@@ -230,7 +218,7 @@ def with_entries(isolation: Isolation, entries: tuple[Entry, ...]) -> Isolation:
 def by_address(match: Match) -> bool:
     """Say whether a match looks at more than labels."""
     match match:
-        case Every(peers) | Neither(peers):
+        case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             return any(map(by_address, peers))
         case PodMatch() | EndpointPeer() | UnclearPeer():
             return False
@@ -241,7 +229,7 @@ def by_address(match: Match) -> bool:
 def tells_pods_apart(match: Match) -> bool:
     """Say whether a match tells pods apart that are not on the host network and have the same labels."""
     match match:
-        case Every(peers) | Neither(peers):
+        case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             return any(map(tells_pods_apart, peers))
         case BlockPeer() | ServicesPeer():
             return match.pods is not Truth.NO
@@ -254,7 +242,7 @@ def tells_pods_apart(match: Match) -> bool:
 def volatile(match: Match) -> bool:
     """Say whether a match depends on the endpoints of a Service."""
     match match:
-        case Every(peers) | Neither(peers):
+        case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             return any(map(volatile, peers))
         case ServicePeer() | ServicesPeer():
             return True

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from webhook.diagnose.diagnosis import Cause, Diagnosis, State
 from webhook.diagnose.error_kinds import Caller, Kind
-from webhook.enforcers import ENFORCERS
+from webhook.enforcers import ENFORCERS, REJECTING
 
 
 class Advice(Struct, frozen=True):
@@ -156,11 +156,12 @@ def _fields(one: Advice) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(f"{one.what}{one.command or ''}") if name}
 
 
+_OF_THEM: Final = " and ".join(f"{title}'s" for title in REJECTING.values())
 WORDS: Final = {  # what the client saw, and what that tells
     Kind.TIMED_OUT: ("timed out", "the first packet got no answer: it was dropped, or nobody is there"),
     Kind.REFUSED: (
         "refused",
-        "the packet was answered by no: policy drops without an answer, but for kube-router's and Antrea's rejections",
+        f"the packet was answered by no: policy drops without an answer, but for {_OF_THEM} rejections",
     ),
     Kind.RESET: ("reset", "there was a connection, and somebody cut it: policy drops without an answer"),
     Kind.NO_ROUTE: ("no route", "somebody on the way said that nobody is there: policy drops without an answer"),
@@ -226,7 +227,7 @@ TAKEN: Final = {
 CAUSES: Final = {
     Cause.POLICY: "{what} drops the packet: {sides}",
     Cause.POLICY_PARTLY: "{what} drops the packet on some paths: {sides}",
-    Cause.POLICY_REJECTS: "{what}, which kube-router answers by a refusal: {sides}",
+    Cause.POLICY_REJECTS: "{what}, which {cni} answers by a refusal: {sides}",
     Cause.POLICY_OR_SERVER: "something answered, so first the server; policy denies the connection too: {sides}",
     Cause.DNS_POLICY: "{what} drops the DNS look-up: {sides}",
     Cause.DNS_SERVER: "policy lets the look-up pass: the DNS server, or the way to it",
@@ -268,5 +269,4 @@ CLEARED: Final = frozenset(  # the causes that clear policy, where its verdict i
         Cause.CONNECTED,
     }
 )
-REJECTING: Final = frozenset({"antrea", "kube-router"})
 REJECTS: Final = "under {cni} a refusal may be policy's own answer"

@@ -6,6 +6,7 @@ from typing import Any, Final
 from webhook.diagnose.diagnosis import Cause, Diagnosis, State, Step, Whose
 from webhook.diagnose.error_kinds import REFUSALS
 from webhook.diagnose.errors import Fault
+from webhook.enforcers import REJECTING
 from webhook.judge.explanation import Explanation
 from webhook.model.addresses import IPV6
 from webhook.model.policy import Direction
@@ -16,7 +17,6 @@ from webhook.report.advice import (
     CLEARED,
     CLIENTS,
     INNOCENT,
-    REJECTING,
     REJECTS,
     STATES,
     STEPS,
@@ -84,6 +84,7 @@ def cause(diagnosis: Diagnosis) -> str:
     words = CAUSES[diagnosis.cause].format(
         what=_whose(diagnosis),
         sides=_stopping(diagnosis),
+        cni=diagnosis.enforcer,
         reason=clean(reason or "the target is not known"),
         several=", ".join(clean(one.text) for one in diagnosis.suspects),
     )

@@ -91,7 +91,7 @@ def policy(ref: PolicyRef, cut: Cut) -> str:
 
 
 def place(ref: PolicyRef, direction: Direction, standing: str = "") -> str:
-    """Return where a rule stands in its policy: `ingress[0]`, Cilium's deny rules `ingressDeny[0]`."""
+    """Return where a rule stands in its policy: `ingress[0]`, deny rules of their own list `ingressDeny[0]`."""
     section = direction.value.lower() + ("Deny" if standing == DENY_RULES else "")
     return f"{section}[{ref.rule}]" if ref.rule is not None else "rule"
 

@@ -17,7 +17,7 @@ from webhook.model.addresses import (
     has_host_bits,
     parse_block,
 )
-from webhook.model.labels import EVERYTHING, Operator, Requirement, Selector
+from webhook.model.labels import EVERYTHING, OF_SELECTORS, Operator, Requirement, Selector
 from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Remark, Rule, UnclearPeer
 from webhook.model.refs import PolicyRef
 from webhook.model.settings import ALLOW_PATH, LOCKDOWN
@@ -25,7 +25,7 @@ from webhook.wire import shapes
 from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string, string_map, strings
 from webhook.wire.workloads import protocol
 
-_OPERATORS = {o.value: o for o in Operator}
+_OPERATORS = {o.value: o for o in OF_SELECTORS}
 KEYS = frozenset({"matchLabels", "matchExpressions"})
 
 

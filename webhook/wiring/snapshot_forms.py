@@ -23,7 +23,7 @@ Form = Mapping[str, Any] | Callable[[Any], Any] | None  # what to keep of an obj
 
 _USER_INFO: Final = re.compile(r"://\S*@")
 _AUTHORITY: Final = re.compile(r"(?P<scheme>[^:/]+:(?:[^:/]+:)?//)(?P<authority>[^/?#\\;\s]*)")
-_MAY_BE_SECRET: Final = frozenset({"headers", "headerMatches", "secret"})  # of Cilium's HTTP rules; no packet has them
+_MAY_BE_SECRET: Final = frozenset({"headers", "headerMatches", "secret"})  # of rules about HTTP; no packet has them
 
 
 def _ours(annotations: object) -> Record:

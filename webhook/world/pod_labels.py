@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from webhook.model.expression import Lookup, Space, Value
 from webhook.model.foreign import Foreign
-from webhook.model.labels import Labels
+from webhook.model.labels import Labels, Lookup, Space, Value
 from webhook.model.objects import UNKNOWN_ACCOUNT, Account, Namespace, Shape
 from webhook.model.truth import Truth
 from webhook.wire.workloads import AUTOMOUNT

@@ -14,9 +14,9 @@ from webhook.model.addresses import FAMILIES, Address, Block, Family, Served, me
 from webhook.model.budget import UNLIMITED, Budget
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
-from webhook.model.expression import Lookup
 from webhook.model.foreign import Doubt, Foreign
 from webhook.model.hints import ConfigMap
+from webhook.model.labels import Lookup
 from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef

@@ -4,27 +4,25 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from webhook.families.admin.kinds import Terms, given, one_of, only
 from webhook.families.enforced import STRANGERS, block_peer, pods_as_seen
 from webhook.model.addresses import parse_block
 from webhook.model.dialect import Dialect, visible
-from webhook.model.expression import All, Expression, Not, Space, Term, Test
 from webhook.model.foreign import Foreign
-from webhook.model.labels import EVERYTHING, Operator, Selector
+from webhook.model.labels import EVERYTHING, AllOf, Predicate, Selector, Space
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Action, Every, Match, NodePeer, PodMatch
+from webhook.model.tier import Action, Match, NodePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import KEYS, selector
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, shown, strings
 
 PODS = frozenset({"namespaceSelector", "podSelector"})
 _INSIDE: Final = (".svc", ".local")  # how names end that a cluster gives out itself
-_NEGATIVE: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
 
 
-def subject_of(spec: Raw) -> tuple[Expression | None, Selector]:
+def subject_of(spec: Raw) -> tuple[Predicate | None, Selector]:
     """Return the condition on the namespace (None: none) and the selector of the pods. Raises Malformed."""
     namespaces, pods = selectors(mapping(spec, "subject", "spec"), "spec.subject")
     return among(namespaces, Space.NAMESPACE), pods
@@ -45,7 +43,7 @@ def _selector(raw: Raw, key: str, path: str) -> Selector:
     return selector(found, path)
 
 
-def scope_of(policy: Foreign) -> Expression | None:
+def scope_of(policy: Foreign) -> Predicate | None:
     """Return whom a policy may be about that cannot be read otherwise; None: anybody."""
     try:
         subject = mapping(mapping(policy.spec, "spec", ""), "subject", "spec")
@@ -53,23 +51,13 @@ def scope_of(policy: Foreign) -> Expression | None:
     except Malformed:
         return None
     parts = [part for part in (among(namespaces, Space.NAMESPACE), among(pods, Space.POD)) if part is not None]
-    return All(tuple(parts)) if parts else None
+    return AllOf(tuple(parts)) if parts else None
 
 
-def among(found: Selector, space: Space) -> Expression | None:
+def among(found: Selector, space: Space) -> Predicate | None:
     """Return a selector as a condition on the labels of `space`; None for one that selects everything."""
-    parts: list[Expression] = []
-    for requirement in found.requirements:
-        match requirement.operator:
-            case Operator.IN:
-                parts.append(Term(space, requirement.key, Test.IN, requirement.values))
-            case Operator.NOT_IN:
-                parts.append(Term(space, requirement.key, Test.NOT_IN, requirement.values))
-            case Operator.EXISTS:
-                parts.append(Term(space, requirement.key, Test.HAS))
-            case Operator.DOES_NOT_EXIST:
-                parts.append(Not(Term(space, requirement.key, Test.HAS)))
-    return All(tuple(parts)) if parts else None
+    parts = tuple(structs.replace(requirement, space=space) for requirement in found.requirements)
+    return AllOf(parts) if parts else None
 
 
 class Lost(Enum):
@@ -98,7 +86,7 @@ def peers_of(terms: Terms, rule: Raw, key: str, path: str, action: Action, probl
     try:
         entries = mappings(rule, key, path)
         if not entries and terms.dialect.peers.empty_is_all and rule.get(key) is not None:
-            return Peers((Every(()),))
+            return Peers((AllOf(()),))
         if not entries:
             fail(f"{path}.{key}", "expected at least one peer")
         for index, raw in enumerate(entries):
@@ -129,7 +117,7 @@ def _matches(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Match]:
 
 
 def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> list[Match]:
-    negative = namespaces.requirements and all(r.operator in _NEGATIVE for r in namespaces.requirements)
+    negative = namespaces.requirements and all(r.negative for r in namespaces.requirements)
     if word == "namespaces" and negative and dialect.peers.loose_namespaces:
         return [PodMatch(None, namespaces), *STRANGERS]
     seen = visible(pods, dialect.peers.unseen)
@@ -143,7 +131,7 @@ def _members(namespaces: Selector, dialect: Dialect) -> Iterator[Match]:
     """Yield the addresses that belong to the namespaces."""
     for labels, block in dialect.peers.members:
         if labels is None:
-            yield Every((BlockPeer(block), UnclearPeer(f"the labels of the namespace that has {block} are not known")))
+            yield AllOf((BlockPeer(block), UnclearPeer(f"the labels of the namespace that has {block} are not known")))
         elif namespaces.matches(labels) is Truth.YES:
             yield BlockPeer(block)
 

@@ -11,15 +11,16 @@ from msgspec import Struct
 from webhook.families.admin.kinds import Terms, one_of, only
 from webhook.families.admin.peers import Lost, Peers, peers_of
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.labels import NoneOf
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, Entry, Match, Neither, Place, PlacePeer
+from webhook.model.tier import Action, Entry, Match, Place, PlacePeer
 from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string
 from webhook.wire.workloads import protocol
 
 _OF_WORD: Final[dict[str, Protocol]] = {spoken.lower(): spoken for spoken in PROTOCOLS}
 _NAMED: Final = ("namedPort", "destinationNamedPort")
 _ADDRESSED: Final = ("networks", "nodes", "domainNames")
-_NOT_PODS: Final = Neither((PlacePeer(Place.POD),))
+_NOT_PODS: Final[Match] = NoneOf((PlacePeer(Place.POD),))
 
 
 class Ports(Struct, frozen=True):

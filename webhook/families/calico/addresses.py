@@ -13,11 +13,11 @@ from webhook.families.calico.labels import NAME, NAMESPACE, OF_NAMESPACE
 from webhook.families.family import HOSTS, POOLS, SETS
 from webhook.model.addresses import Block, has_host_bits, merged, parse_address, parse_block
 from webhook.model.compile_context import CompileContext
-from webhook.model.expression import All, Expression, Some, Space, Term, Test, Value, holds
+from webhook.model.dialect import AddressSet
 from webhook.model.foreign import Foreign
-from webhook.model.labels import Labels
+from webhook.model.labels import AllOf, AnyOf, Labels, Operator, Predicate, Requirement, Space, Value, holds
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Every, Match
+from webhook.model.tier import Match
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, shown, string, strings
 
@@ -86,12 +86,13 @@ class _Set:
     def __init__(self, one: Foreign, compile_context: CompileContext) -> None:
         self.name = f"{one.ref.kind} `{one.ref}`"
         self.namespace = one.namespace
+        self.host = (one.group, one.ref.kind) in HOSTS
         self.own = one.labels
         known = compile_context.namespaces.get(one.namespace or "")
         self.of_namespace = None if known is None or known.synthetic else known.labels
         self.blocks: Sequence[Block] = ()
         self.problem = ""
-        key = "nets" if (one.group, one.ref.kind) in SETS else "expectedIPs"
+        key = "expectedIPs" if self.host else "nets"
         try:
             nets = strings(mapping(one.spec, "spec", ""), key, "spec")
             self.blocks = tuple(block(text, f"spec.{key}[{index}]") for index, text in enumerate(nets))
@@ -125,12 +126,12 @@ class _Index:
     def __init__(self, compile_context: CompileContext) -> None:
         self.every = [_Set(one, compile_context) for one in compile_context.all(*SETS, *HOSTS)]
         self._by_label: dict[tuple[str, str], list[int]] = {}
-        self._selected: dict[Expression, _Selected] = {}
+        self._selected: dict[Predicate, _Selected] = {}
         for place, one in enumerate(self.every):
             for label in one.labels():
                 self._by_label.setdefault(label, []).append(place)
 
-    def selected(self, expression: Expression) -> "_Selected":
+    def selected(self, expression: Predicate) -> "_Selected":
         """Return what an expression selects; policies often ask for the same."""
         found = self._selected.get(expression)
         if found is None:
@@ -141,15 +142,15 @@ class _Index:
             self._selected[expression] = found
         return found
 
-    def _places(self, expression: Expression) -> set[int] | None:
+    def _places(self, expression: Predicate) -> set[int] | None:
         """Return the places of the sets that an expression may select; None: any."""
         match expression:
-            case Term(key=key, test=Test.IN, values=values) if not key.startswith(OF_NAMESPACE):
+            case Requirement(key=key, operator=Operator.IN, values=values) if not key.startswith(OF_NAMESPACE):
                 return {place for value in values for place in self._by_label.get((key, value), ())}
-            case All(parts):
+            case AllOf(parts):
                 narrowed = [found for part in parts if (found := self._places(part)) is not None]
                 return min(narrowed, key=len, default=None)
-            case Some(parts):
+            case AnyOf(parts):
                 each = [self._places(part) for part in parts]
                 return None if None in each else {place for found in each for place in found or ()}
             case _:
@@ -170,7 +171,7 @@ def _index(compile_context: CompileContext) -> _Index:
     return found
 
 
-def _select(expression: Expression, among: Iterable[_Set]) -> _Selected:
+def _select(expression: Predicate, among: Iterable[_Set]) -> _Selected:
     sure: list[Block] = []
     perhaps: list[Match] = []
     problems: list[str] = []
@@ -184,11 +185,11 @@ def _select(expression: Expression, among: Iterable[_Set]) -> _Selected:
             sure += one.blocks
         else:
             why = UnclearPeer(f"labels of namespace `{one.namespace}`, which has {one.name}, are not known")
-            perhaps += (Every((BlockPeer(each), why)) for each in one.blocks)
+            perhaps += (AllOf((BlockPeer(each), why)) for each in one.blocks)
     return _Selected((*peers(merged(sure)), *perhaps), tuple(problems))
 
 
-def sets(expression: Expression, compile_context: CompileContext, problems: list[str]) -> tuple[Match, ...]:
+def sets(expression: Predicate, compile_context: CompileContext, problems: list[str]) -> tuple[Match, ...]:
     """Return the addresses of the sets whose labels an expression, as it is written, selects.
 
     One that cannot be read is a problem, and has none.
@@ -205,9 +206,8 @@ def of_namespaces(compile_context: CompileContext) -> Iterator[tuple[Labels | No
             yield from ((one.of_namespace, each) for each in one.blocks)
 
 
-def global_sets(compile_context: CompileContext, address: Block) -> Iterator[tuple[str, Labels]]:
-    """Yield the names and labels of the GlobalNetworkSets that hold an address: those of no namespace."""
-    for one in compile_context.all(*SETS):
-        found = _Set(one, compile_context)
-        if found.namespace is None and any(block.covers(address) for block in found.blocks):
-            yield found.name, one.labels
+def of_no_namespace(compile_context: CompileContext) -> Iterator[AddressSet]:
+    """Yield the GlobalNetworkSets."""
+    for one in _index(compile_context).every:
+        if one.namespace is None and not one.host:
+            yield AddressSet(one.name, one.own, one.blocks)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from typing import Final
 
-from webhook.families.calico.addresses import of_namespaces, pod_blocks
+from webhook.families.calico.addresses import of_namespaces, of_no_namespace, pod_blocks
 from webhook.families.calico.tiers import (
     DAEMON_SETS,
     DEFAULT,
@@ -34,8 +34,8 @@ from webhook.model.dialect import (
     ServiceReading,
     TierOrder,
 )
-from webhook.model.expression import Expression, holds
 from webhook.model.foreign import Foreign
+from webhook.model.labels import Predicate, holds
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Isolation, Place, PlacePeer, Tier, piece
 from webhook.model.truth import Truth
@@ -50,7 +50,7 @@ _ACTIONS: Final = {"accept": Truth.YES, "drop": Truth.NO}
 _SECOND_KINDS: Final[frozenset[Kind]] = frozenset({CNP})
 
 
-def guards(policy: Foreign, spec: Raw, subject: Expression, compile_context: CompileContext) -> Iterator[Isolation]:
+def guards(policy: Foreign, spec: Raw, subject: Predicate, compile_context: CompileContext) -> Iterator[Isolation]:
     """Yield what a cluster-wide policy may do to packets of pods where it selects host endpoints."""
     endpoint = _selected(subject, compile_context)
     if endpoint is None:
@@ -62,7 +62,7 @@ def guards(policy: Foreign, spec: Raw, subject: Expression, compile_context: Com
         yield piece(policy.ref, direction, (entry,), _FIRST, standing="host endpoints")
 
 
-def _selected(subject: Expression, compile_context: CompileContext) -> str | None:
+def _selected(subject: Predicate, compile_context: CompileContext) -> str | None:
     """Return a host endpoint that a policy selects: by its own labels, for it has no others."""
     for one in compile_context.all(*HOSTS):
         if holds(subject, lambda _space, key, labels=one.labels: labels.get(key)) is Truth.YES:  # type: ignore[misc]
@@ -128,9 +128,18 @@ def _dialect(name: str, compile_context: CompileContext) -> Dialect:
             baseline=baseline,
             by_name=True,
         ),
-        peers=PeerReading(closed=frozenset({"nodes", "domainNames"}), members=tuple(of_namespaces(compile_context))),
+        peers=PeerReading(
+            closed=frozenset({"nodes", "domainNames"}),
+            members=tuple(of_namespaces(compile_context)),
+            address_sets=tuple(of_no_namespace(compile_context)),
+            of_no_namespace="namespaceSelector: global()",
+        ),
         blocks=BlockReading(pod_ranges=pod_blocks(compile_context)),
-        nodes=NodeReading(own_accepts=to_own_node(compile_context), selected=hosts(compile_context)),
+        nodes=NodeReading(
+            own_accepts=to_own_node(compile_context),
+            own_setting="defaultEndpointToHostAction: Drop",
+            selected=hosts(compile_context),
+        ),
         services=ServiceReading(hairpin=Truth.NO),
     )
 

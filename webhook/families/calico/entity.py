@@ -27,9 +27,9 @@ from webhook.model.addresses import (
     Protocol,
 )
 from webhook.model.compile_context import CompileContext
-from webhook.model.expression import ALWAYS, Expression, Space, Term, Test
+from webhook.model.labels import ALWAYS, AllOf, AnyOf, NoneOf, Operator, Predicate, Requirement
 from webhook.model.policy import BlockPeer
-from webhook.model.tier import EndpointPeer, Every, Match, Neither, ServicePeer
+from webhook.model.tier import EndpointPeer, Match, ServicePeer
 from webhook.wire.shapes import Raw, fail, mapping, sequence, shown, string, strings
 
 Protocols = tuple[Protocol, ...]
@@ -148,9 +148,9 @@ class Entity(Struct, frozen=True):
     that only some editions of Calico know.
     """
 
-    positive: Expression | None = None
+    positive: Predicate | None = None
     own: bool = False
-    negative: Expression | None = None
+    negative: Predicate | None = None
     nets: tuple[Block, ...] = ()
     not_nets: tuple[Block, ...] = ()
     service: tuple[str, str] | None = None
@@ -194,10 +194,10 @@ def entity(raw: Raw, path: str, namespace: str | None, problems: list[str]) -> E
     )
 
 
-def _accounts(raw: Raw, path: str) -> Expression | None:
+def _accounts(raw: Raw, path: str) -> Predicate | None:
     names = frozenset(strings(raw, "names", path))
     selector = selecting(raw, "selector", path, OF_ACCOUNTS)
-    named = Term(Space.POD, ACCOUNT, Test.IN, names) if names else None
+    named = Requirement(ACCOUNT, Operator.IN, names) if names else None
     parts = [part for part in (named, selector) if part is not None]
     return conjunction(parts) if parts else None
 
@@ -244,7 +244,7 @@ def addressed(
 
 def neither(matches: Sequence[Match]) -> Match:
     """Return ends that are none of `matches`."""
-    return Neither(tuple(matches))
+    return NoneOf(tuple(matches))
 
 
 def combined(factors: Sequence[Factor]) -> tuple[Match, ...] | None:
@@ -257,5 +257,5 @@ def combined(factors: Sequence[Factor]) -> tuple[Match, ...] | None:
     others = [factor for factor in factors if factor is not base]
     if not others:
         return base
-    rest = tuple(factor[0] if len(factor) == 1 else Neither((Neither(factor),)) for factor in others)
-    return tuple(Every((match, *rest)) for match in base)
+    rest = tuple(factor[0] if len(factor) == 1 else AnyOf(factor) for factor in others)
+    return tuple(AllOf((match, *rest)) for match in base)

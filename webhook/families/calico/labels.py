@@ -6,9 +6,24 @@ namespace behind `pcns.` and those of its ServiceAccount behind `pcsa.`, and a f
 
 from typing import Final
 
+from msgspec import structs
+
 from webhook.families.calico.selector import PLAIN, Reading, conjunction, disjunction, negation, parse
-from webhook.model.expression import ALWAYS, NEVER, All, Expression, Not, Some, Space, Term, Test, holds
-from webhook.model.labels import EVERYTHING, Operator, Requirement, Selector
+from webhook.model.labels import (
+    ALWAYS,
+    EVERYTHING,
+    NEVER,
+    OF_SELECTORS,
+    AllOf,
+    AnyOf,
+    NoneOf,
+    Operator,
+    Predicate,
+    Requirement,
+    Selector,
+    Space,
+    holds,
+)
 from webhook.model.tier import EndpointPeer, Match, PodMatch
 from webhook.wire.shapes import Raw, fail, string
 
@@ -18,8 +33,8 @@ ORCHESTRATOR: Final = "projectcalico.org/orchestrator"
 NAME: Final = "projectcalico.org/name"  # of a namespace or a ServiceAccount, as a label of it
 OF_NAMESPACE: Final = "pcns."
 OF_ACCOUNT: Final = "pcsa."
-_NAMESPACED: Final = Term(Space.POD, NAMESPACE, Test.HAS)
-OF_SPACES: Final = Reading(OF_NAMESPACE, everything=_NAMESPACED, globally=Not(_NAMESPACED))
+_NAMESPACED: Final = Requirement(NAMESPACE, Operator.EXISTS)
+OF_SPACES: Final = Reading(OF_NAMESPACE, everything=_NAMESPACED, globally=NoneOf((_NAMESPACED,)))
 OF_SUBJECTS: Final = Reading(OF_NAMESPACE, everything=_NAMESPACED)  # there, global() is no more than all()
 OF_ACCOUNTS: Final = Reading(OF_ACCOUNT)
 _FIELDS: Final = {
@@ -28,10 +43,9 @@ _FIELDS: Final = {
     ACCOUNT: "account",
     OF_ACCOUNT + NAME: "account",
 }
-_OPERATORS: Final = {Test.IN: Operator.IN, Test.NOT_IN: Operator.NOT_IN, Test.HAS: Operator.EXISTS}
 
 
-def selecting(raw: Raw, key: str, path: str, reading: Reading = PLAIN) -> Expression | None:
+def selecting(raw: Raw, key: str, path: str, reading: Reading = PLAIN) -> Predicate | None:
     """Read the selector at `key`; None where there is none. Raises Malformed."""
     text = string(raw, key, path)
     if not text:
@@ -42,37 +56,37 @@ def selecting(raw: Raw, key: str, path: str, reading: Reading = PLAIN) -> Expres
         fail(f"{path}.{key}", str(error))
 
 
-def within(namespace: str) -> Expression:
+def within(namespace: str) -> Predicate:
     """Return what holds in one namespace."""
-    return Term(Space.POD, NAMESPACE, Test.IN, frozenset((namespace,)))
+    return Requirement(NAMESPACE, Operator.IN, frozenset((namespace,)))
 
 
-def of_pods(expression: Expression) -> Expression:
+def of_pods(expression: Predicate) -> Predicate:
     """Return a condition on labels as they are written, as a condition on pods."""
     match expression:
-        case Term():
+        case Requirement():
             return _of_pods(expression)
-        case All(parts):
+        case AllOf(parts):
             return conjunction(map(of_pods, parts))
-        case Some(parts):
+        case AnyOf(parts):
             return disjunction(map(of_pods, parts))
-        case Not(part):
-            return negation(of_pods(part))
+        case NoneOf(parts):
+            return negation(disjunction(map(of_pods, parts)))
 
 
-def _of_pods(term: Term) -> Expression:
+def _of_pods(term: Requirement) -> Predicate:
     key = term.key
     if key == ORCHESTRATOR:
         return ALWAYS if holds(term, lambda _space, _key: "k8s") else NEVER
     if (field := _FIELDS.get(key)) is not None:
-        return ALWAYS if term.test is Test.HAS else Term(Space.FIELD, field, term.test, term.values)
+        return ALWAYS if term.operator is Operator.EXISTS else structs.replace(term, key=field, space=Space.FIELD)
     for prefix, space in ((OF_NAMESPACE, Space.NAMESPACE), (OF_ACCOUNT, Space.ACCOUNT)):
         if key.startswith(prefix):
-            return Term(space, key.removeprefix(prefix), term.test, term.values)
+            return structs.replace(term, key=key.removeprefix(prefix), space=space)
     return term
 
 
-def endpoints(expression: Expression, *, own: bool = False) -> tuple[Match, ...]:
+def endpoints(expression: Predicate, *, own: bool = False) -> tuple[Match, ...]:
     """Return the pods that a condition on labels selects. `own`: the namespace in it is the policy's, unsaid."""
     test = of_pods(expression)
     if test == NEVER:
@@ -86,7 +100,7 @@ def endpoints(expression: Expression, *, own: bool = False) -> tuple[Match, ...]
     return (EndpointPeer(test),)
 
 
-def subjects(expression: Expression) -> tuple[Selector, Expression | None]:
+def subjects(expression: Predicate) -> tuple[Selector, Predicate | None]:
     """Return the same condition as a selector of labels, and what is left of it (None: nothing)."""
     pods, namespaces, rest = _sorted(of_pods(expression))
     if not rest and not namespaces.requirements:
@@ -95,10 +109,10 @@ def subjects(expression: Expression) -> tuple[Selector, Expression | None]:
     return pods, conjunction(part for part in parts if _requirement(part, Space.POD) is None)
 
 
-def _sorted(test: Expression) -> tuple[Selector, Selector, list[Expression]]:
+def _sorted(test: Predicate) -> tuple[Selector, Selector, list[Predicate]]:
     """Sort what must all hold into labels of the pod, labels of its namespace, and the rest."""
     found: dict[Space, list[Requirement]] = {Space.POD: [], Space.NAMESPACE: []}
-    rest: list[Expression] = []
+    rest: list[Predicate] = []
     for part in _parts(test):
         for space, requirements in found.items():
             if (requirement := _requirement(part, space)) is not None:
@@ -110,25 +124,25 @@ def _sorted(test: Expression) -> tuple[Selector, Selector, list[Expression]]:
     return pods, namespaces, rest
 
 
-def _parts(test: Expression) -> tuple[Expression, ...]:
-    return test.parts if isinstance(test, All) else (test,)
+def _parts(test: Predicate) -> tuple[Predicate, ...]:
+    return test.parts if isinstance(test, AllOf) else (test,)
 
 
-def _requirement(part: Expression, space: Space) -> Requirement | None:
+def _requirement(part: Predicate, space: Space) -> Requirement | None:
     """Return a part as `metav1.LabelSelector` has it; None where it has no such thing."""
     match part:
-        case Not(Term(found, key, Test.HAS)) if found is space:
+        case NoneOf((Requirement(key, Operator.EXISTS, space=found),)) if found is space:
             return Requirement(key, Operator.DOES_NOT_EXIST)
-        case Term(found, key, test, values) if found is space and test in _OPERATORS:
-            return Requirement(key, _OPERATORS[test], values)
+        case Requirement(operator=operator, space=found) if found is space and operator in OF_SELECTORS:
+            return structs.replace(part, space=Space.POD)
         case _:
             return None
 
 
-def _name(part: Expression) -> str | None:
+def _name(part: Predicate) -> str | None:
     """Return the one namespace that a part asks for; None where it asks for anything else."""
     match part:
-        case Term(Space.FIELD, "namespace", Test.IN, values) if len(values) == 1:
+        case Requirement("namespace", Operator.IN, values, Space.FIELD) if len(values) == 1:
             return next(iter(values))
         case _:
             return None

@@ -16,8 +16,8 @@ from webhook.families.calico.selector import conjunction
 from webhook.families.calico.tiers import Standing, in_words, order_of, rank, standing, tier_name, version
 from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
 from webhook.model.compile_context import CompileContext
-from webhook.model.expression import Expression
 from webhook.model.foreign import Foreign
+from webhook.model.labels import Predicate
 from webhook.model.policy import Direction
 from webhook.model.tier import Entry, Isolation, piece
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, mappings, sequence, shown, strings
@@ -62,7 +62,7 @@ def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled
     return Compiled(pieces, tuple(dict.fromkeys(problems)))
 
 
-def scope(policy: Foreign) -> Expression | None:
+def scope(policy: Foreign) -> Predicate | None:
     """Return which pods a policy may be about; None: any."""
     try:
         return of_pods(_subject(mapping(policy.spec, "spec", "")))
@@ -70,7 +70,7 @@ def scope(policy: Foreign) -> Expression | None:
         return None
 
 
-def _subject(spec: Raw) -> Expression:
+def _subject(spec: Raw) -> Predicate:
     read = (
         selecting(spec, "selector", "spec"),
         selecting(spec, "namespaceSelector", "spec", OF_SUBJECTS),
@@ -108,7 +108,7 @@ def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str
 
 class _Whose(Struct, frozen=True):
     policy: Foreign
-    subject: Expression
+    subject: Predicate
     tier: Standing
     words: str
 

@@ -1,4 +1,4 @@
-"""Calico's selector language -> Expression.
+"""Calico's selector language -> Predicate.
 
     expression := conjunction ("||" conjunction)*
     conjunction := operand ("&&" operand)*
@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 
 from msgspec import Struct
 
-from webhook.model.expression import ALWAYS, NEVER, All, Expression, Not, Some, Space, Term, Test
+from webhook.model.labels import ALWAYS, NEVER, AllOf, AnyOf, NoneOf, Operator, Predicate, Requirement
 from webhook.wire.shapes import shown
 
 LONGEST: Final = 1024  # characters of a selector
@@ -34,42 +34,42 @@ _OPERATORS: Final = {"starts": "starts with", "ends": "ends with", "not": "not i
 _REMEMBERED: Final = 8192  # texts: policies are compiled again and again, and say the same
 _SHORT: Final = 512  # characters of a text that is remembered
 _WITH_TEXT: Final = {
-    "==": Test.IN,
-    "!=": Test.NOT_IN,
-    "contains": Test.CONTAINS,
-    "starts with": Test.STARTS_WITH,
-    "ends with": Test.ENDS_WITH,
+    "==": Operator.IN,
+    "!=": Operator.NOT_IN,
+    "contains": Operator.CONTAINS,
+    "starts with": Operator.STARTS_WITH,
+    "ends with": Operator.ENDS_WITH,
 }
-_WITH_SET: Final = {"in": Test.IN, "not in": Test.NOT_IN}
+_WITH_SET: Final = {"in": Operator.IN, "not in": Operator.NOT_IN}
 
 
-def conjunction(parts: Iterable[Expression]) -> Expression:
+def conjunction(parts: Iterable[Predicate]) -> Predicate:
     """Return what holds where all parts do."""
-    found: list[Expression] = []
+    found: list[Predicate] = []
     for part in parts:
         if part == NEVER:
             return NEVER
-        found += part.parts if isinstance(part, All) else (part,)
-    return found[0] if len(found) == 1 else All(tuple(dict.fromkeys(found)))
+        found += part.parts if isinstance(part, AllOf) else (part,)
+    return found[0] if len(found) == 1 else AllOf(tuple(dict.fromkeys(found)))
 
 
-def disjunction(parts: Iterable[Expression]) -> Expression:
+def disjunction(parts: Iterable[Predicate]) -> Predicate:
     """Return what holds where any part does."""
-    found: list[Expression] = []
+    found: list[Predicate] = []
     for part in parts:
         if part == ALWAYS:
             return ALWAYS
-        found += part.parts if isinstance(part, Some) else (part,)
-    return found[0] if len(found) == 1 else Some(tuple(dict.fromkeys(found)))
+        found += part.parts if isinstance(part, AnyOf) else (part,)
+    return found[0] if len(found) == 1 else AnyOf(tuple(dict.fromkeys(found)))
 
 
-def negation(part: Expression) -> Expression:
+def negation(part: Predicate) -> Predicate:
     """Return what holds where `part` does not."""
-    if isinstance(part, Not):
-        return part.part
+    if isinstance(part, NoneOf) and len(part.parts) == 1:
+        return part.parts[0]
     if part == ALWAYS:
         return NEVER
-    return ALWAYS if part == NEVER else Not(part)
+    return ALWAYS if part == NEVER else NoneOf((part,))
 
 
 class SelectorError(ValueError):
@@ -141,8 +141,8 @@ class Reading(Struct, frozen=True):
     """What a selector is about. `prefix`: of every label; `everything`, `globally`: what all() and global() mean."""
 
     prefix: str = ""
-    everything: Expression = ALWAYS
-    globally: Expression = ALWAYS
+    everything: Predicate = ALWAYS
+    globally: Predicate = ALWAYS
 
 
 PLAIN: Final = Reading()
@@ -152,20 +152,20 @@ class _Open(Struct):
     """An expression whose end has not come."""
 
     negated: bool  # what is to be done with it when it has
-    done: list[Expression]
-    operands: list[Expression]
+    done: list[Predicate]
+    operands: list[Predicate]
 
-    def closed(self) -> Expression:
+    def closed(self) -> Predicate:
         """Return the whole of it."""
         return disjunction([*self.done, conjunction(self.operands)])
 
 
-def parse(text: str, reading: Reading = PLAIN) -> Expression:
+def parse(text: str, reading: Reading = PLAIN) -> Predicate:
     """Return what `text` selects, as terms on labels (Space.POD) as they are written. Raises SelectorError."""
     return _remembered(text, reading) if len(text) <= _SHORT else _parse(text, reading)
 
 
-def _parse(text: str, reading: Reading) -> Expression:
+def _parse(text: str, reading: Reading) -> Predicate:
     parser = _Parser(text, reading)
     return reading.everything if parser.empty else parser.parsed()
 
@@ -185,7 +185,7 @@ class _Parser:
     def empty(self) -> bool:
         return self._word.kind == "end"
 
-    def parsed(self) -> Expression:
+    def parsed(self) -> Predicate:
         while True:
             self._operand()
             if not self._joined():
@@ -202,7 +202,7 @@ class _Parser:
             self._stack.append(_Open(negated=negated, done=[], operands=[]))
         self._add(self._simple(), negated=negated)
 
-    def _add(self, found: Expression, *, negated: bool) -> None:
+    def _add(self, found: Predicate, *, negated: bool) -> None:
         self._stack[-1].operands.append(negation(found) if negated else found)
 
     def _joined(self) -> bool:
@@ -221,20 +221,20 @@ class _Parser:
             self._fail("&&, || or )" if len(self._stack) > 1 else "&&, || or the end")
         return False
 
-    def _simple(self) -> Expression:
+    def _simple(self) -> Predicate:
         word = self._word
         if self._met("has"):
-            return self._term(word, Test.HAS, frozenset())
+            return self._term(word, Operator.EXISTS, frozenset())
         if self._met("all"):
             return self._reading.everything
         if self._met("global"):
             return self._reading.globally
         return self._comparison(word) if self._met("label") else self._fail("a label, has(label), all(), global() or (")
 
-    def _term(self, label: Token, test: Test, values: frozenset[str]) -> Expression:
-        return Term(Space.POD, self._reading.prefix + label.value, test, values)
+    def _term(self, label: Token, test: Operator, values: frozenset[str]) -> Predicate:
+        return Requirement(self._reading.prefix + label.value, test, values)
 
-    def _comparison(self, label: Token) -> Expression:
+    def _comparison(self, label: Token) -> Predicate:
         operator = self._word.kind
         if operator in _WITH_TEXT:
             self._advance()

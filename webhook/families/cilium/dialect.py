@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import structs
 
+from webhook.enforcers.cilium import OWN_POLICIES
 from webhook.families.cilium.selectors import cluster_hidden
 from webhook.families.cilium.settings import CONFIG, NEWEST, Config, config_of
 from webhook.families.family import CILIUM_CLUSTERWIDE, CILIUM_POLICY
@@ -24,7 +25,6 @@ from webhook.model.dialect import (
     DnsReading,
     Kind,
     NodeReading,
-    OwnPolicies,
     PeerReading,
     PortReading,
     ServiceReading,
@@ -100,7 +100,7 @@ def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: froz
         nodes=NodeReading(own_reaches_pods=False, selected=_HOST_FIREWALL if config.host_firewall else ""),
         services=ServiceReading(hairpin=Truth.YES),
         certainty=Certainty(unenforced=config.unenforced, undecided=config.undecided, doubt=config.doubt),
-        own=OwnPolicies(fqdn_rules=name == _OWN, entities=name == _OWN),
+        own=structs.replace(OWN_POLICIES, fqdn_rules=name == _OWN, entities=name == _OWN),
     )
 
 

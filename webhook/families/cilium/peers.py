@@ -14,16 +14,16 @@ from webhook.families.cilium.selectors import NAMESPACE, POD_SOURCES, Want, at, 
 from webhook.families.cilium.settings import Config
 from webhook.model.addresses import Block, parse_block
 from webhook.model.foreign import Foreign
-from webhook.model.labels import Requirement, Selector
+from webhook.model.labels import AllOf, Selector
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Every, Match, Place, PlacePeer, ServicesPeer, ServiceWish
+from webhook.model.tier import Match, Place, PlacePeer, ServicesPeer, ServiceWish
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Raw, fail, mapping, mappings, sequence, shown, string, strings
 
 _BLOCK_KEYS: Final = frozenset({"cidr", "cidrGroupRef", "cidrGroupSelector", "except"})
 _SOURCES: Final = ("cidr", "cidrGroupRef", "cidrGroupSelector")
 _SERVICE_KEYS: Final = frozenset({"k8sService", "k8sServiceSelector"})
-_EVERYBODY: Final[tuple[Match, ...]] = (Every(()),)
+_EVERYBODY: Final[tuple[Match, ...]] = (AllOf(()),)
 _CLUSTER: Final[tuple[Match, ...]] = tuple(
     PlacePeer(place) for place in (Place.POD, Place.OWN_NODE, Place.OTHER_NODE, Place.API_SERVER)
 )
@@ -61,7 +61,7 @@ def somewhere(reason: str, config: Config) -> Iterator[Match]:
     places += [Place.POD] if config.blocks_hold_pods else []
     places += [Place.OWN_NODE, Place.OTHER_NODE] if config.blocks_hold_nodes else []
     for place in places:
-        yield Every((PlacePeer(place), UnclearPeer(reason)))
+        yield AllOf((PlacePeer(place), UnclearPeer(reason)))
 
 
 def cidrs(rule: Raw, key: str, path: str, context: Context) -> tuple[Match, ...]:
@@ -108,7 +108,7 @@ def _selected(raw: Raw, excepts: tuple[Block, ...], path: str, context: Context)
     """Yield the blocks of groups by their labels. A selector that asks for none is true of every end there is."""
     wants = checked(wants_of, raw, f"{path}.cidrGroupSelector")
     if not wants and not excepts:
-        yield Every(())
+        yield AllOf(())
     elif all(want.negative for want in wants):
         yield from _grouped((g for g in context.groups if _has(g, wants)), excepts, context.config)
         yield UnclearPeer("selects CIDR groups by what they lack, which pods and nodes lack, too")
@@ -174,7 +174,7 @@ def _wish(raw: Raw, path: str) -> ServiceWish:
         wants = checked(wants_of, checked(mapping, inner, "selector", path), f"{path}.selector")
         if any(want.source not in POD_SOURCES for want in wants):
             fail(f"{path}.selector", "expected labels of Services")
-        labels = Selector(tuple(Requirement(want.key, want.operator, want.values) for want in wants))
+        labels = Selector(tuple(want.on(want.key) for want in wants))
         return ServiceWish(checked(string, inner, "namespace", path), "", labels)
     if not given(raw, "k8sService"):
         refuse(path, "expected k8sService or k8sServiceSelector")

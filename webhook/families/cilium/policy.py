@@ -31,9 +31,8 @@ from webhook.families.family import CIDR_GROUPS, Compiled
 from webhook.model.addresses import NamedPort
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import Dialect
-from webhook.model.expression import NEVER, Expression, Some
 from webhook.model.foreign import Foreign
-from webhook.model.labels import Requirement, Selector
+from webhook.model.labels import NEVER, AnyOf, Predicate, Selector
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry, Isolation, Match, NodePeer, piece, with_entries
@@ -175,7 +174,7 @@ def specs_of(policy: Foreign) -> list[tuple[Raw, str]]:
     return found
 
 
-def scope_of(policy: Foreign) -> Expression | None:
+def scope_of(policy: Foreign) -> Predicate | None:
     """Return whom a policy can be about that cannot be read otherwise; None: anybody in its namespace.
 
     What a selector asks to be absent is left out: labels that Cilium does not see are absent to it.
@@ -185,7 +184,7 @@ def scope_of(policy: Foreign) -> Expression | None:
     except (Refused, Malformed):
         return None
     every = [pod_condition(tuple(want for want in wants if not want.negative), _EVERY_LABEL) for wants in subjects]
-    return every[0] if len(every) == 1 else Some(tuple(every))
+    return every[0] if len(every) == 1 else AnyOf(tuple(every))
 
 
 def _spec(raw: Raw, path: str, policy: Foreign, around: CompileContext, problems: list[str]) -> Iterator[Isolation]:
@@ -269,5 +268,5 @@ def _on_hosts(
 def _nodes(raw: Raw, path: str) -> tuple[Match, ...]:
     wants = checked(wants_of, raw, path)
     if all(want.source in _NODE_SOURCES for want in wants):
-        return (NodePeer(Selector(tuple(Requirement(want.key, want.operator, want.values) for want in wants))),)
+        return (NodePeer(Selector(tuple(want.on(want.key) for want in wants))),)
     return (NodePeer(),)

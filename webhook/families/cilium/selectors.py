@@ -6,15 +6,12 @@ Keys have a source: `k8s:app`, `reserved:host` (`pkg/labels`, `pkg/policy/api/se
 from collections.abc import Iterator
 from typing import Final
 
-from msgspec import Struct
-
 from webhook.families.cilium.reading import Context
 from webhook.families.cilium.settings import Config
 from webhook.model.dialect import seen
-from webhook.model.expression import ALWAYS, NEVER, All, Expression, Not, Space, Term, Test
-from webhook.model.labels import Operator, Requirement, Selector
+from webhook.model.labels import ALWAYS, NEVER, AllOf, NoneOf, Operator, Predicate, Requirement, Selector, Space
 from webhook.model.policy import UnclearPeer
-from webhook.model.tier import EndpointPeer, Every, Match, Neither, NodePeer, Place, PlacePeer, PodMatch
+from webhook.model.tier import EndpointPeer, Match, NodePeer, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import selector
 from webhook.wire.shapes import Raw, fail, mapping
@@ -28,7 +25,6 @@ NAMESPACE_LABELS: Final = "io.cilium.k8s.namespace.labels."
 ACCOUNT: Final = "io.cilium.k8s.policy.serviceaccount"
 CLUSTER: Final = "io.cilium.k8s.policy.cluster"
 POD_SOURCES: Final = frozenset({ANY, K8S})
-_ABSENT: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
 AGGREGATE: Final = "is true of whoever has no labels, and so may select all pods, addresses or nodes at once"
 CLUSTER_HIDDEN: Final = "asks for the cluster's label, which setting `labels` keeps from pods or not, by version"
 _API_SERVER: Final = "kube-apiserver"
@@ -41,37 +37,19 @@ _SUB_WORLDS: Final = frozenset({"world", "world-ipv4", "world-ipv6"})  # which i
 _FIELDS: Final = {NAMESPACE: "namespace", ACCOUNT: "account"}
 
 
-class Want(Struct, frozen=True):
-    """One requirement, on a label of `source` (`any`: of whatever source)."""
+class Want(Requirement, frozen=True, gc=False):
+    """A requirement on a label of `source` (`any`: of whatever source)."""
 
-    source: str
-    key: str
-    operator: Operator
-    values: frozenset[str] = frozenset()
+    source: str = ANY
 
     @property
     def of_pod(self) -> bool:
         """Whether a label of a pod can meet it."""
         return self.source in POD_SOURCES
 
-    @property
-    def negative(self) -> bool:
-        """Whether it holds where the label is absent."""
-        return self.operator in _ABSENT
-
-    def holds(self, value: str | None) -> bool:
-        """Say whether it holds for a label's value; None: absent."""
-        if value is None:
-            return self.negative
-        match self.operator:
-            case Operator.IN:
-                return value in self.values
-            case Operator.NOT_IN:
-                return value not in self.values
-            case Operator.EXISTS:
-                return True
-            case Operator.DOES_NOT_EXIST:
-                return False
+    def on(self, key: str, space: Space = Space.POD) -> Requirement:
+        """Return the same requirement on a label `key` of `space`, whatever its source."""
+        return Requirement(key, self.operator, self.values, space)
 
 
 Wants = tuple[Want, ...]
@@ -87,7 +65,7 @@ def _want(text: str, operator: Operator, values: frozenset[str], path: str) -> W
     source, key = _split(text)
     if not key:
         fail(path, "expected a label's key after its source")
-    return Want(source, key, operator, values)
+    return Want(key, operator, values, source=source)
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -102,12 +80,12 @@ def _split(text: str) -> tuple[str, str]:
 
 def one(source: str, key: str, value: str) -> Want:
     """Return the requirement that a label has a value."""
-    return Want(source, key, Operator.IN, frozenset((value,)))
+    return Want(key, Operator.IN, frozenset((value,)), source=source)
 
 
 def exists(source: str, key: str) -> Want:
     """Return the requirement that a label is there."""
-    return Want(source, key, Operator.EXISTS)
+    return Want(key, Operator.EXISTS, source=source)
 
 
 def subject_of(spec: Raw, path: str, namespace: str | None) -> Wants:
@@ -155,7 +133,7 @@ def ends_of(wants: Wants, config: Config, own: str | None = None) -> tuple[Match
     for place in _RESERVED_OF:
         matches += at(place, wants, config)
     if cluster_hidden(config) is Truth.MAYBE:
-        return tuple(Every((match, UnclearPeer(CLUSTER_HIDDEN))) for match in matches)
+        return tuple(AllOf((match, UnclearPeer(CLUSTER_HIDDEN))) for match in matches)
     if wants and all(want.negative for want in wants):
         matches.append(UnclearPeer(AGGREGATE))
     return tuple(matches)
@@ -168,26 +146,27 @@ def cluster_hidden(config: Config) -> Truth:
     return Truth.MAYBE if config.local_cluster is None else Truth.YES
 
 
-def pod_condition(wants: Wants, config: Config) -> Expression:
+def pod_condition(wants: Wants, config: Config) -> Predicate:
     """Return the condition on pods that a complete selector comes to."""
-    parts: list[Expression] = []
+    parts: list[Predicate] = []
     for want in wants:
         folded = _folded(want, config)
         if folded is False:
             return NEVER
         if folded is not True:
-            parts.append(_term(*folded, want))
-    return All(tuple(parts)) if parts else ALWAYS
+            space, key = folded
+            parts.append(want.on(key, space))
+    return AllOf(tuple(parts)) if parts else ALWAYS
 
 
-def split_condition(wants: Wants, config: Config) -> tuple[Selector, Expression | None]:
+def split_condition(wants: Wants, config: Config) -> tuple[Selector, Predicate | None]:
     """Return the same as a selector of the pods' own labels, and a condition on the rest (None: none)."""
     requirements: list[Requirement] = []
     rest: list[Want] = []
     for want in wants:
         folded = _folded(want, config)
         if isinstance(folded, tuple) and folded[0] is Space.POD:
-            requirements.append(Requirement(folded[1], want.operator, want.values))
+            requirements.append(want.on(folded[1]))
         else:
             rest.append(want)
     condition = pod_condition(tuple(rest), config)
@@ -208,18 +187,6 @@ def _folded(want: Want, config: Config) -> bool | tuple[Space, str]:
     return Space.POD, want.key
 
 
-def _term(space: Space, key: str, want: Want) -> Expression:
-    match want.operator:
-        case Operator.IN:
-            return Term(space, key, Test.IN, want.values)
-        case Operator.NOT_IN:
-            return Term(space, key, Test.NOT_IN, want.values)
-        case Operator.EXISTS:
-            return Term(space, key, Test.HAS)
-        case Operator.DOES_NOT_EXIST:
-            return Not(Term(space, key, Test.HAS))
-
-
 def _pods(wants: Wants, config: Config, own: str | None) -> Iterator[Match]:
     """Return the pods that a selector matches; where it has that form, by namespace and labels, which can be worded."""
     condition = pod_condition(wants, config)
@@ -231,9 +198,9 @@ def _pods(wants: Wants, config: Config, own: str | None) -> Iterator[Match]:
     for want in wants:
         match _folded(want, config):
             case (Space.POD, key):
-                pods.append(Requirement(key, want.operator, want.values))
+                pods.append(want.on(key))
             case (Space.NAMESPACE, key):
-                namespaces.append(Requirement(key, want.operator, want.values))
+                namespaces.append(want.on(key))
             case (Space.FIELD, "namespace") if want.operator is Operator.IN and len(want.values) == 1:
                 named |= want.values
             case (_, _):
@@ -259,7 +226,7 @@ def at(place: Place, wants: Wants, config: Config) -> Iterator[Match]:
             return
         if met is not True:
             conditions.append(met)
-    yield conditions[0] if len(conditions) == 1 else Every(tuple(conditions))
+    yield conditions[0] if len(conditions) == 1 else AllOf(tuple(conditions))
 
 
 def _met(want: Want, place: Place, config: Config) -> bool | Match:
@@ -276,7 +243,7 @@ def _met(want: Want, place: Place, config: Config) -> bool | Match:
     if place is Place.OTHER_NODE and want.source in (NODE, ANY) and config.node_labels:
         if config.node_filter:
             return UnclearPeer("asks for labels of nodes, of which the setting `node-labels` keeps some")
-        return NodePeer(Selector((Requirement(want.key, want.operator, want.values),)))
+        return NodePeer(Selector((want.on(want.key),)))
     if place is Place.OTHER_NODE and want.of_pod and want.key == CLUSTER and config.node_labels:
         return want.holds(config.cluster)
     return want.negative
@@ -286,4 +253,4 @@ def _either(want: Want, peer: Match) -> bool | Match:
     """Return what a requirement comes to on a label whose value is empty and that `peer` says who has."""
     if want.holds("") == want.holds(None):
         return want.negative
-    return peer if want.holds("") else Neither((peer,))
+    return peer if want.holds("") else NoneOf((peer,))
