@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import commands, hotspots, latency, matrix, reviews, sync
+from tests.benchmarks import changes, commands, hotspots, latency, matrix, reviews, sync
 from tests.benchmarks.results import Result
 from tests.benchmarks.synthetic import Sizes
 
@@ -22,6 +22,7 @@ BENCHMARKS: Final = {
     "check": f"`check` on {commands.DOCUMENTS} documents, the whole process",
     "help": "`--help`, the whole process",
     "matrix": f"`matrix` of {matrix.SMALL}, {matrix.BESIDE} and {matrix.LARGE} workloads, the whole process",
+    "changes": f"reviews of a policy among {changes.DEPENDENCIES:,} dependencies, without HTTP",
     "latency": "reviews without HTTP, events, the world's time and memory",
     "sync": f"memory and first sync of `serve`, also at {sync.LARGE:,} pods, and what {sync.RATE:,} events/s cost",
     "profile": "where the time of a review goes (only when asked for, prints text)",
@@ -79,6 +80,9 @@ def _results(names: list[str], sizes: Sizes, arguments: argparse.Namespace) -> l
     if "latency" in names:
         _say("latency")
         rows += latency.measure(sizes)
+    if "changes" in names:
+        _say("changes")
+        rows += changes.measure()
     if "matrix" in names:
         _say("matrix")
         rows += matrix.measure(max(1, arguments.times // 3), arguments.nca, _say)

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from tests.benchmarks import changes
 from tests.benchmarks.commands import DOCUMENTS, folder
 from tests.benchmarks.requests import CASES, DEPENDENCIES, bodies, dependencies
 from tests.benchmarks.server import Fixed
@@ -65,3 +66,16 @@ def test_a_body_declares_ten_dependencies() -> None:
 
 def test_check_is_measured_on_twenty_documents() -> None:
     assert len(folder()) == DOCUMENTS == 20
+
+
+def test_a_change_of_policy_cuts_as_many_dependencies_as_it_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "SPACES", 8)
+    monkeypatch.setattr(changes, "HUBS", (0, 10, 100))
+    cluster = Reviewer(Fixed(changes.world()), lambda: date(2026, 11, 1))
+    for hub, count in enumerate(changes.HUBS):
+        for closing in (False, True):
+            answer = cluster.review(changes.body(hub, closing=closing), timeout=None)
+            lines = json.loads(answer.body)["response"]["warnings"]
+            more = next((int(line.split()[2]) for line in lines if line.startswith("netpol-preflight: and ")), 0)
+            assert (len(lines) - bool(more) + more if lines else 0) == (count if closing else 0)
+            assert answer.outcome == ("warned" if closing and count else "allowed")

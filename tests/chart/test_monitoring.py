@@ -59,7 +59,7 @@ def test_there_is_an_alert_for_each_way_to_be_of_no_use(chart: Chart) -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert rule["for"]
         assert rule["annotations"].keys() == {"summary", "description"}
-        ours = 'name=~"(advisory|enforcing)[.]netpol-preflight[.]io"'
+        ours = 'name=~"(advisory|changes|enforcing)[.]netpol-preflight[.]io"'
         its = rule["alert"].removeprefix("NetpolPreflight") in THE_API_SERVERS
         assert (ours if its else 'namespace="preflight", service="netpol-preflight"') in rule["expr"]
 

@@ -475,11 +475,15 @@ def test_serve_that_cannot_begin_says_why(flags: tuple[object, ...], said: str) 
     assert "Traceback" not in done.err
 
 
-def test_the_demo_warns_fixes_and_falls_silent() -> None:
+def test_the_demo_warns_fixes_and_falls_silent_in_both_acts() -> None:
     done = spawn("demo")
     assert done.code == 0, done.err
-    before, _, after = done.out.partition("Applied")
-    assert "NP101" in before
-    assert "NP102" in before
-    assert "NP10" not in after
-    assert "no warnings" in after
+    first, _, second = done.out.partition("How did it come to that?")
+    for act, ids in ((first, ["NP101", "NP102"]), (second, ["NP501"])):
+        before, _, after = act.partition("Applied")
+        assert [one for one in ("NP101", "NP102", "NP501") if one in before] == ids
+        assert "NP1" not in after
+        assert "NP5" not in after
+        assert "no warnings" in after
+    assert "production/default-deny-ingress cuts production/web-api -> production/postgres:5432/TCP" in second
+    assert "kind: NetworkPolicy" in second

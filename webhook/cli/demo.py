@@ -1,4 +1,8 @@
-"""`demo`: the story, played by the real programs. A webhook is started, asked twice, and stopped."""
+"""`demo`: the story in two acts, played by the real programs: a webhook is started for each, asked twice, and stopped.
+
+In the first the one who deploys into a closed namespace is told what will not get through; in the second the one who
+closes it is told who loses by it.
+"""
 
 import argparse
 import http.client
@@ -20,7 +24,7 @@ from msgspec import Struct
 
 from webhook.cli.terminal import emit, paint
 from webhook.facade import UsageError
-from webhook.manifests import Document, read
+from webhook.manifests import Document, dump, read
 from webhook.report.text import Paint
 
 # -- asks the webhook for a review, as the API server would ------------------------------------------------------------
@@ -42,7 +46,8 @@ def review_of(address: str, manifest: Path, ca: Path) -> Reply:
     """Send the one object of `manifest` as a CREATE to `address`/validate, trusting `ca`. Raises UsageError."""
     raw = _object(manifest)
     group, _, version = raw["apiVersion"].rpartition("/")
-    resource = raw["kind"].lower() + "s"
+    word = raw["kind"].lower()
+    resource = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
     metadata = raw["metadata"]
     request = {
         "uid": "00000000-0000-4000-8000-000000000001",
@@ -92,6 +97,7 @@ def _post(address: str, body: bytes, ca: Path) -> dict[str, Any]:
 
 
 SERVICE: Final = "web-api.yaml"  # the newcomer; every other file of the story was there before
+CAUSE: Final = "default-deny-ingress"  # the policy that began it
 _SECONDS: Final = 20.0  # how long the webhook may take to start, or to see a change
 
 
@@ -101,11 +107,22 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="netpol-preflight-demo-") as name:
         place = Path(name)
         cluster, service = _story(place)
+        ca = place / "tls" / "ca.crt"
         with _webhook(cluster, place / "tls", arguments.port) as address:
-            return _play(tell, address, cluster, service, place / "tls" / "ca.crt")
+            ended = _who_deploys(tell, address, cluster, service, ca)
+        if ended:
+            before, policy = _day_before(place)
+            with _webhook(before, place / "tls", arguments.port) as address:
+                ended = _who_closes(tell, address, before, policy, ca)
+    if ended:
+        tell.step("No timeout to debug. Next: `netpol-preflight check -f YOUR-MANIFESTS`", "")
+        return 0
+    tell.step("The story did not end as it should.", "")
+    return 1
 
 
-def _play(tell: "_Teller", address: str, cluster: Path, service: Path, ca: Path) -> int:
+def _who_deploys(tell: "_Teller", address: str, cluster: Path, service: Path, ca: Path) -> bool:
+    """Play the first act; whether it ended as it should."""
     tell.step(
         "A namespace was locked down by `default-deny-ingress`. The webhook runs:",
         f"$ netpol-preflight serve --source {cluster}",
@@ -130,12 +147,31 @@ def _play(tell: "_Teller", address: str, cluster: Path, service: Path, ca: Path)
     (cluster / "fix.yaml").write_text(fix, encoding="utf-8")
     after = _until_silent(address, service, ca)
     tell.reply(after)
+    return bool(before.warnings) and not after.warnings
 
-    if before.warnings and not after.warnings:
-        tell.step("No timeout to debug. Next: `netpol-preflight check -f YOUR-MANIFESTS`", "")
-        return 0
-    tell.step("The story did not end as it should.", "")
-    return 1
+
+def _who_closes(tell: "_Teller", address: str, cluster: Path, policy: Path, ca: Path) -> bool:
+    """Play the second act; whether it ended as it should."""
+    tell.step(
+        f"How did it come to that? The day before web-api runs, and nothing is closed. Somebody writes `{CAUSE}`,\n"
+        "and would not know who depends on what it ends; the webhook does:",
+        f"$ kubectl apply -f {policy.name}",
+    )
+    before = review_of(address, policy, ca)
+    tell.reply(before)
+
+    tell.step(
+        "What to apply first, so that nobody loses anything:",
+        f"$ netpol-preflight fix -f {policy.name} --against cluster | tee fix.yaml",
+    )
+    fix = _program("fix", "-f", str(policy), "--against", str(cluster))
+    tell.out(fix)
+
+    tell.step("Applied, and the policy once more:", f"$ kubectl apply -f fix.yaml && kubectl apply -f {policy.name}")
+    (cluster / "fix.yaml").write_text(fix, encoding="utf-8")
+    after = _until_silent(address, policy, ca)
+    tell.reply(after)
+    return bool(before.warnings) and not after.warnings
 
 
 def _until_silent(address: str, service: Path, ca: Path) -> Reply:
@@ -154,6 +190,23 @@ def _story(place: Path) -> tuple[Path, Path]:
         for file in sorted(packaged.glob("*.yaml")):
             shutil.copy(file, place if file.name == SERVICE else cluster)
     return cluster, place / SERVICE
+
+
+def _day_before(place: Path) -> tuple[Path, Path]:
+    """Make the cluster of the second act, in which the newcomer runs and no policy is; and the policy that began it."""
+    before = place / "before"
+    before.mkdir()
+    shutil.copy(place / SERVICE, before)
+    policy = place / f"{CAUSE}.yaml"
+    for file in sorted((place / "cluster").glob("*.yaml")):
+        with file.open("rb") as unused:
+            found = [one.raw for one in read([str(file)], unused) if isinstance(one, Document)]
+        policies = [raw for raw in found if raw["kind"] == "NetworkPolicy"]
+        (before / file.name).write_text(dump([raw for raw in found if raw not in policies]), encoding="utf-8")
+        for raw in policies:
+            if raw["metadata"]["name"] == CAUSE:
+                policy.write_text(dump([raw]), encoding="utf-8")
+    return before, policy
 
 
 @contextmanager

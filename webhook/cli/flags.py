@@ -280,9 +280,17 @@ def _managed(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
 
 
+def _deleted(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--deleted", action="store_true",
+        help="judge what it takes from others to delete what -f names from what is there (--against)",
+    )  # fmt: skip
+
+
 _FLAGS_OF: Final = (  # what more than one command may have, and what each has of its own
     (("check", "fix", "audit", "lockdown"), _admit),
     (("audit", "lockdown"), _observed),
+    (("check",), _deleted),
     (("explain",), _explain),
     (("matrix",), _matrix),
     (("lockdown",), _lockdown),

@@ -35,6 +35,7 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
         admit=arguments.admit,
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,
+        deleted=getattr(arguments, "deleted", False),
     )
     if CLUSTER in sources.against:
         with progress("reading the cluster") as told:

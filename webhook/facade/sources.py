@@ -26,6 +26,7 @@ from webhook.wiring import snapshot
 from webhook.wiring.cluster_snapshot import ClusterSnapshot, of_snapshot
 from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.world import Put, World
+from webhook.world.changes import key_of
 
 
 def find(text: str, workloads: Iterable[Workload], namespace: str) -> Workload:
@@ -89,6 +90,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     admit: Sequence[str] = ()
     kubeconfig: str | None = None
     context: str | None = None
+    deleted: bool = False  # what is judged is taken away from what is there
 
 
 class Gathered(Struct, frozen=True):
@@ -110,6 +112,7 @@ class Gathered(Struct, frozen=True):
     before: World | None = None
     written: tuple[tuple[Written, Location], ...] = ()
     notes: tuple[str, ...] = ()
+    deleted: bool = False
 
 
 def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: None, *, judging: bool = True) -> Gathered:
@@ -130,20 +133,19 @@ def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: Non
     below = [*(value for one in known for value in one.values), *(value for value, _ in there.values)]
     world = World(settings, complete=complete)
     world.apply(map(Put, below))
-    world.apply(Put(value) for value, _ in judged.values)
+    world.apply(key_of(value) if sources.deleted else Put(value) for value, _ in judged.values)
+    here = () if sources.deleted else judged.values
     written = tuple((value, place) for value, place in judged.values if isinstance(value, Written)) if below else ()
     before = World(settings, complete=complete) if judging and written else None
     if before is not None:
         before.apply(map(Put, below))
     broken = [failure for one in known for failure in one.failures]
-    problems = (*there.problems, *judged.problems, *misread(world, (*there.values, *judged.values)))
-    policies = {v.ref: (v, place) for v, place in judged.values if isinstance(v, Policy)}
-    foreign = {
-        v.ref: (v, place) for v, place in judged.values if isinstance(v, Foreign) and (v.group, v.ref.kind) in POLICIES
-    }
+    problems = (*there.problems, *judged.problems, *misread(world, (*there.values, *here)))
+    policies = {v.ref: (v, place) for v, place in here if isinstance(v, Policy)}
+    foreign = {v.ref: (v, place) for v, place in here if isinstance(v, Foreign) and (v.group, v.ref.kind) in POLICIES}
     return Gathered(
         world,
-        subjects(world, judged.values),
+        subjects(world, here),
         tuple(policies.values()),
         tuple(sorted({*broken, *there.failures, *judged.failures, *problems})),
         judged.skipped,
@@ -153,6 +155,7 @@ def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: Non
         before,
         written,
         (*(note for one in known for note in one.notes), *_notes((there, judged))),
+        sources.deleted,
     )
 
 

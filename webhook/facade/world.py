@@ -23,6 +23,7 @@ from webhook.report.json_ import Record
 from webhook.report.run import Summary
 from webhook.review.audit import audit_workload, review_foreign, review_policies, told_once
 from webhook.review.blast_radius import blast_radius
+from webhook.review.changes import deleted_by
 from webhook.review.touched import changed
 from webhook.world import View
 
@@ -50,9 +51,12 @@ def changes(gathered: Gathered, today: date) -> list[Finding]:
     """Return what workloads that are there already lose by what is in the files, where that stands."""
     if gathered.before is None:
         return []
-    change = changed(gathered.before, (value for value, _ in gathered.written))
-    told = {subject.workload.ref for subject in gathered.subjects}
-    found = blast_radius(gathered.before, gathered.world, change, today, told)
+    values = [value for value, _ in gathered.written]
+    if gathered.deleted:
+        found = deleted_by(gathered.before, values, today)
+    else:
+        told = {subject.workload.ref for subject in gathered.subjects}
+        found = blast_radius(gathered.before, gathered.world, changed(gathered.before, values), today, told)
     places = {value.ref.at(None): place for value, place in gathered.written if isinstance(value, Policy | Foreign)}
     first = next((place for _, place in gathered.written), None)
     return [

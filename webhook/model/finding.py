@@ -56,6 +56,7 @@ DEFAULT_SEVERITY: Final = {
     "NP501": Severity.WARNING,
     "NP502": Severity.WARNING,
     "NP503": Severity.WARNING,
+    "NP504": Severity.INFO,
 }
 UNDISCLOSED: Final = "NP102 or NP201"  # said of a dependency where which of all it is may not be told
 MAY_REJECT: Final = frozenset({"NP101", "NP102", "NP103", "NP104"})

@@ -29,6 +29,7 @@ def cut_at(limit: int | None) -> Cut:
 
 
 WHOLE: Final = cut_at(None)
+_MOST_DELETED: Final = 3  # policies that one finding names
 
 
 def sentence(finding: Finding, limit: int | None = None) -> str:
@@ -193,7 +194,9 @@ def _opens(finding: Finding, facts: Facts, cut: Cut) -> str:
     """Say what deleting a policy opens and closes."""
     told = [f"{word} {cut(facts[word])}" for word in ("opens", "closes") if word in facts]
     free = [f"leaves {cut(facts['free'])} without a policy that isolates it"] if "free" in facts else []
-    return f"deleting {cut(finding.policies[0].titled) if finding.policies else 'it'} {' and '.join((*told, *free))}"
+    who = ", ".join(cut(ref.titled) for ref in finding.policies[:_MOST_DELETED]) or "it"
+    more = len(finding.policies) - _MOST_DELETED
+    return f"deleting {who}{f' and {more} more' if more > 0 else ''} {' and '.join((*told, *free))}"
 
 
 def _by(facts: Facts, cut: Cut) -> str:
@@ -334,5 +337,5 @@ _REMEDIES: Final = {
     "NP203": "correct the Service's target port, or declare the container's",
     "NP204": "correct the Service's selector, or start its pods",
     "NP303": "correct the annotation",
-    "NP504": "it is as it should be where that is what is meant",
+    "NP504": "make sure that this is meant, or keep it",
 }

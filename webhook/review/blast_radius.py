@@ -5,7 +5,7 @@ wrote the policy; what passes neither before nor after is no news, and what is n
 Nobody is judged whom the change cannot touch (`touched`).
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
 from functools import partial
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.dependencies import Missing, Resolved, parse, resolve
+from webhook.dependencies.grammar import items
 from webhook.fix import Fixed, fix_dependency
 from webhook.fix.inbound import fix_way
 from webhook.judge import Judged, enforcer_notes, judge, judge_workload
@@ -31,6 +32,7 @@ from webhook.world import Overlay, View
 from webhook.world.controllers import maker_of
 from webhook.world.workloads import Name, addressed, names_in
 
+_FEW: Final = 50  # items of one workload, and words, that are looked for in its text before that is read
 _GONE: Final = {  # what of a dependency was there before the change
     "NP201": "no Service or workload of that name is left",
     "NP202": "no such port is left",
@@ -64,10 +66,15 @@ def blast_radius(
 class Radius:
     """A change, and what workloads lose by it, asked one by one."""
 
-    def __init__(self, before: View, after: View, change: Change, reach: Touched | None = None) -> None:
-        """Find out whom a change can touch; `reach`: what is known of that."""
+    def __init__(
+        self, before: View, after: View, change: Change, reach: Touched | None = None, *, opening: bool = False
+    ) -> None:
+        """Find out whom a change can touch; `reach`: what is known of that. `opening`: what it opens is asked, too."""
         self._before, self._after, self._change = before, after, change
+        self._opening = opening
         self.reach = touched(before, after, change) if reach is None else reach
+        self._words = {name for _, name in self.reach.names}
+        self._pieces: dict[str, tuple[Dependency, ...]] = {}  # items of declarations, as read
         self.candidates = candidates(before, after, self.reach)
         self._same = not (change.services or change.workloads or change.namespaces)  # names lead to the same pods
 
@@ -78,17 +85,22 @@ class Radius:
             client = self._before.workloads.get(draft.finding.workload) if draft.finding.workload else None
             granted, _ = exemptions(client, today) if client else ((), ())
             for finding in without_exempt(told, granted)[0]:
-                yield structs.replace(draft, finding=finding)
+                yield Draft(finding, partial(_graded, draft, finding))
 
     def of(self, ref: WorkloadRef) -> Turned:
         """Return what becomes of a workload that runs; nothing of one that another one makes."""
         workload = self._before.workloads.get(ref)
         if workload is None or maker_of(self._before, workload) is not None:
             return Turned()
-        was, now = self._answers(workload)
+        now, ask_before = self._answers(workload)
+        quiet = not (self._opening or self._change.services) and not any(map(_bad, now.values()))
+        return Turned(tuple(self._ways_in(workload))) if quiet else self._turned(workload, ask_before(), now)
+
+    def _turned(self, workload: Workload, was: dict[str, Judged], now: dict[str, Judged]) -> Turned:
+        ref = workload.ref
         passed = {text for text, one in was.items() if one.verdict is Verdict.ALLOWED}
         shut = {text for text, one in was.items() if one.verdict in CLOSED and one.source != "inferred"}
-        less = (part for part in now.values() if part.text in passed and (part.verdict in CLOSED or _gone(part)))
+        less = (part for part in now.values() if part.text in passed and _bad(part))
         gone = (one for text in passed if (one := self._nameless(was[text])) is not None)
         lost = [Draft(self._lost(ref, part), partial(self._whole, workload, part)) for part in (*gone, *less)]
         opened = tuple(text for text in shut if text in now and now[text].verdict is Verdict.ALLOWED)
@@ -96,14 +108,15 @@ class Radius:
 
     # -- as a client -----------------------------------------------------------------------------------------------
 
-    def _answers(self, workload: Workload) -> tuple[dict[str, Judged], dict[str, Judged]]:
-        """Return the answers by canonical text, before and after."""
+    def _answers(self, workload: Workload) -> tuple[dict[str, Judged], Callable[[], dict[str, Judged]]]:
+        """Return the answers after the change by canonical text, and what asks for those before it."""
+        before, after = self._before, self._after
         if self._wholly(workload):
-            was, now = (judge_workload(view, workload, near=False).parts for view in (self._before, self._after))
-            return _by_text(was), _by_text(now)
-        some = self._leading(self._before, workload)
-        again = some if self._same else self._leading(self._after, workload)
-        return _judged(self._before, workload, some), _judged(self._after, workload, again)
+            now = _by_text(judge_workload(after, workload, near=False).parts)
+            return now, lambda: _by_text(judge_workload(before, workload, near=False).parts)
+        some = self._leading(after, workload)
+        again = some if self._same else self._leading(before, workload)
+        return _judged(after, workload, some), lambda: _judged(before, workload, again)
 
     def _wholly(self, workload: Workload) -> bool:
         """Say whether any answer about a workload may be another: what is inferred is told by all that is declared."""
@@ -114,9 +127,30 @@ class Radius:
 
     def _leading(self, view: View, workload: Workload) -> list[Resolved]:
         """Return what of a workload's declared dependencies may lead to what is touched."""
-        items = (item for item in declared(workload) if isinstance(item, Dependency))
-        every = dict.fromkeys((*items, *everybodys(view, workload)))
+        every = dict.fromkeys((*self._mentioned(view, workload), *everybodys(view, workload)))
         return [resolve(view, workload, item) for item in every if may_lead(view, workload, item, self.reach.names)]
+
+    def _mentioned(self, view: View, workload: Workload) -> Iterator[Dependency]:
+        """Yield what a workload declares, where there is little of it only what holds a name that is touched."""
+        texts = [note.text for note in workload.connects_to]
+        if sum(text.count(",") + text.count("\n") for text in texts) >= _FEW or len(self._words) > _FEW:
+            view.budget.spend(len(texts))
+            yield from (item for item in declared(workload) if isinstance(item, Dependency))
+            return
+        for text in texts:
+            for piece in items(text) if ":/" in text or "jdbc" in text.lower() else text.replace("\n", ",").split(","):
+                view.budget.spend()
+                yield from self._read(piece.strip())
+
+    def _read(self, piece: str) -> tuple[Dependency, ...]:
+        """Return what one item declares; nothing where it holds neither a name that is touched nor an address."""
+        found = self._pieces.get(piece)
+        if found is None:
+            text = piece.lower()
+            wanted = addressed(text) or any(word in text for word in self._words)
+            every = parse(piece) if wanted else ()
+            found = self._pieces[piece] = tuple(one for one in every if isinstance(one, Dependency))
+        return found
 
     def _nameless(self, part: Judged) -> Judged | None:
         """Return what becomes of a name whose Service is no more, whoever else is called so: nobody resolves it."""
@@ -201,6 +235,14 @@ def _by_text(parts: Iterable[Judged]) -> dict[str, Judged]:
 
 def _judged(view: View, workload: Workload, some: Iterable[Resolved]) -> dict[str, Judged]:
     return _by_text(judge(view, workload, one, near=False) for one in some)
+
+
+def _graded(draft: Draft, told: Finding) -> Finding:
+    return structs.replace(draft.whole(), severity=told.severity)
+
+
+def _bad(part: Judged) -> bool:
+    return part.verdict in CLOSED or _gone(part)
 
 
 def _gone(part: Judged) -> bool:

@@ -11,11 +11,11 @@ from msgspec import Struct, structs
 
 from webhook.families import project
 from webhook.model.budget import FIXES, OTHERS, Exhausted
-from webhook.model.finding import Finding, Severity
+from webhook.model.finding import DEFAULT_SEVERITY, Finding
 from webhook.model.foreign import Foreign
 from webhook.model.objects import Namespace, Service, Workload
 from webhook.model.policy import Direction, Policy
-from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.refs import WorkloadRef
 from webhook.model.settings import POLICY_MODE_LABEL, PRODUCT, Mode
 from webhook.model.verdict import Verdict
 from webhook.review.blast_radius import Radius
@@ -174,7 +174,7 @@ def lost_by(view: View, steps: Steps, today: date, namespace: str) -> Lost:
     after, change = Proposed(view, steps.steps), change_of(steps.values)
     if not after.enforcer.enforces:
         return Lost()
-    radius = Radius(view, after, change)
+    radius = Radius(view, after, change, opening=any(isinstance(step, Drop) for step in steps.steps))
     refs = sorted(radius.candidates, key=lambda ref: ref.namespace != namespace)
     drafts: list[Draft] = []
     opened: list[str] = []
@@ -194,6 +194,13 @@ def lost_by(view: View, steps: Steps, today: date, namespace: str) -> Lost:
     except Exhausted:
         deleted = None
     return Lost(tuple(sorted(drafts, key=lambda one: rank(one.finding))), deleted, looked, len(refs) - looked)
+
+
+def deleted_by(view: View, values: Iterable[Written], today: date) -> tuple[Finding, ...]:
+    """Return what others lose where these values are taken away, and last what that opens and closes."""
+    gone = tuple(value for value in values if not isinstance(value, Namespace | Workload))
+    lost = lost_by(view, Steps(tuple(map(key_of, gone)), gone), today, "")
+    return (*(draft.whole() for draft in lost.drafts), *((lost.deleted,) if lost.deleted else ()))
 
 
 def seen_by(view: View, steps: Steps, today: date, namespace: str, every: Lost) -> Lost:
@@ -243,8 +250,12 @@ def _deleted(
     free = sorted(_freed(view, after, {*radius.reach.sources, *radius.reach.servers}))
     some = (("opens", opened), ("closes", closed), ("free", [ref.short for ref in free]))
     facts = tuple((name, _some(texts)) for name, texts in some if texts)
-    ref: PolicyRef = gone[0].ref.at(None)
-    return Finding("NP504", Severity.INFO, None, source="policy", policies=(ref,), facts=facts) if facts else None
+    refs = tuple(sorted(value.ref.at(None) for value in gone))
+    return (
+        Finding("NP504", DEFAULT_SEVERITY["NP504"], None, source="policy", policies=refs, facts=facts)
+        if facts
+        else None
+    )
 
 
 def _some(texts: list[str]) -> str:

@@ -158,6 +158,8 @@ class _Reach:
             for group in before.pods.groups(space):
                 for pod in group.pods:
                     found.setdefault(pod.shape, set()).add(group.ref)
+                if group.template is not None:
+                    found.setdefault(group.template.template.shape, set()).add(group.ref)
             for workload in before.workloads.every(space):
                 found.setdefault(workload.template.shape, set()).add(workload.ref)
             before.budget.spend(len(found))
@@ -272,15 +274,12 @@ def _aliases(views: Iterable[View], names: Iterable[Name], servers: set[Workload
     """Yield the Services without selectors that lead to others by a name, or by addresses that they list."""
     wanted = set(names)
     for view in views if wanted else ():
-        for space in view.namespaces.names():
-            for service in view.services.within(space):
-                view.budget.spend()
-                if service.selector is None and (
-                    not wanted.isdisjoint(names_in(service.external_name.lower(), space))
-                    if service.external_name
-                    else _lists(view, service, servers)
-                ):
-                    yield service.namespace, service.name
+        for service in view.services.unselecting():
+            view.budget.spend()
+            space, host = service.namespace, service.external_name
+            leads = not wanted.isdisjoint(names_in(host.lower(), space)) if host else _lists(view, service, servers)
+            if leads:
+                yield space, service.name
 
 
 def _lists(view: View, service: Service, servers: set[WorkloadRef]) -> bool:

@@ -232,6 +232,9 @@ class _Services:
     def published(self) -> Iterable[Service]:
         return (*self._left(self._base.published()), *self._own.published())
 
+    def unselecting(self) -> Iterable[Service]:
+        return (*self._left(self._base.unselecting()), *self._own.unselecting())
+
     def at(self, address: Address) -> Service | None:
         below = self._base.at(address)
         found = [*self._left([below] if below else []), *filter(None, [self._own.at(address)])]

@@ -123,6 +123,9 @@ class _Services(_Part):
     def published(self) -> Iterable[Service]:
         return [service for service in self._base.services.published() if self._shown(service.namespace)]
 
+    def unselecting(self) -> Iterable[Service]:
+        return [service for service in self._base.services.unselecting() if self._shown(service.namespace)]
+
     def at(self, address: Address) -> Service | None:
         service = self._base.services.at(address)
         return service if service is not None and self._shown(service.namespace) else None

@@ -26,6 +26,7 @@ class Services:
         self._families: dict[Family, int] = {4: 0, 6: 0}
         self._by_label: dict[tuple[str, str, str], dict[str, Service]] = {}  # by the first label of the selector
         self._published: dict[Key, Service] = {}
+        self._unselecting: dict[Key, Service] = {}
 
     def _change(self, namespace: str) -> None:
         self.stamps.change(namespace, empty=namespace not in self.by_namespace and namespace not in self._slices)
@@ -45,6 +46,8 @@ class Services:
             self._by_label.setdefault((service.namespace, *service.selector.pairs[0]), {})[service.name] = service
         if service.published or service.outside_ips or service.outside_hosts:
             self._published[service.namespace, service.name] = service
+        if service.selector is None:
+            self._unselecting[service.namespace, service.name] = service
         self._change(service.namespace)
 
     def drop(self, namespace: str, name: str) -> None:
@@ -61,6 +64,7 @@ class Services:
         if old.selector:
             discard(self._by_label, (namespace, *old.selector.pairs[0]), name)
         self._published.pop((namespace, name), None)
+        self._unselecting.pop((namespace, name), None)
         self._change(namespace)
 
     def _addresses(self, service: Service) -> tuple[tuple[ByAddress, tuple[Address, ...]], ...]:
@@ -88,6 +92,10 @@ class Services:
     def published(self) -> Iterable[Service]:
         """Return the Services that are to be reached from outside: of type LoadBalancer or NodePort, or by address."""
         return self._published.values()
+
+    def unselecting(self) -> Iterable[Service]:
+        """Return the Services without a selector: they lead to another name, or to addresses that somebody lists."""
+        return self._unselecting.values()
 
     def at(self, address: Address) -> Service | None:
         """Return the Service with that cluster address; of two, the first by name."""

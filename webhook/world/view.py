@@ -133,6 +133,9 @@ class ServiceLister(Protocol):
     def published(self) -> Iterable[Service]:
         """Return the Services that are to be reached from outside: of type LoadBalancer or NodePort, or by address."""
 
+    def unselecting(self) -> Iterable[Service]:
+        """Return the Services without a selector: they lead to another name, or to addresses that somebody lists."""
+
     def at(self, address: Address) -> Service | None:
         """Return the Service with that cluster address."""
 
