@@ -17,8 +17,8 @@ from webhook.enforcers import ENFORCERS
 from webhook.evaluate import Client, Flow, ends_of_pod, judge_connection, template_end
 from webhook.evaluate.portset import PortSet
 from webhook.families import project
+from webhook.families.own_kinds import FORMS, Family, in_family
 from webhook.fix.lockdown import Lockdown, lockdown
-from webhook.fix.lockdown_families import FORMS, Family, in_family
 from webhook.judge import judge_workload
 from webhook.matrix import End, matrix
 from webhook.model.addresses import Protocol

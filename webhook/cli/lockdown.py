@@ -13,8 +13,8 @@ from webhook.cli.terminal import emit, say
 from webhook.facade import UsageError
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.families import standing_of
+from webhook.families.own_kinds import FORMS, Form, staged
 from webhook.fix.lockdown import Lockdown, lockdown
-from webhook.fix.lockdown_families import FORMS, Form, staged
 from webhook.fix.lockdown_policies import MANAGED_BY
 from webhook.manifests import dump
 from webhook.model.dialect import Standing

@@ -12,13 +12,12 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, Block, Family, NamedPort, PortMatch
-from webhook.model.labels import ALWAYS, AllOf, Operator, Selector
+from webhook.model.labels import ALWAYS, NAME_LABEL, AllOf, Operator, Selector
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import Action, EndpointPeer, Entry, Isolation, Match, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.pod_labels import NAME_LABEL
 from webhook.world.view import Selecting
 
 Rule = dict[str, Any]

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from webhook.evaluate import portset
 from webhook.families import project
+from webhook.families.own_kinds import Family, in_family
 from webhook.fix.fix import UNPROVED, Unfixable, in_the_way
-from webhook.fix.lockdown_families import Family, in_family
 from webhook.fix.lockdown_policies import Wanted, default_deny, documented, written
 from webhook.fix.needs import needs
 from webhook.judge import Judged, judge, judge_dns, judge_workload

@@ -12,14 +12,13 @@ from webhook.fix.selectors import Chosen, Neighbours, choose, isolated, lost
 from webhook.judge.dns_assumed import assumed
 from webhook.model.addresses import Address, Block, ContainerPort
 from webhook.model.finding import Manifest
-from webhook.model.labels import Labels
+from webhook.model.labels import NAME_LABEL, Labels
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
-from webhook.world.pod_labels import NAME_LABEL
 
 _MOST_NAMED: Final = 3
 _KEYS: Final = {Direction.EGRESS: ("egress", "to"), Direction.INGRESS: ("ingress", "from")}

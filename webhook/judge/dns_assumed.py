@@ -10,7 +10,7 @@ from typing import Final
 from webhook.evaluate.ends import PodEnd, namespace_matches
 from webhook.evaluate.match import peers_match
 from webhook.model.addresses import FIRST_PORT, IPV4, LAST_PORT, ContainerPort, NamedPort, PortMatch
-from webhook.model.labels import AllOf, Labels, Lookup, Space, Value, holds
+from webhook.model.labels import NAME_LABEL, AllOf, Labels, Lookup, Space, Value, holds
 from webhook.model.objects import Shape, Template, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
@@ -18,7 +18,6 @@ from webhook.model.settings import Dns
 from webhook.model.tier import Action, EndpointPeer, Entry, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.pod_labels import NAME_LABEL
 
 PORT: Final = 53
 LABEL: Final = ("k8s-app", "kube-dns")

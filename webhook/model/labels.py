@@ -46,6 +46,8 @@ class Labels:
 
 
 NO_LABELS = Labels()
+NAME_LABEL: Final = "kubernetes.io/metadata.name"
+"""The label of a namespace that is its name (`k8s.io/api/core/v1` LabelMetadataName)."""
 
 
 class LabelKeys(Struct, frozen=True, gc=False):

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from webhook.model.foreign import Foreign
-from webhook.model.labels import Labels, Lookup, Space, Value
+from webhook.model.labels import NAME_LABEL, Labels, Lookup, Space, Value
 from webhook.model.objects import UNKNOWN_ACCOUNT, Account, Namespace, Shape
 from webhook.model.truth import Truth
 from webhook.wire.workloads import AUTOMOUNT
 from webhook.world.index import Clock
 from webhook.world.view import View
-
-NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def unlabelled(name: str) -> Namespace:

@@ -15,7 +15,7 @@ from webhook.model.addresses import Block, has_host_bits, merged, parse_address,
 from webhook.model.compile_context import CompileContext
 from webhook.model.dialect import AddressSet
 from webhook.model.foreign import Foreign
-from webhook.model.labels import AllOf, AnyOf, Labels, Operator, Predicate, Requirement, Space, Value, holds
+from webhook.model.labels import NAME_LABEL, AllOf, AnyOf, Labels, Operator, Predicate, Requirement, Space, Value, holds
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Match
 from webhook.model.truth import Truth
@@ -23,7 +23,6 @@ from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, shown, stri
 
 _REMEMBERED: Final = 65_536
 _WORKLOAD: Final = "Workload"
-METADATA_NAME: Final = "kubernetes.io/metadata.name"
 _MEMO: Final = "calico sets"
 
 
@@ -111,7 +110,7 @@ class _Set:
             return namespace
         if self.of_namespace is not None:
             return self.of_namespace.get(inherited)
-        return namespace if inherited == METADATA_NAME else Truth.MAYBE
+        return namespace if inherited == NAME_LABEL else Truth.MAYBE
 
     def labels(self) -> Iterator[tuple[str, str]]:
         """Yield the labels that are its own, its namespace among them."""

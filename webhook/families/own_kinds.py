@@ -14,8 +14,8 @@ from webhook.enforcers.record import Staged
 from webhook.families.family import CILIUM_POLICY
 from webhook.model.dialect import NETWORK_POLICY, Kind
 from webhook.model.finding import Manifest
+from webhook.model.labels import NAME_LABEL
 from webhook.model.policy import Direction
-from webhook.world.pod_labels import NAME_LABEL
 
 Family = Literal["networkpolicy", "calico", "cilium"]
 Rule = dict[str, Any]
