@@ -5,8 +5,8 @@ from typing import Final
 import pytest
 
 from tests import apps
+from webhook.families.own_kinds import FORMS, Family
 from webhook.fix.lockdown import lockdown
-from webhook.fix.lockdown_families import FORMS, Family
 from webhook.judge import judge_workload
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.verdict import Verdict
