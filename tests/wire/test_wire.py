@@ -78,7 +78,7 @@ def test_every_kind_is_read(kind: str) -> None:
     assert isinstance(read(EVERY[kind]), VALUES.get(kind, Pod if kind == "Pod" else Workload))
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "ReplicaSet", "NetworkPolicy"])
+@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "ReplicaSet"])
 def test_the_old_group_extensions_is_read_too(kind: str) -> None:
     assert read(EVERY[kind] | {"apiVersion": "extensions/v1beta1"}) == read(EVERY[kind])
 

@@ -55,7 +55,7 @@ def _missing(workload: WorkloadRef, answer: Judged, *, complete: bool) -> Iterat
             source=answer.source,
             verdict=Verdict.UNKNOWN if not answer.flows else None,
             facts=lost.facts,
-            assumptions=answer.assumptions,
+            assumptions=() if answer.flows else answer.assumptions,
         )
 
 

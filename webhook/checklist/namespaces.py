@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from webhook.checklist.blocks import finding
 from webhook.families import standing_of
 from webhook.families.networkpolicy import isolates
 from webhook.fix.behind import denies_all_pods
 from webhook.model.dialect import NETWORK_POLICY, Standing
-from webhook.model.finding import DEFAULT_SEVERITY, Finding
+from webhook.model.finding import DEFAULT_SEVERITY, Finding, Severity
 from webhook.model.foreign import Foreign
 from webhook.model.labels import Space, Value, holds
 from webhook.model.objects import Shape
@@ -15,6 +17,7 @@ from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry, Isolation, Place, PlacePeer
 from webhook.model.truth import Truth
+from webhook.wire.objects import UNSERVED
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
 
@@ -82,9 +85,12 @@ def _allows(policy: Policy) -> bool:
 
 
 def check_enforced(view: View, policy: Policy | Foreign) -> Iterator[Finding]:
-    """Yield NP107 for a policy of a kind that the recognised enforcer takes no notice of."""
+    """Yield NP107 for a policy of a kind that the recognised enforcer, or any API server, takes no notice of."""
     kind = NETWORK_POLICY if isinstance(policy, Policy) else (policy.group, policy.ref.kind)
-    if view.enforcer.decisive and view.enforcer.enforces and _standing(view, kind) is Standing.INERT:
+    if kind == UNSERVED and isinstance(policy, Foreign):
+        told = (("policy", policy.ref.titled), ("unserved", f"{policy.group}/{policy.version}"))
+        yield structs.replace(_finding(policy.ref, told), severity=Severity.WARNING)
+    elif view.enforcer.decisive and view.enforcer.enforces and _standing(view, kind) is Standing.INERT:
         facts = (("policy", policy.ref.titled), ("enforcer", view.enforcer.name), ("kind", f"{kind[1]}.{kind[0]}"))
         yield _finding(policy.ref, facts)
 

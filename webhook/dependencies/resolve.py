@@ -13,6 +13,7 @@ from webhook.dependencies.services import (
     declares,
     declaring,
     has,
+    or_supposed,
     port_text,
     tells,
     through_service,
@@ -229,7 +230,7 @@ def _in_namespace(
 
 def _service(view: View, workload: Workload, service: Service, port: Port, protocol: Protocol) -> Found:
     if service.external_name is None:
-        return through_service(view, service, port, protocol, workload.ref)
+        return or_supposed(view, service, workload, through_service(view, service, port, protocol, workload.ref))
     number = next((p.port for p in service.ports if port == p.name), port)
     found = _aliased(view, workload, service.external_name.lower().rstrip("."), number, protocol)
     return structs.replace(found, name=f"{service.name}.{service.namespace}")

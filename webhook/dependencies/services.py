@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from webhook.evaluate import Flow
+from webhook.evaluate import Flow, is_shut_to, template_end
 from webhook.model.addresses import ContainerPort, Protocol
-from webhook.model.objects import Pod, Service, ServicePort
-from webhook.model.refs import WorkloadRef
+from webhook.model.labels import NO_LABELS
+from webhook.model.objects import UNKNOWN_ACCOUNT, Pod, Service, ServicePort, Shape, Template, Workload
+from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.world import Group, View
 from webhook.world.index import Memo
 
@@ -41,6 +42,7 @@ def port_text(port: int | str | None, protocol: Protocol) -> str:
 
 Facts = tuple[tuple[str, str], ...]
 Port = int | str | None
+_EVERYBODYS: Final = ("kubernetes.io", "k8s.io", "helm.sh")  # domains of labels that anybody writes
 MOST_PORTS: Final = 50  # that one declaration without a port stands for
 
 
@@ -93,6 +95,40 @@ def _through(view: View, service: Service, port: Port, protocol: Protocol, own: 
         flows += found
         missing += lost
     return Found(name, tuple(flows), text, tuple(dict.fromkeys(missing)))
+
+
+def or_supposed(view: View, service: Service, workload: Workload, found: Found) -> Found:
+    """Return flows to pods that an operator will make, where nobody is seen behind a Service and policy shuts any out.
+
+    It will where the Service selects by a label of its own domain (`strimzi.io/cluster`); others may select by mistake.
+    What is closed to whatever pods stand there is closed; anything else about them is not known, and no number that a
+    port's name stands for.
+    """
+    if found.flows or view.complete or {lost.what for lost in found.missing} != {"NP204"} or not _by_operator(service):
+        return found
+    pods, flows = supposed(service), []
+    group, shape = Group(pods.ref, template=pods), pods.template.shape
+    for one in (one for one in service.ports if found.port in ("*", f"{one.port}/{one.protocol}")):
+        number = one.port if one.target is None or service.headless else one.target
+        if isinstance(number, str) or not is_shut_to(view, template_end(view, workload), shape, one.protocol, number):
+            return found
+        flows.append(structs.replace(_flow(service, one, group, number, workload.ref), declared=True))
+    note = f"no pod of Service {service.namespace}/{service.name} is here: whichever an operator makes, policy shuts it"
+    notes = (*found.assumptions, note) if flows else found.assumptions
+    return structs.replace(found, flows=tuple(flows), assumptions=notes)
+
+
+def _by_operator(service: Service) -> bool:
+    """Say whether a Service selects by a label in the domain of something that is neither Kubernetes nor Helm."""
+    domains = (key.partition("/")[0] for key, _ in (service.selector or NO_LABELS).pairs if "/" in key)
+    return any(not domain.endswith(_EVERYBODYS) for domain in domains)
+
+
+def supposed(service: Service) -> Workload:
+    """Return the pods that an operator may make for a Service: they have the labels that it selects by, and others."""
+    labels = service.selector or NO_LABELS
+    shape = Shape(service.namespace, labels, template=True, account=UNKNOWN_ACCOUNT)
+    return Workload(WorkloadRef(EXPECTED, service.namespace, service.name), Template(shape))
 
 
 def too_many(name: str, count: int) -> str:

@@ -16,8 +16,9 @@ from webhook.judge.inbound import from_api_server
 from webhook.judge.workload import judge_workload
 from webhook.model.addresses import Block
 from webhook.model.objects import Service, Shape, Workload
-from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import CLOSED, OPEN, FlowVerdict, Host, Side, Verdict, together
+from webhook.model.policy import BlockPeer
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.verdict import CLOSED, OPEN, Destination, FlowVerdict, Host, Side, Verdict, together
 from webhook.world import Group, View
 
 
@@ -209,7 +210,8 @@ def _dns(fault: Fault, found: Explanation | None, dns: Judged | None) -> Iterato
 def _opened_in_vain(view: View, workload: Workload, found: Explanation) -> Iterator[Step]:
     """A rule for the Service's own address opens nothing: policy sees the pods behind it.
 
-    Where its block holds what is behind it, too, the address is right, and the port is not: a near miss says so.
+    Where its block holds what is behind it, too, the address is right: a near miss says of the port that it is not,
+    or a symptom why the enforcer does not see that address in the block.
     """
     if found.service is None:
         return
@@ -220,10 +222,21 @@ def _opened_in_vain(view: View, workload: Workload, found: Explanation) -> Itera
             port = (flow.protocol, flow.service_port)
             _, side, _ = judge_outside(view, source, address.block, *port)
             behind = judge_outside(view, source, flow.to, *port)[0] if isinstance(flow.to, Block) else Verdict.DENIED
-            if side.verdict is Verdict.ALLOWED and side.admitted_by is not None and behind is not Verdict.ALLOWED:
-                rule = f"{side.admitted_by.titled} egress[{side.admitted_by.rule}]"
+            opens = side.admitted_by if side.verdict is Verdict.ALLOWED and behind is not Verdict.ALLOWED else None
+            if opens is not None and not _written(view, opens, flow.to):
+                rule = f"{opens.titled} egress[{opens.rule}]"
                 yield Step("egress", State.NOT_OK, "clusterIp", (("rule", rule), ("address", str(address))))
                 return
+
+
+def _written(view: View, ref: PolicyRef, to: Destination) -> bool:
+    """Say whether a block of a NetworkPolicy's rule holds an address, as it is written."""
+    policy = view.policies.named(ref.namespace or "").get(ref.at(None))
+    rules = [rule for rule in policy.egress if rule.index == ref.rule] if policy is not None else []
+    blocks = [peer for rule in rules for peer in rule.peers or () if isinstance(peer, BlockPeer)]
+    return isinstance(to, Block) and any(
+        one.block.covers(to) and not any(part.covers(to) for part in one.excepts) for one in blocks
+    )
 
 
 def _sides(sides: Iterable[Side]) -> State:

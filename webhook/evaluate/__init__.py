@@ -5,7 +5,7 @@ Rule 1: whatever changes an answer changes here. Rule 2: nothing here knows who 
 
 from webhook.evaluate.connection import Answer, Client, judge_connection
 from webhook.evaluate.ends import Flow, Outside, PodEnd, ends_of_pod, template_end
-from webhook.evaluate.flow import judge_from_outside, judge_outside, judge_pair
+from webhook.evaluate.flow import is_shut_to, judge_from_outside, judge_outside, judge_pair
 from webhook.evaluate.side import judge_side
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Outside",
     "PodEnd",
     "ends_of_pod",
+    "is_shut_to",
     "judge_connection",
     "judge_from_outside",
     "judge_outside",

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from webhook.evaluate.clusterip_egress import judge_front
 from webhook.evaluate.coverage import Where, judge_coverage, may_be_a_pods
-from webhook.evaluate.ends import End, Flow, Outside, PodEnd, ends_of_pod, template_end
+from webhook.evaluate.ends import End, Flow, Outside, PodEnd, ends_of_pod, ends_on_nodes, template_end
 from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair
 from webhook.evaluate.match import ports_match
 from webhook.evaluate.mesh import Member, carried, membership, running, tunnel
@@ -95,6 +95,7 @@ MASQUERADED: Final = (
     "set masqueradeAll to false"
 )
 LOCAL: Final = "internalTrafficPolicy: Local: only backends on the pod's own node count, and the node is not known"
+_ELSEWHERE: Final = "/"  # no node is called so: in the place of the pod's, where that is any other than the client's
 LOOPBACK: Final = Side(Verdict.ALLOWED, reason="the pod itself: no packet leaves it, and no policy sees any")
 
 
@@ -164,6 +165,27 @@ def _to_pods(view: View, client: Client, flow: Flow, group: Group, members: list
 
 
 def _to_pod(view: View, client: Client, flow: Flow, group: Group, target: Member) -> tuple[Pair, int | None]:
+    """Judge one pod, from every node that pods of a DaemonSet on the host network are known to run on."""
+    ends = ends_on_nodes(view, client.workload, client.end)
+    if not ends:
+        return _from_one(view, client, flow, group, target)
+    node = target.end.node
+    other = target if node else structs.replace(target, end=structs.replace(target.end, node=_ELSEWHERE))
+    answers = [_from_one(view, Client(client.workload, end), flow, group, other) for end in ends]
+    (verdict, egress, ingress), port = max(answers, key=lambda answer: answer[0][0] is Verdict.DENIED)
+    verdicts = {pair[0] for pair, _ in answers}
+    if node and len(verdicts) == 1:
+        return (verdict, egress, ingress), port
+    if verdicts == {Verdict.DENIED} and len(ends) > 1:
+        why = "it gets in from the pod's own node alone, whichever that is"
+    elif node and verdicts == {Verdict.DENIED, Verdict.ALLOWED}:
+        why = f"from node {node} it gets in whatever the policy, from others not"
+    else:
+        return _from_one(view, client, flow, group, target)
+    return (Verdict.PARTIAL, egress, structs.replace(ingress, verdict=Verdict.PARTIAL, reason=why)), port
+
+
+def _from_one(view: View, client: Client, flow: Flow, group: Group, target: Member) -> tuple[Pair, int | None]:
     """Judge one pod; return the answer, and the port that a mesh may carry packets to instead."""
     pair = judge_pair(view, client.end, target.end, flow.protocol, flow.port or 0, flow.families)
     pair = _as_dialled(view, client.end, flow, pair)

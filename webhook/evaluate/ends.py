@@ -73,6 +73,19 @@ def ends_of_pod(pod: Pod) -> PodEnd:
     return PodEnd(pod.shape, pod.addresses, pod.node)
 
 
+def ends_on_nodes(view: View, workload: Workload, end: PodEnd) -> tuple[PodEnd, ...]:
+    """Return the pods of a DaemonSet on the host network, one for each node: where it runs it stays when it changes.
+
+    `end`: one of them that is nowhere yet.
+    """
+    if workload.ref.kind != "DaemonSet" or not end.shape.host_network or end.node:
+        return ()
+    pods = view.pods.of(workload.ref)
+    view.budget.spend(len(pods))
+    placed = {pod.node: pod.addresses for pod in pods if pod.node and pod.shape.host_network}
+    return tuple(PodEnd(end.shape, placed[node], node) for node in sorted(placed))
+
+
 def template_end(view: View, workload: Workload) -> PodEnd:
     """Return a workload as an end: by its template, or a bare Pod by what it is.
 

@@ -1,17 +1,25 @@
 """One source and one other end: both directions of a packet, on every address family that both have."""
 
+from typing import Final
+
 from msgspec import structs
 
 from webhook.evaluate.coverage import judge_coverage
 from webhook.evaluate.ends import Outside, PodEnd
+from webhook.evaluate.match import Packet
 from webhook.evaluate.node_and_service_peers import from_node, to_node
-from webhook.evaluate.side import judge_side, of_host
+from webhook.evaluate.side import decide, judge_side, of_host
 from webhook.model.addresses import FAMILIES, FAMILY_NAME, Address, Block, Family, Protocol
+from webhook.model.labels import LabelKeys
+from webhook.model.objects import Shape
 from webhook.model.policy import Direction
+from webhook.model.tier import Action, Entry, Isolation, position
+from webhook.model.truth import Truth
 from webhook.model.verdict import OPEN, Side, Verdict, both, together
 from webhook.world import View
 
 Pair = tuple[Verdict, Side, Side]
+_ANY: Final = LabelKeys.of(("*",))
 
 
 def judge_pair(
@@ -133,3 +141,34 @@ def judge_from_outside(view: View, block: Block, target: PodEnd, protocol: Proto
     ingress = judge_side(view, Direction.INGRESS, target, Outside(block), block.family, protocol, port)
     node = view.nodes.at(Address(block.family, block.first))
     return ingress if node is None else from_node(view, node.name, target, ingress)
+
+
+# -- pods that nobody has seen -----------------------------------------------------------------------------------------
+
+
+def is_shut_to(view: View, source: PodEnd, shape: Shape, protocol: Protocol, port: int) -> bool:
+    """Say whether policy lets a pod in nowhere, on no port, at whatever pods have the labels of `shape` and others.
+
+    Pods on the host network are left out: nobody supposes them, and policy is not about them.
+    """
+    if source.shape.host_network or view.policies.doubt(shape, Direction.INGRESS) is not None:
+        return False
+    pieces: list[tuple[Isolation, Truth]] = []
+    for namespace in (shape.namespace, ""):
+        for one in view.policies.isolations(namespace, Direction.INGRESS):
+            view.budget.spend(1 + len(one.entries))
+            selects = Truth.MAYBE if one.subject is None else one.subject.matches(shape.labels, _ANY)
+            selects = selects if one.scope is None else min(selects, Truth.MAYBE)
+            if selects is not Truth.NO:
+                pieces.append((structs.replace(one, entries=tuple(map(_at_any_port, one.entries))), selects))
+    selecting = tuple(sorted(pieces, key=lambda pair: position(pair[0])))
+    ends = [Packet(Direction.INGRESS, PodEnd(shape), source, family, protocol, port) for family in view.families()]
+    return bool(selecting) and all(decide(view, selecting, one).verdict is Verdict.DENIED for one in ends)
+
+
+def _at_any_port(entry: Entry) -> Entry:
+    """Return a rule without what it asks of pods that nobody has seen: one that allows allows more, others may not."""
+    if entry.action is Action.ALLOW:
+        return structs.replace(entry, ports=None, not_ports=(), own=None)
+    asks = entry.ports is not None or entry.not_ports or entry.own is not None
+    return structs.replace(entry, unclear=entry.unclear or "it asks for ports or labels of its own") if asks else entry

@@ -11,7 +11,7 @@ from msgspec import Struct
 from webhook import config
 from webhook.config import nearest
 from webhook.facade import UsageError
-from webhook.families import POLICIES
+from webhook.families import REFERENCES
 from webhook.manifests import STDIN, Broken, Content, Document, NoSuchPath, Skipped, read
 from webhook.model.finding import Location
 from webhook.model.foreign import Foreign
@@ -142,7 +142,8 @@ def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: Non
     broken = [failure for one in known for failure in one.failures]
     problems = (*there.problems, *judged.problems, *misread(world, (*there.values, *here)))
     policies = {v.ref: (v, place) for v, place in here if isinstance(v, Policy)}
-    foreign = {v.ref: (v, place) for v, place in here if isinstance(v, Foreign) and (v.group, v.ref.kind) in POLICIES}
+    every = ((v, place) for v, place in here if isinstance(v, Foreign))
+    foreign = {v.ref: (v, place) for v, place in every if (v.group, v.ref.kind) not in REFERENCES}
     return Gathered(
         world,
         subjects(world, here),

@@ -17,7 +17,7 @@ from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Tier, piece
 from webhook.wire import shapes
-from webhook.wire.objects import Projected, foreign
+from webhook.wire.objects import UNSERVED, Projected, foreign
 from webhook.wire.objects import project as project_known
 from webhook.wire.shapes import Malformed, Raw
 
@@ -46,7 +46,7 @@ def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
     kind, version = raw.get("kind"), raw.get("apiVersion")
     if isinstance(kind, str) and isinstance(version, str):
         known = (version.rpartition("/")[0], kind)
-        if known in POLICIES or known in REFERENCES:
+        if known in POLICIES or known in REFERENCES or known == UNSERVED:
             return foreign(raw, None if known in WIDE else shapes.namespace(raw, default_namespace))
     return project_known(raw, default_namespace)
 

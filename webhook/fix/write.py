@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from msgspec import json
 
+from webhook.dependencies.services import supposed
 from webhook.evaluate.coverage import entities_of
 from webhook.fix.behind import Entangled, denied_behind, said_behind
 from webhook.fix.needs import Need, Party, free_name, name
@@ -15,7 +16,7 @@ from webhook.model.finding import Manifest
 from webhook.model.labels import NAME_LABEL, Labels
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
-from webhook.model.refs import WorkloadRef
+from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
@@ -142,6 +143,9 @@ def _would_close(ref: WorkloadRef, others: str, direction: Direction) -> str:
 def _known(view: View, workload: Workload, ref: WorkloadRef) -> Workload | None:
     if ref == workload.ref:
         return workload
+    if ref.kind == EXPECTED and view.workloads.get(ref) is None:
+        service = view.services.get(ref.namespace, ref.name)
+        return supposed(service) if service else None
     return view.workloads.get(ref) or next((one for one in assumed(view) if one.ref == ref), None)
 
 

@@ -9,7 +9,7 @@ from webhook.dependencies import Missing, Resolved
 from webhook.dependencies.services import Found
 from webhook.evaluate import Client, Flow, PodEnd, judge_connection, template_end
 from webhook.evaluate.coverage import holder_of
-from webhook.evaluate.ends import SUPPOSED, End, supposes
+from webhook.evaluate.ends import SUPPOSED, End, ends_on_nodes, supposes
 from webhook.evaluate.side import is_volatile, pooled
 from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import near_misses
@@ -18,7 +18,7 @@ from webhook.model.dependency import Source
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, WorkloadRef
-from webhook.model.verdict import FlowVerdict, Host, NearMiss, Side, Verdict, together
+from webhook.model.verdict import CLOSED, FlowVerdict, Host, NearMiss, Side, Verdict, together
 from webhook.world import Group, View
 from webhook.world.index import Memo
 
@@ -62,7 +62,7 @@ def judge(
         flows,
         reason,
         found.missing,
-        (*found.assumptions, *_supposed(view, source, found), *_expected(workload, found), *_shared(resolved)),
+        (*found.assumptions, *_supposed(view, source, found), *_expected(view, workload, found), *_shared(resolved)),
         resolved.by_name,
         resolved,
         unsure=resolved.shared is not None,
@@ -82,10 +82,10 @@ def _supposed(view: View, source: PodEnd, found: Found) -> tuple[str, ...]:
     return (SUPPOSED,) if not view.complete and supposes(view, ends) else ()
 
 
-def _expected(workload: Workload, found: Found) -> Iterator[str]:
+def _expected(view: View, workload: Workload, found: Found) -> Iterator[str]:
     """Say of which end nobody has seen a pod."""
     ends = (workload.ref, *(flow.to.ref for flow in found.flows if isinstance(flow.to, Group)))
-    for ref in dict.fromkeys(ref for ref in ends if ref.kind == EXPECTED):
+    for ref in dict.fromkeys(ref for ref in ends if ref.kind == EXPECTED and view.workloads.get(ref) is not None):
         yield f"{ref.short} is expected by the configuration, not seen"
 
 
@@ -114,7 +114,8 @@ class _Known(Struct, frozen=True):
     answers: tuple[FlowVerdict, ...]
 
 
-_Asked = tuple[WorkloadRef, Protocol, int | None, int | None, PodEnd, bool | None, str, bool]
+_Ends = tuple[PodEnd, tuple[PodEnd, ...]]
+_Asked = tuple[WorkloadRef, Protocol, int | None, int | None, _Ends, bool | None, str, bool]
 _FLOWS: Final = Memo[_Asked, _Known](50_000)
 
 
@@ -128,14 +129,15 @@ def _remembered(
     """
     families = view.families()
     source, injected = client.end, client.workload.template.injected
-    key = (group.ref, flow.protocol, flow.port, flow.service_port, source, injected, purpose, near)
+    ends = source, ends_on_nodes(view, client.workload, source)
+    key = (group.ref, flow.protocol, flow.port, flow.service_port, ends, injected, purpose, near)
     known = view.memo(_FLOWS).get(key)
     if known is not None and known.flow == flow and known.families == families and _is_near(known, view, client, group):
         return known.answers
     answers = tuple(_judged(view, client, flow, purpose, near=near))
     if not _volatile(view, source, group):
         bare = group.template is not None and group.ref.kind == "Pod"
-        denied = near and any(Verdict.DENIED in (one.egress.verdict, one.ingress.verdict) for one in answers)
+        denied = near and any(side.verdict in CLOSED for one in answers for side in (one.egress, one.ingress))
         version = _near_version(view, client, group) if denied or bare else None
         view.memo(_FLOWS)[key] = _Known(flow, families, version, answers)
     return answers
@@ -185,7 +187,8 @@ def _with_near_misses(
 ) -> Side:
     source = client.end
     dialled = view.dialect.services.egress_before and flow.through is not None
-    if side.verdict is not Verdict.DENIED or isinstance(target, Host):
+    shut = CLOSED if source.shape.host_network else (Verdict.DENIED,)
+    if side.verdict not in shut or isinstance(target, Host):
         return side
     if dialled and direction is Direction.EGRESS:
         return side

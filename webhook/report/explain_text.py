@@ -8,7 +8,7 @@ from webhook.judge import Explanation, Judged
 from webhook.model.finding import Finding, Severity
 from webhook.model.objects import Service
 from webhook.model.policy import Direction
-from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.refs import EXPECTED, PolicyRef, WorkloadRef
 from webhook.model.verdict import CLOSED, FlowVerdict, Side, Stage, Verdict
 from webhook.report import flows, words
 from webhook.report.safe import clean
@@ -203,6 +203,8 @@ def _where(flow: FlowVerdict, *, kind: bool = False) -> str:
 def _pods(flow: FlowVerdict) -> str:
     if not isinstance(flow.to, WorkloadRef):
         return f", {clean(flow.holder) or 'outside'}"
+    if not flow.pods and flow.to.kind == EXPECTED:
+        return ", of which no pod is seen"
     if not flow.pods:
         return ", by its template"
     return f", {flow.pods} pod{'s' if flow.pods != 1 else ''}"

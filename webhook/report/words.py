@@ -56,7 +56,9 @@ def remedy(finding: Finding) -> str:
     if finding.id in slips.IDS:
         return slips.remedy(finding, WHOLE)
     if finding.id == "NP107" and finding.workload is None:
-        return _OF_POLICY["problem" in dict(finding.facts)]
+        return next((told for fact, told in _OF_POLICY.items() if fact in dict(finding.facts)), _UNENFORCED)
+    if finding.id == "NP204" and dict(finding.facts).get("complete") == "False":
+        return _NOBODY_READ
     if finding.id == "NP203" and "headless" in dict(finding.facts):
         return "correct the port in the annotation"
     return _REMEDIES.get(finding.id, f"see `{PRODUCT} explain {finding.id}`")
@@ -269,6 +271,8 @@ def _not_enforced(finding: Finding, facts: Facts, cut: Cut) -> str:
 def _not_in_force(facts: Facts, cut: Cut) -> str:
     """Say that a policy does nothing here, or not what it says."""
     policy = cut(facts.get("policy", "the policy"))
+    if "unserved" in facts:
+        return f"{policy} does nothing: no API server takes {cut(facts['unserved'])} since Kubernetes 1.16"
     if "problem" in facts:
         more = f" (and {facts['more']} more)" if "more" in facts else ""
         return f"{policy} is not taken as it is written: {cut(facts['problem'])}{more}"
@@ -323,10 +327,14 @@ _SENTENCES: Final[dict[str, Builder]] = {
     **dict.fromkeys(slips.IDS, slips.sentence),
 }
 FIXABLE: Final = frozenset({"NP101", "NP102", "NP103", "NP105", "NP108", "NP109", "NP501", "NP502", "NP503"})
-_OF_POLICY: Final = {  # whether it is the policy that is not right
-    True: "correct the policy",
-    False: "write it as a kind that is enforced here, or delete it",
+_OF_POLICY: Final = {  # by what is known of why it is not in force
+    "unserved": "write apiVersion: networking.k8s.io/v1, which says the same",
+    "problem": "correct the policy",
 }
+_NOBODY_READ: Final = (
+    "if no operator makes them, correct the Service's selector; if one does, say so by `expected` in the configuration"
+)
+_UNENFORCED: Final = "write it as a kind that is enforced here, or delete it"
 _REMEDIES: Final = {
     UNDISCLOSED: "correct its name, or ask whoever owns it",
     "NP104": "no NetworkPolicy can open it: an administrator must change that policy",

@@ -32,7 +32,7 @@ _GROUPS: Final = {  # the API groups that own a kind; the same word in another g
     "ReplicationController": ("",),
     "Endpoints": ("",),
     "EndpointSlice": ("discovery.k8s.io",),
-    "NetworkPolicy": ("networking.k8s.io", "extensions"),
+    "NetworkPolicy": ("networking.k8s.io",),
     "Deployment": ("apps", "extensions"),
     "StatefulSet": ("apps",),
     "DaemonSet": ("apps", "extensions"),
@@ -120,6 +120,7 @@ def flatten(raw: Raw, path: str = "") -> Iterator[Raw]:
 
 
 _NOT_SPEC: Final = frozenset({"apiVersion", "kind", "metadata", "status"})
+UNSERVED: Final = ("extensions", "NetworkPolicy")  # by any API server since 1.16: it does nothing, and is said to
 KUBERNETES: Final = "networking.k8s.io"
 
 
