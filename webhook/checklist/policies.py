@@ -38,8 +38,12 @@ def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
 
 
 def nearest(view: View, namespace: str, selector: Selector) -> tuple[tuple[str, str], ...]:
-    """Return where such pods are instead, or whose labels are nearest to what is selected."""
+    """Return where such pods are instead, or whose labels are nearest to what is selected.
+
+    `unseen`: they may be made by an operator, as not everything is here.
+    """
     made = "" if view.complete else "an operator may make them"
+    unseen = (("unseen", "True"),) if made else ()
     for other in view.namespaces.names() if namespace else ():
         if other != namespace and any(selector.matches(s.labels) is Truth.YES for s in _shapes(view, other)):
             return (("hint", f"a workload with {selector} is in {other}"),)
@@ -49,8 +53,8 @@ def nearest(view: View, namespace: str, selector: Selector) -> tuple[tuple[str, 
         for shape in shapes_of(group):
             missed = [*of_labels(selector, shape.labels, "podLabels")]
             if len(missed) == 1 and missed[0].rank == 0:
-                return (("hint", f"{group.ref.short} has {missed[0].have}{made and f'; {made}'}"),)
-    return (("hint", made),) if made else ()
+                return (("hint", f"{group.ref.short} has {missed[0].have}{made and f'; {made}'}"), *unseen)
+    return (("hint", made), *unseen) if made else ()
 
 
 def _shapes(view: View, namespace: str) -> list[Shape]:

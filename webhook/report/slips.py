@@ -106,4 +106,8 @@ def sentence(finding: Finding, _: object, cut: Cut) -> str:
 
 def remedy(finding: Finding, cut: Cut) -> str:
     """Return what to do about it."""
-    return _words(finding)[1].format_map(_facts(finding, cut))
+    text = _words(finding)[1].format_map(_facts(finding, cut))
+    return f"{text}, or {DECLARE}" if "unseen" in dict(finding.facts) else text
+
+
+DECLARE: Final = "say by `expected` in the configuration what an operator makes"
