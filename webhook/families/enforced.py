@@ -9,9 +9,8 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.families.networkpolicy import compile_direction as as_the_api_says
-from webhook.families.networkpolicy import compile_policy as all_as_the_api_says
-from webhook.families.networkpolicy import compiled_without_rules, isolates, policy_types
+from webhook.families.networkpolicy import allowed, compiled_without_rules, isolates, policy_types
+from webhook.families.networkpolicy import compile_policy as as_the_api_says
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
 from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect, visible
 from webhook.model.labels import AllOf, Labels, Operator, Selector
@@ -24,6 +23,7 @@ _OTHER_WAY: Final = "selects it for the other direction, after which the Baselin
 _IDLE: Final = "whether rules count that policyTypes leaves out depends on the CNI"
 _EITHER: Final = "names all ports, or a range of which only the first is taken here"
 _UNSURE: Final = "is open to its own node, and whether that comes before the Baseline tier is not known"
+_BY_VERSION: Final = UnclearPeer("asks for a label that pods have or not, by version")
 _LOCAL: Final = (PlacePeer(Place.OWN_NODE),)
 _PLACES: Final = tuple(PlacePeer(place) for place in (Place.OWN_NODE, Place.OTHER_NODE, Place.WORLD))
 # Who has no labels at all, and so none that a peer may forbid: nodes, the world, and, perhaps, all pods at once.
@@ -41,11 +41,11 @@ def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolatio
     if NETWORK_POLICY in dialect.inert:
         return ()
     policy = _as_taken(policy, dialect)
-    compiled = all_as_the_api_says(policy)
-    if policy.unreadable is not None:
-        return tuple(_placed(one, dialect) for one in compiled)
+    if policy.unreadable is not None or dialect is GENERIC:
+        return tuple(_placed(one, dialect) for one in as_the_api_says(policy))
+    types = policy_types(policy)
     return (
-        *(part for one in compiled for part in _changed(one, dialect)),
+        *(part for direction in Direction if direction in types for part in _changed(policy, direction, dialect)),
         *_outside_policy_types(policy, dialect),
         *_other_way(policy, dialect),
     )
@@ -53,7 +53,7 @@ def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolatio
 
 def compile_direction(policy: Policy, direction: Direction, dialect: Dialect) -> Isolation | None:
     """Return the rules of one direction compiled, as if `policyTypes` named it; None: it selects no pod here."""
-    return next(_changed(as_the_api_says(policy, direction), dialect), None)
+    return next(_changed(policy, direction, dialect), None)
 
 
 def _as_taken(policy: Policy, dialect: Dialect) -> Policy:
@@ -65,8 +65,9 @@ def _as_taken(policy: Policy, dialect: Dialect) -> Policy:
     if dialect.ports.names_refused and any(isinstance(port, NamedPort) for port in _ports(policy)):
         return structs.replace(policy, unreadable=dialect.ports.names_refused)
     if dialect.outside_types is Truth.YES:
-        ruled = frozenset(direction for direction in Direction if policy.rules(direction))
-        policy = structs.replace(policy, types=policy_types(policy) | ruled)
+        types = policy_types(policy)
+        if ruled := [direction for direction in Direction if policy.rules(direction) and direction not in types]:
+            policy = structs.replace(policy, types=types.union(ruled))
     if dialect.ports.ranges:
         return policy
     ingress, egress = (tuple(map(_first_only, rules)) for rules in (policy.ingress, policy.egress))
@@ -91,13 +92,14 @@ def _first(port: PortMatch) -> PortMatch:
     return port if isinstance(port, NamedPort) or whole else PortRange(port.protocol, port.first, port.first)
 
 
-def _changed(compiled: Isolation, dialect: Dialect) -> Iterator[Isolation]:
-    """Yield a compiled policy with its peers as they are matched here, at its place among the tiers."""
-    subject = compiled.subject and in_namespace(compiled.subject, compiled.namespace, dialect)
-    if subject is None and compiled.subject is not None:
+def _changed(policy: Policy, direction: Direction, dialect: Dialect) -> Iterator[Isolation]:
+    """Yield the rules of one direction compiled, with peers as they are matched here, at their tier."""
+    subject = policy.subject and in_namespace(policy.subject, policy.namespace, dialect)
+    if subject is None and policy.subject is not None:
         return
-    entries = tuple(_entry(entry, compiled, dialect) for entry in compiled.entries)
-    whole = with_entries(structs.replace(_placed(compiled, dialect), subject=subject), entries)
+    entries = tuple(_entry(entry, policy.namespace, direction, dialect) for entry in allowed(policy, direction))
+    bare = _placed(compiled_without_rules(policy, direction), dialect)
+    whole = with_entries(bare if subject is policy.subject else structs.replace(bare, subject=subject), entries)
     if dialect.tiers.default_deny is None:
         yield whole
         return
@@ -105,17 +107,19 @@ def _changed(compiled: Isolation, dialect: Dialect) -> Iterator[Isolation]:
     yield from following(whole, dialect, isolates=True)
 
 
-def _entry(entry: Entry, compiled: Isolation, dialect: Dialect) -> Entry:
+def _entry(entry: Entry, namespace: str, direction: Direction, dialect: Dialect) -> Entry:
     peers = entry.matches
-    matches = None if peers is None else tuple(m for peer in peers for m in _matches(peer, compiled.namespace, dialect))
-    named = compiled.direction is Direction.EGRESS and any(isinstance(port, NamedPort) for port in entry.ports or ())
+    matches = None if peers is None else tuple(m for peer in peers for m in _matches(peer, namespace, dialect))
+    named = direction is Direction.EGRESS and any(isinstance(port, NamedPort) for port in entry.ports or ())
     unsure = EGRESS_NAMES if named and not dialect.ports.names_by_target else None
-    return structs.replace(entry, matches=matches, conditional=unsure)
+    return Entry(entry.ref, matches, entry.ports, entry.unclear, conditional=unsure)
 
 
 def _placed(compiled: Isolation, dialect: Dialect) -> Isolation:
-    names = {"namespace": compiled.namespace, "name": compiled.ref.name}
-    rank = (*dialect.tiers.rank, *(tie.format_map(names) for tie in dialect.tiers.ties))
+    rank = dialect.tiers.rank
+    if dialect.tiers.ties:
+        names = {"namespace": compiled.namespace, "name": compiled.ref.name}
+        rank = (*rank, *(tie.format_map(names) for tie in dialect.tiers.ties))
     return structs.replace(compiled, tier=dialect.tiers.network_policies, rank=rank)
 
 
@@ -149,7 +153,9 @@ def block_peer(peer: BlockPeer, dialect: Dialect) -> BlockPeer:
     nodes = dialect.blocks.nodes
     if peer.block.prefix == 0:
         nodes = min(nodes, dialect.blocks.whole_nodes)
-    return structs.replace(peer, pods=dialect.blocks.pods, nodes=nodes)
+    if (peer.pods, peer.nodes) == (dialect.blocks.pods, nodes):
+        return peer
+    return BlockPeer(peer.block, peer.excepts, dialect.blocks.pods, nodes)
 
 
 def in_namespace(pods: Selector, namespace: str, dialect: Dialect) -> Selector | None:
@@ -157,14 +163,16 @@ def in_namespace(pods: Selector, namespace: str, dialect: Dialect) -> Selector |
 
     A label that means the namespace takes the policy's own, whatever it is asked to be.
     """
-    key, here = dialect.peers.namespace_key, Labels({dialect.peers.namespace_key: namespace})
-    kept = []
+    key = dialect.peers.namespace_key
+    if not key or not any(requirement.key == key for requirement in pods.requirements):
+        return visible(pods, dialect.peers.unseen)
+    here, kept = Labels({key: namespace}), []
     for requirement in pods.requirements:
-        if not key or requirement.key != key:
+        if requirement.key != key:
             kept.append(requirement)
         elif requirement.operator is not Operator.IN and requirement.matches(here) is Truth.NO:
             return None
-    return visible(Selector(tuple(kept)) if len(kept) < len(pods.requirements) else pods, dialect.peers.unseen)
+    return visible(Selector(tuple(kept)), dialect.peers.unseen)
 
 
 def _matches(peer: Match, namespace: str, dialect: Dialect) -> Iterator[Match]:
@@ -176,11 +184,11 @@ def _matches(peer: Match, namespace: str, dialect: Dialect) -> Iterator[Match]:
     elif peer.own:
         pods = in_namespace(peer.pods, namespace, dialect)
         if pods is not None:
-            yield from pods_as_seen(structs.replace(peer, pods=pods), dialect)
+            yield from pods_as_seen(peer if pods is peer.pods else PodMatch(namespace, pods=pods, own=True), dialect)
     elif dialect.peers.namespace_key and any(r.key == dialect.peers.namespace_key for r in peer.pods.requirements):
         yield UnclearPeer(f"asks for pods with the label {dialect.peers.namespace_key}, beside a namespaceSelector")
     elif (pods := visible(peer.pods, dialect.peers.unseen)) is not None:
-        yield from pods_as_seen(structs.replace(peer, pods=pods), dialect)
+        yield from pods_as_seen(peer if pods is peer.pods else PodMatch(None, peer.namespaces, pods), dialect)
         if dialect.peers.loose_pods and _lacking(peer.namespaces, pods):
             yield from STRANGERS
 
@@ -191,7 +199,7 @@ def pods_as_seen(match: PodMatch, dialect: Dialect) -> Iterator[Match]:
         case Truth.YES:
             yield match
         case Truth.MAYBE:
-            yield AllOf((match, UnclearPeer("asks for a label that pods have or not, by version")))
+            yield AllOf((match, _BY_VERSION))
         case Truth.NO:
             return
 

@@ -9,7 +9,7 @@ back with it. What an enforcer changes of this is its dialect, which `families.e
 Source: the API types' comments (`k8s.io/api/networking/v1`).
 """
 
-from webhook.model.policy import BlockPeer, Direction, Peer, Policy, Rule, UnclearPeer
+from webhook.model.policy import BlockPeer, Direction, Peer, Policy, UnclearPeer
 from webhook.model.tier import Entry, Isolation, Match, PodMatch, with_entries
 
 
@@ -41,10 +41,7 @@ def compile_policy(policy: Policy) -> tuple[Isolation, ...]:
 
 def compile_direction(policy: Policy, direction: Direction) -> Isolation:
     """Return the rules of one direction compiled, as if `policyTypes` named it."""
-    return with_entries(
-        compiled_without_rules(policy, direction),
-        tuple(_allowed(policy, rule) for rule in policy.rules(direction)),
-    )
+    return with_entries(compiled_without_rules(policy, direction), allowed(policy, direction))
 
 
 def compiled_without_rules(policy: Policy, direction: Direction, unclear: str | None = None) -> Isolation:
@@ -55,14 +52,21 @@ def compiled_without_rules(policy: Policy, direction: Direction, unclear: str | 
     return Isolation(policy.ref, policy.namespace, direction, policy.subject, unclear=unclear, isolates=True)
 
 
-def _allowed(policy: Policy, rule: Rule) -> Entry:
-    """Return what a rule allows: connections with one of its peers, on one of its ports.
+def allowed(policy: Policy, direction: Direction) -> tuple[Entry, ...]:
+    """Return what the rules of one direction allow: each, connections with one of its peers, on one of its ports.
 
     No peers, or an empty list, are all peers; no ports, or an empty list, all ports of all protocols. A port by its
     name is the one that the connection's target calls so; one with `endPort` is the range that ends there.
     """
-    peers = None if rule.peers is None else tuple(_peer(policy, peer) for peer in rule.peers)
-    return Entry(policy.ref.at(rule.index), peers, rule.ports, rule.unclear)
+    return tuple(
+        Entry(
+            policy.ref.at(rule.index),
+            None if rule.peers is None else tuple(_peer(policy, peer) for peer in rule.peers),
+            rule.ports,
+            rule.unclear,
+        )
+        for rule in policy.rules(direction)
+    )
 
 
 def _peer(policy: Policy, peer: Peer) -> Match:

@@ -134,8 +134,11 @@ class Requirement(Struct, frozen=True, gc=False):
     def matches(self, labels: Labels, pending: LabelKeys = NO_KEYS) -> Truth:
         """Say whether `labels` meet this; an absent key in `pending` may still be added."""
         value = labels.get(self.key)
-        if value is None and self.key in pending:
-            return Truth.MAYBE
+        if value is None:
+            if self.key in pending:
+                return Truth.MAYBE
+        elif self.operator is Operator.IN:  # most are, and this is asked most often of all
+            return Truth.YES if value in self.values else Truth.NO
         return Truth.of(self.holds(value))
 
     def __str__(self) -> str:
