@@ -1,4 +1,4 @@
-"""The VPC CNI of AWS, whose agent enforces where it is told to: what a client sends is judged before translation."""
+"""The VPC CNI of AWS, whose agent enforces where a flag says so: egress is judged before translation."""
 
 from typing import Final
 

@@ -81,7 +81,7 @@ def standing_of(kind: Kind, compile_context: CompileContext) -> Standing:
 
 
 def compile_foreign(value: Foreign, compile_context: CompileContext) -> Compiled:
-    """Compile a policy: what nothing enforces comes to nothing, what is not understood may do anything."""
+    """Compile a policy: one that nothing enforces has no rules, one that is not understood may do anything."""
     kind = (value.group, value.ref.kind)
     family = family_of(kind)
     standing = standing_of(kind, compile_context)
@@ -97,7 +97,7 @@ def compile_foreign(value: Foreign, compile_context: CompileContext) -> Compiled
 
 
 def anything(value: Foreign, why: str) -> Compiled:
-    """Return the pieces of a policy that may let through or drop anything of whatever it may select."""
+    """Return a policy, compiled, that may let through or drop anything of the pods that it may select."""
     entries = tuple(Entry(value.ref, unclear=why, action=action) for action in (Action.ALLOW, Action.DENY))
     scope = family.scope(value) if (family := family_of((value.group, value.ref.kind))) else None
     namespace = value.namespace or ""

@@ -1,7 +1,7 @@
 """NetworkPolicy as an enforcer takes it: what the API says, with what its dialect changes before and after.
 
 Before, of the policy as it is written: which parts of it the enforcer takes at all. After, of the compiled policy: what
-its peers hold here, where it stands among the tiers, and where the pods are denied that it isolates.
+its peers hold here, its tier and its precedence there, and where the pods are denied that it isolates.
 """
 
 from collections.abc import Iterator

@@ -79,7 +79,7 @@ def doubt(path: str, expected: str) -> NoReturn:
 
 
 class Compiled(Struct, frozen=True):
-    """The pieces that a policy comes to. `problems`: `path: what is wrong`, of parts that are not in force."""
+    """A policy compiled, in one or several parts. `problems`: `path: what is wrong`, where a field is not in force."""
 
     pieces: tuple[Isolation, ...] = ()
     problems: tuple[str, ...] = ()

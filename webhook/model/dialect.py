@@ -30,7 +30,7 @@ _REMEMBERED: Final = 10_000
 
 
 class Standing(StrEnum):
-    """What becomes of a kind of policy."""
+    """What an enforcer does with a kind of policy."""
 
     EVALUATED = "evaluated"
     INERT = "inert"  # nothing here enforces it

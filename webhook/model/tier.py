@@ -1,4 +1,4 @@
-"""What policies of every family compile to: pieces in ordered tiers, each a list of rules for the pods it selects."""
+"""Compiled policies of every family: in ordered tiers, each a list of rules for the pods that it selects."""
 
 from enum import StrEnum
 
@@ -38,7 +38,7 @@ class EndpointPeer(Struct, frozen=True, gc=False):
 
 
 class Place(StrEnum):
-    """Where the other end stands, whatever its labels."""
+    """What the other end is, whatever its labels."""
 
     POD = "pod"  # one that is not on the host network
     OWN_NODE = "own node"  # the node of the policy's subject, its host-network pods included
@@ -48,7 +48,7 @@ class Place(StrEnum):
 
 
 class PlacePeer(Struct, frozen=True, gc=False):
-    """Whoever stands at `place`."""
+    """Ends at `place`."""
 
     place: Place
 
@@ -76,7 +76,7 @@ class ServiceWish(Struct, frozen=True, gc=False):
 
 
 class ServicesPeer(Struct, frozen=True, gc=False):
-    """Who stands behind Services, on whatever port.
+    """The endpoints of Services, on whatever port.
 
     That is the pods that a Service's selector selects; of one without, the addresses that it lists, as blocks that hold
     those of `pods` and `nodes` or not. `or_any`: where no such Service is, all ends.
@@ -135,10 +135,10 @@ Rank = tuple[float | str, ...]
 
 
 class Isolation(Struct, frozen=True, gc=False):
-    """One direction of one policy, or a part of it that stands at a place of its own.
+    """A compiled policy: one direction of it, or a part with a precedence of its own.
 
     Subjects are the pods of `namespace` (empty: any) whose labels `subject` selects (None: not known which) and for
-    which `scope` holds. Rules of a tier are asked by `rank`, then in the order of `entries`; pieces of equal rank have
+    which `scope` holds. Rules of a tier are asked by `rank`, then in the order of `entries`; those of equal rank have
     no order among each other. `lane`: kinds between whose rules nothing says which come first; each lane of a tier is
     asked for itself, and where several decide, any of them may be the one. `isolates`: a pod that this selects is
     denied at the end of the tier, where no rule matched. Otherwise the next tier is asked, and after the last one the
@@ -146,7 +146,7 @@ class Isolation(Struct, frozen=True, gc=False):
     `by_address`: an entry looks at addresses, nodes or endpoints; `pods_apart`: it tells pods of equal labels apart.
     `volatile`: it looks at the endpoints of a Service.
     `unclear`: whether it selects or isolates at all, and what its rules do, cannot be told.
-    `standing`: the place in a person's words, `Admin tier, priority 10`; empty for a NetworkPolicy.
+    `standing`: its tier and priority in a person's words, `Admin tier, priority 10`; empty for a NetworkPolicy.
     """
 
     ref: PolicyRef
@@ -167,7 +167,7 @@ class Isolation(Struct, frozen=True, gc=False):
 
 
 def position(isolation: Isolation) -> tuple[Tier, str, Rank, PolicyRef]:
-    """Return the sort key of a piece: pieces sorted by it stand in the order in which they are asked."""
+    """Return the sort key of a compiled policy: the order in which they are asked."""
     return isolation.tier, isolation.lane, isolation.rank, isolation.ref
 
 
@@ -204,7 +204,7 @@ def piece(  # noqa: PLR0913 - it makes a value of that many parts
 
 
 def with_entries(isolation: Isolation, entries: tuple[Entry, ...]) -> Isolation:
-    """Return a piece with other entries, and what follows from them."""
+    """Return a compiled policy with other rules, and what follows from them."""
     ends = [match for e in entries for match in (*(e.matches or ()), *(e.own or ()))]
     return structs.replace(
         isolation,

@@ -25,10 +25,10 @@ _FIRST: Final = {Action.DENY: 0, Action.ALLOW: 1, Action.PASS: 2}  # at one plac
 
 
 def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled:
-    """Return the pieces of one policy: one a direction that has rules, or one a rule where denials go first.
+    """Return one policy compiled: a part for each direction with rules, or for each rule where denials go first.
 
-    An object that the API server refuses comes to nothing but problems. Raises Malformed where a newer API may give it
-    a meaning.
+    Of an object that the API server refuses there are no parts, only problems. Raises Malformed where a newer API may
+    give it a meaning.
     """
     if policy.refused:
         return Compiled((), (policy.refused,))
@@ -62,7 +62,7 @@ def _compiled(policy: Foreign, compile_context: CompileContext) -> Compiled:
 
 
 def _places(terms: Terms, name: str, entries: list[Entry]) -> list[tuple[Rank, tuple[Entry, ...]]]:
-    """Say where rules stand in their tier: under their policy's priority, or each at a place of its own."""
+    """Return rules with their precedence in the tier: that of their policy, or one for each rule."""
     if not entries:
         return []
     if not terms.dialect.tiers.deny_first:

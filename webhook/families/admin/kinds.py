@@ -71,7 +71,7 @@ _LANGUAGES: Final = {
 
 
 class Terms(Struct, frozen=True):
-    """How one policy is to be read, and where it stands. `ports`: the field of a rule that names them.
+    """How one policy is to be read, its tier and its priority. `ports`: the field of a rule that names them.
 
     `lane`: the API that it is of; between the two nothing says whose rules come first.
     """

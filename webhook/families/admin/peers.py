@@ -44,7 +44,7 @@ def _selector(raw: Raw, key: str, path: str) -> Selector:
 
 
 def scope_of(policy: Foreign) -> Predicate | None:
-    """Return whom a policy may be about that cannot be read otherwise; None: anybody."""
+    """Return which pods a policy may select of which nothing else can be read; None: any."""
     try:
         subject = mapping(mapping(policy.spec, "spec", ""), "subject", "spec")
         namespaces, pods = selectors(subject, "spec.subject")
@@ -68,7 +68,7 @@ class Lost(Enum):
 
 
 class Peers(Struct):
-    """What a rule is about: ends, and `names`, of which some are `inside` the cluster. `addressed`: not only pods."""
+    """The peers of a rule, and `names`, some of which may be `inside` the cluster. `addressed`: not only pods."""
 
     matches: tuple[Match, ...] = ()
     names: tuple[str, ...] = ()

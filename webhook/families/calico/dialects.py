@@ -84,7 +84,7 @@ def to_own_node(compile_context: CompileContext) -> Truth:
 
 
 def hosts(compile_context: CompileContext) -> str:
-    """Return why policy may be about nodes, too; empty: no node has a host endpoint but those that Calico makes."""
+    """Return why policies may select nodes, too; empty: no node has a host endpoint but those that Calico makes."""
     first = next((one for one in compile_context.all(*HOSTS) if _closes(one)), None)
     return "" if first is None else f"host endpoint `{first.ref.name}` puts nodes under policy, which is not evaluated"
 

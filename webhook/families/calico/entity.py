@@ -109,7 +109,7 @@ def protocol(raw: Raw, key: str, path: str, problems: list[str]) -> str | None:
 
 
 def carried(spoken: str | None, excluded: str | None) -> Protocols:
-    """Return the protocols that a rule may be about."""
+    """Return the protocols whose packets a rule may match."""
     return tuple(p for p in PROTOCOLS if spoken in (None, p) and excluded != p)
 
 
@@ -159,7 +159,7 @@ class Entity(Struct, frozen=True):
     domains: bool = False
 
     def families(self) -> set[Family]:
-        """Return the address families of packets that this can be about: blocks of one family mean that family."""
+        """Return the IP families of packets that this can match: blocks of one family mean that family."""
         found = set(FAMILIES)
         for listed in (self.nets, self.not_nets):
             if listed:
@@ -226,7 +226,7 @@ def labelled(side: Entity, compile_context: CompileContext, problems: list[str])
 def addressed(
     side: Entity, family: Family | None, compile_context: CompileContext, problems: list[str], *, by_port: bool
 ) -> list[Factor]:
-    """Return what else a side asks for. `family`: the only one that the rule is about; `by_port`: so are Services."""
+    """Return what else a side asks for. `family`: the rule's only one; `by_port`: Services mean their ports, too."""
     found: list[Factor] = []
     if side.negative is not None:
         found.append((neither((*endpoints(side.negative), *sets(side.negative, compile_context, problems))),))

@@ -1,4 +1,4 @@
-"""NetworkPolicy and GlobalNetworkPolicy -> pieces.
+"""NetworkPolicy and GlobalNetworkPolicy -> compiled policies.
 
 Source: `projectcalico/api` pkg/apis/projectcalico/v3, `projectcalico/calico` libcalico-go/lib/backend/syncersv1.
 """
@@ -38,16 +38,16 @@ _MIRRORED: Final = (  # how Calico's API server shows Kubernetes' own policies (
 
 
 class _Types(Struct, frozen=True):
-    """The directions that a policy is about, and those that depend on how Calico was set up."""
+    """The directions of a policy, and those that depend on how Calico was set up."""
 
     sure: frozenset[Direction]
     perhaps: frozenset[Direction] = frozenset()
 
 
 def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled:
-    """Return the pieces of a policy; one that Calico cannot read comes to nothing, as there, but problems.
+    """Return a policy compiled; of one that Calico cannot read there are, as there, no rules, only problems.
 
-    What Calico shows of Kubernetes' own policies comes to nothing, either: these are read themselves. Raises Doubtful
+    Nothing is made of what Calico shows of Kubernetes' own policies: these are read themselves. Raises Doubtful
     where set-ups of Calico differ, or where what the policy names may not have been read.
     """
     if policy.ref.name.startswith(_MIRRORED):
@@ -63,7 +63,7 @@ def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled
 
 
 def scope(policy: Foreign) -> Predicate | None:
-    """Return which pods a policy may be about; None: any."""
+    """Return which pods a policy may select; None: any."""
     try:
         return of_pods(_subject(mapping(policy.spec, "spec", "")))
     except Malformed:
@@ -145,7 +145,7 @@ def _entries(context: Context, direction: Direction, spec: Raw) -> Iterator[Entr
 
 
 def _types(policy: Foreign, spec: Raw) -> _Types:
-    """Return `types`, or what stands for it: as API servers default it, or Felix where nothing did."""
+    """Return `types`, or its default: that of API servers, or Felix's where no API server set it."""
     words = strings(spec, "types", "spec")
     for index, word in enumerate(words):
         if word not in _SECTIONS:

@@ -69,7 +69,7 @@ class Rule(Struct, frozen=True):
     ref: PolicyRef
     action: Action
     protocols: Protocols
-    family: Family | None  # the only one that it is about
+    family: Family | None  # the only one whose packets it matches
     source: Entity
     destination: Entity
     conditional: str | None
@@ -199,7 +199,7 @@ class _Entries:
         return [*whose, *self._addressed(self._rule.source, other=not self._egress)]
 
     def _addressed(self, side: Entity, *, other: bool) -> list[Factor]:
-        """Return what a side asks of addresses; the family that a rule is about is asked of the `other` end."""
+        """Return what a side asks of addresses; a rule's only IP family is asked of the `other` end."""
         family = self._rule.family if other or side.nets or side.not_nets else None
         return addressed(side, family, self._context.compile_context, self._context.problems, by_port=self._egress)
 

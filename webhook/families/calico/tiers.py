@@ -43,7 +43,7 @@ def flags(compile_context: CompileContext) -> Iterator[str]:
 
 
 def version(compile_context: CompileContext) -> Version:
-    """Return the oldest version that runs; NEWEST where none is told."""
+    """Return the oldest version that runs; NEWEST where no image has one."""
     found = [(int(m[1]), int(m[2])) for flag in flags(compile_context) if (m := _IMAGE.match(flag))]
     return min(found, default=NEWEST)
 

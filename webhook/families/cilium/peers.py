@@ -2,7 +2,7 @@
 
 Blocks (`fromCIDR`, `fromCIDRSet` and the CIDR groups of the latter) hold addresses of the world. Whether those of pods
 and of nodes, too, is setting `policy-cidr-match-mode`.
-`toServices` is whoever stands behind Services by name, or by their labels (`pkg/policy/k8s/service.go`).
+`toServices` is the endpoints of Services by name, or by their labels (`pkg/policy/k8s/service.go`).
 """
 
 import re
@@ -184,9 +184,9 @@ def _wish(raw: Raw, path: str) -> ServiceWish:
 
 
 def peers_of(rule: Raw, path: str, word: str, context: Context) -> tuple[Match, ...] | None:
-    """Return whom a rule is about; None: it names nobody. `word`: `from` or `to`. Raises Refused, Malformed.
+    """Return the peers of a rule; None: it names none. `word`: `from` or `to`. Raises Refused, Malformed.
 
-    A list that is there and empty selects nobody, whatever stands in another one beside it.
+    A list that is there and empty selects nobody, whatever is in another one beside it.
     """
     entries = {peer: checked(sequence, rule, f"{word}{peer}", path) for peer in READERS if given(rule, f"{word}{peer}")}
     filled = [peer for peer, found in entries.items() if found]

@@ -1,4 +1,4 @@
-"""CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy -> pieces (`pkg/policy/{repository,mapstate}.go`).
+"""CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy -> compiled policies (`pkg/policy/{repository,mapstate}.go`).
 
 All policies are one union in which denials count first; who is isolated is denied after the Baseline tier.
 """
@@ -91,7 +91,7 @@ def lists_of(
 
 
 def _frees(plain: Entry, entry: Entry) -> bool:
-    """Say whether a rule without conditions lets through all that one about requests is about.
+    """Say whether a rule without conditions lets through all packets that one about requests matches.
 
     Cilium adds a rule for all requests then (`pkg/policy/l4.go`, mergePortProto; `rules.go`, wildcardL3L4Rules).
     """
@@ -111,7 +111,7 @@ def _sort(entries: list[Entry], found: Lists, *, denies: bool) -> None:
 
 
 def _entries(raw: Raw, path: str, side: Side, ref: PolicyRef, context: Context) -> Iterator[Entry]:
-    """Yield what a rule comes to: an entry for each of `toPorts`."""
+    """Yield a rule compiled: an entry for each of `toPorts`."""
     word = "from" if side.ingress else "to"
     only(raw, _keys(side, word), path)
     if checked(sequence, raw, f"{word}Requires", path):
@@ -153,7 +153,7 @@ def _authenticated(raw: Raw, path: str) -> str | None:
 
 
 def compile_policy(policy: Foreign, around: CompileContext) -> Compiled:
-    """Return the pieces of a policy; one that Cilium does not take comes to nothing but problems. Raises Malformed."""
+    """Return a policy compiled; of one that Cilium does not take, the problems only. Raises Malformed."""
     if policy.refused:
         return Compiled((), (f"status: Cilium does not take it: {policy.refused}",))
     problems: list[str] = []
@@ -175,7 +175,7 @@ def specs_of(policy: Foreign) -> list[tuple[Raw, str]]:
 
 
 def scope_of(policy: Foreign) -> Predicate | None:
-    """Return whom a policy can be about that cannot be read otherwise; None: anybody in its namespace.
+    """Return which pods a policy can select of which nothing else can be read; None: any of its namespace.
 
     What a selector asks to be absent is left out: labels that Cilium does not see are absent to it.
     """
@@ -232,7 +232,7 @@ def _isolates(raw: Raw, path: str, lists: Mapping[Direction, Lists], config: Con
 
 
 def _base(policy: Foreign, direction: Direction, wants: Wants, config: Config) -> Isolation:
-    """Return a piece without entries for the pods that a policy selects."""
+    """Return a compiled policy without rules for the pods that a policy selects."""
     own = None if policy.namespace is None else one(K8S, NAMESPACE, policy.namespace)
     subject, scope = split_condition(tuple(want for want in wants if want != own), config)
     return piece(

@@ -29,7 +29,7 @@ _KEYS: Final = frozenset({"port", "endPort", "protocol"})
 
 
 def learns_names(spec: Raw) -> bool:
-    """Say whether a rule sends look-ups through Cilium's proxy, which learns there what names stand for."""
+    """Say whether a rule sends look-ups through Cilium's proxy, which learns there the addresses of names."""
     for rule in checked(mappings, spec, "egress", ""):
         for ports in checked(mappings, rule, "toPorts", "egress"):
             if given(checked(mapping, ports, "rules", "toPorts"), "dns"):
@@ -93,7 +93,7 @@ class Ports(Struct, frozen=True):
 
 
 class Side(Struct, frozen=True):
-    """Which list a rule stands in."""
+    """Which list a rule is in."""
 
     ingress: bool
     denies: bool

@@ -69,7 +69,7 @@ def _want(text: str, operator: Operator, values: frozenset[str], path: str) -> W
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Split a key as `parseSource` does; what stands after `=` is no part of it."""
+    """Split a key as `parseSource` does; what follows `=` is no part of it."""
     source, colon, key = text.partition(":")
     if not colon:
         source, key = (RESERVED, text[1:]) if text.startswith("$") else (ANY, text)
@@ -147,7 +147,7 @@ def cluster_hidden(config: Config) -> Truth:
 
 
 def pod_condition(wants: Wants, config: Config) -> Predicate:
-    """Return the condition on pods that a complete selector comes to."""
+    """Return the predicate on pods that a complete selector is."""
     parts: list[Predicate] = []
     for want in wants:
         folded = _folded(want, config)
@@ -230,7 +230,7 @@ def at(place: Place, wants: Wants, config: Config) -> Iterator[Match]:
 
 
 def _met(want: Want, place: Place, config: Config) -> bool | Match:
-    """Say whether what stands at a place meets a requirement; else on what that depends."""
+    """Say whether what is at a place meets a requirement; else on what that depends."""
     if want.source in (RESERVED, ANY):
         if want.key in _RESERVED_OF[place] and not (place is Place.WORLD and config.dual_stack):
             return want.holds("")
@@ -250,7 +250,7 @@ def _met(want: Want, place: Place, config: Config) -> bool | Match:
 
 
 def _either(want: Want, peer: Match) -> bool | Match:
-    """Return what a requirement comes to on a label whose value is empty and that `peer` says who has."""
+    """Return whom a requirement matches on a label with an empty value, which `peer` has and nobody else."""
     if want.holds("") == want.holds(None):
         return want.negative
     return peer if want.holds("") else NoneOf((peer,))

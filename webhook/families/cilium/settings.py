@@ -69,7 +69,7 @@ class Config(Struct, frozen=True):
     `unenforced`: why nothing is dropped; empty: it is. `undecided`: why the settings may be others; `doubt`: what makes
     every answer unsure.
     `local_cluster` None: the setting is not there, and neither is the version, on which its default depends.
-    `version`: the newest one where none is told.
+    `version`: the newest one where no image has one.
     """
 
     version: tuple[int, int] = NEWEST
