@@ -138,7 +138,7 @@ def _call(text: str, place: int) -> tuple[Token, int]:
 
 
 class Reading(Struct, frozen=True):
-    """Whose labels a selector names: `prefix` is before each; `everything`, `globally`: what all() and global() mean."""
+    """Whose labels a selector names. `prefix`: before each; `everything`, `globally`: what all() and global() mean."""
 
     prefix: str = ""
     everything: Predicate = ALWAYS
