@@ -370,6 +370,20 @@ def test_405_in_every_family(raw: Raw, enforcer: str) -> None:
         assert [one.id for one in review_foreign(world, every, TODAY)] == expected
 
 
+def test_405_of_a_policy_that_cannot_be_read_names_a_label_that_must_be_absent_as_such() -> None:
+    absent = {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}
+    subject = {"pods": {"namespaceSelector": {}, "podSelector": absent}}
+    newer = {
+        "apiVersion": "policy.networking.k8s.io/v1alpha1",
+        "kind": "AdminNetworkPolicy",
+        "metadata": {"name": "a"},
+        "spec": {"priority": 1, "subject": subject, "weather": 1},
+    }
+    world = world_of([SHOP, WEB, newer], settings=Settings(enforcer=Enforcer("generic")))
+    (one,) = review_foreign(world, world.policies.foreign("").values(), TODAY)
+    assert (one.id, facts([one])["selector"]) == ("NP405", "!app")
+
+
 def test_402_advises_no_address_where_no_block_holds_it() -> None:
     """Under Cilium nodes are entities; who has a link-local address is not known."""
     n1 = node("n1", "192.168.1.10")
