@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from msgspec import structs
 
 from webhook.checklist.blocks import finding
-from webhook.families import standing_of
+from webhook.families import support_of
 from webhook.families.networkpolicy import isolates
 from webhook.fix.behind import denies_all_pods
-from webhook.model.dialect import NETWORK_POLICY, Standing
+from webhook.model.dialect import NETWORK_POLICY, Support
 from webhook.model.finding import DEFAULT_SEVERITY, Finding, Severity
 from webhook.model.foreign import Foreign
 from webhook.model.labels import Space, Value, holds
@@ -90,21 +90,21 @@ def check_enforced(view: View, policy: Policy | Foreign) -> Iterator[Finding]:
     if kind == UNSERVED and isinstance(policy, Foreign):
         told = (("policy", policy.ref.titled), ("unserved", f"{policy.group}/{policy.version}"))
         yield structs.replace(_finding(policy.ref, told), severity=Severity.WARNING)
-    elif view.enforcer.decisive and view.enforcer.enforces and _standing(view, kind) is Standing.INERT:
+    elif view.enforcer.decisive and view.enforcer.enforces and _support(view, kind) is Support.INERT:
         facts = (("policy", policy.ref.titled), ("enforcer", view.enforcer.name), ("kind", f"{kind[1]}.{kind[0]}"))
         yield _finding(policy.ref, facts)
 
 
-def _standing(view: View, kind: tuple[str, str]) -> Standing:
+def _support(view: View, kind: tuple[str, str]) -> Support:
     """Say what becomes of a kind; NetworkPolicy is everybody's, unless it is switched off."""
     if kind == NETWORK_POLICY:
-        return Standing.INERT if kind in view.dialect.inert else Standing.EVALUATED
-    return standing_of(kind, view.compile_context)
+        return Support.INERT if kind in view.dialect.inert else Support.EVALUATED
+    return support_of(kind, view.compile_context)
 
 
 def problems_of(view: View, policy: Foreign) -> tuple[str, ...]:
     """Return what is wrong with a policy that the enforcer evaluates; of what it does not, nothing is known."""
-    if _standing(view, (policy.group, policy.ref.kind)) is not Standing.EVALUATED:
+    if _support(view, (policy.group, policy.ref.kind)) is not Support.EVALUATED:
         return ()
     return view.policies.problems().get(policy.ref, ())
 

@@ -12,12 +12,12 @@ from webhook.cli.observed import observed
 from webhook.cli.terminal import emit, say
 from webhook.facade import UsageError
 from webhook.facade.sources import CLUSTER, Gathered
-from webhook.families import standing_of
+from webhook.families import support_of
 from webhook.families.own_kinds import FORMS, Form, staged
 from webhook.fix.lockdown import Lockdown, lockdown
 from webhook.fix.lockdown_policies import MANAGED_BY
 from webhook.manifests import dump
-from webhook.model.dialect import Standing
+from webhook.model.dialect import Support
 from webhook.model.finding import Manifest
 from webhook.model.objects import Declaration
 from webhook.model.refs import PolicyRef
@@ -77,8 +77,8 @@ def _namespaces(arguments: argparse.Namespace, gathered: Gathered) -> list[str]:
 def _form(arguments: argparse.Namespace, gathered: Gathered) -> Form:
     """Return the kind of policy to write. Raises UsageError where nobody is there who enforces it, or stages it."""
     form, enforcer = FORMS[arguments.family], gathered.world.enforcer.name
-    standing = standing_of(form.kind, gathered.world.compile_context)
-    if arguments.family != "networkpolicy" and standing is not Standing.EVALUATED:
+    support = support_of(form.kind, gathered.world.compile_context)
+    if arguments.family != "networkpolicy" and support is not Support.EVALUATED:
         raise UsageError(f"--family {arguments.family}: `{enforcer}` does not enforce it: say who does by `--cni`")
     if arguments.staged and form.staged is None:
         raise UsageError(f"--staged: {arguments.family} has no staged kind")

@@ -12,7 +12,7 @@ from webhook.enforcers import ENFORCERS, in_force
 from webhook.families.enforced import compile_policy
 from webhook.families.family import FAMILIES, NOTHING, Compiled, Family
 from webhook.model.compile_context import CompileContext
-from webhook.model.dialect import GENERIC, Certainty, Dialect, Kind, Standing
+from webhook.model.dialect import GENERIC, Certainty, Dialect, Kind, Support
 from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Tier, piece
@@ -70,25 +70,25 @@ def _side_by_side(names: list[str]) -> Dialect:
     return Dialect("+".join(names), certainty=Certainty(network_policies=why))
 
 
-def standing_of(kind: Kind, compile_context: CompileContext) -> Standing:
+def support_of(kind: Kind, compile_context: CompileContext) -> Support:
     """Say what becomes of a kind of policy under this enforcer."""
     dialect = compile_context.dialect
     if kind in dialect.evaluated:
-        return Standing.EVALUATED
+        return Support.EVALUATED
     if kind in dialect.inert or not in_force(kind[0], compile_context.enforcer.name):
-        return Standing.INERT
-    return Standing.DOUBTFUL
+        return Support.INERT
+    return Support.DOUBTFUL
 
 
 def compile_foreign(value: Foreign, compile_context: CompileContext) -> Compiled:
     """Compile a policy: one that nothing enforces has no rules, one that is not understood may do anything."""
     kind = (value.group, value.ref.kind)
     family = family_of(kind)
-    standing = standing_of(kind, compile_context)
-    if family is None or standing is Standing.INERT:
+    support = support_of(kind, compile_context)
+    if family is None or support is Support.INERT:
         return NOTHING
     try:
-        if standing is Standing.EVALUATED:
+        if support is Support.EVALUATED:
             return family.compile(value, compile_context)
         why = "its kind is not evaluated here"
     except Malformed as error:

@@ -29,7 +29,7 @@ ADMIN_GROUPS: Final = frozenset({ADMIN_GROUP})
 _REMEMBERED: Final = 10_000
 
 
-class Standing(StrEnum):
+class Support(StrEnum):
     """What an enforcer does with a kind of policy."""
 
     EVALUATED = "evaluated"

@@ -13,7 +13,7 @@ from webhook.families.calico.dialects import guards
 from webhook.families.calico.labels import OF_ACCOUNTS, OF_SUBJECTS, of_pods, selecting, subjects
 from webhook.families.calico.rules import Context, compile_rule
 from webhook.families.calico.selector import conjunction
-from webhook.families.calico.tiers import Standing, in_words, order_of, rank, standing, tier_name, version
+from webhook.families.calico.tiers import TierEnd, in_words, order_of, rank, tier_end, tier_name, version
 from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
 from webhook.model.compile_context import CompileContext
 from webhook.model.foreign import Foreign
@@ -87,7 +87,7 @@ def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str
         doubt("spec", f"expected {', '.join(sorted(keys))}, not {shown(strange[0])}, which a newer Calico may have")
     running = version(compile_context)
     subject, order = _subject(spec), order_of(spec)
-    tier = standing(tier_name(policy, spec, running), running, compile_context, problems)
+    tier = tier_end(tier_name(policy, spec, running), running, compile_context, problems)
     place = rank(policy, tier.tier.name, order, running)
     context = Context(policy.ref, policy.namespace, compile_context, running, problems)
     sections = {direction: tuple(_entries(context, direction, spec)) for direction in _SECTIONS}
@@ -109,7 +109,7 @@ def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str
 class _Whose(Struct, frozen=True):
     policy: Foreign
     subject: Predicate
-    tier: Standing
+    tier: TierEnd
     words: str
 
     def piece(

@@ -48,7 +48,7 @@ def version(compile_context: CompileContext) -> Version:
     return min(found, default=NEWEST)
 
 
-class Standing(Struct, frozen=True):
+class TierEnd(Struct, frozen=True):
     """A tier, and whether pods are denied at its end."""
 
     tier: Tier
@@ -60,13 +60,13 @@ def admin_tiers(running: Version) -> tuple[Tier, Tier]:
     return next((found for since, found in _BUILT_IN.items() if running >= since), (ADMIN, BASELINE))
 
 
-def standing(name: str, running: Version, compile_context: CompileContext, problems: list[str]) -> Standing:
+def tier_end(name: str, running: Version, compile_context: CompileContext, problems: list[str]) -> TierEnd:
     """Return the tier `name`. One that does not exist comes last, and closes.
 
     Raises Doubtful where tiers may not have been read: `default` always exists.
     """
     if name == DEFAULT.name:
-        return Standing(DEFAULT, closes=True)
+        return TierEnd(DEFAULT, closes=True)
     every = {one.ref.name: one for one in compile_context.all(*reversed(TIERS))}
     if (found := every.get(name)) is not None:
         try:
@@ -74,19 +74,19 @@ def standing(name: str, running: Version, compile_context: CompileContext, probl
         except Malformed as error:
             problems.append(f"Tier `{name}`: {error}")
     elif (built_in := {tier.name: tier for tier in admin_tiers(running)}.get(name)) is not None:
-        return Standing(built_in, closes=False)
+        return TierEnd(built_in, closes=False)
     elif DEFAULT.name not in every:
         doubt("spec.tier", f"expected a tier that is known, not {shown(name)}")
-    return Standing(Tier(inf, name), closes=True)
+    return TierEnd(Tier(inf, name), closes=True)
 
 
-def _read(found: Foreign) -> Standing:
+def _read(found: Foreign) -> TierEnd:
     spec = mapping(found.spec, "spec", "")
     action = string(spec, "defaultAction", "spec") or "Deny"
     if action not in ("Deny", "Pass"):
         fail("spec.defaultAction", f"expected Deny or Pass, not {shown(action)}")
     order = order_of(spec)
-    return Standing(Tier(DEFAULT.order if order is None else order, found.ref.name), closes=action == "Deny")
+    return TierEnd(Tier(DEFAULT.order if order is None else order, found.ref.name), closes=action == "Deny")
 
 
 def order_of(spec: Raw) -> float | None:
