@@ -11,8 +11,10 @@ import pytest
 from tests.benchmarks.requests import review
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.benchmarks.world import SETTINGS
+from tests.support.reviewing import Fixed, reviewer
 from webhook.families import project
 from webhook.model.objects import Workload
+from webhook.model.settings import Mode, Settings
 from webhook.review import review_workload
 from webhook.wire.admission import admission_request
 from webhook.world import Drop, Overlay, Put, World
@@ -100,3 +102,35 @@ def test_after_any_event_a_world_answers_as_one_just_built(seed: int) -> None:
             assert remembered == review_workload(Overlay(fresh, [workload]), workload)
             answers.add(repr(remembered))
     assert len(answers) > len(some)  # the events change answers, or nothing was asked
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_same_request_again_is_answered_as_if_nothing_was_remembered(seed: int) -> None:
+    rng = random.Random(seed)
+    raws = list(objects(SIZES))
+    world = built(raws)
+    remembering = reviewer(Fixed(world))
+    answers = set()
+    for number in range(EVENTS):
+        if number % 3:  # between two events the same is asked more than once
+            place = rng.choice([i for i, raw in enumerate(raws) if raw["kind"] in ("Pod", "NetworkPolicy", "Service")])
+            raws[place] = changed(raws[place], rng)
+            put(world, raws[place])
+        for case in ("allowed", "denied"):
+            raw = review(case, SIZES, rng.choice((0, 7)))
+            raw["request"] |= {"uid": f"u-{number}", "dryRun": bool(number % 2)}
+            body = json.dumps(raw).encode()
+            answer = remembering.review(body, timeout=None)
+            assert answer == reviewer(Fixed(world)).review(body, timeout=None)
+            assert json.loads(answer.body)["response"]["uid"] == f"u-{number}"
+            answers.add(answer.body.replace(f"u-{number}".encode(), b""))
+    assert len(answers) > 4  # the events change answers, or nothing was asked
+
+
+def test_settings_are_part_of_what_an_answer_rests_on() -> None:
+    world = built(list(objects(SIZES)))
+    body = json.dumps(review("denied", SIZES, 0)).encode()
+    remembering = reviewer(Fixed(world))
+    assert [remembering.review(body, timeout=None).outcome for _ in range(2)] == ["denied", "denied"]
+    world.configure(Settings(mode=Mode.WARN))
+    assert remembering.review(body, timeout=None).outcome == "warned"

@@ -117,6 +117,22 @@ def encode(decision: Decision, dump_yaml: DumpYaml) -> bytes:
     return _review(response, decision.audit)
 
 
+class _Reply(msgspec.Struct, rename="camel"):
+    api_version: str
+    kind: str
+    response: dict[str, msgspec.Raw]
+
+
+_REPLIES: Final = msgspec.json.Decoder(_Reply)
+
+
+def addressed(body: bytes, uid: str) -> bytes:
+    """Return an answer as one to another request, whose uid it has to echo."""
+    reply = _REPLIES.decode(body)
+    reply.response["uid"] = msgspec.Raw(msgspec.json.encode(uid))
+    return msgspec.json.encode(reply)
+
+
 def _said(decision: Decision, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return found if decision.shown is None else decision.shown
 

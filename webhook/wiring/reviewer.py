@@ -6,20 +6,25 @@ from datetime import date
 from time import perf_counter, thread_time
 from typing import Final
 
+from msgspec import structs
+
 from webhook.api.backend import INTERNAL_ERROR, NO_TIME, NOT_SYNCED, Answer, Check
 from webhook.manifests import dump
 from webhook.model.budget import TOO_MUCH, Budget
 from webhook.report import admission
-from webhook.review import decide
+from webhook.review import Decision, decide
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.wire.shapes import Malformed
 from webhook.wiring.source import Source
+from webhook.world import View, World
 
 _log: Final = logging.getLogger(__name__)
 _NO_TIME: Final = 0.02  # seconds: with less left the answer would come too late to count
 _PROCESSOR: Final = 0.25  # seconds of it that one review may take; the loop is everybody's
 STEPS: Final = 1_000_000  # what that is worth on no slow machine: the same review is not judged here and skipped there
 NOT_EVALUATED: Final = "not-evaluated"
+_MOST: Final = 512  # answers that are remembered, 16 KiB each at the most
+_Key = tuple[bytes, date, str | None]
 
 
 class Reviewer:
@@ -30,6 +35,8 @@ class Reviewer:
         self._source = source
         self._today = today
         self._steps = steps
+        self._answers: dict[_Key, Answer] = {}
+        self._of: tuple[View | None, int | None] = (None, None)  # the world that they are about, and its version
 
     def readiness(self) -> tuple[Check, ...]:
         """Return the source's conditions."""
@@ -58,14 +65,36 @@ class Reviewer:
         view = self._source.view()
         if view is None:
             return _allowed(request, NOT_SYNCED)
-        decision = decide(request, view, self._today(), self._source.stale(), budget)
+        today, stale = self._today(), self._source.stale()
+        key = (request.digest, today, stale)
+        answers = self._remembered(view)
+        known = answers.get(key)
+        if known is not None:
+            body = admission.addressed(known.body, request.uid)
+            about = (("uid", request.uid), *known.about[1:])
+            return structs.replace(known, body=body, dry_run=request.dry_run, about=about)
+        decision = decide(request, view, today, stale, budget)
         if decision.exhausted:
             return _allowed(request, TOO_MUCH)
-        body = admission.encode(decision, dump)
-        told = ",".join(sorted({finding.id for finding in decision.findings}))
-        about = (*_about(request), *((("findings", told),) if told else ()))
-        outcome = admission.outcome(decision)
-        return Answer(200, body, outcome, decision.mode.value, request.dry_run, about, left_out=decision.left_out)
+        answer = _answer(request, decision)
+        if request.digest and not decision.left_out:
+            answers[key] = answer
+        return answer
+
+    def _remembered(self, view: View) -> dict[_Key, Answer]:
+        """Return the answers to what was asked of the world as it is: none is kept beyond its next change."""
+        version = view.version if isinstance(view, World) else None
+        if self._of[0] is not view or self._of[1] != version or version is None or len(self._answers) >= _MOST:
+            self._answers, self._of = {}, (view, version)
+        return self._answers
+
+
+def _answer(request: AdmissionRequest, decision: Decision) -> Answer:
+    body = admission.encode(decision, dump)
+    told = ",".join(sorted({finding.id for finding in decision.findings}))
+    about = (*_about(request), *((("findings", told),) if told else ()))
+    outcome = admission.outcome(decision)
+    return Answer(200, body, outcome, decision.mode.value, request.dry_run, about, left_out=decision.left_out)
 
 
 def _late(timeout: float | None) -> Callable[[float], bool]:
