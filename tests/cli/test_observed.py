@@ -186,6 +186,7 @@ def test_a_namespace_is_told_how_far_it_is_from_being_closed(run: Run, tmp_path:
         {"namespace": "shop", "declared": 3, "seen": 1, "admitted": 3, "wouldBreak": 1},
     ]
     text = run("audit", "-f", SHOP, "--observed", place).out
+    assert "finance/report  shop/db  9187/TCP  1      passed   denied (shop/db)\n" in text
     assert "readiness shop: 3 declared, 1 seen, 3 admitted, 1 would break\n" in text
     assert "\x1b" not in text
     page = run("audit", "-f", SHOP, "--observed", place, "--format", "markdown").out

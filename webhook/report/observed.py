@@ -6,8 +6,8 @@ from typing import Final
 
 from webhook.fix.lockdown import Question
 from webhook.model.addresses import Block
-from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import Host
+from webhook.model.refs import WorkloadRef
+from webhook.model.verdict import Host, Verdict
 from webhook.report import json_
 from webhook.report.json_ import Record
 from webhook.report.markdown import code, escaped
@@ -18,6 +18,7 @@ from webhook.review.evidence import Compared, Evidence, Readiness, Standing, Uns
 from webhook.review.observed import LeftOut, Tally
 
 End = WorkloadRef | Block | Host | None
+_MOST_POLICIES: Final = 3  # that a row names
 _MOST: Final = 20  # rows of a table; JSON has all
 _DIFFERENT: Final = (Standing.DROPPED, Standing.PASSED)
 _OUTSIDE: Final = "outside"
@@ -66,8 +67,14 @@ def _row(one: Compared) -> tuple[str, ...]:
         f"{flow.port}/{flow.protocol}",
         str(one.lines),
         seen,
-        one.verdict.value,
+        _says(one),
     )
+
+
+def _says(one: Compared) -> str:
+    """Return `denied (shop/db)`, with the policies where they deny."""
+    by = ", ".join(ref.titled for ref in one.policies[:_MOST_POLICIES]) if one.verdict is Verdict.DENIED else ""
+    return f"{one.verdict} ({clean(by)})" if by else one.verdict.value
 
 
 def end(one: End) -> str:
@@ -197,13 +204,8 @@ def _flow(one: Compared) -> Record:
         "verdict": one.verdict,
         "standing": one.standing.name.lower(),
         "reason": one.reason,
-        "policies": [json_.policy(ref) for ref in _policies(one)],
+        "policies": [json_.policy(ref) for ref in one.policies],
     }
-
-
-def _policies(one: Compared) -> list[PolicyRef]:
-    sides = (side for flow in one.judged for side in (flow.egress, flow.ingress))
-    return sorted({ref for side in sides for ref in side.policies})
 
 
 def _readiness(one: Readiness) -> Record:

@@ -16,7 +16,7 @@ from webhook.judge import Judged, judge_workload
 from webhook.judge.dependency import judge_flow
 from webhook.model.addresses import Address, Block, Protocol
 from webhook.model.objects import Workload
-from webhook.model.refs import WorkloadRef
+from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.verdict import FlowVerdict, Host, Side, Verdict, together
 from webhook.review.observed import ObservedFlow, Seen, Tally
 from webhook.world import Group, View
@@ -38,7 +38,7 @@ class Standing(StrEnum):
 class Compared(Struct, frozen=True):
     """A flow that was seen. `declared`: by what, None: by nobody. `lines`: how many lines tell of it.
 
-    `judged`: what policy says of it, where a workload of the world dialled.
+    `policies`: those that isolate an end of it or deny it. `reason`: why it is not known what policy says.
     """
 
     flow: ObservedFlow
@@ -47,11 +47,11 @@ class Compared(Struct, frozen=True):
     declared: str | None
     standing: Standing
     verdict: Verdict
-    judged: tuple[FlowVerdict, ...] = ()
+    policies: tuple[PolicyRef, ...] = ()
     reason: str | None = None
 
 
-class Unseen(Struct, frozen=True, order=True):
+class Unseen(Struct, frozen=True):
     """A declared dependency of which no line tells. `reason`: why it might have been there all the same."""
 
     workload: WorkloadRef
@@ -95,7 +95,7 @@ def evidence(view: View, tally: Tally) -> Evidence:
     """Compare every flow with what is declared, and with what policy says."""
     declared = _Declared(view)
     flows = tuple(sorted((_compared(view, declared, *one) for one in tally.flows.items()), key=_order))
-    unseen = tuple(sorted(declared.unseen(tally.flows)))
+    unseen = tuple(sorted(declared.unseen(tally.flows), key=lambda one: (one.workload, one.dependency)))
     return Evidence(tally, flows, unseen, tuple(_readiness(declared, flows, unseen)))
 
 
@@ -106,11 +106,11 @@ def _order(one: Compared) -> tuple[str, str, str, int]:
 
 def _compared(view: View, declared: "_Declared", flow: ObservedFlow, seen: Seen) -> Compared:
     dropped = seen.stands_dropped
-    verdict, judged, reason = _judged(view, flow)
-    return Compared(
-        flow, seen.passed + seen.dropped, dropped, declared.by(flow), _standing(verdict, dropped=dropped), verdict,
-        judged, reason,
-    )  # fmt: skip
+    verdict, sides, unsure = _judged(view, flow)
+    reason = unsure or next((s.reason for s in sides if s.verdict is not Verdict.ALLOWED and s.reason), None)
+    policies = tuple(sorted({ref for side in sides for ref in side.policies}))
+    standing, lines = _standing(verdict, dropped=dropped), seen.passed + seen.dropped
+    return Compared(flow, lines, dropped, declared.by(flow), standing, verdict, policies, reason)
 
 
 def _standing(verdict: Verdict, *, dropped: bool) -> Standing:
@@ -123,24 +123,22 @@ def _standing(verdict: Verdict, *, dropped: bool) -> Standing:
             return Standing.UNDECIDED
 
 
-def _judged(view: View, flow: ObservedFlow) -> tuple[Verdict, tuple[FlowVerdict, ...], str | None]:
+def _judged(view: View, flow: ObservedFlow) -> tuple[Verdict, list[Side], str | None]:
     """Judge a flow as if it were declared, for the pods of who dialled that run, or for the address."""
     if isinstance(flow.source, WorkloadRef):
         client = view.workloads.get(flow.source)
         found = _found(view, client, flow) if client is not None else None
         if client is None or found is None:
-            return Verdict.UNKNOWN, (), "the log does not tell who it was"
-        ends = _ends(view, client.ref)
-        answers = tuple(
-            v for end in ends for one in found.flows for v in judge_flow(view, client, end, one, near=False)
-        )
+            return Verdict.UNKNOWN, [], "who it was is not in the log, or not here"
+        every = ((end, one) for end in _ends(view, client.ref) for one in found.flows)
+        answers = [answer for end, one in every for answer in judge_flow(view, client, end, one, near=False)]
         verdict = Verdict.UNKNOWN if found.unsure or not answers else together(one.verdict for one in answers)
-        return verdict, answers, found.unsure or _reason(side for one in answers for side in (one.egress, one.ingress))
+        return verdict, [side for one in answers for side in (one.egress, one.ingress)], found.unsure
     if not isinstance(flow.source, Block) or not isinstance(flow.target, WorkloadRef):
-        return Verdict.UNKNOWN, (), "the log does not tell from which address"
+        return Verdict.UNKNOWN, [], "from which address it was is not in the log"
     to = _ends(view, flow.target)
     sides = [judge_from_outside(view, flow.source, end, flow.protocol, flow.port) for end in to]
-    return together(side.verdict for side in sides), (), _reason(sides)
+    return together(side.verdict for side in sides), sides, None
 
 
 def _ends(view: View, ref: WorkloadRef) -> list[PodEnd]:
@@ -151,10 +149,6 @@ def _ends(view: View, ref: WorkloadRef) -> list[PodEnd]:
 
 
 _MOST_PODS: Final = 10
-
-
-def _reason(sides: Iterable[Side]) -> str | None:
-    return next((side.reason for side in sides if side.verdict is not Verdict.ALLOWED and side.reason), None)
 
 
 def _found(view: View, client: Workload, flow: ObservedFlow) -> Found | None:
