@@ -154,6 +154,14 @@ def test_a_pod_of_the_own_namespace_comes_before_a_service_of_another() -> None:
     assert resolved(world(*DB, *own), "db.data:5432").text == "db.data:5432/TCP"
 
 
+def test_a_pod_of_the_own_namespace_comes_before_a_service_of_that_very_name() -> None:
+    """The search list's first entry wins: judged by the other, a pod that is closed would be called open."""
+    own = [headless("shop/data", {"app": "db"}, [PG]), workload("StatefulSet", "shop/db", [port("pg", 5432)])]
+    other = [deployment("data/db-0", [port("pg", 5432)]), service("data/db-0", {"app": "db-0"}, [PG])]
+    assert resolved(world(*SPACES, *own, *other), "db-0.data:5432").text == "db-0.data.shop:5432/TCP"
+    assert resolved(world(*SPACES, *other), "db-0.data:5432").text == "db-0.data:5432/TCP"
+
+
 def test_with_svc_only_a_service_of_that_namespace_is_meant() -> None:
     objects = [headless("shop/data", {"app": "x"}, [PG]), *pods_of("shop/x", (1, []))]
     view = world(*SPACES, *objects)

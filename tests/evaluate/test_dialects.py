@@ -280,17 +280,25 @@ def test_the_address_of_a_service_is_no_slip_where_it_is_what_policy_sees() -> N
 # -- the matrix --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("guarded", "sure"), [(True, False), (False, True)])
-def test_the_matrix_has_no_sure_row_for_hosts_that_policy_may_be_about(guarded: bool, sure: bool) -> None:
+@pytest.mark.parametrize(
+    ("profiles", "sure"),
+    [
+        (None, True),
+        ({}, False),
+        ({"profiles": "projectcalico-default-allow"}, False),  # no list: nobody can tell that it lets anything through
+        ({"profiles": ["projectcalico-default-allow"]}, True),
+    ],
+)
+def test_the_matrix_has_no_sure_row_for_hosts_that_policy_may_be_about(profiles: Raw | None, sure: bool) -> None:
     agent = pod("shop/agent", "192.168.1.11", "n1", host=True)
-    spec = {"node": "n1", "interfaceName": "eth0"}
+    spec = {"node": "n1", "interfaceName": "eth0", **(profiles or {})}
     endpoint: Raw = {
         "apiVersion": "projectcalico.org/v3",
         "kind": "HostEndpoint",
         "metadata": {"name": "h"},
         "spec": spec,
     }
-    table = matrix(world("calico", agent, *([endpoint] if guarded else [])))
+    table = matrix(world("calico", agent, *([] if profiles is None else [endpoint])))
     ref = WorkloadRef("Pod", "shop", "agent")
     assert any(row.source == ref for row in table.connections(table.sure)) is sure
 

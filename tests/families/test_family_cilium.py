@@ -275,6 +275,13 @@ def test_only_the_agents_own_namespace_sets_them() -> None:
     assert dialect_of(around({}, theirs)).certainty.doubt == ""
 
 
+def test_the_longest_include_counts() -> None:
+    """By a shorter one the label would be hidden, and a policy that asks for it would select nobody."""
+    unseen = Unseen(ignore=("team/a",), include=("team/", "team/a-b", "t"))
+    assert seen("team/a-b", unseen)
+    assert not seen("team/a-c", unseen)
+
+
 def test_a_selector_keeps_what_can_be_seen() -> None:
     unseen = Unseen(ignore=("hidden",))
     absent = Requirement("hidden", Operator.DOES_NOT_EXIST)

@@ -6,7 +6,7 @@ from hypothesis import assume, event, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.support.arena import Raw
+from tests.support.arena import Raw, world_of
 from tests.support.denied_worlds import (
     CLOSED,
     HEAVY,
@@ -21,12 +21,20 @@ from tests.support.denied_worlds import (
     parties,
     passing,
 )
+from tests.support.worlds import namespace, pod, policy, port
 from tests.support.worlds_tiers import wide
 from webhook.families import project
 from webhook.fix import fix
+from webhook.fix.behind import _wholly
+from webhook.fix.selectors import lost as closed
+from webhook.model.addresses import parse_block
 from webhook.model.foreign import Foreign
-from webhook.model.policy import Direction
+from webhook.model.policy import BlockPeer, Direction, Policy
+from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.tier import Action, Entry
+from webhook.model.truth import Truth
 from webhook.model.verdict import Verdict
+from webhook.world import Overlay
 
 EVERYBODY: Final[Raw] = {"namespaces": {}}
 subjects = st.sampled_from(
@@ -149,3 +157,28 @@ def test_one_fix_for_everything_closes_nothing(case: Case) -> None:
     everybody, after = parties(world), applied(case, fixes.policies)
     assert [*lost(passing(world, everybody), passing(after, everybody))] == []
     assert {Direction(d) for m in fixes.policies for d in m["spec"]["policyTypes"]} <= set(Direction)
+
+
+def test_whom_a_policy_would_close_is_found() -> None:
+    """Without it a policy is offered as a fix that closes what passed before."""
+    objects = [namespace("x"), pod("x/web", 1, {"app": "web"}, []), pod("x/db", 2, {"app": "db"}, [port("pg", 5432)])]
+    world = world_of(objects)
+    after = Overlay(
+        world, [closing for closing in [project(policy("x/wall", podSelector={}))] if isinstance(closing, Policy)]
+    )
+    (db,) = world.pods.of(WorkloadRef("Pod", "x", "db"))
+    ends = [(db.shape, db.declares)]
+    assert closed(world, after, ends, Direction.INGRESS) == {
+        WorkloadRef("Pod", "x", "web"),
+        WorkloadRef("Pod", "x", "db"),
+    }
+    assert closed(world, world, ends, Direction.INGRESS) == set()
+
+
+def test_a_block_that_holds_no_pods_denies_not_everybody() -> None:
+    """Cilium's blocks hold no pods: read as all of a family, what the tier lets through would stay closed."""
+    everything = parse_block("0.0.0.0/0")
+    ref = PolicyRef(None, "baseline", "ClusterNetworkPolicy")
+    for holds, expected in ((Truth.NO, set()), (Truth.YES, {4})):
+        entry = Entry(ref, (BlockPeer(everything, pods=holds),), action=Action.DENY)
+        assert _wholly(entry) == expected
