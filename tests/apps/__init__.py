@@ -13,8 +13,7 @@ from msgspec import Struct
 from webhook.dependencies import parse, resolve
 from webhook.families import project
 from webhook.manifests import Document, read
-from webhook.model.dependency import Dependency
-from webhook.model.finding import Finding
+from webhook.model.answers import Dependency, Finding
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, Settings
 from webhook.review import review_workload

@@ -9,7 +9,7 @@ from msgspec import structs
 from tests import apps
 from tests.apps import App, Edge, Told
 from webhook.dependencies import infer
-from webhook.model.finding import Severity
+from webhook.model.answers import Severity
 from webhook.model.settings import DEFAULTS, Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "inference.md"

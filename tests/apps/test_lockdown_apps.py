@@ -8,8 +8,8 @@ from tests import apps
 from webhook.families.own_kinds import FORMS, Family
 from webhook.fix.lockdown import lockdown
 from webhook.judge import judge_workload
+from webhook.model.answers import Verdict
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.verdict import Verdict
 
 ENFORCER: Final[dict[Family, str]] = {"networkpolicy": "generic", "calico": "calico", "cilium": "cilium"}
 

@@ -13,8 +13,7 @@ from tests.support.arena import Raw, world_of
 from tests.support.cases import KEYS_OF_A_QUESTION, admitted, cases, objects_of, workload_ref, wrong_answer
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.judge import Explanation, explain
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.review import Decision

@@ -16,7 +16,7 @@ from tests.support.making import agent
 from webhook.config.settings_from_file import settings
 from webhook.enforcers import ENFORCERS
 from webhook.judge import Explanation, explain
-from webhook.model.verdict import Verdict
+from webhook.model.answers import Verdict
 
 FILE: Final = yaml.safe_load((CASES / "cni.yaml").read_text(encoding="utf-8"))
 IDLE: Final = frozenset(name for name, known in ENFORCERS.items() if not known.enforces)

@@ -7,7 +7,7 @@ import pytest
 from tests.chart.rendering import CI, NAMESPACE, RELEASE, Chart, Object, Rendered
 from webhook.cluster.kinds import KINDS
 from webhook.wire.objects import DECLARING
-from webhook.wiring.gaps import FAMILIES
+from webhook.wiring.cluster_snapshot import FAMILIES
 
 READ = ["get", "list", "watch"]
 CONFIGURATION = f"{RELEASE}-{NAMESPACE}"

@@ -10,7 +10,7 @@ from tests.support.arena import Raw, world_of
 from tests.support.making import deployment, node, service
 from tests.support.worlds import namespace, pod, policy, port
 from webhook import config
-from webhook.model.finding import Finding
+from webhook.model.answers import Finding
 from webhook.model.settings import (
     ALLOW_PATH,
     CONNECTS_TO,

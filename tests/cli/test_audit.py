@@ -11,7 +11,7 @@ import yaml
 from tests.support.running import STORY, Run, spawn
 from tests.support.snapshots import story, taken
 from tests.testbed.control_plane import ControlPlane
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Finding, Severity
 from webhook.model.refs import WorkloadRef
 from webhook.report.audit import Audit, Row, markdown
 from webhook.report.run import Failure, Origin, Summary

@@ -27,9 +27,8 @@ from webhook.cluster.fields import FIELDS, UNOWNED_POD
 from webhook.dependencies import parse
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.manifests import Document, read
-from webhook.model.compile_context import CompileContext
-from webhook.model.dependency import Malformed as Unclear
-from webhook.model.foreign import Foreign, Gap
+from webhook.model.answers import Malformed as Unclear
+from webhook.model.crd_policies import CompileContext, Foreign, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.objects import Declaration, Node, Pod, Workload
 from webhook.model.settings import Enforcer

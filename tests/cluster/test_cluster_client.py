@@ -17,7 +17,7 @@ from webhook.cluster.discovery import Watcher
 from webhook.cluster.errors import BadConfigError, ClusterError, UnreachableError
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.reflector import Sink
-from webhook.wiring.gaps import kind_name
+from webhook.wiring.cluster_snapshot import kind_name
 from webhook.wiring.list_once import list_once
 
 

@@ -27,7 +27,7 @@ from tests.support.watching import PODS, POLICIES, reached, run
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.reflector import Pace
-from webhook.model.foreign import Gap
+from webhook.model.crd_policies import Gap
 from webhook.model.labels import Labels
 from webhook.model.objects import Declaration, Shape, Template, Workload
 from webhook.model.policy import Direction

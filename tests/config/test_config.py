@@ -23,8 +23,8 @@ from webhook.cli.demo import review_of
 from webhook.config.file import File
 from webhook.config.read import wrong
 from webhook.manifests import read
-from webhook.manifests.document import Document
-from webhook.model.finding import Severity
+from webhook.manifests.files import Document
+from webhook.model.answers import Severity
 from webhook.model.settings import DECLARE_LABEL, MODE_LABEL, Mode
 from webhook.report import admission
 from webhook.review import Decision, decide

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conformance.corpora import Case, cyclonus, defaulted, end_to_end, packets
 from tests.support.arena import Arena
-from webhook.model.verdict import Verdict
+from webhook.model.answers import Verdict
 
 Answers = tuple[bool, bool, bool]
 SIDES = ("combined", "egress", "ingress")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conformance.corpora import Question, cluster_network_policies
 from tests.support.arena import Arena
-from webhook.model.verdict import Verdict
+from webhook.model.answers import Verdict
 
 PROBES = 301
 

@@ -8,8 +8,8 @@ from tests.conformance.corpora import calico, calico_quirks
 from tests.support.arena import Arena, world_of
 from tests.support.matrix_judge import disagreements
 from webhook.families import project
+from webhook.model.answers import Verdict
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.verdict import Verdict
 
 SETTINGS = Settings(enforcer=Enforcer("calico"))
 JUDGING = 253_200

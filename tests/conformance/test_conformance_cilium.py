@@ -9,12 +9,11 @@ import pytest
 from tests.conformance.corpora import rows
 from tests.support.arena import Arena
 from webhook.families import compile_foreign, dialect_of, project
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Foreign
+from webhook.model.answers import Verdict
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.verdict import Verdict
 
 Raw = dict[str, Any]
 SETTINGS: Final = Settings(enforcer=Enforcer("cilium"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from webhook.dependencies.grammar import FORM, MOST_HOSTS, MOST_ITEMS, SHOWN, items, parse
 from webhook.model.addresses import PROTOCOLS, SCHEMES, Protocol, parse_address, parse_block
-from webhook.model.dependency import Declared, Dependency, Malformed, NameTarget, Target, WorkloadTarget
+from webhook.model.answers import Declared, Dependency, Malformed, NameTarget, Target, WorkloadTarget
 from webhook.model.refs import SHORT_KINDS, WORKLOAD_KINDS
 
 

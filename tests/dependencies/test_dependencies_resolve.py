@@ -28,10 +28,9 @@ from webhook.evaluate import Flow
 from webhook.evaluate.coverage import may_be_a_pods
 from webhook.evaluate.ends import Target
 from webhook.model.addresses import Block, parse_block
-from webhook.model.dependency import Dependency
+from webhook.model.answers import Dependency, Host
 from webhook.model.refs import SHORT_KINDS, WORKLOAD_KINDS
 from webhook.model.settings import Settings
-from webhook.model.verdict import Host
 from webhook.world import Group, View
 
 SPACES = (namespace("shop"), namespace("data"))

@@ -15,7 +15,7 @@ from webhook import config
 from webhook.dependencies import infer
 from webhook.families import project
 from webhook.fix import fix
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Finding, Severity
 from webhook.model.hints import ConfigMap, ContainerHints
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, Settings

@@ -18,10 +18,9 @@ from webhook.diagnose.diagnosis import Cause, Diagnosis, Whose
 from webhook.diagnose.error_kinds import LOOKUPS, Kind
 from webhook.diagnose.errors import Fault, read_error
 from webhook.fix import fix, fix_dependency
-from webhook.model.finding import Manifest
+from webhook.model.answers import Manifest, Verdict
 from webhook.model.objects import Declaration, Workload
 from webhook.model.settings import DEFAULTS
-from webhook.model.verdict import Verdict
 from webhook.report import diagnosis as diagnosed
 from webhook.report.advice import CAUSES, CNI_LOGS, STATES, WORDS, advice
 from webhook.report.explain_text import Remedy

@@ -11,11 +11,10 @@ from tests.conformance.corpora import calico, rows
 from tests.support.arena import Arena
 from webhook.fix import fix_dependency
 from webhook.judge import explain
-from webhook.model.finding import MAY_REJECT
+from webhook.model.answers import MAY_REJECT, Verdict
 from webhook.model.objects import Declaration, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.verdict import Verdict
 from webhook.report import explain_text, json_
 from webhook.report.admission import LONGEST, line
 from webhook.report.words import message

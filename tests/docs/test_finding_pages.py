@@ -12,7 +12,7 @@ import yaml
 
 from tests.support.pages import FOLDER, Example, example, printed
 from webhook.cli.main import main
-from webhook.model.finding import DEFAULT_SEVERITY, Severity
+from webhook.model.answers import DEFAULT_SEVERITY, Severity
 
 PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted(FOLDER.glob("*.md"))}
 DEPENDS = {"NP201", "NP203", "NP204"}  # info in files alone; a warning where a port's name leads nowhere

@@ -37,7 +37,7 @@ sys.modules["webhook.enforcers"] = room
 spec.loader.exec_module(room)
 from webhook.config.settings_from_file import CNIS, settings
 from webhook.families import dialect_of
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.truth import Truth
 assert "invented" in CNIS
 assert dialect_of(CompileContext(settings(cni="invented").enforcer)).rejects is Truth.YES

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from webhook.cli.main import main
 from webhook.families import project
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.settings import DEFAULTS
 from webhook.review import review_workload

@@ -14,11 +14,10 @@ from webhook.families import project
 from webhook.judge import explain, judge_dns
 from webhook.matrix import matrix
 from webhook.model.addresses import parse_block
-from webhook.model.finding import Finding
+from webhook.model.answers import Finding, Verdict
 from webhook.model.objects import Pod, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Verdict
 from webhook.report.words import remedy, sentence
 from webhook.review.workload import review_workload
 from webhook.world import View

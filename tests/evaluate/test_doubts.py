@@ -9,11 +9,11 @@ from webhook.families import project
 from webhook.judge import explain
 from webhook.matrix import matrix
 from webhook.model.addresses import parse_block
-from webhook.model.foreign import Gap
+from webhook.model.answers import Verdict
+from webhook.model.crd_policies import Gap
 from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.verdict import Verdict
 from webhook.world import Drop, Put, World
 
 Raw = dict[str, Any]

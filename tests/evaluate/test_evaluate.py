@@ -14,11 +14,11 @@ from tests.support.worlds import namespace, pod, policy, port
 from webhook.evaluate import PodEnd, judge_outside, judge_pair
 from webhook.judge import Explanation, explain
 from webhook.model.addresses import Block, PortRange, parse_address, parse_block
+from webhook.model.answers import Side, Verdict, together
 from webhook.model.labels import EVERYTHING, OF_SELECTORS, Labels, Operator, Requirement, Selector
 from webhook.model.objects import Node, Shape
 from webhook.model.policy import BlockPeer, PodPeer, Policy, Rule, UnclearPeer
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import Side, Verdict, together
 from webhook.world import View
 
 ALLOWED, DENIED, PARTIAL, UNKNOWN = Verdict.ALLOWED, Verdict.DENIED, Verdict.PARTIAL, Verdict.UNKNOWN

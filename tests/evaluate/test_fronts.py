@@ -11,9 +11,9 @@ from webhook.config.settings_from_file import settings
 from webhook.families import project
 from webhook.fix import fix_dependency
 from webhook.judge import explain, judge_workload
+from webhook.model.answers import Verdict
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Verdict
 from webhook.world import Put, World
 
 WEB: Final = WorkloadRef("Deployment", "shop", "web")

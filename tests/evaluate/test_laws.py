@@ -28,10 +28,10 @@ from tests.support.worlds import (
 from webhook.families import project
 from webhook.fix import Fixes, fix
 from webhook.judge import explain
+from webhook.model.answers import Verdict, together
 from webhook.model.objects import Declaration
 from webhook.model.policy import Policy
 from webhook.model.settings import CONNECTS_TO
-from webhook.model.verdict import Verdict, together
 from webhook.world import Overlay, View
 from webhook.world.changes import Change, Put, key_of
 

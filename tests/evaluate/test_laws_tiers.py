@@ -11,7 +11,7 @@ from tests.support.changed_worlds import dialled, on_host, workload_at
 from tests.support.worlds import Question, Unsettled, questions, unsettled, worlds
 from tests.support.worlds_tiers import NEW, OLD, made, packets, rule, tiered_worlds, tiers_of, wide, wide_policies
 from webhook.judge import explain
-from webhook.model.verdict import Verdict, together
+from webhook.model.answers import Verdict, together
 
 SAMPLES = 60  # packets asked of each world, out of some hundreds
 Asked = list[Question]

@@ -10,9 +10,9 @@ from tests.support.worlds import namespace, policy
 from webhook.families import project
 from webhook.fix import fix_dependency
 from webhook.judge import Explanation, explain, judge_workload
+from webhook.model.answers import Verdict
 from webhook.model.objects import Namespace, Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Verdict
 from webhook.wiring.snapshot import projection, restored
 from webhook.world import Put, World
 

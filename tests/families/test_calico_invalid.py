@@ -12,8 +12,7 @@ from msgspec import structs
 
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.family import Compiled
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.settings import Enforcer
 from webhook.model.tier import Isolation
 

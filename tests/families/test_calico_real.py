@@ -12,9 +12,9 @@ from tests.testbed.control_plane import ControlPlane
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.reflector import Pace
 from webhook.judge import explain
+from webhook.model.answers import Verdict
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.verdict import Verdict
 from webhook.wiring.cluster_source import Cluster
 
 CRDS: Final = (Path(__file__).parent / "calico" / "crds.yaml").read_text(encoding="utf-8")

@@ -13,15 +13,14 @@ from tests.support.worlds_tiers import NEW, TIERS, made, packets, tiered_worlds,
 from webhook.cli.main import main
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.family import Compiled
-from webhook.model.compile_context import CompileContext
+from webhook.model.answers import Verdict
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import BlockReading, Dialect, PeerReading, TierOrder
-from webhook.model.foreign import Foreign
 from webhook.model.labels import EVERYTHING
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.settings import Enforcer
 from webhook.model.tier import Action, PodMatch
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
 
 KINDS = ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy", NEW)
 SAMPLES = 40  # packets asked of each world, out of some hundreds

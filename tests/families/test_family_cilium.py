@@ -11,15 +11,14 @@ from tests.support.bad_input import anything, places, replaced
 from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.cilium.settings import DEFAULT_UNSEEN, config_of
 from webhook.families.family import NODE_CONFIG, Compiled
-from webhook.model.compile_context import CompileContext
+from webhook.model.answers import Verdict
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import Unseen, seen, visible
-from webhook.model.foreign import Foreign
 from webhook.model.labels import ALWAYS, EVERYTHING, AllOf, Labels, Operator, Requirement, Selector, Space
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import Action, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
 from webhook.wire.shapes import Malformed
 
 CONFIG: Final = ("kube-system", "cilium-config")

@@ -11,9 +11,9 @@ from tests.support.worlds import namespace, pod, policy, port
 from webhook.fix import Fixed, Fixes, fix, fix_dependency
 from webhook.fix.fix import UNPROVED
 from webhook.judge import explain, judge_workload
+from webhook.model.answers import Verdict
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO
-from webhook.model.verdict import Verdict
 from webhook.world import Overlay
 
 DB = deployment("data/db", [port("pg", 5432)])

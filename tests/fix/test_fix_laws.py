@@ -23,11 +23,10 @@ from tests.support.denied_worlds import (
 )
 from webhook.fix import fix, fix_dependency
 from webhook.model.addresses import Block
-from webhook.model.finding import Manifest
+from webhook.model.answers import Manifest, Verdict
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
 from webhook.wire.networkpolicies import network_policy
 
 # -- worlds -----------------------------------------------------------------------------------------------------------

@@ -28,12 +28,12 @@ from webhook.fix import fix
 from webhook.fix.behind import _wholly
 from webhook.fix.selectors import lost as closed
 from webhook.model.addresses import parse_block
-from webhook.model.foreign import Foreign
+from webhook.model.answers import Verdict
+from webhook.model.crd_policies import Foreign
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.tier import Action, Entry
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
 from webhook.world import Overlay
 
 EVERYBODY: Final[Raw] = {"namespaces": {}}

@@ -18,7 +18,7 @@ from webhook.evaluate import portset
 from webhook.fix.lockdown import lockdown
 from webhook.judge import judge_workload
 from webhook.matrix import matrix
-from webhook.model.finding import Manifest
+from webhook.model.answers import Manifest
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS
 from webhook.wire.networkpolicies import network_policy

@@ -22,11 +22,11 @@ from webhook.fix.lockdown import Lockdown, lockdown
 from webhook.judge import judge_workload
 from webhook.matrix import End, matrix
 from webhook.model.addresses import Protocol
-from webhook.model.foreign import Foreign
+from webhook.model.answers import CLOSED, Verdict
+from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
-from webhook.model.verdict import CLOSED, Verdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Group, Overlay, Put, View
 from webhook.world.proposed import Proposed

@@ -12,9 +12,9 @@ from webhook.families import project
 from webhook.judge import Judged, explain, judge_dns, judge_workload
 from webhook.judge.dns import dns_service, needs_dns, node_local
 from webhook.judge.dns_assumed import ASSUMED
+from webhook.model.answers import Verdict
 from webhook.model.objects import Workload
 from webhook.model.settings import DEFAULTS, Dns, Settings
-from webhook.model.verdict import Verdict
 from webhook.world import View
 
 PORTS = [

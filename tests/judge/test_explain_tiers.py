@@ -20,10 +20,10 @@ from webhook.checklist.namespaces import check_enforced, check_namespace, check_
 from webhook.cli.main import main
 from webhook.fix import fix_dependency
 from webhook.judge import Judged, explain
+from webhook.model.answers import FlowVerdict, Verdict
 from webhook.model.objects import Declaration, Workload
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.verdict import FlowVerdict, Verdict
 from webhook.report import json_
 from webhook.report.words import message
 from webhook.review import review_workload

@@ -15,11 +15,11 @@ from webhook.judge import explain
 from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import MOST, near_misses
 from webhook.model.addresses import PortRange, Protocol, parse_address
+from webhook.model.answers import Verdict
 from webhook.model.labels import Labels, Selector
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import Verdict
 from webhook.world import Put, World
 
 Found = tuple[str, str, str, str]  # policy, field, want, have

@@ -12,7 +12,7 @@ from tests.support.making import agent
 from webhook.config.settings_from_file import settings
 from webhook.families import project
 from webhook.judge import explain
-from webhook.model.finding import Finding
+from webhook.model.answers import Finding
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO
 from webhook.report.words import message

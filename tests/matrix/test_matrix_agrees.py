@@ -16,10 +16,10 @@ from webhook.evaluate.portset import PortSet
 from webhook.judge import explain
 from webhook.matrix import Alike, End, focused, fold, matrix
 from webhook.matrix.sets import listed
+from webhook.model.answers import Verdict
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
 
 
 def test_matrix_and_judge_agree_on_every_flow_of_every_small_world() -> None:

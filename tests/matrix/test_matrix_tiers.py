@@ -17,10 +17,10 @@ from webhook.families import project
 from webhook.judge import explain
 from webhook.matrix import matrix
 from webhook.model.addresses import FAMILIES
+from webhook.model.answers import Verdict
 from webhook.model.policy import Direction
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
 from webhook.world import View
 
 SAMPLE: Final = 24  # cases of each corpus

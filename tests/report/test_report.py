@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from tests.support.findings import ALLOW_DB, DENY, FIX, NAMES, WRONG_LABEL, denied, finding, flow, hostile
 from webhook.cli.terminal import coloured
 from webhook.model.addresses import parse_block
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import OPEN, Finding, FlowVerdict, Host, NearMiss, Severity, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import OPEN, FlowVerdict, Host, NearMiss, Verdict
-from webhook.report import github, json_, text
+from webhook.report import json_, text
 from webhook.report.admission import LONGEST, MOST_CHARACTERS, MOST_LINES, WANTED, line, order, warnings
 from webhook.report.run import Failure, Summary
 from webhook.report.safe import clean, clip, lines
@@ -177,7 +176,7 @@ def test_every_format_prints_any_finding(findings: list[Finding]) -> None:
     failures = [Failure(f.workload.name, 1, f.workload.namespace) for f in findings if f.workload]
     printed = text.check(findings, failures, summary)
     assert not unprintable(printed.replace("\n", ""))
-    commands = github.annotations(findings, failures).split("\n")
+    commands = text.annotations(findings, failures).split("\n")
     assert all(command.startswith("::") for command in commands if command)
     assert len(json.loads(json_.check(findings, failures, summary))["findings"]) == len(findings)
 
@@ -236,14 +235,14 @@ def test_a_flow_in_json_says_where_to() -> None:
 
 def test_github_escapes_what_its_parser_would_read() -> None:
     broken = Failure("a,b:c.yaml", 7, "50% of\nit")
-    (command,) = github.annotations([], [broken]).split("\n")
+    (command,) = text.annotations([], [broken]).split("\n")
     assert command == "::error file=a%2Cb%3Ac.yaml,line=7,title=netpol-preflight%3A unreadable::50%25 of it"
 
 
 def test_github_levels_follow_the_severity() -> None:
-    levels = [github.annotations([finding(n)], []).partition(" ")[0] for n in ("NP102", "NP201", "NP106")]
+    levels = [text.annotations([finding(n)], []).partition(" ")[0] for n in ("NP102", "NP201", "NP106")]
     assert levels == ["::error", "::warning", "::notice"]
-    assert github.annotations([finding()], []).startswith(
+    assert text.annotations([finding()], []).startswith(
         "::error file=deploy/web-api.yaml,line=12,title=NP102 postgres.production%3A5432/TCP::production/web-api"
     )
 

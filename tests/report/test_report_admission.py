@@ -13,7 +13,7 @@ from msgspec import structs
 
 from tests.support.findings import FIX, WRONG_LABEL, finding, hostile
 from webhook.manifests import dump
-from webhook.model.finding import Finding
+from webhook.model.answers import Finding
 from webhook.model.settings import Mode
 from webhook.report.admission import encode, not_evaluated, outcome
 from webhook.review import Decision

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from tests.support.denied_worlds import CLOSED, HEAVY, Case, cases, policies
 from webhook.families import project
 from webhook.judge import judge_workload
-from webhook.model.finding import Finding
+from webhook.model.answers import Finding, Verdict
 from webhook.model.policy import Policy
-from webhook.model.verdict import Verdict
 from webhook.report.admission import line
 from webhook.report.text import block
 from webhook.review.blast_radius import blast_radius

@@ -15,11 +15,11 @@ from tests.support.worlds_whole import CALICO, CILIUM
 from webhook.families import REFERENCES, project
 from webhook.judge import judge_workload
 from webhook.judge.inbound import judge_inbound
-from webhook.model.foreign import Foreign
+from webhook.model.answers import CLOSED, Verdict
+from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Namespace, Service
 from webhook.model.policy import Policy
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
-from webhook.model.verdict import CLOSED, Verdict
 from webhook.review.blast_radius import Radius
 from webhook.review.changes import Steps, lost_by
 from webhook.review.touched import Touched, change_of

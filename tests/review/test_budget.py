@@ -20,6 +20,7 @@ from webhook.api.metrics import Metrics
 from webhook.dependencies.grammar import MOST_ITEMS
 from webhook.judge.workload import declared
 from webhook.manifests import dump
+from webhook.model.answers import Malformed
 from webhook.model.budget import (
     FIXES,
     LEFT_OUT,
@@ -30,14 +31,13 @@ from webhook.model.budget import (
     Budget,
     Exhausted,
 )
-from webhook.model.dependency import Malformed
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.report.admission import denial
 from webhook.report.words import message
 from webhook.review import Decision, decide
 from webhook.review.drafts import UNWRITTEN
 from webhook.wire.admission import AdmissionRequest, admission_request
-from webhook.wiring.reviewer import STEPS, Reviewer
+from webhook.wiring.serve import STEPS, Reviewer
 from webhook.world import View
 
 TODAY = date(2026, 11, 20)

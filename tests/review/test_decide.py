@@ -14,10 +14,9 @@ from tests.support.making import owned_by, service, workload
 from tests.support.reviews import BAD, GOOD, OUT, TO_API, TO_DB, TODAY, annotated, request, world
 from tests.support.worlds import namespace, pod, policy
 from webhook import config
-from webhook.model.finding import MAY_REJECT, Severity
+from webhook.model.answers import MAY_REJECT, Severity, Verdict
 from webhook.model.refs import WORKLOAD_KINDS
 from webhook.model.settings import CONNECTS_TO, MODE_LABEL, UNRECOGNISED, Mode, Settings
-from webhook.model.verdict import Verdict
 from webhook.review import Decision, decide
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import View

@@ -18,8 +18,7 @@ from webhook import config
 from webhook.dependencies import parse, resolve
 from webhook.fix import fix_all
 from webhook.judge.workload import MOST, judge_dependants
-from webhook.model.dependency import Dependency
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Dependency, Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Mode, Settings

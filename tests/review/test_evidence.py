@@ -13,10 +13,10 @@ from webhook.enforcers import ENFORCERS
 from webhook.evaluate import Client, Flow, ends_of_pod, judge_connection
 from webhook.judge import judge_workload
 from webhook.model.addresses import Block, Protocol
+from webhook.model.answers import Host, Verdict, together
 from webhook.model.objects import Declaration
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
-from webhook.model.verdict import Host, Verdict, together
 from webhook.review.evidence import Standing, evidence
 from webhook.review.observed import Tally
 from webhook.review.suggest import suggested

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.making import deployment, workload
 from webhook.families import project
-from webhook.model.dependency import Malformed
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Finding, Malformed, Severity
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import EXEMPT

@@ -15,7 +15,7 @@ from tests.support.worlds import namespace, pod, policy, port
 from webhook import config
 from webhook.dependencies.sources import of_ingress, of_route, scrapers
 from webhook.fix import fix_all
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Finding, Severity
 from webhook.model.inbound import Ingress, Route
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, EXEMPT, Enforcer, Mode, Settings

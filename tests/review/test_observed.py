@@ -8,8 +8,8 @@ import yaml
 
 from tests.support.arena import world_of
 from webhook.model.addresses import parse_block
+from webhook.model.answers import Host
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Host
 from webhook.review.observed import LeftOut, Tally
 from webhook.wire.flowlogs import Endpoint, FlowRecord
 from webhook.world import World

@@ -10,10 +10,9 @@ from tests.support.denied_worlds import HEAVY, Case, cases
 from tests.support.making import deployment, headless, service, workload
 from tests.support.worlds import namespace, pod, policy, port
 from webhook import config
-from webhook.model.finding import DEFAULT_SEVERITY, MAY_REJECT, Finding, Severity
+from webhook.model.answers import DEFAULT_SEVERITY, MAY_REJECT, Finding, Severity, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, UNRECOGNISED, Settings
-from webhook.model.verdict import Verdict
 from webhook.review import review_workload
 from webhook.world import Overlay
 

@@ -10,8 +10,8 @@ from tests.support.making import asks, deployment, node, resolved, service
 from tests.support.reviews import TODAY, request
 from tests.support.worlds import namespace, policy, port
 from webhook.judge import Judged, judge
+from webhook.model.answers import Verdict
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
-from webhook.model.verdict import Verdict
 from webhook.review import decide
 
 ADDRESS = "203.0.113.10"

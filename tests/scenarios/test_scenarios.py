@@ -14,7 +14,7 @@ import yaml
 
 from webhook.cli import main as cli
 from webhook.families import project
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Finding, Severity
 from webhook.model.refs import WORKLOAD_KINDS
 from webhook.model.settings import DEFAULTS, Enforcer, Settings
 from webhook.report import admission

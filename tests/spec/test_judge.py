@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.spec import netpol
 from tests.support.arena import Arena, Raw
 from tests.support.worlds import enumerated, questions, worlds
-from webhook.model.verdict import Verdict
+from webhook.model.answers import Verdict
 
 ENUMERATED = list(enumerated())
 JUDGE = Path(netpol.__file__)

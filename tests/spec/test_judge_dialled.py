@@ -11,9 +11,9 @@ from tests.support.arena import Arena, Raw, world_of
 from tests.support.making import node
 from tests.support.worlds import OUTSIDE, policy, port, questions, worlds
 from webhook.judge import Explanation, explain
+from webhook.model.answers import Verdict
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.verdict import Verdict
 from webhook.world import World
 
 NAMES: Final = ("ledger", "ledger.example.com", "Ledger.Example.com")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.spec import tiers
 from tests.support.arena import Arena, Raw
 from tests.support.worlds_tiers import enumerated, packets, tiered_worlds
-from webhook.model.verdict import Verdict
+from webhook.model.answers import Verdict
 
 ENUMERATED = list(enumerated())
 JUDGE = Path(tiers.__file__)

@@ -9,10 +9,10 @@ from webhook.evaluate import PodEnd, ends_of_pod, judge_from_outside, judge_outs
 from webhook.families import project
 from webhook.judge import explain
 from webhook.model.addresses import Family, Protocol, parse_address
+from webhook.model.answers import OPEN, Side, Verdict
 from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
-from webhook.model.verdict import OPEN, Side, Verdict
 from webhook.world import World
 from webhook.world.changes import Put
 

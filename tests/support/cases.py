@@ -11,10 +11,10 @@ import yaml
 
 from tests.support.arena import Raw
 from webhook.judge import Explanation
+from webhook.model.answers import FlowVerdict, Side, Verdict
 from webhook.model.policy import Direction
 from webhook.model.refs import KIND_OF_WORD, PolicyRef, WorkloadRef
 from webhook.model.settings import CONNECTS_TO
-from webhook.model.verdict import FlowVerdict, Side, Verdict
 from webhook.review import Decision, decide
 from webhook.wire.admission import admission_request
 from webhook.world import World

@@ -13,7 +13,7 @@ from webhook.evaluate import Outside, PodEnd, ends_of_pod, judge_outside, judge_
 from webhook.fix import Fixed, fix_dependency
 from webhook.judge import Judged, judge, judge_dns, judge_workload
 from webhook.model.addresses import Block, ContainerPort, PortRange, Protocol, parse_address, parse_block
-from webhook.model.finding import Manifest
+from webhook.model.answers import Manifest, Verdict
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from webhook.model.objects import (
     Declaration,
@@ -30,7 +30,6 @@ from webhook.model.objects import (
 from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
-from webhook.model.verdict import Verdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Put, View, World
 from webhook.world.changes import Value, key_of

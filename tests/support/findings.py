@@ -3,9 +3,8 @@
 import msgspec
 from hypothesis import strategies as st
 
-from webhook.model.finding import DEFAULT_SEVERITY, Finding, Location
+from webhook.model.answers import DEFAULT_SEVERITY, OPEN, Finding, FlowVerdict, Location, NearMiss, Side, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import OPEN, FlowVerdict, NearMiss, Side, Verdict
 
 WEB_API = WorkloadRef("Deployment", "production", "web-api")
 

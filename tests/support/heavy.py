@@ -9,7 +9,7 @@ from typing import Any, Final
 from webhook.cluster.kinds import KINDS
 from webhook.families import WIDE
 from webhook.model.settings import CONNECTS_TO
-from webhook.wiring.gaps import FOUND
+from webhook.wiring.cluster_snapshot import FOUND
 
 Raw = dict[str, Any]
 _BUILT_IN_WIDE: Final = frozenset({"Namespace", "Node", "IngressClass", "GatewayClass"})

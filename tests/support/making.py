@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 from tests.support.arena import Raw, world_of
 from webhook.dependencies import Resolved, parse, resolve
 from webhook.families import project
-from webhook.model.dependency import Dependency
+from webhook.model.answers import Dependency
 from webhook.model.labels import Selector
 from webhook.model.objects import Workload
 from webhook.model.policy import Direction, Policy, Rule

@@ -7,8 +7,7 @@ from typing import Final
 
 from webhook.evaluate import Flow, PodEnd, ends_of_pod, judge_from_outside, judge_outside, judge_pair, template_end
 from webhook.evaluate.coverage import edges_of
-from webhook.evaluate.flow import common_families
-from webhook.evaluate.mesh import INJECTED
+from webhook.evaluate.flow import INJECTED, common_families
 from webhook.evaluate.portset import PortSet, holds
 from webhook.judge.dependency import judge_flow
 from webhook.matrix import End, Layer, Matrix, matrix
@@ -24,12 +23,12 @@ from webhook.model.addresses import (
     PortRange,
     Protocol,
 )
+from webhook.model.answers import Verdict
 from webhook.model.objects import Template, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.tier import Isolation
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
 from webhook.world import Group, View
 
 TRUTH: Final = {Verdict.ALLOWED: Truth.YES, Verdict.DENIED: Truth.NO, Verdict.UNKNOWN: Truth.MAYBE}

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.support.arena import Raw
 from webhook.cluster.kinds import KINDS
 from webhook.model.settings import CONNECTS_TO
-from webhook.wiring.gaps import FOUND
+from webhook.wiring.cluster_snapshot import FOUND
 
 Kind = tuple[str, str]  # API group, kind
 WATCHED: Final[frozenset[Kind]] = frozenset({*((kind.group, kind.name) for kind in KINDS), *FOUND})

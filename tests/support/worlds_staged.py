@@ -10,7 +10,7 @@ from tests.support.arena import Raw
 from tests.support.worlds_populated import populated
 from webhook.families import project
 from webhook.model.addresses import NamedPort, PortRange, parse_block
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.dialect import BlockReading, Dialect, NodeReading, TierOrder
 from webhook.model.labels import (
     EVERYTHING,

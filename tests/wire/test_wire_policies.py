@@ -15,10 +15,10 @@ from webhook.families import project
 from webhook.families.networkpolicy import isolates
 from webhook.judge import explain
 from webhook.model.addresses import NamedPort, PortRange, parse_block
+from webhook.model.answers import Verdict
 from webhook.model.labels import EVERYTHING, Labels, Operator, Requirement, Selector
 from webhook.model.policy import BlockPeer, Direction, PodPeer, Policy, Rule, UnclearPeer
 from webhook.model.refs import PolicyRef
-from webhook.model.verdict import Verdict
 from webhook.wire.shapes import Malformed
 
 BOTH = ["Ingress", "Egress"]

@@ -23,11 +23,11 @@ from webhook.enforcers import ENFORCERS
 from webhook.judge import judge
 from webhook.manifests import dump
 from webhook.matrix import matrix
+from webhook.model.answers import Verdict
 from webhook.model.labels import Labels
 from webhook.model.objects import Workload
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Expected, Settings
-from webhook.model.verdict import Verdict
 from webhook.report.admission import encode
 from webhook.review import Decision, decide
 from webhook.review.audit import review_policies

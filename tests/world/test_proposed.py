@@ -12,7 +12,7 @@ from tests.support.denied_worlds import HEAVY
 from tests.support.values import answers, drops, filled, named, policies, services, values, verdicts
 from tests.support.worlds_whole import whole
 from webhook.families import POLICIES, REFERENCES, project
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Namespace, Service, Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.settings import Settings

@@ -13,8 +13,7 @@ from webhook.families.networkpolicy import isolates
 from webhook.judge.dns import dns_service
 from webhook.judge.workload import declared
 from webhook.model.addresses import BITS, Address, Block, Family, parse_address
-from webhook.model.dependency import Dependency
-from webhook.model.finding import DEFAULT_SEVERITY, Finding
+from webhook.model.answers import DEFAULT_SEVERITY, Dependency, Finding
 from webhook.model.objects import Service
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.truth import Truth

@@ -4,12 +4,10 @@ import re
 from collections.abc import Iterator
 
 from webhook.judge import Judged, JudgedWorkload
-from webhook.model.dependency import Malformed
-from webhook.model.finding import DEFAULT_SEVERITY, Finding, Severity
+from webhook.model.answers import DEFAULT_SEVERITY, Finding, Malformed, Severity, Verdict
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DECLARE_LABEL, RequiredLabel
-from webhook.model.verdict import Verdict
 from webhook.world import View
 
 

@@ -8,9 +8,9 @@ from webhook.checklist.blocks import finding
 from webhook.families import support_of
 from webhook.families.networkpolicy import isolates
 from webhook.fix.behind import denies_all_pods
+from webhook.model.answers import DEFAULT_SEVERITY, Finding, Severity
+from webhook.model.crd_policies import Foreign
 from webhook.model.dialect import NETWORK_POLICY, Support
-from webhook.model.finding import DEFAULT_SEVERITY, Finding, Severity
-from webhook.model.foreign import Foreign
 from webhook.model.labels import Space, Value, holds
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy

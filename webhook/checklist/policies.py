@@ -11,8 +11,8 @@ from webhook.families.networkpolicy import compile_direction, isolates
 from webhook.fix.selectors import shapes_of
 from webhook.judge.near_miss_peers import of_labels
 from webhook.model.addresses import PortRange
-from webhook.model.finding import DEFAULT_SEVERITY, Finding
-from webhook.model.foreign import Foreign
+from webhook.model.answers import DEFAULT_SEVERITY, Finding
+from webhook.model.crd_policies import Foreign
 from webhook.model.labels import NO_KEYS, AllOf, Selector, Space, holds, in_words, requirements_of
 from webhook.model.objects import Service, ServicePort, Shape
 from webhook.model.policy import Direction, PodPeer, Policy, Rule

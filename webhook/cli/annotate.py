@@ -15,7 +15,7 @@ from webhook.manifests import STDIN, Document
 from webhook.manifests.annotate import Edited, annotate, write
 from webhook.manifests.edit import Edit
 from webhook.manifests.files import Content, contents
-from webhook.model.dependency import Dependency
+from webhook.model.answers import Dependency
 from webhook.model.objects import Pod, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO

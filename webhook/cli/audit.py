@@ -13,7 +13,7 @@ from webhook.cli.terminal import emit, paint, progress, tabulate
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.facade.world import policy_findings
 from webhook.manifests import dump
-from webhook.model.finding import Finding, Location
+from webhook.model.answers import Finding, Location
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.report import audit as report

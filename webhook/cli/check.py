@@ -7,8 +7,8 @@ from typing import Final
 from webhook.cli.gather import gather
 from webhook.cli.terminal import emit, paint
 from webhook.facade.world import review
-from webhook.model.finding import Finding, Severity
-from webhook.report import github, json_, text
+from webhook.model.answers import Finding, Severity
+from webhook.report import json_, text
 from webhook.report.run import Failure, Summary
 
 _THRESHOLD: Final = {"error": Severity.ERROR, "warning": Severity.WARNING, "info": Severity.INFO}
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "json":
             emit(json_.check(findings, gathered.failures, summary))
         case "github":
-            emit(github.annotations(findings, gathered.failures))
+            emit(text.annotations(findings, gathered.failures))
         case _:
             emit(text.check(findings, gathered.failures, summary, paint()))
     return exit_code(findings, gathered.failures, arguments.fail_on)

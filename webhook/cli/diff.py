@@ -16,7 +16,7 @@ from webhook.cli.terminal import emit, paint
 from webhook.facade import UsageError
 from webhook.facade.sources import CLUSTER, is_snapshot
 from webhook.matrix import Matrix, differences, matrix
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Finding, Severity
 from webhook.report import diff as report
 from webhook.report.audit import Audit
 from webhook.review.compare import Answer, dependency_changes, finding_changes

@@ -23,8 +23,8 @@ from webhook.facade.world import fix_declared
 from webhook.fix import Fixes, fix, fix_dependency
 from webhook.judge import explain
 from webhook.manifests import STDIN, dump
+from webhook.model.answers import CLOSED, Verdict
 from webhook.model.objects import Workload
-from webhook.model.verdict import CLOSED, Verdict
 from webhook.report import diagnosis as diagnosed
 from webhook.report import explain_text, json_
 from webhook.report.explain_text import Remedy

@@ -9,7 +9,7 @@ from webhook.cli.terminal import emit, say
 from webhook.facade.world import every_fix
 from webhook.fix import Fixes
 from webhook.manifests import dump
-from webhook.model.finding import Manifest
+from webhook.model.answers import Manifest
 from webhook.report import json_
 from webhook.report.safe import clean
 

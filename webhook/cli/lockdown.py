@@ -17,8 +17,8 @@ from webhook.families.own_kinds import FORMS, Form, staged
 from webhook.fix.lockdown import Lockdown, lockdown
 from webhook.fix.lockdown_policies import MANAGED_BY
 from webhook.manifests import dump
+from webhook.model.answers import Manifest
 from webhook.model.dialect import Support
-from webhook.model.finding import Manifest
 from webhook.model.objects import Declaration
 from webhook.model.refs import PolicyRef
 from webhook.report import json_

@@ -8,7 +8,7 @@ from webhook.cli.gather import gather
 from webhook.cli.terminal import colour, emit, tabulate
 from webhook.facade.world import asked
 from webhook.matrix import Matrix, matrix
-from webhook.report import matrix_json, matrix_text
+from webhook.report import json_, matrix_text
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     whole = every if arguments.unknown else structs.replace(every, unknown=None)
     match arguments.format:
         case "json":
-            emit(matrix_json.matrix(whole, gathered.failures, gathered.skipped))
+            emit(json_.matrix(whole, gathered.failures, gathered.skipped))
         case "dot":
             emit(matrix_text.dot(whole))
         case "markdown":

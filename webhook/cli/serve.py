@@ -28,9 +28,8 @@ from webhook.manifests import STDIN
 from webhook.model.settings import Settings
 from webhook.report.safe import clean
 from webhook.wiring.cluster_source import Cluster
-from webhook.wiring.configuration import Configured
 from webhook.wiring.serve import Serving, serve
-from webhook.wiring.source import Folder, Source, Unusable
+from webhook.wiring.source import Configured, Folder, Source, Unusable
 
 _API_SERVER: Final = "kube-apiserver"  # the common name that OPA Gatekeeper expects, too
 

@@ -12,8 +12,7 @@ from msgspec import Meta, Struct
 
 from webhook.config.file import DependencyFile, ExpectedPortFile, File
 from webhook.dependencies import parse
-from webhook.model.dependency import Dependency, Malformed, WorkloadTarget
-from webhook.model.finding import DEFAULT_SEVERITY
+from webhook.model.answers import DEFAULT_SEVERITY, Dependency, Malformed, WorkloadTarget
 from webhook.model.refs import WorkloadRef
 
 

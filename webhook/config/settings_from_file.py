@@ -7,7 +7,7 @@ from webhook.config.file import DependencyFile, ExpectedPortFile, File, Selector
 from webhook.config.read import NO_FILE, Invalid, nearest, scraper
 from webhook.enforcers import ENFORCERS
 from webhook.model.addresses import ContainerPort
-from webhook.model.finding import Severity
+from webhook.model.answers import Severity
 from webhook.model.labels import LabelKeys, Labels, Operator, Requirement, Selector
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.settings import (

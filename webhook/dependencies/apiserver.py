@@ -13,8 +13,8 @@ from webhook.dependencies.resolve import Resolved
 from webhook.dependencies.services import Found, through_service
 from webhook.evaluate import Flow
 from webhook.model.addresses import Block
+from webhook.model.answers import Host
 from webhook.model.objects import Workload
-from webhook.model.verdict import Host
 from webhook.world import View
 
 CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")

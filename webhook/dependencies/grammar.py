@@ -22,7 +22,7 @@ from webhook.model.addresses import (
     parse_address,
     parse_block,
 )
-from webhook.model.dependency import Declared, Dependency, Malformed, NameTarget, Source, Target, WorkloadTarget
+from webhook.model.answers import Declared, Dependency, Malformed, NameTarget, Source, Target, WorkloadTarget
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS
 
 _SCHEME: Final = r"(?:jdbc:|[a-z][a-z0-9+.-]*+://)"

@@ -15,10 +15,9 @@ from webhook.dependencies.apiserver import known_api_server
 from webhook.dependencies.resolve import Resolved, resolve
 from webhook.dependencies.services import Found
 from webhook.model.addresses import SCHEMES, Address, Protocol, parse_address
-from webhook.model.dependency import Dependency, NameTarget
+from webhook.model.answers import Dependency, Host, NameTarget
 from webhook.model.hints import ContainerHints, Hint, MapUse, Mention, known_meaning
 from webhook.model.objects import Service, Workload
-from webhook.model.verdict import Host
 from webhook.world import Group, View
 from webhook.world.workloads import given_whole
 

@@ -22,10 +22,9 @@ from webhook.dependencies.services import (
 )
 from webhook.evaluate import Flow
 from webhook.model.addresses import Address, Block, Protocol, parse_address
-from webhook.model.dependency import Dependency, NameTarget, Source, WorkloadTarget
+from webhook.model.answers import Dependency, Host, NameTarget, Source, WorkloadTarget
 from webhook.model.objects import Service, Workload
 from webhook.model.refs import SHORT_KINDS, WorkloadRef
-from webhook.model.verdict import Host
 from webhook.world import Group, View
 
 Port = int | str | None

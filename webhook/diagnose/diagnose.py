@@ -17,10 +17,10 @@ from webhook.judge.dns_assumed import PORT
 from webhook.judge.explanation import Explanation, explain
 from webhook.judge.inbound import remedy
 from webhook.model.addresses import IPV6, parse_block
+from webhook.model.answers import CLOSED, FlowVerdict, Host, Verdict
 from webhook.model.objects import Workload
 from webhook.model.refs import SHORT_KINDS, WorkloadRef
 from webhook.model.truth import Truth
-from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict
 from webhook.world import View
 
 LINK_LOCAL: Final = {4: parse_block("169.254.0.0/16"), 6: parse_block("fe80::/10")}

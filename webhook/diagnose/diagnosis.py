@@ -13,10 +13,9 @@ from webhook.judge.dependency import Judged, judge
 from webhook.judge.explanation import Explanation
 from webhook.judge.workload import declared
 from webhook.model.addresses import IPV6, Address, Block, ContainerPort
-from webhook.model.dependency import Dependency, Malformed, NameTarget
+from webhook.model.answers import Dependency, Malformed, NameTarget, Verdict
 from webhook.model.objects import Workload
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, WorkloadRef
-from webhook.model.verdict import Verdict
 from webhook.world import View
 
 Facts = tuple[tuple[str, str], ...]

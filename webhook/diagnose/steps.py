@@ -15,10 +15,10 @@ from webhook.judge.explanation import Explanation
 from webhook.judge.inbound import from_api_server
 from webhook.judge.workload import judge_workload
 from webhook.model.addresses import Block
+from webhook.model.answers import CLOSED, OPEN, Destination, FlowVerdict, Host, Side, Verdict, together
 from webhook.model.objects import Service, Shape, Workload
 from webhook.model.policy import BlockPeer
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import CLOSED, OPEN, Destination, FlowVerdict, Host, Side, Verdict, together
 from webhook.world import Group, View
 
 

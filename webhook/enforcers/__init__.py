@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 from typing import Final
 
 from webhook.enforcers.record import Enforcer, Found, Reader
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.truth import Truth
 
 __all__ = ["AGENTS", "ENFORCERS", "NAMESPACES", "REJECTING", "Enforcer", "Found", "in_force"]

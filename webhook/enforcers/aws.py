@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.enforcers.record import Data, Enforcer, Flags, Found
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.dialect import Certainty, Dialect, NodeReading, PortReading, ServiceReading
 from webhook.model.truth import Truth
 

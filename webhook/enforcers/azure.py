@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.enforcers.record import Enforcer, idle, runs
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.dialect import Dialect, NodeReading, PortReading
 from webhook.model.truth import Truth
 

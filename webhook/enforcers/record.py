@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.dialect import Dialect, Kind
 
 Flags = tuple[str, ...]

@@ -14,12 +14,12 @@ from webhook.evaluate.ends import Outside, PodEnd, namespace_matches
 from webhook.evaluate.match import Packet
 from webhook.evaluate.side import decide, rules_or_answer
 from webhook.model.addresses import FIRST_PORT, IPV4, LAST_PORT, Block, NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.answers import Side
 from webhook.model.labels import NO_LABELS, Selector
 from webhook.model.objects import Service, ServicePort, Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.tier import Entry, Isolation, Match, PodMatch, with_entries
 from webhook.model.truth import Truth
-from webhook.model.verdict import Side
 from webhook.world import View
 
 _MOVED: Final = "opens a Service whose port is not its pods' port, which older controllers do not"

@@ -10,11 +10,11 @@ from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.node_and_service_peers import to_node
 from webhook.evaluate.side import doubted, judge_side
 from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, Protocol, is_loopback, parse_block
+from webhook.model.answers import OPEN, Side, Verdict, together
 from webhook.model.labels import AllOf, AnyOf, NoneOf
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.tier import EndpointPeer, Isolation, Match, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
-from webhook.model.verdict import OPEN, Side, Verdict, together
 from webhook.world import View
 from webhook.world.view import Selecting
 

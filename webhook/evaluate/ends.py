@@ -6,12 +6,12 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family, Protocol, parse_block
+from webhook.model.answers import Host
 from webhook.model.labels import NO_KEYS, AllOf, LabelKeys
 from webhook.model.objects import Pod, Service, Shape, Workload
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import Match, PodMatch
 from webhook.model.truth import Truth
-from webhook.model.verdict import Host
 from webhook.world import Group, View
 from webhook.world.index import Memo
 

@@ -10,13 +10,13 @@ from msgspec import structs
 
 from webhook.evaluate.ends import End, Outside, PodEnd, pods_match
 from webhook.model.addresses import Address, Family, Protocol, is_link_local
+from webhook.model.answers import Side, Verdict
 from webhook.model.dialect import visible
 from webhook.model.labels import NO_KEYS, Labels, Selector
 from webhook.model.objects import Node, Service, ServicePort, Shape
 from webhook.model.policy import BlockPeer
 from webhook.model.tier import EndpointPeer, Match, Place, PlacePeer, PodMatch, ServicePeer, ServicesPeer, ServiceWish
 from webhook.model.truth import Truth
-from webhook.model.verdict import Side, Verdict
 from webhook.world import View
 
 

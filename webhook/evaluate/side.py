@@ -16,13 +16,13 @@ from webhook.evaluate.match import Packet, entry_matches
 from webhook.evaluate.tiers import Decided, Ways, walk
 from webhook.evaluate.why import why_admitted, why_selected
 from webhook.model.addresses import Address, Family, NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.answers import OPEN, Side, Verdict
 from webhook.model.labels import NO_KEYS
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, PolicyRef
 from webhook.model.tier import NETWORK_POLICIES, Entry, Isolation
 from webhook.model.truth import Truth
-from webhook.model.verdict import OPEN, Side, Verdict
 from webhook.world import View
 from webhook.world.index import Memo
 from webhook.world.view import Selecting

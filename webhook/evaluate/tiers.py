@@ -9,10 +9,10 @@ from itertools import groupby
 from msgspec import Struct
 
 from webhook.evaluate.match import Packet, entry_matches
+from webhook.model.answers import Stage
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry, Isolation, Rank, Tier
 from webhook.model.truth import Truth
-from webhook.model.verdict import Stage
 from webhook.world import View
 from webhook.world.view import Selecting
 

@@ -13,8 +13,8 @@ from webhook.config import nearest
 from webhook.facade import UsageError
 from webhook.families import REFERENCES
 from webhook.manifests import STDIN, Broken, Content, Document, NoSuchPath, Skipped, read
-from webhook.model.finding import Location
-from webhook.model.foreign import Foreign
+from webhook.model.answers import Location
+from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, PolicyRef, WorkloadRef

@@ -12,13 +12,12 @@ from webhook.facade.sources import Gathered, Sources, find, find_ref, read_sourc
 from webhook.fix import Fixes, Unfixable, fix, fix_all
 from webhook.judge import explain
 from webhook.matrix import Matrix, focused, fold, matrix
-from webhook.model.finding import Finding, Location, Manifest
-from webhook.model.foreign import Foreign
+from webhook.model.answers import CLOSED, Finding, Location, Manifest
+from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Declaration, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import CLOSED
-from webhook.report import json_, matrix_json
+from webhook.report import json_
 from webhook.report.json_ import Record
 from webhook.report.run import Summary
 from webhook.review.audit import audit_workload, review_foreign, review_policies, told_once
@@ -179,7 +178,7 @@ class World:
         """Return every connection that is open: `matrix --format json`."""
         gathered = self._gathered
         whole = asked(matrix(gathered.world, unknown=unknown), focus, self._namespace, group=group)
-        decoded: Record = msgspec.json.decode(matrix_json.matrix(whole, gathered.failures, gathered.skipped))
+        decoded: Record = msgspec.json.decode(json_.matrix(whole, gathered.failures, gathered.skipped))
         return decoded
 
     def fix(self) -> Record:

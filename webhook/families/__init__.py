@@ -11,9 +11,8 @@ from typing import Final
 from webhook.enforcers import ENFORCERS, in_force
 from webhook.families.enforced import compile_policy
 from webhook.families.family import FAMILIES, NOTHING, Compiled, Family
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import GENERIC, Certainty, Dialect, Kind, Support
-from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Tier, piece
 from webhook.wire import shapes

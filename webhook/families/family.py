@@ -7,9 +7,8 @@ from msgspec import Struct
 
 from webhook.enforcers import ENFORCERS
 from webhook.enforcers.calico import SERVED, STORED
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import BOTH_APIS, Dialect, Kind
-from webhook.model.foreign import Foreign
 from webhook.model.labels import Predicate
 from webhook.model.tier import Isolation
 from webhook.wire.shapes import Malformed, Problem

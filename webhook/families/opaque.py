@@ -4,8 +4,7 @@ from typing import Final
 
 from webhook.enforcers.ovn import EGRESS_FIREWALL
 from webhook.families.family import Compiled, Family
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.labels import NoneOf
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Match, Place, PlacePeer, Tier, piece

@@ -12,8 +12,8 @@ from msgspec import Struct
 from webhook.enforcers import ENFORCERS
 from webhook.enforcers.record import Staged
 from webhook.families.family import CILIUM_POLICY
+from webhook.model.answers import Manifest
 from webhook.model.dialect import NETWORK_POLICY, Kind
-from webhook.model.finding import Manifest
 from webhook.model.labels import NAME_LABEL
 from webhook.model.policy import Direction
 

@@ -8,10 +8,9 @@ from webhook.fix.needs import fronts_of, may_open, needs, openable
 from webhook.fix.write import Unwritable, write
 from webhook.judge import Judged, judge, judge_dns, judge_workload
 from webhook.judge.dns import NODES_OWN
-from webhook.model.finding import Manifest
+from webhook.model.answers import CLOSED, FlowVerdict, Host, Manifest, Verdict
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 

@@ -8,9 +8,9 @@ from webhook.fix.write import Unwritable, write
 from webhook.judge.dependency import judge
 from webhook.judge.inbound import Way, closed_part, judge_inbound
 from webhook.judge.workload import Dependant, judge_dependants
+from webhook.model.answers import CLOSED, FlowVerdict
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import CLOSED, FlowVerdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 

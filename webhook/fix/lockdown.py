@@ -20,13 +20,12 @@ from webhook.judge import Judged, judge, judge_dns, judge_workload
 from webhook.judge.inbound import judge_hooks, judge_inbound, remedy
 from webhook.matrix import matrix
 from webhook.model.addresses import Block
-from webhook.model.finding import Manifest
-from webhook.model.foreign import Foreign
+from webhook.model.answers import CLOSED, Host, Manifest, Verdict
+from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import PRODUCT
-from webhook.model.verdict import CLOSED, Host, Verdict
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, Put, View
 from webhook.world.proposed import Proposed

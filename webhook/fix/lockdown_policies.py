@@ -9,7 +9,7 @@ from webhook.fix.fix import Unfixable
 from webhook.fix.needs import Need
 from webhook.fix.write import Unwritable, write
 from webhook.judge import Judged
-from webhook.model.finding import Manifest
+from webhook.model.answers import Manifest
 from webhook.model.objects import Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef

@@ -13,10 +13,10 @@ from msgspec import Struct, structs
 from webhook.fix.selectors import Neighbours
 from webhook.judge import Judged
 from webhook.model.addresses import Block, Protocol
+from webhook.model.answers import CLOSED, FlowVerdict, Host, Side, Verdict
 from webhook.model.objects import Service, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import CLOSED, FlowVerdict, Host, Side, Verdict
 from webhook.world import Group
 
 Party = WorkloadRef | Block

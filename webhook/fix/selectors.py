@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from webhook.evaluate import PodEnd, ends_of_pod, judge_side, template_end
 from webhook.model.addresses import ContainerPort
+from webhook.model.answers import Verdict
 from webhook.model.dialect import Unseen, seen
 from webhook.model.labels import LabelKeys, Labels
 from webhook.model.objects import Pod, Shape
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
 from webhook.world import Group, View
 
 Ports = tuple[ContainerPort, ...]

@@ -12,7 +12,7 @@ from webhook.fix.needs import Need, Party, free_name, name
 from webhook.fix.selectors import Chosen, Neighbours, choose, isolated, lost
 from webhook.judge.dns_assumed import assumed
 from webhook.model.addresses import Address, Block, ContainerPort
-from webhook.model.finding import Manifest
+from webhook.model.answers import Manifest
 from webhook.model.labels import NAME_LABEL, Labels
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction

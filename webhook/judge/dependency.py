@@ -14,11 +14,10 @@ from webhook.evaluate.side import is_volatile, pooled
 from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import near_misses
 from webhook.model.addresses import Block, Family, Protocol
-from webhook.model.dependency import Source
+from webhook.model.answers import CLOSED, FlowVerdict, Host, NearMiss, Side, Source, Verdict, together
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, WorkloadRef
-from webhook.model.verdict import CLOSED, FlowVerdict, Host, NearMiss, Side, Verdict, together
 from webhook.world import Group, View
 from webhook.world.index import Memo
 

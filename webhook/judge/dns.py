@@ -12,9 +12,9 @@ from webhook.evaluate import Flow, judge_outside, template_end
 from webhook.judge.dependency import Judged, judge, judge_flow
 from webhook.judge.dns_assumed import KUBE_DNS, LABEL, OPENSHIFT, PORT, assumed, assumption, elsewhere, on_another_port
 from webhook.model.addresses import LINK_LOCAL, Address, Protocol, parse_address
+from webhook.model.answers import CLOSED, FlowVerdict, Host, Verdict, together
 from webhook.model.objects import Service, Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import CLOSED, FlowVerdict, Host, Verdict, together
 from webhook.world import Group, View
 
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("UDP", "TCP")

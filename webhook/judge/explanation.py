@@ -4,16 +4,15 @@ from msgspec import Struct
 
 from webhook.dependencies import parse, resolve
 from webhook.evaluate import ends_of_pod, template_end
-from webhook.evaluate.mesh import Member, mesh_of
+from webhook.evaluate.flow import Member, mesh_of
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import judge_dns
 from webhook.judge.symptoms import symptoms
 from webhook.model.addresses import Address
-from webhook.model.dependency import Dependency, Malformed, NameTarget
+from webhook.model.answers import Dependency, FlowVerdict, Malformed, NameTarget, Verdict
 from webhook.model.objects import Service, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import UNRECOGNISED
-from webhook.model.verdict import FlowVerdict, Verdict
 from webhook.world import View
 
 NOT_ENFORCED = "nothing enforces policy here"

@@ -20,13 +20,12 @@ from webhook.evaluate.connection import ALL_ADDRESSES
 from webhook.evaluate.coverage import POD_RANGES
 from webhook.judge.dependency import Judged, judge
 from webhook.model.addresses import Block, Protocol
-from webhook.model.dependency import Source
+from webhook.model.answers import CLOSED, OPEN, FlowVerdict, Side, Source, Verdict, together
 from webhook.model.inbound import Call
 from webhook.model.objects import Service, Shape, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
-from webhook.model.verdict import CLOSED, OPEN, FlowVerdict, Side, Verdict, together
 from webhook.world import View
 
 

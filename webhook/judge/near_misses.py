@@ -11,13 +11,13 @@ from webhook.families.enforced import compile_direction
 from webhook.families.networkpolicy import isolates, policy_types
 from webhook.judge.near_miss_peers import FAR, Miss, Packet, families_of, matched, of_expression, of_labels, peer_misses
 from webhook.model.addresses import Family, NamedPort, PortMatch, PortRange, Protocol
+from webhook.model.answers import NearMiss, Side
 from webhook.model.labels import AllOf, Selector
 from webhook.model.objects import Service, Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, EndpointPeer, Entry, Isolation, Match, PodMatch, Tier
 from webhook.model.truth import Truth
-from webhook.model.verdict import NearMiss, Side
 from webhook.world import View
 from webhook.world.index import Memo
 

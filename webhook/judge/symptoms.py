@@ -17,11 +17,11 @@ from webhook.judge.dns import NODE_LOCAL_ADDRESS, dns_service, node_local
 from webhook.judge.dns_assumed import PORT as DNS_PORT
 from webhook.judge.symptoms_peers import in_another_namespace, unseen_labels
 from webhook.model.addresses import Address, Block, NamedPort, parse_block
+from webhook.model.answers import CLOSED, FlowVerdict, Side, Verdict
 from webhook.model.objects import Service, Shape, Workload
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
-from webhook.model.verdict import CLOSED, FlowVerdict, Side, Verdict
 from webhook.world import Group, View
 
 Look = Callable[[View, Workload, Judged], Iterator[str]]

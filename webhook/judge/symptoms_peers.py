@@ -5,6 +5,7 @@ from typing import Final
 
 from webhook.families.networkpolicy import isolates
 from webhook.judge.dependency import Judged
+from webhook.model.answers import CLOSED
 from webhook.model.dialect import seen
 from webhook.model.labels import NO_KEYS, AllOf, holds
 from webhook.model.objects import Shape, Workload
@@ -12,7 +13,6 @@ from webhook.model.policy import Direction, PodPeer, Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.tier import Action, EndpointPeer, Isolation, Match, PodMatch
 from webhook.model.truth import Truth
-from webhook.model.verdict import CLOSED
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
 

@@ -10,12 +10,11 @@ from webhook.dependencies import Resolved, assumed_api_server, infer, parse, res
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import judge_dns
 from webhook.model.addresses import Address, Block
+from webhook.model.answers import Declared, Dependency, Malformed, NameTarget, Verdict, WorkloadTarget
 from webhook.model.budget import Exhausted
-from webhook.model.dependency import Declared, Dependency, Malformed, NameTarget, WorkloadTarget
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
-from webhook.model.verdict import Verdict
 from webhook.world import Group, View
 from webhook.world.workloads import Name, names_in
 

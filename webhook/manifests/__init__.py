@@ -8,8 +8,7 @@ does not pay for it.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
-from webhook.manifests.document import Broken, Document, NoSuchPath, Skipped, Unbuilt
-from webhook.manifests.files import STDIN, Content, contents
+from webhook.manifests.files import STDIN, Broken, Content, Document, NoSuchPath, Skipped, Unbuilt, contents
 
 __all__ = ["STDIN", "Broken", "Content", "Document", "NoSuchPath", "Skipped", "Unbuilt", "dump", "read", "read_content"]
 Found = Document | Broken | Skipped | Unbuilt

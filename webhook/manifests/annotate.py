@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
-from webhook.manifests.document import Broken, Document, Unreadable, decode
 from webhook.manifests.edit import Change, Edit, Refused, change, only, spans
-from webhook.manifests.files import Content
+from webhook.manifests.files import Broken, Content, Document, Unreadable, decode
 from webhook.manifests.parse import TEMPLATE_HINT, chunks, documents, json_documents
 from webhook.manifests.yaml_events import yaml_documents
 

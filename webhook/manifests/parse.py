@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
-from webhook.manifests.document import (
+from webhook.manifests.emit import shortened
+from webhook.manifests.files import (
     MOST_DEEP,
     TOO_DEEP,
     Broken,
@@ -17,7 +18,6 @@ from webhook.manifests.document import (
     check_encoding,
     decode,
 )
-from webhook.manifests.emit import shortened
 from webhook.manifests.yaml_events import yaml_documents
 
 # `---` at the start of a line ends a document wherever it stands: YAML forbids it inside any scalar (1.2.2, rule 206).

@@ -15,11 +15,11 @@ from webhook.matrix.classes import Classes
 from webhook.matrix.sets import Bits, bits_of, members
 from webhook.matrix.workloads import WorkloadPods
 from webhook.model.addresses import FIRST_PORT, IPV4, Family, Protocol
+from webhook.model.answers import Side, Verdict
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.tier import Match, NodePeer, Place, PlacePeer
 from webhook.model.truth import Truth
-from webhook.model.verdict import Side, Verdict
 from webhook.world import View
 
 Pair = tuple[Bits, Bits]  # surely, possibly

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from webhook.model.answers import RAISED, Finding, Manifest, Severity
 from webhook.model.budget import OTHERS
-from webhook.model.finding import RAISED, Finding, Manifest, Severity
 from webhook.model.settings import PRODUCT, Mode
 from webhook.report.flows import fate
 from webhook.report.safe import clean, clip

@@ -6,16 +6,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.dependency import Source
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Finding, Severity, Source, Verdict
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Verdict
 from webhook.report import json_, observed
 from webhook.report import observed as seen
 from webhook.report.admission import DumpYaml, combined, order
-from webhook.report.markdown import code, escaped, fenced, table
 from webhook.report.run import Failure, Origin, Summary
-from webhook.report.safe import clean
+from webhook.report.safe import clean, code, escaped, fenced, table
 from webhook.report.text import Paint, Tabulate, block, count, failure, plain, total
 from webhook.report.words import mark, near_misses, remedy, sentence
 from webhook.review.audit import Audited

@@ -9,8 +9,8 @@ from webhook.diagnose.errors import Fault
 from webhook.enforcers import REJECTING
 from webhook.judge.explanation import Explanation
 from webhook.model.addresses import IPV6
+from webhook.model.answers import CLOSED, FlowVerdict, Verdict
 from webhook.model.policy import Direction
-from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
 from webhook.report import explain_text, json_
 from webhook.report.advice import (
     CAUSES,

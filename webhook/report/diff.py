@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from webhook.evaluate.portset import PortSet
 from webhook.matrix import Connection, Differences, Ranges
-from webhook.model.finding import Finding
+from webhook.model.answers import Finding
 from webhook.model.refs import WorkloadRef
-from webhook.report import json_, markdown, matrix_json, matrix_text
+from webhook.report import json_, matrix_text, safe
 from webhook.report.run import Failure
 from webhook.report.safe import clean
 from webhook.report.text import Paint, block, count, failure, plain
@@ -63,7 +63,7 @@ def record(diff: Diff) -> str:
 
 
 def _connection(one: Connection) -> json_.Record:
-    return {"from": _end(one.source), "to": _end(one.target), "ports": matrix_json.ports(one.ports)}
+    return {"from": _end(one.source), "to": _end(one.target), "ports": json_.ports(one.ports)}
 
 
 def _end(end: object) -> json_.Record:
@@ -177,27 +177,27 @@ def summary(diff: Diff) -> str:
 def comment(diff: Diff) -> str:
     """Return a comment for a pull request: what is lost in front, what is long folded away."""
     mark = "❌" if diff.worse else "⚠️" if diff.connections.opened else "✅"
-    lines = [f"### {mark} Network policy: {markdown.escaped(summary(diff))}", ""]
+    lines = [f"### {mark} Network policy: {safe.escaped(summary(diff))}", ""]
     lines += [*_dependencies([one for one in diff.dependencies if one.worsens], "Declared dependencies that are lost")]
     for name, _ in _SECTIONS:
         lines += _folded(_TITLES[name], diff.connections, getattr(diff.connections, name))
     lines += [*_dependencies([one for one in diff.dependencies if not one.worsens], "Other dependencies that change")]
     for title, some in (("New findings", diff.new), ("Findings that are gone", diff.gone)):
-        told = ((one.id, one.severity.word, markdown.escaped(sentence(one))) for one in some)
-        lines += _section(title, len(some), markdown.table(("Id", "Severity", "What"), told))
-    lines += [f"- unreadable: {markdown.escaped(failure(one))}" for one in diff.errors]
+        told = ((one.id, one.severity.word, safe.escaped(sentence(one))) for one in some)
+        lines += _section(title, len(some), safe.table(("Id", "Severity", "What"), told))
+    lines += [f"- unreadable: {safe.escaped(failure(one))}" for one in diff.errors]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _dependencies(some: Sequence[DependencyChange], title: str) -> Iterator[str]:
     if some:
-        cells = ((markdown.code(one.workload.short), markdown.code(one.dependency), _verdicts(one)) for one in some)
-        yield from (f"**{title}**", "", *markdown.table(("Workload", "Dependency", "Before -> after"), cells), "")
+        cells = ((safe.code(one.workload.short), safe.code(one.dependency), _verdicts(one)) for one in some)
+        yield from (f"**{title}**", "", *safe.table(("Workload", "Dependency", "Before -> after"), cells), "")
 
 
 def _folded(title: str, found: Differences, some: Sequence[Connection]) -> Iterator[str]:
-    cells = [(markdown.code(row.source), markdown.code(row.target), row.ports, row.note) for row in rows(found, some)]
-    table = markdown.table(("From", "To", "Ports", ""), cells[:_ROWS])
+    cells = [(safe.code(row.source), safe.code(row.target), row.ports, row.note) for row in rows(found, some)]
+    table = safe.table(("From", "To", "Ports", ""), cells[:_ROWS])
     more = [f"and {len(cells) - _ROWS} more rows: `netpol-preflight diff`"] if len(cells) > _ROWS else []
     yield from _section(title, len(some), [*table, *more])
 

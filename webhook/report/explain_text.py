@@ -5,11 +5,10 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, structs
 
 from webhook.judge import Explanation, Judged
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import CLOSED, Finding, FlowVerdict, Severity, Side, Stage, Verdict
 from webhook.model.objects import Service
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, PolicyRef, WorkloadRef
-from webhook.model.verdict import CLOSED, FlowVerdict, Side, Stage, Verdict
 from webhook.report import flows, words
 from webhook.report.safe import clean
 from webhook.report.text import Paint, plain

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from webhook.model.addresses import Block
-from webhook.model.finding import Finding
+from webhook.model.answers import CLOSED, Destination, Finding, FlowVerdict, Host, NearMiss, Side, Verdict
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import CLOSED, Destination, FlowVerdict, Host, NearMiss, Side, Verdict
 
 Cut = Callable[[str], str]  # makes a name safe to print, and short enough
 DENY_RULES = "deny rules"  # the standing of rules that deny whatever another rule allows

@@ -1,16 +1,20 @@
 """The JSON that other programs rely on: shapes of design.md §7, two spaces of indent, keys in that order."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, Final
 
 import msgspec
 
+from webhook.evaluate import portset
+from webhook.evaluate.portset import PortSet
 from webhook.fix import Fixes
 from webhook.judge import Explanation, Judged
+from webhook.matrix import Alike, Layer, Matrix, Party, Ranges
 from webhook.model.addresses import Block
-from webhook.model.finding import Finding, Location
+from webhook.model.answers import Destination, Finding, FlowVerdict, Host, Location, NearMiss, Side, Stage, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import Destination, FlowVerdict, Host, NearMiss, Side, Stage
+from webhook.report.matrix_text import layers
 from webhook.report.run import Failure, Summary
 from webhook.report.words import message
 
@@ -183,3 +187,51 @@ def _encodable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
             return [_encodable(item) for item in value]
         case _:
             return value
+
+
+_COMPACT: Final = -1  # indentation: none, and no spaces
+
+
+def matrix(whole: Matrix, errors: Iterable[Failure] = (), skipped: int = 0) -> str:
+    """Return matrix's object. `skipped`: documents that were none of ours."""
+    rows = ",\n  ".join(row for layer, verdict in layers(whole) for row in _rows(whole, layer, verdict))
+    some = f"\n  {rows}\n" if rows else ""
+    failures = _encoded([failure(error) for error in errors])
+    return f'{{"connections": [{some}],\n"errors": {failures},\n"skipped": {skipped}}}'
+
+
+def party(one: Party) -> Record:
+    """Return W; a group is `{workloads: [W, ...]}`."""
+    if isinstance(one, Alike):
+        return {"workloads": [workload(ref) for ref in one.members]}
+    return workload(one)
+
+
+def ports(some: PortSet) -> list[Record]:
+    """Return disjoint, sorted ranges."""
+    return [{"protocol": r.protocol, "first": r.first, "last": r.last} for r in portset.ranges(some)]
+
+
+def _rows(whole: Matrix, layer: Layer, verdict: Verdict) -> Iterator[str]:
+    ends = [_encoded(party(one)) for one in whole.parties]
+    sources = [f'{{"from":{end},"to":' for end in ends]
+    tail = "}" if verdict is Verdict.ALLOWED else f',"verdict":"{verdict}"}}'
+
+    @cache
+    def beyond(blocks: Ranges) -> str:
+        return _encoded({"cidrs": [str(block) for block in blocks]})
+
+    @cache
+    def open_ports(some: PortSet) -> str:
+        return f',"ports":{_encoded(ports(some))}{tail}'
+
+    for source, target, some in whole.rows(layer):
+        head = sources[source] if isinstance(source, int) else f'{{"from":{beyond(source)},"to":'
+        yield head + (ends[target] if isinstance(target, int) else beyond(target)) + open_ports(some)
+
+
+def _encoded(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        return msgspec.json.format(render(value), indent=_COMPACT)

@@ -7,8 +7,8 @@ from typing import Final
 from webhook.evaluate.portset import EVERYTHING, PortSet, ranges
 from webhook.matrix import Alike, Layer, Matrix, Party, Ranges
 from webhook.model.addresses import Address, Block
+from webhook.model.answers import Verdict
 from webhook.model.refs import SHORT_KINDS, WorkloadRef
-from webhook.model.verdict import Verdict
 from webhook.report.run import Failure
 from webhook.report.safe import clean
 from webhook.report.text import Tabulate

@@ -6,13 +6,12 @@ from typing import Final
 
 from webhook.fix.lockdown import Question
 from webhook.model.addresses import Block
+from webhook.model.answers import Host, Verdict
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Host, Verdict
 from webhook.report import json_
 from webhook.report.json_ import Record
-from webhook.report.markdown import code, escaped
-from webhook.report.markdown import table as markdown_table
-from webhook.report.safe import clean
+from webhook.report.safe import clean, code, escaped
+from webhook.report.safe import table as markdown_table
 from webhook.report.text import Paint, Tabulate, count
 from webhook.review.evidence import Compared, Evidence, Readiness, Standing, Unseen
 from webhook.review.observed import LeftOut, Tally

@@ -5,7 +5,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from webhook.model.finding import Finding, Severity
+from webhook.model.answers import Finding, Severity
 
 
 class Failure(Struct, frozen=True, order=True):

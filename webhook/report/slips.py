@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from webhook.model.finding import Finding
+from webhook.model.answers import Finding
 from webhook.report.flows import Cut
 
 # A sentence with its facts in braces, and what to do about it. `{policy}` and `{rule}` point at the author's own line.

@@ -1,12 +1,14 @@
-"""What a person reads on a terminal: `file:line: severity ID message`, evidence indented below."""
+"""Findings as a person reads them on a terminal, and as annotations of a GitHub workflow."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
-from webhook.model.finding import Finding, Location, Manifest, Severity
+from webhook.model.answers import Finding, Location, Manifest, Severity
+from webhook.model.settings import PRODUCT
+from webhook.report.admission import order
 from webhook.report.run import Failure, Summary
 from webhook.report.safe import clean
-from webhook.report.words import details, mark, near_misses, remedy, sentence
+from webhook.report.words import details, mark, message, near_misses, remedy, sentence
 
 Paint = Callable[[str, str], str]  # (style, text) -> text; styles: error, warning, info, dim, bold, good
 
@@ -98,3 +100,32 @@ def count(number: int, noun: str) -> str:
 
 
 __all__ = ["Paint", "Severity", "Tabulate", "block", "check", "count", "failure", "plain", "total", "where"]
+
+
+_LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_DATA: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_PROPERTY: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"})
+
+
+def annotations(findings: Iterable[Finding], errors: Iterable[Failure]) -> str:
+    """Return the commands, one a line, broken input first."""
+    broken = [_command("error", e.file, e.line, f"{PRODUCT}: unreadable", e.message) for e in errors]
+    return "\n".join([*broken, *map(_annotation, order(findings))])
+
+
+def _annotation(finding: Finding) -> str:
+    place = finding.location
+    title = f"{finding.id} {finding.dependency or ''}".strip()
+    return _command(
+        _LEVEL[finding.severity], place.file if place else "", place.line if place else 0, title, message(finding)
+    )
+
+
+def _command(level: str, file: str, line: int, title: str, text: str) -> str:
+    properties = {
+        "file": clean(file) if file not in {"", "-"} else "",
+        "line": str(line) if line else "",
+        "title": clean(title),
+    }
+    shown = ",".join(f"{key}={value.translate(_PROPERTY)}" for key, value in properties.items() if value)
+    return f"::{level} {shown}::{clean(text).translate(_DATA)}"

@@ -7,10 +7,9 @@ lower-case (a name does), ends without a full stop, and never holds an unprintab
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from webhook.model.finding import UNDISCLOSED, Finding
+from webhook.model.answers import CLOSED, UNDISCLOSED, Finding, FlowVerdict, Side, Verdict
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, PRODUCT
-from webhook.model.verdict import CLOSED, FlowVerdict, Side, Verdict
 from webhook.report import flows, slips
 from webhook.report.flows import Cut
 from webhook.report.safe import clean, clip

@@ -15,8 +15,8 @@ from webhook.checklist.namespaces import check_enforced, check_namespace, check_
 from webhook.checklist.policies import check_policy, check_selects
 from webhook.fix.fix import distinct
 from webhook.judge import Judged, judge_workload
-from webhook.model.finding import Finding, Location
-from webhook.model.foreign import Foreign
+from webhook.model.answers import Finding, Location
+from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef, WorkloadRef

@@ -20,11 +20,9 @@ from webhook.judge import Judged, enforcer_notes, judge, judge_workload
 from webhook.judge.dns import judge_dns
 from webhook.judge.inbound import Way, judge_inbound
 from webhook.judge.workload import declared, everybodys, may_lead
-from webhook.model.dependency import Dependency
-from webhook.model.finding import Finding
+from webhook.model.answers import CLOSED, Dependency, Finding, FlowVerdict, Verdict
 from webhook.model.objects import Workload
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
 from webhook.review.drafts import Draft, configured, exemptions, without_exempt
 from webhook.review.touched import Change, Touched, touched
 from webhook.review.workload import closed_finding

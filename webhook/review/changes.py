@@ -10,14 +10,13 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.families import project
+from webhook.model.answers import DEFAULT_SEVERITY, Finding, Verdict
 from webhook.model.budget import FIXES, OTHERS, Exhausted
-from webhook.model.finding import DEFAULT_SEVERITY, Finding
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Namespace, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import POLICY_MODE_LABEL, PRODUCT, Mode
-from webhook.model.verdict import Verdict
 from webhook.review.blast_radius import Radius
 from webhook.review.disclosed import seen_from
 from webhook.review.drafts import (

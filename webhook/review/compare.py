@@ -5,10 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.model.dependency import Source
-from webhook.model.finding import Finding
+from webhook.model.answers import Finding, Source, Verdict
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Verdict
 
 _ORDER: Final = {
     Verdict.ALLOWED: 0,

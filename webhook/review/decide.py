@@ -8,8 +8,8 @@ from msgspec import structs
 
 from webhook.checklist.declarations import malformed
 from webhook.judge import judge_declared
+from webhook.model.answers import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.budget import FIXES, INFERRED, OTHERS, TOO_MUCH, UNLIMITED, Budget, Exhausted
-from webhook.model.finding import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.objects import Owner, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import MODE_LABEL, Mode

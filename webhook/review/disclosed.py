@@ -12,12 +12,10 @@ from msgspec import structs
 from webhook.dependencies import resolve
 from webhook.judge import judge, judge_workload
 from webhook.judge.workload import declared, everybodys
-from webhook.model.dependency import Dependency, NameTarget
-from webhook.model.finding import UNDISCLOSED, Finding, Severity
+from webhook.model.answers import CLOSED, UNDISCLOSED, Dependency, Finding, NameTarget, Severity, Verdict
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import VISIBLE_LABEL
-from webhook.model.verdict import CLOSED, Verdict
 from webhook.review.drafts import Draft, Exemption, ready
 from webhook.world import View
 from webhook.world.seen import Seen

@@ -8,9 +8,8 @@ from typing import Final
 
 from msgspec import Struct, json, structs
 
+from webhook.model.answers import Finding, Malformed, Severity
 from webhook.model.budget import Exhausted
-from webhook.model.dependency import Malformed
-from webhook.model.finding import Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.refs import KIND_OF_WORD
 from webhook.model.settings import Exempted, Mode, Settings

@@ -15,9 +15,9 @@ from webhook.evaluate.flow import judge_from_outside
 from webhook.judge import Judged, judge_workload
 from webhook.judge.dependency import judge_flow
 from webhook.model.addresses import Address, Block, Protocol
+from webhook.model.answers import FlowVerdict, Host, Side, Verdict, together
 from webhook.model.objects import Workload
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import FlowVerdict, Host, Side, Verdict, together
 from webhook.review.observed import ObservedFlow, Seen, Tally
 from webhook.world import Group, View
 

@@ -12,11 +12,10 @@ from webhook.fix.inbound import fix_dependants, fix_way, shuts_out
 from webhook.judge import Judged, enforcer_notes, judge
 from webhook.judge.inbound import Way, judge_balanced, judge_hooks, judge_inbound, remedy
 from webhook.judge.workload import Dependant, Dependants, judge_dependants
+from webhook.model.answers import CLOSED, Finding, FlowVerdict, Verdict
 from webhook.model.budget import Exhausted
-from webhook.model.finding import Finding
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import CLOSED, FlowVerdict, Verdict
 from webhook.review.drafts import Draft, exemptions, ignored, ready, unanswered, without_exempt
 from webhook.review.workload import closed_finding, unknown_finding
 from webhook.world import Overlay, View

@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from webhook.dependencies.services import through_service
 from webhook.model.addresses import Address, Block, Protocol, is_loopback, parse_address
+from webhook.model.answers import Host
 from webhook.model.objects import ServicePort, Workload
 from webhook.model.refs import WorkloadRef
-from webhook.model.verdict import Host
 from webhook.wire.flowlogs import Endpoint, FlowLog, FlowRecord, Skipped
 from webhook.wire.shapes import Malformed
 from webhook.world import Group, View

@@ -13,10 +13,9 @@ from webhook.evaluate import Flow
 from webhook.judge import judge_dns
 from webhook.judge.workload import declared
 from webhook.model.addresses import IPV6, Address, Block
-from webhook.model.dependency import Dependency
+from webhook.model.answers import Dependency, Host
 from webhook.model.objects import Workload
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, WorkloadRef
-from webhook.model.verdict import Host
 from webhook.review.evidence import Compared, Evidence
 from webhook.review.observed import ObservedFlow
 from webhook.world import Group, View

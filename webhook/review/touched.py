@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from webhook.families import REFERENCES
 from webhook.judge.dns import NODE_LOCAL, dns_service
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import Foreign
 from webhook.model.inbound import Exposure
 from webhook.model.labels import NO_KEYS, Space, Value, holds
 from webhook.model.objects import Namespace, Service, Shape, Workload

@@ -10,11 +10,19 @@ from webhook.fix import Fixed, fix_dependency
 from webhook.fix.needs import may_open
 from webhook.judge import Judged, JudgedWorkload, enforcer_notes, judge, judge_workload, with_inferred
 from webhook.judge.symptoms import symptoms
-from webhook.model.dependency import Source
-from webhook.model.finding import DEFAULT_SEVERITY, Finding, Severity
+from webhook.model.answers import (
+    CLOSED,
+    DEFAULT_SEVERITY,
+    Finding,
+    FlowVerdict,
+    NearMiss,
+    Severity,
+    Side,
+    Source,
+    Verdict,
+)
 from webhook.model.objects import Workload
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.verdict import CLOSED, FlowVerdict, NearMiss, Side, Verdict
 from webhook.review.drafts import Draft, ready
 from webhook.world import View
 

@@ -6,7 +6,7 @@ Whoever compiles them must take them as untrusted input.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from webhook.api.backend import Check
@@ -18,7 +18,7 @@ from webhook.cluster.reflector import Pace
 from webhook.model.hints import CUTS
 from webhook.model.settings import Settings
 from webhook.wire.objects import DECLARING
-from webhook.wiring.gaps import FOUND, without
+from webhook.wiring.cluster_snapshot import FOUND, without
 from webhook.wiring.informer_cache import InformerCache
 from webhook.world import View, World
 

@@ -14,7 +14,7 @@ from webhook.model.inbound import ISTIO_GATEWAY
 from webhook.model.objects import Pod, Workload
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
-from webhook.wiring.gaps import FAMILIES, Gaps
+from webhook.wiring.cluster_snapshot import FAMILIES, Gaps
 from webhook.wiring.interning import Interning
 from webhook.world import Change, Drop, Put, World
 from webhook.world.changes import key_of

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from webhook.families import project
 from webhook.manifests import Broken, Content, Document, Skipped, Unbuilt, read, read_content
-from webhook.model.finding import Location
-from webhook.model.foreign import Foreign
+from webhook.model.answers import Location
+from webhook.model.crd_policies import Foreign
 from webhook.model.inbound import Gateway, Ingress, Route
 from webhook.model.objects import Pod, Workload
 from webhook.model.policy import Policy

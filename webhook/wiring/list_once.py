@@ -15,7 +15,7 @@ from webhook.cluster.list_watch import Reading
 from webhook.families import project
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
-from webhook.wiring.gaps import FOUND, kind_name
+from webhook.wiring.cluster_snapshot import FOUND, kind_name
 from webhook.wiring.snapshot import State
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""The server, put together: a source, a reviewer, an application, a listener, on one event loop."""
+"""The server, put together: a source, a reviewer, an application and a listener, on one event loop."""
 
 import asyncio
 import contextlib
@@ -8,25 +8,140 @@ import logging
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from datetime import date
 from functools import partial
 from pathlib import Path
+from time import perf_counter, thread_time
 from typing import Final
 
 import uvloop
-from msgspec import Struct
+from msgspec import Struct, structs
 from starlette.types import ASGIApp
 
 from webhook.api.app import build_app, build_probes
 from webhook.api.asgi import Drain
+from webhook.api.backend import INTERNAL_ERROR, NO_TIME, NOT_SYNCED, Answer, Check
 from webhook.api.certificate import TlsPaths
 from webhook.api.metrics import Metrics
 from webhook.api.server import Plain, Server, Timing
 from webhook.certificates.directory import Expiry, TlsFiles, WithCertificate, ensure
 from webhook.certificates.shared_certificate import Managed, SharedCertificate, utc
-from webhook.wiring.reviewer import Reviewer
+from webhook.manifests import dump
+from webhook.model.budget import TOO_MUCH, Budget
+from webhook.report import admission
+from webhook.review import Decision, decide
+from webhook.wire.admission import AdmissionRequest, admission_request
+from webhook.wire.shapes import Malformed
 from webhook.wiring.source import Health, Source
+from webhook.world import View, World
 
 _log: Final = logging.getLogger(__name__)
+_NO_TIME: Final = 0.02  # seconds: with less left the answer would come too late to count
+_PROCESSOR: Final = 0.25  # seconds of it that one review may take; the loop is everybody's
+STEPS: Final = 1_000_000  # what that is worth on no slow machine: the same review is not judged here and skipped there
+NOT_EVALUATED: Final = "not-evaluated"
+_MOST: Final = 512  # answers that are remembered, 16 KiB each at the most
+_Key = tuple[bytes, date, str | None]
+
+
+class Reviewer:
+    """The backend of `webhook.api`. Nothing that goes wrong here stops a deployment."""
+
+    def __init__(self, source: Source, today: Callable[[], date], steps: int = STEPS) -> None:
+        """Judge by the world of `source`, in so many steps; exemptions end by the day that `today` returns."""
+        self._source = source
+        self._today = today
+        self._steps = steps
+        self._answers: dict[_Key, Answer] = {}
+        self._of: tuple[View | None, int | None] = (None, None)  # the world that they are about, and its version
+
+    def readiness(self) -> tuple[Check, ...]:
+        """Return the source's conditions."""
+        return self._source.checks()
+
+    def version(self) -> int | None:
+        """Return the source's."""
+        return self._source.version()
+
+    def review(self, body: bytes, *, timeout: float | None) -> Answer:
+        """Answer one AdmissionReview: 400 where it is none, else 200."""
+        budget = Budget(self._steps, _late(timeout))
+        try:
+            request = admission_request(body)
+        except Malformed as error:
+            return Answer(400, f"{error}\n".encode(errors="replace"), "malformed")
+        if timeout is not None and timeout < _NO_TIME:
+            return _allowed(request, NO_TIME)
+        try:
+            return self._judge(request, budget)
+        except Exception:  # noqa: BLE001 - logged, and no deployment is stopped by our own mistake
+            _log.exception("review of %s %s/%s failed", request.kind, request.namespace, request.name)
+            return _allowed(request, INTERNAL_ERROR)
+
+    def _judge(self, request: AdmissionRequest, budget: Budget) -> Answer:
+        view = self._source.view()
+        if view is None:
+            return _allowed(request, NOT_SYNCED)
+        today, stale = self._today(), self._source.stale()
+        key = (request.digest, today, stale)
+        answers = self._remembered(view)
+        known = answers.get(key)
+        if known is not None:
+            body = admission.addressed(known.body, request.uid)
+            about = (("uid", request.uid), *known.about[1:])
+            return structs.replace(known, body=body, dry_run=request.dry_run, about=about)
+        decision = decide(request, view, today, stale, budget)
+        if decision.exhausted:
+            return _allowed(request, TOO_MUCH)
+        answer = _answer(request, decision)
+        if request.digest and not decision.left_out:
+            answers[key] = answer
+        return answer
+
+    def _remembered(self, view: View) -> dict[_Key, Answer]:
+        """Return the answers to what was asked of the world as it is: none is kept beyond its next change."""
+        version = view.version if isinstance(view, World) else None
+        if self._of[0] is not view or self._of[1] != version or version is None or len(self._answers) >= _MOST:
+            self._answers, self._of = {}, (view, version)
+        return self._answers
+
+
+def _answer(request: AdmissionRequest, decision: Decision) -> Answer:
+    body = admission.encode(decision, dump)
+    told = ",".join(sorted({finding.id for finding in decision.findings}))
+    about = (*_about(request), *((("findings", told),) if told else ()))
+    outcome = admission.outcome(decision)
+    return Answer(200, body, outcome, decision.mode.value, request.dry_run, about, left_out=decision.left_out)
+
+
+def _late(timeout: float | None) -> Callable[[float], bool]:
+    """Return what says that a review that begins here has taken a share of its time: its answer must arrive."""
+    processor, began = thread_time(), perf_counter()
+
+    def late(share: float) -> bool:
+        if thread_time() > processor + share * _PROCESSOR:
+            return True
+        return timeout is not None and perf_counter() > began + share * (timeout - _NO_TIME)
+
+    return late
+
+
+def _allowed(request: AdmissionRequest, reason: str) -> Answer:
+    about = (*_about(request), ("reason", reason))
+    body = admission.not_evaluated(request.uid, reason)
+    return Answer(200, body, NOT_EVALUATED, dry_run=request.dry_run, about=about, reason=reason)
+
+
+def _about(request: AdmissionRequest) -> tuple[tuple[str, str], ...]:
+    return (
+        ("uid", request.uid),
+        ("operation", request.operation),
+        ("kind", request.kind),
+        ("namespace", request.namespace),
+        ("name", request.name),
+    )
+
+
 Place = tuple[str, int]
 
 

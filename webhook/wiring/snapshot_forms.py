@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from webhook.dependencies.grammar import MOST_ITEMS, is_url, items, parse, shown
-from webhook.model.dependency import Malformed as Unclear
+from webhook.model.answers import Malformed as Unclear
 from webhook.model.inbound import ROUTES
 from webhook.model.settings import CONNECTS_TO, PREFIX
 from webhook.wire import inbound_others

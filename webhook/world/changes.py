@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from webhook.model.foreign import Foreign, Gap
+from webhook.model.crd_policies import Foreign, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload

@@ -12,9 +12,8 @@ from msgspec import structs
 from webhook.enforcers import AGENTS, ENFORCERS, NAMESPACES, Found, in_force
 from webhook.enforcers.record import Data, Flags
 from webhook.families import dialect_of
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext, Doubt, Foreign, Gap
 from webhook.model.dialect import Dialect, Kind
-from webhook.model.foreign import Doubt, Foreign, Gap
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Node, Workload
 from webhook.model.settings import GENERIC, UNRECOGNISED, Enforcer, Settings

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Hashable, Iterable, Mapping
 
 from webhook.model.addresses import Address, Block, Family
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Doubt, Foreign
+from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import NO_LABELS
 from webhook.model.objects import Namespace, Pod, Service, Shape, Workload

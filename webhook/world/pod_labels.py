@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import Foreign
 from webhook.model.labels import NAME_LABEL, Labels, Lookup, Space, Value
 from webhook.model.objects import UNKNOWN_ACCOUNT, Account, Namespace, Shape
 from webhook.model.truth import Truth

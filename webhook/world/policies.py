@@ -7,8 +7,7 @@ from msgspec import Struct
 
 from webhook.families import compile_foreign, compile_policy
 from webhook.families.family import Compiled
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Doubt, Foreign
+from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.labels import NO_KEYS, LabelKeys, Operator, holds
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy

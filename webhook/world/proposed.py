@@ -11,8 +11,7 @@ from msgspec import structs
 
 from webhook.families import POLICIES, REFERENCES, dialect_of
 from webhook.model.addresses import Address, Family
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Doubt, Foreign
+from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
 from webhook.model.addresses import Address, Family, Served
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Doubt, Foreign
+from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.objects import Account, Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy

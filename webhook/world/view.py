@@ -12,9 +12,8 @@ from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family, Served, merged
 from webhook.model.budget import UNLIMITED, Budget
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.dialect import Dialect
-from webhook.model.foreign import Doubt, Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import Lookup
 from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload

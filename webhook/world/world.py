@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable
 
 from webhook.families import REFERENCES
-from webhook.model.foreign import Doubt, Foreign, Gap
+from webhook.model.crd_policies import Doubt, Foreign, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.labels import NO_LABELS

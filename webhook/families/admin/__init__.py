@@ -13,9 +13,8 @@ from webhook.families.admin.kinds import VERSIONS, Newer, Terms, only, terms_of
 from webhook.families.admin.peers import scope_of, subject_of
 from webhook.families.admin.rules import entries_of
 from webhook.families.family import Compiled, Family
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import BOTH_APIS, Dialect, visible
-from webhook.model.foreign import Foreign
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Isolation, Rank, piece
 from webhook.wire.shapes import Malformed, mapping, mappings

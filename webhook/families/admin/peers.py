@@ -9,8 +9,8 @@ from msgspec import Struct, structs
 from webhook.families.admin.kinds import Terms, given, one_of, only
 from webhook.families.enforced import STRANGERS, block_peer, pods_as_seen
 from webhook.model.addresses import parse_block
+from webhook.model.crd_policies import Foreign
 from webhook.model.dialect import Dialect, visible
-from webhook.model.foreign import Foreign
 from webhook.model.labels import EVERYTHING, AllOf, Predicate, Selector, Space
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Action, Match, NodePeer, PodMatch

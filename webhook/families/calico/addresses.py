@@ -12,9 +12,8 @@ from msgspec import Struct
 from webhook.families.calico.labels import NAME, NAMESPACE, OF_NAMESPACE
 from webhook.families.family import HOSTS, POOLS, SETS
 from webhook.model.addresses import Block, has_host_bits, merged, parse_address, parse_block
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import AddressSet
-from webhook.model.foreign import Foreign
 from webhook.model.labels import NAME_LABEL, AllOf, AnyOf, Labels, Operator, Predicate, Requirement, Space, Value, holds
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Match

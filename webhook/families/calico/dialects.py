@@ -22,7 +22,7 @@ from webhook.families.calico.tiers import (
     version,
 )
 from webhook.families.family import CALICO_POLICIES, FELIX, HOSTS
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import (
     CNP,
     FIRST_API,
@@ -34,7 +34,6 @@ from webhook.model.dialect import (
     ServiceReading,
     TierOrder,
 )
-from webhook.model.foreign import Foreign
 from webhook.model.labels import Predicate, holds
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Isolation, Place, PlacePeer, Tier, piece

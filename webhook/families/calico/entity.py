@@ -26,7 +26,7 @@ from webhook.model.addresses import (
     PortRange,
     Protocol,
 )
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.labels import ALWAYS, AllOf, AnyOf, NoneOf, Operator, Predicate, Requirement
 from webhook.model.policy import BlockPeer
 from webhook.model.tier import EndpointPeer, Match, ServicePeer

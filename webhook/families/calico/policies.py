@@ -15,8 +15,7 @@ from webhook.families.calico.rules import Context, compile_rule
 from webhook.families.calico.selector import conjunction
 from webhook.families.calico.tiers import TierEnd, in_words, order_of, rank, tier_end, tier_name, version
 from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.labels import Predicate
 from webhook.model.policy import Direction
 from webhook.model.tier import Entry, Isolation, piece

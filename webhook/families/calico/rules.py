@@ -24,7 +24,7 @@ from webhook.families.calico.entity import (
 from webhook.families.calico.tiers import NAMES_WITHOUT_PROTOCOL, Version
 from webhook.families.family import doubt
 from webhook.model.addresses import FAMILIES, PROTOCOLS, Family, PortMatch, PortRange
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, Entry

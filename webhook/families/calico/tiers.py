@@ -12,8 +12,7 @@ from msgspec import Struct
 
 from webhook.enforcers.calico import STORED
 from webhook.families.family import TIERS, doubt
-from webhook.model.compile_context import CompileContext
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.tier import Rank, Tier
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, shown, string
 

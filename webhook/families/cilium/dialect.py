@@ -14,7 +14,7 @@ from webhook.families.cilium.selectors import cluster_hidden
 from webhook.families.cilium.settings import CONFIG, NEWEST, Config, config_of
 from webhook.families.family import CILIUM_CLUSTERWIDE, CILIUM_POLICY
 from webhook.model.addresses import parse_address
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.dialect import CNP as CLUSTER_POLICY
 from webhook.model.dialect import (
     FIRST_API,

@@ -13,7 +13,7 @@ from webhook.families.cilium.reading import Context, checked, given, only, refus
 from webhook.families.cilium.selectors import NAMESPACE, POD_SOURCES, Want, at, ends_of, names, peer_wants, wants_of
 from webhook.families.cilium.settings import Config
 from webhook.model.addresses import Block, parse_block
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import Foreign
 from webhook.model.labels import AllOf, Selector
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Match, Place, PlacePeer, ServicesPeer, ServiceWish

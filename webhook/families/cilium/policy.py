@@ -29,9 +29,8 @@ from webhook.families.cilium.settings import LOCAL_CLUSTER, NEWEST, Config, conf
 from webhook.families.enforced import EGRESS_NAMES, following
 from webhook.families.family import CIDR_GROUPS, Compiled
 from webhook.model.addresses import NamedPort
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import Dialect
-from webhook.model.foreign import Foreign
 from webhook.model.labels import NEVER, AnyOf, Predicate, Selector
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef

@@ -6,7 +6,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 from msgspec import Struct
 
 from webhook.families.cilium.settings import Config
-from webhook.model.foreign import Foreign
+from webhook.model.crd_policies import Foreign
 from webhook.wire.shapes import Malformed, Problem, Raw, fail, shown
 
 P = ParamSpec("P")

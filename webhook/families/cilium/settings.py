@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.families.family import NODE_CONFIG
-from webhook.model.compile_context import CompileContext
+from webhook.model.crd_policies import CompileContext
 from webhook.model.dialect import Unseen
 
 CONFIG: Final = "cilium-config"
