@@ -29,6 +29,7 @@ COMMANDS: Final = {  # name -> what it does
     "matrix": "show every connection that is open, between workloads and to addresses outside",
     "lockdown": "print all that namespaces need to be allowed, and a default deny, in the order to apply",
     "diff": "show what a change opens and closes, and which declared dependencies it loses",
+    "bench": "measure the evaluator on this machine, in a world that is given or a made-up one",
     "demo": "play the story: a new service, two policies, a timeout, the fix",
 }
 
