@@ -1,16 +1,21 @@
 """What whoever writes a policy, a Namespace's labels or a Service is told, and where that rejects."""
 
+import copy
 import json
 from typing import Any, Final
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from tests.review.test_blast_radius import BEFORE, WALL, values
+from tests.support.denied_worlds import HEAVY
 from tests.support.reviews import TODAY
 from webhook.manifests import dump
 from webhook.model.budget import Budget
-from webhook.model.settings import DEFAULTS, POLICY_MODE_LABEL, Mode, Settings
+from webhook.model.settings import DEFAULTS, POLICY_MODE_LABEL, Enforcer, Mode, Settings
 from webhook.report.admission import encode
 from webhook.review import Decision, decide
 from webhook.wire.admission import AdmissionRequest, admission_request
@@ -149,6 +154,76 @@ def test_the_labels_of_a_server_drop_it_out_of_its_clients_rules() -> None:
         "netpol-preflight: the label change of deploy/data/db cuts shop/web -> data/db:5432/TCP: egress isolated by "
         "shop/out; out lets out to app=db; the server has app=database (NP502)"
     )
+
+
+# -- what nobody should send -------------------------------------------------------------------------------------------
+
+
+JUNK: Final = st.sampled_from((None, 1, -1, True, "", "x" * 300, [], [None], {}, {"a": {}}, [{"x": 1}], "\u202e\n"))
+FAMILIES: Final[tuple[Raw, ...]] = (
+    *DOCUMENTS,
+    {
+        "apiVersion": "policy.networking.k8s.io/v1alpha2",
+        "kind": "ClusterNetworkPolicy",
+        "metadata": {"name": "x"},
+        "spec": {
+            "tier": "Admin",
+            "priority": 1,
+            "subject": {"namespaces": {}},
+            "ingress": [{"action": "Deny", "from": []}],
+        },
+    },
+    {
+        "apiVersion": "projectcalico.org/v3",
+        "kind": "GlobalNetworkPolicy",
+        "metadata": {"name": "x"},
+        "spec": {"selector": "all()", "types": ["Ingress"], "ingress": [{"action": "Deny"}]},
+    },
+    {"apiVersion": "projectcalico.org/v3", "kind": "Tier", "metadata": {"name": "x"}, "spec": {"order": 1}},
+    {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"name": "x", "namespace": "data"},
+        "spec": {"endpointSelector": {}, "ingress": [{"fromEndpoints": [{}]}]},
+    },
+    {"apiVersion": "cilium.io/v2", "kind": "CiliumCIDRGroup", "metadata": {"name": "x"}, "spec": {"externalCIDRs": []}},
+)
+
+
+@st.composite
+def mangled(draw: st.DrawFn) -> tuple[Raw, Raw]:
+    """Draw an object of any kind, and the same with some part replaced by something else."""
+    old: Raw = draw(st.sampled_from(FAMILIES))
+    new = copy.deepcopy(old)
+    here: Any = new
+    while True:
+        key = draw(st.sampled_from(sorted(here) if isinstance(here, dict) else list(range(len(here)))))
+        if not here[key] or not isinstance(here[key], dict | list) or draw(st.booleans()):
+            if key not in ("apiVersion", "kind", "metadata", "name", "namespace"):
+                here[key] = draw(JUNK)
+            return old, new
+        here = here[key]
+
+
+@hypothesis_settings(max_examples=HEAVY)
+@given(mangled(), st.sampled_from(("generic", "calico", "cilium")), st.sampled_from(("CREATE", "UPDATE", "DELETE")))
+def test_whatever_is_written_is_answered_and_what_cannot_be_read_rejects_nothing(
+    pair: tuple[Raw, Raw], cni: str, operation: str
+) -> None:
+    old, new = pair
+    made = cluster(label="enforce", settings=Settings(enforcer=Enforcer(cni)))
+    found = answered(decide(asked(new, old, operation=operation), made, TODAY))
+    assert all(line.isprintable() and len(line) <= 256 for line in found.get("warnings", ()))
+    if operation == "DELETE":
+        assert found["allowed"]
+
+
+def test_a_policy_that_cannot_be_read_is_said_and_nothing_else() -> None:
+    broken = {**CLOSED, "spec": "deny all"}
+    made = without_fence()
+    (line,) = answered(decide(asked(broken), made, TODAY))["warnings"]
+    assert line.startswith("netpol-preflight: data/wall cannot be read: spec: expected")
+    assert line.endswith("; who loses by it is not known")
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------------

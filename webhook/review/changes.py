@@ -3,7 +3,7 @@
 It is told to whoever writes it. It rejects only where the namespace's own label asks for that, and never a deletion.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Final
 
@@ -58,12 +58,16 @@ class Steps(Struct, frozen=True):
 
 
 class Lost(Struct, frozen=True):
-    """What was found: drafts in the order in which they are told. `unseen`: workloads that there was no time for."""
+    """What was found: drafts in the order in which they are told. `unseen`: workloads that there was no time for.
+
+    `misread`: what of the policies that are written is not understood, so that nothing sure can be said of it.
+    """
 
     drafts: tuple[Draft, ...] = ()
     deleted: Finding | None = None
     looked: int = 0
     unseen: int = 0
+    misread: tuple[str, ...] = ()
 
 
 def decide_change(
@@ -99,7 +103,12 @@ def decide_change(
         findings=(*findings, *((told.deleted,) if told.deleted else ())),
         rejected=tuple(whole.get(id(draft), draft.finding) for draft in denied),
         audit=_audit(mode, every, stale, left_out, denied=bool(denied)),
-        notes=(*notes, *more, *(_unseen(every, own=own) if mode in HEARD else ())),
+        notes=(
+            *notes,
+            *more,
+            *(every.misread if mode in HEARD else ()),
+            *(_unseen(every, own=own) if mode in HEARD else ()),
+        ),
         dry_run=request.dry_run,
         reviewed=True,
         left_out=left_out,
@@ -192,7 +201,18 @@ def lost_by(view: View, steps: Steps, today: date, namespace: str) -> Lost:
         deleted = next(iter(configured(view.settings, [found] if found else [], today)[0]), None)
     except Exhausted:
         deleted = None
-    return Lost(tuple(sorted(drafts, key=lambda one: rank(one.finding))), deleted, looked, len(refs) - looked)
+    shown = tuple(sorted(drafts, key=lambda one: rank(one.finding)))
+    return Lost(shown, deleted, looked, len(refs) - looked, tuple(_misread(after, steps)))
+
+
+def _misread(after: View, steps: Steps) -> Iterator[str]:
+    """Yield what is wrong with the policies that are written, where the enforcer would read them."""
+    for value in steps.values:
+        kind = (value.group, value.ref.kind) if isinstance(value, Foreign) else None
+        found = after.policies.problems().get(value.ref, ()) if kind in after.dialect.evaluated else ()
+        broken = [value.unreadable] if isinstance(value, Policy) and value.unreadable else list(found)
+        if isinstance(value, Policy | Foreign) and broken:
+            yield f"{value.ref.titled} cannot be read: {broken[0]}; who loses by it is not known"
 
 
 def deleted_by(view: View, values: Iterable[Written], today: date) -> tuple[Finding, ...]:
