@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.review.test_blast_radius import BEFORE, WALL, values
+from tests.support.changed_shop import BEFORE, WALL, values
 from tests.support.denied_worlds import HEAVY
 from tests.support.reviews import TODAY
 from webhook.manifests import dump
@@ -159,7 +159,9 @@ def test_the_labels_of_a_server_drop_it_out_of_its_clients_rules() -> None:
 # -- what nobody should send -------------------------------------------------------------------------------------------
 
 
-JUNK: Final = st.sampled_from((None, 1, -1, True, "", "x" * 300, [], [None], {}, {"a": {}}, [{"x": 1}], "\u202e\n"))
+JUNK: Final[st.SearchStrategy[Any]] = st.sampled_from(
+    (None, 1, -1, True, "", "x" * 300, [], [None], {}, {"a": {}}, [{"x": 1}], "\u202e\n")
+)
 FAMILIES: Final[tuple[Raw, ...]] = (
     *DOCUMENTS,
     {

@@ -207,11 +207,15 @@ def lost_by(view: View, steps: Steps, today: date, namespace: str) -> Lost:
 
 def _misread(after: View, steps: Steps) -> Iterator[str]:
     """Yield what is wrong with the policies that are written, where the enforcer would read them."""
+    problems = after.policies.problems()
     for value in steps.values:
-        kind = (value.group, value.ref.kind) if isinstance(value, Foreign) else None
-        found = after.policies.problems().get(value.ref, ()) if kind in after.dialect.evaluated else ()
-        broken = [value.unreadable] if isinstance(value, Policy) and value.unreadable else list(found)
-        if isinstance(value, Policy | Foreign) and broken:
+        if isinstance(value, Policy):
+            broken = [value.unreadable] if value.unreadable else list(problems.get(value.ref, ()))
+        elif isinstance(value, Foreign) and (value.group, value.ref.kind) in after.dialect.evaluated:
+            broken = list(problems.get(value.ref, ()))
+        else:
+            continue
+        if broken:
             yield f"{value.ref.titled} cannot be read: {broken[0]}; who loses by it is not known"
 
 
