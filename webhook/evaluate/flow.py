@@ -1,9 +1,7 @@
 """One source and one other end: both directions of a packet, on every address family of both, through meshes, too.
 
-Istio in ambient mode sends what goes from one enrolled pod to another through a tunnel to port 15008 of the other pod
-(istio.io, ambient and Kubernetes NetworkPolicy); Linkerd's proxies may dial port 4143, the other proxy's own
-(linkerd.io, protocol detection). Istio's sidecars dial the port that was asked for. What a mesh itself lets through
-is no part of a verdict.
+Istio ambient tunnels between enrolled pods to port 15008 of the other pod (istio.io, ambient and NetworkPolicy);
+Linkerd's proxies may dial 4143, the other proxy's own (linkerd.io); Istio's sidecars dial the port asked for.
 """
 
 from typing import Final
@@ -31,10 +29,7 @@ _ANY: Final = LabelKeys.of(("*",))
 def judge_pair(
     view: View, source: PodEnd, target: PodEnd, protocol: Protocol, port: int, families: tuple[Family, ...] = ()
 ) -> Pair:
-    """Judge one source and one destination pod, on every address family that both have.
-
-    `families`: those that a Service uses; empty: any.
-    """
+    """Judge one source and one destination pod, on every family of both and of the Service (`families`; empty: any)."""
     if not by_address(view, source, target) and view.dialect.families == FAMILIES:
         return _one(view, source, target, None, protocol, port)
     common = common_families(view, source, target, families)

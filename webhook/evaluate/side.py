@@ -1,9 +1,7 @@
 """One direction of one packet: which policies isolate the subject, and whether any of them admits the other end.
 
-What one of them calls so is opened on each (`PortReading.names_pooled`). Source:
-`aws/amazon-network-policy-controller-k8s`, pkg/resolvers/endpoints.go, getIngressRulesPorts.
-
-The same routine serves both directions; the difference is data.
+The same routine serves both directions; the difference is data. Ports by name of ingress rules may be pooled
+(`Ports.names_pooled`): `aws/amazon-network-policy-controller-k8s`, pkg/resolvers/endpoints.go, getIngressRulesPorts.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
 """A finding's flows and near misses in words: the ends, the port that policy sees, who decides, what is missing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from webhook.model.addresses import Block
@@ -9,6 +9,8 @@ from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
 
 Cut = Callable[[str], str]  # makes a name safe to print, and short enough
+Facts = Mapping[str, str]
+_MOST_HITS: Final = 2
 DENY_RULES = "deny rules"  # the standing of rules that deny whatever another rule allows
 _MOST_POLICIES = 2
 _MOST_PORTS = 4
@@ -233,3 +235,17 @@ _WORDS: Final = {
     "protocol": "{name} opens {want}; the packet is {have}",
     "policyTypes": "{name} needs policyTypes {want}; it has {have}",
 }
+
+
+def who(finding: Finding, cut: Cut) -> str:
+    """Return `namespace/name` of the workload, or of those that one slip hits."""
+    if finding.hits:
+        names = some((f"{cut(ref.namespace)}/{cut(ref.name)}" for ref in finding.hits), _MOST_HITS)
+        return f"{len(finding.hits)} workloads ({names})"
+    workload = finding.workload
+    return f"{cut(workload.namespace)}/{cut(workload.name)}" if workload else "the cluster"
+
+
+def pair(finding: Finding, cut: Cut) -> str:
+    """Return the workload and what it depends on."""
+    return who(finding, cut) + (f" -> {cut(finding.dependency)}" if finding.dependency else "")

@@ -1,9 +1,10 @@
-"""What the checklist's findings say: labels, default deny, blocks and selectors (NP301 to NP409)."""
+"""What the checklist's findings say: declarations, labels, blocks and selectors (NP107, NP201 to NP409)."""
 
 from typing import Final
 
 from webhook.model.answers import Finding
-from webhook.report.flows import Cut
+from webhook.model.settings import CONNECTS_TO
+from webhook.report.flows import Cut, Facts, pair, who
 
 # A sentence with its facts in braces, and what to do about it. `{policy}` and `{rule}` point at the author's own line.
 _TABLE: Final = {
@@ -111,3 +112,71 @@ def remedy(finding: Finding, cut: Cut) -> str:
 
 
 DECLARE: Final = "say by `expected` in the configuration what an operator makes"
+
+
+def absent(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say that what is declared is not there (NP201)."""
+    what, name = cut(facts.get("what", "Service or workload")), cut(facts.get("name", finding.dependency or ""))
+    where = "in the cluster" if facts.get("complete") == "True" else "in what was read"
+    return _hinted(f"{pair(finding, cut)}: no {what} `{name}` {where}", facts, cut)
+
+
+def no_such_port(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say which ports there are (NP202)."""
+    service, port, has = (cut(facts.get(key, "")) for key in ("service", "port", "has"))
+    owner = service if "/" in service[: service.rfind("/")] else f"Service {service}"
+    ports = f"; it has {has}" if has else ""
+    return _hinted(f"{pair(finding, cut)}: {owner} has no port {port}{ports}", facts, cut)
+
+
+def undeclared(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say that no container has the target port (NP203)."""
+    workload, port = cut(facts.get("workload", "the destination")), cut(facts.get("port", ""))
+    if "target" in facts:
+        target = cut(facts["target"])
+        return f"{pair(finding, cut)}: no container of {workload} names a port `{target}`, so port {port} leads nowhere"
+    text = f"{pair(finding, cut)}: no container of {workload} declares port {cut(facts.get('number', port))}"
+    return f"{text}; {cut(facts['headless'])}" if "headless" in facts else text
+
+
+def no_backends(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say that nobody is behind a Service (NP204)."""
+    service = cut(facts.get("service", finding.dependency or ""))
+    if facts.get("complete") == "False":
+        return (
+            f"{pair(finding, cut)}: nobody in what was read stands behind Service {service} "
+            "(an operator may make its pods)"
+        )
+    return f"{pair(finding, cut)}: Service {service} has no backends, connections will be refused"
+
+
+def malformed(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say where a declaration cannot be read, and what was expected (NP303)."""
+    item, expected = cut(facts.get("item", finding.dependency or "")), cut(facts.get("expected", "another form"))
+    place = f"item {cut(facts['position'])}" if "position" in facts else "an item"
+    annotation = cut(facts.get("annotation", CONNECTS_TO))
+    return f"{who(finding, cut)}: {place} of {annotation} `{item}` is malformed: expected {expected}"
+
+
+def not_enforced(finding: Finding, facts: Facts, cut: Cut) -> str:
+    """Say that nothing does what policies say (NP107)."""
+    if finding.workload is None:
+        return _not_in_force(facts, cut)
+    why = "; ".join(cut(value) for value in facts.values())
+    return f"{pair(finding, cut)}: policies deny this, but nothing enforces them here" + (f": {why}" if why else "")
+
+
+def _not_in_force(facts: Facts, cut: Cut) -> str:
+    """Say that a policy does nothing here, or not what it says."""
+    policy = cut(facts.get("policy", "the policy"))
+    if "unserved" in facts:
+        return f"{policy} does nothing: no API server takes {cut(facts['unserved'])} since Kubernetes 1.16"
+    if "problem" in facts:
+        more = f" (and {facts['more']} more)" if "more" in facts else ""
+        return f"{policy} is not taken as it is written: {cut(facts['problem'])}{more}"
+    enforcer, kind = cut(facts.get("enforcer", "")), cut(facts.get("kind", ""))
+    return f"{policy} has no enforcer here: {enforcer} takes no notice of {kind}"
+
+
+def _hinted(text: str, facts: Facts, cut: Cut) -> str:
+    return f"{text}; {cut(facts['hint'])}" if "hint" in facts else text

@@ -4,22 +4,20 @@ A sentence names the workload, the other end, the port that policy sees and the 
 lower-case (a name does), ends without a full stop, and never holds an unprintable character.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from webhook.model.answers import CLOSED, UNDISCLOSED, Finding, FlowVerdict, Side, Verdict
 from webhook.model.policy import Direction
-from webhook.model.settings import CONNECTS_TO, PRODUCT
+from webhook.model.settings import PRODUCT
 from webhook.report import flows, slips
-from webhook.report.flows import Cut
+from webhook.report.flows import Cut, Facts, pair, who
 from webhook.report.safe import clean, clip
 
-Facts = Mapping[str, str]
 Builder = Callable[[Finding, Facts, Cut], str]
 INFERRED: Final = " (inferred)"
 UNADMITTED: Final = ", no rule admits it"  # worth saying where there is room
 FIX: Final = f"run `{PRODUCT} fix`"
-_MOST_HITS: Final = 2
 
 
 def cut_at(limit: int | None) -> Cut:
@@ -84,21 +82,13 @@ def details(finding: Finding) -> tuple[str, ...]:
     )
 
 
-def _who(finding: Finding, cut: Cut) -> str:
-    if finding.hits:
-        names = flows.some((f"{cut(ref.namespace)}/{cut(ref.name)}" for ref in finding.hits), _MOST_HITS)
-        return f"{len(finding.hits)} workloads ({names})"
-    workload = finding.workload
-    return f"{cut(workload.namespace)}/{cut(workload.name)}" if workload else "the cluster"
-
-
 def _isolated(finding: Finding, _: Facts, cut: Cut, direction: Direction) -> str:
     shut = flows.closed(finding, direction)
     stopped = tuple(f for f in shut if not flows.side_of(f, direction).final) or shut or finding.flows
     sides = [flows.side_of(flow, direction) for flow in stopped]
     by = flows.deciders(sides, direction, cut, finding.policies)
     return (
-        f"{_who(finding, cut)} -> {flows.end(finding, stopped, cut)} will {flows.fate(stopped)}: "
+        f"{who(finding, cut)} -> {flows.end(finding, stopped, cut)} will {flows.fate(stopped)}: "
         f"{direction.value.lower()} {by}{UNADMITTED if flows.isolates(sides) else ''}"
     )
 
@@ -123,13 +113,13 @@ def _unadmitted(stopped: tuple[FlowVerdict, ...]) -> str:
 
 def _dns(finding: Finding, facts: Facts, cut: Cut) -> str:
     if "undisclosed" in facts:
-        return f"{_who(finding, cut)} cannot resolve names: the look-up is closed to it"
+        return f"{who(finding, cut)} cannot resolve names: the look-up is closed to it"
     closed = tuple(f for f in finding.flows if f.verdict in CLOSED) or finding.flows
     stopped = tuple(f for f in closed if any(_is_openable(flows.side_of(f, d)) for d in Direction)) or closed
     why = _stopping(stopped, finding, cut, final=False) or _stopping(stopped, finding, cut)
     where = flows.end(finding, stopped, cut)
     return (
-        f"{_who(finding, cut)} cannot resolve names: -> {where} will {flows.fate(stopped)}: {why}{_unadmitted(stopped)}"
+        f"{who(finding, cut)} cannot resolve names: -> {where} will {flows.fate(stopped)}: {why}{_unadmitted(stopped)}"
     )
 
 
@@ -144,7 +134,7 @@ def _final(finding: Finding, _: Facts, cut: Cut) -> str:
     what = " cannot resolve names:" if finding.flows and all(f.purpose == "dns" for f in finding.flows) else ""
     end = flows.end(finding, stopped, cut)
     why = _stopping(stopped, finding, cut, final=True)
-    return f"{_who(finding, cut)}{what} -> {end} will {flows.fate(stopped)}: {why}"
+    return f"{who(finding, cut)}{what} -> {end} will {flows.fate(stopped)}: {why}"
 
 
 def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:
@@ -152,9 +142,7 @@ def _partial(finding: Finding, facts: Facts, cut: Cut) -> str:
     why = _stopping(stopped, finding, cut)
     which = f" ({cut(facts['reason'])})" if "reason" in facts else ""
     end = flows.end(finding, stopped, cut)
-    return f"{_who(finding, cut)} -> {end} will {flows.fate(stopped)} on some paths{which}" + (
-        f": {why}" if why else ""
-    )
+    return f"{who(finding, cut)} -> {end} will {flows.fate(stopped)} on some paths{which}" + (f": {why}" if why else "")
 
 
 def _kept_out(finding: Finding, facts: Facts, cut: Cut) -> str:
@@ -186,7 +174,7 @@ def _cuts(finding: Finding, facts: Facts, cut: Cut) -> str:
     way = f" ({cut(facts['declared'])})" if "declared" in facts else ""
     why = cut(facts.get("why", "")) or f"{_stopping(stopped, finding, cut)}{_unadmitted(stopped)}"
     return (
-        f"{cut(facts.get('by', 'the change'))} cuts {_who(finding, cut)} -> {flows.end(finding, stopped, cut)}{way}"
+        f"{cut(facts.get('by', 'the change'))} cuts {who(finding, cut)} -> {flows.end(finding, stopped, cut)}{way}"
         f"{_somewhere(finding)}: {why}"
     )
 
@@ -216,80 +204,12 @@ def _unknown(finding: Finding, facts: Facts, cut: Cut) -> str:
         return f"{_by(facts, cut)}: {sender} -> {flows.end(finding, finding.flows, cut)} cannot be decided: {why}"
     why = cut(facts["reason"]) if "reason" in facts else "; ".join(map(cut, flows.reasons(finding.flows)))
     end = cut(finding.dependency or "") or flows.end(finding, finding.flows, cut)
-    return f"{_who(finding, cut)} -> {end} cannot be decided" + (f": {why}" if why else "")
-
-
-def _absent(finding: Finding, facts: Facts, cut: Cut) -> str:
-    what, name = cut(facts.get("what", "Service or workload")), cut(facts.get("name", finding.dependency or ""))
-    where = "in the cluster" if facts.get("complete") == "True" else "in what was read"
-    return _hinted(f"{_pair(finding, cut)}: no {what} `{name}` {where}", facts, cut)
-
-
-def _no_such_port(finding: Finding, facts: Facts, cut: Cut) -> str:
-    service, port, has = (cut(facts.get(key, "")) for key in ("service", "port", "has"))
-    owner = service if "/" in service[: service.rfind("/")] else f"Service {service}"
-    ports = f"; it has {has}" if has else ""
-    return _hinted(f"{_pair(finding, cut)}: {owner} has no port {port}{ports}", facts, cut)
-
-
-def _undeclared(finding: Finding, facts: Facts, cut: Cut) -> str:
-    workload, port = cut(facts.get("workload", "the destination")), cut(facts.get("port", ""))
-    if "target" in facts:
-        target = cut(facts["target"])
-        return (
-            f"{_pair(finding, cut)}: no container of {workload} names a port `{target}`, so port {port} leads nowhere"
-        )
-    text = f"{_pair(finding, cut)}: no container of {workload} declares port {cut(facts.get('number', port))}"
-    return f"{text}; {cut(facts['headless'])}" if "headless" in facts else text
-
-
-def _no_backends(finding: Finding, facts: Facts, cut: Cut) -> str:
-    service = cut(facts.get("service", finding.dependency or ""))
-    if facts.get("complete") == "False":
-        return (
-            f"{_pair(finding, cut)}: nobody in what was read stands behind Service {service} "
-            "(an operator may make its pods)"
-        )
-    return f"{_pair(finding, cut)}: Service {service} has no backends, connections will be refused"
-
-
-def _malformed(finding: Finding, facts: Facts, cut: Cut) -> str:
-    item, expected = cut(facts.get("item", finding.dependency or "")), cut(facts.get("expected", "another form"))
-    place = f"item {cut(facts['position'])}" if "position" in facts else "an item"
-    annotation = cut(facts.get("annotation", CONNECTS_TO))
-    return f"{_who(finding, cut)}: {place} of {annotation} `{item}` is malformed: expected {expected}"
-
-
-def _not_enforced(finding: Finding, facts: Facts, cut: Cut) -> str:
-    if finding.workload is None:
-        return _not_in_force(facts, cut)
-    why = "; ".join(cut(value) for value in facts.values())
-    return f"{_pair(finding, cut)}: policies deny this, but nothing enforces them here" + (f": {why}" if why else "")
-
-
-def _not_in_force(facts: Facts, cut: Cut) -> str:
-    """Say that a policy does nothing here, or not what it says."""
-    policy = cut(facts.get("policy", "the policy"))
-    if "unserved" in facts:
-        return f"{policy} does nothing: no API server takes {cut(facts['unserved'])} since Kubernetes 1.16"
-    if "problem" in facts:
-        more = f" (and {facts['more']} more)" if "more" in facts else ""
-        return f"{policy} is not taken as it is written: {cut(facts['problem'])}{more}"
-    enforcer, kind = cut(facts.get("enforcer", "")), cut(facts.get("kind", ""))
-    return f"{policy} has no enforcer here: {enforcer} takes no notice of {kind}"
-
-
-def _pair(finding: Finding, cut: Cut) -> str:
-    return _who(finding, cut) + (f" -> {cut(finding.dependency)}" if finding.dependency else "")
-
-
-def _hinted(text: str, facts: Facts, cut: Cut) -> str:
-    return f"{text}; {cut(facts['hint'])}" if "hint" in facts else text
+    return f"{who(finding, cut)} -> {end} cannot be decided" + (f": {why}" if why else "")
 
 
 def _plain(finding: Finding, facts: Facts, cut: Cut) -> str:
     """Say what a finding says whose facts are sentences already."""
-    return f"{_pair(finding, cut)}: " + "; ".join(cut(value) for value in facts.values())
+    return f"{pair(finding, cut)}: " + "; ".join(cut(value) for value in facts.values())
 
 
 def _egress(finding: Finding, facts: Facts, cut: Cut) -> str:
@@ -302,7 +222,7 @@ def _ingress(finding: Finding, facts: Facts, cut: Cut) -> str:
 
 def _undisclosed(finding: Finding, _: Facts, cut: Cut) -> str:
     """Say that a connection is not sure to work, and nothing of why."""
-    return f"{_pair(finding, cut)} is closed, or is not there"
+    return f"{pair(finding, cut)} is closed, or is not there"
 
 
 _SENTENCES: Final[dict[str, Builder]] = {
@@ -313,14 +233,14 @@ _SENTENCES: Final[dict[str, Builder]] = {
     "NP104": _final,
     "NP105": _partial,
     "NP106": _unknown,
-    "NP107": _not_enforced,
+    "NP107": slips.not_enforced,
     "NP108": _kept_out,
     "NP109": _dependants,
-    "NP201": _absent,
-    "NP202": _no_such_port,
-    "NP203": _undeclared,
-    "NP204": _no_backends,
-    "NP303": _malformed,
+    "NP201": slips.absent,
+    "NP202": slips.no_such_port,
+    "NP203": slips.undeclared,
+    "NP204": slips.no_backends,
+    "NP303": slips.malformed,
     **dict.fromkeys(("NP501", "NP502", "NP503"), _cuts),
     "NP504": _opens,
     **dict.fromkeys(slips.IDS, slips.sentence),

@@ -1,7 +1,4 @@
-"""A write of a policy, of a Namespace's labels or of a Service: what those who are there lose by it (NP501 to NP504).
-
-It is told to whoever writes it. It rejects only where the namespace's own label asks for that, and never a deletion.
-"""
+"""A write of a policy, of a Namespace's labels or of a Service: who loses what by it (NP501 to NP504)."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date
