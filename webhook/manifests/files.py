@@ -6,10 +6,12 @@ import stat
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
-from typing import IO, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
-import yaml
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import yaml  # PyYAML is loaded with the first document: see `webhook.manifests`
 
 MOST_DEEP: Final = 200  # levels of one document: the deepest CRD schemas stay below 100, and later readers may recurse
 TOO_DEEP: Final = f"nested more than {MOST_DEEP} levels deep"
@@ -108,7 +110,7 @@ def check_encoding(text: str, first_line: int) -> None:
 # -- text that is no YAML, in the words of who reads that text ---------------------------------------------------------
 
 
-def syntax_error(error: yaml.MarkedYAMLError, text: str, first_line: int) -> Unreadable:
+def syntax_error(error: "yaml.MarkedYAMLError", text: str, first_line: int) -> Unreadable:
     """Return the reason in the parser's words; `first_line` is the line of `text` in its file."""
     mark, opened = error.problem_mark, error.context_mark
     problem, context = error.problem or "not YAML", error.context
