@@ -12,8 +12,9 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from webhook.manifests.edit import Change, Edit, Refused, change, only, spans
-from webhook.manifests.files import Broken, Content, Document, Unreadable, decode
+from webhook.manifests.files import Broken, Content, Document, Unreadable
 from webhook.manifests.parse import TEMPLATE_HINT, chunks, documents, json_documents
+from webhook.manifests.text import decode
 from webhook.manifests.yaml_events import yaml_documents
 
 Wanted = Callable[[Document], Iterable[Edit]]

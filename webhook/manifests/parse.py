@@ -7,17 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
 from webhook.manifests.emit import shortened
-from webhook.manifests.files import (
-    MOST_DEEP,
-    TOO_DEEP,
-    Broken,
-    Document,
-    Odd,
-    Skipped,
-    Unreadable,
-    check_encoding,
-    decode,
-)
+from webhook.manifests.files import MOST_DEEP, TOO_DEEP, Broken, Document, Odd, Skipped, Unreadable
+from webhook.manifests.text import check_encoding, decode
 from webhook.manifests.yaml_events import yaml_documents
 
 # `---` at the start of a line ends a document wherever it stands: YAML forbids it inside any scalar (1.2.2, rule 206).

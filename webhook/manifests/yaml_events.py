@@ -12,7 +12,8 @@ from typing import Any, Final
 import yaml
 
 from webhook.manifests.emit import plain
-from webhook.manifests.files import MOST_DEEP, TOO_DEEP, Odd, Unreadable, character_error, syntax_error
+from webhook.manifests.files import MOST_DEEP, TOO_DEEP, Odd, Unreadable
+from webhook.manifests.text import character_error, syntax_error
 
 MOST_ALIASED_NODES: Final = 1_000_000
 MOST_ALIASED_TEXT: Final = 8 << 20  # characters
