@@ -24,6 +24,7 @@ from webhook.review.drafts import (
     Decision,
     Draft,
     configured,
+    labelled_mode,
     of_denial,
     of_warnings,
     rank,
@@ -160,15 +161,9 @@ def _ending(raw: Raw) -> bool:
 def policy_mode(view: View, namespace: str, mode: Mode) -> tuple[Mode, tuple[str, ...]]:
     """Return what a change costs: what the namespace's label says, else `mode`, which never rejects here."""
     base = Mode.WARN if mode is Mode.ENFORCE else mode
-    word = view.namespaces.get(namespace).labels.get(POLICY_MODE_LABEL) if namespace else None
-    if word is None or mode is Mode.OFF:
+    if not namespace or mode is Mode.OFF:
         return base, ()
-    try:
-        return Mode(word), ()
-    except ValueError:
-        shown = "".join(c if c.isprintable() else "?" for c in word[:63])
-        note = f"namespace {namespace}: label {POLICY_MODE_LABEL}={shown} is none of off, audit, warn, enforce; "
-        return base, (f"{note}using {base} (NP303); correct the label",)
+    return labelled_mode(view, namespace, POLICY_MODE_LABEL, base)
 
 
 def lost_by(view: View, steps: Steps, today: date, namespace: str) -> Lost:

@@ -26,6 +26,7 @@ from webhook.review.drafts import (
     configured,
     exemptions,
     ignored,
+    labelled_mode,
     mode_set,
     of_denial,
     of_warnings,
@@ -173,15 +174,7 @@ def mode_of(view: View, namespace: str) -> tuple[Mode, tuple[str, ...]]:
     """Return the namespace's mode: its label's, else the configuration's. An unknown word is as good as none."""
     if ignored(view.settings, namespace):
         return Mode.OFF, ()
-    word, default = view.namespaces.get(namespace).labels.get(MODE_LABEL), mode_set(view.settings, namespace)
-    if word is None:
-        return default, ()
-    try:
-        return Mode(word), ()
-    except ValueError:
-        shown = "".join(c if c.isprintable() else "?" for c in word[:63])
-        note = f"namespace {namespace}: label {MODE_LABEL}={shown} is none of off, audit, warn, enforce; "
-        return default, (f"{note}using {default} (NP303); correct the label",)
+    return labelled_mode(view, namespace, MODE_LABEL, mode_set(view.settings, namespace))
 
 
 def heeded(view: View, mode: Mode) -> bool:

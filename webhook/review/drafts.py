@@ -14,6 +14,7 @@ from webhook.model.objects import Workload
 from webhook.model.refs import KIND_OF_WORD
 from webhook.model.settings import Exempted, Mode, Settings
 from webhook.wire.admission import AdmissionRequest
+from webhook.world import View
 
 FORM: Final = "NP102@postgres.production until=2026-12-31: reason"
 MOST: Final = 100  # lines of one annotation
@@ -228,3 +229,16 @@ def _whole(draft: Draft) -> Finding:
     except Exhausted:
         return structs.replace(draft.finding, no_fix=UNWRITTEN)
     return structs.replace(whole, severity=draft.finding.severity)
+
+
+def labelled_mode(view: View, namespace: str, label: str, default: Mode) -> tuple[Mode, tuple[str, ...]]:
+    """Return the mode that a label of the namespace asks for. An unknown word is as good as none, with a note."""
+    word = view.namespaces.get(namespace).labels.get(label)
+    if word is None:
+        return default, ()
+    try:
+        return Mode(word), ()
+    except ValueError:
+        shown = "".join(c if c.isprintable() else "?" for c in word[:63])
+        note = f"namespace {namespace}: label {label}={shown} is none of off, audit, warn, enforce; "
+        return default, (f"{note}using {default} (NP303); correct the label",)
