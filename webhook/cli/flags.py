@@ -1,10 +1,10 @@
 """Every command with its flags, as data and argparse calls."""
 
 import argparse
-from datetime import timedelta
 from typing import Final
 
-from webhook.cli.readers import age, dns, dns_label, dns_name, glob, lifetime, listen, port, seconds, secret
+from webhook.cli.readers import age, dns, dns_label, glob, port
+from webhook.cli.serve_flags import certificate, server
 
 FORMATS: Final = ("text", "json", "github")
 _FORMATS_OF: Final = {
@@ -219,66 +219,8 @@ def _serve(parser: argparse.ArgumentParser) -> None:
             help=f"never ask the cluster for any {' or '.join(kinds)}: what they tell is not inferred then",
         )  # fmt: skip
     _kubeconfig(group)
-    _server(parser.add_argument_group("the server"))
-    _managed(parser.add_argument_group("a certificate that replicas share, kept and renewed in a Secret"))
-
-
-def _server(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--listen", type=listen, default=("127.0.0.1", 8443), metavar="HOST:PORT", help="default: 127.0.0.1:8443"
-    )
-    group.add_argument(
-        "--health-listen", type=listen, metavar="HOST:PORT",
-        help="probes without TLS, and metrics and reasons, which are then on no other port",
-    )  # fmt: skip
-    group.add_argument(
-        "--metrics-listen", type=listen, metavar="HOST:PORT",
-        help="metrics and /readyz?verbose without TLS, which are then on no other port",
-    )  # fmt: skip
-    group.add_argument(
-        "--client-ca", metavar="FILE",
-        help="CA of client certificates: review only for a client that shows one, as the API server can be told to",
-    )  # fmt: skip
-    group.add_argument(
-        "--client-name", action="append", default=[], metavar="NAME",
-        help="common or DNS name in the client's certificate; repeatable (default: kube-apiserver)",
-    )  # fmt: skip
-    group.add_argument(
-        "--drain", type=seconds, default=0.0, metavar="SECONDS",
-        help="serve on for so long after SIGTERM, not ready, until the cluster sends nothing more (default: 0)",
-    )  # fmt: skip
-    group.add_argument("--tls-dir", metavar="DIR", help="holds, or receives, ca.crt tls.crt tls.key")
-    group.add_argument("--tls-cert", metavar="FILE", help="certificate chain, instead of --tls-dir")
-    group.add_argument("--tls-key", metavar="FILE", help="its key")
-    group.add_argument(
-        "--tls-san", action="append", default=[], metavar="NAME",
-        help="one more name or address for the made certificate; repeatable",
-    )  # fmt: skip
-    group.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default: info"
-    )
-    group.add_argument(
-        "--log-format", choices=("text", "json"), default="text", help="of the lines on standard error (default: text)"
-    )
-
-
-def _managed(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--certificate-secret", type=secret, metavar="NAMESPACE/NAME",
-        help="where it is: created if it is not there, repaired if it is damaged",
-    )  # fmt: skip
-    group.add_argument(
-        "--webhook-configuration", type=dns_name, metavar="NAME",
-        help="the ValidatingWebhookConfiguration whose caBundle is kept right; it may come later",
-    )  # fmt: skip
-    group.add_argument(
-        "--certificate-lifetime", type=lifetime, default=timedelta(days=90), metavar="DURATION",
-        help="of the certificate, renewed after two thirds of it: 2160h (default), 30m, ...",
-    )  # fmt: skip
-    group.add_argument(
-        "--ca-lifetime", type=lifetime, default=timedelta(days=5 * 365), metavar="DURATION",
-        help="of its CA, at least twice as long: 43800h (default)",
-    )  # fmt: skip
+    server(parser.add_argument_group("the server"))
+    certificate(parser.add_argument_group("a certificate that replicas share, kept and renewed in a Secret"))
 
 
 def _deleted(parser: argparse.ArgumentParser) -> None:
