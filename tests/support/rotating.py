@@ -12,8 +12,8 @@ from webhook.certificates.certificate_controller import CertificateController
 from webhook.certificates.issue import read_all
 from webhook.certificates.material import KEYS, Material
 from webhook.certificates.rotation import Lives
-from webhook.cluster.certificate_objects import Configuration, Entry, OvertakenError, Stored
-from webhook.cluster.errors import RefusedError, UnreachableError
+from webhook.cluster.certificate_objects import Configuration, Entry, Stored
+from webhook.cluster.errors import OvertakenError, RefusedError, UnreachableError
 
 NOW = datetime(2026, 11, 20, 12, 30, 15, tzinfo=UTC)
 NAME = "npp.npp-system.svc"

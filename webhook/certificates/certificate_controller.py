@@ -18,8 +18,8 @@ from webhook.certificates.issue import (
 )
 from webhook.certificates.material import Material, from_data, leaf_fault, to_data
 from webhook.certificates.rotation import Lives, Situation, advance, damage
-from webhook.cluster.certificate_objects import Configuration, OvertakenError, Stored
-from webhook.cluster.errors import ClusterError
+from webhook.cluster.certificate_objects import Configuration, Stored
+from webhook.cluster.errors import ClusterError, OvertakenError
 
 _log: Final = logging.getLogger(__name__)
 _ATTEMPTS: Final = 5  # after that the next look is early enough

@@ -12,9 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from webhook.cluster.client import Connection
-from webhook.cluster.errors import ClusterError, GarbledError, NotServedError, RefusedError
+from webhook.cluster.errors import CONFLICT, GarbledError, NotServedError, OvertakenError, RefusedError
 
-CONFLICT: Final = 409
 # What the chart's empty Secret is, as kubernetes.io/tls may not be empty: a type never changes, and Helm's replacing
 # upgrade of a Secret that we had to make anew would fail on another one.
 TYPE: Final = "Opaque"
@@ -46,10 +45,6 @@ class Stored(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(...)"  # keys must not get into a log or a traceback
-
-
-class OvertakenError(ClusterError):
-    """Somebody else wrote in between: what was read does not hold any more."""
 
 
 class _Secret(Struct):

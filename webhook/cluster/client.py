@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -38,6 +38,18 @@ BARE: Final = f"{WHOLE};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{WHOLE}"
 BARE_LIST: Final = f"{WHOLE};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{WHOLE}"
 
 
+class Requests(Protocol):
+    """What whoever writes asks of a connection. Both raise ClusterError."""
+
+    async def get(self, path: str, query: Query, accept: str = WHOLE, /) -> bytes:
+        """Return the body of one answer."""
+        ...
+
+    async def send(self, method: str, path: str, value: object, content_type: str = WHOLE, /) -> bytes:
+        """Create, replace, patch or delete with a JSON value; return the body of the answer."""
+        ...
+
+
 class Connection:
     """Requests to one API server. Credentials that it rejects are loaded anew once, as kubectl does."""
 
@@ -62,7 +74,7 @@ class Connection:
             return await _body(response, LARGEST_ANSWER, self.server)
 
     async def send(self, method: str, path: str, value: object, content_type: str = WHOLE) -> bytes:
-        """Create, replace or patch with a JSON value; return the body of the answer. Raises ClusterError."""
+        """Create, replace, patch or delete with a JSON value; return the body of the answer. Raises ClusterError."""
         limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
         query = {"fieldManager": MANAGER}
         async with self._answer(path, query, WHOLE, limits, _Sent(method, value, content_type)) as response:

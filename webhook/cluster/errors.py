@@ -6,6 +6,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
+CONFLICT: Final = 409  # it exists, or is not of the version any more that was read
 _LONGEST: Final = 300  # characters of somebody else's message: enough for any Status the API server writes
 
 
@@ -51,6 +52,10 @@ class ForbiddenError(RefusedError):
 
 class NotServedError(RefusedError):
     """404: the server has no such resource."""
+
+
+class OvertakenError(ClusterError):
+    """Somebody else wrote in between: what was read does not hold any more."""
 
 
 class ExpiredError(RefusedError):
