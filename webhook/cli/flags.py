@@ -18,21 +18,6 @@ _WEEK: Final = 7.0 * 86_400
 NEVER: Final = "never"
 FAIL_ON: Final = ("error", "warning", "info", NEVER)
 
-COMMANDS: Final = {  # name -> what it does
-    "serve": "answer AdmissionReviews: the webhook",
-    "check": "review manifests as the webhook would, policies included",
-    "explain": "show one verdict step by step, or what a finding means: explain NP102",
-    "fix": "print the policies to apply, as YAML for `kubectl apply -f -`",
-    "audit": "judge every declared dependency of a cluster, of a snapshot or of files",
-    "snapshot": "write what the evaluator needs of a cluster into a file, for use without it; never a Secret",
-    "annotate": "write inferred dependencies into manifests as annotations; comments and order stay",
-    "matrix": "show every connection that is open, between workloads and to addresses outside",
-    "lockdown": "print all that namespaces need to be allowed, and a default deny, in the order to apply",
-    "diff": "show what a change opens and closes, and which declared dependencies it loses",
-    "bench": "measure the evaluator on this machine, in a world that is given or a made-up one",
-    "demo": "play the story: a new service, two policies, a timeout, the fix",
-}
-
 
 def add(name: str, parser: argparse.ArgumentParser) -> None:
     """Give `parser` the flags of the command `name`."""
@@ -43,6 +28,8 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
             parser.add_argument(
                 "--port", type=port, default=0, metavar="PORT", help="listen there (default: any free port)"
             )
+        case "completion":
+            parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="whose script to print")
         case "snapshot":
             _snapshot(parser)
         case "diff":

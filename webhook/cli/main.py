@@ -1,6 +1,7 @@
 """From the command line to an exit code: 0 clean, 1 findings, 2 bad usage or unreadable input, 130 interrupted."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,12 +11,14 @@ from pathlib import PurePath
 from typing import Any, Final, NoReturn
 
 from webhook import __version__
-from webhook.cli.flags import COMMANDS, add
+from webhook.cli.commands import COMMANDS, examples
+from webhook.cli.flags import add
 from webhook.cli.terminal import say
 from webhook.facade import UsageError
 
 PLUGIN: Final = "kubectl-netpol_preflight"
 BAD_USAGE: Final = 2
+ASKED: Final = "_ARGCOMPLETE"  # set by a shell that asks what may come next, and by nobody else
 _INTERRUPTED: Final = 130
 
 
@@ -36,6 +39,8 @@ def main(arguments: Sequence[str] | None = None, clock: Callable[[], datetime] =
 
     `clock` returns the time of day with its zone: by it exemptions end and snapshots age.
     """
+    if ASKED in os.environ:
+        import_module("webhook.cli.completion").answer()
     words = sys.argv[1:] if arguments is None else arguments
     if not words:
         parser().print_help(sys.stderr)
@@ -66,7 +71,14 @@ def parser() -> argparse.ArgumentParser:
         dest="command", metavar="COMMAND", required=True, title="commands", parser_class=_Parser
     )
     for name, purpose in COMMANDS.items():
-        add(name, commands.add_parser(name, help=purpose, description=f"{purpose[:1].upper()}{purpose[1:]}."))
+        command = commands.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose[:1].upper()}{purpose[1:]}.",
+            epilog=examples(name, program()),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add(name, command)
     return made
 
 
