@@ -1,8 +1,9 @@
 """Sets of classes as the bits of one integer; disjoint parts with the ports open to each; both sides joined."""
 
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, reduce
 from itertools import compress, count
+from operator import or_
 from typing import Final
 
 from msgspec import Struct
@@ -118,8 +119,7 @@ def granted(parts: Parts, number: int) -> PortSet:
 
 
 FEW: Final = 64  # a set of peers of at most this size is walked; a larger one is met from the other side
-
-Row = tuple[Bits, Bits, PortSet]  # every one of these, to every one of those, on these ports
+_SHARE: Final = 8  # a set that holds more than one in so many ends is not written down at each of its members
 
 
 class Behaviour(Struct, frozen=True):
@@ -129,52 +129,77 @@ class Behaviour(Struct, frozen=True):
     peers: Parts
 
 
-def join(egress: list[Behaviour], ingress: list[Behaviour]) -> Iterator[Row]:
-    """Yield every (sources, destinations, ports) that both sides open; no pair of classes comes twice."""
-    owner = {t: g for g, behaviour in enumerate(ingress) for t in members(behaviour.classes)}
-    everybody = sum(behaviour.classes for behaviour in ingress)
-    narrow, wide = _by_source(ingress, sum(behaviour.classes for behaviour in egress))
+def by_source(egress: Sequence[Behaviour], ingress: Sequence[Behaviour], count: int, *, few: int = FEW) -> list[Parts]:
+    """Return for each of `count` classes what it reaches: whom its own side lets out to, and who lets it in.
+
+    No pair is looked at that both sides close: up to `few` peers are asked one by one whom they let in, and of more
+    those are taken that let the source in.
+    """
+    found: list[Parts] = [{} for _ in range(count)]
+    owner = {t: behaviour for behaviour in ingress for t in members(behaviour.classes)}
+    everybody = bits_of(owner)
+    many: list[tuple[Behaviour, Parts]] = []
     for behaviour in egress:
-        sources = members(behaviour.classes)
+        wide: Parts = {}
         for ports, peers in behaviour.peers.items():
             targets = peers & everybody
-            if targets.bit_count() <= FEW:
-                groups = {owner[t] for t in members(targets)}
-            else:
-                groups = {g for s in sources for g in narrow.get(s, ())} | wide
-            for group in groups:
-                yield from _between(behaviour.classes, targets, ports, ingress[group])
-
-
-def _by_source(ingress: list[Behaviour], senders: Bits) -> tuple[dict[int, set[int]], set[int]]:
-    narrow: dict[int, set[int]] = {}
-    wide: set[int] = set()
-    for number, behaviour in enumerate(ingress):
-        for peers in behaviour.peers.values():
-            sources = peers & senders
-            if sources.bit_count() <= FEW:
-                for source in members(sources):
-                    narrow.setdefault(source, set()).add(number)
-            else:
-                wide.add(number)
-    return narrow, wide
-
-
-def _between(sources: Bits, targets: Bits, ports: PortSet, behaviour: Behaviour) -> Iterator[Row]:
-    reached = targets & behaviour.classes
-    if not reached:
-        return
-    for open_ports, admitted in behaviour.peers.items():
-        let_in = sources & admitted
-        if let_in and (both := intersection(ports, open_ports)):
-            yield let_in, reached, both
-
-
-def by_source(egress: list[Behaviour], ingress: list[Behaviour], count: int) -> list[Parts]:
-    """Return for each of `count` classes what it reaches."""
-    found: list[Parts] = [{} for _ in range(count)]
-    for sources, targets, ports in join(egress, ingress):
-        for source in members(sources):
-            parts = found[source]
-            parts[ports] = parts.get(ports, 0) | targets
+            if targets.bit_count() > few:
+                wide[ports] = targets
+                continue
+            for other in {id(owner[t]): owner[t] for t in members(targets)}.values():
+                _meet(found, behaviour.classes, targets & other.classes, ports, other.peers)
+        if wide:
+            many.append((behaviour, wide))
+    if many:
+        admitting = _Admitting(ingress, reduce(or_, (behaviour.classes for behaviour, _ in many)), count // _SHARE)
+        for behaviour, wide in many:
+            admitting.meet(found, members(behaviour.classes), wide)
     return found
+
+
+def _meet(found: list[Parts], sources: Bits, targets: Bits, ports: PortSet, admitted: Parts) -> None:
+    """Add what `sources` may send to `targets`, who all let in what is `admitted`."""
+    for open_ports, senders in admitted.items():
+        let_in = sources & senders
+        if let_in and (both := intersection(ports, open_ports)):
+            for source in members(let_in):
+                _add(found[source], both, targets)
+
+
+def _add(parts: Parts, ports: PortSet, who: Bits) -> None:
+    parts[ports] = parts.get(ports, 0) | who
+
+
+class _Admitting:
+    """Who lets a source in, on which ports: the other way round than ingress is written."""
+
+    def __init__(self, ingress: Iterable[Behaviour], senders: Bits, most: int) -> None:
+        """Look at what `ingress` says of `senders`. `most`: sets of more of them are met by those who are alike."""
+        same: dict[Bits, Parts] = {}
+        for behaviour in ingress:
+            for ports, peers in behaviour.peers.items():
+                if sources := peers & senders:
+                    _add(same.setdefault(sources, {}), ports, behaviour.classes)
+        self._of: dict[int, Parts] = dict(_by_membership([x for x in same.items() if x[0].bit_count() > most]))
+        for sources, parts in same.items():
+            if sources.bit_count() <= most:
+                for source in members(sources):
+                    self._of[source] = added(self._of.get(source, {}), parts)
+
+    def meet(self, found: list[Parts], sources: Iterable[int], opened: Parts) -> None:
+        """Add to each of `sources` what is open of all that is `opened` to it."""
+        for source in sources:
+            for ports, targets in overlap(opened, self._of.get(source, {})).items():
+                _add(found[source], ports, targets)
+
+
+def _by_membership(sets: Sequence[tuple[Bits, Parts]]) -> Iterator[tuple[int, Parts]]:
+    """Yield who is in any set, with what all those that hold it say: worked out once for those in the same."""
+    width = max((who.bit_length() for who, _ in sets), default=0)
+    columns = zip(*(f"{who:0{width}b}" for who, _ in sets), strict=True)
+    said: dict[tuple[str, ...], Parts] = {}
+    for number, column in zip(range(width - 1, -1, -1), columns, strict=True):
+        if column not in said:
+            holding = (parts for (_, parts), held in zip(sets, column, strict=True) if held == "1")
+            said[column] = reduce(added, holding, {})
+        yield number, said[column]
