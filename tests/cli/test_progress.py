@@ -19,6 +19,27 @@ def test_an_audit_shows_how_far_it_is_and_leaves_nothing_behind() -> None:
     assert "judging" not in out.decode()
 
 
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (("matrix", "-f", STORY), "finding connections"),
+        (("diff", "--before", STORY, "--after", STORY), "finding connections"),
+        (("lockdown", "production", "-f", STORY), "finding what is needed"),
+        (("audit", "-f", STORY, "--observed", "{log}"), "reading flows.csv"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_what_may_take_long_is_seen_to_go_on(command: tuple[object, ...], what: str, tmp_path: Path) -> None:
+    log = tmp_path / "flows.csv"
+    log.write_text("source,destination,port\n10.0.0.1,10.0.0.2,80\n")
+    words = [str(word).format(log=log) for word in command]
+    _, out, screen = shown(*words)
+    assert what in screen
+    assert screen.rstrip().endswith("\x1b[2K")
+    piped = subprocess.run([*PROGRAM, *words], capture_output=True, check=False)
+    assert (piped.stdout, piped.stderr) == (out, b"")
+
+
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {}])
 def test_where_no_bar_can_be_shown_there_is_none(environment: dict[str, str]) -> None:
     if environment:

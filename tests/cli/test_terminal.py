@@ -45,6 +45,29 @@ def test_a_table_is_as_wide_as_the_terminal_and_in_a_pipe_as_wide_as_it_takes() 
     assert "…" not in "".join(table)
 
 
+EXPLAINED = ("explain", "-f", STORY, "--from", "deploy/web-api", "-n", "production")
+PASTED = "dial tcp 10.244.1.45:5432: i/o timeout"
+
+
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("asked", [("--to", "postgres:5432"), ("--error", PASTED)], ids=["to", "error"])
+def test_an_explanation_folds_between_words_and_keeps_them_all(asked: tuple[str, ...], width: int) -> None:
+    screen = _CODE.sub("", drawn(*EXPLAINED, *asked, COLUMNS=str(width)))
+    piped = spawn(*EXPLAINED, *asked).out
+    head, _, yaml = screen.partition("\n---\n")
+    whole, _, same = piped.partition("\n---\n")
+    assert yaml == same
+    lines = [line for line in head.splitlines() if not line.startswith("      kubectl ")]
+    assert max(map(len, lines)) <= width < max(map(len, whole.splitlines()))
+    assert [word for word in head.split() if word != "|"] == [word for word in whole.split() if word != "|"]
+
+
+def test_what_does_not_fit_goes_on_below_its_column_and_a_ways_stem_with_it() -> None:
+    screen = _CODE.sub("", drawn(*EXPLAINED, "--to", "postgres:5432", COLUMNS="80")).splitlines()
+    at = screen.index("    x  egress   denied   isolated by production/web-api-egress; no rule lets it")
+    assert screen[at + 1] == "    |                    out"
+
+
 def test_numbers_stand_below_each_other_and_markup_is_text() -> None:
     rows = [("[red]a", "1", "2"), ("bb", "10", "-")]
     assert tabulate(("NAME", "ONE", "TWO"), rows, numbers=(1, 2), least=5).splitlines() == [

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from webhook.cli.audit import audit
 from webhook.cli.gather import gather
-from webhook.cli.terminal import emit, paint
+from webhook.cli.terminal import emit, paint, progress
 from webhook.facade import UsageError
 from webhook.facade.sources import CLUSTER, is_snapshot
 from webhook.matrix import Matrix, differences, matrix
@@ -73,7 +73,9 @@ def _side(arguments: argparse.Namespace, paths: list[str]) -> tuple[Audit, Matri
         asked.against, asked.files = [*against, *known], [name for name in names if name not in known]
         gathered = gather(asked, judging=False)
         today = arguments.clock().date()
-        return audit(gathered, today), matrix(gathered.world, unknown=True)
+        audited = audit(gathered, today)
+        with progress("finding connections", counted=False):
+            return audited, matrix(gathered.world, unknown=True)
 
 
 # -- `git:REV:PATH`: files as they are in a revision of the repository -------------------------------------------------

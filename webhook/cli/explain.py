@@ -10,7 +10,7 @@ from typing import Final
 import webhook
 from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
-from webhook.cli.terminal import emit, paint
+from webhook.cli.terminal import emit, folded, paint
 from webhook.config import nearest
 from webhook.diagnose.diagnose import diagnose
 from webhook.diagnose.diagnosis import Cause, Diagnosis, may_be_meant
@@ -91,7 +91,7 @@ def _explain(arguments: argparse.Namespace, gathered: Gathered, workload: Worklo
     if arguments.format == "json":
         emit(json_.explain(explanation, fixes.policies, gathered.failures))
     else:
-        emit(explain_text.explain(explanation, _remedy(fixes), paint()))
+        emit(folded(explain_text.explain(explanation, _remedy(fixes), paint())))
     return explanation.verdict
 
 
@@ -107,7 +107,7 @@ def _diagnose(arguments: argparse.Namespace, gathered: Gathered, workload: Workl
     if arguments.format == "json":
         emit(diagnosed.record(found, fixes.policies, gathered.failures))
     else:
-        emit(diagnosed.text(found, _remedy(fixes), paint()))
+        emit(folded(diagnosed.text(found, _remedy(fixes), paint())))
     return found.verdict
 
 

@@ -9,7 +9,7 @@ from msgspec import structs
 from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
 from webhook.cli.observed import observed
-from webhook.cli.terminal import emit, say
+from webhook.cli.terminal import emit, progress, say
 from webhook.facade import UsageError
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.families import support_of
@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     if evidence is not None and arguments.admit_observed:
         _admit(gathered, evidence)
         evidence = compare(gathered.world, evidence.tally)
-    found = lockdown(gathered.world, namespaces, arguments.family)
+    with progress("finding what is needed", counted=False):
+        found = lockdown(gathered.world, namespaces, arguments.family)
     if evidence is not None:
         found = structs.replace(found, questions=(*found.questions, *seen_questions(evidence, frozenset(namespaces))))
     kind = form.staged if arguments.staged else None

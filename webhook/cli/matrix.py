@@ -5,7 +5,7 @@ import argparse
 from msgspec import structs
 
 from webhook.cli.gather import gather
-from webhook.cli.terminal import colour, emit, tabulate
+from webhook.cli.terminal import colour, emit, progress, tabulate
 from webhook.facade.world import asked
 from webhook.matrix import Matrix, matrix
 from webhook.report import json_, matrix_text
@@ -15,7 +15,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print connections; 2 where something could not be read."""
     gathered = gather(arguments, judging=False)
     counted = arguments.unknown or arguments.format == "text"  # whose last line says how many there are
-    every = asked(matrix(gathered.world, unknown=counted), arguments.focus, arguments.namespace, group=arguments.group)
+    with progress("finding connections", counted=False):
+        found = matrix(gathered.world, unknown=counted)
+        every = asked(found, arguments.focus, arguments.namespace, group=arguments.group)
     whole = every if arguments.unknown else structs.replace(every, unknown=None)
     match arguments.format:
         case "json":

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
@@ -95,6 +96,59 @@ def tabulate(
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
+# -- text that folds ---------------------------------------------------------------------------------------------------
+
+
+_COMMAND: Final = re.compile(r" {6}\S")  # a line that is copied whole
+_TREE: Final = re.compile(r" {4}[xv|] ")  # a line of a drawn way, whose stem goes on below it
+_COLUMNS: Final = re.compile(r".*\S {2,}(?=\S)|\s*(?:- )?")  # all of a line before its last column
+_STEM: Final = "    |"
+_ROOM: Final = 30  # characters that the last column has to have, or it begins anew below the first
+
+
+def folded(text: str) -> str:
+    """Return text as wide as the terminal, folded between words; in a pipe as it is.
+
+    What does not fit goes on below the last column of its line. From a `---` on it is YAML, and as it is.
+    """
+    if not colour():
+        return text
+    from rich.console import Console
+
+    width = Console().width
+    head, mark, yaml = text.partition("\n---\n")
+    return "\n".join(_folded(line, width) for line in head.split("\n")) + mark + yaml
+
+
+def _folded(line: str, width: int) -> str:
+    from rich.console import Console
+    from rich.text import Text
+
+    whole = Text.from_ansi(line)
+    if whole.cell_len <= width or _COMMAND.match(whole.plain):
+        return line
+    match = _COLUMNS.match(whole.plain)
+    start = match.end() if match else 0
+    stem = _STEM if _TREE.match(whole.plain) else ""
+    beside = width - start >= _ROOM
+    below = Text(stem.ljust(start if beside else len(stem or _leading(whole.plain)) + 2))
+    rows = [whole[:start], *(() if beside else (below.copy(),))]
+    empty = True
+    for word in whole[start:].split(" "):
+        if not empty and rows[-1].cell_len + 1 + word.cell_len > width:
+            rows.append(below.copy())
+            empty = True
+        rows[-1].append_text(word if empty else Text(" ").append_text(word))
+        empty = False
+    out = io.StringIO()
+    Console(file=out, force_terminal=True, highlight=False).print(*rows, sep="\n", soft_wrap=True)
+    return "\n".join(row.rstrip() for row in out.getvalue().splitlines())
+
+
+def _leading(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
+
+
 # -- progress ----------------------------------------------------------------------------------------------------------
 
 
@@ -102,15 +156,19 @@ Told = Callable[[int, int], object]  # how many are done, and of how many, 0 for
 
 
 @contextmanager
-def progress(what: str) -> Generator[Told]:
-    """Show how far `what` is, and nothing of it afterwards; where nobody looks, nothing at all."""
+def progress(what: str, *, counted: bool = True) -> Generator[Told]:
+    """Show how far `what` is, and nothing of it afterwards; where nobody looks, nothing at all.
+
+    `counted`: what is told is how many are done; else there is only that it goes on, and for how long.
+    """
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda _, __: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    numbers = (MofNCompleteColumn(),) if counted else ()
+    columns = (TextColumn("{task.description}"), BarColumn(), *numbers, TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(what, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total or None)
