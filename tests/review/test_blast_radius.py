@@ -95,6 +95,31 @@ def test_an_exemption_of_the_workload_that_loses_is_heard() -> None:
     assert lost(written, before=before) == ()
 
 
+TOKEN: Final = "volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: t}}]}}], "
+CONTROLLER: Final = BEFORE.replace(
+    "spec: {containers: [{name: c, image: i}]}", f"spec: {{{TOKEN}containers: [{{name: c, image: i}}]}}"
+)
+SHUT: Final = WALL.replace("Ingress", "Egress")
+
+
+def test_a_controller_that_loses_the_api_server_is_told() -> None:
+    """Wherever that may be: a snapshot or manifests do not show it."""
+    open_world = "---\n".join(text for text in CONTROLLER.split("---\n") if "name: out" not in text)
+    found = lost(SHUT, before=open_world)
+    assert [(one.id, one.dependency, one.source) for one in found if "kubernetes" in (one.dependency or "")] == [
+        ("NP501", "kubernetes.default:443/TCP", "inferred")
+    ]
+
+
+def test_what_containers_are_told_by_an_address_is_judged_too() -> None:
+    told = BEFORE.replace(', annotations: {netpol-preflight.io/connects-to: "db.data:5432"}', "")
+    told = told.replace(
+        "{name: c, image: i}", "{name: c, image: i, env: [{name: DB_URL, value: 'postgres://10.96.0.9'}]}"
+    )
+    told = told.replace("spec: {selector: {name: db}", "spec: {clusterIP: 10.96.0.9, selector: {name: db}")
+    assert [(one.id, one.source) for one in lost(ELSEWHERE, before=told)] == [("NP501", "inferred")]
+
+
 # -- the law -----------------------------------------------------------------------------------------------------------
 
 

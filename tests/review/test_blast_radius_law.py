@@ -12,10 +12,11 @@ from tests.support.reviews import TODAY
 from tests.support.worlds import policies
 from tests.support.worlds_tiers import wide_policies
 from tests.support.worlds_whole import CALICO, CILIUM
+from webhook.dependencies import assumed_api_server, parse, resolve
 from webhook.families import REFERENCES, project
-from webhook.judge import judge_workload
+from webhook.judge import Alike, judge, judge_dns, judge_workload
 from webhook.judge.inbound import judge_inbound
-from webhook.model.answers import CLOSED, Verdict
+from webhook.model.answers import CLOSED, Dependency, Verdict
 from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Namespace, Service
 from webhook.model.policy import Policy
@@ -107,8 +108,11 @@ CAST: Final = (
     ("x", "two", "b"),
     ("y", "three", "a"),
     ("y", "four", "b"),
+    ("x", "five", "c"),  # who is told apart from `two` by nobody who asks for `a`
+    ("x", "six", "c"),
     ("kube-system", "dns", "dns"),
 )
+TOKEN: Final[Raw] = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
 INGRESS: Final[tuple[Raw, ...]] = (
     {
         "apiVersion": "networking.k8s.io/v1",
@@ -168,7 +172,9 @@ def _workload(draw: st.DrawFn, number: int, space: str, name: str, own: dict[str
     else:
         value = draw(st.sampled_from(("one.x:80", "http://three.y", "$(HOST)")))
         container["env"] = [{"name": "HOST", "value": "two.x"}, {"name": "BACKEND_URL", "value": value}]
-    template = {"metadata": {"labels": own}, "spec": {"containers": [container]}}
+    template: Raw = {"metadata": {"labels": own}, "spec": {"containers": [container]}}
+    if draw(st.integers(0, 3)) == 0:
+        template["spec"]["volumes"] = [TOKEN]
     spec = {"selector": {"matchLabels": {"app": own["app"]}}, "template": template}
     service = "kube-dns" if name == "dns" else name
     found = [
@@ -253,6 +259,10 @@ def audit(view: View) -> tuple[dict[Lost, Verdict], dict[tuple[str, str, str], V
     for workload in view.workloads.every():
         if maker_of(view, workload) is not None:
             continue
+        assumed = assumed_api_server(view, workload)
+        if assumed is not None:  # of which `judge_workload` tells only that it is out of reach
+            part = judge(view, workload, assumed)
+            answers[str(workload.ref), part.text] = part.verdict
         for part in judge_workload(view, workload).parts:
             lost = not part.flows and any(one.what in ("NP201", "NP202", "NP204") for one in part.missing)
             answers[str(workload.ref), part.text] = Verdict.DENIED if lost else part.verdict
@@ -313,3 +323,19 @@ def test_what_any_change_takes_is_the_difference_of_two_whole_audits(data: st.Da
         for ref in full.candidates
         for draft in full.of(ref).lost
     }
+
+
+@hypothesis_settings(max_examples=4 * HEAVY, deadline=None)
+@given(st.data())
+def test_what_is_known_of_one_client_holds_for_those_that_no_policy_tells_apart(data: st.DataObject) -> None:
+    objects = data.draw(cluster())
+    fenced = data.draw(fences(objects))
+    settings = data.draw(st.sampled_from(SETTINGS))
+    view = filled(settings, [value for raw in (*objects, *fenced) if (value := project(raw)) is not None])
+    alike = Alike(view)
+    for workload in view.workloads.every():
+        for item in (one for text in TARGETS for one in parse(text) if isinstance(one, Dependency)):
+            one = resolve(view, workload, item)
+            assert alike.judge(workload, one) == judge(view, workload, one, near=False)
+        mine, its_own = alike.look_up(workload), judge_dns(view, workload)
+        assert (mine and (mine.text, mine.verdict)) == (its_own and (its_own.text, its_own.verdict))

@@ -3,7 +3,7 @@
 from webhook.dependencies.apiserver import assumed_api_server
 from webhook.dependencies.grammar import parse
 from webhook.dependencies.infer import infer, uncovered
-from webhook.dependencies.resolve import Resolved, resolve
+from webhook.dependencies.resolve import Resolved, is_localhost, resolve
 from webhook.dependencies.services import Missing
 
-__all__ = ["Missing", "Resolved", "assumed_api_server", "infer", "parse", "resolve", "uncovered"]
+__all__ = ["Missing", "Resolved", "assumed_api_server", "infer", "is_localhost", "parse", "resolve", "uncovered"]

@@ -205,6 +205,14 @@ def dns_service(view: View) -> Service | None:
     )
 
 
+def answering(view: View) -> tuple[Group, ...] | None:
+    """Return the pods that answer the look-ups of all who ask the cluster's DNS; None: others may, too."""
+    service = dns_service(view)
+    if service is None or service.selector is None or not view.complete or node_local(view):
+        return None
+    return view.pods.behind(service) or None
+
+
 def claimed(view: View) -> list[Service]:
     """Return the Services of other namespaces that are labelled as the cluster's DNS, where files do not show that."""
     if view.settings.dns.service:

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.dependencies import Resolved, assumed_api_server, infer, parse, resolve, uncovered
+from webhook.judge.alike import Alike
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import judge_dns
 from webhook.model.addresses import Address, Block
@@ -53,27 +54,34 @@ def everybodys(view: View, workload: Workload) -> tuple[Dependency, ...]:
     return tuple(found)
 
 
-def judge_workload(view: View, workload: Workload, *, near: bool = True) -> JudgedWorkload:
+def judge_workload(view: View, workload: Workload, *, near: bool = True, alike: Alike | None = None) -> JudgedWorkload:
     """Judge each dependency once: those declared, in that order, then those of everybody, then those inferred.
 
-    `near`: with near misses; the look-up always has them.
+    `near`: with near misses; the look-up always has them. `alike`: what is known of other workloads, without any.
     """
-    return with_inferred(view, judge_declared(view, workload, near=near), near=near)
+    declared = judge_declared(view, workload, near=near, alike=alike)
+    return with_inferred(view, declared, near=near, alike=alike)
 
 
-def judge_declared(view: View, workload: Workload, *, near: bool = True) -> JudgedWorkload:
+def judge_declared(view: View, workload: Workload, *, near: bool = True, alike: Alike | None = None) -> JudgedWorkload:
     """Judge what is declared, by the workload or for everybody, and the look-up that it needs."""
     items = declared(workload)
     first: dict[str, Resolved] = {}
     for item in (*(item for item in items if isinstance(item, Dependency)), *everybodys(view, workload)):
         one = resolve(view, workload, item)
         first.setdefault(one.text, one)
-    answers = tuple(judge(view, workload, one, near=near) for one in first.values())
+    answers = tuple(_judged(view, workload, one, alike, near=near) for one in first.values())
     bad = tuple(item for item in items if isinstance(item, Malformed))
-    return JudgedWorkload(workload, answers, bad, _look_up(view, workload, answers))
+    return JudgedWorkload(workload, answers, bad, _look_up(view, workload, answers, alike))
 
 
-def with_inferred(view: View, declared: JudgedWorkload, *, near: bool = True) -> JudgedWorkload:
+def _judged(view: View, workload: Workload, one: Resolved, alike: Alike | None, *, near: bool) -> Judged:
+    return judge(view, workload, one, near=near) if alike is None else alike.judge(workload, one)
+
+
+def with_inferred(
+    view: View, declared: JudgedWorkload, *, near: bool = True, alike: Alike | None = None
+) -> JudgedWorkload:
     """Add what is inferred, and the look-up where only that needs it."""
     if not view.settings.infer:
         return declared
@@ -82,10 +90,10 @@ def with_inferred(view: View, declared: JudgedWorkload, *, near: bool = True) ->
     inferred = uncovered(infer(view, workload), said)
     answers = (
         *declared.dependencies,
-        *(judge(view, workload, one, near=near) for one in inferred),
+        *(_judged(view, workload, one, alike, near=near) for one in inferred),
         *_api_server(view, workload, said, near=near),
     )
-    look_up = declared.dns or _look_up(view, workload, answers)
+    look_up = declared.dns or _look_up(view, workload, answers, alike)
     return structs.replace(declared, dependencies=answers, dns=look_up)
 
 
@@ -99,10 +107,17 @@ def _api_server(view: View, workload: Workload, said: tuple[Resolved, ...], *, n
             yield judge(view, workload, structs.replace(one, found=structs.replace(one.found, flows=usual)), near=near)
 
 
-def _look_up(view: View, workload: Workload, answers: tuple[Judged, ...]) -> Judged | None:
+def allowed_api_server(view: View, workload: Workload) -> Judged | None:
+    """Return that a workload reaches the API server for sure, wherever it may be; None: not so, or it needs none."""
+    assumed = assumed_api_server(view, workload) if view.settings.infer else None
+    found = None if assumed is None else judge(view, workload, assumed, near=False)
+    return found if found is not None and found.verdict is Verdict.ALLOWED else None
+
+
+def _look_up(view: View, workload: Workload, answers: tuple[Judged, ...], alike: Alike | None = None) -> Judged | None:
     """Judge the look-up that names need; where only inferred ones do, it is inferred too."""
     named = [answer for answer in answers if answer.by_name]
-    dns = judge_dns(view, workload) if named else None
+    dns = (judge_dns(view, workload) if alike is None else alike.look_up(workload)) if named else None
     if dns is None or any(answer.source != "inferred" for answer in named):
         return dns
     return structs.replace(dns, source="inferred", unsure=all(answer.unsure for answer in named))

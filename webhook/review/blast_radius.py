@@ -12,25 +12,24 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.dependencies import Missing, Resolved, parse, resolve
-from webhook.dependencies.grammar import items
+from webhook.dependencies import Missing, parse
 from webhook.fix import Fixed, fix_dependency
 from webhook.fix.inbound import fix_way
-from webhook.judge import Judged, enforcer_notes, judge, judge_workload
+from webhook.judge import Alike, Judged, enforcer_notes, judge, judge_workload
 from webhook.judge.dns import judge_dns
 from webhook.judge.inbound import Way, judge_inbound
-from webhook.judge.workload import declared, everybodys, may_lead
+from webhook.judge.workload import allowed_api_server
 from webhook.model.answers import CLOSED, Dependency, Finding, FlowVerdict, Verdict
 from webhook.model.objects import Workload
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.review.drafts import Draft, configured, exemptions, without_exempt
+from webhook.review.leading import Leading
 from webhook.review.touched import Change, Touched, touched
 from webhook.review.workload import closed_finding
 from webhook.world import Overlay, View
 from webhook.world.controllers import maker_of
 from webhook.world.workloads import Name, addressed, names_in
 
-_FEW: Final = 50  # items of one workload, and words, that are looked for in its text before that is read
 _GONE: Final = {  # what of a dependency was there before the change
     "NP201": "no Service or workload of that name is left",
     "NP202": "no such port is left",
@@ -71,10 +70,10 @@ class Radius:
         self._before, self._after, self._change = before, after, change
         self._opening = opening
         self.reach = touched(before, after, change) if reach is None else reach
-        self._words = {name for _, name in self.reach.names}
-        self._pieces: dict[str, tuple[Dependency, ...]] = {}  # items of declarations, as read
+        self._leading = Leading(before, self.reach.names), Leading(after, self.reach.names)
+        names = self.reach.names if before.settings.infer else frozenset[Name]()
+        self._told = before.workloads.telling(names) | after.workloads.telling(names) if names else frozenset()
         self.candidates = candidates(before, after, self.reach)
-        self._same = not (change.services or change.workloads or change.namespaces)  # names lead to the same pods
 
     def kept(self, drafts: Iterable[Draft], today: date) -> Iterator[Draft]:
         """Yield the drafts that neither the workload nor the configuration answers for."""
@@ -109,46 +108,22 @@ class Radius:
     def _answers(self, workload: Workload) -> tuple[dict[str, Judged], Callable[[], dict[str, Judged]]]:
         """Return the answers after the change by canonical text, and what asks for those before it."""
         before, after = self._before, self._after
+        was, now = self._leading
         if self._wholly(workload):
-            now = _by_text(judge_workload(after, workload, near=False).parts)
-            return now, lambda: _by_text(judge_workload(before, workload, near=False).parts)
-        some = self._leading(after, workload)
-        again = some if self._same else self._leading(before, workload)
-        return _judged(after, workload, some), lambda: _judged(before, workload, again)
+            whole = judge_workload(after, workload, near=False, alike=now.alike)
+            return _by_text(whole.parts), lambda: _by_text(_whole_before(before, workload, was.alike))
+        asking = self.reach.look_ups
+        return _by_text(now.judged(workload, look_up=asking)), lambda: _by_text(was.judged(workload, look_up=asking))
 
     def _wholly(self, workload: Workload) -> bool:
         """Say whether any answer about a workload may be another: what is inferred is told by all that is declared."""
         reach, ref = self.reach, workload.ref
-        own = reach.everybody or reach.look_ups or ref in reach.sources or ref in self._change.workloads
-        told = self._before.settings.infer and (workload.hints or workload.service_name)
-        return bool(own or told or workload.template.nameservers)
-
-    def _leading(self, view: View, workload: Workload) -> list[Resolved]:
-        """Return what of a workload's declared dependencies may lead to what is touched."""
-        every = dict.fromkeys((*self._mentioned(view, workload), *everybodys(view, workload)))
-        return [resolve(view, workload, item) for item in every if may_lead(view, workload, item, self.reach.names)]
-
-    def _mentioned(self, view: View, workload: Workload) -> Iterator[Dependency]:
-        """Yield what a workload declares, where there is little of it only what holds a name that is touched."""
-        texts = [note.text for note in workload.connects_to]
-        if sum(text.count(",") + text.count("\n") for text in texts) >= _FEW or len(self._words) > _FEW:
-            view.budget.spend(len(texts))
-            yield from (item for item in declared(workload) if isinstance(item, Dependency))
-            return
-        for text in texts:
-            for piece in items(text) if ":/" in text or "jdbc" in text.lower() else text.replace("\n", ",").split(","):
-                view.budget.spend()
-                yield from self._read(piece.strip())
-
-    def _read(self, piece: str) -> tuple[Dependency, ...]:
-        """Return what one item declares; nothing where it holds neither a name that is touched nor an address."""
-        found = self._pieces.get(piece)
-        if found is None:
-            text = piece.lower()
-            wanted = addressed(text) or any(word in text for word in self._words)
-            every = parse(piece) if wanted else ()
-            found = self._pieces[piece] = tuple(one for one in every if isinstance(one, Dependency))
-        return found
+        if reach.everybody or ref in reach.sources or ref in self._change.workloads or ref in self._told:
+            return True
+        unsaid = (
+            reach.look_ups and (workload.hints or workload.service_name) and not self._leading[0].looks_up(workload)
+        )
+        return bool(unsaid or workload.template.nameservers)
 
     def _nameless(self, part: Judged) -> Judged | None:
         """Return what becomes of a name whose Service is no more, whoever else is called so: nobody resolves it."""
@@ -169,10 +144,10 @@ class Radius:
         after = self._after
         if not part.flows:
             return structs.replace(self._lost(workload.ref, part), no_fix="keep what it uses, or change who uses it")
-        again = part if part.resolved is None else judge(after, workload, part.resolved)
+        again = judge_dns(after, workload) if part.resolved is None else judge(after, workload, part.resolved)
         dns = judge_dns(after, workload) if part.by_name else None
         shut = dns if dns is not None and dns.verdict in CLOSED else None
-        return self._lost(workload.ref, again, fix_dependency(after, workload, again, shut))
+        return self._lost(workload.ref, again or part, fix_dependency(after, workload, again or part, shut))
 
     # -- as a server -----------------------------------------------------------------------------------------------
 
@@ -231,12 +206,15 @@ def _by_text(parts: Iterable[Judged]) -> dict[str, Judged]:
     return found
 
 
-def _judged(view: View, workload: Workload, some: Iterable[Resolved]) -> dict[str, Judged]:
-    return _by_text(judge(view, workload, one, near=False) for one in some)
-
-
 def _graded(draft: Draft, told: Finding) -> Finding:
     return structs.replace(draft.whole(), severity=told.severity)
+
+
+def _whole_before(view: View, workload: Workload, alike: Alike) -> Iterator[Judged]:
+    """Yield the answers before a change; of the API server an audit tells only where it is shut."""
+    yield from judge_workload(view, workload, near=False, alike=alike).parts
+    if (found := allowed_api_server(view, workload)) is not None:
+        yield found
 
 
 def _bad(part: Judged) -> bool:

@@ -15,7 +15,7 @@ from webhook.world.controllers import backends, controllers, groups, or_expected
 from webhook.world.index import Clock, Memos
 from webhook.world.policies import Fixed, Policies
 from webhook.world.view import Group, NamespaceLister, PolicyLister, Selecting, View, WorkloadLister
-from webhook.world.workloads import mentioned, reaches, scrapes
+from webhook.world.workloads import mentioned, reaches, scrapes, tells
 
 Mine = Mapping[WorkloadRef, Workload]
 
@@ -111,6 +111,10 @@ class _Workloads:
     def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
         mine = (w.ref for w in self._mine.values() if w.owner is None and reaches(w, names))
         return tuple(sorted((*(r for r in self._base.reaching(names) if r not in self._mine), *mine)))
+
+    def telling(self, names: Collection[tuple[str, str]]) -> set[WorkloadRef]:
+        mine = {w.ref for w in self._mine.values() if w.owner is None and tells(w, names)}
+        return (self._base.telling(names) - self._mine.keys()) | mine
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         return self._base.config_map(namespace, name)

@@ -105,6 +105,9 @@ class _Workloads(_Part):
     def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
         return tuple(ref for ref in self._base.workloads.reaching(names) if self._shown(ref.namespace))
 
+    def telling(self, names: Collection[tuple[str, str]]) -> set[WorkloadRef]:
+        return {ref for ref in self._base.workloads.telling(names) if self._shown(ref.namespace)}
+
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         return self._base.workloads.config_map(namespace, name) if self._shown(namespace) else None
 

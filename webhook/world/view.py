@@ -113,6 +113,9 @@ class WorkloadLister(Protocol):
         That is by what they declare, or by what their containers are told.
         """
 
+    def telling(self, names: Collection[tuple[str, str]]) -> set[WorkloadRef]:
+        """Return who may mean one of these names, or an address, by what its containers are told."""
+
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""
 

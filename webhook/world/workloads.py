@@ -21,6 +21,7 @@ K = TypeVar("K", WorkloadRef, Name)
 MOST: Final = 4_000  # names of one workload: 200 items, with room for ports, protocols and whatever URLs have
 _HOST: Final = re.compile(r"[a-z0-9_][a-z0-9_.-]*+")
 _ADDRESS: Final = re.compile(r"(?<![\w.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-])|\[")  # of either family
+_AN_ADDRESS: Final[Name] = ("", "[")  # in place of each: whose it is changes
 _INJECTED: Final = re.compile(r"\$\((?P<service>[A-Z0-9_]+)_SERVICE_HOST\)")  # what every container is given
 # The labels are those of kube-prometheus, of Prometheus' and VictoriaMetrics' operators and of their charts.
 _NAME: Final = "app.kubernetes.io/name"
@@ -106,6 +107,10 @@ class Workloads:
         """Return the workloads that may reach one of these names, or an address, sorted."""
         return tuple(sorted(self._mentions.reaching(names)))
 
+    def telling(self, names: Iterable[Name]) -> set[WorkloadRef]:
+        """Return the workloads whose containers are told one of these names, or an address."""
+        return self._mentions.telling(names)
+
     # -- ConfigMaps ------------------------------------------------------------------------------------------------
 
     def put_config_map(self, value: ConfigMap) -> None:
@@ -184,8 +189,12 @@ class Mentions:
     def reaching(self, names: Iterable[Name]) -> set[WorkloadRef]:
         """Return who may mean one of these names, or an address, by a declaration or by what containers are told."""
         wanted = tuple(names)
-        told = self._told.of(wanted) | self._using.of(self._maps.of(wanted))
-        return self._declared.of(wanted) | told | self._addressed.keys()
+        return self._declared.of(wanted) | self.telling(wanted) | self._addressed.keys()
+
+    def telling(self, names: Iterable[Name]) -> set[WorkloadRef]:
+        """Return who may mean one of these names, or an address, by what containers are told."""
+        wanted = (*names, _AN_ADDRESS)
+        return self._told.of(wanted) | self._using.of(self._maps.of(wanted))
 
 
 class _Names(Generic[K]):
@@ -213,8 +222,13 @@ def reaches(workload: Workload, names: Collection[Name]) -> bool:
     """Say whether a workload that is in no index may be among those of `Mentions.reaching`, ConfigMaps unseen."""
     if any(addressed(note.text) for note in workload.connects_to) or workload.template.nameservers:
         return True
+    return any(name in names for name in mentioned(workload)) or tells(workload, names)
+
+
+def tells(workload: Workload, names: Collection[Name]) -> bool:
+    """Say whether a workload that is in no index may be among those of `Mentions.telling`, ConfigMaps unseen."""
     uses = any(isinstance(one, MapUse) for container in workload.hints for one in container.given)
-    return uses or any(name in names for name in (*mentioned(workload), *_told(workload)))
+    return uses or any(name in names or name == _AN_ADDRESS for name in _told(workload))
 
 
 def addressed(text: str) -> bool:
@@ -235,7 +249,9 @@ def _told(workload: Workload) -> Iterator[Name]:
 
 def _names_of(host: str, own: str) -> Iterator[Name]:
     """Yield the names that a host may mean; `$(DB_SERVICE_HOST)` is Service `db`, any other variable has its own."""
-    if (injected := _INJECTED.fullmatch(host)) is not None:
+    if addressed(host) or ":" in host:
+        yield _AN_ADDRESS
+    elif (injected := _INJECTED.fullmatch(host)) is not None:
         yield own, injected["service"].replace("_", "-").lower()
     elif not host.startswith("$("):
         yield from names_in(host.lower(), own)
