@@ -59,3 +59,12 @@ ensure_venv() {
   "$@" --no-build-isolation --no-deps --editable .
   printf '%s\n' "$kind" "$sum" "$here" >"$stamp"
 }
+
+# ensure_tools FOLDER LOCK: an environment of its own for what the product never needs, from scripts/lock/LOCK.txt.
+ensure_tools() {
+  if [ ! -x "$1/bin/python" ]; then
+    python=$(find_python)
+    "$python" -m venv "$1"
+  fi
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "scripts/lock/$2.txt"
+}

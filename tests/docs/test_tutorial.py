@@ -1,0 +1,42 @@
+"""docs/tutorial.md: what it shows of the program is what the program prints for the files that it shows."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from webhook.cli.main import main
+
+PAGE: Final = (Path(__file__).parents[2] / "docs/tutorial.md").read_text(encoding="utf-8")
+FILES: Final = dict(re.findall(r"`(tutorial/\w+\.yaml)`[^\n]*\n\n```yaml\n(.*?)```", PAGE, re.DOTALL))
+SHOWN: Final = re.findall(r"```console\n\$ netpol-preflight ([^\n]*)\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the page's files in it, where its reader stands."""
+    (tmp_path / "tutorial").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("checkout")
+@pytest.mark.parametrize(("command", "printed"), SHOWN, ids=[command.split()[0] for command, _ in SHOWN])
+def test_what_the_page_shows_is_printed(command: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(shlex.split(command))
+    assert capsys.readouterr().out.rstrip("\n") == printed.rstrip("\n")
+
+
+def test_the_fix_that_the_page_applies_opens_it(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sorted(FILES) == ["tutorial/database.yaml", "tutorial/web.yaml"]
+    assert main(["fix", "-f", "tutorial/"]) == 0
+    fixed = capsys.readouterr().out
+    assert [one["kind"] for one in yaml.safe_load_all(fixed)] == ["NetworkPolicy"]
+    (checkout / "tutorial/fix.yaml").write_text(fixed)
+    assert main(["check", "-f", "tutorial/"]) == 0
