@@ -7,7 +7,8 @@ from typing import Final
 
 from webhook.evaluate import Flow, PodEnd, ends_of_pod, judge_from_outside, judge_outside, judge_pair, template_end
 from webhook.evaluate.coverage import edges_of
-from webhook.evaluate.flow import INJECTED, common_families
+from webhook.evaluate.ends import INJECTED
+from webhook.evaluate.flow import common_families
 from webhook.evaluate.portset import PortSet, holds
 from webhook.judge.dependency import judge_flow
 from webhook.matrix import End, Layer, Matrix, matrix

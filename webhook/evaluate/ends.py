@@ -99,6 +99,34 @@ def template_end(view: View, workload: Workload) -> PodEnd:
     return PodEnd(workload.template.shape)
 
 
+AMBIENT: Final = "istio.io/dataplane-mode"
+WAYPOINT: Final = "istio.io/use-waypoint"
+INJECTED: Final = "linkerd.io/control-plane-ns"  # a label that the injector adds to pods
+_MESHES: Final = frozenset({AMBIENT, WAYPOINT, INJECTED})
+_Class = tuple[str, tuple[str, ...], object, tuple[tuple[str, str | None], ...]]
+_MET: Final = Memo[_Class, Shape](50_000)
+
+
+def alike(view: View, end: PodEnd, *others: str) -> PodEnd:
+    """Return the first end that was met of those that nobody tells from `end` who judges what it sends.
+
+    That is by the policies of its namespace, of namespaces `others` and of all, by meshes, and by Services' selectors
+    not. Two pods that differ by a label for which no selector asks fare alike, and what is remembered of one is true of
+    the other. What is said of a near miss or a fix names labels, and is asked of the pod itself.
+    """
+    shape = end.shape
+    spaces = dict.fromkeys(("", shape.namespace, *others))
+    every = [one for space in spaces for one in view.policies.asked(space)]
+    asked = tuple([pair for one in every for pair in one.of(shape.labels)])
+    meshes = tuple([pair for pair in shape.labels.pairs if pair[0] in _MESHES])
+    rest = shape.ports, shape.host_network, shape.template, shape.account, meshes
+    key, answers = (shape.namespace, others, rest, asked), view.memo(_MET)
+    met = answers.get(key)
+    if met is None:
+        met = answers[key] = shape
+    return end if met is shape else PodEnd(met, end.addresses, end.node)
+
+
 ANY_KEY = LabelKeys(prefixes=("",))
 
 

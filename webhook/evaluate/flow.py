@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.evaluate.coverage import judge_coverage
-from webhook.evaluate.ends import Outside, PodEnd, ends_of_pod
+from webhook.evaluate.ends import AMBIENT, INJECTED, WAYPOINT, Outside, PodEnd, ends_of_pod
 from webhook.evaluate.match import Packet
 from webhook.evaluate.node_and_service_peers import from_node, to_node
 from webhook.evaluate.side import decide, judge_side, of_host
@@ -175,9 +175,6 @@ def _at_any_port(entry: Entry) -> Entry:
     return structs.replace(entry, unclear=entry.unclear or "it asks for ports or labels of its own") if asks else entry
 
 
-AMBIENT: Final = "istio.io/dataplane-mode"
-WAYPOINT: Final = "istio.io/use-waypoint"
-INJECTED: Final = "linkerd.io/control-plane-ns"  # a label that the injector adds to pods
 _SIDECARS: Final = ("istio-injection", "sidecar.istio.io/inject", "istio.io/rev")
 SIDES: Final = (Direction.EGRESS, Direction.INGRESS)
 _ON: Final = frozenset({"enabled", "true"})

@@ -1,6 +1,6 @@
 """One resolved dependency -> verdict, flow by flow."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct, structs
@@ -9,7 +9,7 @@ from webhook.dependencies import Missing, Resolved
 from webhook.dependencies.services import Found
 from webhook.evaluate import Client, Flow, PodEnd, judge_connection, template_end
 from webhook.evaluate.coverage import holder_of
-from webhook.evaluate.ends import SUPPOSED, End, ends_on_nodes, supposes
+from webhook.evaluate.ends import SUPPOSED, End, alike, ends_on_nodes, supposes
 from webhook.evaluate.side import is_volatile, pooled
 from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import near_misses
@@ -96,12 +96,17 @@ def judge_flow(
     view: View, workload: Workload, source: PodEnd, flow: Flow, purpose: str = "connection", *, near: bool = True
 ) -> Iterator[FlowVerdict]:
     """Yield one answer for each kind of pod, or for the addresses, that the flow goes to."""
-    client = Client(workload, source)
-    match flow.to:
-        case Group(ref=ref) as group if ref != workload.ref:
-            yield from _remembered(view, client, flow, group, purpose, near=near)
-        case _:
-            yield from _judged(view, client, flow, purpose, near=near)
+    others = (flow.to.ref.namespace,) if isinstance(flow.to, Group) else ()
+    known = tuple(_answers(view, Client(workload, alike(view, source, *others)), flow, purpose, near=False))
+    if near and any(side.verdict in CLOSED for one in known for side in (one.egress, one.ingress)):
+        known = tuple(_answers(view, Client(workload, source), flow, purpose, near=True))
+    yield from known
+
+
+def _answers(view: View, client: Client, flow: Flow, purpose: str, *, near: bool) -> Iterable[FlowVerdict]:
+    if isinstance(flow.to, Group) and flow.to.ref != client.workload.ref:
+        return _remembered(view, client, flow, flow.to, purpose, near=near)
+    return _judged(view, client, flow, purpose, near=near)
 
 
 class _Known(Struct, frozen=True):

@@ -95,6 +95,7 @@ class Operator(StrEnum):
 
 OF_SELECTORS: Final = (Operator.IN, Operator.NOT_IN, Operator.EXISTS, Operator.DOES_NOT_EXIST)
 """Those that `metav1.LabelSelector` has."""
+_AS_TEXT: Final = frozenset({Operator.CONTAINS, Operator.STARTS_WITH, Operator.ENDS_WITH})
 _IF_ABSENT: Final = frozenset({Operator.NOT_IN, Operator.DOES_NOT_EXIST})
 
 
@@ -239,6 +240,29 @@ def holds(predicate: Predicate, lookup: Lookup) -> Truth:
                 if best is Truth.YES:
                     break
             return best if isinstance(predicate, AnyOf) else best.negated()
+
+
+class AskedLabels:
+    """The labels that requirements tell pods apart by: keys, and of each the values that make a difference."""
+
+    def __init__(self, requirements: Iterable[Requirement] = ()) -> None:
+        """Collect what `requirements` ask for."""
+        values: dict[str, set[str] | None] = {}  # None: each value may make one
+        for one in requirements:
+            known = values.setdefault(one.key, set())
+            if one.operator in _AS_TEXT:
+                values[one.key] = None
+            elif known is not None:
+                known.update(one.values)
+        self._values = values
+
+    def of(self, labels: Labels) -> tuple[tuple[str, str | None], ...]:
+        """Return what is the same for labels that no requirement tells apart; None: a value that nobody asks for."""
+        return tuple([(key, self._value(key, value)) for key, value in labels.pairs if key in self._values])
+
+    def _value(self, key: str, value: str) -> str | None:
+        asked = self._values[key]
+        return value if asked is None or value in asked else None
 
 
 def requirements_of(predicate: Predicate) -> Iterator[Requirement]:

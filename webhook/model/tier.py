@@ -1,11 +1,22 @@
 """Compiled policies of every family: in ordered tiers, each a list of rules for the pods that it selects."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 from msgspec import Struct, structs
 
 from webhook.model.addresses import PortMatch
-from webhook.model.labels import EVERYTHING, AllOf, AnyOf, NoneOf, Predicate, Selector
+from webhook.model.labels import (
+    EVERYTHING,
+    AllOf,
+    AnyOf,
+    NoneOf,
+    Predicate,
+    Requirement,
+    Selector,
+    Space,
+    requirements_of,
+)
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.refs import PolicyRef
 from webhook.model.truth import Truth
@@ -250,3 +261,31 @@ def volatile(match: Match) -> bool:
             return place is Place.API_SERVER
         case _:
             return False
+
+
+def asks_of_pods(isolation: Isolation) -> Iterator[Requirement]:
+    """Yield all that a compiled policy asks of the labels of pods, whichever end they are; Services' selectors not."""
+    if isolation.subject is not None:
+        yield from isolation.subject.requirements
+    if isolation.scope is not None:
+        yield from _of_pods(isolation.scope)
+    for entry in isolation.entries:
+        for match in (*(entry.matches or ()), *(entry.own or ())):
+            yield from _asks(match)
+
+
+def _asks(match: Match) -> Iterator[Requirement]:
+    match match:
+        case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
+            for peer in peers:
+                yield from _asks(peer)
+        case PodMatch(pods=pods):
+            yield from pods.requirements
+        case EndpointPeer(test):
+            yield from _of_pods(test)
+        case BlockPeer() | UnclearPeer() | PlacePeer() | NodePeer() | ServicePeer() | ServicesPeer():
+            return
+
+
+def _of_pods(test: Predicate) -> Iterator[Requirement]:
+    return (one for one in requirements_of(test) if one.space is Space.POD)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from webhook.model.addresses import Address, Block, Family
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.hints import ConfigMap
-from webhook.model.labels import NO_LABELS
+from webhook.model.labels import NO_LABELS, AskedLabels
 from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -211,6 +211,9 @@ class _Policies:
         mine = self._own.named(namespace)
         kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in mine]
         return sorted([*kept, *self._own.isolations(namespace, direction)], key=position)
+
+    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
+        return (*self._base.asked(namespace), *self._own.asked(namespace))
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         return {**self._base.named(namespace), **self._own.named(namespace)}

@@ -8,11 +8,11 @@ from msgspec import Struct
 from webhook.families import compile_foreign, compile_policy
 from webhook.families.family import Compiled
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
-from webhook.model.labels import NO_KEYS, LabelKeys, Operator, holds
+from webhook.model.labels import NO_KEYS, AskedLabels, LabelKeys, Operator, holds
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Isolation, position
+from webhook.model.tier import Isolation, asks_of_pods, position
 from webhook.model.truth import Truth
 from webhook.world.index import Clock, Stamps, discard
 from webhook.world.pod_labels import labels_of
@@ -57,6 +57,7 @@ class _Compiled:
         }
         self.by_label: dict[ByLabel, dict[PolicyRef, None]] = {}
         self.problems: dict[PolicyRef, tuple[str, ...]] = {}
+        self.asked: tuple[int, AskedLabels] | None = None  # as after a change of that number
         self._labels: dict[PolicyRef, list[ByLabel]] = {}
 
     def put(self, policy: Policy | Foreign) -> None:
@@ -201,6 +202,19 @@ class Policies:
         """Return every piece of a namespace's own policies, in the order in which they are asked."""
         here = self._of(namespace).pieces[direction]
         return sorted((isolation for ref in here for isolation in here[ref]), key=position)
+
+    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
+        """Return the labels by which a namespace's own policies tell pods apart."""
+        if not self.named(namespace) and not self.foreign(namespace):
+            asks = self.context.dialect.without_policy if namespace == EVERYWHERE else ()
+            return (AskedLabels(one for piece in asks for one in asks_of_pods(piece)),) if asks else ()
+        here, changed = self._of(namespace), self.stamps.of(namespace)
+        if here.asked is None or here.asked[0] != changed:
+            kept = [piece for found in here.pieces.values() for pieces in found.values() for piece in pieces]
+            kept += self.context.dialect.without_policy if namespace == EVERYWHERE else ()
+            self._view.budget.spend(len(kept))
+            here.asked = changed, AskedLabels(one for piece in kept for one in asks_of_pods(piece))
+        return (here.asked[1],)
 
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for both, so far
         """Return why answers on this side of `shape` cannot be trusted."""

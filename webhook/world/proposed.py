@@ -12,6 +12,7 @@ from msgspec import structs
 from webhook.families import POLICIES, REFERENCES, dialect_of
 from webhook.model.addresses import Address, Family
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
+from webhook.model.labels import AskedLabels
 from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -165,6 +166,9 @@ class _Policies:
             return self._own.isolations(namespace, direction)
         kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in self._refs]
         return sorted([*kept, *self._own.isolations(namespace, direction)], key=position)
+
+    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
+        return (*(() if self._whole else self._base.asked(namespace)), *self._own.asked(namespace))
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         mine = {r: v for r, v in self._refs.items() if isinstance(v, Policy) and v.namespace == namespace}

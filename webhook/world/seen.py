@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from webhook.model.addresses import Address, Family, Served
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.hints import ConfigMap
+from webhook.model.labels import AskedLabels
 from webhook.model.objects import Account, Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -165,6 +166,9 @@ class _Policies(_Part):
 
     def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
         return self._base.policies.isolations(namespace, direction) if namespace and self._shown(namespace) else ()
+
+    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
+        return self._base.policies.asked(namespace)
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         return self._base.policies.named(namespace) if self._shown(namespace) else {}

@@ -15,7 +15,7 @@ from webhook.model.budget import UNLIMITED, Budget
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.dialect import Dialect
 from webhook.model.hints import ConfigMap
-from webhook.model.labels import Lookup
+from webhook.model.labels import AskedLabels, Lookup
 from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -169,6 +169,12 @@ class PolicyLister(Protocol):
 
     def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
         """Return every piece of a namespace's own policies (empty: of cluster-wide ones), in the order asked."""
+
+    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
+        """Return the labels by which a namespace's own policies (empty: cluster-wide ones) tell pods apart.
+
+        There may be more than those.
+        """
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the NetworkPolicies of a namespace."""
