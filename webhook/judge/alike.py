@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from webhook.dependencies import Resolved
-from webhook.evaluate.flow import AMBIENT, INJECTED, WAYPOINT
+from webhook.evaluate.ends import AMBIENT, INJECTED, WAYPOINT
 from webhook.evaluate.side import is_volatile, pooled
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import answering, judge_dns
