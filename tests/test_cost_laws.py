@@ -5,6 +5,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
+import msgspec
 import pytest
 
 from tests.support.arena import Raw, world_of
@@ -17,8 +18,9 @@ from webhook.dependencies.resolve import Resolved
 from webhook.judge import judge
 from webhook.model.budget import Budget
 from webhook.model.objects import Workload
-from webhook.model.settings import CONNECTS_TO, Mode, Settings
+from webhook.model.settings import CONNECTS_TO, Enforcer, Mode, Settings
 from webhook.review import decide
+from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.world import View
 
 Make = Callable[[int], Input]
@@ -141,3 +143,126 @@ def test_the_law_tells_a_planted_quadratic(count: str, monkeypatch: pytest.Monke
             patched.setattr("webhook.judge.workload.judge", slow)
             costs.append(cost(LAWS["items"], size * 4, Mode.AUDIT, count))
     assert max(growths(costs)) > 2.6, costs
+
+
+# -- whoever writes a policy -------------------------------------------------------------------------------------------
+
+
+def _written(version: str, kind: str, spec: Raw, space: str = "data") -> Raw:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": "p", "namespace": space}, "spec": spec}
+
+
+def _labels(number: int) -> Raw:
+    return {"matchLabels": {"app": f"a{number}"}}
+
+
+def _of_requests(number: int) -> Raw:
+    ports = [{"ports": [{"port": str(number + 1)}], "rules": {"http": [{"method": "GET"}]}}]
+    return {"fromEndpoints": [_labels(number)], "toPorts": ports}
+
+
+WRITTEN: Final[dict[str, tuple[str, Callable[[int], Raw]]]] = {
+    "rules of a NetworkPolicy": (
+        "generic",
+        lambda n: _written(
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            {"podSelector": {}, "ingress": [{"from": [{"podSelector": _labels(i)}]} for i in range(n)]},
+        ),
+    ),
+    "peers of one of its rules": (
+        "generic",
+        lambda n: _written(
+            "networking.k8s.io/v1", "NetworkPolicy", {"podSelector": {}, "ingress": [{"from": blocks(n)}]}
+        ),
+    ),
+    "rules of a CiliumNetworkPolicy": (
+        "cilium",
+        lambda n: _written(
+            "cilium.io/v2",
+            "CiliumNetworkPolicy",
+            {
+                "endpointSelector": {},
+                "ingress": [{"fromEndpoints": [_labels(i)]} for i in range(n)],
+                "ingressDeny": [{"fromEndpoints": [_labels(i)]} for i in range(n)],
+            },
+        ),
+    ),
+    "rules about requests of a CiliumNetworkPolicy": (
+        "cilium",
+        lambda n: _written(
+            "cilium.io/v2",
+            "CiliumNetworkPolicy",
+            {
+                "endpointSelector": {},
+                "ingress": [*map(_of_requests, range(n)), *({"fromEndpoints": [_labels(i)]} for i in range(n))],
+            },
+        ),
+    ),
+    "rules of Calico's NetworkPolicy": (
+        "calico",
+        lambda n: _written(
+            "projectcalico.org/v3",
+            "NetworkPolicy",
+            {
+                "selector": "all()",
+                "types": ["Ingress"],
+                "ingress": [{"action": "Allow", "source": {"selector": f"app == 'a{i}'"}} for i in range(n)],
+            },
+        ),
+    ),
+    "rules of a ClusterNetworkPolicy": (
+        "generic",
+        lambda n: _written(
+            "policy.networking.k8s.io/v1alpha2",
+            "ClusterNetworkPolicy",
+            {
+                "tier": "Admin",
+                "priority": 1,
+                "subject": {"namespaces": {}},
+                "ingress": [{"action": "Deny", "from": [{"namespaces": _labels(i)}]} for i in range(n)],
+            },
+            "",
+        ),
+    ),
+}
+
+
+def asked_to_write(name: str, size: int) -> tuple[View, AdmissionRequest]:
+    cni, make = WRITTEN[name]
+    world = world_of([*SPACES, *DB, web("db.data:5432")], settings=Settings(enforcer=Enforcer(cni)))
+    raw = make(size)
+    group, _, version = raw["apiVersion"].rpartition("/")
+    asked = {
+        "uid": "u-1",
+        "kind": {"group": group, "version": version, "kind": raw["kind"]},
+        "operation": "CREATE",
+        "namespace": raw["metadata"]["namespace"],
+        "object": raw,
+    }
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
+    return world, admission_request(msgspec.json.encode(review))
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_policy_of_twice_the_size_costs_about_twice_as_much(name: str) -> None:
+    spent, called = [], []
+    decide(asked_to_write(name, 1)[1], asked_to_write(name, 1)[0], TODAY)  # the family is loaded when it is first met
+    for size in (50, 100, 200):
+        world, asked = asked_to_write(name, size)
+        budget = Budget(10**9)
+        called.append(calls(lambda: decide(asked, world, TODAY, budget=budget)))  # noqa: B023 - called at once
+        spent.append(budget.spent)
+    assert max(growths(spent)) < 2.6, spent
+    assert max(growths(called)) < 2.6, called
+    assert min(growths(spent)) > 1.5, spent
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_policy_of_too_many_rules_is_not_read_to_its_end(name: str) -> None:
+    world, asked = asked_to_write(name, 45_000)
+    budget, decisions = Budget(1_000_000), []
+    called = calls(lambda: decisions.append(decide(asked, world, TODAY, budget=budget)))
+    assert decisions[0].exhausted
+    assert budget.spent <= 1_000_000
+    assert called < 1_000_000  # as few as steps; to read all of it takes some millions

@@ -40,6 +40,7 @@ from webhook.world.proposed import Proposed
 
 _JUDGED: Final = 0.6  # of the budget, until which workloads are judged; then come near misses and fixes
 _WRITTEN: Final = 0.9
+_READ: Final = 9  # steps for each value in an object that is written
 _SHOWN: Final = 3  # of what a deletion opens
 _SYSTEM: Final = "system:serviceaccount:kube-system:"
 _CONTROLLERS: Final = frozenset(
@@ -141,6 +142,7 @@ def steps_of(request: AdmissionRequest, view: View) -> Steps:
     raw = request.raw_old if gone else request.raw
     if not raw:
         return Steps(why="not a write that others may depend on")
+    view.budget.spend_on([part for key, part in raw.items() if key not in ("metadata", "status")], _READ)
     space = request.namespace or "default"
     value = project(raw, space)
     if not isinstance(value, Policy | Foreign | Namespace | Service) or isinstance(value, Workload):

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from webhook.families import POLICIES, REFERENCES, dialect_of
 from webhook.model.addresses import Address, Family
+from webhook.model.budget import Budget
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.labels import AskedLabels
 from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
@@ -28,6 +29,7 @@ from webhook.world.policies import EVERYWHERE, Fixed, Policies
 from webhook.world.services import Services
 from webhook.world.view import Group, NamespaceLister, Selecting, ServiceLister, View
 
+_COMPILED, _UNREAD = 10, 16  # steps for each rule, peer and port, or for each value where those are not known yet
 _NO_POLICY: Final = PolicyRef(None, "")
 Key = tuple[str, str]  # namespace, name
 Refs = Mapping[PolicyRef, Value | None]  # None: dropped
@@ -81,6 +83,7 @@ class _Policies:
         self._whole = self._reread(spaces)
         for value in self._everything() if self._whole else refs.values():
             if isinstance(value, Policy | Foreign):
+                _pay(view.budget, value, self.context)
                 self._own.put(value)
 
     def _compiled_in(self, referred: Referred, spaces: Mapping[str, Value | None]) -> CompileContext:
@@ -139,7 +142,6 @@ class _Policies:
         """Yield all policies; a namespace's are compiled when somebody asks for them."""
         for space in self._spaces():
             own: list[Policy | Foreign] = [*self.named(space).values(), *self.foreign(space).values()]
-            self._view.budget.spend(len(own))
             yield from own
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
@@ -183,6 +185,16 @@ class _Policies:
             return self._own.problems()
         kept = {ref: found for ref, found in self._base.problems().items() if ref not in self._refs}
         return {**kept, **self._own.problems()}
+
+
+def _pay(budget: Budget, policy: Policy | Foreign, context: CompileContext) -> None:
+    """Spend what compiling a policy costs, before it is compiled; nothing is made of one that nobody evaluates."""
+    if isinstance(policy, Foreign):
+        evaluated = (policy.group, policy.ref.kind) in context.dialect.evaluated
+        budget.spend_on(policy.spec if evaluated else (), _UNREAD)
+        return
+    for rule in (*policy.ingress, *policy.egress):
+        budget.spend(_COMPILED * (1 + len(rule.peers or ()) + len(rule.ports or ())))
 
 
 def _policy_of(key: Drop) -> PolicyRef:

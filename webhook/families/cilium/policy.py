@@ -85,18 +85,18 @@ def lists_of(
                 problems.append(str(error))
                 entries = [Entry(ref.at(index), unclear=str(error))]
             _sort(entries, found, denies=side.denies)
-    found.withheld = [entry for entry in found.withheld if not any(_frees(other, entry) for other in found.allowed)]
+    if found.withheld:
+        plain = {(one.matches, one.ports) for one in found.allowed if one.conditional is None and one.unclear is None}
+        found.withheld = [entry for entry in found.withheld if plain.isdisjoint(_freeing(entry))]
     return found
 
 
-def _frees(plain: Entry, entry: Entry) -> bool:
-    """Say whether a rule without conditions lets through all packets that one about requests matches.
+def _freeing(entry: Entry) -> Iterator[tuple[object, object]]:
+    """Yield the peers and ports of rules without conditions that let through all packets that a rule matches.
 
     Cilium adds a rule for all requests then (`pkg/policy/l4.go`, mergePortProto; `rules.go`, wildcardL3L4Rules).
     """
-    if plain.conditional is not None or plain.unclear is not None:
-        return False
-    return plain.matches in (None, entry.matches) and plain.ports in (None, entry.ports)
+    return ((matches, ports) for matches in (None, entry.matches) for ports in (None, entry.ports))
 
 
 def _sort(entries: list[Entry], found: Lists, *, denies: bool) -> None:
