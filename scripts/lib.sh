@@ -67,4 +67,23 @@ ensure_tools() {
     "$python" -m venv "$1"
   fi
   "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "scripts/lock/$2.txt"
+
+# ensure_browser: the Chromium that pages are tested in, out of Debian's or Ubuntu's archive where the machine has none.
+# Without one those tests are skipped, and say so: this never fails.
+ensure_browser() {
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    if found=$(command -v "$name"); then
+      echo "browser: $found"
+      return
+    fi
+  done
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "browser: none; to get one, as root: apt-get install chromium" >&2
+    return
+  fi
+  echo "browser: installing Debian's chromium" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get install --yes --quiet --no-install-recommends chromium ||
+    { apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium; }; } >&2 ||
+    echo "browser: chromium cannot be installed here" >&2
 }

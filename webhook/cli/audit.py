@@ -10,6 +10,7 @@ from webhook.cli.check import exit_code
 from webhook.cli.gather import gather
 from webhook.cli.observed import observed
 from webhook.cli.terminal import emit, paint, progress, tabulate
+from webhook.facade.assets import parts
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.facade.world import policy_findings
 from webhook.manifests import dump
@@ -34,6 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
             emit(report.record(found))
         case "markdown":
             emit(report.markdown(found, dump))
+        case "html":
+            from webhook.report import audit_page
+
+            emit(audit_page.render(found, parts("audit"), dump))
         case _:
             shown = paint()
             seen = seen_text(found.evidence, tabulate, shown) if found.evidence else ()

@@ -10,7 +10,7 @@ FORMATS: Final = ("text", "json", "github")
 _FORMATS_OF: Final = {
     "check": FORMATS,
     "matrix": ("text", "json", "dot", "markdown"),
-    "audit": ("text", "json", "markdown"),
+    "audit": ("text", "json", "markdown", "html"),
     "diff": ("text", "json", "markdown"),
 }
 _BY_SEVERITY: Final = frozenset({"check", "audit"})  # what findings cost, not what an answer is

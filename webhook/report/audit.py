@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.judge import Judged
 from webhook.model.answers import Finding, Severity, Source, Verdict
 from webhook.model.refs import WorkloadRef
 from webhook.report import json_, observed
@@ -22,13 +23,14 @@ STYLES: Final = {Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UN
 
 
 class Row(Struct, frozen=True):
-    """One dependency of one workload; `findings`: the ids of those about it."""
+    """One dependency of one workload; `findings`: the ids of those about it; `judged`: its way, flow by flow."""
 
     workload: WorkloadRef
     dependency: str
     source: Source
     verdict: Verdict
     findings: tuple[str, ...] = ()
+    judged: Judged | None = None
 
 
 class Audit(Struct, frozen=True):
@@ -55,7 +57,7 @@ def rows(audited: Iterable[Audited]) -> Iterator[Row]:
             ids.setdefault(finding.dependency, []).append(finding.id)
         for judged in one.dependencies:
             about = tuple(ids.get(judged.text, ()))
-            yield Row(one.workload.ref, judged.text, judged.source, judged.verdict, about)
+            yield Row(one.workload.ref, judged.text, judged.source, judged.verdict, about, judged)
 
 
 def record(audit: Audit) -> str:
@@ -174,11 +176,12 @@ def _sum(audit: Audit, told: list[Finding]) -> str:
 def _by_namespace(findings: list[Finding]) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
     for finding in findings:
-        found.setdefault(_namespace(finding), []).append(finding)
+        found.setdefault(namespace_of(finding), []).append(finding)
     return dict(sorted(found.items()))
 
 
-def _namespace(finding: Finding) -> str:
+def namespace_of(finding: Finding) -> str:
+    """Return the namespace that a finding is about; empty: the cluster as a whole."""
     if finding.workload:
         return finding.workload.namespace
     return next((ref.namespace for ref in finding.policies if ref.namespace), dict(finding.facts).get("namespace", ""))

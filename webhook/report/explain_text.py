@@ -135,10 +135,10 @@ def _asked(dns: Judged) -> str:
 def _part(
     title: str, source: WorkloadRef, several: Iterable[FlowVerdict], service: str | None, paint: Paint
 ) -> list[str]:
-    return [line for same in _alike(several) for line in ("", *_draw(title, source, same, service, paint))]
+    return [line for same in alike(several) for line in ("", *_draw(title, source, same, service, paint))]
 
 
-def _alike(several: Iterable[FlowVerdict]) -> list[list[FlowVerdict]]:
+def alike(several: Iterable[FlowVerdict]) -> list[list[FlowVerdict]]:
     """Put flows together that differ by port or protocol alone, and are decided by the same policies."""
     found: dict[object, list[FlowVerdict]] = {}
     for flow in several:
@@ -154,15 +154,15 @@ def _unruled(side: Side) -> Side:
 
 def _draw(title: str, source: WorkloadRef, same: list[FlowVerdict], service: str | None, paint: Paint) -> Iterator[str]:
     flow = same[0]
-    verdicts = paint("bold", f"{title} to {_where(flow)} on {flows.ports(same)}")
+    verdicts = paint("bold", f"{title} to {where_to(flow)} on {flows.ports(same)}")
     yield f"{verdicts}: {worded(flow.verdict, paint)}"
     yield f"  {_workload(source)}"
     yield from _side(Direction.EGRESS, flow.egress, flow, paint)
     if service and flow.service_port is not None:
-        yield f"    |  {'Service':<9}{clean(service)}, {_translation(same)}"
+        yield f"    |  {'Service':<9}{clean(service)}, {translation(same)}"
     yield from _side(Direction.INGRESS, flow.ingress, flow, paint)
     yield f"    {'x' if flow.verdict is Verdict.DENIED else 'v'}"
-    yield f"  {_where(flow, kind=True)}{_pods(flow)}"
+    yield f"  {where_to(flow, kind=True)}{pods(flow)}"
     yield from (f"  {clean(note)}" for note in flow.notes)
 
 
@@ -178,7 +178,7 @@ def _side(direction: Direction, side: Side, flow: FlowVerdict, paint: Paint) -> 
         yield f"    |  {'':<18}near miss: {miss}"
 
 
-def _translation(same: list[FlowVerdict]) -> str:
+def translation(same: list[FlowVerdict]) -> str:
     """Return `port 80 -> 8080/TCP`, for each port that the flows stand for."""
     moved = dict.fromkeys(
         f"{flow.service_port}/{flow.protocol}" + (f" -> {flow.port}/{flow.protocol}" if flow.port else "")
@@ -193,13 +193,15 @@ def _workload(ref: WorkloadRef) -> str:
     return f"{clean(ref.kind)} {clean(ref.short)}"
 
 
-def _where(flow: FlowVerdict, *, kind: bool = False) -> str:
+def where_to(flow: FlowVerdict, *, kind: bool = False) -> str:
+    """Return the far end of a flow; `kind`: a workload with its kind."""
     if kind and isinstance(flow.to, WorkloadRef):
         return _workload(flow.to)
     return flows.destination(flow.to, WHOLE)
 
 
-def _pods(flow: FlowVerdict) -> str:
+def pods(flow: FlowVerdict) -> str:
+    """Return what stands behind the far end: `, 3 pods`, `, outside`."""
     if not isinstance(flow.to, WorkloadRef):
         return f", {clean(flow.holder) or 'outside'}"
     if not flow.pods and flow.to.kind == EXPECTED:

@@ -173,18 +173,19 @@ def render(record: Record) -> str:
     try:
         encoded = msgspec.json.encode(record)
     except UnicodeEncodeError:
-        encoded = msgspec.json.encode(_encodable(record))
+        encoded = msgspec.json.encode(encodable(record))
     return msgspec.json.format(encoded, indent=2).decode()
 
 
-def _encodable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def encodable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value whose lone surrogates are replaced: they have no UTF-8 form."""
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()
         case dict():
-            return {_encodable(key): _encodable(item) for key, item in value.items()}
+            return {encodable(key): encodable(item) for key, item in value.items()}
         case list() | tuple():
-            return [_encodable(item) for item in value]
+            return [encodable(item) for item in value]
         case _:
             return value
 
