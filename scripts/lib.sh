@@ -67,6 +67,7 @@ ensure_tools() {
     "$python" -m venv "$1"
   fi
   "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "scripts/lock/$2.txt"
+}
 
 # ensure_browser: the Chromium that pages are tested in, out of Debian's or Ubuntu's archive where the machine has none.
 # Without one those tests are skipped, and say so: this never fails.
