@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.findings import ALLOW_DB, DENY, FIX, NAMES, WRONG_LABEL, denied, finding, flow, hostile
+from tests.support.findings import ALLOW_DB, DENY, FIX, NAMES, WRONG_LABEL, denied, finding, flow, hostile, ran
 from webhook.cli.terminal import coloured
 from webhook.model.addresses import parse_block
 from webhook.model.answers import OPEN, Finding, FlowVerdict, Host, NearMiss, Severity, Verdict
@@ -178,7 +178,7 @@ def test_every_format_prints_any_finding(findings: list[Finding]) -> None:
     assert not unprintable(printed.replace("\n", ""))
     commands = text.annotations(findings, failures).split("\n")
     assert all(command.startswith("::") for command in commands if command)
-    assert len(json.loads(json_.check(findings, failures, summary))["findings"]) == len(findings)
+    assert len(json.loads(json_.check(ran(findings, failures, summary)))["findings"]) == len(findings)
 
 
 @given(NAMES)
@@ -201,7 +201,7 @@ def test_bidirectional_marks_are_spelled_out() -> None:
 
 def test_json_has_the_shape_of_the_contract() -> None:
     record = json.loads(
-        json_.check([finding(near_misses=(WRONG_LABEL,))], [Failure("x.yaml", 3, "bad")], Summary(1, 0, 0, 1, 2))
+        json_.check(ran([finding(near_misses=(WRONG_LABEL,))], [Failure("x.yaml", 3, "bad")], Summary(1, 0, 0, 1, 2)))
     )
     assert record["summary"] == {"error": 1, "warning": 0, "info": 0, "checked": 1, "skipped": 2}
     assert record["errors"] == [{"file": "x.yaml", "line": 3, "message": "bad"}]

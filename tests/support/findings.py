@@ -1,10 +1,13 @@
-"""Findings, plain ones and hostile ones."""
+"""Findings, plain ones and hostile ones, and runs with them."""
+
+from collections.abc import Sequence
 
 import msgspec
 from hypothesis import strategies as st
 
 from webhook.model.answers import DEFAULT_SEVERITY, OPEN, Finding, FlowVerdict, Location, NearMiss, Side, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.report.run import Failure, Row, Run, Summary
 
 WEB_API = WorkloadRef("Deployment", "production", "web-api")
 
@@ -94,3 +97,19 @@ def hostile(draw: st.DrawFn) -> Finding:
         assumptions=tuple(draw(st.lists(NAMES, max_size=2))),
         location=draw(st.none() | st.builds(Location, NAMES, st.integers(1, 9_999))),
     )
+
+
+def ran(findings: Sequence[Finding], failures: Sequence[Failure] = (), summary: Summary | None = None) -> Run:
+    """A run of `check` with these findings, each of a dependency that was judged."""
+    rows = (Row(f.workload, f.dependency or "", f.source, f.verdict or Verdict.UNKNOWN) for f in findings if f.workload)
+    return Run(
+        command="check",
+        findings=tuple(findings),
+        failures=tuple(failures),
+        summary=summary or Summary.of(findings, checked=1, skipped=0),
+        rows=tuple(rows),
+        version="0.1.0",
+    )
+
+
+FAILURES = st.builds(Failure, NAMES, st.integers(0, 99), NAMES)

@@ -1,25 +1,28 @@
 """`audit`: every declared dependency of a world, whoever applied it and when."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
-import msgspec
+from msgspec import structs
 
 from webhook.cli.check import exit_code
 from webhook.cli.gather import gather
 from webhook.cli.observed import observed
-from webhook.cli.terminal import emit, paint, progress, tabulate
+from webhook.cli.outputs import deliver, fails_from, machine, sifted
+from webhook.cli.terminal import progress, tabulate
 from webhook.facade.assets import parts
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.facade.world import policy_findings
 from webhook.manifests import dump
-from webhook.model.answers import Finding, Location
+from webhook.model.answers import Finding, Location, Severity
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.report import audit as report
+from webhook.report import json_
 from webhook.report.observed import text as seen_text
-from webhook.report.run import Summary
+from webhook.report.run import Run, Summary
+from webhook.report.text import Paint
 from webhook.review.audit import Audited, audit_workload, review_namespaces
 from webhook.review.evidence import Evidence
 
@@ -29,21 +32,43 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.files or arguments.kustomize or arguments.helm or arguments.against):
         arguments.against = [CLUSTER]
     gathered = gather(arguments, judging=False)
-    found = audit(gathered, arguments.clock().date(), observed(arguments, gathered))
-    match arguments.format:
-        case "json":
-            emit(report.record(found))
-        case "markdown":
-            emit(report.markdown(found, dump))
-        case "html":
-            from webhook.report import audit_page
-
-            emit(audit_page.render(found, parts("audit"), dump))
-        case _:
-            shown = paint()
-            seen = seen_text(found.evidence, tabulate, shown) if found.evidence else ()
-            emit(report.text(found, tabulate, shown, seen))
+    whole = audit(gathered, arguments.clock().date(), observed(arguments, gathered))
+    run = sifted(arguments, as_run("audit", whole, gathered, fails_from(arguments.fail_on)))
+    found = structs.replace(whole, findings=run.findings, summary=run.summary)
+    deliver(
+        arguments,
+        {
+            **machine(run),
+            "text": lambda shown: report.text(found, tabulate, shown, _seen(found, shown)),
+            "json": lambda _: report.record(found, json_.compared(run)),
+            "markdown": lambda _: report.markdown(found, dump),
+            "html": lambda _: _page(found),
+        },
+    )
     return exit_code(found.findings, gathered.failures, arguments.fail_on)
+
+
+def _page(found: report.Audit) -> str:
+    from webhook.report import audit_page
+
+    return audit_page.render(found, parts("audit"), dump)
+
+
+def _seen(found: report.Audit, paint: Paint) -> Iterable[str]:
+    return seen_text(found.evidence, tabulate, paint) if found.evidence else ()
+
+
+def as_run(command: str, found: report.Audit, gathered: Gathered, fails: Severity | None) -> Run:
+    """Return an audit as the formats of CI take it."""
+    return Run(
+        command=command,
+        findings=found.findings,
+        failures=found.errors,
+        summary=found.summary,
+        rows=found.rows,
+        places={subject.workload.ref: subject.location for subject in gathered.subjects},
+        fails_from=fails,
+    )
 
 
 def audit(gathered: Gathered, today: date, evidence: Evidence | None = None) -> report.Audit:
@@ -90,4 +115,4 @@ def _order(workload: Workload) -> tuple[str, str, str]:
 
 def _placed(finding: Finding, places: dict[WorkloadRef, Location]) -> Finding:
     place = places.get(finding.workload) if finding.workload else None
-    return msgspec.structs.replace(finding, location=place) if place else finding
+    return structs.replace(finding, location=place) if place else finding

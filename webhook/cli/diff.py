@@ -10,15 +10,19 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Final, Self
 
-from webhook.cli.audit import audit
+from msgspec import structs
+
+from webhook.cli.audit import as_run, audit
 from webhook.cli.gather import gather
-from webhook.cli.terminal import emit, paint, progress
+from webhook.cli.outputs import deliver, fails_from, machine
+from webhook.cli.terminal import progress
 from webhook.facade import UsageError
-from webhook.facade.sources import CLUSTER, is_snapshot
+from webhook.facade.sources import CLUSTER, Gathered, is_snapshot
 from webhook.matrix import Matrix, differences, matrix
 from webhook.model.answers import Finding, Severity
 from webhook.report import diff as report
 from webhook.report.audit import Audit
+from webhook.report.run import Summary
 from webhook.review.compare import Answer, dependency_changes, finding_changes
 
 OPENED: Final = "opened"
@@ -27,8 +31,8 @@ _FROM: Final = {"warning": Severity.WARNING, "info": Severity.INFO}
 
 def run(arguments: argparse.Namespace) -> int:
     """Print differences; 1 where a declared dependency worsens or `--fail-on` asks, 2 for what cannot be read."""
-    before, was = _side(arguments, arguments.before)
-    after, now = _side(arguments, arguments.after)
+    _, before, was = _side(arguments, arguments.before)
+    there, after, now = _side(arguments, arguments.after)
     new, gone = finding_changes(before.findings, after.findings)
     found = report.Diff(
         differences(was, now),
@@ -37,13 +41,18 @@ def run(arguments: argparse.Namespace) -> int:
         gone,
         tuple(dict.fromkeys((*before.errors, *after.errors))),
     )
-    match arguments.format:
-        case "json":
-            emit(report.record(found))
-        case "markdown":
-            emit(report.comment(found))
-        case _:
-            emit(report.text(found, paint()))
+    told = as_run("diff", after, there, fails_from(arguments.fail_on))
+    summary = Summary.of(found.new, after.summary.checked, after.summary.skipped)
+    run = structs.replace(told, findings=found.new, failures=found.errors, summary=summary, compared=True)
+    deliver(
+        arguments,
+        {
+            **machine(run),
+            "text": lambda shown: report.text(found, shown),
+            "json": lambda _: report.record(found),
+            "markdown": lambda _: report.comment(found),
+        },
+    )
     return 2 if found.errors else int(_fails(found, arguments.fail_on))
 
 
@@ -62,8 +71,8 @@ def _answers(found: Audit) -> list[Answer]:
     return [(row.workload, row.dependency, row.source, row.verdict) for row in found.rows]
 
 
-def _side(arguments: argparse.Namespace, paths: list[str]) -> tuple[Audit, Matrix]:
-    """Return every dependency and every connection of one of the two worlds. Raises UsageError."""
+def _side(arguments: argparse.Namespace, paths: list[str]) -> tuple[Gathered, Audit, Matrix]:
+    """Return one of the two worlds with every dependency and every connection of it. Raises UsageError."""
     asked = argparse.Namespace(**vars(arguments))
     asked.config, asked.kubeconfig = absolute(arguments.config), absolute(arguments.kubeconfig)
     against = [path if path == CLUSTER else absolute(path) for path in arguments.against]
@@ -75,7 +84,7 @@ def _side(arguments: argparse.Namespace, paths: list[str]) -> tuple[Audit, Matri
         today = arguments.clock().date()
         audited = audit(gathered, today)
         with progress("finding connections", counted=False):
-            return audited, matrix(gathered.world, unknown=True)
+            return gathered, audited, matrix(gathered.world, unknown=True)
 
 
 # -- `git:REV:PATH`: files as they are in a revision of the repository -------------------------------------------------

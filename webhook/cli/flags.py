@@ -1,18 +1,21 @@
 """Every command with its flags, as data and argparse calls."""
 
 import argparse
+from functools import partial
 from typing import Final
 
-from webhook.cli.readers import age, dns, dns_label, glob, port
+from webhook.cli.readers import age, dns, dns_label, glob, output, port
 from webhook.cli.serve_flags import certificate, server
 
-FORMATS: Final = ("text", "json", "github")
+FORMATS: Final = ("text", "json")
+CI_FORMATS: Final = (*FORMATS, "markdown", "github", "gitlab", "junit", "sarif")
 _FORMATS_OF: Final = {
-    "check": FORMATS,
+    "check": CI_FORMATS,
     "matrix": ("text", "json", "dot", "markdown"),
-    "audit": ("text", "json", "markdown", "html"),
-    "diff": ("text", "json", "markdown"),
+    "audit": (*CI_FORMATS, "html"),
+    "diff": CI_FORMATS,
 }
+_CI: Final = frozenset({"check", "audit", "diff"})  # what runs in CI, and may write several formats at once
 _BY_SEVERITY: Final = frozenset({"check", "audit"})  # what findings cost, not what an answer is
 _WEEK: Final = 7.0 * 86_400
 NEVER: Final = "never"
@@ -122,11 +125,29 @@ def _snapshot(parser: argparse.ArgumentParser) -> None:
 
 def _output(parser: argparse.ArgumentParser, name: str) -> None:
     group = parser.add_argument_group("what to print")
-    group.add_argument("--format", choices=_FORMATS_OF.get(name, FORMATS[:2]), default="text", help="default: text")
+    _formats(group, name)
     says = "`never`: exit 0 whatever is found"
     if name in _BY_SEVERITY:
         says = "exit 1 from this severity on (default: error)"
     group.add_argument("--fail-on", choices=FAIL_ON, default="error", help=says)
+    if name in _BY_SEVERITY:
+        group.add_argument(
+            "--baseline", metavar="FILE|-", help="accept what is in this file: only what is new is told, and fails"
+        )
+        group.add_argument("--write-baseline", metavar="FILE", help="write all that is found there, and accept it")
+
+
+def _formats(group: argparse._ArgumentGroup, name: str) -> None:
+    """Add what to print, and for the commands of CI also where to."""
+    formats = _FORMATS_OF.get(name, FORMATS)
+    if name not in _CI:
+        group.add_argument("--format", choices=formats, default="text", help="default: text")
+        return
+    group.add_argument("--format", choices=formats, help="on standard output (default: text)")
+    group.add_argument(
+        "--output", action="append", default=[], type=partial(output, formats=formats), metavar="FORMAT=FILE|-",
+        help="also write this format there: sarif=netpol.sarif; repeatable",
+    )  # fmt: skip
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
@@ -176,9 +197,9 @@ def _diff(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(kustomize=(), helm=())
     _settings(group)
     _kubeconfig(group)
-    output = parser.add_argument_group("what to print")
-    output.add_argument("--format", choices=_FORMATS_OF["diff"], default="text", help="default: text")
-    output.add_argument(
+    shown = parser.add_argument_group("what to print")
+    _formats(shown, "diff")
+    shown.add_argument(
         "--fail-on", choices=(*FAIL_ON, "opened"), default="error",
         help="exit 1 where a declared dependency worsens (error, the default), also for a new finding of that "
         "severity (warning, info), or for a connection that is opened (opened); never: exit 0",

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -55,6 +56,15 @@ def glob(text: str) -> str:
     if not text.strip("/"):
         raise argparse.ArgumentTypeError(f"`{text}` is no pattern: expected a name or path with `*`, `?` or `[...]`")
     return text.rstrip("/")
+
+
+def output(text: str, formats: Sequence[str]) -> tuple[str, str]:
+    """Read FORMAT=FILE."""
+    name, equals, file = text.partition("=")
+    if not equals or not file or name not in formats:
+        expected = f"expected FORMAT=FILE, where FORMAT is one of {', '.join(formats)}"
+        raise argparse.ArgumentTypeError(f"`{text}` is no output: {expected}")
+    return name, file
 
 
 def dns_name(text: str) -> str:

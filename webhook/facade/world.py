@@ -20,24 +20,31 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report import json_
 from webhook.report.json_ import Record
 from webhook.report.run import Summary
-from webhook.review.audit import audit_workload, review_foreign, review_policies, told_once
+from webhook.review.audit import Audited, audit_workload, review_foreign, review_policies, told_once
 from webhook.review.blast_radius import blast_radius
 from webhook.review.changes import deleted_by
 from webhook.review.touched import changed
 from webhook.world import View
 
 
-def review(gathered: Gathered, today: date) -> list[Finding]:
+def audited(gathered: Gathered, today: date) -> list[Audited]:
+    """Return what each subject depends on, as judged, and what is found about it, where it stands."""
+    reviewed = {subject.workload.ref for subject in gathered.subjects}
+    found = []
+    for subject in gathered.subjects:
+        one = audit_workload(gathered.world, subject.workload, today, reviewed)
+        placed = tuple(msgspec.structs.replace(finding, location=subject.location) for finding in one.findings)
+        found.append(msgspec.structs.replace(one, findings=placed))
+    return found
+
+
+def review(gathered: Gathered, today: date, every: Iterable[Audited] | None = None) -> list[Finding]:
     """Return the findings of every subject, where it stands; without those that an annotation exempts.
 
-    What is one slip of a policy or a server is one finding, however many workloads it hits.
+    What is one slip of a policy or a server is one finding, however many workloads it hits. `every`: what `audited`
+    returned, where that was asked for already.
     """
-    reviewed = {subject.workload.ref for subject in gathered.subjects}
-    workloads = [
-        msgspec.structs.replace(finding, location=subject.location)
-        for subject in gathered.subjects
-        for finding in audit_workload(gathered.world, subject.workload, today, reviewed).findings
-    ]
+    workloads = [finding for one in (audited(gathered, today) if every is None else every) for finding in one.findings]
     own, foreign = [policy for policy, _ in gathered.policies], [policy for policy, _ in gathered.foreign]
     places: dict[PolicyRef | WorkloadRef, Location] = {policy.ref: place for policy, place in gathered.policies}
     places |= {policy.ref: place for policy, place in gathered.foreign}

@@ -225,10 +225,14 @@ RAISED: Final = frozenset({"NP301", "NP302", "NP303"})  # reject where the confi
 
 
 class Location(Struct, frozen=True):
-    """Where a document begins: its file (`-` for standard input) and first line, counted from 1."""
+    """Where a document begins: its file (`-` for standard input) and first line, counted from 1.
+
+    `template`: the file of a repository that a program rendered it from, where that is known.
+    """
 
     file: str
     line: int
+    template: str = ""
 
 
 class Finding(Struct, frozen=True):

@@ -6,13 +6,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.judge import Judged
-from webhook.model.answers import Finding, Severity, Source, Verdict
-from webhook.model.refs import WorkloadRef
+from webhook.model.answers import Finding, Severity, Verdict
 from webhook.report import json_, observed
 from webhook.report import observed as seen
 from webhook.report.admission import DumpYaml, combined, order
-from webhook.report.run import Failure, Origin, Summary
+from webhook.report.run import Failure, Origin, Row, Summary
 from webhook.report.safe import clean, code, escaped, fenced, table
 from webhook.report.text import Paint, Tabulate, block, count, failure, plain, total
 from webhook.report.words import mark, near_misses, remedy, sentence
@@ -20,17 +18,6 @@ from webhook.review.audit import Audited
 from webhook.review.evidence import Evidence
 
 STYLES: Final = {Verdict.DENIED: "error", Verdict.PARTIAL: "warning", Verdict.UNKNOWN: "dim", Verdict.ALLOWED: "good"}
-
-
-class Row(Struct, frozen=True):
-    """One dependency of one workload; `findings`: the ids of those about it; `judged`: its way, flow by flow."""
-
-    workload: WorkloadRef
-    dependency: str
-    source: Source
-    verdict: Verdict
-    findings: tuple[str, ...] = ()
-    judged: Judged | None = None
 
 
 class Audit(Struct, frozen=True):
@@ -60,9 +47,9 @@ def rows(audited: Iterable[Audited]) -> Iterator[Row]:
             yield Row(one.workload.ref, judged.text, judged.source, judged.verdict, about, judged)
 
 
-def record(audit: Audit) -> str:
-    """Return the JSON: check's object with `dependencies` and `world` (design.md §7)."""
-    whole = json_.checked(order(audit.findings), audit.errors, audit.summary)
+def record(audit: Audit, more: json_.Record | None = None) -> str:
+    """Return the JSON: check's object with `dependencies`, `world` and whatever is `more` (design.md §7)."""
+    whole = json_.checked(order(audit.findings), audit.errors, audit.summary) | (more or {})
     whole["dependencies"] = [
         {
             "workload": json_.workload(row.workload),

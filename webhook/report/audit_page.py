@@ -15,10 +15,11 @@ from webhook.model.refs import SHORT_KINDS, WorkloadRef
 from webhook.model.settings import PRODUCT
 from webhook.report import explain_text, flows
 from webhook.report.admission import DumpYaml, combined, order
-from webhook.report.audit import Audit, Row, namespace_of, world
+from webhook.report.audit import Audit, namespace_of, world
 from webhook.report.json_ import Record
 from webhook.report.observed import markdown as seen
 from webhook.report.page import Parts, page
+from webhook.report.run import Row
 from webhook.report.safe import clean
 from webhook.report.text import failure, where
 from webhook.report.words import WHOLE, details, mark, near_misses, remedy, sentence

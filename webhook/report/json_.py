@@ -15,7 +15,7 @@ from webhook.model.addresses import Block
 from webhook.model.answers import Destination, Finding, FlowVerdict, Host, Location, NearMiss, Side, Stage, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report.matrix_text import layers
-from webhook.report.run import Failure, Summary
+from webhook.report.run import Failure, Run, Summary
 from webhook.report.words import message
 
 Record = dict[str, Any]
@@ -57,7 +57,8 @@ def finding(found: Finding) -> Record:
 
 
 def _location(place: Location | None) -> Record | None:
-    return {"file": place.file, "line": place.line} if place else None
+    rendered = {"template": place.template} if place and place.template else {}
+    return {"file": place.file, "line": place.line} | rendered if place else None
 
 
 def destination(to: Destination) -> Record:
@@ -137,9 +138,17 @@ def failure(one: Failure) -> Record:
     return {"file": one.file, "line": one.line, "message": one.message}
 
 
-def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary) -> str:
+def check(run: Run) -> str:
     """Return check's object as text."""
-    return render(checked(findings, errors, summary))
+    return render(checked(run.findings, run.failures, run.summary) | compared(run))
+
+
+def compared(run: Run) -> Record:
+    """Return what a baseline made of the findings, where there is one."""
+    if not run.compared:
+        return {}
+    unmet = [{"id": one.id, "of": one.of, "about": one.about} for one in run.unmet]
+    return {"baseline": {"accepted": run.accepted, "unmet": unmet}}
 
 
 def checked(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary) -> Record:
@@ -168,7 +177,7 @@ def fixed(fixes: Fixes, errors: Iterable[Failure] = ()) -> Record:
     }
 
 
-def render(record: Record) -> str:
+def render(record: Record | list[Record]) -> str:
     """Return `record` as indented JSON without a line end; lone surrogates are replaced, JSON text has none."""
     try:
         encoded = msgspec.json.encode(record)

@@ -1,11 +1,14 @@
-"""What a run over files has to say beside its findings."""
+"""What a run over files has to say beside its findings, and all of it for the formats that programs of CI read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 from msgspec import Struct
 
-from webhook.model.answers import Finding, Severity
+from webhook.judge import Judged
+from webhook.model.answers import Finding, Location, Severity, Source, Verdict
+from webhook.model.refs import WorkloadRef
+from webhook.review.baseline import Entry
 
 
 class Failure(Struct, frozen=True, order=True):
@@ -47,3 +50,42 @@ class Origin(Struct, frozen=True):
     taken: str | None = None
     cluster: str = ""
     stale: bool = False
+
+
+class Row(Struct, frozen=True):
+    """One dependency of one workload; `findings`: the ids of those about it; `judged`: its way, flow by flow."""
+
+    workload: WorkloadRef
+    dependency: str
+    source: Source
+    verdict: Verdict
+    findings: tuple[str, ...] = ()
+    judged: Judged | None = None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """What a command found. `findings`: in order, without what a baseline accepts; `rows`: what was judged.
+
+    `places`: where workloads stand; `fails_from`: the least severity that fails the run, None: none does. `compared`:
+    findings of something else were taken away, so that these are new; by a baseline `accepted` many, and `unmet` is
+    what it accepts that is not there. `version`: the program's.
+    """
+
+    command: str
+    findings: tuple[Finding, ...]
+    failures: tuple[Failure, ...]
+    summary: Summary
+    rows: tuple[Row, ...] = ()
+    places: Mapping[WorkloadRef, Location] = {}
+    fails_from: Severity | None = Severity.ERROR
+    compared: bool = False
+    accepted: int = 0
+    unmet: tuple[Entry, ...] = ()
+    version: str = ""
+
+
+def place(location: Location | None) -> tuple[str, int]:
+    """Return the file to look at, and the line: of what was rendered its template, whose lines are not known."""
+    if location is None:
+        return "", 0
+    return (location.template, 1) if location.template else (location.file, location.line)
