@@ -1,8 +1,8 @@
 """All that one workload declares, or is inferred to need, judged, the DNS look-up once for all; and its dependants."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct, structs
 
@@ -18,6 +18,8 @@ from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.world import Group, View
 from webhook.world.workloads import Name, names_in
+
+T = TypeVar("T")
 
 
 class JudgedWorkload(Struct, frozen=True):
@@ -59,42 +61,73 @@ def judge_workload(view: View, workload: Workload, *, near: bool = True, alike: 
 
     `near`: with near misses; the look-up always has them. `alike`: what is known of other workloads, without any.
     """
-    declared = judge_declared(view, workload, near=near, alike=alike)
-    return with_inferred(view, declared, near=near, alike=alike)
+    return finished(judge_in_steps(view, workload, near=near, alike=alike))
 
 
 def judge_declared(view: View, workload: Workload, *, near: bool = True, alike: Alike | None = None) -> JudgedWorkload:
     """Judge what is declared, by the workload or for everybody, and the look-up that it needs."""
-    items = declared(workload)
-    first: dict[str, Resolved] = {}
-    for item in (*(item for item in items if isinstance(item, Dependency)), *everybodys(view, workload)):
-        one = resolve(view, workload, item)
-        first.setdefault(one.text, one)
-    answers = tuple(_judged(view, workload, one, alike, near=near) for one in first.values())
-    bad = tuple(item for item in items if isinstance(item, Malformed))
-    return JudgedWorkload(workload, answers, bad, _look_up(view, workload, answers, alike))
-
-
-def _judged(view: View, workload: Workload, one: Resolved, alike: Alike | None, *, near: bool) -> Judged:
-    return judge(view, workload, one, near=near) if alike is None else alike.judge(workload, one)
+    return finished(_of_declared(view, workload, alike, near=near))
 
 
 def with_inferred(
     view: View, declared: JudgedWorkload, *, near: bool = True, alike: Alike | None = None
 ) -> JudgedWorkload:
     """Add what is inferred, and the look-up where only that needs it."""
+    return finished(_with_inferred(view, declared, alike, near=near))
+
+
+Steps = Generator[None, None, T]
+
+
+def finished(steps: Steps[T]) -> T:
+    """Return what comes of steps that are taken one after the other."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+
+
+def judge_in_steps(
+    view: View, workload: Workload, *, near: bool = True, alike: Alike | None = None
+) -> Steps[JudgedWorkload]:
+    """Do as `judge_workload` does, one dependency a step; between two the view may change, but for what is `alike`."""
+    declared = yield from _of_declared(view, workload, alike, near=near)
+    return (yield from _with_inferred(view, declared, alike, near=near))
+
+
+def _of_declared(view: View, workload: Workload, alike: Alike | None, *, near: bool) -> Steps[JudgedWorkload]:
+    items = declared(workload)
+    first: dict[str, Resolved] = {}
+    for item in (*(item for item in items if isinstance(item, Dependency)), *everybodys(view, workload)):
+        one = resolve(view, workload, item)
+        first.setdefault(one.text, one)
+        yield
+    answers = yield from _judged(view, workload, first.values(), alike, near=near)
+    bad = tuple(item for item in items if isinstance(item, Malformed))
+    return JudgedWorkload(workload, answers, bad, _look_up(view, workload, answers, alike))
+
+
+def _with_inferred(view: View, declared: JudgedWorkload, alike: Alike | None, *, near: bool) -> Steps[JudgedWorkload]:
     if not view.settings.infer:
         return declared
     workload = declared.workload
     said = tuple(one.resolved for one in declared.dependencies if one.resolved is not None)
-    inferred = uncovered(infer(view, workload), said)
-    answers = (
-        *declared.dependencies,
-        *(_judged(view, workload, one, alike, near=near) for one in inferred),
-        *_api_server(view, workload, said, near=near),
-    )
+    inferred = yield from _judged(view, workload, uncovered(infer(view, workload), said), alike, near=near)
+    answers = (*declared.dependencies, *inferred, *_api_server(view, workload, said, near=near))
     look_up = declared.dns or _look_up(view, workload, answers, alike)
     return structs.replace(declared, dependencies=answers, dns=look_up)
+
+
+def _judged(
+    view: View, workload: Workload, some: Iterable[Resolved], alike: Alike | None, *, near: bool
+) -> Steps[tuple[Judged, ...]]:
+    found = []
+    for one in some:
+        found.append(judge(view, workload, one, near=near) if alike is None else alike.judge(workload, one))
+        yield
+    return tuple(found)
 
 
 def _api_server(view: View, workload: Workload, said: tuple[Resolved, ...], *, near: bool) -> Iterator[Judged]:

@@ -3,7 +3,7 @@
 And what workloads are told of one slip in a policy, or of one server: that is one finding.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from datetime import date
 from typing import Final
 
@@ -14,16 +14,18 @@ from webhook.checklist.declarations import malformed
 from webhook.checklist.namespaces import check_enforced, check_namespace, check_problems
 from webhook.checklist.policies import check_policy, check_selects
 from webhook.fix.fix import distinct
-from webhook.judge import Judged, judge_workload
+from webhook.judge import Judged, JudgedWorkload, judge_workload
+from webhook.judge.workload import judge_in_steps
 from webhook.model.answers import Finding, Location
 from webhook.model.crd_policies import Foreign
 from webhook.model.objects import Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.review.decide import heeded, mode_of
+from webhook.review.disclosed import seen_from, undisclosed
 from webhook.review.drafts import configured, exemptions, without_exempt
-from webhook.review.inbound import review_server
-from webhook.review.workload import review_judged
+from webhook.review.inbound import draft_server, review_server
+from webhook.review.workload import draft_declared, review_judged
 from webhook.world import View
 
 _OF_SERVERS: Final = frozenset({"NP108", "NP109"})
@@ -47,17 +49,41 @@ def audit_workload(
     asks about this workload, and not about all that are there: a fix may let it into other namespaces.
     """
     judged = judge_workload(view, workload)
+    found = (*review_judged(view, judged), *review_server(view, workload, today, without=reviewed))
+    whole = _heeded(view, workload, today, judged, found)
+    if asked:
+        return whole
+    told = tuple(_without_entry(view, workload.ref.namespace, finding) for finding in whole.findings)
+    return structs.replace(whole, findings=told)
+
+
+def audit_in_steps(
+    view: View, workload: Workload, today: date, reviewed: Collection[WorkloadRef]
+) -> Generator[None, None, Audited]:
+    """Judge a workload as `audit_workload` does, without fixes, in short steps; between two the view may change.
+
+    Where an answer may tell of a namespace's own alone (`disclose: own`), findings are worded as such an answer is.
+    """
+    judged = yield from judge_in_steps(view, workload)
+    drafts = [*draft_declared(view, judged)]
+    yield
+    drafts += draft_server(view, workload, today, without=reviewed)
+    yield
+    if view.settings.disclose == "own":
+        seen = seen_from(view, workload.ref.namespace)
+        mine = [*draft_declared(seen, judge_workload(seen, workload, near=False))]
+        granted, _ = exemptions(workload, today)
+        drafts = undisclosed((view, seen), workload, mine, drafts, granted)
+    return _heeded(view, workload, today, judged, (draft.finding for draft in drafts))
+
+
+def _heeded(view: View, workload: Workload, today: date, judged: JudgedWorkload, found: Iterable[Finding]) -> Audited:
+    """Return what is told: as the settings and the workload's own exemptions want it."""
     granted, bad = exemptions(workload, today)
-    found = (
-        *review_judged(view, judged),
-        *review_server(view, workload, today, without=reviewed),
-        *(malformed(workload.ref, item, "exempt") for item in bad),
-    )
-    told, exempt = configured(view.settings, found, today)
+    every = (*found, *(malformed(workload.ref, item, "exempt") for item in bad))
+    told, exempt = configured(view.settings, every, today)
     mode, _ = mode_of(view, workload.ref.namespace)
     findings, more = without_exempt(told, granted if heeded(view, mode) else ())
-    if not asked:
-        findings = tuple(_without_entry(view, workload.ref.namespace, finding) for finding in findings)
     return Audited(workload, judged.dependencies, findings, exempt + more)
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from webhook.families import REFERENCES
 from webhook.judge.dns import NODE_LOCAL, dns_service
 from webhook.model.crd_policies import Foreign
-from webhook.model.inbound import Exposure
+from webhook.model.inbound import Exposure, IstioGateway
 from webhook.model.labels import NO_KEYS, Space, Value, holds
 from webhook.model.objects import Namespace, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
@@ -28,16 +28,20 @@ _OF_GATEWAY: Final = "gateway.networking.k8s.io/gateway-name"
 
 
 class Change(Struct, frozen=True):
-    """What is written, as far as it is not the same before: policies by name, and what else by its words."""
+    """What is written, as far as it is not the same before: policies by name, and what else by its words.
+
+    `moved`: workloads whose pods are elsewhere, or otherwise, but no policy selects others by it; with their shapes.
+    """
 
     policies: frozenset[PolicyRef] = frozenset()
     namespaces: frozenset[str] = frozenset()
     services: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[WorkloadRef] = frozenset()
+    moved: frozenset[tuple[WorkloadRef, Shape]] = frozenset()
 
     def __bool__(self) -> bool:
         """Say whether anything that others may depend on changes."""
-        return bool(self.policies or self.namespaces or self.services or self.workloads)
+        return bool(self.policies or self.namespaces or self.services or self.workloads or self.moved)
 
 
 def changed(before: View, written: Iterable[Written]) -> Change:
@@ -104,6 +108,8 @@ def touched(before: View, after: View, change: Change) -> Touched:
         reach.workload(ref)
     for service in change.services:
         reach.service(*service)
+    for moved in change.moved:
+        reach.moved(*moved)
     return reach.found(spaces | change.namespaces)
 
 
@@ -111,11 +117,8 @@ def _spaces(before: View, after: View, change: Change) -> Iterator[str]:
     """Yield the namespaces whose policies may come to something else; `EVERYWHERE` for the cluster-wide ones."""
     referred = any((ref.group, ref.kind) in REFERENCES for ref in change.policies)
     if referred or (change.namespaces and before.compile_context.objects):
-        yield from (
-            s
-            for s in (EVERYWHERE, *after.namespaces.names())
-            if before.policies.foreign(s) or after.policies.foreign(s)
-        )
+        every = (EVERYWHERE, *after.namespaces.names())
+        yield from (space for space in every if before.policies.foreign(space) or after.policies.foreign(space))
     yield from (ref.namespace or EVERYWHERE for ref in change.policies)
 
 
@@ -203,6 +206,19 @@ class _Reach:
             for pod in view.pods.of(ref):
                 self._take(pod.shape, (ref,), *Direction)
 
+    def moved(self, ref: WorkloadRef, shape: Shape) -> None:
+        """Take a workload of whose pods policies select the same as before."""
+        self._sources.add(ref)
+        self._servers.add(ref)
+        self._names[ref.namespace, ref.name] = None
+        for view in self._views:
+            self._names.update(((one.namespace, one.name), None) for one in view.services.selecting(shape))
+        every = self._views[0].inbound.every()
+        senders = {labels for one in every if isinstance(one, Exposure) for labels in one.senders}
+        senders |= {one.selector for one in every if isinstance(one, IstioGateway)}
+        if self._may_send(shape) or any(set(one).issubset(shape.labels.pairs) for one in senders):
+            self._sending.add(shape)
+
     def service(self, namespace: str, name: str) -> None:
         """Take a Service that is another, and who stands behind it, before and after."""
         self._names[namespace, name] = None
@@ -250,8 +266,8 @@ class _Reach:
 
 
 def _is_published(service: Service) -> bool:
-    out = service.published or service.outside_ips or service.outside_hosts
-    return bool(out) or service.labels.get(_OF_GATEWAY) is not None
+    out = bool(service.published or service.outside_ips or service.outside_hosts)
+    return out or service.labels.get(_OF_GATEWAY) is not None
 
 
 def _may_be_in(view: View, piece: Isolation, name: str) -> bool:
@@ -277,11 +293,7 @@ def _aliases(views: Iterable[View], names: Iterable[Name], servers: set[Workload
         for service in view.services.unselecting():
             view.budget.spend()
             space, host = service.namespace, service.external_name
-            leads = not wanted.isdisjoint(names_in(host.lower(), space)) if host else _lists(view, service, servers)
-            if leads:
+            pods = [view.pods.at(address) for address, _, _ in view.services.endpoints(service)] if not host else []
+            listed = any(pod is not None and view.pods.top(pod) in servers for pod in pods)
+            if listed or (host and not wanted.isdisjoint(names_in(host.lower(), space))):
                 yield space, service.name
-
-
-def _lists(view: View, service: Service, servers: set[WorkloadRef]) -> bool:
-    pods = (view.pods.at(address) for address, _, _ in view.services.endpoints(service))
-    return any(pod is not None and view.pods.top(pod) in servers for pod in pods)

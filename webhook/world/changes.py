@@ -1,4 +1,6 @@
-"""The world's only way to change."""
+"""The world's only way to change, and what was there before."""
+
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -61,3 +63,23 @@ def key_of(value: Value) -> Drop:
             return Drop(type(value).__name__, value.namespace, value.name)
         case _:
             return Drop(*key_of_inbound(value))
+
+
+class Journal:
+    """What was there before the changes since it was last taken: of each object what it was first, None: not there."""
+
+    def __init__(self) -> None:
+        """Start with no change."""
+        self._before: dict[Drop, Value | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._before)
+
+    def note(self, key: Drop, before: Value | None) -> None:
+        """Hear that an object is about to change."""
+        self._before.setdefault(key, before)
+
+    def take(self) -> Mapping[Drop, Value | None]:
+        """Return what was noted, and begin anew."""
+        taken, self._before = self._before, {}
+        return taken

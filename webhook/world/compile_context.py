@@ -64,9 +64,13 @@ class Contexts:
         discard(self._references, kind, (namespace, name))
         self._put = self._clock.tick()
 
+    def get(self, kind: Kind, namespace: str | None, name: str) -> Foreign | None:
+        """Return a reference."""
+        return self._references.get(kind, {}).get((namespace, name))
+
     def has(self, value: Foreign) -> bool:
         """Say whether an equal reference is here."""
-        return self._references.get((value.group, value.ref.kind), {}).get((value.namespace, value.ref.name)) == value
+        return self.get((value.group, value.ref.kind), value.namespace, value.ref.name) == value
 
     def put_daemon_set(self, value: Workload) -> None:
         """Take a DaemonSet, which counts where agents run."""

@@ -63,6 +63,9 @@ class Accounts:
         self._complete = complete
         self._every: dict[tuple[str, str], Account] = {}
 
+    def __len__(self) -> int:
+        return len(self._every)
+
     def has(self, value: Foreign) -> bool:
         """Say whether an account that says the same is here."""
         return self._every.get((value.namespace or "", value.ref.name)) == _account(value)

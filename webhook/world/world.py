@@ -11,7 +11,7 @@ from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod
 from webhook.model.policy import Policy
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
-from webhook.world.changes import Change, Drop, Put, Value
+from webhook.world.changes import Change, Drop, Journal, Put, Value, key_of
 from webhook.world.compile_context import Contexts, Gaps
 from webhook.world.controllers import Pods, made_of
 from webhook.world.inbound import Declarations, key_of_inbound
@@ -40,6 +40,7 @@ class World(View):
     def __init__(self, settings: Settings = DEFAULTS, *, complete: bool) -> None:
         """Start empty."""
         self.settings, self.complete, self.purse = settings, complete, Purse()
+        self.journal: Journal | None = None  # of whoever has to know what was there before
         self._clock = clock = Clock()
         self._configured = 0
         self._pod_index = PodIndex(clock)
@@ -99,8 +100,10 @@ class World(View):
             match change:
                 case Put(value):
                     if not self._has(value):
+                        self._note(key_of(value))
                         self._put(value)
                 case Drop(kind, namespace, name):
+                    self._note(change)
                     self._drop(kind, namespace, name)
 
     def configure(self, settings: Settings) -> None:
@@ -109,6 +112,41 @@ class World(View):
         self._contexts.configure(settings)
         self.workloads.expect(map(made_of, settings.expected))
         self._configured = self._clock.tick()
+
+    def _note(self, key: Drop) -> None:
+        if self.journal is not None:
+            self.journal.note(key, self.named(key))
+
+    def named(self, key: Drop) -> Value | None:
+        """Return an object by kind, namespace and name, as far as it is kept whole: no ServiceAccount, and no Gap."""
+        space, name = key.namespace, key.name
+        match key.kind:
+            case "Pod":
+                return self.pods.get(space, name)
+            case "EndpointSlice":
+                return self.services.slice(space, name)
+            case "Service":
+                return self.services.get(space, name)
+            case "Endpoints":
+                return self.services.listed(space, name)
+            case "NetworkPolicy":
+                return self.policies.named(space).get(PolicyRef(space, name))
+            case "Namespace":
+                return self.namespaces.by_name.get(name)
+            case "Node":
+                return self.nodes.get(name)
+            case "ConfigMap":
+                return self.workloads.config_map(space, name)
+            case kind if kind in WORKLOAD_KINDS:
+                return self.workloads.by_namespace.get(space, {}).get(WorkloadRef(kind, space, name))
+            case kind:
+                return self.inbound.get((kind, space, name)) or self._foreign_named(key)
+
+    def _foreign_named(self, key: Drop) -> Foreign | None:
+        word, _, group = key.kind.partition(".")
+        ref = PolicyRef(key.namespace or None, key.name, word, group=group)
+        found = self.policies.foreign(key.namespace).get(ref)
+        return found or self._contexts.get((group, word), ref.namespace, key.name)
 
     def _has(self, value: Value) -> bool:
         """Say whether an equal value is here: most events tell of nothing that policy can see."""
