@@ -90,7 +90,7 @@ def test_nothing_is_pushed_before_pins_and_tests() -> None:
         return needed.union(*(before(one) for one in needed))
 
     pushing = [name for name, job in jobs.items() if "write" in job["permissions"].values()]
-    assert pushing == ["image", "chart"]
+    assert pushing == ["image", "chart", "plugin"]
     assert all({"ready", "test"} <= before(name) for name in pushing)
     assert "scripts/check-pins" in [step.get("run") for step in jobs["ready"]["steps"]]
     assert jobs["test"]["uses"] == "./.github/workflows/pull-request.yml"
