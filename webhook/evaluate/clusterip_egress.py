@@ -12,7 +12,8 @@ from msgspec import structs
 
 from webhook.evaluate.ends import Outside, PodEnd, namespace_matches
 from webhook.evaluate.match import Packet
-from webhook.evaluate.side import decide, rules_or_answer
+from webhook.evaluate.rules import rules_or_answer
+from webhook.evaluate.side import decide
 from webhook.model.addresses import FIRST_PORT, IPV4, LAST_PORT, Block, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.answers import Side
 from webhook.model.labels import NO_LABELS, Selector

@@ -12,20 +12,11 @@ from msgspec import Struct, structs
 from webhook.evaluate.clusterip_egress import judge_front
 from webhook.evaluate.coverage import Where, judge_coverage, may_be_a_pods
 from webhook.evaluate.ends import End, Flow, Outside, PodEnd, ends_of_pod, ends_on_nodes, template_end
-from webhook.evaluate.flow import (
-    Member,
-    Pair,
-    by_address,
-    carried,
-    judge_outside,
-    judge_pair,
-    membership,
-    running,
-    tunnel,
-)
+from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair
 from webhook.evaluate.match import ports_match
+from webhook.evaluate.mesh import Member, carried, membership, running, tunnel
 from webhook.evaluate.node_and_service_peers import node_matters
-from webhook.evaluate.side import rules_or_answer
+from webhook.evaluate.rules import rules_or_answer
 from webhook.evaluate.tiers import passes_everything
 from webhook.model.addresses import Block, Family, Protocol, is_loopback
 from webhook.model.answers import OPEN, Host, Side, Verdict, both

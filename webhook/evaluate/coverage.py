@@ -8,7 +8,8 @@ from msgspec import structs
 
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.node_and_service_peers import to_node
-from webhook.evaluate.side import doubted, judge_side
+from webhook.evaluate.rules import doubted
+from webhook.evaluate.side import judge_side
 from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, Protocol, is_loopback, parse_block
 from webhook.model.answers import OPEN, Side, Verdict, together
 from webhook.model.labels import AllOf, AnyOf, NoneOf

@@ -16,7 +16,7 @@ from webhook.world import Group, View
 from webhook.world.index import Memo
 
 
-class PodEnd(Struct, frozen=True):
+class PodEnd(Struct, frozen=True, gc=False):
     """A pod, running or to come. `addresses` empty: not assigned yet; `node` empty: not scheduled yet."""
 
     shape: Shape
@@ -33,7 +33,7 @@ class PodEnd(Struct, frozen=True):
         return tuple(sorted({a.family for a in self.addresses}))
 
 
-class Outside(Struct, frozen=True):
+class Outside(Struct, frozen=True, gc=False):
     """Addresses that belong to no pod: outside the cluster, or a node's.
 
     `pod`: some pod has them after all, and nothing else is known of it.
@@ -132,16 +132,15 @@ ANY_KEY = LabelKeys(prefixes=("",))
 
 def pods_match(view: View, match: PodMatch, shape: Shape) -> Truth:
     """Say whether a pod of `shape` is among the pods of `match`."""
-    if match.namespace is not None:
-        if match.namespace != shape.namespace:
-            return Truth.NO
-        here = Truth.YES
-    else:
+    here = Truth.YES
+    if match.namespace is None:
         here = namespace_matches(view, match, shape.namespace)
         if here is Truth.NO:
-            return Truth.NO
-    keys = view.settings.pending_labels if shape.template else NO_KEYS
-    return min(here, match.pods.matches(shape.labels, keys))
+            return here
+    elif match.namespace != shape.namespace:
+        return Truth.NO
+    found = match.pods.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS)
+    return found if here is Truth.YES else min(here, found)
 
 
 def namespace_matches(view: View, match: PodMatch, name: str) -> Truth:

@@ -1,47 +1,86 @@
-"""One source and one other end: both directions of a packet, on every address family of both, through meshes, too.
-
-Istio ambient tunnels between enrolled pods to port 15008 of the other pod (istio.io, ambient and NetworkPolicy);
-Linkerd's proxies may dial 4143, the other proxy's own (linkerd.io); Istio's sidecars dial the port asked for.
-"""
+"""One source and one other end: both directions of a packet, on every address family of both."""
 
 from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from webhook.evaluate.coverage import judge_coverage
-from webhook.evaluate.ends import AMBIENT, INJECTED, WAYPOINT, Outside, PodEnd, ends_of_pod
+from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.match import Packet
 from webhook.evaluate.node_and_service_peers import from_node, to_node
-from webhook.evaluate.side import decide, judge_side, of_host
+from webhook.evaluate.rules import of_host, rules_of
+from webhook.evaluate.side import decide, decided, judge_side
 from webhook.model.addresses import FAMILIES, FAMILY_NAME, Address, Block, Family, Protocol
 from webhook.model.answers import OPEN, Side, Verdict, both, together
-from webhook.model.labels import NO_LABELS, LabelKeys, Labels
-from webhook.model.objects import Pod, Shape, Template
+from webhook.model.labels import LabelKeys
+from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, Entry, Isolation, position
 from webhook.model.truth import Truth
 from webhook.world import View
+from webhook.world.index import Memo
 
 Pair = tuple[Verdict, Side, Side]
+_PAIRS: Final = Memo[tuple[Shape, Shape, Protocol, int], Pair](100_000)
+_Ends = tuple[PodEnd, PodEnd, Protocol, int, tuple[Family, ...], tuple[Family, ...]]
+_APART: Final = Memo[_Ends, Pair](50_000)
 _ANY: Final = LabelKeys.of(("*",))
 
 
 def judge_pair(
     view: View, source: PodEnd, target: PodEnd, protocol: Protocol, port: int, families: tuple[Family, ...] = ()
 ) -> Pair:
-    """Judge one source and one destination pod, on every family of both and of the Service (`families`; empty: any)."""
+    """Judge one source and one destination pod, on every family of both and of the Service (`families`; empty: any).
+
+    Answers are remembered: where neither addresses nor nodes matter, all pods of two shapes have one.
+    """
+    key, answers = (source.shape, target.shape, protocol, port), view.memo(_PAIRS)
+    found = answers.get(key)
+    if found is None:
+        out, into = rules_of(view, source.shape, Direction.EGRESS), rules_of(view, target.shape, Direction.INGRESS)
+        apart = out.pods_apart or into.pods_apart or source.shape.host_network or target.shape.host_network
+        if apart or view.dialect.families != FAMILIES:
+            return _judge_apart(view, source, target, protocol, port, families)
+        egress = decided(view, out, Packet(Direction.EGRESS, source, target, None, protocol, port))
+        ingress = decided(view, into, Packet(Direction.INGRESS, target, source, None, protocol, port))
+        found = both(egress.verdict, ingress.verdict), egress, ingress
+        if out.lasting and into.lasting:
+            answers[key] = found
+    view.budget.spend(2)
+    return found
+
+
+def _judge_apart(
+    view: View, source: PodEnd, target: PodEnd, protocol: Protocol, port: int, families: tuple[Family, ...]
+) -> Pair:
+    """Judge two pods that addresses or nodes tell from others of their shapes."""
+    key, answers = (source, target, protocol, port, families, view.families()), view.memo(_APART)
+    found = answers.get(key)
+    if found is not None:
+        view.budget.spend(2)
+        return found
+    found = _each_family(view, source, target, protocol, port, families)
+    out, into = rules_of(view, source.shape, Direction.EGRESS), rules_of(view, target.shape, Direction.INGRESS)
+    if out.lasting and into.lasting:
+        answers[key] = found
+    return found
+
+
+def _each_family(
+    view: View, source: PodEnd, target: PodEnd, protocol: Protocol, port: int, families: tuple[Family, ...]
+) -> Pair:
     if not by_address(view, source, target) and view.dialect.families == FAMILIES:
         return _one(view, source, target, None, protocol, port)
     common = common_families(view, source, target, families)
     if not common:
         nothing = Side(Verdict.UNKNOWN, isolated=None, reason="the two ends have no address family in common")
         return Verdict.UNKNOWN, nothing, nothing
-    answers = {family: _one(view, source, target, family, protocol, port) for family in common}
-    if len(answers) == 1:
-        return next(iter(answers.values()))
-    verdict = together(v for v, _, _ in answers.values())
-    egress = _merged({f: a[1] for f, a in answers.items()})
-    return verdict, egress, _merged({f: a[2] for f, a in answers.items()})
+    if len(common) == 1:
+        return _one(view, source, target, common[0], protocol, port)
+    each = {family: _one(view, source, target, family, protocol, port) for family in common}
+    verdict = together(v for v, _, _ in each.values())
+    egress = _merged({f: a[1] for f, a in each.items()})
+    return verdict, egress, _merged({f: a[2] for f, a in each.items()})
 
 
 def _unpoliced(view: View) -> Side:
@@ -52,8 +91,8 @@ def _unpoliced(view: View) -> Side:
 
 def common_families(view: View, source: PodEnd, target: PodEnd, families: tuple[Family, ...]) -> tuple[Family, ...]:
     """Return the families on which the two may talk; a pod to come has those that the cluster has."""
-    kept = [f for f in _families(view, source) if f in _families(view, target)]
-    return tuple(f for f in kept if not families or f in families)
+    there = _families(view, target)
+    return tuple([f for f in _families(view, source) if f in there and (not families or f in families)])
 
 
 def _families(view: View, end: PodEnd) -> tuple[Family, ...]:
@@ -73,8 +112,10 @@ def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, prot
     if family is not None and family not in view.dialect.families and _selected(view, source, target):
         side = _unpoliced(view)
         return side.verdict, side, side
-    egress = judge_side(view, Direction.EGRESS, source, target, family, protocol, port)
-    ingress = judge_side(view, Direction.INGRESS, target, source, family, protocol, port)
+    out, into = rules_of(view, source.shape, Direction.EGRESS), rules_of(view, target.shape, Direction.INGRESS)
+    egress = decided(view, out, Packet(Direction.EGRESS, source, target, family, protocol, port))
+    ingress = decided(view, into, Packet(Direction.INGRESS, target, source, family, protocol, port))
+    view.budget.spend(2)
     if source.shape.host_network:
         ingress = from_node(view, source.node, target, ingress)
     if target.shape.host_network:
@@ -93,13 +134,9 @@ def _selected_by(view: View, end: PodEnd, direction: Direction) -> bool:
 
 def by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
     """Say whether addresses matter to the answer; nothing isolates pods on the host network."""
-    sides = ((Direction.EGRESS, source, target), (Direction.INGRESS, target, source))
-    return any(
-        isolation.by_address if other.shape.host_network else isolation.pods_apart
-        for direction, subject, other in sides
-        if not subject.shape.host_network
-        for isolation, _ in view.policies.selecting(subject.shape, direction)
-    )
+    out, into = rules_of(view, source.shape, Direction.EGRESS), rules_of(view, target.shape, Direction.INGRESS)
+    egress = out.by_address if target.shape.host_network else out.pods_apart
+    return egress or (into.by_address if source.shape.host_network else into.pods_apart)
 
 
 def _merged(sides: dict[Family, Side]) -> Side:
@@ -173,123 +210,3 @@ def _at_any_port(entry: Entry) -> Entry:
         return structs.replace(entry, ports=None, not_ports=(), own=None)
     asks = entry.ports is not None or entry.not_ports or entry.own is not None
     return structs.replace(entry, unclear=entry.unclear or "it asks for ports or labels of its own") if asks else entry
-
-
-_SIDECARS: Final = ("istio-injection", "sidecar.istio.io/inject", "istio.io/rev")
-SIDES: Final = (Direction.EGRESS, Direction.INGRESS)
-_ON: Final = frozenset({"enabled", "true"})
-
-
-class Member(Struct, frozen=True):
-    """A pod as meshes see it. `template`: it is one to come, of this template."""
-
-    end: PodEnd
-    template: Template | None = None
-
-
-class Membership(Struct, frozen=True):
-    """Whose proxies take what a pod sends and gets: Istio's in ambient mode, with its waypoint, and Linkerd's."""
-
-    ambient: bool = False
-    waypoint: str = ""
-    linkerd: bool = False
-
-
-class Tunnel(Struct, frozen=True):
-    """Where a mesh carries packets to. `port` None: to a pod that is not known."""
-
-    mesh: str
-    port: int | None
-
-
-OUTSIDE: Final = Membership()
-
-
-def membership(view: View, member: Member) -> Membership:
-    """Return the meshes that a pod is in whose proxies dial another port."""
-    shape = member.end.shape
-    ambient, linkerd = _ambient(view, shape), _linkerd(view, member)
-    if not ambient and not linkerd:
-        return OUTSIDE
-    return Membership(ambient, (_value(view, shape, WAYPOINT) or "") if ambient else "", linkerd)
-
-
-def running(pod: Pod) -> Member:
-    """Return a pod as a member; a bare one that is on no node may not have its proxy yet."""
-    bare = pod.bare if not pod.node else None
-    return Member(ends_of_pod(pod), bare.template if bare is not None else None)
-
-
-def tunnel(source: Membership, target: Membership, service: Labels = NO_LABELS) -> Tunnel | None:
-    """Return where packets between two pods go instead; None where they go where they were sent.
-
-    `service`: the labels of the Service that was dialled.
-    """
-    if source.ambient and target.ambient:
-        by_way = target.waypoint or service.get(WAYPOINT)
-        if by_way and by_way != "none":
-            return Tunnel(f"Istio's waypoint {by_way}", None)
-        return Tunnel("Istio in ambient mode", 15008)
-    if source.linkerd and target.linkerd:
-        return Tunnel("Linkerd", 4143)
-    return None
-
-
-def mesh_of(view: View, member: Member) -> str | None:
-    """Return the mesh that a pod is in, as far as labels and annotations tell."""
-    if _ambient(view, member.end.shape):
-        return "Istio"
-    if _linkerd(view, member):
-        return "Linkerd"
-    on = any(_value(view, member.end.shape, key) in _ON for key in _SIDECARS[:2])
-    return "Istio" if on or _value(view, member.end.shape, _SIDECARS[2]) else None
-
-
-def carried(
-    view: View, found: Tunnel, ends: tuple[PodEnd, PodEnd], protocol: Protocol, families: tuple[Family, ...], pair: Pair
-) -> Pair:
-    """Judge the port of the tunnel, too: where the two answers differ, it cannot be told."""
-    if protocol != "TCP":
-        return pair  # neither mesh carries anything else
-    if found.port is None:
-        quiet = not any(
-            view.policies.selecting(end.shape, direction) for end, direction in zip(ends, SIDES, strict=True)
-        )
-        return pair if quiet else _unknown(pair, f"{found.mesh} stands between the two, whose pods are not known")
-    other = judge_pair(view, *ends, protocol, found.port, families)
-    if other[0] is pair[0] and (other[0] is not Verdict.PARTIAL or _why(other) == _why(pair)):
-        return pair
-    why = f"{found.mesh} may carry this to port {found.port}, where it is {other[0]}; where it was sent it is {pair[0]}"
-    return _unknown(pair, why)
-
-
-def _why(pair: Pair) -> tuple[str | None, ...]:
-    """Return which address families pass, as the reasons of a partial answer tell."""
-    return tuple(side.reason for side in pair[1:])
-
-
-def _unknown(pair: Pair, why: str) -> Pair:
-    sides: list[Side] = [
-        structs.replace(side, verdict=Verdict.UNKNOWN, reason=why, admitted_by=None) for side in pair[1:]
-    ]
-    return Verdict.UNKNOWN, sides[0], sides[1]
-
-
-def _ambient(view: View, shape: Shape) -> bool:
-    return not shape.host_network and _value(view, shape, AMBIENT) == "ambient"
-
-
-def _linkerd(view: View, member: Member) -> bool:
-    shape, template = member.end.shape, member.template
-    if shape.host_network:
-        return False
-    if template is None:
-        return shape.labels.get(INJECTED) is not None
-    said = view.namespaces.get(shape.namespace).injected if template.injected is None else template.injected
-    return said is True
-
-
-def _value(view: View, shape: Shape, key: str) -> str | None:
-    """Return a label of the pod, else of its namespace."""
-    own = shape.labels.get(key)
-    return view.namespaces.get(shape.namespace).labels.get(key) if own is None else own

@@ -25,7 +25,7 @@ from webhook.world import View
 from webhook.world.pod_labels import labels_of
 
 
-class Packet(Struct, frozen=True):
+class Packet(Struct, frozen=True, gc=False):
     """One direction of one packet: whether `subject` may talk to `other` on this port.
 
     `family` None: no rule in question looks at addresses.
@@ -52,7 +52,9 @@ def entry_matches(view: View, entry: Entry, packet: Packet) -> Truth:
     if entry.unclear is not None:
         return Truth.MAYBE
     found = Truth.YES if entry.ports is None else _ports_match(entry.ports, packet)
-    if found is not Truth.NO and entry.not_ports:
+    if found is Truth.NO:
+        return found
+    if entry.not_ports:
         found = min(found, _ports_match(entry.not_ports, packet).negated())
     if found is not Truth.NO and entry.own is not None:
         found = min(found, _own_matches(view, entry.own, packet))
@@ -83,7 +85,17 @@ def peers_match(view: View, entry: Entry, other: End, family: Family | None, pac
     """Say whether any peer of `entry` is the other end. Without `packet` there is no subject: places are not known."""
     if entry.matches is None or (may_be_own_node(view, other) and either_way(entry.matches)):
         return Truth.YES
-    return any_of(peer_matches(view, match, other, family, packet) for match in entry.matches)
+    pod = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
+    best = Truth.NO
+    for match in entry.matches:  # what most rules hang on: a loop takes half of the time of `any_of`
+        if pod is not None and isinstance(match, PodMatch):
+            found = pods_match(view, match, pod)
+        else:
+            found = peer_matches(view, match, other, family, packet)
+        if found is Truth.YES:
+            return found
+        best = best if found is Truth.NO else found
+    return best
 
 
 def peer_matches(view: View, match: Match, other: End, family: Family | None, packet: Packet | None = None) -> Truth:

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from webhook.dependencies import Resolved
 from webhook.evaluate.ends import AMBIENT, INJECTED, WAYPOINT
-from webhook.evaluate.side import is_volatile, pooled
+from webhook.evaluate.rules import is_volatile, pooled
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import answering, judge_dns
 from webhook.matrix.workloads import Asked

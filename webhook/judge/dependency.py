@@ -10,7 +10,7 @@ from webhook.dependencies.services import Found
 from webhook.evaluate import Client, Flow, PodEnd, judge_connection, template_end
 from webhook.evaluate.coverage import holder_of
 from webhook.evaluate.ends import SUPPOSED, End, alike, ends_on_nodes, supposes
-from webhook.evaluate.side import is_volatile, pooled
+from webhook.evaluate.rules import is_volatile, pooled
 from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import near_misses
 from webhook.model.addresses import Block, Family, Protocol

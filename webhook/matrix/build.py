@@ -5,7 +5,7 @@ from functools import reduce
 from typing import Final
 
 from webhook.evaluate.portset import EVERYTHING
-from webhook.evaluate.side import in_numbers
+from webhook.evaluate.rules import in_numbers
 from webhook.matrix.allowed_sets import Openings
 from webhook.matrix.classes import Classes
 from webhook.matrix.matrix import Beyond, Layer, Matrix

@@ -84,14 +84,15 @@ def together(parts: Iterable[Verdict]) -> Verdict:
 
 def both(egress: Verdict, ingress: Verdict) -> Verdict:
     """Join the two sides of one connection: it passes only where both let it pass."""
-    sides = {egress, ingress}
+    if egress is ingress:
+        return egress
     for worst in (Verdict.DENIED, Verdict.UNKNOWN, Verdict.PARTIAL):
-        if worst in sides:
+        if worst is egress or worst is ingress:
             return worst
     return Verdict.ALLOWED
 
 
-class NearMiss(Struct, frozen=True, order=True):
+class NearMiss(Struct, frozen=True, order=True, gc=False):
     """A rule, or a policy, that would have let the packet through but for one thing.
 
     `field` is one of podLabels, namespaceLabels, namespace, serviceAccount, cidr, port, protocol, policyTypes.
@@ -103,7 +104,7 @@ class NearMiss(Struct, frozen=True, order=True):
     have: str
 
 
-class Stage(Struct, frozen=True):
+class Stage(Struct, frozen=True, gc=False):
     """What one tier made of a packet: `policies` select the pod there, `rule` decided, if one did.
 
     `outcome` is one of allowed, denied, passed (a rule leaves the tier), unmatched and unknown.
@@ -116,7 +117,7 @@ class Stage(Struct, frozen=True):
     standing: str = ""
 
 
-class Side(Struct, frozen=True):
+class Side(Struct, frozen=True, gc=False):
     """One direction's answer. `isolated` None: it cannot be told. `policies`: those that isolate or deny, sorted.
 
     `admitted_by` and `denied_by` name the policy and the rule that decided; `denied_by` None: no rule did, and the
@@ -143,7 +144,7 @@ class Side(Struct, frozen=True):
 OPEN = Side(Verdict.ALLOWED)
 
 
-class Host(Struct, frozen=True, order=True):
+class Host(Struct, frozen=True, order=True, gc=False):
     """A name outside the cluster."""
 
     name: str
@@ -152,7 +153,7 @@ class Host(Struct, frozen=True, order=True):
 Destination = WorkloadRef | Block | Host
 
 
-class FlowVerdict(Struct, frozen=True):
+class FlowVerdict(Struct, frozen=True, gc=False):
     """The answer for one flow: `pods` pods (0: judged by a template, or no pods at all) on one port."""
 
     to: Destination

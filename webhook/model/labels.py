@@ -135,11 +135,8 @@ class Requirement(Struct, frozen=True, gc=False):
     def matches(self, labels: Labels, pending: LabelKeys = NO_KEYS) -> Truth:
         """Say whether `labels` meet this; an absent key in `pending` may still be added."""
         value = labels.get(self.key)
-        if value is None:
-            if self.key in pending:
-                return Truth.MAYBE
-        elif self.operator is Operator.IN:  # most are, and this is asked most often of all
-            return Truth.YES if value in self.values else Truth.NO
+        if value is None and self.key in pending:
+            return Truth.MAYBE
         return Truth.of(self.holds(value))
 
     def __str__(self) -> str:
@@ -166,6 +163,11 @@ def in_words(one: Requirement) -> str:
             return f"{one.key} {one.operator} ({values})"
 
 
+_IN: Final = Operator.IN  # a global is found in a third of the time of a member
+_YES: Final = Truth.YES
+_NO: Final = Truth.NO
+
+
 class Selector(Struct, frozen=True, gc=False):
     """A conjunction of requirements on labels of one object; without any it selects all (`metav1.LabelSelector{}`)."""
 
@@ -178,13 +180,20 @@ class Selector(Struct, frozen=True, gc=False):
 
     def matches(self, labels: Labels, pending: LabelKeys = NO_KEYS) -> Truth:
         """Say whether every requirement holds."""
-        worst = Truth.YES
-        for requirement in self.requirements:
+        worst = _YES
+        for (
+            requirement
+        ) in self.requirements:  # no question is asked more often: most are `In`, and asked without a call
+            value = labels.get(requirement.key)
+            if value is not None and requirement.operator is _IN:
+                if value not in requirement.values:
+                    return _NO
+                continue
             found = requirement.matches(labels, pending)
-            if found is Truth.NO:
-                return Truth.NO
-            if found is Truth.MAYBE:
-                worst = Truth.MAYBE
+            if found is _NO:
+                return _NO
+            if found is not _YES:
+                worst = found
         return worst
 
     def __str__(self) -> str:

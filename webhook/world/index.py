@@ -5,7 +5,7 @@ what it rests on has none that is higher. So nobody has to forget anything for a
 """
 
 from collections.abc import Callable, Collection, Hashable
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -95,7 +95,7 @@ class Memos:
         self._clock = clock
         self._changed = changed
         self._made = self._checked = clock.now
-        self._every: dict[object, object] = {}
+        self._every: dict[object, Any] = {}  # answers of one type by the memo that names them
 
     def of(self, memo: Memo[K, V]) -> Answers[K, V]:
         """Return the answers that are remembered, to be read and added to."""
@@ -103,10 +103,10 @@ class Memos:
             self._checked = self._clock.now
             if self._changed() > self._made:
                 self.clear()
-        found = self._every.get(memo)
+        found: Answers[K, V] | None = self._every.get(memo)
         if found is None:
             found = self._every[memo] = Answers[K, V](memo.most)
-        return cast("Answers[K, V]", found)
+        return found
 
     def clear(self) -> None:
         """Let all of it go."""

@@ -60,6 +60,10 @@ class Overlay(View):
         seen = tuple((one.ref, one.owner, one.template.shape) for one in mine)
         return self.base.version_of(*namespaces), seen, self._anew
 
+    def families(self) -> tuple[Family, ...]:
+        """Return the address families that pods have, or get; what is on top has no addresses."""
+        return self.base.families() if self.policies.context is self.base.policies.context else super().families()
+
     def pod_blocks(self, family: Family) -> tuple[Block, ...]:
         """Return the blocks that new pods get their addresses from; empty: not known."""
         same = self.policies.context is self.base.policies.context

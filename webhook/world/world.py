@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterable
 
 from webhook.families import REFERENCES
+from webhook.model.addresses import Family
 from webhook.model.crd_policies import Doubt, Foreign, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
@@ -43,6 +44,7 @@ class World(View):
         self.journal: Journal | None = None  # of whoever has to know what was there before
         self._clock = clock = Clock()
         self._configured = 0
+        self._families: tuple[int, tuple[Family, ...]] = (-1, ())  # as of the change of that number
         self._pod_index = PodIndex(clock)
         self.namespaces, self.accounts = Namespaces(clock), Accounts(clock, complete=complete)
         self.nodes, self.services = Nodes(clock), Services(clock)
@@ -73,6 +75,12 @@ class World(View):
         """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
         indexes = self._pod_index.stamps, self.workloads.stamps, self.services.stamps
         return max(self._configured, *(index.of(namespace) for namespace in namespaces for index in indexes))
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the address families that pods have, or get; IPv4 where nothing tells."""
+        if self._families[0] != self._clock.now:
+            self._families = self._clock.now, super().families()
+        return self._families[1]
 
     def _changed_workloads(self, namespace: str) -> int:
         return max(self.workloads.stamps.of(namespace), self._configured)
