@@ -1,8 +1,8 @@
 """Labels that select one workload and nobody else: who else is in the namespace, and who is isolated already."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import product
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -13,9 +13,10 @@ from webhook.model.dialect import Unseen, seen
 from webhook.model.labels import LabelKeys, Labels
 from webhook.model.objects import Pod, Shape
 from webhook.model.policy import Direction
-from webhook.model.refs import WorkloadRef
+from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.truth import Truth
 from webhook.world import Group, View
+from webhook.world.index import Memo
 
 Ports = tuple[ContainerPort, ...]
 
@@ -60,79 +61,93 @@ class ByLabel(Generic[T]):
     """Things with labels, to be asked which of them have all of some."""
 
     def __init__(self, view: View, members: Iterable[tuple[Labels, T]]) -> None:
-        self._budget = view.budget
         self._found: dict[Pair, list[tuple[int, Labels, T]]] = {}
         for number, (labels, member) in enumerate(members):
-            self._budget.spend(1 + len(labels.pairs))
+            view.budget.spend(1 + len(labels.pairs))
             for pair in labels.pairs:
                 self._found.setdefault(pair, []).append((number, labels, member))
 
-    def having(self, labels: Labels) -> Iterator[T]:
+    def having(self, view: View, labels: Labels) -> Iterator[T]:
         """Yield what has all of `labels` (not empty), in the order given."""
         rarest = min((self._found.get(pair, []) for pair in labels.pairs), key=len)
-        self._budget.spend(len(labels.pairs) + len(rarest))
+        view.budget.spend(len(labels.pairs) + len(rarest))
         for _, mine, member in rarest:
             if all(mine.get(key) == value for key, value in labels.pairs):
                 yield member
 
 
+class _Here:
+    """A namespace as it is at a version, each part of it looked through when it is asked for first."""
+
+    def __init__(self, version: Hashable) -> None:
+        self.version = version
+        self.everybody: ByLabel[Group] | None = None
+        self.names: dict[str, set[WorkloadRef]] | None = None
+        self.open: dict[object, Exposed] = {}
+
+
+_HERE: Final = Memo[str, _Here](1_000)
+
+
 class Neighbours:
-    """The namespaces that one fix is about, each looked through once while it is written."""
+    """Who else is in the namespaces that a fix is about."""
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self._groups: dict[str, tuple[Group, ...]] = {}
-        self._everybody: dict[str, ByLabel[Group]] = {}
-        self._names: dict[str, dict[str, set[WorkloadRef]]] = {}
-        self._policies: dict[str, frozenset[str]] = {}
-        self._open: dict[tuple[str, Direction], dict[Shape, WorkloadRef]] = {}
-        self._open_by_label: dict[tuple[str, Direction], ByLabel[Shape]] = {}
 
-    def groups(self, namespace: str) -> tuple[Group, ...]:
-        """Return everybody of a namespace."""
-        if namespace not in self._groups:
-            self._groups[namespace] = self.view.pods.groups(namespace)
-            self.view.budget.spend(len(self._groups[namespace]))
-        return self._groups[namespace]
+    def _here(self, namespace: str) -> _Here:
+        """Return what was found out about a namespace; policies are those of the memo."""
+        answers, version = self.view.memo(_HERE), self.view.version_of(namespace)
+        found = answers.get(namespace)
+        if found is None or found.version != version:
+            found = answers[namespace] = _Here(version)
+        return found
+
+    def _groups(self, namespace: str) -> tuple[Group, ...]:
+        found = self.view.pods.groups(namespace)
+        self.view.budget.spend(len(found))
+        return found
 
     def having(self, namespace: str, labels: Labels) -> Iterator[Group]:
         """Yield everybody that has `labels`: by running pods, and by templates that may still make some."""
-        if namespace not in self._everybody:
+        here = self._here(namespace)
+        if here.everybody is None:
             made = [w for w in self.view.workloads.every(namespace) if w.owner is None and w.ref.kind != "Pod"]
-            found = [*self.groups(namespace), *(Group(workload.ref, template=workload) for workload in made)]
+            found = [*self._groups(namespace), *(Group(workload.ref, template=workload) for workload in made)]
             found.sort(key=lambda group: group.ref)
             shapes = ((shape.labels, group) for group in found for shape in shapes_of(group))
-            self._everybody[namespace] = ByLabel(self.view, shapes)
-        return self._everybody[namespace].having(labels)
+            here.everybody = ByLabel(self.view, shapes)
+        return here.everybody.having(self.view, labels)
 
     def called(self, namespace: str, name: str) -> set[WorkloadRef]:
         """Return everybody of that name, whatever the kind."""
-        if namespace not in self._names:
-            names = self._names[namespace] = {}
-            for group in self.groups(namespace):
+        here = self._here(namespace)
+        if here.names is None:
+            names: dict[str, set[WorkloadRef]] = {}
+            for group in self._groups(namespace):
                 names.setdefault(group.ref.name, set()).add(group.ref)
-        return self._names[namespace].get(name, set())
+            here.names = names
+        return here.names.get(name, set())
 
     def has_policy(self, namespace: str, name: str) -> bool:
         """Say whether a NetworkPolicy of that name is there."""
-        if namespace not in self._policies:
-            self._policies[namespace] = frozenset(ref.name for ref in self.view.policies.named(namespace))
-        return name in self._policies[namespace]
+        return PolicyRef(namespace, name) in self.view.policies.named(namespace)
 
     def exposed(self, namespace: str, direction: Direction, more: Iterable[Shape], ref: WorkloadRef) -> "Exposed":
         """Return who is not sure to be isolated: running pods, those that a template may still make, and `more`."""
-        key = (namespace, direction)
-        if key not in self._open:
-            found = {shape: group.ref for group in self.groups(namespace) for shape in shapes_of(group)}
+        here, more = self._here(namespace), tuple(more)
+        key = (direction, more, ref if more else None)
+        if key not in here.open:
+            found = {shape: group.ref for group in self._groups(namespace) for shape in shapes_of(group)}
             for one in self.view.workloads.every(namespace):
                 if one.owner is None and one.ref.kind != "Pod":
                     found.setdefault(one.template.shape, one.ref)
             for shape in more:
                 found.setdefault(shape, ref)
             open_ones = {s: r for s, r in found.items() if not s.host_network and not isolated(self.view, s, direction)}
-            self._open[key] = open_ones
-            self._open_by_label[key] = ByLabel(self.view, ((shape.labels, shape) for shape in open_ones))
-        return Exposed(self._open[key], self._open_by_label[key])
+            by_label = ByLabel(self.view, ((shape.labels, shape) for shape in open_ones))
+            here.open[key] = Exposed(open_ones, by_label)
+        return here.open[key]
 
 
 class Exposed:
@@ -149,9 +164,9 @@ class Exposed:
         """Return the same without some."""
         return Exposed(self.whose, self._by_label, without)
 
-    def having(self, labels: Labels) -> tuple[Shape, ...]:
+    def having(self, view: View, labels: Labels) -> tuple[Shape, ...]:
         """Return those that have `labels`."""
-        return tuple(shape for shape in self._by_label.having(labels) if shape not in self._without)
+        return tuple(shape for shape in self._by_label.having(view, labels) if shape not in self._without)
 
 
 def shapes_of(group: Group) -> list[Shape]:
@@ -193,7 +208,7 @@ def choose(
 
 def _chosen(near: Neighbours, ref: WorkloadRef, labels: Labels, avoid: Exposed | None) -> Chosen:
     others = {group.ref: group for group in near.having(ref.namespace, labels) if group.ref != ref}
-    return Chosen(labels, tuple(others.values()), avoid.having(labels) if avoid else ())
+    return Chosen(labels, tuple(others.values()), avoid.having(near.view, labels) if avoid else ())
 
 
 def _lasting(shapes: Iterable[Shape], pending: LabelKeys, unseen: Unseen | None) -> Labels:

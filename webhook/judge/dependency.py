@@ -97,16 +97,17 @@ def judge_flow(
 ) -> Iterator[FlowVerdict]:
     """Yield one answer for each kind of pod, or for the addresses, that the flow goes to."""
     others = (flow.to.ref.namespace,) if isinstance(flow.to, Group) else ()
-    known = tuple(_answers(view, Client(workload, alike(view, source, *others)), flow, purpose, near=False))
+    client = Client(workload, alike(view, source, *others))
+    known = tuple(_answers(view, client, flow, purpose))
     if near and any(side.verdict in CLOSED for one in known for side in (one.egress, one.ingress)):
-        known = tuple(_answers(view, Client(workload, source), flow, purpose, near=True))
+        known = tuple(_answers(view, client, flow, purpose, Client(workload, source)))
     yield from known
 
 
-def _answers(view: View, client: Client, flow: Flow, purpose: str, *, near: bool) -> Iterable[FlowVerdict]:
+def _answers(view: View, client: Client, flow: Flow, purpose: str, near: Client | None = None) -> Iterable[FlowVerdict]:
     if isinstance(flow.to, Group) and flow.to.ref != client.workload.ref:
-        return _remembered(view, client, flow, flow.to, purpose, near=near)
-    return _judged(view, client, flow, purpose, near=near)
+        return _remembered(view, client, flow, flow.to, purpose, near)
+    return _judged(view, client, flow, purpose, near)
 
 
 class _Known(Struct, frozen=True):
@@ -119,12 +120,12 @@ class _Known(Struct, frozen=True):
 
 
 _Ends = tuple[PodEnd, tuple[PodEnd, ...]]
-_Asked = tuple[WorkloadRef, Protocol, int | None, int | None, _Ends, bool | None, str, bool]
+_Asked = tuple[WorkloadRef, Protocol, int | None, int | None, _Ends, bool | None, str, PodEnd | None]
 _FLOWS: Final = Memo[_Asked, _Known](50_000)
 
 
 def _remembered(
-    view: View, client: Client, flow: Flow, group: Group, purpose: str, *, near: bool
+    view: View, client: Client, flow: Flow, group: Group, purpose: str, near: Client | None
 ) -> tuple[FlowVerdict, ...]:
     """Return the answers of `_judged` about pods of anybody but the workload itself.
 
@@ -134,11 +135,12 @@ def _remembered(
     families = view.families()
     source, injected = client.end, client.workload.template.injected
     ends = source, ends_on_nodes(view, client.workload, source)
-    key = (group.ref, flow.protocol, flow.port, flow.service_port, ends, injected, purpose, near)
+    missing = None if near is None else near.end
+    key = (group.ref, flow.protocol, flow.port, flow.service_port, ends, injected, purpose, missing)
     known = view.memo(_FLOWS).get(key)
     if known is not None and known.flow == flow and known.families == families and _is_near(known, view, client, group):
         return known.answers
-    answers = tuple(_judged(view, client, flow, purpose, near=near))
+    answers = tuple(_judged(view, client, flow, purpose, near))
     if not _volatile(view, source, group):
         bare = group.template is not None and group.ref.kind == "Pod"
         denied = near and any(side.verdict in CLOSED for one in answers for side in (one.egress, one.ingress))
@@ -167,12 +169,13 @@ def _volatile(view: View, source: PodEnd, group: Group) -> bool:
     return is_volatile(view.policies.selecting(source.shape, Direction.EGRESS)) or any(map(is_volatile, ingress))
 
 
-def _judged(view: View, client: Client, flow: Flow, purpose: str, *, near: bool) -> Iterator[FlowVerdict]:
+def _judged(view: View, client: Client, flow: Flow, purpose: str, near: Client | None) -> Iterator[FlowVerdict]:
+    """Judge a flow; `near`: whose labels near misses are about, which may differ from those of `client`."""
     seen: dict[FlowVerdict, int] = {}
     for answer in judge_connection(view, client, flow):
         verdict, *sides = answer.pair
         egress, ingress = (
-            _with_near_misses(view, direction, side, client, answer.end, flow) if near else side
+            side if near is None else _with_near_misses(view, direction, side, near, answer.end, flow)
             for direction, side in zip(Direction, sides, strict=True)
         )
         to = flow.to.ref if isinstance(flow.to, Group) else flow.to

@@ -100,6 +100,8 @@ Denied = tuple[PolicyRef | None, tuple[PolicyRef, ...]] | None
 _NEAR: Final = Memo[tuple[Packet, tuple[Family, ...], Denied], tuple[Hashable, tuple[NearMiss, ...]]](50_000)
 _ABOUT_OTHERS: Final = Memo[PolicyRef, tuple[Hashable, bool]](50_000)
 _SHAPES: Final = Memo[str, tuple[Hashable, tuple[Shape, ...]]](1_000)
+_Nearly = tuple[Isolation, tuple[Miss, ...]]
+_SELECTING: Final = Memo[tuple[Shape, Direction], tuple[Hashable, tuple[_Nearly, ...]]](20_000)
 _COMPILED: Final = Memo[tuple[PolicyRef, Direction], Isolation | None](50_000)
 
 
@@ -154,9 +156,9 @@ def _in_time(isolation: Isolation, end: Place | None) -> bool:
 
 def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
     own = view.policies.named(packet.subject.shape.namespace)
-    for policy in own.values():
-        view.budget.spend()
-        yield from _of_policy(view, policy, packet, end)
+    for isolation, missed in _near(view, packet.subject.shape, packet.direction):
+        if _in_time(isolation, end):
+            yield from _of_entries(view, isolation, list(isolation.entries), packet, list(missed))
     yield from _misplaced(view, packet)
     for isolation in _others(view, packet):
         view.budget.spend()
@@ -205,24 +207,34 @@ def _of_piece(view: View, isolation: Isolation, packet: Packet) -> Iterator[tupl
     yield from _of_entries(view, isolation, entries, packet, missed)
 
 
-def _of_policy(
-    view: View, policy: Policy, packet: Packet, end: Place | None = None
-) -> Iterator[tuple[PolicyRef, Miss]]:
+def _near(view: View, shape: Shape, direction: Direction) -> tuple[_Nearly, ...]:
+    """Return the NetworkPolicies that select pods of a shape, or would but for one thing, with that."""
+    answers, version = view.memo(_SELECTING), view.version_of(shape.namespace)
+    known = answers.get((shape, direction))
+    if known is None or known[0] != version:
+        policies = view.policies.named(shape.namespace).values()
+        view.budget.spend(len(policies))
+        found = tuple(near for one in policies if (near := _nearly(view, one, shape, direction)) is not None)
+        known = answers[shape, direction] = version, found
+    return known[1]
+
+
+def _nearly(view: View, policy: Policy, shape: Shape, direction: Direction) -> _Nearly | None:
     if policy.unreadable is not None or policy.subject is None:
-        return
-    missed = list(of_labels(policy.subject, packet.subject.shape.labels, "podLabels"))
+        return None
+    missed = list(of_labels(policy.subject, shape.labels, "podLabels"))
     if _unrelated(policy.subject, missed) or (missed and about_others(view, policy)):
-        return
-    isolating = isolates(policy, packet.direction)
-    if len(missed) > 1 or not (isolating or policy.rules(packet.direction)):
-        return
-    isolation = _compiled(view, policy, packet.direction)
-    if isolation is None or not _in_time(isolation, end):
-        return
+        return None
+    isolating = isolates(policy, direction)
+    if len(missed) > 1 or not (isolating or policy.rules(direction)):
+        return None
+    isolation = _compiled(view, policy, direction)
+    if isolation is None:
+        return None
     if not isolating and view.dialect.outside_types is Truth.NO:
         types = "+".join(d.value for d in Direction if d in policy_types(policy))
-        missed.append(Miss(0, "policyTypes", packet.direction.value, types or "none"))
-    yield from _of_entries(view, isolation, list(isolation.entries), packet, missed)
+        missed.append(Miss(0, "policyTypes", direction.value, types or "none"))
+    return isolation, tuple(missed)
 
 
 def _unrelated(subject: Selector, missed: list[Miss]) -> bool:

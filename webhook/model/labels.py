@@ -274,6 +274,15 @@ class AskedLabels:
         return value if asked is None or value in asked else None
 
 
+class _Every(AskedLabels):
+    def of(self, labels: Labels) -> tuple[tuple[str, str | None], ...]:
+        return labels.pairs
+
+
+EVERY_LABEL: Final[AskedLabels] = _Every()
+"""Tells pods apart by any label."""
+
+
 def requirements_of(predicate: Predicate) -> Iterator[Requirement]:
     """Yield the requirements that a predicate is made of."""
     if isinstance(predicate, Requirement):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from webhook.model.addresses import Address, Block, Family
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.hints import ConfigMap
-from webhook.model.labels import NO_LABELS, AskedLabels
+from webhook.model.labels import EVERY_LABEL, NO_LABELS, AskedLabels
 from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -195,18 +195,22 @@ class _Policies:
 
     def __init__(self, base: PolicyLister, own: Policies) -> None:
         self._base, self._own = base, own
+        self._selected: dict[tuple[Shape, Direction], Selecting] = {}
 
     @property
     def context(self) -> CompileContext:
         return self._base.context
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        below = self._base.selecting(shape, direction)
         mine = self._own.named(shape.namespace)
         if not mine:
-            return below
-        kept = [(i, truth) for i, truth in below if i.ref not in mine]
-        return tuple(sorted([*kept, *self._own.selecting(shape, direction)], key=_place))
+            return self._base.selecting(shape, direction)
+        found = self._selected.get((shape, direction))
+        if found is None:
+            kept = [pair for pair in self._base.selecting(shape, direction) if pair[0].ref not in mine]
+            found = tuple(sorted([*kept, *self._own.selecting(shape, direction)], key=_place))
+            self._selected[shape, direction] = found
+        return found
 
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         return self._base.doubt(shape, direction)
@@ -216,8 +220,8 @@ class _Policies:
         kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in mine]
         return sorted([*kept, *self._own.isolations(namespace, direction)], key=position)
 
-    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
-        return (*self._base.asked(namespace), *self._own.asked(namespace))
+    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:  # noqa: ARG002 - what is tried out is judged once
+        return (EVERY_LABEL,)
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         return {**self._base.named(namespace), **self._own.named(namespace)}
