@@ -116,10 +116,11 @@ def test_the_story_is_found_from_both_ends(run: Run) -> None:
 def test_text_shows_where_and_sums_up(run: Run) -> None:
     done = run("check", "-f", STORY)
     lines = done.out.rstrip("\n").split("\n")
-    assert lines[0].startswith(f"{STORY}/production.yaml:42: info NP306 production/default-deny-ingress denies")
-    assert lines[2].startswith(
-        f"{STORY}/web-api.yaml:2: error NP101 production/web-api -> production/postgres:5432/TCP"
-    )
+    assert lines[0] == f"{STORY}/production.yaml:42: netpol/production/default-deny-ingress"
+    assert lines[1].startswith("  info NP306 production/default-deny-ingress denies")
+    assert lines[4] == f"{STORY}/web-api.yaml:2: deploy/production/web-api"
+    assert lines[5].startswith("  error NP101 production/web-api -> production/postgres:5432/TCP")
+    assert lines[7].startswith("  error NP102 production/web-api -> production/postgres:5432/TCP")
     assert lines[-1] == "2 errors, 1 info; 3 workloads checked"
     assert done.err == ""
 

@@ -32,9 +32,14 @@ def test_who_wants_no_colours_gets_what_a_pipe_gets(command: tuple[object, ...],
     assert drawn(*command, **environment) == spawn(*command).out
 
 
-def test_whoever_asks_for_colours_everywhere_gets_none_in_a_pipe() -> None:
-    forced = spawn("check", "-f", STORY, FORCE_COLOR="1", CLICOLOR_FORCE="1")
-    assert forced.out == spawn("check", "-f", STORY).out
+@pytest.mark.parametrize("command", COMMANDS[:2], ids=lambda command: command[0])
+def test_whoever_asks_for_colours_gets_them_in_a_pipe_too(command: tuple[object, ...]) -> None:
+    bare = spawn(*command)
+    forced = spawn(*command, FORCE_COLOR="1", TERM="dumb")
+    assert "\x1b[1m" in forced.out
+    assert _CODE.sub("", forced.out) == bare.out
+    assert spawn(*command, FORCE_COLOR="1", NO_COLOR="1") == bare
+    assert spawn(*command, "--format", "json", FORCE_COLOR="1").out == spawn(*command, "--format", "json").out
 
 
 def test_a_table_is_as_wide_as_the_terminal_and_in_a_pipe_as_wide_as_it_takes() -> None:

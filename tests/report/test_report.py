@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.findings import ALLOW_DB, DENY, FIX, NAMES, WRONG_LABEL, denied, finding, flow, hostile, ran
 from webhook.cli.terminal import coloured
 from webhook.model.addresses import parse_block
-from webhook.model.answers import OPEN, Finding, FlowVerdict, Host, NearMiss, Severity, Verdict
+from webhook.model.answers import OPEN, Finding, FlowVerdict, Host, Location, NearMiss, Severity, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report import json_, text
 from webhook.report.admission import LONGEST, MOST_CHARACTERS, MOST_LINES, WANTED, line, order, warnings
@@ -249,14 +249,33 @@ def test_github_levels_follow_the_severity() -> None:
 
 def test_text_shows_place_severity_id_and_indented_evidence() -> None:
     printed = text.check([finding(near_misses=(WRONG_LABEL,))], [], Summary(1, 0, 0, 3, 1)).split("\n")
-    assert printed[0].startswith(
-        "deploy/web-api.yaml:12: error NP102 production/web-api -> production/postgres:5432/TCP"
-    )
-    assert printed[1] == "    near miss: allow-db-access admits app=web-api; this workload has app=webapi"
+    assert printed[0] == "deploy/web-api.yaml:12: deploy/production/web-api"
+    assert printed[1].startswith("  error NP102 production/web-api -> production/postgres:5432/TCP")
+    assert printed[2] == "    near miss: allow-db-access admits app=web-api; this workload has app=webapi"
     assert (
-        printed[2] == "    help: add 1 NetworkPolicy production/allow-web-api-to-postgres; run `netpol-preflight fix`"
+        printed[3] == "    help: add 1 NetworkPolicy production/allow-web-api-to-postgres; run `netpol-preflight fix`"
     )
     assert printed[-1] == "1 error; 3 workloads checked, 1 document skipped"
+
+
+def test_text_stands_under_the_workload_or_the_policy_that_it_is_about() -> None:
+    other = msgspec.structs.replace(finding("NP306", workload=None), location=Location("deploy/a.yaml", 1))
+    again = finding("NP101")
+    printed = text.check([finding(), other, again], [], Summary(2, 0, 1, 1, 0)).split("\n")
+    assert [line for line in printed if line and not line.startswith(" ")] == [
+        "deploy/a.yaml:1: netpol/production/default-deny-ingress",
+        "deploy/web-api.yaml:12: deploy/production/web-api",
+        "2 errors, 1 info; 1 workload checked",
+    ]
+    assert [line.split()[1] for line in printed if line.startswith(("  error", "  info"))] == ["NP306", "NP101", "NP102"]
+
+
+@pytest.mark.parametrize("place", [Location("-", 7, "shop/web.yaml"), Location("charts/shop", 7, "shop/web.yaml")])
+def test_what_was_rendered_stands_in_its_template(place: Location) -> None:
+    found = finding(location=place)
+    assert text.check([found], [], Summary(1, 0, 0, 1, 0)).startswith("shop/web.yaml: deploy/production/web-api\n")
+    assert text.annotations([found], []).startswith("::error file=shop/web.yaml,line=1,")
+    assert json_.finding(found)["location"]["template"] == "shop/web.yaml"
 
 
 @pytest.mark.parametrize(

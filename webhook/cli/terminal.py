@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
-from typing import Final, TextIO
+from typing import Final, Literal, TextIO
 
 
 def emit(text: str) -> None:
@@ -24,7 +24,12 @@ def say(text: str) -> None:
 
 
 def colour() -> bool:
-    """Say whether standard output shows colours: a terminal, and https://no-color.org not set."""
+    """Say whether standard output shows colours: a terminal does, without https://no-color.org.
+
+    So does whatever else FORCE_COLOR (https://force-color.org) is set for: the logs of most CI systems do.
+    """
+    if os.environ.get("FORCE_COLOR"):
+        return not os.environ.get("NO_COLOR")
     if not sys.stdout.isatty():
         return False
     from rich.console import Console
@@ -91,7 +96,9 @@ def tabulate(
     for row in rows:
         table.add_row(*map(Text.from_ansi, row))
     out = io.StringIO()
-    console = Console(file=out, force_terminal=shown, width=None if shown else _WIDE, highlight=False)
+    width = None if sys.stdout.isatty() and shown else _WIDE
+    depth: Literal["standard"] | None = "standard" if shown else None
+    console = Console(file=out, force_terminal=shown, color_system=depth, width=width, highlight=False)
     console.print(table, soft_wrap=False)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 

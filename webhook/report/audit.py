@@ -12,7 +12,7 @@ from webhook.report import observed as seen
 from webhook.report.admission import DumpYaml, combined, order
 from webhook.report.run import Failure, Origin, Row, Summary
 from webhook.report.safe import clean, code, escaped, fenced, table
-from webhook.report.text import Paint, Tabulate, block, count, failure, plain, total
+from webhook.report.text import Paint, Tabulate, count, failure, grouped, plain, total
 from webhook.report.words import mark, near_misses, remedy, sentence
 from webhook.review.audit import Audited
 from webhook.review.evidence import Evidence
@@ -70,8 +70,7 @@ def record(audit: Audit, more: json_.Record | None = None) -> str:
 def text(audit: Audit, tabulate: Tabulate, paint: Paint = plain, seen: Iterable[str] = ()) -> str:
     """Return where the world is from, the findings, a line for each namespace, what was `seen`, and two that sum up."""
     lines = [paint("bold", world(audit)), ""]
-    lines += [block(finding, paint) for finding in order(audit.findings)]
-    lines += [""] if audit.findings else []
+    lines += grouped(order(audit.findings), paint)
     lines += [*_namespaces(audit, tabulate, paint), *seen, summed(audit, paint)]
     exempted = f", {count(audit.exempt, 'finding')} exempted" if audit.exempt else ""
     return "\n".join([*lines, total(audit.summary, len(audit.errors), paint) + exempted])

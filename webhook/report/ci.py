@@ -15,7 +15,7 @@ from webhook.report import json_
 from webhook.report.admission import DumpYaml, combined
 from webhook.report.run import Failure, Run, place
 from webhook.report.safe import clean, code, escaped, fenced, lines, table
-from webhook.report.text import block, failure, total
+from webhook.report.text import block, failure, subject, total, where
 from webhook.report.words import mark, message, near_misses, remedy, sentence
 from webhook.review.baseline import digest, fingerprints
 
@@ -43,7 +43,7 @@ def junit(run: Run, dump_yaml: DumpYaml) -> str:
         suites.setdefault(file or ELSEWHERE, {}).setdefault((str(row.workload), row.dependency), _Case())
     for finding in run.findings:
         file, _ = place(finding.location)
-        case = (_subject(finding), finding.dependency or finding.id)
+        case = (subject(finding), finding.dependency or finding.id)
         suites.setdefault(file or ELSEWHERE, {}).setdefault(case, _Case()).found.append(finding)
     broken: dict[str, list[Failure]] = {}
     for one in run.failures:
@@ -79,17 +79,8 @@ def _result(run: Run, found: list[Finding], dump_yaml: DumpYaml) -> ET.Element:
     result = ET.Element("failure" if fails else "skipped", type=worst.severity.word, message=said)
     fixes = combined(found)
     yaml = ["", "the fix, for `kubectl apply -f -`:", "", lines(dump_yaml(fixes))] if fixes else []
-    result.text = "\n".join(["", *(lines(block(one)) for one in found), *yaml, ""])
+    result.text = "\n".join(["", *(f"{where(one.location)}{block(one)}" for one in found), *yaml, ""])
     return result
-
-
-def _subject(finding: Finding) -> str:
-    """Return whom a finding is about: a workload, else a policy, else a namespace."""
-    if finding.workload:
-        return str(finding.workload)
-    if finding.policies:
-        return finding.policies[0].titled
-    return f"namespace {dict(finding.facts).get('namespace', '')}".rstrip()
 
 
 # -- GitLab: https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format -------------------------------
@@ -105,7 +96,7 @@ def code_quality(run: Run) -> str:
     ]
     for one, mark_ in zip(run.findings, fingerprints(run.findings), strict=True):
         file, line = place(one.location)
-        found.append(_issue(one.id, message(one), mark_, _GITLAB[one.severity], (file or _subject(one), line)))
+        found.append(_issue(one.id, message(one), mark_, _GITLAB[one.severity], (file or subject(one), line)))
     return json_.render(found)
 
 
@@ -165,7 +156,7 @@ def _fixes(findings: Iterable[Finding], dump_yaml: DumpYaml) -> Iterator[str]:
 def _cells(finding: Finding) -> tuple[str, ...]:
     near = "".join(f"; {miss}" for miss in near_misses(finding))
     said = escaped(sentence(finding) + mark(finding) + near)
-    return _MARKS[finding.severity], finding.id, code(_subject(finding)), said, escaped(remedy(finding))
+    return _MARKS[finding.severity], finding.id, code(subject(finding)), said, escaped(remedy(finding))
 
 
 def by_file(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
@@ -179,4 +170,4 @@ def by_file(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 def _order(one: Finding) -> tuple[str, int, str, int, tuple[str, str, str]]:
     file, _ = place(one.location)
     line = one.location.line if one.location else 0
-    return file, line, _subject(one), -one.severity, one.identity
+    return file, line, subject(one), -one.severity, one.identity

@@ -12,7 +12,7 @@ from webhook.model.refs import WorkloadRef
 from webhook.report import json_, matrix_text, safe
 from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.report.text import Paint, block, count, failure, plain
+from webhook.report.text import Paint, count, failure, grouped, plain
 from webhook.report.words import sentence
 from webhook.review.compare import DependencyChange
 
@@ -138,9 +138,11 @@ def text(diff: Diff, paint: Paint = plain) -> str:
     if diff.dependencies:
         lines += [paint("bold", "Declared dependencies:")]
         lines += [_line(one, paint) for one in diff.dependencies] + [""]
-    for title, some in (("New findings:", diff.new), ("Findings that are gone:", diff.gone)):
-        if some:
-            lines += [paint("bold", title), *(_told(one, paint, whole=some is diff.new) for one in some), ""]
+    if diff.new:
+        lines += [paint("bold", "New findings:"), *grouped(diff.new, paint)]
+    if diff.gone:
+        gone = (f"{one.severity.word} {one.id} {sentence(one)}" for one in diff.gone)
+        lines += [paint("bold", "Findings that are gone:"), *gone, ""]
     return "\n".join([*lines, summary(diff)])
 
 
@@ -153,10 +155,6 @@ def _lines(found: Differences, some: Sequence[Connection], style: str, paint: Pa
 def _line(one: DependencyChange, paint: Paint) -> str:
     style = "error" if one.worsens else "dim"
     return f"  {clean(one.workload.short)} -> {clean(one.dependency)}: {paint(style, _verdicts(one))}"
-
-
-def _told(one: Finding, paint: Paint, *, whole: bool) -> str:
-    return block(one, paint) if whole else f"{one.severity.word} {one.id} {sentence(one)}"
 
 
 def summary(diff: Diff) -> str:

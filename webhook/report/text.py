@@ -1,12 +1,12 @@
 """Findings as a person reads them on a terminal, and as annotations of a GitHub workflow."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from webhook.model.answers import Finding, Location, Manifest, Severity
 from webhook.model.settings import PRODUCT
 from webhook.report.admission import order
-from webhook.report.run import Failure, Summary
+from webhook.report.run import Failure, Summary, place
 from webhook.report.safe import clean
 from webhook.report.words import details, mark, message, near_misses, remedy, sentence
 
@@ -29,15 +29,34 @@ def plain(_style: str, text: str) -> str:
 
 def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary, paint: Paint = plain) -> str:
     """Return the report of a check: findings where they stand, and one line that sums up."""
-    blocks = [block(finding, paint) for finding in sorted(findings, key=_place)]
-    return "\n".join([*blocks, *([""] if blocks else []), total(summary, len(tuple(errors)), paint)])
+    return "\n".join([*grouped(sorted(findings, key=_place), paint), total(summary, len(tuple(errors)), paint)])
+
+
+def grouped(findings: Iterable[Finding], paint: Paint = plain) -> Iterator[str]:
+    """Yield findings, in their order, under the document and the workload or policy that they are about."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for one in findings:
+        groups.setdefault((where(one.location), clean(subject(one))), []).append(one)
+    for (at, who), some in groups.items():
+        yield paint("bold", f"{at}{who}")
+        yield from (f"  {block(one, paint)}" for one in some)
+        yield ""
+
+
+def subject(finding: Finding) -> str:
+    """Return whom a finding is about, as kubectl calls it: a workload, else a policy, else a namespace."""
+    if finding.workload:
+        return str(finding.workload)
+    if finding.policies:
+        ref = finding.policies[0]
+        return ref.titled if ref.kind_word else f"netpol/{ref}"
+    return f"namespace {dict(finding.facts).get('namespace', '')}".rstrip()
 
 
 def block(finding: Finding, paint: Paint = plain) -> str:
     """Return one finding: its line, then near misses and what to do, indented."""
     severity = finding.severity.word
-    text = f"{finding.id} {sentence(finding)}{mark(finding)}"
-    head = f"{paint('bold', where(finding.location))}{paint(severity, severity)} {text}"
+    head = f"{paint(severity, severity)} {finding.id} {sentence(finding)}{mark(finding)}"
     below = [
         *details(finding),
         *(f"near miss: {miss}" for miss in near_misses(finding)),
@@ -46,9 +65,11 @@ def block(finding: Finding, paint: Paint = plain) -> str:
     return "\n".join([head, *(f"    {paint('dim', text)}" for text in below)])
 
 
-def where(place: Location | None) -> str:
-    """Return `file:line: `, or nothing."""
-    return f"{clean(place.file)}:{place.line}: " if place else ""
+def where(location: Location | None) -> str:
+    """Return `file:line: `, of what was rendered its template, or nothing."""
+    if location is None:
+        return ""
+    return f"{clean(location.template)}: " if location.template else f"{clean(location.file)}:{location.line}: "
 
 
 def total(summary: Summary, broken: int, paint: Paint = plain) -> str:
@@ -87,9 +108,9 @@ def _manifest_name(manifest: Manifest) -> str:
     return clean(f"{metadata.get('namespace', 'default')}/{metadata.get('name', '')}")
 
 
-def _place(finding: Finding) -> tuple[str, int, int, tuple[str, str, str]]:
-    place = finding.location or Location("", 0)
-    return (place.file, place.line, -finding.severity, finding.identity)
+def _place(finding: Finding) -> tuple[str, str, int, str, int, tuple[str, str, str]]:
+    at = finding.location or Location("", 0)
+    return (at.file, at.template, at.line, subject(finding), -finding.severity, finding.identity)
 
 
 def count(number: int, noun: str) -> str:
@@ -99,7 +120,20 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
-__all__ = ["Paint", "Severity", "Tabulate", "block", "check", "count", "failure", "plain", "total", "where"]
+__all__ = [
+    "Paint",
+    "Severity",
+    "Tabulate",
+    "block",
+    "check",
+    "count",
+    "failure",
+    "grouped",
+    "plain",
+    "subject",
+    "total",
+    "where",
+]
 
 
 _LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -114,11 +148,9 @@ def annotations(findings: Iterable[Finding], errors: Iterable[Failure]) -> str:
 
 
 def _annotation(finding: Finding) -> str:
-    place = finding.location
+    file, line = place(finding.location)
     title = f"{finding.id} {finding.dependency or ''}".strip()
-    return _command(
-        _LEVEL[finding.severity], place.file if place else "", place.line if place else 0, title, message(finding)
-    )
+    return _command(_LEVEL[finding.severity], file, line, title, message(finding))
 
 
 def _command(level: str, file: str, line: int, title: str, text: str) -> str:
