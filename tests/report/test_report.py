@@ -267,7 +267,11 @@ def test_text_stands_under_the_workload_or_the_policy_that_it_is_about() -> None
         "deploy/web-api.yaml:12: deploy/production/web-api",
         "2 errors, 1 info; 1 workload checked",
     ]
-    assert [line.split()[1] for line in printed if line.startswith(("  error", "  info"))] == ["NP306", "NP101", "NP102"]
+    assert [line.split()[1] for line in printed if line.startswith(("  error", "  info"))] == [
+        "NP306",
+        "NP101",
+        "NP102",
+    ]
 
 
 @pytest.mark.parametrize("place", [Location("-", 7, "shop/web.yaml"), Location("charts/shop", 7, "shop/web.yaml")])
