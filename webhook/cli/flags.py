@@ -11,7 +11,7 @@ FORMATS: Final = ("text", "json")
 CI_FORMATS: Final = (*FORMATS, "markdown", "github", "gitlab", "junit", "sarif")
 _FORMATS_OF: Final = {
     "check": CI_FORMATS,
-    "matrix": ("text", "json", "dot", "markdown"),
+    "matrix": ("text", "json", "dot", "markdown", "html", "svg"),
     "audit": (*CI_FORMATS, "html"),
     "diff": CI_FORMATS,
 }

@@ -6,15 +6,16 @@ from msgspec import structs
 
 from webhook.cli.gather import gather
 from webhook.cli.terminal import colour, emit, progress, tabulate
+from webhook.facade.assets import parts
 from webhook.facade.world import asked
 from webhook.matrix import Matrix, matrix
-from webhook.report import json_, matrix_text
+from webhook.report import json_, matrix_picture, matrix_text
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print connections; 2 where something could not be read."""
     gathered = gather(arguments, judging=False)
-    counted = arguments.unknown or arguments.format == "text"  # whose last line says how many there are
+    counted = arguments.unknown or arguments.format in {"text", "html"}  # whose last line says how many there are
     with progress("finding connections", counted=False):
         found = matrix(gathered.world, unknown=counted)
         every = asked(found, arguments.focus, arguments.namespace, group=arguments.group)
@@ -26,6 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
             emit(matrix_text.dot(whole))
         case "markdown":
             emit(matrix_text.markdown(whole))
+        case "html":
+            emit(matrix_picture.html(whole, parts("matrix"), gathered.failures, _hidden(every, whole)))
+        case "svg":
+            emit(matrix_picture.svg(whole))
         case _:
             drawn = tabulate if colour() else None
             hidden = _hidden(every, whole)

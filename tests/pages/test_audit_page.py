@@ -12,30 +12,15 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browsing import Opened, Scheme, opened
 from tests.support.making import deployment, service
-from tests.support.running import Done, spawn
+from tests.support.running import spawn
 
-MIXED = Path(__file__).parent / "mixed.yaml"
 OUTSIDE, MISSING = "cj/report ops → api.example.com:443/TCP", "deploy/web shop → missing.data:80/TCP"
 HOSTILE = "a<img src=x onerror=alert(1)></script><script>alert(2)</script>\u202e\"'&`x"
 
 
 @pytest.fixture(scope="module")
-def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Return what writes the page of a world into a file."""
-
-    def written(*arguments: object) -> Path:
-        done: Done = spawn("audit", *arguments, "--format", "html")
-        assert done.code in {0, 1}, done.err
-        place = tmp_path_factory.mktemp("page") / "audit.html"
-        place.write_text(done.out, encoding="utf-8")
-        return place
-
-    return written
-
-
-@pytest.fixture(scope="module")
-def mixed(page_of: Callable[..., Path]) -> Path:
-    return page_of("-f", MIXED)
+def audit(page_of: Callable[..., Path], mixed: Path) -> Path:
+    return page_of("audit", "-f", mixed)
 
 
 def items(page: Page) -> list[str]:
@@ -44,8 +29,8 @@ def items(page: Page) -> list[str]:
     return [" ".join(text.split()) for text in shown.all_inner_texts()]
 
 
-def test_what_is_broken_comes_first_with_who_stops_it(window: Opened, mixed: Path) -> None:
-    page = window.show(mixed)
+def test_what_is_broken_comes_first_with_who_stops_it(window: Opened, audit: Path) -> None:
+    page = window.show(audit)
     assert page.locator("h1").inner_text() == "4 of 10 connections will not get through"
     assert page.title() == "4 of 10 connections will not get through - netpol-preflight"
     assert [int(text) for text in page.locator(".tile b").all_inner_texts()] == [4, 2, 2, 2]
@@ -56,8 +41,8 @@ def test_what_is_broken_comes_first_with_who_stops_it(window: Opened, mixed: Pat
     assert badges == ["denied"] * 4 + ["partial"] * 2 + ["unknown"] * 2 + ["allowed"] * 2
 
 
-def test_a_connection_opens_into_its_way_its_fix_and_a_copy_of_it(window: Opened, mixed: Path) -> None:
-    page = window.show(mixed)
+def test_a_connection_opens_into_its_way_its_fix_and_a_copy_of_it(window: Opened, audit: Path) -> None:
+    page = window.show(audit)
     item = page.locator(".connection", has_text="deploy/web").filter(has_text="postgres.data:5432/TCP").first
     item.locator("summary").first.click()
     body = item.locator(".body")
@@ -73,13 +58,13 @@ def test_a_connection_opens_into_its_way_its_fix_and_a_copy_of_it(window: Opened
 
 
 def test_the_fixes_together_are_the_ones_that_open_everything_that_a_policy_can(
-    window: Opened, mixed: Path, tmp_path: Path
+    window: Opened, audit: Path, mixed: Path, tmp_path: Path
 ) -> None:
-    page = window.show(mixed)
+    page = window.show(audit)
     page.get_by_role("tab", name="Fixes").click()
     page.locator("#fixes").get_by_role("button", name="Copy").click()
     (tmp_path / "fix.yaml").write_text(page.evaluate("navigator.clipboard.readText()"), encoding="utf-8")
-    after = spawn("audit", "-f", MIXED, "-f", tmp_path / "fix.yaml", "--format", "json").json
+    after = spawn("audit", "-f", mixed, "-f", tmp_path / "fix.yaml", "--format", "json").json
     assert {one["verdict"] for one in after["dependencies"]} == {"allowed", "unknown"}
 
 
@@ -95,9 +80,9 @@ def test_the_fixes_together_are_the_ones_that_open_everything_that_a_policy_can(
     ids=["search", "finding", "verdict", "namespace", "box"],
 )  # fmt: skip
 def test_a_filter_is_one_for_the_list_and_for_the_graph(
-    window: Opened, mixed: Path, how: Callable[[Page], object], shown: list[str]
+    window: Opened, audit: Path, how: Callable[[Page], object], shown: list[str]
 ) -> None:
-    page = window.show(mixed)
+    page = window.show(audit)
     assert page.locator(".edge").count() == 12
     how(page)
     expect(page.locator("#count")).not_to_have_text("10 of 10 shown")
@@ -108,38 +93,38 @@ def test_a_filter_is_one_for_the_list_and_for_the_graph(
     assert page.locator("#count").inner_text() == "10 of 10 shown"
 
 
-def test_nothing_found_is_said(window: Opened, mixed: Path) -> None:
-    page = window.show(mixed)
+def test_nothing_found_is_said(window: Opened, audit: Path) -> None:
+    page = window.show(audit)
     page.fill("#q", "no such thing")
     expect(page.locator("#count")).to_have_text("0 of 10 shown")
     assert page.locator("#list").inner_text() == "No connection matches."
     assert page.locator("#graph .empty").is_visible()
 
 
-def test_a_link_shows_one_connection_and_the_filters_that_were_set(window: Opened, mixed: Path) -> None:
-    page = window.show(mixed)
+def test_a_link_shows_one_connection_and_the_filters_that_were_set(window: Opened, audit: Path) -> None:
+    page = window.show(audit)
     page.locator(".edge.denied", has_text="cj/report in ops to sts/postgres").click(
         position={"x": 30, "y": 12}, force=True
     )
     expect(page).to_have_url(re.compile("#edge="))
     link = page.evaluate("location.hash")
     assert page.locator(".item.chosen").inner_text().startswith("denied\ncj/report")
-    again = window.show(mixed, link)
+    again = window.show(audit, link)
     chosen = again.locator(".item.chosen")
     assert chosen.locator(".body").is_visible()
     assert again.locator(".edge.chosen").count() == 1
-    filtered = window.show(mixed, "#ns=ops&verdict=denied&q=postgres")
+    filtered = window.show(audit, "#ns=ops&verdict=denied&q=postgres")
     assert items(filtered) == ["cj/report ops → postgres.data:5432/TCP"]
     assert filtered.locator("#ns").input_value() == "ops"
 
 
-def test_a_link_to_what_is_no_more_shows_everything(window: Opened, mixed: Path) -> None:
-    page = window.show(mixed, "#edge=0000000000&verdict=nonsense&ns=")
+def test_a_link_to_what_is_no_more_shows_everything(window: Opened, audit: Path) -> None:
+    page = window.show(audit, "#edge=0000000000&verdict=nonsense&ns=")
     assert page.locator("#count").inner_text() == "10 of 10 shown"
 
 
-def test_kinds_of_edges_differ_by_more_than_colour(window: Opened, mixed: Path) -> None:
-    page = window.show(mixed)
+def test_kinds_of_edges_differ_by_more_than_colour(window: Opened, audit: Path) -> None:
+    page = window.show(audit)
     assert page.locator(".edge.denied").count() == page.locator(".edge .cross").count() == 6
     style = "one => getComputedStyle(one).strokeDasharray"
     assert page.locator(".edge.unknown .line").first.evaluate(style) != "none"
@@ -151,8 +136,8 @@ def test_kinds_of_edges_differ_by_more_than_colour(window: Opened, mixed: Path) 
     assert thin < thick
 
 
-def test_namespaces_fold_and_unfold(window: Opened, mixed: Path) -> None:
-    page = window.show(mixed)
+def test_namespaces_fold_and_unfold(window: Opened, audit: Path) -> None:
+    page = window.show(audit)
     page.click("#fold")
     assert sorted(page.locator(".node.space .label").all_text_contents()) == [
         "data", "kube-system", "not found", "ops", "outside the cluster", "shop", "ways in",
@@ -162,8 +147,8 @@ def test_namespaces_fold_and_unfold(window: Opened, mixed: Path) -> None:
     assert "postgres" in page.locator(".node .label").all_text_contents()
 
 
-def test_it_can_be_used_by_keyboard_alone(window: Opened, mixed: Path) -> None:
-    page = window.show(mixed)
+def test_it_can_be_used_by_keyboard_alone(window: Opened, audit: Path) -> None:
+    page = window.show(audit)
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "q"
     page.locator("#tab-list").focus()
@@ -182,9 +167,9 @@ def test_it_can_be_used_by_keyboard_alone(window: Opened, mixed: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (400, "dark")])
-def test_axe_finds_nothing(browser: Browser, mixed: Path, width: int, scheme: Scheme) -> None:
+def test_axe_finds_nothing(browser: Browser, audit: Path, width: int, scheme: Scheme) -> None:
     with opened(browser, width=width, scheme=scheme) as window:
-        page = window.show(mixed)
+        page = window.show(audit)
         page.locator("#list .connection > summary").first.click()
         assert window.accessible() == []
         for tab in ("Policies", "Namespaces", "Fixes"):
@@ -193,10 +178,10 @@ def test_axe_finds_nothing(browser: Browser, mixed: Path, width: int, scheme: Sc
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
 
 
-def test_the_theme_is_the_systems_until_one_is_chosen(browser: Browser, mixed: Path) -> None:
+def test_the_theme_is_the_systems_until_one_is_chosen(browser: Browser, audit: Path) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
     with opened(browser, scheme="dark") as window:
-        page = window.show(mixed)
+        page = window.show(audit)
         dark = page.evaluate(paper)
         page.get_by_role("button", name="Light").click()
         light = page.evaluate(paper)
@@ -208,8 +193,8 @@ def test_the_theme_is_the_systems_until_one_is_chosen(browser: Browser, mixed: P
         assert page.evaluate(paper) == light
 
 
-def test_on_paper_everything_that_is_broken_is_open(window: Opened, mixed: Path) -> None:
-    page = window.show(mixed)
+def test_on_paper_everything_that_is_broken_is_open(window: Opened, audit: Path) -> None:
+    page = window.show(audit)
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator(".connection[open]").count() == 6
@@ -233,7 +218,7 @@ def test_no_name_becomes_markup(window: Opened, page_of: Callable[..., Path], tm
     (tmp_path / "hostile.json").write_bytes(
         msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": [web, api, deny]})
     )
-    file = page_of("-f", tmp_path / "hostile.json")
+    file = page_of("audit", "-f", tmp_path / "hostile.json")
     page = window.show(file)
     page.locator("#list .connection > summary").first.click()
     page.get_by_role("tab", name="Fixes").click()
@@ -251,7 +236,7 @@ def test_a_world_without_connections_says_so(
     window: Opened, page_of: Callable[..., Path], tmp_path: Path, objects: list[Any]
 ) -> None:
     (tmp_path / "world.json").write_bytes(msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": objects}))
-    page = window.show(page_of("-f", tmp_path / "world.json"))
+    page = window.show(page_of("audit", "-f", tmp_path / "world.json"))
     assert page.locator("h1").inner_text() == "Nothing declares what it connects to"
     assert page.locator("#list").inner_text() == "Nothing here declares what it connects to."
     assert window.accessible() == []
