@@ -9,6 +9,7 @@ a password.
 
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Final, cast
 
 from webhook.model.addresses import (
@@ -103,6 +104,7 @@ def _end(pattern: re.Pattern[str], line: str, start: int, limit: int) -> int:
 
 
 MOST_ITEMS: Final = 200  # of one workload, each host of a URL counted: what is declared is paid for by everybody
+_REMEMBERED: Final = 2048  # characters of an annotation that is
 MOST_HOSTS: Final = 50  # of one URL
 SHOWN: Final = 60  # characters of a malformed item that a message repeats
 FORM: Final = "name[.namespace][:port[/TCP|UDP|SCTP]]"
@@ -124,6 +126,11 @@ def parse(text: str, source: Source = "annotation", said: Collection[Declared] =
     A URL with several hosts is one item and several Dependencies. `said`: what the workload has declared before, which
     counts, too: whole items are taken up to `MOST_ITEMS` in all.
     """
+    alone = not said and len(text) <= _REMEMBERED
+    return _parsed(text, source) if alone else _parse(text, source, said)
+
+
+def _parse(text: str, source: Source, said: Collection[Declared] = ()) -> tuple[Declared, ...]:
     found: dict[Declared, None] = {}
     count = fresh = 0
     for position, item in enumerate(items(text), 1):
@@ -135,6 +142,9 @@ def parse(text: str, source: Source = "annotation", said: Collection[Declared] =
             break
         found.update(dict.fromkeys(read))
     return tuple(found)
+
+
+_parsed: Final = lru_cache(1024)(_parse)  # workloads are written again and again, and mostly declare the same
 
 
 def _read(position: int, item: str, source: Source) -> tuple[Declared, ...]:

@@ -74,11 +74,13 @@ def _shared(resolved: Resolved) -> tuple[str, ...]:
 
 def _supposed(view: View, source: PodEnd, found: Found) -> tuple[str, ...]:
     """Say what is supposed of pods that have no address yet, where an answer may rest on it."""
+    if view.complete:
+        return ()
     groups = [flow.to for flow in found.flows if isinstance(flow.to, Group)]
     ends = [(source.shape, Direction.EGRESS)] if any(group.template for group in groups) else []
     if not source.addresses:
         ends += [(shape, Direction.INGRESS) for group in groups for shape in _shapes(group)]
-    return (SUPPOSED,) if not view.complete and supposes(view, ends) else ()
+    return (SUPPOSED,) if supposes(view, ends) else ()
 
 
 def _expected(view: View, workload: Workload, found: Found) -> Iterator[str]:

@@ -79,8 +79,7 @@ def _of_cluster(view: View, workload: Workload, service: Service | None) -> _Ans
     if service is None and view.complete and not view.dialect.dns.addresses:
         return None
     supposed = service is None and not view.complete
-    (first, *_) = assumed(view)
-    where = f"{service.name}.{service.namespace}" if service else f"{first.ref.name}.{first.ref.namespace}"
+    where = f"{service.name}.{service.namespace}" if service else _of_assumed(view)
     flows = {p: _judge(view, workload, service, p) for p in PROTOCOLS}
     if not flows["UDP"]:
         return None
@@ -97,6 +96,11 @@ def _of_cluster(view: View, workload: Workload, service: Service | None) -> _Ans
         if reason := (elsewhere if by_source else on_another_port)(view, template_end(view, workload)):
             answer = structs.replace(answer, verdict=Verdict.UNKNOWN, reason=reason)
     return structs.replace(answer, assumptions=(assumption(view),))
+
+
+def _of_assumed(view: View) -> str:
+    first = assumed(view)[0].ref
+    return f"{first.name}.{first.namespace}"
 
 
 def _of_ways(where: str, flows: Mapping[Protocol, tuple[FlowVerdict, ...]], *, several: bool) -> _Answer:
@@ -196,13 +200,11 @@ def dns_service(view: View) -> Service | None:
     dns = view.settings.dns
     if dns.service:
         return view.services.get(dns.namespace or KUBE_DNS[0], dns.service)
-    kept = [name for name in view.namespaces.names() if name.startswith(RESERVED) and name != KUBE_DNS[0]]
-    return (
-        view.services.get(*KUBE_DNS)
-        or _labelled(view, KUBE_DNS[:1])
-        or view.services.get(*OPENSHIFT)
-        or next((found for name in kept if (found := _labelled(view, (name,)))), None)
-    )
+    usual = view.services.get(*KUBE_DNS) or _labelled(view, KUBE_DNS[:1]) or view.services.get(*OPENSHIFT)
+    if usual is not None:
+        return usual
+    kept = (name for name in view.namespaces.names() if name.startswith(RESERVED) and name != KUBE_DNS[0])
+    return next((found for name in kept if (found := _labelled(view, (name,)))), None)
 
 
 def answering(view: View) -> tuple[Group, ...] | None:
