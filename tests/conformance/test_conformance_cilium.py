@@ -96,7 +96,7 @@ def test_what_cilium_refuses_comes_to_nothing_and_says_why() -> None:
             if value.ref.kind == "CiliumCIDRGroup":
                 continue
             compiled = compile_foreign(value, around)
-            refused = not compiled.pieces and bool(compiled.problems) and "selects no pod" not in compiled.problems[0]
+            refused = not compiled.policies and bool(compiled.problems) and "selects no pod" not in compiled.problems[0]
             assert refused == (f"{value.ref.kind} {value.ref}" in expected), (row["case"], compiled)
             found += refused
     assert found == REFUSED

@@ -14,7 +14,7 @@ from webhook.families import compile_foreign, dialect_of, project
 from webhook.families.family import Compiled
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.settings import Enforcer
-from webhook.model.tier import Isolation
+from webhook.model.tier import CompiledPolicy
 
 CASES: Final[list[dict[str, Any]]] = yaml.safe_load(
     (Path(__file__).parent / "calico" / "invalid.yaml").read_text(encoding="utf-8")
@@ -25,14 +25,14 @@ Sort = Callable[[Compiled], bool]
 
 
 def anything(found: Compiled) -> bool:
-    return all(entry.unclear for piece in found.pieces for entry in piece.entries) and len(found.pieces) == 2
+    return all(entry.unclear for piece in found.policies for entry in piece.entries) and len(found.policies) == 2
 
 
 BECOMES: Final[dict[str, Sort]] = {
-    "absent": lambda found: not found.pieces and bool(found.problems),
+    "absent": lambda found: not found.policies and bool(found.problems),
     "unclear": lambda found: anything(found) and bool(found.problems),
-    "lenient": lambda found: bool(found.pieces) and not anything(found) and bool(found.problems),
-    "fine": lambda found: bool(found.pieces) and not anything(found) and not found.problems,
+    "lenient": lambda found: bool(found.policies) and not anything(found) and bool(found.problems),
+    "fine": lambda found: bool(found.policies) and not anything(found) and not found.problems,
 }
 
 
@@ -57,8 +57,8 @@ def test_of_a_policy_becomes_what_calico_makes_of_it(case: dict[str, Any]) -> No
 
 def test_a_policy_that_cannot_be_read_may_do_anything_to_those_it_selects_and_nobody_else() -> None:
     found = compiled({"selector": "app == 'a'", "tier": "unknown"})
-    assert {str(piece.scope) for piece in found.pieces} == {"app=a"}
-    assert {piece.namespace for piece in found.pieces} == {"data"}
+    assert {str(piece.scope) for piece in found.policies} == {"app=a"}
+    assert {piece.namespace for piece in found.policies} == {"data"}
 
 
 def test_too_many_rules_are_refused() -> None:
@@ -108,8 +108,8 @@ JSON: Final = some((*OF_POLICIES, "nets", "defaultAction", "profiles"), ingress=
 @given(JSON, st.sampled_from(["NetworkPolicy", "GlobalNetworkPolicy"]))
 def test_any_spec_ends_in_pieces_or_in_problems(spec: Any, kind: str) -> None:  # noqa: ANN401 - any JSON
     found = compiled(spec, kind)
-    assert found.pieces or found.problems
-    assert all(isinstance(piece, Isolation) for piece in found.pieces)
+    assert found.policies or found.problems
+    assert all(isinstance(piece, CompiledPolicy) for piece in found.policies)
     assert all(problem.isprintable() for problem in found.problems)
 
 
@@ -132,4 +132,4 @@ def test_any_set_tier_or_setting_leaves_a_policy_one_that_can_be_read(spec: Any)
     }
     value = project(raw)
     assert isinstance(value, Foreign)
-    assert compile_foreign(value, around).pieces
+    assert compile_foreign(value, around).policies

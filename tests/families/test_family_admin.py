@@ -41,7 +41,7 @@ def one(*peers: Raw, action: str = "Deny", **rule: Any) -> Raw:  # noqa: ANN401 
 
 
 def test_a_policy_comes_to_a_piece_a_direction_that_has_rules() -> None:
-    (piece,) = compiled(one({"namespaces": {}})).pieces
+    (piece,) = compiled(one({"namespaces": {}})).policies
     assert (piece.tier.name, piece.rank, piece.isolates, piece.namespace) == ("Admin", (7,), False, "")
     assert (piece.subject, piece.scope, piece.standing) == (EVERYTHING, None, "Admin tier, priority 7")
     (entry,) = piece.entries
@@ -57,13 +57,13 @@ def test_a_policy_comes_to_a_piece_a_direction_that_has_rules() -> None:
 ])  # fmt: skip
 def test_a_policy_says_where_it_stands(tier: str, old: bool, words: str) -> None:
     rules = {"ingress": [{"action": "Deny", "from": [{"namespaces": {}}]}]}
-    (piece,) = compiled(made("one", tier, 3, old=old, **rules)).pieces
+    (piece,) = compiled(made("one", tier, 3, old=old, **rules)).policies
     assert piece.standing == words
 
 
 def test_the_successor_of_the_version_is_read_alike() -> None:
     raw = one({"networks": ["10.0.0.0/8"]})
-    assert compiled({**raw, "apiVersion": "policy.networking.k8s.io/v1beta1"}).pieces == compiled(raw).pieces
+    assert compiled({**raw, "apiVersion": "policy.networking.k8s.io/v1beta1"}).policies == compiled(raw).policies
 
 
 def test_where_denials_go_first_each_rule_stands_at_a_place_of_its_own() -> None:
@@ -71,7 +71,7 @@ def test_where_denials_go_first_each_rule_stands_at_a_place_of_its_own() -> None
     raw["spec"]["egress"] += [{"action": word, "to": [{"namespaces": {}}]} for word in ("Accept", "Pass")]
     ranks = [
         piece.rank
-        for piece in compiled(raw, Dialect(evaluated=dialect().evaluated, tiers=TierOrder(deny_first=True))).pieces
+        for piece in compiled(raw, Dialect(evaluated=dialect().evaluated, tiers=TierOrder(deny_first=True))).policies
     ]
     assert ranks == [(7, 0, 0), (7, 1, 1), (7, 2, 2)]
 
@@ -79,13 +79,13 @@ def test_where_denials_go_first_each_rule_stands_at_a_place_of_its_own() -> None
 def test_where_names_order_them_the_name_is_a_part_of_the_place() -> None:
     (piece,) = compiled(
         one({"namespaces": {}}), Dialect(evaluated=dialect().evaluated, tiers=TierOrder(by_name=True))
-    ).pieces
+    ).policies
     assert piece.rank == (7, "one")
 
 
 def test_networks_hold_what_the_enforcer_s_blocks_hold() -> None:
     said = Dialect(evaluated=dialect().evaluated, blocks=BlockReading(pods=Truth.NO, nodes=Truth.MAYBE))
-    (piece,) = compiled(one({"networks": ["10.0.0.0/8"]}), said).pieces
+    (piece,) = compiled(one({"networks": ["10.0.0.0/8"]}), said).policies
     (block,) = piece.entries[0].matches or ()
     assert isinstance(block, BlockPeer)
     assert (block.pods, block.nodes) == (Truth.NO, Truth.MAYBE)
@@ -95,14 +95,14 @@ def test_networks_hold_what_the_enforcer_s_blocks_hold() -> None:
 def test_a_peer_that_the_enforcer_has_not_fails_closed(action: str, actions: list[Action]) -> None:
     said = Dialect(evaluated=dialect().evaluated, peers=PeerReading(closed=frozenset({"nodes"})))
     found = compiled(one({"nodes": {}}, action=action), said)
-    assert [entry.action for piece in found.pieces for entry in piece.entries] == actions
+    assert [entry.action for piece in found.policies for entry in piece.entries] == actions
     assert found.problems
 
 
 def test_a_peer_that_the_enforcer_refuses_refuses_the_policy() -> None:
     said = Dialect(evaluated=dialect().evaluated, peers=PeerReading(refused=frozenset({"nodes"})))
     found = compiled(one({"nodes": {}}), said)
-    assert (found.pieces, found.problems) == ((), ("spec.egress[0].to: expected no nodes here",))
+    assert (found.policies, found.problems) == ((), ("spec.egress[0].to: expected no nodes here",))
 
 
 def dialect() -> Dialect:
@@ -147,8 +147,8 @@ def test_what_is_wrong_is_said_with_its_path(name: str) -> None:
 
 def test_what_is_refused_in_a_version_that_is_known_may_mean_something_in_another() -> None:
     raw = wide(NEW, "one", tier="Lower", priority=1, egress=[{"action": "Deny", "to": [{"namespaces": {}}]}])
-    assert compiled(raw).pieces == ()
-    assert {piece.direction for piece in compiled({**raw, "apiVersion": "policy.networking.k8s.io/v2"}).pieces} == {
+    assert compiled(raw).policies == ()
+    assert {piece.direction for piece in compiled({**raw, "apiVersion": "policy.networking.k8s.io/v2"}).policies} == {
         *Direction
     }
 
@@ -192,8 +192,8 @@ def test_no_policy_is_an_error(kind: str, name: str, spec: Any, draw: st.DataObj
         spec = {"tier": "Admin", "priority": 1, "subject": {"namespaces": {}}, **spec}
     raw["spec"] = spec
     found = compiled(raw)
-    event(f"pieces {len(found.pieces)}, problems {bool(found.problems)}")
-    assert found.pieces or found.problems or not (spec.get("ingress") or spec.get("egress"))
+    event(f"pieces {len(found.policies)}, problems {bool(found.problems)}")
+    assert found.policies or found.problems or not (spec.get("ingress") or spec.get("egress"))
 
 
 @given(tiered_worlds(), st.data())

@@ -84,7 +84,7 @@ def ingress(*rules: Raw, **more: Any) -> Raw:  # noqa: ANN401 - any field of a p
 def test_a_policy_of_every_field_is_understood() -> None:
     found = compiled(EVERY_FIELD, NODES_ON)
     assert found.problems == ()
-    assert {piece.direction for piece in found.pieces} == set(Direction)
+    assert {piece.direction for piece in found.policies} == set(Direction)
 
 
 @settings(max_examples=300)
@@ -96,8 +96,8 @@ def test_whatever_stands_anywhere_is_a_value_or_a_problem(path: tuple[str | int,
         return
     assert isinstance(value, Foreign)
     found = compile_foreign(value, around(NODES_ON))
-    assert found.pieces or found.problems
-    assert all(piece.namespace == "shop" for piece in found.pieces)
+    assert found.policies or found.problems
+    assert all(piece.namespace == "shop" for piece in found.policies)
 
 
 @pytest.mark.parametrize(("rule", "problem"), [
@@ -119,7 +119,7 @@ def test_whatever_stands_anywhere_is_a_value_or_a_problem(path: tuple[str | int,
 ])  # fmt: skip
 def test_a_rule_that_cilium_does_not_take_takes_the_whole_policy_with_it(rule: Raw, problem: str) -> None:
     found = compiled(ingress(rule, {"fromEntities": ["all"]}))
-    assert found.pieces == ()
+    assert found.policies == ()
     assert problem in found.problems[0]
 
 
@@ -134,7 +134,7 @@ def test_a_rule_that_cilium_does_not_take_takes_the_whole_policy_with_it(rule: R
 ])  # fmt: skip
 def test_a_policy_that_cilium_does_not_take_comes_to_nothing(spec: Raw, problem: str) -> None:
     found = compiled(policy(spec))
-    assert found.pieces == ()
+    assert found.policies == ()
     assert problem in found.problems[0]
 
 
@@ -145,7 +145,7 @@ def test_one_refused_part_of_specs_takes_the_rest_with_it() -> None:
 
 def test_a_field_of_a_newer_version_leaves_its_rule_open_and_the_others_sure() -> None:
     found = compiled(ingress({"fromEntities": ["all"], "weather": 1}, {"fromEntities": ["host"]}))
-    allowed = next(piece for piece in found.pieces if piece.entries)
+    allowed = next(piece for piece in found.policies if piece.entries)
     assert [entry.unclear is None for entry in allowed.entries] == [False, True]
     assert found.problems == (allowed.entries[0].unclear,)
 
@@ -155,27 +155,27 @@ def test_a_field_of_a_newer_version_leaves_its_rule_open_and_the_others_sure() -
 
 def test_a_peer_of_labels_is_the_pods_of_the_policys_own_namespace() -> None:
     found = compiled(ingress({"fromEndpoints": [{"matchLabels": {"app": "a"}}]}))
-    (entry,) = found.pieces[0].entries
+    (entry,) = found.policies[0].entries
     assert entry.matches == (PodMatch("shop", pods=Selector.exactly(Labels({"app": "a"})), own=True),)
 
 
 def test_a_subject_is_split_into_labels_of_pods_and_what_else_is_asked() -> None:
     labels = {"app": "a", "k8s:io.cilium.k8s.namespace.labels.team": "b", "pod-template-hash": "1"}
     seen_only = {key: value for key, value in labels.items() if key != "pod-template-hash"}
-    assert compiled(policy({"endpointSelector": {"matchLabels": labels}, "ingress": [{}]})).pieces == ()
-    (piece, *_) = compiled(policy({"endpointSelector": {"matchLabels": seen_only}, "ingress": [{}]})).pieces
+    assert compiled(policy({"endpointSelector": {"matchLabels": labels}, "ingress": [{}]})).policies == ()
+    (piece, *_) = compiled(policy({"endpointSelector": {"matchLabels": seen_only}, "ingress": [{}]})).policies
     assert str(piece.subject) == "app=a"
     assert piece.scope == AllOf((Requirement("team", Operator.IN, frozenset({"b"}), Space.NAMESPACE),))
 
 
 def test_denials_count_before_what_is_let_through_and_the_default_last() -> None:
     raw = ingress({"fromEntities": ["all"]}, ingressDeny=[{"fromEntities": ["world"]}])
-    pieces = sorted(compiled(raw).pieces, key=lambda piece: (piece.tier, piece.rank))
-    assert [[entry.action for entry in piece.entries] for piece in pieces] == [
+    policies = sorted(compiled(raw).policies, key=lambda piece: (piece.tier, piece.rank))
+    assert [[entry.action for entry in piece.entries] for piece in policies] == [
         [Action.DENY], [Action.ALLOW], [Action.ALLOW], [],
     ]  # fmt: skip
-    assert pieces[2].entries[0].matches == (PlacePeer(Place.OWN_NODE),)
-    assert [piece.isolates for piece in pieces] == [False, False, False, True]
+    assert policies[2].entries[0].matches == (PlacePeer(Place.OWN_NODE),)
+    assert [piece.isolates for piece in policies] == [False, False, False, True]
 
 
 def test_whether_the_own_node_comes_before_the_baseline_is_not_known() -> None:
@@ -293,18 +293,18 @@ def test_a_selector_keeps_what_can_be_seen() -> None:
 
 def test_an_unreadable_cluster_wide_policy_is_about_whom_it_can_be_about() -> None:
     spec = {"endpointSelector": {"matchLabels": {"app": "db"}}, "weather": 1, "ingress": [{}]}
-    pieces = compiled(policy(spec, "CiliumClusterwideNetworkPolicy")).pieces
-    (scope,) = {piece.scope for piece in pieces}
+    policies = compiled(policy(spec, "CiliumClusterwideNetworkPolicy")).policies
+    (scope,) = {piece.scope for piece in policies}
     assert scope == AllOf((Requirement("app", Operator.IN, frozenset({"db"})),))
     spec = {"endpointSelector": {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}, "weather": 1}
-    pieces = compiled(policy(spec, "CiliumClusterwideNetworkPolicy")).pieces
-    assert [piece.scope for piece in pieces] == [ALWAYS] * len(pieces)
+    policies = compiled(policy(spec, "CiliumClusterwideNetworkPolicy")).policies
+    assert [piece.scope for piece in policies] == [ALWAYS] * len(policies)
 
 
 def test_a_block_of_all_addresses_holds_no_node_where_others_do() -> None:
     data = {"policy-cidr-match-mode": "nodes"}
     found = compiled(ingress({"fromCIDR": ["0.0.0.0/0", "10.0.0.0/8"]}), data)
-    (entry,) = found.pieces[0].entries
+    (entry,) = found.policies[0].entries
     assert [(str(m.block), m.pods, m.nodes) for m in entry.matches or () if isinstance(m, BlockPeer)] == [
         ("0.0.0.0/0", Truth.NO, Truth.NO), ("10.0.0.0/8", Truth.NO, Truth.YES),
     ]  # fmt: skip

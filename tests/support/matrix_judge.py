@@ -28,7 +28,7 @@ from webhook.model.answers import Verdict
 from webhook.model.objects import Template, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
-from webhook.model.tier import Isolation
+from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world import Group, View
 
@@ -76,11 +76,11 @@ def everybody(view: View) -> list[Group]:
     return [group for namespace in view.namespaces.names() for group in view.pods.groups(namespace)]
 
 
-def pieces(view: View) -> Iterator[Isolation]:
+def pieces(view: View) -> Iterator[CompiledPolicy]:
     """Yield every piece of every policy, and the enforcer's own."""
     yield from view.dialect.without_policy
     for namespace, direction in product(("", *view.namespaces.names()), Direction):
-        yield from view.policies.isolations(namespace, direction)
+        yield from view.policies.compiled_policies(namespace, direction)
 
 
 def boundaries(view: View) -> list[Port]:

@@ -32,9 +32,9 @@ from webhook.model.tier import (
     BASELINE,
     NETWORK_POLICIES,
     Action,
+    CompiledPolicy,
     EndpointPeer,
     Entry,
-    Isolation,
     Match,
     NodePeer,
     Place,
@@ -44,7 +44,7 @@ from webhook.model.tier import (
     ServicesPeer,
     ServiceWish,
     Tier,
-    piece,
+    compiled_policy,
     position,
 )
 from webhook.model.truth import Truth
@@ -102,7 +102,7 @@ AROUND: Final[tuple[Raw, ...]] = (
 class _Pieces(Policies):
     """Policies with pieces beside them, under a dialect."""
 
-    def __init__(self, view: "Staged", below: Policies, pieces: Sequence[Isolation], dialect: Dialect) -> None:
+    def __init__(self, view: "Staged", below: Policies, pieces: Sequence[CompiledPolicy], dialect: Dialect) -> None:
         self._staged, self._below, self._pieces, self._said = view, below, tuple(pieces), dialect
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else the policies have
@@ -112,9 +112,9 @@ class _Pieces(Policies):
     def context(self) -> CompileContext:
         return structs.replace(self._below.context, dialect=self._said)
 
-    def isolations(self, namespace: str, direction: Direction) -> list[Isolation]:
+    def compiled_policies(self, namespace: str, direction: Direction) -> list[CompiledPolicy]:
         mine = (p for p in self._pieces if p.namespace == namespace and p.direction is direction)
-        return sorted([*self._below.isolations(namespace, direction), *mine], key=position)
+        return sorted([*self._below.compiled_policies(namespace, direction), *mine], key=position)
 
     def selecting(self, shape: Shape, direction: Direction) -> Selecting:
         found = list(self._below.selecting(shape, direction))
@@ -125,7 +125,7 @@ class _Pieces(Policies):
                     found.append((one, Truth.MAYBE if one.unclear else truth))
         return tuple(sorted(found, key=lambda pair: position(pair[0])))
 
-    def _selects(self, one: Isolation, shape: Shape) -> Truth:
+    def _selects(self, one: CompiledPolicy, shape: Shape) -> Truth:
         keys = self._staged.settings.pending_labels if shape.template else NO_KEYS
         subject = Truth.MAYBE if one.subject is None else one.subject.matches(shape.labels, keys)
         return subject if one.scope is None else min(subject, holds(one.scope, labels_of(self._staged, shape)))
@@ -134,7 +134,7 @@ class _Pieces(Policies):
 class Staged(World):
     """A world with `pieces` beside its policies, under a dialect of its own."""
 
-    def __init__(self, objects: Sequence[Raw], pieces: Sequence[Isolation], dialect: Dialect) -> None:
+    def __init__(self, objects: Sequence[Raw], pieces: Sequence[CompiledPolicy], dialect: Dialect) -> None:
         super().__init__(complete=False)
         for raw in objects:
             value = project(raw)
@@ -248,8 +248,8 @@ def entries(number: int) -> st.SearchStrategy[Entry]:
 
 
 @st.composite
-def staged_pieces(draw: st.DrawFn, number: int) -> Isolation:
-    return piece(
+def staged_pieces(draw: st.DrawFn, number: int) -> CompiledPolicy:
+    return compiled_policy(
         PolicyRef(None, f"p{number}", "Piece", None, "test"),
         draw(st.sampled_from(Direction)),
         tuple(draw(st.lists(entries(number), max_size=3))),

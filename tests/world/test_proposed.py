@@ -53,7 +53,7 @@ def compiled(view: View, spaces: Collection[str]) -> dict[object, object]:
     shapes |= {workload.template.shape for workload in view.workloads.every()} | {Shape("x"), Shape("y", template=True)}
     return {
         "selecting": {(s, d): view.policies.selecting(s, d) for s in shapes for d in Direction},
-        "pieces": {(space, d): list(view.policies.isolations(space, d)) for space in spaces for d in Direction},
+        "pieces": {(space, d): list(view.policies.compiled_policies(space, d)) for space in spaces for d in Direction},
         "problems": dict(view.policies.problems()),
         "dialect": view.dialect,
         "enforcer": view.enforcer,

@@ -15,7 +15,7 @@ from webhook.model.labels import Space, Value, holds
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, Entry, Isolation, Place, PlacePeer
+from webhook.model.tier import Action, CompiledPolicy, Entry, Place, PlacePeer
 from webhook.model.truth import Truth
 from webhook.wire.objects import UNSERVED
 from webhook.world import View
@@ -27,7 +27,7 @@ def check_namespace(view: View, namespace: str) -> Iterator[Finding]:
     policies = [policy for _, policy in sorted(view.policies.named(namespace).items())]
     denies = [policy for policy in policies if denies_all(policy, Direction.INGRESS)]
     others = [*_of_other_families(view, namespace)]
-    if not denies and not any(_closes(view, piece, namespace) for piece in others):
+    if not denies and not any(_closes(view, compiled, namespace) for compiled in others):
         facts = (("namespace", namespace), ("direction", "ingress"))
         yield Finding("NP305", DEFAULT_SEVERITY["NP305"], None, source="policy", facts=facts)
     for policy in denies:
@@ -41,35 +41,37 @@ def denies_all(policy: Policy, direction: Direction) -> bool:
     return every and isolates(policy, direction) and not policy.rules(direction)
 
 
-def _of_other_families(view: View, namespace: str) -> Iterator[Isolation]:
+def _of_other_families(view: View, namespace: str) -> Iterator[CompiledPolicy]:
     own = view.policies.named(namespace)
     for whose in (namespace, ""):
         yield from (
-            i for i in view.policies.isolations(whose, Direction.INGRESS) if i.ref not in own and i.unclear is None
+            i
+            for i in view.policies.compiled_policies(whose, Direction.INGRESS)
+            if i.ref not in own and i.unclear is None
         )
 
 
-def _closes(view: View, piece: Isolation, namespace: str) -> bool:
+def _closes(view: View, compiled: CompiledPolicy, namespace: str) -> bool:
     """Say whether a policy denies by default whatever pod of a namespace nobody has thought of.
 
     It selects all of them, and closes at the end of its tier, or denies all pods by a rule.
     """
-    if piece.subject is None or piece.subject.requirements or not _about(view, piece, namespace):
+    if compiled.subject is None or compiled.subject.requirements or not _about(view, compiled, namespace):
         return False
-    return piece.isolates or any(denies_all_pods(entry) for entry in piece.entries)
+    return compiled.isolates or any(denies_all_pods(entry) for entry in compiled.entries)
 
 
-def _about(view: View, piece: Isolation, namespace: str) -> bool:
+def _about(view: View, compiled: CompiledPolicy, namespace: str) -> bool:
     """Say whether a policy selects pods of a namespace whatever labels and account they have."""
     known = labels_of(view, Shape(namespace))
 
     def asking(space: Space, key: str) -> Value:
         return Truth.MAYBE if space in (Space.POD, Space.ACCOUNT) or key == "account" else known(space, key)
 
-    return piece.scope is None or holds(piece.scope, asking) is Truth.YES
+    return compiled.scope is None or holds(compiled.scope, asking) is Truth.YES
 
 
-def _allowing(others: list[Isolation], namespace: str) -> bool:
+def _allowing(others: list[CompiledPolicy], namespace: str) -> bool:
     """Say whether a policy of another family lets something into a namespace: its own, or one for several."""
     allowing = (i for i in others if any(map(_lets_in, i.entries)))
     return any(i.namespace in ("", namespace) for i in allowing)

@@ -16,7 +16,7 @@ from webhook.model.crd_policies import Foreign
 from webhook.model.labels import NO_KEYS, AllOf, Selector, Space, holds, in_words, requirements_of
 from webhook.model.objects import Service, ServicePort, Shape
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
-from webhook.model.tier import Isolation, PodMatch
+from webhook.model.tier import CompiledPolicy, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
@@ -167,12 +167,20 @@ _DOES: Final = {Direction.INGRESS: "lets in", Direction.EGRESS: "lets out to"}
 
 
 def check_selects(view: View, policy: Foreign) -> Iterator[Finding]:
-    """Yield NP405 where no piece of a policy may select anybody, and it asks for labels of pods."""
-    pieces = [one for one in compile_foreign(policy, view.compile_context).pieces if one.unclear is None]
-    if not pieces or not all(map(_asks_pods, pieces)) or any(_selects(view, one) for one in pieces):
+    """Yield NP405 where no compiled policy of a policy may select anybody, and it asks for labels of pods."""
+    compiled_policies = [one for one in compile_foreign(policy, view.compile_context).policies if one.unclear is None]
+    if (
+        not compiled_policies
+        or not all(map(_asks_pods, compiled_policies))
+        or any(_selects(view, one) for one in compiled_policies)
+    ):
         return
-    subject = next((one.subject for one in pieces if one.subject is not None and one.subject.requirements), None)
-    of_pods = [in_words(term) for term in requirements_of(pieces[0].scope or AllOf()) if term.space is Space.POD]
+    subject = next(
+        (one.subject for one in compiled_policies if one.subject is not None and one.subject.requirements), None
+    )
+    of_pods = [
+        in_words(term) for term in requirements_of(compiled_policies[0].scope or AllOf()) if term.space is Space.POD
+    ]
     said = str(subject) if subject is not None else ",".join(of_pods)
     hint = nearest(view, policy.namespace or "", subject) if subject is not None else ()
     facts = (("policy", policy.ref.titled), ("selector", said), *hint)
@@ -180,28 +188,28 @@ def check_selects(view: View, policy: Foreign) -> Iterator[Finding]:
     yield Finding("NP405", severity, None, source="policy", policies=(policy.ref,), facts=facts)
 
 
-def _asks_pods(piece: Isolation) -> bool:
-    """Say whether a piece asks for labels of pods: one of all pods of a namespace is for those to come."""
-    if piece.subject is None:
+def _asks_pods(compiled: CompiledPolicy) -> bool:
+    """Say whether a compiled policy asks for labels of pods: one of all pods of a namespace is for those to come."""
+    if compiled.subject is None:
         return False
-    scope = piece.scope is not None and any(term.space is Space.POD for term in requirements_of(piece.scope))
-    return bool(piece.subject.requirements) or scope
+    scope = compiled.scope is not None and any(term.space is Space.POD for term in requirements_of(compiled.scope))
+    return bool(compiled.subject.requirements) or scope
 
 
-def _selects(view: View, piece: Isolation) -> bool:
-    for namespace in (piece.namespace,) if piece.namespace else view.namespaces.names():
+def _selects(view: View, compiled: CompiledPolicy) -> bool:
+    for namespace in (compiled.namespace,) if compiled.namespace else view.namespaces.names():
         for group in view.pods.groups(namespace):
             view.budget.spend()
             shapes = [group.template.template.shape] if group.template else dict.fromkeys(p.shape for p in group.pods)
-            if any(_may_select(view, piece, shape) for shape in shapes):
+            if any(_may_select(view, compiled, shape) for shape in shapes):
                 return True
     return False
 
 
-def _may_select(view: View, piece: Isolation, shape: Shape) -> bool:
+def _may_select(view: View, compiled: CompiledPolicy, shape: Shape) -> bool:
     keys = view.settings.pending_labels if shape.template else NO_KEYS
-    subject = piece.subject or Selector()
-    scope = Truth.YES if piece.scope is None else holds(piece.scope, labels_of(view, shape))
+    subject = compiled.subject or Selector()
+    scope = Truth.YES if compiled.scope is None else holds(compiled.scope, labels_of(view, shape))
     return min(subject.matches(shape.labels, keys), scope) is not Truth.NO
 
 

@@ -19,7 +19,7 @@ from webhook.model.answers import Side
 from webhook.model.labels import NO_LABELS, Selector
 from webhook.model.objects import Service, ServicePort, Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import Entry, Isolation, Match, PodMatch, with_entries
+from webhook.model.tier import CompiledPolicy, Entry, Match, PodMatch, with_entries
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -34,16 +34,16 @@ def judge_front(view: View, source: PodEnd, service: Service, protocol: Protocol
     if isinstance(selecting, Side):
         return selecting
     block = service.cluster_ips[0].block if service.cluster_ips else _ANYWHERE
-    resolved = tuple((_resolved(view, piece, service, protocol, port), truth) for piece, truth in selecting)
+    resolved = tuple((_resolved(view, compiled, service, protocol, port), truth) for compiled, truth in selecting)
     packet = Packet(Direction.EGRESS, source, Outside(block), block.family, protocol, port)
     return decide(view, resolved, packet)
 
 
-def _resolved(view: View, isolation: Isolation, service: Service, protocol: Protocol, port: int) -> Isolation:
-    """Return a piece whose entries say of this one Service and port what the rules come to."""
+def _resolved(view: View, compiled: CompiledPolicy, service: Service, protocol: Protocol, port: int) -> CompiledPolicy:
+    """Return a compiled policy whose entries say of this one Service and port what the rules come to."""
     asked = (protocol, port)
-    entries = tuple(one for entry in isolation.entries for one in _entries(view, entry, service, asked))
-    return with_entries(isolation, entries)
+    entries = tuple(one for entry in compiled.entries for one in _entries(view, entry, service, asked))
+    return with_entries(compiled, entries)
 
 
 def _entries(view: View, entry: Entry, service: Service, asked: tuple[Protocol, int]) -> Iterator[Entry]:
@@ -159,8 +159,8 @@ def _numbers(shapes: list[Shape], name: str, protocol: Protocol) -> set[int]:
 def lacking(view: View, source: PodEnd, service: Service, backends: list[Shape]) -> Iterator[str]:
     """Yield labels that rules ask of pods, which the backends carry and the Service's own selector does not name."""
     named = service.selector or NO_LABELS
-    for isolation, _ in view.policies.selecting(source.shape, Direction.EGRESS):
-        for entry in isolation.entries:
+    for compiled, _ in view.policies.selecting(source.shape, Direction.EGRESS):
+        for entry in compiled.entries:
             for match in entry.matches or ():
                 if (
                     not isinstance(match, PodMatch)

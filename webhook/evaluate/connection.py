@@ -36,7 +36,7 @@ def judge_name(view: View, source: PodEnd, protocol: Protocol, port: int | None)
     selecting = rules_or_answer(view, source.shape, Direction.EGRESS)
     if isinstance(selecting, Side):
         return selecting
-    refs = tuple(dict.fromkeys(isolation.ref for isolation, _ in selecting))
+    refs = tuple(dict.fromkeys(compiled.ref for compiled, _ in selecting))
     isolated = True if any(i.isolates and truth is Truth.YES for i, truth in selecting) else None
     if port is None:
         if passes_everything(selecting):
@@ -54,8 +54,8 @@ def judge_name(view: View, source: PodEnd, protocol: Protocol, port: int | None)
 
 def _inside(view: View, source: PodEnd, protocol: Protocol, port: int) -> str | None:
     """Say what of the cluster a name may stand for that policy lets the pod reach, and the world outside not."""
-    for isolation, _ in view.policies.selecting(source.shape, Direction.EGRESS):
-        for entry in isolation.entries:
+    for compiled, _ in view.policies.selecting(source.shape, Direction.EGRESS):
+        for entry in compiled.entries:
             spoken = ports_match(entry.ports, protocol, port, None) is not Truth.NO
             if entry.action is Action.ALLOW and spoken and any(map(_is_host, _leaves(entry))):
                 return f"the name may stand for a node, which {entry.ref.titled} egress[{entry.ref.rule}] lets out to"
@@ -254,8 +254,8 @@ def _selects(view: View, flow: Flow) -> bool:
     return any(
         entry.unclear is not None or any(not isinstance(match, BlockPeer) for match in entry.matches or ())
         for shape in shapes
-        for isolation, _ in view.policies.selecting(shape, Direction.INGRESS)
-        for entry in isolation.entries
+        for compiled, _ in view.policies.selecting(shape, Direction.INGRESS)
+        for entry in compiled.entries
     )
 
 

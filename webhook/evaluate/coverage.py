@@ -14,7 +14,7 @@ from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, Protocol, 
 from webhook.model.answers import OPEN, Side, Verdict, together
 from webhook.model.labels import AllOf, AnyOf, NoneOf
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import EndpointPeer, Isolation, Match, Place, PlacePeer, PodMatch
+from webhook.model.tier import CompiledPolicy, EndpointPeer, Match, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting
@@ -45,11 +45,11 @@ def judge_coverage(
     if not selecting and not nodes:
         return OPEN
     links = LINK_LOCAL if where is Where.OUTSIDE and not _nodes_alike(selecting) else ()
-    edges = [*_edges(isolation for isolation, _ in selecting), *links]
+    edges = [*_edges(compiled for compiled, _ in selecting), *links]
     view.budget.spend(len(edges))
     pieces = cut(block, edges)
     if len(pieces) + len(nodes) > SPLITS:
-        refs = tuple(isolation.ref for isolation, _ in selecting)
+        refs = tuple(compiled.ref for compiled, _ in selecting)
         return Side(Verdict.UNKNOWN, isolated=True, policies=refs, reason=f"too many rules divide {block}")
     parts = [(piece, piece.size - sum(map(piece.covers, nodes))) for piece in pieces if piece not in nodes]
     ends = [*((piece, size, "") for piece, size in parts if size), *((node, 1, name) for node, name in nodes.items())]
@@ -104,11 +104,11 @@ def nodes_are_as_others(match: Match) -> bool:
             return False
 
 
-def _edges(isolations: Iterable[Isolation]) -> list[Block]:
+def _edges(compiled_policies: Iterable[CompiledPolicy]) -> list[Block]:
     return [
         edge
-        for isolation in isolations
-        for entry in isolation.entries
+        for compiled in compiled_policies
+        for entry in compiled.entries
         for match in (*(entry.matches or ()), *(entry.own or ()))
         for edge in edges_of(match)
     ]

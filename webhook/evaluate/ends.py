@@ -179,8 +179,8 @@ def _known(view: View) -> Iterator[Address]:
 def supposes(view: View, ends: Iterable[tuple[Shape, Direction]]) -> bool:
     """Say whether an answer about pods without an address may rest on what is supposed of it."""
     for shape, direction in ends:
-        for isolation, _ in view.policies.selecting(shape, direction):
-            for entry in isolation.entries:
+        for compiled, _ in view.policies.selecting(shape, direction):
+            for entry in compiled.entries:
                 if any(_decided(view, match) for match in entry.matches or ()):
                     return True
     return False

@@ -15,7 +15,7 @@ from webhook.model.answers import OPEN, Side, Verdict, both, together
 from webhook.model.labels import LabelKeys
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, Entry, Isolation, position
+from webhook.model.tier import Action, CompiledPolicy, Entry, position
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.index import Memo
@@ -191,15 +191,15 @@ def is_shut_to(view: View, source: PodEnd, shape: Shape, protocol: Protocol, por
     """
     if source.shape.host_network or view.policies.doubt(shape, Direction.INGRESS) is not None:
         return False
-    pieces: list[tuple[Isolation, Truth]] = []
+    compiled_policies: list[tuple[CompiledPolicy, Truth]] = []
     for namespace in (shape.namespace, ""):
-        for one in view.policies.isolations(namespace, Direction.INGRESS):
+        for one in view.policies.compiled_policies(namespace, Direction.INGRESS):
             view.budget.spend(1 + len(one.entries))
             selects = Truth.MAYBE if one.subject is None else one.subject.matches(shape.labels, _ANY)
             selects = selects if one.scope is None else min(selects, Truth.MAYBE)
             if selects is not Truth.NO:
-                pieces.append((structs.replace(one, entries=tuple(map(_at_any_port, one.entries))), selects))
-    selecting = tuple(sorted(pieces, key=lambda pair: position(pair[0])))
+                compiled_policies.append((structs.replace(one, entries=tuple(map(_at_any_port, one.entries))), selects))
+    selecting = tuple(sorted(compiled_policies, key=lambda pair: position(pair[0])))
     ends = [Packet(Direction.INGRESS, PodEnd(shape), source, family, protocol, port) for family in view.families()]
     return bool(selecting) and all(decide(view, selecting, one).verdict is Verdict.DENIED for one in ends)
 

@@ -15,7 +15,7 @@ from webhook.model.labels import NO_KEYS
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, PolicyRef
-from webhook.model.tier import NETWORK_POLICIES, Entry, Isolation
+from webhook.model.tier import NETWORK_POLICIES, CompiledPolicy, Entry
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.index import Memo
@@ -27,7 +27,7 @@ class Rules(Struct, frozen=True):
 
     `volatile`, `pooled`: the answer rests on a Service's endpoints, or on other pods, which what a view remembers
     outlives. `lists`: these are allow lists of one tier, which have no order and need no walk. `by_address`,
-    `pods_apart`: as of pieces (`model.tier.Isolation`). `refs`, `sure`: all that select, and those that surely do.
+    `pods_apart`: as of pieces (`model.tier.CompiledPolicy`). `refs`, `sure`: all that select, and those that surely do.
     `denial`: the answer to what no rule admits; None: whether they select, or what they admit, cannot be told of all.
     """
 
@@ -70,18 +70,18 @@ def rules_of(view: View, subject: Shape, direction: Direction) -> Rules:
 def rules_for(view: View, selecting: Selecting, direction: Direction, answer: Side | None = None) -> Rules:
     """Return the same of given pieces."""
     numbered = view.dialect.ports.names_pooled and direction is Direction.INGRESS
-    sure = tuple([isolation.ref for isolation, truth in selecting if truth is Truth.YES])
-    told = len(sure) == len(selecting) and all(isolation.unclear is None for isolation, _ in selecting)
+    sure = tuple([compiled.ref for compiled, truth in selecting if truth is Truth.YES])
+    told = len(sure) == len(selecting) and all(compiled.unclear is None for compiled, _ in selecting)
     denial = Side(Verdict.DENIED, isolated=True, policies=sure, refused=view.dialect.rejects is Truth.YES)
     return Rules(
         selecting,
         answer,
         volatile=is_volatile(selecting),
-        pooled=numbered and any(_is_numbered(isolation) for isolation, _ in selecting),
+        pooled=numbered and any(_is_numbered(compiled) for compiled, _ in selecting),
         lists=bool(selecting) and allow_lists(selecting),
-        by_address=any(isolation.by_address for isolation, _ in selecting),
-        pods_apart=any(isolation.pods_apart for isolation, _ in selecting),
-        refs=tuple(dict.fromkeys([isolation.ref for isolation, _ in selecting])),
+        by_address=any(compiled.by_address for compiled, _ in selecting),
+        pods_apart=any(compiled.pods_apart for compiled, _ in selecting),
+        refs=tuple(dict.fromkeys([compiled.ref for compiled, _ in selecting])),
         sure=sure,
         denial=denial if told else None,
     )
@@ -113,8 +113,8 @@ def doubted(view: View, subject: Shape, direction: Direction) -> Side | None:
 
 def is_volatile(selecting: Selecting) -> bool:
     """Say whether answers depend on the endpoints of a Service, which the memo of a view outlives."""
-    for isolation, _ in selecting:  # noqa: SIM110 - a loop takes a third of the time of a generator
-        if isolation.volatile:
+    for compiled, _ in selecting:  # noqa: SIM110 - a loop takes a third of the time of a generator
+        if compiled.volatile:
             return True
     return False
 
@@ -123,8 +123,8 @@ def allow_lists(selecting: Selecting) -> bool:
     """Say whether only allow lists of one tier are there, which have no order and need no walk."""
     if not selecting[0][0].tier == NETWORK_POLICIES == selecting[-1][0].tier:
         return False
-    for isolation, _ in selecting:  # noqa: SIM110 - as above
-        if not isolation.isolates:
+    for compiled, _ in selecting:  # noqa: SIM110 - as above
+        if not compiled.isolates:
             return False
     return True
 
@@ -138,36 +138,36 @@ def pooled(view: View, selecting: Selecting, direction: Direction) -> Selecting:
     """Return pieces with numbers in place of port names, where the enforcer looks them up so; else the same value."""
     if not view.dialect.ports.names_pooled or direction is Direction.EGRESS:
         return selecting
-    found = tuple((in_numbers(view, isolation), truth) for isolation, truth in selecting)
+    found = tuple((in_numbers(view, compiled), truth) for compiled, truth in selecting)
     return found if any(one is not other for (one, _), (other, _) in zip(found, selecting, strict=True)) else selecting
 
 
-def in_numbers(view: View, isolation: Isolation) -> Isolation:
+def in_numbers(view: View, compiled: CompiledPolicy) -> CompiledPolicy:
     """Return a piece with numbers in place of the port names of its ingress rules."""
-    if not view.dialect.ports.names_pooled or not _is_numbered(isolation) or isolation.subject is None:
-        return isolation
-    shapes = list(_shapes(view, isolation))
-    entries = tuple(one for entry in isolation.entries for one in _entries(entry, shapes))
-    return structs.replace(isolation, entries=entries)
+    if not view.dialect.ports.names_pooled or not _is_numbered(compiled) or compiled.subject is None:
+        return compiled
+    shapes = list(_shapes(view, compiled))
+    entries = tuple(one for entry in compiled.entries for one in _entries(entry, shapes))
+    return structs.replace(compiled, entries=entries)
 
 
-def _is_numbered(isolation: Isolation) -> bool:
+def _is_numbered(compiled: CompiledPolicy) -> bool:
     """Say whether a piece is one whose port names an enforcer that pools them puts numbers in place of."""
-    whose = isolation.subject is not None and bool(isolation.namespace)
-    return whose and isolation.direction is Direction.INGRESS and any(map(_names, isolation.entries))
+    whose = compiled.subject is not None and bool(compiled.namespace)
+    return whose and compiled.direction is Direction.INGRESS and any(map(_names, compiled.entries))
 
 
 def _names(entry: Entry) -> bool:
     return any(isinstance(port, NamedPort) for port in entry.ports or ())
 
 
-def _shapes(view: View, isolation: Isolation) -> Iterator[tuple[Shape, Truth]]:
+def _shapes(view: View, compiled: CompiledPolicy) -> Iterator[tuple[Shape, Truth]]:
     """Yield the pods that a policy selects, or may."""
-    for group in view.pods.groups(isolation.namespace):
+    for group in view.pods.groups(compiled.namespace):
         shapes = [group.template.template.shape] if group.template else [pod.shape for pod in group.pods]
         for shape in dict.fromkeys(shapes):
             keys = view.settings.pending_labels if shape.template else NO_KEYS
-            selects = isolation.subject.matches(shape.labels, keys) if isolation.subject else Truth.MAYBE
+            selects = compiled.subject.matches(shape.labels, keys) if compiled.subject else Truth.MAYBE
             if group.ref.kind == EXPECTED:  # what it calls its ports opens nothing for sure on pods that are there
                 selects = min(selects, Truth.MAYBE)
             if selects is not Truth.NO and not shape.host_network:

@@ -17,7 +17,7 @@ from webhook.model.answers import Side, Verdict
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Isolation
+from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.index import Memo
@@ -35,7 +35,7 @@ Key = tuple[
     tuple[str, str] | None,
 ]
 _SIDES: Final = Memo[Key, Side](100_000)
-Hopes = list[tuple[Isolation, Truth, Truth, PolicyRef | None]]  # selects, admits, by which rule
+Hopes = list[tuple[CompiledPolicy, Truth, Truth, PolicyRef | None]]  # selects, admits, by which rule
 
 
 def judge_side(
@@ -75,7 +75,7 @@ def _nodes(subject: PodEnd, other: End) -> tuple[str, str] | None:
 
 
 def decide(view: View, selecting: Selecting, packet: Packet) -> Side:
-    """Judge a packet by the pieces that select its subject, of which there is one at least."""
+    """Judge a packet by the compiled policies that select its subject, of which there is one at least."""
     return decided(view, structs.replace(rules_for(view, selecting, packet.direction), pooled=False), packet)
 
 
@@ -85,13 +85,13 @@ def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
     sure = any(truth is Truth.YES for _, truth in isolating)
     isolated = True if sure else None if isolating else False
     first = found.ways[0]
-    met = tuple(dict.fromkeys(isolation.ref for isolation, _ in isolating))
+    met = tuple(dict.fromkeys(compiled.ref for compiled, _ in isolating))
     if all(way.allowed for way in found.ways):
-        by, standing = first.entry.ref if first.entry else None, first.isolation.standing if first.isolation else ""
+        by, standing = first.entry.ref if first.entry else None, first.compiled.standing if first.compiled else ""
         return Side(Verdict.ALLOWED, isolated, met, by, standing=standing, stages=found.stages)
     if not any(way.allowed for way in found.ways):
         return _denied(view, found, isolated=isolated)
-    every = tuple(dict.fromkeys((*met, *(way.isolation.ref for way in found.ways if way.isolation))))
+    every = tuple(dict.fromkeys((*met, *(way.compiled.ref for way in found.ways if way.compiled))))
     why = _why_not_sure(view, found, packet)
     return Side(Verdict.UNKNOWN, isolated, every, reason=why, stages=found.stages)
 
@@ -99,8 +99,8 @@ def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
 def _isolating(view: View, selecting: Selecting, found: Ways) -> Selecting:
     """Return what isolates the subject where the packet got to; some deny later than their rules are asked."""
     closing, first = view.dialect.tiers.default_deny, view.dialect.tiers.network_policies
-    reached = any(way.isolation is None or way.isolation.tier >= first for way in found.ways)
-    if closing is None or not reached or any(isolation.tier == closing for isolation, _ in found.met):
+    reached = any(way.compiled is None or way.compiled.tier >= first for way in found.ways)
+    if closing is None or not reached or any(compiled.tier == closing for compiled, _ in found.met):
         return found.met
     return (*found.met, *((i, truth) for i, truth in selecting if i.isolates and i.tier == closing))
 
@@ -113,7 +113,7 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
     """
     open_ones = [way for way in found.ways if not _is_final(view, way)] or list(found.ways)
     way = next((way for way in open_ones if way.sure), open_ones[0])
-    by = way.isolation
+    by = way.compiled
     refs = (by.ref,) if by is not None and way.entry is not None else way.closed_by
     return Side(
         Verdict.DENIED,
@@ -133,20 +133,20 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
 def _is_final(view: View, way: Decided) -> bool:
     """Say whether a way ends before a NetworkPolicy is asked; at the end of its own tier, it has been."""
     tier, rank = view.dialect.tiers.network_policies, view.dialect.tiers.rank
-    if way.isolation is None:
+    if way.compiled is None:
         return False
-    return way.isolation.tier < tier if way.entry is None else way.place is not None and way.place < (tier, rank)
+    return way.compiled.tier < tier if way.entry is None else way.place is not None and way.place < (tier, rank)
 
 
 def _why_not_sure(view: View, found: Ways, packet: Packet) -> str:
     if found.unsure is None:
-        refs = sorted({way.isolation.ref for way in found.ways if way.isolation})
+        refs = sorted({way.compiled.ref for way in found.ways if way.compiled})
         return f"{' and '.join(ref.titled for ref in refs)} differ, and nothing says which comes first"
-    isolation, selects, entry = found.unsure
-    if isolation.unclear is not None:
-        return f"{isolation.ref.titled} cannot be read: {isolation.unclear}"
+    compiled, selects, entry = found.unsure
+    if compiled.unclear is not None:
+        return f"{compiled.ref.titled} cannot be read: {compiled.unclear}"
     if selects is Truth.MAYBE or entry is None:
-        return why_selected(isolation)
+        return why_selected(compiled)
     return why_admitted(view, entry, packet)
 
 
@@ -155,8 +155,8 @@ def _by_lists(view: View, rules: Rules, packet: Packet) -> Side:
     if rules.denial is None:
         return _by_hopes(view, rules, packet)
     unsure = False
-    for isolation, _ in rules.selecting:
-        for entry in isolation.entries:
+    for compiled, _ in rules.selecting:
+        for entry in compiled.entries:
             found = entry_matches(view, entry, packet)
             if found is Truth.YES:
                 return Side(Verdict.ALLOWED, isolated=True, policies=rules.refs, admitted_by=entry.ref)
@@ -167,11 +167,11 @@ def _by_lists(view: View, rules: Rules, packet: Packet) -> Side:
 def _by_hopes(view: View, rules: Rules, packet: Packet) -> Side:
     """Join the isolations: allowed where every way the unknowns may fall allows, denied where every way denies."""
     hopes: Hopes = []
-    for isolation, selects in rules.selecting:
-        admits, entry = _admits(view, isolation, packet)
+    for compiled, selects in rules.selecting:
+        admits, entry = _admits(view, compiled, packet)
         if admits is Truth.YES and selects is Truth.YES:
             return Side(Verdict.ALLOWED, isolated=True, policies=rules.refs, admitted_by=entry)
-        hopes.append((isolation, selects, admits, entry))
+        hopes.append((compiled, selects, admits, entry))
     isolated = True if rules.sure else None
     seen = {admits for _, _, admits, _ in hopes}
     if not rules.sure and seen == {Truth.YES}:
@@ -181,11 +181,11 @@ def _by_hopes(view: View, rules: Rules, packet: Packet) -> Side:
     return Side(Verdict.UNKNOWN, isolated=isolated, policies=rules.refs, reason=_why(view, hopes, packet))
 
 
-def _admits(view: View, isolation: Isolation, packet: Packet) -> tuple[Truth, PolicyRef | None]:
-    if isolation.unclear is not None:
+def _admits(view: View, compiled: CompiledPolicy, packet: Packet) -> tuple[Truth, PolicyRef | None]:
+    if compiled.unclear is not None:
         return Truth.MAYBE, None
     best, where = Truth.NO, None
-    for entry in isolation.entries:
+    for entry in compiled.entries:
         found = entry_matches(view, entry, packet)
         if found > best:
             best, where = found, entry.ref
@@ -196,12 +196,12 @@ def _admits(view: View, isolation: Isolation, packet: Packet) -> tuple[Truth, Po
 
 def _why(view: View, hopes: Hopes, packet: Packet) -> str:
     """Name the first thing that could not be told, in the order of policies."""
-    for isolation, selects, admits, entry in hopes:
-        if isolation.unclear is not None:
-            return f"{isolation.ref.titled} cannot be read: {isolation.unclear}"
+    for compiled, selects, admits, entry in hopes:
+        if compiled.unclear is not None:
+            return f"{compiled.ref.titled} cannot be read: {compiled.unclear}"
         if selects is Truth.MAYBE:
-            return why_selected(isolation)
+            return why_selected(compiled)
         if admits is Truth.MAYBE and entry is not None:
-            return why_admitted(view, next(e for e in isolation.entries if e.ref == entry), packet)
+            return why_admitted(view, next(e for e in compiled.entries if e.ref == entry), packet)
     message = "no unknown among the hopes"
     raise AssertionError(message)

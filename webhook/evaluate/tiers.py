@@ -1,4 +1,4 @@
-"""The pieces that select a pod -> what may become of a packet, tier by tier (design.md, section 2).
+"""The compiled policies that select a pod -> what may become of a packet, tier by tier (design.md, section 2).
 
 Whatever cannot be told is followed both ways: an answer is sure where every way ends alike.
 """
@@ -11,7 +11,7 @@ from msgspec import Struct
 from webhook.evaluate.match import Packet, entry_matches
 from webhook.model.answers import Stage
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, Entry, Isolation, Rank, Tier
+from webhook.model.tier import Action, CompiledPolicy, Entry, Rank, Tier
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting
@@ -24,7 +24,7 @@ class Decided(Struct, frozen=True):
     """
 
     allowed: bool
-    isolation: Isolation | None = None
+    compiled: CompiledPolicy | None = None
     entry: Entry | None = None
     closed_by: tuple[PolicyRef, ...] = ()
     sure: bool = True
@@ -32,26 +32,26 @@ class Decided(Struct, frozen=True):
     @property
     def place(self) -> tuple[Tier, Rank] | None:
         """Where it was decided."""
-        return (self.isolation.tier, self.isolation.rank) if self.isolation else None
+        return (self.compiled.tier, self.compiled.rank) if self.compiled else None
 
 
 class Ways(Struct, frozen=True):
     """All ways that a packet may end. `met`: what isolates, or may, before the last of them.
 
-    `unsure`: the first piece, and its entry if it is one, of which it could not be told whether it matches.
+    `unsure`: the first compiled policy, and its entry if it is one, of which it could not be told whether it matches.
     `stages`: what each tier made of it.
     """
 
     ways: tuple[Decided, ...]
-    met: tuple[tuple[Isolation, Truth], ...]
-    unsure: tuple[Isolation, Truth, Entry | None] | None
+    met: tuple[tuple[CompiledPolicy, Truth], ...]
+    unsure: tuple[CompiledPolicy, Truth, Entry | None] | None
     stages: tuple[Stage, ...] = ()
 
 
 class _Read(Struct, frozen=True):
-    """One piece, asked as if it selects the subject: what it may decide, and whether it may decide nothing."""
+    """A compiled policy, asked as if it selects the subject: what it may decide, and whether it may decide nothing."""
 
-    isolation: Isolation
+    compiled: CompiledPolicy
     selects: Truth
     decides: tuple[tuple[Action, Entry | None], ...]
     through: bool
@@ -63,94 +63,96 @@ class _Walk:
         self._view = view
         self._packet = packet
         self.ways: list[Decided] = []
-        self.met: list[tuple[Isolation, Truth]] = []
-        self.unsure: tuple[Isolation, Truth, Entry | None] | None = None
+        self.met: list[tuple[CompiledPolicy, Truth]] = []
+        self.unsure: tuple[CompiledPolicy, Truth, Entry | None] | None = None
         self.stages: list[Stage] = []
-        self._leaving: tuple[Isolation, Entry | None] | None = None  # the last rule that may leave the tier
+        self._leaving: tuple[CompiledPolicy, Entry | None] | None = None  # the last rule that may leave the tier
 
-    def tier(self, members: Sequence[tuple[Isolation, Truth]]) -> bool:
+    def tier(self, members: Sequence[tuple[CompiledPolicy, Truth]]) -> bool:
         """Ask one tier; say whether the packet may get past it."""
         before, self._leaving = len(self.ways), None
         past, unmatched = self._tier(members)
         self.stages.append(_stage(members, self.ways[before:], self._leaving, past=past, unmatched=unmatched))
         return past or unmatched
 
-    def _tier(self, members: Iterable[tuple[Isolation, Truth]]) -> tuple[bool, bool]:
+    def _tier(self, members: Iterable[tuple[CompiledPolicy, Truth]]) -> tuple[bool, bool]:
         """Say whether a rule may pass the packet on, and whether none may match it."""
         past, closed = False, {False}
-        closers: list[Isolation] = []
+        closers: list[CompiledPolicy] = []
         for _, lane in groupby(members, key=lambda pair: pair[0].lane):
             passed, left = self._lane(lane, closers)
             past = past or passed
             closed = {one or other for one in closed for other in left}
         if True in closed:
-            self.ways.append(Decided(allowed=False, isolation=closers[-1], closed_by=self._closers(closers)))
+            self.ways.append(Decided(allowed=False, compiled=closers[-1], closed_by=self._closers(closers)))
         return past, False in closed
 
-    def _lane(self, members: Iterable[tuple[Isolation, Truth]], closers: list[Isolation]) -> tuple[bool, set[bool]]:
+    def _lane(
+        self, members: Iterable[tuple[CompiledPolicy, Truth]], closers: list[CompiledPolicy]
+    ) -> tuple[bool, set[bool]]:
         """Ask one lane: may it pass on the packet, and may it say nothing (empty: no), be it isolated (True) or not."""
         past = False
         closed = {False}  # on the ways that are still open: whether something that isolates was met
         for _, group in groupby(members, key=lambda pair: pair[0].rank):
-            reads = [self._read(isolation, selects) for isolation, selects in group]
+            reads = [self._read(compiled, selects) for compiled, selects in group]
             for read in reads:
                 self._note(read)
                 for action, entry in read.decides:
                     if action is Action.PASS:
-                        past, self._leaving = True, (read.isolation, entry)
+                        past, self._leaving = True, (read.compiled, entry)
                     else:
                         last = not read.through and entry is read.decides[-1][1]
                         sure = last and read.selects is Truth.YES
-                        self.ways.append(Decided(action is Action.ALLOW, read.isolation, entry, sure=sure))
+                        self.ways.append(Decided(action is Action.ALLOW, read.compiled, entry, sure=sure))
             closed = _after(closed, reads)
-            closers += [read.isolation for read in reads if read.isolation.isolates]
+            closers += [read.compiled for read in reads if read.compiled.isolates]
             if not closed:
                 break
         return past, closed
 
-    def _closers(self, closers: Sequence[Isolation]) -> tuple[PolicyRef, ...]:
-        sure = {isolation.ref for isolation, truth in self.met if truth is Truth.YES}
-        refs = tuple(dict.fromkeys(isolation.ref for isolation in closers))
+    def _closers(self, closers: Sequence[CompiledPolicy]) -> tuple[PolicyRef, ...]:
+        sure = {compiled.ref for compiled, truth in self.met if truth is Truth.YES}
+        refs = tuple(dict.fromkeys(compiled.ref for compiled in closers))
         return tuple(ref for ref in refs if ref in sure) or refs
 
     def _note(self, read: _Read) -> None:
-        if read.isolation.isolates:
-            self.met.append((read.isolation, read.selects))
-        if self.unsure is None and (read.selects is Truth.MAYBE or read.unsure or read.isolation.unclear):
-            self.unsure = (read.isolation, read.selects, read.unsure)
+        if read.compiled.isolates:
+            self.met.append((read.compiled, read.selects))
+        if self.unsure is None and (read.selects is Truth.MAYBE or read.unsure or read.compiled.unclear):
+            self.unsure = (read.compiled, read.selects, read.unsure)
 
-    def _read(self, isolation: Isolation, selects: Truth) -> _Read:
-        if isolation.unclear is not None:
-            return _Read(isolation, selects, ((Action.ALLOW, None),), through=True, unsure=None)
+    def _read(self, compiled: CompiledPolicy, selects: Truth) -> _Read:
+        if compiled.unclear is not None:
+            return _Read(compiled, selects, ((Action.ALLOW, None),), through=True, unsure=None)
         decides: list[tuple[Action, Entry | None]] = []
         unsure: Entry | None = None
-        for entry in isolation.entries:
+        for entry in compiled.entries:
             found = entry_matches(self._view, entry, self._packet)
             if found is Truth.NO:
                 continue
             decides.append((entry.action, entry))
             if found is Truth.YES:
-                return _Read(isolation, selects, tuple(decides), through=False, unsure=unsure)
+                return _Read(compiled, selects, tuple(decides), through=False, unsure=unsure)
             unsure = unsure or entry
-        return _Read(isolation, selects, tuple(decides), through=True, unsure=unsure)
+        return _Read(compiled, selects, tuple(decides), through=True, unsure=unsure)
 
 
 def _stage(
-    members: Sequence[tuple[Isolation, Truth]],
+    members: Sequence[tuple[CompiledPolicy, Truth]],
     ways: Sequence[Decided],
-    leaving: tuple[Isolation, Entry | None] | None,
+    leaving: tuple[CompiledPolicy, Entry | None] | None,
     *,
     past: bool,
     unmatched: bool,
 ) -> Stage:
     """Sum up one tier: what it decided where that is sure, and by which rule."""
-    refs = tuple(dict.fromkeys(isolation.ref for isolation, _ in members))
+    refs = tuple(dict.fromkeys(compiled.ref for compiled, _ in members))
     name = members[0][0].tier.name
     if len({way.allowed for way in ways}) + past + unmatched != 1:
         return Stage(name, refs, "unknown")
     if ways:
         way = next((way for way in ways if way.sure), ways[0])
-        by, entry, outcome = way.isolation, way.entry, "allowed" if way.allowed else "denied"
+        by, entry, outcome = way.compiled, way.entry, "allowed" if way.allowed else "denied"
     elif leaving is not None:
         (by, entry), outcome = leaving, "passed"
     else:
@@ -159,11 +161,11 @@ def _stage(
 
 
 def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
-    """Return the ways that are still open after pieces of one rank, in whatever order these are asked."""
+    """Return the ways that are still open after compiled policies of one rank, in whatever order these are asked."""
     if any(read.selects is Truth.YES and not read.through for read in reads):
         return set()
-    surely = any(read.selects is Truth.YES and read.isolation.isolates for read in reads)
-    perhaps = any(read.selects is Truth.MAYBE and read.isolation.isolates and read.through for read in reads)
+    surely = any(read.selects is Truth.YES and read.compiled.isolates for read in reads)
+    perhaps = any(read.selects is Truth.MAYBE and read.compiled.isolates and read.through for read in reads)
     if surely:
         return {True}
     return closed | {True} if perhaps else closed
@@ -188,21 +190,21 @@ def _tiers(selecting: Selecting) -> Iterator[Selecting]:
 def passes_everything(selecting: Selecting) -> bool:
     """Say whether every packet is sure to pass, whatever its other end and its port."""
     for members in _tiers(selecting):
-        if any(isolation.unclear is not None for isolation, _ in members):
+        if any(compiled.unclear is not None for compiled, _ in members):
             return False
         opened = _opened(members)
         if opened is not False:
             return opened is True
-        if any(isolation.isolates for isolation, _ in members):
+        if any(compiled.isolates for compiled, _ in members):
             return False
     return True
 
 
 def _opened(members: Selecting) -> bool | None:
     """Say whether a rule of a tier lets everything through; None: one that does something else comes before it."""
-    lanes = len({isolation.lane for isolation, _ in members}) > 1
+    lanes = len({compiled.lane for compiled, _ in members}) > 1
     for _, group in groupby(members, key=lambda pair: () if lanes else pair[0].rank):
-        some = [(entry, selects) for isolation, selects in group for entry in isolation.entries]
+        some = [(entry, selects) for compiled, selects in group for entry in compiled.entries]
         if any(entry.action is not Action.ALLOW for entry, _ in some):
             return None
         if any(selects is Truth.YES and _opens_everything(entry) for entry, selects in some):

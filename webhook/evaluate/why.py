@@ -12,9 +12,9 @@ from webhook.model.objects import UNKNOWN_ACCOUNT, Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import (
     Action,
+    CompiledPolicy,
     EndpointPeer,
     Entry,
-    Isolation,
     Match,
     NodePeer,
     PlacePeer,
@@ -26,13 +26,13 @@ from webhook.world import View
 from webhook.world.pod_labels import labels_of
 
 
-def why_selected(isolation: Isolation) -> str:
+def why_selected(compiled: CompiledPolicy) -> str:
     """Say why it cannot be told whether a policy selects the subject."""
-    if isolation.subject is None:
-        return f"{isolation.ref.titled} has a podSelector that cannot be read"
-    if isolation.scope is not None:
-        return f"{isolation.ref.titled} selects pods by what is not known of them ({isolation.scope})"
-    return f"{isolation.ref.titled} selects pods by labels that are added later ({isolation.subject})"
+    if compiled.subject is None:
+        return f"{compiled.ref.titled} has a podSelector that cannot be read"
+    if compiled.scope is not None:
+        return f"{compiled.ref.titled} selects pods by what is not known of them ({compiled.scope})"
+    return f"{compiled.ref.titled} selects pods by labels that are added later ({compiled.subject})"
 
 
 def why_admitted(view: View, entry: Entry, packet: Packet) -> str:

@@ -15,7 +15,7 @@ from webhook.model.addresses import FIRST_PORT, LAST_PORT, NamedPort, PortMatch,
 from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect, visible
 from webhook.model.labels import AllOf, Labels, Operator, Selector
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule, UnclearPeer
-from webhook.model.tier import Entry, Isolation, Match, Place, PlacePeer, PodMatch, with_entries
+from webhook.model.tier import CompiledPolicy, Entry, Match, Place, PlacePeer, PodMatch, with_entries
 from webhook.model.truth import Truth
 
 EGRESS_NAMES: Final = "names a port, which this version of the enforcer looks up among all pods of the cluster"
@@ -33,7 +33,7 @@ STRANGERS: Final[tuple[Match, ...]] = (
 )
 
 
-def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolation, ...]:
+def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[CompiledPolicy, ...]:
     """Return `policy` compiled: for each direction that it isolates, or may isolate, one part, or two.
 
     A second one closes later where the dialect asks other policies before it denies.
@@ -51,7 +51,7 @@ def compile_policy(policy: Policy, dialect: Dialect = GENERIC) -> tuple[Isolatio
     )
 
 
-def compile_direction(policy: Policy, direction: Direction, dialect: Dialect) -> Isolation | None:
+def compile_direction(policy: Policy, direction: Direction, dialect: Dialect) -> CompiledPolicy | None:
     """Return the rules of one direction compiled, as if `policyTypes` named it; None: it selects no pod here."""
     return next(_changed(policy, direction, dialect), None)
 
@@ -92,7 +92,7 @@ def _first(port: PortMatch) -> PortMatch:
     return port if isinstance(port, NamedPort) or whole else PortRange(port.protocol, port.first, port.first)
 
 
-def _changed(policy: Policy, direction: Direction, dialect: Dialect) -> Iterator[Isolation]:
+def _changed(policy: Policy, direction: Direction, dialect: Dialect) -> Iterator[CompiledPolicy]:
     """Yield the rules of one direction compiled, with peers as they are matched here, at their tier."""
     subject = policy.subject and in_namespace(policy.subject, policy.namespace, dialect)
     if subject is None and policy.subject is not None:
@@ -115,7 +115,7 @@ def _entry(entry: Entry, namespace: str, direction: Direction, dialect: Dialect)
     return Entry(entry.ref, matches, entry.ports, entry.unclear, conditional=unsure)
 
 
-def _placed(compiled: Isolation, dialect: Dialect) -> Isolation:
+def _placed(compiled: CompiledPolicy, dialect: Dialect) -> CompiledPolicy:
     rank = dialect.tiers.rank
     if dialect.tiers.ties:
         names = {"namespace": compiled.namespace, "name": compiled.ref.name}
@@ -123,14 +123,14 @@ def _placed(compiled: Isolation, dialect: Dialect) -> Isolation:
     return structs.replace(compiled, tier=dialect.tiers.network_policies, rank=rank)
 
 
-def _outside_policy_types(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
+def _outside_policy_types(policy: Policy, dialect: Dialect) -> Iterator[CompiledPolicy]:
     """Yield what a policy may do in a direction for which it has rules that `policyTypes` leaves out."""
     for direction in Direction if dialect.outside_types is Truth.MAYBE else ():
         if policy.rules(direction) and not isolates(policy, direction):
             yield _placed(compiled_without_rules(policy, direction, _IDLE), dialect)
 
 
-def _other_way(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
+def _other_way(policy: Policy, dialect: Dialect) -> Iterator[CompiledPolicy]:
     """Yield what a policy may let through in the direction that it does not isolate."""
     for direction in Direction if dialect.tiers.may_skip_baseline else ():
         if not isolates(policy, direction):
@@ -138,7 +138,7 @@ def _other_way(policy: Policy, dialect: Dialect) -> Iterator[Isolation]:
             yield with_entries(structs.replace(passed, isolates=False), (Entry(policy.ref, conditional=_OTHER_WAY),))
 
 
-def following(base: Isolation, dialect: Dialect, *, isolates: bool) -> Iterator[Isolation]:
+def following(base: CompiledPolicy, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
     """Yield what comes after all rules for the pods of `base`: they are open to their own node, then closed."""
     if base.direction is Direction.INGRESS:
         for tier, rank, sure in dialect.tiers.own_node:

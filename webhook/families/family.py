@@ -10,7 +10,7 @@ from webhook.enforcers.calico import SERVED, STORED
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import BOTH_APIS, Dialect, Kind
 from webhook.model.labels import Predicate
-from webhook.model.tier import Isolation
+from webhook.model.tier import CompiledPolicy
 from webhook.wire.shapes import Malformed, Problem
 
 
@@ -80,7 +80,7 @@ def doubt(path: str, expected: str) -> NoReturn:
 class Compiled(Struct, frozen=True):
     """A policy compiled, in one or several parts. `problems`: `path: what is wrong`, where a field is not in force."""
 
-    pieces: tuple[Isolation, ...] = ()
+    policies: tuple[CompiledPolicy, ...] = ()
     problems: tuple[str, ...] = ()
 
 

@@ -10,7 +10,7 @@ Source: the API types' comments (`k8s.io/api/networking/v1`).
 """
 
 from webhook.model.policy import BlockPeer, Direction, Peer, Policy, UnclearPeer
-from webhook.model.tier import Entry, Isolation, Match, PodMatch, with_entries
+from webhook.model.tier import CompiledPolicy, Entry, Match, PodMatch, with_entries
 
 
 def policy_types(policy: Policy) -> frozenset[Direction]:
@@ -29,7 +29,7 @@ def isolates(policy: Policy, direction: Direction) -> bool:
     return direction in policy_types(policy)
 
 
-def compile_policy(policy: Policy) -> tuple[Isolation, ...]:
+def compile_policy(policy: Policy) -> tuple[CompiledPolicy, ...]:
     """Return a policy compiled: for each direction in which it isolates, one part.
 
     One that cannot be read may isolate in both, and allow anything or nothing there.
@@ -39,17 +39,17 @@ def compile_policy(policy: Policy) -> tuple[Isolation, ...]:
     return tuple(compile_direction(policy, direction) for direction in Direction if isolates(policy, direction))
 
 
-def compile_direction(policy: Policy, direction: Direction) -> Isolation:
+def compile_direction(policy: Policy, direction: Direction) -> CompiledPolicy:
     """Return the rules of one direction compiled, as if `policyTypes` named it."""
     return with_entries(compiled_without_rules(policy, direction), allowed(policy, direction))
 
 
-def compiled_without_rules(policy: Policy, direction: Direction, unclear: str | None = None) -> Isolation:
+def compiled_without_rules(policy: Policy, direction: Direction, unclear: str | None = None) -> CompiledPolicy:
     """Return a policy that isolates in one direction and allows nothing; `unclear`: why it may, and may not.
 
     It selects the pods of its own namespace whose labels `podSelector` selects; an empty one selects all of them.
     """
-    return Isolation(policy.ref, policy.namespace, direction, policy.subject, unclear=unclear, isolates=True)
+    return CompiledPolicy(policy.ref, policy.namespace, direction, policy.subject, unclear=unclear, isolates=True)
 
 
 def allowed(policy: Policy, direction: Direction) -> tuple[Entry, ...]:

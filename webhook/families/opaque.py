@@ -7,7 +7,7 @@ from webhook.families.family import Compiled, Family
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.labels import NoneOf
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, Entry, Match, Place, PlacePeer, Tier, piece
+from webhook.model.tier import Action, Entry, Match, Place, PlacePeer, Tier, compiled_policy
 from webhook.wire.shapes import fail
 
 _BEFORE_ALL: Final = Tier(float("-inf"), EGRESS_FIREWALL[1])
@@ -22,7 +22,9 @@ def compile_policy(policy: Foreign, _: CompileContext) -> Compiled:
     if (policy.group, policy.ref.kind) != EGRESS_FIREWALL:
         fail("kind", f"{policy.ref.kind} of {policy.group} is known by name only")
     entry = Entry(policy.ref, _OUTSIDE, action=Action.DENY, conditional="may deny it: its rules are not evaluated")
-    return Compiled((piece(policy.ref, Direction.EGRESS, (entry,), _BEFORE_ALL, namespace=policy.namespace or ""),))
+    return Compiled(
+        (compiled_policy(policy.ref, Direction.EGRESS, (entry,), _BEFORE_ALL, namespace=policy.namespace or ""),)
+    )
 
 
 FAMILY: Final = Family("opaque", compile=compile_policy)

@@ -15,7 +15,7 @@ from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, Block, Fami
 from webhook.model.labels import ALWAYS, NAME_LABEL, AllOf, Operator, Selector
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Action, EndpointPeer, Entry, Isolation, Match, Place, PlacePeer, PodMatch
+from webhook.model.tier import Action, CompiledPolicy, EndpointPeer, Entry, Match, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting
@@ -62,7 +62,7 @@ def said_behind(view: View, shape: Shape, direction: Direction) -> Rest:
     return Rest((*(rule for rule in rules if rule), *rest.rules), rest.note)
 
 
-def _read(names: str, pieces: Iterable[Isolation]) -> tuple[list[Entry], set[Family | str]]:
+def _read(names: str, pieces: Iterable[CompiledPolicy]) -> tuple[list[Entry], set[Family | str]]:
     """Return what is allowed, and who is denied whatever else: `pods`, or all addresses of a family."""
     allowing: list[Entry] = []
     closed: set[Family | str] = set()

@@ -82,8 +82,8 @@ def elsewhere(view: View, source: PodEnd) -> str | None:
     """Say which rule of the source opens look-ups to pods that may answer, and are not as assumed."""
     if known(view.settings.dns):
         return None
-    for isolation, _ in view.policies.selecting(source.shape, Direction.EGRESS):
-        for entry in isolation.entries:
+    for compiled, _ in view.policies.selecting(source.shape, Direction.EGRESS):
+        for entry in compiled.entries:
             if entry.action is Action.ALLOW and (what := _opens(view, entry)):
                 rule = f"{entry.ref.titled} egress[{entry.ref.rule}]"
                 return f"{rule} opens {what}, which may be those that answer: {_SETTLE}"
@@ -96,8 +96,8 @@ def on_another_port(view: View, source: PodEnd) -> str | None:
     if dns.service and (known(dns) or dns.port):
         return None
     for one in assumed(view):
-        for isolation, _ in view.policies.selecting(one.template.shape, Direction.INGRESS):
-            for entry in isolation.entries:
+        for compiled, _ in view.policies.selecting(one.template.shape, Direction.INGRESS):
+            for entry in compiled.entries:
                 spoken = next((port for port in entry.ports or () if port.protocol == "UDP"), None)
                 allows = entry.action is Action.ALLOW and spoken is not None
                 if allows and peers_match(view, entry, source, IPV4) is not Truth.NO:

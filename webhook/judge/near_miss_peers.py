@@ -27,7 +27,7 @@ from webhook.model.labels import (
 )
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import EndpointPeer, Entry, Isolation, Match, PodMatch
+from webhook.model.tier import CompiledPolicy, EndpointPeer, Entry, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
@@ -131,15 +131,15 @@ def families_of(view: View, packet: Packet) -> tuple[Family, ...]:
     return packet.other.families or view.families()
 
 
-def peer_misses(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[Miss]:
+def peer_misses(view: View, compiled: CompiledPolicy, entry: Entry, packet: Packet) -> Iterator[Miss]:
     """Yield, of each peer that misses by one thing, what that is."""
     for match in entry.matches or ():
-        misses = [*_of_match(view, isolation, match, packet)]
+        misses = [*_of_match(view, compiled, match, packet)]
         if len(misses) == 1:
             yield misses[0]
 
 
-def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) -> Iterator[Miss]:
+def _of_match(view: View, compiled: CompiledPolicy, match: Match, packet: Packet) -> Iterator[Miss]:
     """Yield what keeps one peer from being the other end; of a place, a node or a Service there is nothing to say."""
     other = packet.other
     shape = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
@@ -159,8 +159,8 @@ def _of_match(view: View, isolation: Isolation, match: Match, packet: Packet) ->
         case AllOf(peers):
             families = families_of(view, packet)
             for peer in peers:
-                if not matched(view, Entry(isolation.ref, (peer,)), other, families):
-                    found = [*_of_match(view, isolation, peer, packet)]
+                if not matched(view, Entry(compiled.ref, (peer,)), other, families):
+                    found = [*_of_match(view, compiled, peer, packet)]
                     yield from found or (FAR,)
         case _:
             yield FAR

@@ -16,7 +16,7 @@ from webhook.model.labels import AllOf, Selector
 from webhook.model.objects import Service, Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, EndpointPeer, Entry, Isolation, Match, PodMatch, Tier
+from webhook.model.tier import Action, CompiledPolicy, EndpointPeer, Entry, Match, PodMatch, Tier
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.index import Memo
@@ -100,9 +100,9 @@ Denied = tuple[PolicyRef | None, tuple[PolicyRef, ...]] | None
 _NEAR: Final = Memo[tuple[Packet, tuple[Family, ...], Denied], tuple[Hashable, tuple[NearMiss, ...]]](50_000)
 _ABOUT_OTHERS: Final = Memo[PolicyRef, tuple[Hashable, bool]](50_000)
 _SHAPES: Final = Memo[str, tuple[Hashable, tuple[Shape, ...]]](1_000)
-_Nearly = tuple[Isolation, tuple[Miss, ...]]
+_Nearly = tuple[CompiledPolicy, tuple[Miss, ...]]
 _SELECTING: Final = Memo[tuple[Shape, Direction], tuple[Hashable, tuple[_Nearly, ...]]](20_000)
-_COMPILED: Final = Memo[tuple[PolicyRef, Direction], Isolation | None](50_000)
+_COMPILED: Final = Memo[tuple[PolicyRef, Direction], CompiledPolicy | None](50_000)
 
 
 def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[NearMiss, ...]:
@@ -117,7 +117,7 @@ def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[N
     if known is not None and known[0] == version:
         return known[1]
     found = _near_misses(view, packet, side if denied else None)
-    if not any(isolation.volatile for isolation in _others(view, packet)):
+    if not any(compiled.volatile for compiled in _others(view, packet)):
         answers[key] = version, found
     return found
 
@@ -139,31 +139,31 @@ Place = tuple[Tier, tuple[float | str, ...] | None]  # None: the end of the tier
 
 def _end(view: View, packet: Packet, side: Side) -> Place | None:
     """Return where the packet was denied: a rule beyond that place could not have let it through."""
-    for isolation, _ in view.policies.selecting(packet.subject.shape, packet.direction):
-        if side.denied_by is None and isolation.isolates and isolation.ref in side.policies:
-            return isolation.tier, None
-        if side.denied_by is not None and any(entry.ref == side.denied_by for entry in isolation.entries):
-            return isolation.tier, isolation.rank
+    for compiled, _ in view.policies.selecting(packet.subject.shape, packet.direction):
+        if side.denied_by is None and compiled.isolates and compiled.ref in side.policies:
+            return compiled.tier, None
+        if side.denied_by is not None and any(entry.ref == side.denied_by for entry in compiled.entries):
+            return compiled.tier, compiled.rank
     return None
 
 
-def _in_time(isolation: Isolation, end: Place | None) -> bool:
+def _in_time(compiled: CompiledPolicy, end: Place | None) -> bool:
     if end is None:
         return True
     tier, rank = end
-    return isolation.tier < tier or (isolation.tier == tier and (rank is None or isolation.rank < rank))
+    return compiled.tier < tier or (compiled.tier == tier and (rank is None or compiled.rank < rank))
 
 
 def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
     own = view.policies.named(packet.subject.shape.namespace)
-    for isolation, missed in _near(view, packet.subject.shape, packet.direction):
-        if _in_time(isolation, end):
-            yield from _of_entries(view, isolation, list(isolation.entries), packet, list(missed))
+    for compiled, missed in _near(view, packet.subject.shape, packet.direction):
+        if _in_time(compiled, end):
+            yield from _of_entries(view, compiled, list(compiled.entries), packet, list(missed))
     yield from _misplaced(view, packet)
-    for isolation in _others(view, packet):
+    for compiled in _others(view, packet):
         view.budget.spend()
-        if isolation.ref not in own and isolation.unclear is None and _in_time(isolation, end):
-            yield from _of_piece(view, isolation, packet)
+        if compiled.ref not in own and compiled.unclear is None and _in_time(compiled, end):
+            yield from _of_piece(view, compiled, packet)
 
 
 def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
@@ -180,31 +180,31 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
             continue
         if policy.subject.matches(packet.subject.shape.labels) is not Truth.YES or about_others(view, policy):
             continue
-        isolation = _compiled(view, policy, packet.direction)
-        for entry in isolation.entries if isolation else ():
-            if isolation is not None and not [*_of_entry(view, isolation, entry, packet)]:
+        compiled = _compiled(view, policy, packet.direction)
+        for entry in compiled.entries if compiled else ():
+            if compiled is not None and not [*_of_entry(view, compiled, entry, packet)]:
                 yield entry.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
 
 
-def _others(view: View, packet: Packet) -> Iterator[Isolation]:
+def _others(view: View, packet: Packet) -> Iterator[CompiledPolicy]:
     """Yield the pieces of other families that may be about the subject: of its namespace, and cluster-wide ones."""
     for namespace in (packet.subject.shape.namespace, _EVERYWHERE):
         if view.policies.foreign(namespace):
-            yield from view.policies.isolations(namespace, packet.direction)
+            yield from view.policies.compiled_policies(namespace, packet.direction)
 
 
-def _of_piece(view: View, isolation: Isolation, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
+def _of_piece(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
     """Yield the near misses of a policy of another family: of its rules that allow."""
-    entries = [entry for entry in isolation.entries if entry.action is Action.ALLOW]
-    if not entries or isolation.subject is None:
+    entries = [entry for entry in compiled.entries if entry.action is Action.ALLOW]
+    if not entries or compiled.subject is None:
         return
     shape = packet.subject.shape
-    missed = [*of_labels(isolation.subject, shape.labels, "podLabels")]
-    if _unrelated(isolation.subject, missed):
+    missed = [*of_labels(compiled.subject, shape.labels, "podLabels")]
+    if _unrelated(compiled.subject, missed):
         return
-    if isolation.scope is not None:
-        missed += of_expression(view, isolation.scope, shape)
-    yield from _of_entries(view, isolation, entries, packet, missed)
+    if compiled.scope is not None:
+        missed += of_expression(view, compiled.scope, shape)
+    yield from _of_entries(view, compiled, entries, packet, missed)
 
 
 def _near(view: View, shape: Shape, direction: Direction) -> tuple[_Nearly, ...]:
@@ -228,13 +228,13 @@ def _nearly(view: View, policy: Policy, shape: Shape, direction: Direction) -> _
     isolating = isolates(policy, direction)
     if len(missed) > 1 or not (isolating or policy.rules(direction)):
         return None
-    isolation = _compiled(view, policy, direction)
-    if isolation is None:
+    compiled = _compiled(view, policy, direction)
+    if compiled is None:
         return None
     if not isolating and view.dialect.outside_types is Truth.NO:
         types = "+".join(d.value for d in Direction if d in policy_types(policy))
         missed.append(Miss(0, "policyTypes", direction.value, types or "none"))
-    return isolation, tuple(missed)
+    return compiled, tuple(missed)
 
 
 def _unrelated(subject: Selector, missed: list[Miss]) -> bool:
@@ -263,20 +263,20 @@ def _shapes(view: View, namespace: str) -> tuple[Shape, ...]:
 
 
 def _of_entries(
-    view: View, isolation: Isolation, entries: list[Entry], packet: Packet, missed: list[Miss]
+    view: View, compiled: CompiledPolicy, entries: list[Entry], packet: Packet, missed: list[Miss]
 ) -> Iterator[tuple[PolicyRef, Miss]]:
     if len(missed) > 1:
         return
     for entry in entries:
         view.budget.spend(1 + len(entry.matches or ()) + len(entry.ports or ()))
         dialled = Dialled(packet.protocol, packet.port, packet.service_port)
-        misses = [*missed, *_of_entry(view, isolation, entry, packet)] or [*cut_short(view, entry, dialled)]
+        misses = [*missed, *_of_entry(view, compiled, entry, packet)] or [*cut_short(view, entry, dialled)]
         alternatives = not missed and all(miss.field in PEERS for miss in misses)
         if FAR not in misses and (len(misses) == 1 or alternatives):
             yield from ((entry.ref, miss) for miss in misses)
 
 
-def _compiled(view: View, policy: Policy, direction: Direction) -> Isolation | None:
+def _compiled(view: View, policy: Policy, direction: Direction) -> CompiledPolicy | None:
     """Compile the rules of a direction, once; None: it selects nobody."""
     key, answers = (policy.ref, direction), view.memo(_COMPILED)
     if key not in answers:
@@ -284,7 +284,7 @@ def _compiled(view: View, policy: Policy, direction: Direction) -> Isolation | N
     return answers[key]
 
 
-def _of_entry(view: View, isolation: Isolation, entry: Entry, packet: Packet) -> Iterator[Miss]:
+def _of_entry(view: View, compiled: CompiledPolicy, entry: Entry, packet: Packet) -> Iterator[Miss]:
     """Yield one miss for each part of the entry that does not match, and for each peer that may have been meant."""
     target: Shape | None = packet.subject.shape
     if packet.direction is Direction.EGRESS:
@@ -302,4 +302,4 @@ def _of_entry(view: View, isolation: Isolation, entry: Entry, packet: Packet) ->
     if entry.own is not None and not matched(view, Entry(entry.ref, entry.own), packet.subject, families):
         yield FAR
     if not matched(view, entry, packet.other, families):
-        yield from sorted(set(peer_misses(view, isolation, entry, packet)))[:MOST] or (FAR,)
+        yield from sorted(set(peer_misses(view, compiled, entry, packet)))[:MOST] or (FAR,)

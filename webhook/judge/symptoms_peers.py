@@ -11,7 +11,7 @@ from webhook.model.labels import NO_KEYS, AllOf, holds
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction, PodPeer, Policy
 from webhook.model.refs import WorkloadRef
-from webhook.model.tier import Action, EndpointPeer, Isolation, Match, PodMatch
+from webhook.model.tier import Action, CompiledPolicy, EndpointPeer, Match, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
@@ -28,21 +28,21 @@ def in_another_namespace(view: View, workload: Workload, judged: Judged) -> Iter
     if not policies.other_namespace:
         return
     for direction, subject, other in _closed(view, workload, judged):
-        for isolation, truth in view.policies.selecting(subject, direction):
-            own = isolation.ref.namespace
-            if truth is Truth.NO or isolation.ref.group != policies.group or own in (None, other.namespace):
+        for compiled, truth in view.policies.selecting(subject, direction):
+            own = compiled.ref.namespace
+            if truth is Truth.NO or compiled.ref.group != policies.group or own in (None, other.namespace):
                 continue
-            if _meant(view, isolation, other):
+            if _meant(view, compiled, other):
                 remedy = policies.other_namespace.format(other=other.namespace, key=_KEYS[direction])
-                yield _NAMESPACE.format(ref=isolation.ref, own=own, remedy=remedy)
+                yield _NAMESPACE.format(ref=compiled.ref, own=own, remedy=remedy)
 
 
-def _meant(view: View, isolation: Isolation, other: Shape) -> bool:
+def _meant(view: View, compiled: CompiledPolicy, other: Shape) -> bool:
     """Say whether a rule would match the other end if it were in the policy's namespace."""
-    moved = Shape(isolation.ref.namespace or "", other.labels, other.ports, account=other.account)
+    moved = Shape(compiled.ref.namespace or "", other.labels, other.ports, account=other.account)
     return any(
         entry.action is Action.ALLOW and any(_by_labels(view, match, moved) for match in entry.matches or ())
-        for entry in isolation.entries
+        for entry in compiled.entries
     )
 
 

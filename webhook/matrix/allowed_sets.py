@@ -12,10 +12,10 @@ from webhook.matrix.peers import Peers
 from webhook.matrix.rules import Kind, Row, Rows, Subject, Traits
 from webhook.matrix.sets import Bits, Grant, Parts, less, overlap, partition
 from webhook.model.addresses import Family
-from webhook.model.tier import Action, Isolation, position
+from webhook.model.tier import Action, CompiledPolicy, position
 from webhook.model.truth import Truth
 
-Read = tuple[Isolation, Truth, Sequence[tuple[Action, Sequence[Row]]]]  # a piece, whether it selects, its rules
+Read = tuple[CompiledPolicy, Truth, Sequence[tuple[Action, Sequence[Row]]]]  # a piece, whether it selects, its rules
 
 
 class Stage(Struct, frozen=True):
@@ -78,12 +78,12 @@ class _Cell:
         free, closed = self._everybody, 0
         for _, group in groupby(reads, key=lambda read: read[0].rank):
             left, decided, surely, perhaps = free | closed, 0, False, 0
-            for isolation, selects, entries in group:
-                through = self._piece(isolation, entries, left)
+            for compiled, selects, entries in group:
+                through = self._piece(compiled, entries, left)
                 if selects is Truth.YES:
                     decided |= left & ~through
-                    surely = surely or isolation.isolates
-                elif isolation.isolates:
+                    surely = surely or compiled.isolates
+                elif compiled.isolates:
                     perhaps |= through
             closed = (left if surely else closed | perhaps) & ~decided
             free = 0 if surely else free & ~decided
@@ -91,9 +91,9 @@ class _Cell:
                 break
         return free, closed
 
-    def _piece(self, isolation: Isolation, entries: Sequence[tuple[Action, Sequence[Row]]], left: Bits) -> Bits:
+    def _piece(self, compiled: CompiledPolicy, entries: Sequence[tuple[Action, Sequence[Row]]], left: Bits) -> Bits:
         """Ask the rules in their order, of those that are left; return whom none of them surely decides."""
-        if isolation.unclear is not None:
+        if compiled.unclear is not None:
             self.allowed |= left
             return left
         for action, rows in entries:
@@ -118,7 +118,7 @@ class _Cell:
                 self.past |= ends
 
 
-Members = Sequence[tuple[Isolation, Truth]]
+Members = Sequence[tuple[CompiledPolicy, Truth]]
 
 
 class Opening(Struct, frozen=True):
@@ -187,10 +187,10 @@ class Openings:
         return Opening(less(possible, partition(denied)), possible)
 
     def _stage(self, members: Members, subject: Subject, family: Family) -> Stage:
-        asked = tuple((id(isolation), truth, self._asked(isolation, subject, family)) for isolation, truth in members)
+        asked = tuple((id(compiled), truth, self._asked(compiled, subject, family)) for compiled, truth in members)
         found = self._stages.get((asked, family))
         if found is None:
-            lists = all(self._traits.of(isolation).lists for isolation, _ in members)
+            lists = all(self._traits.of(compiled).lists for compiled, _ in members)
             make = self._stage_of_lists if lists else self._stage_in_order
             found = self._stages[asked, family] = make(members, subject, family)
         return found
@@ -202,9 +202,9 @@ class Openings:
         return Stage(_possibly(sure, doubtful), less(self._open, opening.sure), {} if sure else self._open)
 
     def _stage_in_order(self, members: Members, subject: Subject, family: Family) -> Stage:
-        def read(isolation: Isolation, truth: Truth) -> Read:
-            entries = isolation.entries if isolation.unclear is None else ()
-            return isolation, truth, [(e.action, self._rows.of(e, subject, family)) for e in entries]
+        def read(compiled: CompiledPolicy, truth: Truth) -> Read:
+            entries = compiled.entries if compiled.unclear is None else ()
+            return compiled, truth, [(e.action, self._rows.of(e, subject, family)) for e in entries]
 
         return walked([read(*member) for member in members], self._everybody)
 
@@ -213,27 +213,27 @@ class Openings:
         sure = [self._of_isolation(i, subject, family) for i, truth in members if truth is Truth.YES]
         return sure, [self._of_isolation(i, subject, family) for i, truth in members if truth is not Truth.YES]
 
-    def _of_isolation(self, isolation: Isolation, subject: Subject, family: Family) -> Grants:
-        key = (id(isolation), family, self._asked(isolation, subject, family))
+    def _of_isolation(self, compiled: CompiledPolicy, subject: Subject, family: Family) -> Grants:
+        key = (id(compiled), family, self._asked(compiled, subject, family))
         found = self._grants.get(key)
         if found is None:
-            found = self._grants[key] = self._work_out(isolation, subject, family)
+            found = self._grants[key] = self._work_out(compiled, subject, family)
         return found
 
-    def _asked(self, isolation: Isolation, subject: Subject, family: Family) -> object:
+    def _asked(self, compiled: CompiledPolicy, subject: Subject, family: Family) -> object:
         """Return what the rules of a piece ask of the subject: for equal answers they do the same."""
-        traits = self._traits.of(isolation)
+        traits = self._traits.of(compiled)
         if traits.plain:
             return ()
         owns = tuple(self._rows.own(entry, subject.number, family) for entry in traits.own)
         return subject.shape.ports if traits.names else (), owns, subject.node if traits.near else ""
 
-    def _work_out(self, isolation: Isolation, subject: Subject, family: Family) -> Grants:
-        if isolation.unclear is not None:
+    def _work_out(self, compiled: CompiledPolicy, subject: Subject, family: Family) -> Grants:
+        if compiled.unclear is not None:
             return Grants((), ((self._everybody, EVERYTHING),))
         sure: list[Grant] = []
         doubtful: list[Grant] = []
-        for row in (row for entry in isolation.entries for row in self._rows.of(entry, subject, family)):
+        for row in (row for entry in compiled.entries for row in self._rows.of(entry, subject, family)):
             if row.sure and row.ports:
                 sure.append((row.sure, row.ports))
             if (unsure := row.possible & ~row.sure) and row.ports:

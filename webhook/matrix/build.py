@@ -17,7 +17,7 @@ from webhook.matrix.sets import Bits, Parts, added, bits_of, less, members, over
 from webhook.matrix.workloads import WorkloadPods, everybody_of
 from webhook.model.addresses import FAMILIES, Family
 from webhook.model.policy import Direction
-from webhook.model.tier import Isolation
+from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.policies import EVERYWHERE
@@ -119,16 +119,16 @@ def _changed(
 
 
 EGRESS, INGRESS = Direction.EGRESS, Direction.INGRESS
-Isolations = dict[Direction, list[Isolation]]
+Isolations = dict[Direction, list[CompiledPolicy]]
 
 
 def matrix(view: View, *, unknown: bool = False) -> Matrix:
     """Return all connections between workloads, and between workloads and addresses outside the cluster."""
     everybody = everybody_of(view)
-    isolations = {d: list(_isolations(view, d)) for d in Direction}
-    classes = Classes(view, everybody, [i for some in isolations.values() for i in some])
-    by_family = _opened(classes, isolations, classes.families if classes.by_address else classes.families[:1])
-    beyond = _beyond_families(classes, isolations, by_family)
+    compiled_policies = {d: list(_isolations(view, d)) for d in Direction}
+    classes = Classes(view, everybody, [i for some in compiled_policies.values() for i in some])
+    by_family = _opened(classes, compiled_policies, classes.families if classes.by_address else classes.families[:1])
+    beyond = _beyond_families(classes, compiled_policies, by_family)
     strangers = no_common_family(classes, by_family)
     tunnels = Tunnels(classes, _unselected(by_family))
     nodes = Nodes(classes, everybody)
@@ -154,17 +154,17 @@ def matrix(view: View, *, unknown: bool = False) -> Matrix:
     )
 
 
-def _isolations(view: View, direction: Direction) -> Iterator[Isolation]:
+def _isolations(view: View, direction: Direction) -> Iterator[CompiledPolicy]:
     """Yield every piece of the view: the enforcer's own, those of cluster-wide policies, those of namespaces."""
     yield from (piece for piece in view.dialect.without_policy if piece.direction is direction)
     for namespace in (EVERYWHERE, *view.namespaces.names()):
-        yield from (in_numbers(view, isolation) for isolation in view.policies.isolations(namespace, direction))
+        yield from (in_numbers(view, compiled) for compiled in view.policies.compiled_policies(namespace, direction))
 
 
-def _opened(classes: Classes, isolations: Isolations, families: Iterable[Family]) -> dict[Family, Opened]:
+def _opened(classes: Classes, compiled_policies: Isolations, families: Iterable[Family]) -> dict[Family, Opened]:
     peers = Peers(classes)
     traits = {d: Traits(d) for d in Direction}
-    kinds = {d: kinds_of(classes, peers, traits[d], isolations[d]) for d in Direction}
+    kinds = {d: kinds_of(classes, peers, traits[d], compiled_policies[d]) for d in Direction}
     openings = {d: Openings(classes, peers, traits[d]) for d in Direction}
     return {f: {d: [(k, openings[d].of(k, f)) for k in kinds[d]] for d in Direction} for f in families}
 
@@ -176,7 +176,9 @@ def _unselected(by_family: dict[Family, Opened]) -> tuple[Bits, Bits]:
     return out, into
 
 
-def _beyond_families(classes: Classes, isolations: Isolations, by_family: dict[Family, Opened]) -> dict[Family, Opened]:
+def _beyond_families(
+    classes: Classes, compiled_policies: Isolations, by_family: dict[Family, Opened]
+) -> dict[Family, Opened]:
     """Return what is opened to addresses outside by their family.
 
     Only a subject's own addresses tell families apart, and enforcers that do not police one of them.
@@ -185,7 +187,7 @@ def _beyond_families(classes: Classes, isolations: Isolations, by_family: dict[F
     missing = [f for f in FAMILIES if f not in by_family]
     if not classes.asked.own_address and not classes.apart:
         return by_family | dict.fromkeys(missing, some)
-    return by_family | _opened(classes, isolations, missing)
+    return by_family | _opened(classes, compiled_policies, missing)
 
 
 def _less(possible: Iterable[Sequence[Parts]], sure: Iterable[Sequence[Parts]]) -> list[list[Parts]]:

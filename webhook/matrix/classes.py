@@ -21,7 +21,7 @@ from webhook.model.addresses import BITS, FAMILIES, IPV4, LINK_LOCAL, Address, B
 from webhook.model.labels import Labels
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Isolation
+from webhook.model.tier import CompiledPolicy
 from webhook.world import View
 
 Ranges = tuple[Block, ...]
@@ -32,18 +32,18 @@ class Pieces:
 
     def __init__(
         self,
-        isolations: Iterable[Isolation],
+        compiled_policies: Iterable[CompiledPolicy],
         nodes: Mapping[Address, str],
         served: Iterable[Address],
         links: Iterable[Block] = (),
     ) -> None:
-        """Cut at the edges of every block of `isolations`; each address of `nodes` and `served` is a piece of its own.
+        """Cut at the edges of every block of the policies; each address of `nodes` and `served` is a piece of its own.
 
         `nodes`: the name of the node by its address. `links`: blocks of which the own node may have any address.
         """
         edges: dict[Family, set[int]] = {family: {0, 1 << BITS[family]} for family in FAMILIES}
-        for isolation in isolations:
-            for entry in isolation.entries if isolation.by_address else ():
+        for compiled in compiled_policies:
+            for entry in compiled.entries if compiled.by_address else ():
                 for match in (*(entry.matches or ()), *(entry.own or ())):
                     for block in edges_of(match):
                         edges[block.family] |= {block.first, block.last + 1}
@@ -153,14 +153,16 @@ class Class(Struct, frozen=True):
 class Classes:
     """The classes of a view, indexed by all that a selector asks for."""
 
-    def __init__(self, view: View, workloads: Iterable[WorkloadPods], isolations: list[Isolation]) -> None:
-        """Put every end of `workloads` into its class; `isolations` are all that the view has."""
+    def __init__(self, view: View, workloads: Iterable[WorkloadPods], compiled_policies: list[CompiledPolicy]) -> None:
+        """Put every end of `workloads` into its class; `compiled_policies` are all that the view has."""
         self.view = view
         self.all: list[Class] = []
         self.apart = view.dialect.families != FAMILIES  # one family is policed, and the other is not
-        self.by_address = self.apart or any(isolation.by_address for isolation in isolations)
-        self.asked = Asked.by(view, isolations)
-        self._pieces = Pieces(isolations, _nodes(view), self.asked.served, LINK_LOCAL if self.asked.hosts else ())
+        self.by_address = self.apart or any(compiled.by_address for compiled in compiled_policies)
+        self.asked = Asked.by(view, compiled_policies)
+        self._pieces = Pieces(
+            compiled_policies, _nodes(view), self.asked.served, LINK_LOCAL if self.asked.hosts else ()
+        )
         self._numbers: dict[object, int] = {}
         self.of: list[tuple[int, ...]] = [self._of(one) for one in workloads]
         self._to_come = {False: view.families(), True: families_of_nodes(view)}

@@ -16,7 +16,7 @@ from webhook.matrix.workloads import is_near, leaves, services_of
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, PROTOCOLS, Family, NamedPort, PortMatch, PortRange
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, Entry, Isolation, Match, ServicePeer
+from webhook.model.tier import Action, CompiledPolicy, Entry, Match, ServicePeer
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -36,11 +36,11 @@ class Kind(Struct, frozen=True):
 
     `sure` isolate every pod of it, `doubtful` may; nothing isolates pods on the host network. `lists`: these are allow
     lists of one tier, which have no order. `in_doubt`: something may decide that is not evaluated. `by_address`,
-    `pods_apart`: as of pieces (`model.tier.Isolation`).
+    `pods_apart`: as of pieces (`model.tier.CompiledPolicy`).
     """
 
-    sure: tuple[Isolation, ...]
-    doubtful: tuple[Isolation, ...]
+    sure: tuple[CompiledPolicy, ...]
+    doubtful: tuple[CompiledPolicy, ...]
     subject: Subject
     classes: Bits
     by_address: bool
@@ -76,21 +76,21 @@ class Traits:
         self.direction = direction
         self._found: dict[int, Trait] = {}
 
-    def of(self, isolation: Isolation) -> Trait:
+    def of(self, compiled: CompiledPolicy) -> Trait:
         """Return the traits of a piece."""
-        found = self._found.get(id(isolation))
+        found = self._found.get(id(compiled))
         if found is None:
-            found = self._found[id(isolation)] = self._look(isolation)
+            found = self._found[id(compiled)] = self._look(compiled)
         return found
 
-    def _look(self, isolation: Isolation) -> Trait:
+    def _look(self, compiled: CompiledPolicy) -> Trait:
         names = near = False
-        lists = isolation.isolates
+        lists = compiled.isolates
         own: list[Entry] = []
-        for entry in isolation.entries:
+        for entry in compiled.entries:
             lists = lists and entry.action is Action.ALLOW
             names = names or (self.direction is Direction.INGRESS and names_ports(entry))
-            near = near or (isolation.by_address and any(map(is_near, entry.matches or ())))
+            near = near or (compiled.by_address and any(map(is_near, entry.matches or ())))
             if entry.own is not None:
                 own.append(entry)
         return Trait(names, tuple(own), near, lists, plain=not (names or near or own))
@@ -101,21 +101,21 @@ def names_ports(entry: Entry) -> bool:
     return any(isinstance(port, NamedPort) for port in (*(entry.ports or ()), *entry.not_ports))
 
 
-def kinds_of(classes: Classes, peers: Peers, every: Traits, isolations: Sequence[Isolation]) -> list[Kind]:
+def kinds_of(classes: Classes, peers: Peers, every: Traits, compiled_policies: Sequence[CompiledPolicy]) -> list[Kind]:
     """Put classes together; what a rule asks of its subject matters where there is such a rule."""
-    traits = [every.of(isolation) for isolation in isolations]
-    unordered = len({i.tier for i in isolations}) <= 1 and all(trait.lists for trait in traits)
+    traits = [every.of(compiled) for compiled in compiled_policies]
+    unordered = len({i.tier for i in compiled_policies}) <= 1 and all(trait.lists for trait in traits)
     asking = {number for number, trait in enumerate(traits) if not trait.plain}
     owns = {n: [peers.any_of(e.own or (), f) for e in traits[n].own for f in FAMILIES] for n in asking}
     found: dict[tuple[Chosen, object, bool, bool], list[int]] = {}
-    for one, chosen in enumerate(_chosen(classes, peers, isolations)):
+    for one, chosen in enumerate(_chosen(classes, peers, compiled_policies)):
         kind = classes.all[one]
         here = asking.intersection(chosen[0] + chosen[1]) if asking else ()
         answers = _answers(one, classes, [(traits[n], owns[n]) for n in sorted(here)]) if here else ()
         found.setdefault((chosen, answers, kind.shape.host_network, every.direction in kind.doubts), []).append(one)
     kinds = []
     for (numbers, _, host_network, in_doubt), some in found.items():
-        sure, doubtful = (tuple(isolations[n] for n in each) for each in numbers)
+        sure, doubtful = (tuple(compiled_policies[n] for n in each) for each in numbers)
         first = classes.all[some[0]]
         policed = () if host_network else sure + doubtful
         addresses = any(one.by_address for one in policed), any(one.pods_apart for one in policed)
@@ -125,8 +125,8 @@ def kinds_of(classes: Classes, peers: Peers, every: Traits, isolations: Sequence
     return kinds
 
 
-def _are_lists(isolations: Sequence[Isolation], traits: Iterable[Trait]) -> bool:
-    return all(trait.lists for trait in traits) and len({isolation.tier for isolation in isolations}) <= 1
+def _are_lists(compiled_policies: Sequence[CompiledPolicy], traits: Iterable[Trait]) -> bool:
+    return all(trait.lists for trait in traits) and len({compiled.tier for compiled in compiled_policies}) <= 1
 
 
 def _answers(one: int, classes: Classes, asked: Sequence[tuple[Trait, Sequence[Pair]]]) -> object:
@@ -138,17 +138,17 @@ def _answers(one: int, classes: Classes, asked: Sequence[tuple[Trait, Sequence[P
     return names, node, own
 
 
-def _chosen(classes: Classes, peers: Peers, isolations: Sequence[Isolation]) -> list[Chosen]:
+def _chosen(classes: Classes, peers: Peers, compiled_policies: Sequence[CompiledPolicy]) -> list[Chosen]:
     """Return by class which pieces select it."""
     sure: list[list[int]] = [[] for _ in classes.all]
     doubtful: list[list[int]] = [[] for _ in classes.all]
-    for number, isolation in enumerate(isolations):
-        here = classes.by_namespace.get(isolation.namespace, 0) if isolation.namespace else classes.pods
-        surely, possibly = (0, here) if isolation.subject is None else peers.select(isolation.subject, here)
-        if isolation.scope is not None:
-            yes, maybe = peers.holding(isolation.scope)
+    for number, compiled in enumerate(compiled_policies):
+        here = classes.by_namespace.get(compiled.namespace, 0) if compiled.namespace else classes.pods
+        surely, possibly = (0, here) if compiled.subject is None else peers.select(compiled.subject, here)
+        if compiled.scope is not None:
+            yes, maybe = peers.holding(compiled.scope)
             surely, possibly = surely & yes, possibly & maybe
-        if isolation.unclear is not None:
+        if compiled.unclear is not None:
             surely = 0
         for one in members(surely):
             sure[one].append(number)

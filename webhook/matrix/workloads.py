@@ -13,9 +13,9 @@ from webhook.model.objects import Pod, Service, Workload
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.refs import WorkloadRef
 from webhook.model.tier import (
+    CompiledPolicy,
     EndpointPeer,
     Entry,
-    Isolation,
     Match,
     NodePeer,
     Place,
@@ -125,11 +125,11 @@ class Asked(Struct, frozen=True):
     hosts: bool = False
 
     @staticmethod
-    def by(view: View, isolations: Iterable[Isolation]) -> "Asked":
-        """Collect what `isolations` ask."""
+    def by(view: View, compiled_policies: Iterable[CompiledPolicy]) -> "Asked":
+        """Collect what `compiled_policies` ask."""
         asking = _Asking(view)
-        for isolation in isolations:
-            asking.isolation(isolation)
+        for compiled in compiled_policies:
+            asking.compiled(compiled)
         return Asked(
             frozenset(asking.keys),
             frozenset(asking.names),
@@ -176,12 +176,12 @@ class _Asking:
         self.accounts = self.nodes = self.near = self.by_port = self.own_address = self.hosts = False
         self.served: set[Address] = set()
 
-    def isolation(self, isolation: Isolation) -> None:
-        if isolation.subject:
-            self._selector(isolation.subject)
-        if isolation.scope is not None:
-            self._expression(isolation.scope)
-        for entry in isolation.entries:
+    def compiled(self, compiled: CompiledPolicy) -> None:
+        if compiled.subject:
+            self._selector(compiled.subject)
+        if compiled.scope is not None:
+            self._expression(compiled.scope)
+        for entry in compiled.entries:
             self._entry(entry)
 
     def _entry(self, entry: Entry) -> None:

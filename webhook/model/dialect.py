@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family
 from webhook.model.labels import Labels, Selector
-from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier
+from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, CompiledPolicy, Rank, Tier
 from webhook.model.truth import Truth
 
 Kind = tuple[str, str]  # API group, kind
@@ -245,7 +245,7 @@ class Dialect(Struct, frozen=True):
     """Kinds of policy that nothing here enforces."""
     outside_types: Truth = Truth.NO
     """Whether rules of a NetworkPolicy count that its `policyTypes` leaves out."""
-    without_policy: tuple[Isolation, ...] = ()
+    without_policy: tuple[CompiledPolicy, ...] = ()
     """What it does without any policy, as compiled policies."""
     rejects: Truth = Truth.NO
     """Whether what policy denies is answered by a refusal, and not by silence."""

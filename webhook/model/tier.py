@@ -145,7 +145,7 @@ BASELINE = Tier(300, "Baseline")
 Rank = tuple[float | str, ...]
 
 
-class Isolation(Struct, frozen=True, gc=False):
+class CompiledPolicy(Struct, frozen=True, gc=False):
     """A compiled policy: one direction of it, or a part with a precedence of its own.
 
     Subjects are the pods of `namespace` (empty: any) whose labels `subject` selects (None: not known which) and for
@@ -177,12 +177,12 @@ class Isolation(Struct, frozen=True, gc=False):
     pods_apart: bool = False
 
 
-def position(isolation: Isolation) -> tuple[Tier, str, Rank, PolicyRef]:
+def position(compiled: CompiledPolicy) -> tuple[Tier, str, Rank, PolicyRef]:
     """Return the sort key of a compiled policy: the order in which they are asked."""
-    return isolation.tier, isolation.lane, isolation.rank, isolation.ref
+    return compiled.tier, compiled.lane, compiled.rank, compiled.ref
 
 
-def piece(  # noqa: PLR0913 - it makes a value of that many parts
+def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
     ref: PolicyRef,
     direction: Direction,
     entries: tuple[Entry, ...],
@@ -196,9 +196,9 @@ def piece(  # noqa: PLR0913 - it makes a value of that many parts
     unclear: str | None = None,
     standing: str = "",
     lane: str = "",
-) -> Isolation:
+) -> CompiledPolicy:
     """Return an Isolation whose `by_address` and `volatile` follow from its entries."""
-    bare = Isolation(
+    bare = CompiledPolicy(
         ref,
         namespace,
         direction,
@@ -214,11 +214,11 @@ def piece(  # noqa: PLR0913 - it makes a value of that many parts
     return with_entries(bare, entries)
 
 
-def with_entries(isolation: Isolation, entries: tuple[Entry, ...]) -> Isolation:
+def with_entries(compiled: CompiledPolicy, entries: tuple[Entry, ...]) -> CompiledPolicy:
     """Return a compiled policy with other rules, and what follows from them."""
     ends = [match for e in entries for match in (*(e.matches or ()), *(e.own or ()))]
     return structs.replace(
-        isolation,
+        compiled,
         entries=entries,
         by_address=any(map(by_address, ends)),
         volatile=any(map(volatile, ends)),
@@ -263,13 +263,13 @@ def volatile(match: Match) -> bool:
             return False
 
 
-def asks_of_pods(isolation: Isolation) -> Iterator[Requirement]:
+def asks_of_pods(compiled: CompiledPolicy) -> Iterator[Requirement]:
     """Yield all that a compiled policy asks of the labels of pods, whichever end they are; Services' selectors not."""
-    if isolation.subject is not None:
-        yield from isolation.subject.requirements
-    if isolation.scope is not None:
-        yield from _of_pods(isolation.scope)
-    for entry in isolation.entries:
+    if compiled.subject is not None:
+        yield from compiled.subject.requirements
+    if compiled.scope is not None:
+        yield from _of_pods(compiled.scope)
+    for entry in compiled.entries:
         for match in (*(entry.matches or ()), *(entry.own or ())):
             yield from _asks(match)
 

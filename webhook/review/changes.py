@@ -292,6 +292,7 @@ def _freed(view: View, after: View, refs: Iterable[WorkloadRef]) -> Iterable[Wor
 def _frees(view: View, after: View, workload: Workload, direction: Direction) -> bool:
     shape = workload.template.shape
     was, now = (
-        [piece for piece, _ in one.policies.selecting(shape, direction) if piece.isolates] for one in (view, after)
+        [compiled for compiled, _ in one.policies.selecting(shape, direction) if compiled.isolates]
+        for one in (view, after)
     )
     return bool(was) and not now

@@ -16,7 +16,7 @@ from webhook.model.labels import NO_KEYS, Space, Value, holds
 from webhook.model.objects import Namespace, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.tier import Isolation
+from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.policies import EVERYWHERE, selects
@@ -100,8 +100,8 @@ def touched(before: View, after: View, change: Change) -> Touched:
     spaces = set(_spaces(before, after, change))
     for space in spaces:
         for direction in Direction:
-            for view, piece in _other_pieces(before, after, space, direction):
-                reach.selected(view, piece)
+            for view, compiled in _other_pieces(before, after, space, direction):
+                reach.selected(view, compiled)
     for name in change.namespaces:
         reach.whole(name)
     for ref in change.workloads:
@@ -122,20 +122,20 @@ def _spaces(before: View, after: View, change: Change) -> Iterator[str]:
     yield from (ref.namespace or EVERYWHERE for ref in change.policies)
 
 
-def _other_pieces(before: View, after: View, space: str, direction: Direction) -> Iterator[tuple[View, Isolation]]:
+def _other_pieces(before: View, after: View, space: str, direction: Direction) -> Iterator[tuple[View, CompiledPolicy]]:
     """Yield what policies came to before, and come to after, where that is not the same."""
     was, now = _by_policy(before, space, direction), _by_policy(after, space, direction)
     for ref in {**was, **now}:
         if was.get(ref) != now.get(ref):
-            yield from ((before, piece) for piece in was.get(ref, ()))
-            yield from ((after, piece) for piece in now.get(ref, ()))
+            yield from ((before, compiled) for compiled in was.get(ref, ()))
+            yield from ((after, compiled) for compiled in now.get(ref, ()))
 
 
-def _by_policy(view: View, space: str, direction: Direction) -> dict[PolicyRef, list[Isolation]]:
-    found: dict[PolicyRef, list[Isolation]] = {}
-    for piece in view.policies.isolations(space, direction):
+def _by_policy(view: View, space: str, direction: Direction) -> dict[PolicyRef, list[CompiledPolicy]]:
+    found: dict[PolicyRef, list[CompiledPolicy]] = {}
+    for compiled in view.policies.compiled_policies(space, direction):
         view.budget.spend()
-        found.setdefault(piece.ref, []).append(piece)
+        found.setdefault(compiled.ref, []).append(compiled)
     return found
 
 
@@ -168,17 +168,17 @@ class _Reach:
             before.budget.spend(len(found))
         return found
 
-    def selected(self, view: View, piece: Isolation) -> None:
-        """Take whom a piece selects, or may select."""
-        space = piece.namespace or piece.ref.namespace
+    def selected(self, view: View, compiled: CompiledPolicy) -> None:
+        """Take whom a compiled policy selects, or may select."""
+        space = compiled.namespace or compiled.ref.namespace
         for name in (space,) if space else view.namespaces.names():
-            if not _may_be_in(view, piece, name):
+            if not _may_be_in(view, compiled, name):
                 continue
             for shape, refs in self._of(name).items():
                 view.budget.spend()
                 keys = view.settings.pending_labels if shape.template else NO_KEYS
-                if selects(view, piece, shape, keys) is not Truth.NO:
-                    self._take(shape, refs, piece.direction)
+                if selects(view, compiled, shape, keys) is not Truth.NO:
+                    self._take(shape, refs, compiled.direction)
 
     def _take(self, shape: Shape, refs: Iterable[WorkloadRef], *directions: Direction) -> None:
         if Direction.EGRESS in directions:
@@ -229,9 +229,9 @@ class _Reach:
             for space in (EVERYWHERE, *view.namespaces.names()):
                 if view.policies.foreign(space):
                     for direction in Direction:
-                        for piece in view.policies.isolations(space, direction):
-                            if piece.volatile:
-                                self.selected(view, piece)
+                        for compiled in view.policies.compiled_policies(space, direction):
+                            if compiled.volatile:
+                                self.selected(view, compiled)
 
     def found(self, spaces: Iterable[str]) -> Touched:
         """Return what was gathered. `spaces`: namespaces whose policies or labels change."""
@@ -270,10 +270,10 @@ def _is_published(service: Service) -> bool:
     return out or service.labels.get(_OF_GATEWAY) is not None
 
 
-def _may_be_in(view: View, piece: Isolation, name: str) -> bool:
-    """Say whether a piece may select anybody in a namespace, whatever the pods there are like."""
+def _may_be_in(view: View, compiled: CompiledPolicy, name: str) -> bool:
+    """Say whether a compiled policy may select anybody in a namespace, whatever the pods there are like."""
     view.budget.spend()
-    if piece.scope is None:
+    if compiled.scope is None:
         return True
     namespace = view.namespaces.get(name)
 
@@ -283,7 +283,7 @@ def _may_be_in(view: View, piece: Isolation, name: str) -> bool:
             return Truth.MAYBE if value is None and namespace.synthetic else value
         return name if space is Space.FIELD and key == "namespace" else Truth.MAYBE
 
-    return holds(piece.scope, lookup) is not Truth.NO
+    return holds(compiled.scope, lookup) is not Truth.NO
 
 
 def _aliases(views: Iterable[View], names: Iterable[Name], servers: set[WorkloadRef]) -> Iterator[Name]:

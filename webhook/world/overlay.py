@@ -9,7 +9,7 @@ from webhook.model.labels import EVERY_LABEL, NO_LABELS, AskedLabels
 from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.tier import Isolation, Rank, Tier, position
+from webhook.model.tier import CompiledPolicy, Rank, Tier, position
 from webhook.model.truth import Truth
 from webhook.world.controllers import backends, controllers, groups, or_expected, with_expected
 from webhook.world.index import Clock, Memos
@@ -215,10 +215,10 @@ class _Policies:
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         return self._base.doubt(shape, direction)
 
-    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+    def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         mine = self._own.named(namespace)
-        kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in mine]
-        return sorted([*kept, *self._own.isolations(namespace, direction)], key=position)
+        kept = [i for i in self._base.compiled_policies(namespace, direction) if i.ref not in mine]
+        return sorted([*kept, *self._own.compiled_policies(namespace, direction)], key=position)
 
     def asked(self, namespace: str) -> tuple[AskedLabels, ...]:  # noqa: ARG002 - what is tried out is judged once
         return (EVERY_LABEL,)
@@ -241,7 +241,7 @@ def _changes_owners(base: View, workload: Workload) -> bool:
     return old.owner != workload.owner
 
 
-def _place(pair: tuple[Isolation, Truth]) -> tuple[Tier, str, Rank, PolicyRef]:
+def _place(pair: tuple[CompiledPolicy, Truth]) -> tuple[Tier, str, Rank, PolicyRef]:
     return position(pair[0])
 
 

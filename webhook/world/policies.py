@@ -1,4 +1,4 @@
-"""Policies of every family, compiled once, with the pieces that select a shape remembered per shape."""
+"""Policies of every family, compiled once; those that select a shape are remembered per shape."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
@@ -12,13 +12,13 @@ from webhook.model.labels import NO_KEYS, AskedLabels, LabelKeys, Operator, hold
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Isolation, asks_of_pods, position
+from webhook.model.tier import CompiledPolicy, asks_of_pods, position
 from webhook.model.truth import Truth
 from webhook.world.index import Clock, Stamps, discard
 from webhook.world.pod_labels import labels_of
 from webhook.world.view import Selecting, View
 
-REMEMBERED: Final = 300_000  # labels of shapes and pieces that select them; templates under review pass through, too
+REMEMBERED: Final = 300_000  # labels of shapes with what selects them; templates under review pass through, too
 EVERYWHERE = ""  # the namespace under which cluster-wide policies stand
 Pair = tuple[str, str]
 ByLabel = tuple[Direction, Pair | None]  # where a policy is found by a label that its subject must have
@@ -52,7 +52,7 @@ class _Compiled:
 
     def __init__(self, context: CompileContext, pending: LabelKeys) -> None:
         self.context, self.pending = context, pending
-        self.pieces: dict[Direction, dict[PolicyRef, tuple[Isolation, ...]]] = {
+        self.compiled_policies: dict[Direction, dict[PolicyRef, tuple[CompiledPolicy, ...]]] = {
             direction: {} for direction in Direction
         }
         self.by_label: dict[ByLabel, dict[PolicyRef, None]] = {}
@@ -62,16 +62,16 @@ class _Compiled:
 
     def put(self, policy: Policy | Foreign) -> None:
         if isinstance(policy, Policy):
-            compiled = Compiled(compile_policy(policy, self.context.dialect))
+            parts = Compiled(compile_policy(policy, self.context.dialect))
         else:
-            compiled = compile_foreign(policy, self.context)
-        if compiled.problems:
-            self.problems[policy.ref] = compiled.problems
+            parts = compile_foreign(policy, self.context)
+        if parts.problems:
+            self.problems[policy.ref] = parts.problems
         keys = self._labels[policy.ref] = []
         for direction in Direction:
-            if found := tuple(i for i in compiled.pieces if i.direction is direction):
-                self.pieces[direction][policy.ref] = found
-                keys += [(direction, self._label_of(direction, piece)) for piece in found]
+            if found := tuple(i for i in parts.policies if i.direction is direction):
+                self.compiled_policies[direction][policy.ref] = found
+                keys += [(direction, self._label_of(direction, compiled)) for compiled in found]
         for key in keys:
             self.by_label.setdefault(key, {})[policy.ref] = None
 
@@ -79,14 +79,14 @@ class _Compiled:
         self.problems.pop(ref, None)
         for key in self._labels.pop(ref, ()):
             discard(self.by_label, key, ref)
-        for pieces in self.pieces.values():
-            pieces.pop(ref, None)
+        for compiled_policies in self.compiled_policies.values():
+            compiled_policies.pop(ref, None)
 
-    def _label_of(self, direction: Direction, piece: Isolation) -> Pair | None:
-        """Return a label that whatever a piece selects is sure to have, the one under which fewest policies are."""
+    def _label_of(self, direction: Direction, compiled: CompiledPolicy) -> Pair | None:
+        """Return a label that all it selects are sure to have, the one under which fewest policies are."""
         pairs: list[Pair] = [
             (one.key, next(iter(one.values)))
-            for one in (piece.subject.requirements if piece.subject is not None else ())
+            for one in (compiled.subject.requirements if compiled.subject is not None else ())
             if one.operator is Operator.IN and len(one.values) == 1 and one.key not in self.pending
         ]
         return min(pairs, key=lambda pair: len(self.by_label.get((direction, pair), ())), default=None)
@@ -138,10 +138,10 @@ class Policies:
             self.by_namespace.setdefault(namespace, {})[policy.ref] = policy
         else:
             self.foreign_by_namespace.setdefault(namespace, {})[policy.ref] = policy
-        compiled = self._compiled.get(namespace)
-        if compiled is not None:
-            if compiled.context is self._contexts.ready:
-                compiled.put(policy)
+        of_namespace = self._compiled.get(namespace)
+        if of_namespace is not None:
+            if of_namespace.context is self._contexts.ready:
+                of_namespace.put(policy)
             else:
                 del self._compiled[namespace]
         self.stamps.change(namespace, empty=False)
@@ -161,8 +161,8 @@ class Policies:
         if known:
             discard(self.by_namespace, namespace, ref)
             discard(self.foreign_by_namespace, namespace, ref)
-            if (compiled := self._compiled.get(namespace)) is not None:
-                compiled.drop(ref)
+            if (of_namespace := self._compiled.get(namespace)) is not None:
+                of_namespace.drop(ref)
         return known
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -198,22 +198,27 @@ class Policies:
         spaces = {**self.by_namespace, **self.foreign_by_namespace}
         return {ref: found for namespace in spaces for ref, found in self._of(namespace).problems.items()}
 
-    def isolations(self, namespace: str, direction: Direction) -> list[Isolation]:
-        """Return every piece of a namespace's own policies, in the order in which they are asked."""
-        here = self._of(namespace).pieces[direction]
-        return sorted((isolation for ref in here for isolation in here[ref]), key=position)
+    def compiled_policies(self, namespace: str, direction: Direction) -> list[CompiledPolicy]:
+        """Return every compiled policy of a namespace, in the order in which they are asked."""
+        here = self._of(namespace).compiled_policies[direction]
+        return sorted((compiled for ref in here for compiled in here[ref]), key=position)
 
     def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
         """Return the labels by which a namespace's own policies tell pods apart."""
         if not self.named(namespace) and not self.foreign(namespace):
             asks = self.context.dialect.without_policy if namespace == EVERYWHERE else ()
-            return (AskedLabels(one for piece in asks for one in asks_of_pods(piece)),) if asks else ()
+            return (AskedLabels(one for compiled in asks for one in asks_of_pods(compiled)),) if asks else ()
         here, changed = self._of(namespace), self.stamps.of(namespace)
         if here.asked is None or here.asked[0] != changed:
-            kept = [piece for found in here.pieces.values() for pieces in found.values() for piece in pieces]
+            kept = [
+                compiled
+                for found in here.compiled_policies.values()
+                for compiled_policies in found.values()
+                for compiled in compiled_policies
+            ]
             kept += self.context.dialect.without_policy if namespace == EVERYWHERE else ()
             self._view.budget.spend(len(kept))
-            here.asked = changed, AskedLabels(one for piece in kept for one in asks_of_pods(piece))
+            here.asked = changed, AskedLabels(one for compiled in kept for one in asks_of_pods(compiled))
         return (here.asked[1],)
 
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for both, so far
@@ -247,31 +252,31 @@ class Policies:
         here.checked = self._clock.now
         return here
 
-    def _matching(self, shape: Shape, direction: Direction) -> Iterator[tuple[Isolation, Truth]]:
+    def _matching(self, shape: Shape, direction: Direction) -> Iterator[tuple[CompiledPolicy, Truth]]:
         view = self._view
         keys = view.settings.pending_labels if shape.template else NO_KEYS
-        for isolation in self.context.dialect.without_policy:
-            if isolation.direction is direction:
-                yield isolation, Truth.YES
+        for compiled in self.context.dialect.without_policy:
+            if compiled.direction is direction:
+                yield compiled, Truth.YES
         for namespace in (EVERYWHERE, shape.namespace):
-            compiled = self._of(namespace)
+            of_namespace = self._of(namespace)
             pairs = (None, *shape.labels.pairs)
-            refs = {ref: None for pair in pairs for ref in compiled.by_label.get((direction, pair), ())}
+            refs = {ref: None for pair in pairs for ref in of_namespace.by_label.get((direction, pair), ())}
             view.budget.spend(len(pairs))
-            for pieces in map(compiled.pieces[direction].__getitem__, refs):
-                view.budget.spend(len(pieces))
-                for isolation in pieces:
-                    truth = selects(view, isolation, shape, keys)
+            for compiled_policies in map(of_namespace.compiled_policies[direction].__getitem__, refs):
+                view.budget.spend(len(compiled_policies))
+                for compiled in compiled_policies:
+                    truth = selects(view, compiled, shape, keys)
                     if truth is not Truth.NO:
-                        yield isolation, truth
+                        yield compiled, truth
 
 
-def selects(view: View, isolation: Isolation, shape: Shape, keys: LabelKeys) -> Truth:
-    """Say whether a piece of a policy that may be about its namespace selects pods of `shape`.
+def selects(view: View, compiled: CompiledPolicy, shape: Shape, keys: LabelKeys) -> Truth:
+    """Say whether a compiled policy that may be about its namespace selects pods of `shape`.
 
     `keys`: labels that the pods may still be given.
     """
-    truth = Truth.MAYBE if isolation.subject is None else isolation.subject.matches(shape.labels, keys)
-    if isolation.scope is not None and truth is not Truth.NO:
-        truth = min(truth, holds(isolation.scope, labels_of(view, shape)))
-    return Truth.MAYBE if isolation.unclear and truth is not Truth.NO else truth
+    truth = Truth.MAYBE if compiled.subject is None else compiled.subject.matches(shape.labels, keys)
+    if compiled.scope is not None and truth is not Truth.NO:
+        truth = min(truth, holds(compiled.scope, labels_of(view, shape)))
+    return Truth.MAYBE if compiled.unclear and truth is not Truth.NO else truth

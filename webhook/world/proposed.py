@@ -18,7 +18,7 @@ from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer
-from webhook.model.tier import Isolation, position
+from webhook.model.tier import CompiledPolicy, position
 from webhook.world.changes import Change, Drop, Put, Value, key_of
 from webhook.world.compile_context import SWITCHES, as_set, from_cluster, from_files
 from webhook.world.controllers import backends
@@ -163,11 +163,11 @@ class _Policies:
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         return self._base.doubt(shape, direction)
 
-    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+    def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         if self._whole:
-            return self._own.isolations(namespace, direction)
-        kept = [i for i in self._base.isolations(namespace, direction) if i.ref not in self._refs]
-        return sorted([*kept, *self._own.isolations(namespace, direction)], key=position)
+            return self._own.compiled_policies(namespace, direction)
+        kept = [i for i in self._base.compiled_policies(namespace, direction) if i.ref not in self._refs]
+        return sorted([*kept, *self._own.compiled_policies(namespace, direction)], key=position)
 
     def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
         return (*(() if self._whole else self._base.asked(namespace)), *self._own.asked(namespace))

@@ -9,7 +9,7 @@ from webhook.model.labels import AskedLabels
 from webhook.model.objects import Account, Namespace, Pod, Service, Shape, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.tier import Isolation
+from webhook.model.tier import CompiledPolicy
 from webhook.world.inbound import Declarations
 from webhook.world.index import Clock, Memos
 from webhook.world.pod_labels import unlabelled
@@ -164,8 +164,10 @@ class _Policies(_Part):
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         return self._base.policies.doubt(shape, direction)
 
-    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
-        return self._base.policies.isolations(namespace, direction) if namespace and self._shown(namespace) else ()
+    def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
+        return (
+            self._base.policies.compiled_policies(namespace, direction) if namespace and self._shown(namespace) else ()
+        )
 
     def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
         return self._base.policies.asked(namespace)

@@ -20,14 +20,14 @@ from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape,
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.tier import Isolation
+from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world.inbound import Declarations
 from webhook.world.index import Answers, Memo, Memos
 
 K = TypeVar("K")
 V = TypeVar("V")
-Selecting = tuple[tuple[Isolation, Truth], ...]
+Selecting = tuple[tuple[CompiledPolicy, Truth], ...]
 Asking = Callable[[Shape], Lookup]  # what conditions may ask of pods of a shape
 _BLOCKS: Memo[Family, tuple[Block, ...]] = Memo(len(FAMILIES))
 
@@ -167,7 +167,7 @@ class PolicyLister(Protocol):
     def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
         """Return why answers on this side of `shape` cannot be trusted."""
 
-    def isolations(self, namespace: str, direction: Direction) -> Iterable[Isolation]:
+    def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         """Return every piece of a namespace's own policies (empty: of cluster-wide ones), in the order asked."""
 
     def asked(self, namespace: str) -> tuple[AskedLabels, ...]:

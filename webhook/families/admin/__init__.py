@@ -16,7 +16,7 @@ from webhook.families.family import Compiled, Family
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import BOTH_APIS, Dialect, visible
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, Entry, Isolation, Rank, piece
+from webhook.model.tier import Action, CompiledPolicy, Entry, Rank, compiled_policy
 from webhook.wire.shapes import Malformed, mapping, mappings
 
 _SECTIONS: Final = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
@@ -49,15 +49,15 @@ def _compiled(policy: Foreign, compile_context: CompileContext) -> Compiled:
     if (pods := visible(selected, compile_context.dialect.peers.unseen)) is None:
         return Compiled((), ("spec.subject: selects no pod, by labels that are not seen here",))
     problems: list[str] = []
-    pieces: list[Isolation] = []
+    policies: list[CompiledPolicy] = []
     for direction, key, peers_key in _SECTIONS:
         entries: list[Entry] = []
         for index, raw in enumerate(mappings(spec, key, "spec")):
             entries += entries_of(terms, policy.ref.at(index), raw, f"spec.{key}[{index}]", peers_key, problems)
-        made = partial(piece, subject=pods, scope=namespaces, standing=terms.standing, lane=terms.lane)
+        made = partial(compiled_policy, subject=pods, scope=namespaces, standing=terms.standing, lane=terms.lane)
         places = _places(terms, policy.ref.name, entries)
-        pieces += [made(policy.ref, direction, part, terms.tier, rank) for rank, part in places]
-    return Compiled(tuple(pieces), tuple(problems))
+        policies += [made(policy.ref, direction, part, terms.tier, rank) for rank, part in places]
+    return Compiled(tuple(policies), tuple(problems))
 
 
 def _places(terms: Terms, name: str, entries: list[Entry]) -> list[tuple[Rank, tuple[Entry, ...]]]:

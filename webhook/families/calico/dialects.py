@@ -36,7 +36,7 @@ from webhook.model.dialect import (
 )
 from webhook.model.labels import Predicate, holds
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, Entry, Isolation, Place, PlacePeer, Tier, piece
+from webhook.model.tier import Action, CompiledPolicy, Entry, Place, PlacePeer, Tier, compiled_policy
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Malformed, Raw, flag, mapping, string, strings
 
@@ -49,7 +49,7 @@ _ACTIONS: Final = {"accept": Truth.YES, "drop": Truth.NO}
 _SECOND_KINDS: Final[frozenset[Kind]] = frozenset({CNP})
 
 
-def guards(policy: Foreign, spec: Raw, subject: Predicate, compile_context: CompileContext) -> Iterator[Isolation]:
+def guards(policy: Foreign, spec: Raw, subject: Predicate, compile_context: CompileContext) -> Iterator[CompiledPolicy]:
     """Yield what a cluster-wide policy may do to packets of pods where it selects host endpoints."""
     endpoint = _selected(subject, compile_context)
     if endpoint is None:
@@ -58,7 +58,7 @@ def guards(policy: Foreign, spec: Raw, subject: Predicate, compile_context: Comp
     reason = f"also selects host endpoint `{endpoint}`, and what it does to packets there is not evaluated"
     entry = Entry(policy.ref, None if whole else _NODES, action=Action.DENY, conditional=reason)
     for direction in Direction:
-        yield piece(policy.ref, direction, (entry,), _FIRST, standing="host endpoints")
+        yield compiled_policy(policy.ref, direction, (entry,), _FIRST, standing="host endpoints")
 
 
 def _selected(subject: Predicate, compile_context: CompileContext) -> str | None:

@@ -18,7 +18,7 @@ from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.labels import Predicate
 from webhook.model.policy import Direction
-from webhook.model.tier import Entry, Isolation, piece
+from webhook.model.tier import CompiledPolicy, Entry, compiled_policy
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, mappings, sequence, shown, strings
 
 _KEYS: Final = frozenset(
@@ -53,12 +53,12 @@ def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled
         return NOTHING
     problems: list[str] = []
     try:
-        pieces = tuple(_pieces(policy, compile_context, problems))
+        policies = tuple(_pieces(policy, compile_context, problems))
     except Doubtful:
         raise
     except Malformed as error:
         return Compiled((), (f"not in force: {error}",))
-    return Compiled(pieces, tuple(dict.fromkeys(problems)))
+    return Compiled(policies, tuple(dict.fromkeys(problems)))
 
 
 def scope(policy: Foreign) -> Predicate | None:
@@ -78,7 +78,7 @@ def _subject(spec: Raw) -> Predicate:
     return conjunction(part for part in read if part is not None)
 
 
-def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str]) -> Iterator[Isolation]:
+def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str]) -> Iterator[CompiledPolicy]:
     spec = mapping(policy.spec, "spec", "")
     wide = policy.ref.kind == GLOBAL
     keys = _GLOBAL_KEYS if wide else _KEYS
@@ -98,9 +98,9 @@ def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str
     whose = _Whose(policy, subject, tier, in_words(tier.tier, order))
     for direction, entries in sections.items():
         if direction in types.sure:
-            yield whose.piece(direction, entries, place)
+            yield whose.compiled_policy(direction, entries, place)
         elif direction in types.perhaps:
-            yield whose.piece(
+            yield whose.compiled_policy(
                 direction, (), place, "`types` is missing, and set-ups of Calico count empty rules differently"
             )
 
@@ -111,15 +111,15 @@ class _Whose(Struct, frozen=True):
     tier: TierEnd
     words: str
 
-    def piece(
+    def compiled_policy(
         self,
         direction: Direction,
         entries: tuple[Entry, ...],
         place: tuple[float | str, ...],
         unclear: str | None = None,
-    ) -> Isolation:
+    ) -> CompiledPolicy:
         pods, scoped = subjects(self.subject)
-        return piece(
+        return compiled_policy(
             self.policy.ref,
             direction,
             entries,

@@ -32,7 +32,7 @@ from webhook.model.dialect import (
 )
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import BASELINE, NETWORK_POLICIES, Isolation, Rank, Tier, piece
+from webhook.model.tier import BASELINE, NETWORK_POLICIES, CompiledPolicy, Rank, Tier, compiled_policy
 from webhook.model.truth import Truth
 
 UNION: Final = NETWORK_POLICIES
@@ -116,9 +116,10 @@ def _peers(config: Config) -> PeerReading:
     )
 
 
-def _always() -> tuple[Isolation, ...]:
+def _always() -> tuple[CompiledPolicy, ...]:
     """`enable-policy: always` isolates every pod, whether policies select it or not."""
     ref = PolicyRef("kube-system", CONFIG, "ConfigMap")
     return tuple(
-        piece(ref, direction, (), CLOSING, isolates=True, standing="enable-policy: always") for direction in Direction
+        compiled_policy(ref, direction, (), CLOSING, isolates=True, standing="enable-policy: always")
+        for direction in Direction
     )

@@ -34,7 +34,7 @@ from webhook.model.dialect import Dialect
 from webhook.model.labels import NEVER, AnyOf, Predicate, Selector
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, Entry, Isolation, Match, NodePeer, piece, with_entries
+from webhook.model.tier import Action, CompiledPolicy, Entry, Match, NodePeer, compiled_policy, with_entries
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, mappings, sequence, shown, string
 
 _BY_NAME: Final = "names its peers, and which addresses these names stand for cannot be told"
@@ -157,10 +157,14 @@ def compile_policy(policy: Foreign, around: CompileContext) -> Compiled:
         return Compiled((), (f"status: Cilium does not take it: {policy.refused}",))
     problems: list[str] = []
     try:
-        pieces = [piece for raw, path in specs_of(policy) for piece in _spec(raw, path, policy, around, problems)]
+        policies = [
+            compiled_policy
+            for raw, path in specs_of(policy)
+            for compiled_policy in _spec(raw, path, policy, around, problems)
+        ]
     except Refused as error:
         return Compiled((), (*problems, str(error)))
-    return Compiled(tuple(pieces), tuple(problems))
+    return Compiled(tuple(policies), tuple(problems))
 
 
 def specs_of(policy: Foreign) -> list[tuple[Raw, str]]:
@@ -186,7 +190,9 @@ def scope_of(policy: Foreign) -> Predicate | None:
     return every[0] if len(every) == 1 else AnyOf(tuple(every))
 
 
-def _spec(raw: Raw, path: str, policy: Foreign, around: CompileContext, problems: list[str]) -> Iterator[Isolation]:
+def _spec(
+    raw: Raw, path: str, policy: Foreign, around: CompileContext, problems: list[str]
+) -> Iterator[CompiledPolicy]:
     only(raw, _KEYS, path)
     _check_subject(raw, path, policy)
     node = given(raw, "nodeSelector")
@@ -230,16 +236,16 @@ def _isolates(raw: Raw, path: str, lists: Mapping[Direction, Lists], config: Con
     return found
 
 
-def _base(policy: Foreign, direction: Direction, wants: Wants, config: Config) -> Isolation:
+def _base(policy: Foreign, direction: Direction, wants: Wants, config: Config) -> CompiledPolicy:
     """Return a compiled policy without rules for the pods that a policy selects."""
     own = None if policy.namespace is None else one(K8S, NAMESPACE, policy.namespace)
     subject, scope = split_condition(tuple(want for want in wants if want != own), config)
-    return piece(
+    return compiled_policy(
         policy.ref, direction, (), UNION, ALLOWED, namespace=policy.namespace or "", subject=subject, scope=scope
     )
 
 
-def _pieces(base: Isolation, found: Lists, dialect: Dialect, *, isolates: bool) -> Iterator[Isolation]:
+def _pieces(base: CompiledPolicy, found: Lists, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
     found.allowed.sort(key=lambda entry: entry.conditional is not None)  # they have no order, and a sure one answers
     places = ((DENIED, found.denied, "deny rules"), (WITHHELD, found.withheld, ""), (ALLOWED, found.allowed, ""))
     for rank, entries, standing in places:
@@ -250,7 +256,7 @@ def _pieces(base: Isolation, found: Lists, dialect: Dialect, *, isolates: bool) 
 
 def _on_hosts(
     raw: Raw, path: str, ref: PolicyRef, lists: Mapping[Direction, Lists], config: Config, problems: list[str]
-) -> Iterator[Isolation]:
+) -> Iterator[CompiledPolicy]:
     """A policy of nodes: it may drop, at the node, what a pod sends to it or it sends to a pod."""
     if not config.host_firewall:
         problems.append(f"{path}.nodeSelector: policies of nodes count only where enable-host-firewall is on")
@@ -261,7 +267,7 @@ def _on_hosts(
         if found.filled:
             other = Direction.INGRESS if direction is Direction.EGRESS else Direction.EGRESS
             entry = Entry(ref, nodes, action=Action.DENY, conditional=why)
-            yield piece(ref, other, (entry,), HOSTS, standing="host firewall")
+            yield compiled_policy(ref, other, (entry,), HOSTS, standing="host firewall")
 
 
 def _nodes(raw: Raw, path: str) -> tuple[Match, ...]:
