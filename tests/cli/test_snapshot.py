@@ -179,7 +179,7 @@ def test_a_rule_about_requests_is_kept_as_one_without_what_it_asks_of_them() -> 
     around = structs.replace(bare, dialect=dialect_of(bare))
     found = compile_foreign(back, around)
     assert found == compile_foreign(value, around)
-    assert [e.conditional for piece in found.policies for e in piece.entries if e.conditional] != []
+    assert [e.conditional for piece in found.policies for e in piece.rules if e.conditional] != []
 
 
 def test_the_settings_of_an_agent_are_kept_and_nothing_else_of_its_configuration() -> None:

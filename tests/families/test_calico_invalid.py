@@ -25,7 +25,7 @@ Sort = Callable[[Compiled], bool]
 
 
 def anything(found: Compiled) -> bool:
-    return all(entry.unclear for piece in found.policies for entry in piece.entries) and len(found.policies) == 2
+    return all(entry.unclear for piece in found.policies for entry in piece.rules) and len(found.policies) == 2
 
 
 BECOMES: Final[dict[str, Sort]] = {

@@ -44,8 +44,8 @@ def test_a_policy_comes_to_a_piece_a_direction_that_has_rules() -> None:
     (piece,) = compiled(one({"namespaces": {}})).policies
     assert (piece.tier.name, piece.rank, piece.isolates, piece.namespace) == ("Admin", (7,), False, "")
     assert (piece.subject, piece.scope, piece.standing) == (EVERYTHING, None, "Admin tier, priority 7")
-    (entry,) = piece.entries
-    assert (entry.action, entry.matches, entry.ports) == (Action.DENY, (PodMatch(None),), None)
+    (entry,) = piece.rules
+    assert (entry.action, entry.peers, entry.ports) == (Action.DENY, (PodMatch(None),), None)
     assert (str(entry.ref), entry.ref.rule, entry.ref.kind) == ("one", 0, NEW)
 
 
@@ -86,7 +86,7 @@ def test_where_names_order_them_the_name_is_a_part_of_the_place() -> None:
 def test_networks_hold_what_the_enforcer_s_blocks_hold() -> None:
     said = Dialect(evaluated=dialect().evaluated, blocks=BlockReading(pods=Truth.NO, nodes=Truth.MAYBE))
     (piece,) = compiled(one({"networks": ["10.0.0.0/8"]}), said).policies
-    (block,) = piece.entries[0].matches or ()
+    (block,) = piece.rules[0].peers or ()
     assert isinstance(block, BlockPeer)
     assert (block.pods, block.nodes) == (Truth.NO, Truth.MAYBE)
 
@@ -95,7 +95,7 @@ def test_networks_hold_what_the_enforcer_s_blocks_hold() -> None:
 def test_a_peer_that_the_enforcer_has_not_fails_closed(action: str, actions: list[Action]) -> None:
     said = Dialect(evaluated=dialect().evaluated, peers=PeerReading(closed=frozenset({"nodes"})))
     found = compiled(one({"nodes": {}}, action=action), said)
-    assert [entry.action for piece in found.policies for entry in piece.entries] == actions
+    assert [entry.action for piece in found.policies for entry in piece.rules] == actions
     assert found.problems
 
 

@@ -145,9 +145,9 @@ def test_one_refused_part_of_specs_takes_the_rest_with_it() -> None:
 
 def test_a_field_of_a_newer_version_leaves_its_rule_open_and_the_others_sure() -> None:
     found = compiled(ingress({"fromEntities": ["all"], "weather": 1}, {"fromEntities": ["host"]}))
-    allowed = next(piece for piece in found.policies if piece.entries)
-    assert [entry.unclear is None for entry in allowed.entries] == [False, True]
-    assert found.problems == (allowed.entries[0].unclear,)
+    allowed = next(piece for piece in found.policies if piece.rules)
+    assert [entry.unclear is None for entry in allowed.rules] == [False, True]
+    assert found.problems == (allowed.rules[0].unclear,)
 
 
 # -- what a policy comes to -------------------------------------------------------------------------------------------
@@ -155,8 +155,8 @@ def test_a_field_of_a_newer_version_leaves_its_rule_open_and_the_others_sure() -
 
 def test_a_peer_of_labels_is_the_pods_of_the_policys_own_namespace() -> None:
     found = compiled(ingress({"fromEndpoints": [{"matchLabels": {"app": "a"}}]}))
-    (entry,) = found.policies[0].entries
-    assert entry.matches == (PodMatch("shop", pods=Selector.exactly(Labels({"app": "a"})), own=True),)
+    (entry,) = found.policies[0].rules
+    assert entry.peers == (PodMatch("shop", pods=Selector.exactly(Labels({"app": "a"})), own=True),)
 
 
 def test_a_subject_is_split_into_labels_of_pods_and_what_else_is_asked() -> None:
@@ -171,10 +171,10 @@ def test_a_subject_is_split_into_labels_of_pods_and_what_else_is_asked() -> None
 def test_denials_count_before_what_is_let_through_and_the_default_last() -> None:
     raw = ingress({"fromEntities": ["all"]}, ingressDeny=[{"fromEntities": ["world"]}])
     policies = sorted(compiled(raw).policies, key=lambda piece: (piece.tier, piece.rank))
-    assert [[entry.action for entry in piece.entries] for piece in policies] == [
+    assert [[entry.action for entry in piece.rules] for piece in policies] == [
         [Action.DENY], [Action.ALLOW], [Action.ALLOW], [],
     ]  # fmt: skip
-    assert policies[2].entries[0].matches == (PlacePeer(Place.OWN_NODE),)
+    assert policies[2].rules[0].peers == (PlacePeer(Place.OWN_NODE),)
     assert [piece.isolates for piece in policies] == [False, False, False, True]
 
 
@@ -304,7 +304,7 @@ def test_an_unreadable_cluster_wide_policy_is_about_whom_it_can_be_about() -> No
 def test_a_block_of_all_addresses_holds_no_node_where_others_do() -> None:
     data = {"policy-cidr-match-mode": "nodes"}
     found = compiled(ingress({"fromCIDR": ["0.0.0.0/0", "10.0.0.0/8"]}), data)
-    (entry,) = found.policies[0].entries
-    assert [(str(m.block), m.pods, m.nodes) for m in entry.matches or () if isinstance(m, BlockPeer)] == [
+    (entry,) = found.policies[0].rules
+    assert [(str(m.block), m.pods, m.nodes) for m in entry.peers or () if isinstance(m, BlockPeer)] == [
         ("0.0.0.0/0", Truth.NO, Truth.NO), ("10.0.0.0/8", Truth.NO, Truth.YES),
     ]  # fmt: skip

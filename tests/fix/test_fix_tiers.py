@@ -32,7 +32,7 @@ from webhook.model.answers import Verdict
 from webhook.model.crd_policies import Foreign
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.tier import Action, Entry
+from webhook.model.tier import Action, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import Overlay
 
@@ -180,5 +180,5 @@ def test_a_block_that_holds_no_pods_denies_not_everybody() -> None:
     everything = parse_block("0.0.0.0/0")
     ref = PolicyRef(None, "baseline", "ClusterNetworkPolicy")
     for holds, expected in ((Truth.NO, set()), (Truth.YES, {4})):
-        entry = Entry(ref, (BlockPeer(everything, pods=holds),), action=Action.DENY)
-        assert _wholly(entry) == expected
+        rule = CompiledRule(ref, (BlockPeer(everything, pods=holds),), action=Action.DENY)
+        assert _wholly(rule) == expected

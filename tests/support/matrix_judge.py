@@ -97,7 +97,7 @@ def boundaries(view: View) -> list[Port]:
 
 def _of_rules(view: View) -> Iterator[int]:
     for piece in pieces(view):
-        for port in (p for entry in piece.entries for p in (*(entry.ports or ()), *entry.not_ports)):
+        for port in (p for entry in piece.rules for p in (*(entry.ports or ()), *entry.not_ports)):
             if isinstance(port, PortRange):
                 yield from (port.first, port.last)
 
@@ -111,8 +111,8 @@ def edges(view: View, family: Family) -> list[Address]:
     single = {a for node in view.nodes.every() for a in node.addresses}
     single |= {a for service in services for a in view.services.serving(service)}
     found |= {n for a in single if a.family == family for n in (a.value - 1, a.value, a.value + 1)}
-    for entry in (entry for piece in pieces(view) for entry in piece.entries):
-        for block in (b for match in (*(entry.matches or ()), *(entry.own or ())) for b in edges_of(match)):
+    for entry in (entry for piece in pieces(view) for entry in piece.rules):
+        for block in (b for match in (*(entry.peers or ()), *(entry.subject_peers or ())) for b in edges_of(match)):
             if block.family == family:
                 found |= {n for e in (block.first, block.last) for n in (e - 1, e, e + 1)}
     return [Address(family, n) for n in sorted(found) if 0 <= n < 1 << BITS[family]]

@@ -33,10 +33,10 @@ from webhook.model.tier import (
     NETWORK_POLICIES,
     Action,
     CompiledPolicy,
+    CompiledRule,
     EndpointPeer,
-    Entry,
-    Match,
     NodePeer,
+    Peer,
     Place,
     PlacePeer,
     PodMatch,
@@ -185,14 +185,14 @@ BLOCKS: Final = [
 ]
 EXCEPTS: Final = st.sampled_from(((), (), (parse_block("10.0.1.0/24"),), (parse_block("203.0.113.7/32"),)))
 SERVICES: Final = ServicesPeer((ServiceWish("x", "s"), ServiceWish("", labels=EVERYTHING)), nodes=Truth.NO)
-OWN: Final[st.SearchStrategy[Match]] = st.one_of(
+OWN: Final[st.SearchStrategy[Peer]] = st.one_of(
     st.builds(EndpointPeer, EXPRESSIONS),
     st.builds(BlockPeer, st.sampled_from(BLOCKS), EXCEPTS),
     st.builds(PlacePeer, st.sampled_from(Place)),
     st.just(NoneOf((EndpointPeer(TERMS[0]),))),
 )
 NODES: Final = st.sampled_from((EVERYTHING, Selector((Requirement("pool", Operator.IN, frozenset({"a"})),))))
-SIMPLE: Final[st.SearchStrategy[Match]] = st.one_of(
+SIMPLE: Final[st.SearchStrategy[Peer]] = st.one_of(
     st.builds(PodMatch, st.sampled_from((None, None, "x", "y")), SELECTORS, SELECTORS),
     st.builds(EndpointPeer, EXPRESSIONS),
     st.builds(BlockPeer, st.sampled_from(BLOCKS), EXCEPTS, TRUTHS, TRUTHS),
@@ -202,7 +202,7 @@ SIMPLE: Final[st.SearchStrategy[Match]] = st.one_of(
     st.just(SERVICES),
     st.just(UnclearPeer(WHY)),
 )
-MATCHES: Final[st.SearchStrategy[Match]] = st.recursive(
+MATCHES: Final[st.SearchStrategy[Peer]] = st.recursive(
     SIMPLE,
     lambda inner: st.one_of(
         st.lists(inner, max_size=2).map(lambda peers: AllOf(tuple(peers))),
@@ -233,9 +233,9 @@ def maybe(values: st.SearchStrategy[T], often: int = 3) -> st.SearchStrategy[T |
     return st.one_of(*[st.none()] * often, values)
 
 
-def entries(number: int) -> st.SearchStrategy[Entry]:
+def rules(number: int) -> st.SearchStrategy[CompiledRule]:
     return st.builds(
-        Entry,
+        CompiledRule,
         st.just(PolicyRef(None, f"p{number}", "Piece", 0, "test")),
         maybe(st.lists(MATCHES, max_size=2).map(tuple), 1),
         maybe(PORTS, 1),
@@ -252,7 +252,7 @@ def staged_pieces(draw: st.DrawFn, number: int) -> CompiledPolicy:
     return compiled_policy(
         PolicyRef(None, f"p{number}", "Piece", None, "test"),
         draw(st.sampled_from(Direction)),
-        tuple(draw(st.lists(entries(number), max_size=3))),
+        tuple(draw(st.lists(rules(number), max_size=3))),
         draw(TIERS),
         draw(st.sampled_from(((), (0,), (1,)))),
         namespace=draw(st.sampled_from(("", "", "x", "y"))),

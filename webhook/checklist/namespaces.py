@@ -15,7 +15,7 @@ from webhook.model.labels import Space, Value, holds
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, CompiledPolicy, Entry, Place, PlacePeer
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Place, PlacePeer
 from webhook.model.truth import Truth
 from webhook.wire.objects import UNSERVED
 from webhook.world import View
@@ -58,7 +58,7 @@ def _closes(view: View, compiled: CompiledPolicy, namespace: str) -> bool:
     """
     if compiled.subject is None or compiled.subject.requirements or not _about(view, compiled, namespace):
         return False
-    return compiled.isolates or any(denies_all_pods(entry) for entry in compiled.entries)
+    return compiled.isolates or any(denies_all_pods(rule) for rule in compiled.rules)
 
 
 def _about(view: View, compiled: CompiledPolicy, namespace: str) -> bool:
@@ -73,13 +73,13 @@ def _about(view: View, compiled: CompiledPolicy, namespace: str) -> bool:
 
 def _allowing(others: list[CompiledPolicy], namespace: str) -> bool:
     """Say whether a policy of another family lets something into a namespace: its own, or one for several."""
-    allowing = (i for i in others if any(map(_lets_in, i.entries)))
+    allowing = (i for i in others if any(map(_lets_in, i.rules)))
     return any(i.namespace in ("", namespace) for i in allowing)
 
 
-def _lets_in(entry: Entry) -> bool:
-    """Say whether an entry allows somebody, beside the pod's own node, which needs no policy."""
-    return entry.action is Action.ALLOW and entry.matches != (PlacePeer(Place.OWN_NODE),)
+def _lets_in(rule: CompiledRule) -> bool:
+    """Say whether a rule allows somebody, beside the pod's own node, which needs no policy."""
+    return rule.action is Action.ALLOW and rule.peers != (PlacePeer(Place.OWN_NODE),)
 
 
 def _allows(policy: Policy) -> bool:

@@ -108,12 +108,12 @@ def _meant(
 def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Shape]:
     if not isolates(policy, direction):
         return
-    entry = next(e for e in compile_direction(policy, direction).entries if e.ref.rule == rule.index)
-    for match in entry.matches or ():
-        if isinstance(match, PodMatch):
-            for namespace in view.namespaces.names() if match.namespace is None else (match.namespace,):
-                if match.namespace is not None or namespace_matches(view, match, namespace) is Truth.YES:
-                    yield from (s for s in _shapes(view, namespace) if _may(view, match.pods, s))
+    compiled = next(one for one in compile_direction(policy, direction).rules if one.ref.rule == rule.index)
+    for peer in compiled.peers or ():
+        if isinstance(peer, PodMatch):
+            for namespace in view.namespaces.names() if peer.namespace is None else (peer.namespace,):
+                if peer.namespace is not None or namespace_matches(view, peer, namespace) is Truth.YES:
+                    yield from (s for s in _shapes(view, namespace) if _may(view, peer.pods, s))
 
 
 def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Finding]:

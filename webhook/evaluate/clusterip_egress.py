@@ -19,7 +19,7 @@ from webhook.model.answers import Side
 from webhook.model.labels import NO_LABELS, Selector
 from webhook.model.objects import Service, ServicePort, Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import CompiledPolicy, Entry, Match, PodMatch, with_entries
+from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, PodMatch, with_entries
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -40,38 +40,38 @@ def judge_front(view: View, source: PodEnd, service: Service, protocol: Protocol
 
 
 def _resolved(view: View, compiled: CompiledPolicy, service: Service, protocol: Protocol, port: int) -> CompiledPolicy:
-    """Return a compiled policy whose entries say of this one Service and port what the rules come to."""
+    """Return a compiled policy whose rules say of this one Service and port what the rules come to."""
     asked = (protocol, port)
-    entries = tuple(one for entry in compiled.entries for one in _entries(view, entry, service, asked))
-    return with_entries(compiled, entries)
+    rules = tuple(one for rule in compiled.rules for one in _entries(view, rule, service, asked))
+    return with_entries(compiled, rules)
 
 
-def _entries(view: View, entry: Entry, service: Service, asked: tuple[Protocol, int]) -> Iterator[Entry]:
-    if entry.unclear is not None:
-        yield entry
+def _entries(view: View, rule: CompiledRule, service: Service, asked: tuple[Protocol, int]) -> Iterator[CompiledRule]:
+    if rule.unclear is not None:
+        yield rule
         return
-    for match in (None,) if entry.matches is None else entry.matches:
-        found, why = _matches(view, match, entry, service, asked)
+    for peer in (None,) if rule.peers is None else rule.peers:
+        found, why = _matches(view, peer, rule, service, asked)
         if found is not Truth.NO:
             unsure = None if found is Truth.YES else (UnclearPeer(why),)
-            yield structs.replace(entry, matches=unsure, ports=None)
+            yield structs.replace(rule, matches=unsure, ports=None)
 
 
 def _matches(
-    view: View, match: Match | None, entry: Entry, service: Service, asked: tuple[Protocol, int]
+    view: View, peer: Peer | None, rule: CompiledRule, service: Service, asked: tuple[Protocol, int]
 ) -> tuple[Truth, str]:
     """Say whether one peer of a rule opens the Service's address and port; and why that is not sure."""
-    match match:
+    match peer:
         case None:
-            return _numbered(entry.ports, asked), ""
+            return _numbered(rule.ports, asked), ""
         case BlockPeer():
-            held = _held(match, service)
+            held = _held(peer, service)
             return min(
-                held, _numbered(entry.ports, asked)
+                held, _numbered(rule.ports, asked)
             ), "its block may hold the Service's own address, which is not known"
         case PodMatch():
-            stands = _stands(view, match, service)
-            opened = Truth.NO if stands is Truth.NO else _opened(view, entry.ports, service, asked)
+            stands = _stands(view, peer, service)
+            opened = Truth.NO if stands is Truth.NO else _opened(view, rule.ports, service, asked)
             return min(stands, opened), _MOVED if opened is Truth.MAYBE else "selects a namespace of unknown labels"
         case _:
             return Truth.MAYBE, "may be about the Service's address"
@@ -93,13 +93,13 @@ def _held(peer: BlockPeer, service: Service) -> Truth:
     return Truth.of(peer.block.holds(address) and not any(inner.holds(address) for inner in peer.excepts))
 
 
-def _stands(view: View, match: PodMatch, service: Service) -> Truth:
+def _stands(view: View, peer: PodMatch, service: Service) -> Truth:
     """Say whether a peer opens the Service: its `spec.selector`, read as labels, must be what the peer selects."""
-    if match.namespace is None:
-        here = namespace_matches(view, match, service.namespace)
+    if peer.namespace is None:
+        here = namespace_matches(view, peer, service.namespace)
     else:
-        here = Truth.of(match.namespace == service.namespace)
-    return min(here, match.pods.matches(service.selector or NO_LABELS))
+        here = Truth.of(peer.namespace == service.namespace)
+    return min(here, peer.pods.matches(service.selector or NO_LABELS))
 
 
 def _opened(view: View, ports: tuple[PortMatch, ...] | None, service: Service, asked: tuple[Protocol, int]) -> Truth:
@@ -160,12 +160,12 @@ def lacking(view: View, source: PodEnd, service: Service, backends: list[Shape])
     """Yield labels that rules ask of pods, which the backends carry and the Service's own selector does not name."""
     named = service.selector or NO_LABELS
     for compiled, _ in view.policies.selecting(source.shape, Direction.EGRESS):
-        for entry in compiled.entries:
-            for match in entry.matches or ():
+        for rule in compiled.rules:
+            for peer in rule.peers or ():
                 if (
-                    not isinstance(match, PodMatch)
-                    or _stands(view, structs.replace(match, pods=_ALL), service) is Truth.NO
+                    not isinstance(peer, PodMatch)
+                    or _stands(view, structs.replace(peer, pods=_ALL), service) is Truth.NO
                 ):
                     continue
-                if all(match.pods.matches(shape.labels) is Truth.YES for shape in backends):
-                    yield from (r.key for r in match.pods.requirements if r.matches(named) is Truth.NO)
+                if all(peer.pods.matches(shape.labels) is Truth.YES for shape in backends):
+                    yield from (r.key for r in peer.pods.requirements if r.matches(named) is Truth.NO)

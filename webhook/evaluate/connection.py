@@ -23,7 +23,7 @@ from webhook.model.answers import OPEN, Host, Side, Verdict, both
 from webhook.model.labels import NO_LABELS, AllOf
 from webhook.model.objects import Service, Shape, Workload
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Action, Entry, Match, NodePeer, Place, PlacePeer, ServicePeer, ServicesPeer
+from webhook.model.tier import Action, CompiledRule, NodePeer, Peer, Place, PlacePeer, ServicePeer, ServicesPeer
 from webhook.model.truth import Truth
 from webhook.world import Group, View
 
@@ -55,25 +55,25 @@ def judge_name(view: View, source: PodEnd, protocol: Protocol, port: int | None)
 def _inside(view: View, source: PodEnd, protocol: Protocol, port: int) -> str | None:
     """Say what of the cluster a name may stand for that policy lets the pod reach, and the world outside not."""
     for compiled, _ in view.policies.selecting(source.shape, Direction.EGRESS):
-        for entry in compiled.entries:
-            spoken = ports_match(entry.ports, protocol, port, None) is not Truth.NO
-            if entry.action is Action.ALLOW and spoken and any(map(_is_host, _leaves(entry))):
-                return f"the name may stand for a node, which {entry.ref.titled} egress[{entry.ref.rule}] lets out to"
+        for rule in compiled.rules:
+            spoken = ports_match(rule.ports, protocol, port, None) is not Truth.NO
+            if rule.action is Action.ALLOW and spoken and any(map(_is_host, _leaves(rule))):
+                return f"the name may stand for a node, which {rule.ref.titled} egress[{rule.ref.rule}] lets out to"
     for service in view.services.published():
         if _reached(view, source, service, protocol, port):
             return f"the name may stand for Service {service.namespace}/{service.name}, which policy lets out to"
     return None
 
 
-def _leaves(entry: Entry) -> Iterator[Match]:
-    for match in entry.matches or ():
-        yield from match.parts if isinstance(match, AllOf) else (match,)
+def _leaves(rule: CompiledRule) -> Iterator[Peer]:
+    for peer in rule.peers or ():
+        yield from peer.parts if isinstance(peer, AllOf) else (peer,)
 
 
-def _is_host(match: Match) -> bool:
-    if isinstance(match, PlacePeer):
-        return match.place not in (Place.POD, Place.WORLD)
-    return isinstance(match, NodePeer | ServicePeer | ServicesPeer)
+def _is_host(peer: Peer) -> bool:
+    if isinstance(peer, PlacePeer):
+        return peer.place not in (Place.POD, Place.WORLD)
+    return isinstance(peer, NodePeer | ServicePeer | ServicesPeer)
 
 
 def _reached(view: View, source: PodEnd, service: Service, protocol: Protocol, port: int) -> bool:
@@ -252,10 +252,10 @@ def _selects(view: View, flow: Flow) -> bool:
     template = flow.to.template if isinstance(flow.to, Group) else None
     shapes = dict.fromkeys((*pods, *([template.template.shape] if template else [])))
     return any(
-        entry.unclear is not None or any(not isinstance(match, BlockPeer) for match in entry.matches or ())
+        rule.unclear is not None or any(not isinstance(peer, BlockPeer) for peer in rule.peers or ())
         for shape in shapes
         for compiled, _ in view.policies.selecting(shape, Direction.INGRESS)
-        for entry in compiled.entries
+        for rule in compiled.rules
     )
 
 

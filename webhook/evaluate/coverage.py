@@ -14,7 +14,7 @@ from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, Protocol, 
 from webhook.model.answers import OPEN, Side, Verdict, together
 from webhook.model.labels import AllOf, AnyOf, NoneOf
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import CompiledPolicy, EndpointPeer, Match, Place, PlacePeer, PodMatch
+from webhook.model.tier import CompiledPolicy, EndpointPeer, Peer, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting
@@ -86,12 +86,12 @@ def _apart(view: View, selecting: Selecting, block: Block) -> dict[Block, str]:
 
 def _nodes_alike(selecting: Selecting) -> bool:
     """Say whether no rule tells the address of a node from any other."""
-    return all(nodes_are_as_others(m) for i, _ in selecting for e in i.entries for m in (e.matches or ()))
+    return all(nodes_are_as_others(m) for i, _ in selecting for e in i.rules for m in (e.peers or ()))
 
 
-def nodes_are_as_others(match: Match) -> bool:
+def nodes_are_as_others(peer: Peer) -> bool:
     """Say whether a peer treats the addresses of nodes as any others."""
-    match match:
+    match peer:
         case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             return all(map(nodes_are_as_others, peers))
         case BlockPeer(nodes=nodes):
@@ -108,21 +108,21 @@ def _edges(compiled_policies: Iterable[CompiledPolicy]) -> list[Block]:
     return [
         edge
         for compiled in compiled_policies
-        for entry in compiled.entries
-        for match in (*(entry.matches or ()), *(entry.own or ()))
-        for edge in edges_of(match)
+        for rule in compiled.rules
+        for peer in (*(rule.peers or ()), *(rule.subject_peers or ()))
+        for edge in edges_of(peer)
     ]
 
 
-def edges_of(match: Match) -> Iterator[Block]:
+def edges_of(peer: Peer) -> Iterator[Block]:
     """Yield the blocks at whose first and last address a peer's answer may change."""
-    match match:
+    match peer:
         case BlockPeer():
-            yield match.block
-            yield from match.excepts
+            yield peer.block
+            yield from peer.excepts
         case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
-            for peer in peers:
-                yield from edges_of(peer)
+            for part in peers:
+                yield from edges_of(part)
         case _:
             return
 

@@ -10,7 +10,7 @@ from webhook.model.answers import Host
 from webhook.model.labels import NO_KEYS, AllOf, LabelKeys
 from webhook.model.objects import Pod, Service, Shape, Workload
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Match, PodMatch
+from webhook.model.tier import Peer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import Group, View
 from webhook.world.index import Memo
@@ -130,23 +130,23 @@ def alike(view: View, end: PodEnd, *others: str) -> PodEnd:
 ANY_KEY = LabelKeys(prefixes=("",))
 
 
-def pods_match(view: View, match: PodMatch, shape: Shape) -> Truth:
-    """Say whether a pod of `shape` is among the pods of `match`."""
+def pods_match(view: View, peer: PodMatch, shape: Shape) -> Truth:
+    """Say whether a pod of `shape` is among the pods of `peer`."""
     here = Truth.YES
-    if match.namespace is None:
-        here = namespace_matches(view, match, shape.namespace)
+    if peer.namespace is None:
+        here = namespace_matches(view, peer, shape.namespace)
         if here is Truth.NO:
             return here
-    elif match.namespace != shape.namespace:
+    elif peer.namespace != shape.namespace:
         return Truth.NO
-    found = match.pods.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS)
+    found = peer.pods.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS)
     return found if here is Truth.YES else min(here, found)
 
 
-def namespace_matches(view: View, match: PodMatch, name: str) -> Truth:
-    """Say whether the namespace selector of `match` selects `name`; labels of a namespace nobody gave are not known."""
+def namespace_matches(view: View, peer: PodMatch, name: str) -> Truth:
+    """Say whether the namespace selector of `peer` selects `name`; labels of a namespace nobody gave are not known."""
     namespace = view.namespaces.get(name)
-    return match.namespaces.matches(namespace.labels, ANY_KEY if namespace.synthetic else NO_KEYS)
+    return peer.namespaces.matches(namespace.labels, ANY_KEY if namespace.synthetic else NO_KEYS)
 
 
 PRIVATE: Final[dict[Family, tuple[Block, ...]]] = {
@@ -180,18 +180,18 @@ def supposes(view: View, ends: Iterable[tuple[Shape, Direction]]) -> bool:
     """Say whether an answer about pods without an address may rest on what is supposed of it."""
     for shape, direction in ends:
         for compiled, _ in view.policies.selecting(shape, direction):
-            for entry in compiled.entries:
-                if any(_decided(view, match) for match in entry.matches or ()):
+            for rule in compiled.rules:
+                if any(_decided(view, peer) for peer in rule.peers or ()):
                     return True
     return False
 
 
-def _decided(view: View, match: Match) -> bool:
-    if isinstance(match, AllOf):
-        return any(_decided(view, one) for one in match.parts)
-    if not isinstance(match, BlockPeer) or match.pods is Truth.NO or (match.block.prefix == 0 and not match.excepts):
+def _decided(view: View, peer: Peer) -> bool:
+    if isinstance(peer, AllOf):
+        return any(_decided(view, one) for one in peer.parts)
+    if not isinstance(peer, BlockPeer) or peer.pods is Truth.NO or (peer.block.prefix == 0 and not peer.excepts):
         return False
-    family = match.block.family
+    family = peer.block.family
     return not view.pod_blocks(family) and not any(
-        block.overlaps(match.block) for block in supposed_blocks(view, family)
+        block.overlaps(peer.block) for block in supposed_blocks(view, family)
     )

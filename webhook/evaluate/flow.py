@@ -15,7 +15,7 @@ from webhook.model.answers import OPEN, Side, Verdict, both, together
 from webhook.model.labels import LabelKeys
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledPolicy, Entry, position
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, position
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.index import Memo
@@ -194,19 +194,19 @@ def is_shut_to(view: View, source: PodEnd, shape: Shape, protocol: Protocol, por
     compiled_policies: list[tuple[CompiledPolicy, Truth]] = []
     for namespace in (shape.namespace, ""):
         for one in view.policies.compiled_policies(namespace, Direction.INGRESS):
-            view.budget.spend(1 + len(one.entries))
+            view.budget.spend(1 + len(one.rules))
             selects = Truth.MAYBE if one.subject is None else one.subject.matches(shape.labels, _ANY)
             selects = selects if one.scope is None else min(selects, Truth.MAYBE)
             if selects is not Truth.NO:
-                compiled_policies.append((structs.replace(one, entries=tuple(map(_at_any_port, one.entries))), selects))
+                compiled_policies.append((structs.replace(one, rules=tuple(map(_at_any_port, one.rules))), selects))
     selecting = tuple(sorted(compiled_policies, key=lambda pair: position(pair[0])))
     ends = [Packet(Direction.INGRESS, PodEnd(shape), source, family, protocol, port) for family in view.families()]
     return bool(selecting) and all(decide(view, selecting, one).verdict is Verdict.DENIED for one in ends)
 
 
-def _at_any_port(entry: Entry) -> Entry:
+def _at_any_port(rule: CompiledRule) -> CompiledRule:
     """Return a rule without what it asks of pods that nobody has seen: one that allows allows more, others may not."""
-    if entry.action is Action.ALLOW:
-        return structs.replace(entry, ports=None, not_ports=(), own=None)
-    asks = entry.ports is not None or entry.not_ports or entry.own is not None
-    return structs.replace(entry, unclear=entry.unclear or "it asks for ports or labels of its own") if asks else entry
+    if rule.action is Action.ALLOW:
+        return structs.replace(rule, ports=None, not_ports=(), subject_peers=None)
+    asks = rule.ports is not None or rule.not_ports or rule.subject_peers is not None
+    return structs.replace(rule, unclear=rule.unclear or "it asks for ports or labels of its own") if asks else rule

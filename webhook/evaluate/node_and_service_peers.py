@@ -15,7 +15,7 @@ from webhook.model.dialect import visible
 from webhook.model.labels import NO_KEYS, Labels, Selector
 from webhook.model.objects import Node, Service, ServicePort, Shape
 from webhook.model.policy import BlockPeer
-from webhook.model.tier import EndpointPeer, Match, Place, PlacePeer, PodMatch, ServicePeer, ServicesPeer, ServiceWish
+from webhook.model.tier import EndpointPeer, Peer, Place, PlacePeer, PodMatch, ServicePeer, ServicesPeer, ServiceWish
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -52,7 +52,7 @@ def may_be_own_node(view: View, other: End) -> bool:
     return not of_cloud and node_of(view, other) is None
 
 
-def either_way(matches: Iterable[Match]) -> bool:
+def either_way(matches: Iterable[Peer]) -> bool:
     """Say whether peers are about such an address whoever has it: the own node, or somebody outside."""
     return {PlacePeer(Place.OWN_NODE), PlacePeer(Place.WORLD)} <= {m for m in matches if isinstance(m, PlacePeer)}
 
@@ -264,21 +264,21 @@ def node_matters(view: View, source: PodEnd, target: PodEnd) -> bool:
     return target.shape.host_network and not settled
 
 
-def on_host_network(view: View, match: PodMatch | EndpointPeer, shape: Shape | None) -> Truth:
+def on_host_network(view: View, peer: PodMatch | EndpointPeer, shape: Shape | None) -> Truth:
     """Say whether a peer matches pods on the host network, of `shape`, or a node (None)."""
     dialect = view.dialect
-    if isinstance(match, EndpointPeer):
+    if isinstance(peer, EndpointPeer):
         return Truth.NO
     if dialect.nodes.host_namespace is not None:
-        return _in_namespace(match, dialect.nodes.host_namespace)
+        return _in_namespace(peer, dialect.nodes.host_namespace)
     if dialect.nodes.host_pods is Truth.NO or shape is None:
         return Truth.NO
-    return min(dialect.nodes.host_pods, pods_match(view, match, shape))
+    return min(dialect.nodes.host_pods, pods_match(view, peer, shape))
 
 
-def _in_namespace(match: PodMatch, labels: Labels) -> Truth:
+def _in_namespace(peer: PodMatch, labels: Labels) -> Truth:
     """Hosts stand in a namespace of their own: sure only for a rule that asks for the label that says so."""
-    if match.namespace is not None or match.pods.requirements or match.namespaces.matches(labels) is Truth.NO:
+    if peer.namespace is not None or peer.pods.requirements or peer.namespaces.matches(labels) is Truth.NO:
         return Truth.NO
-    named = any(requirement.key in labels.as_dict() for requirement in match.namespaces.requirements)
+    named = any(requirement.key in labels.as_dict() for requirement in peer.namespaces.requirements)
     return Truth.YES if named else Truth.MAYBE

@@ -15,7 +15,7 @@ from webhook.model.labels import NO_KEYS
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, PolicyRef
-from webhook.model.tier import NETWORK_POLICIES, CompiledPolicy, Entry
+from webhook.model.tier import NETWORK_POLICIES, CompiledPolicy, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.index import Memo
@@ -147,18 +147,18 @@ def in_numbers(view: View, compiled: CompiledPolicy) -> CompiledPolicy:
     if not view.dialect.ports.names_pooled or not _is_numbered(compiled) or compiled.subject is None:
         return compiled
     shapes = list(_shapes(view, compiled))
-    entries = tuple(one for entry in compiled.entries for one in _entries(entry, shapes))
-    return structs.replace(compiled, entries=entries)
+    rules = tuple(one for rule in compiled.rules for one in _entries(rule, shapes))
+    return structs.replace(compiled, rules=rules)
 
 
 def _is_numbered(compiled: CompiledPolicy) -> bool:
     """Say whether a piece is one whose port names an enforcer that pools them puts numbers in place of."""
     whose = compiled.subject is not None and bool(compiled.namespace)
-    return whose and compiled.direction is Direction.INGRESS and any(map(_names, compiled.entries))
+    return whose and compiled.direction is Direction.INGRESS and any(map(_names, compiled.rules))
 
 
-def _names(entry: Entry) -> bool:
-    return any(isinstance(port, NamedPort) for port in entry.ports or ())
+def _names(rule: CompiledRule) -> bool:
+    return any(isinstance(port, NamedPort) for port in rule.ports or ())
 
 
 def _shapes(view: View, compiled: CompiledPolicy) -> Iterator[tuple[Shape, Truth]]:
@@ -174,16 +174,16 @@ def _shapes(view: View, compiled: CompiledPolicy) -> Iterator[tuple[Shape, Truth
                 yield shape, selects
 
 
-def _entries(entry: Entry, shapes: list[tuple[Shape, Truth]]) -> Iterator[Entry]:
-    if not _names(entry):
-        yield entry
+def _entries(rule: CompiledRule, shapes: list[tuple[Shape, Truth]]) -> Iterator[CompiledRule]:
+    if not _names(rule):
+        yield rule
         return
     named = [shape for shape, truth in shapes if truth is Truth.YES]
-    sure = {port for one in entry.ports or () for port in _numbers(one, named)}
-    every = {port for one in entry.ports or () for port in _numbers(one, [shape for shape, _ in shapes])}
-    yield structs.replace(entry, ports=tuple(sorted(sure, key=str)))
+    sure = {port for one in rule.ports or () for port in _numbers(one, named)}
+    every = {port for one in rule.ports or () for port in _numbers(one, [shape for shape, _ in shapes])}
+    yield structs.replace(rule, ports=tuple(sorted(sure, key=str)))
     if every - sure:
-        yield structs.replace(entry, ports=tuple(sorted(every - sure, key=str)), conditional=_PERHAPS)
+        yield structs.replace(rule, ports=tuple(sorted(every - sure, key=str)), conditional=_PERHAPS)
 
 
 def _numbers(port: PortMatch, shapes: Iterable[Shape]) -> Iterator[PortMatch]:

@@ -87,7 +87,7 @@ def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
     first = found.ways[0]
     met = tuple(dict.fromkeys(compiled.ref for compiled, _ in isolating))
     if all(way.allowed for way in found.ways):
-        by, standing = first.entry.ref if first.entry else None, first.compiled.standing if first.compiled else ""
+        by, standing = first.rule.ref if first.rule else None, first.compiled.standing if first.compiled else ""
         return Side(Verdict.ALLOWED, isolated, met, by, standing=standing, stages=found.stages)
     if not any(way.allowed for way in found.ways):
         return _denied(view, found, isolated=isolated)
@@ -114,19 +114,17 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
     open_ones = [way for way in found.ways if not _is_final(view, way)] or list(found.ways)
     way = next((way for way in open_ones if way.sure), open_ones[0])
     by = way.compiled
-    refs = (by.ref,) if by is not None and way.entry is not None else way.closed_by
+    refs = (by.ref,) if by is not None and way.rule is not None else way.closed_by
     return Side(
         Verdict.DENIED,
         isolated,
         refs,
-        denied_by=way.entry.ref if way.entry is not None else None,
+        denied_by=way.rule.ref if way.rule is not None else None,
         final=_is_final(view, way),
         standing=by.standing if by is not None else "",
         stages=found.stages,
         refused=view.dialect.rejects is Truth.YES,
-        perhaps=tuple(
-            dict.fromkeys(w.entry.ref for w in found.ways if w.entry is not None and w.entry is not way.entry)
-        ),
+        perhaps=tuple(dict.fromkeys(w.rule.ref for w in found.ways if w.rule is not None and w.rule is not way.rule)),
     )
 
 
@@ -135,19 +133,19 @@ def _is_final(view: View, way: Decided) -> bool:
     tier, rank = view.dialect.tiers.network_policies, view.dialect.tiers.rank
     if way.compiled is None:
         return False
-    return way.compiled.tier < tier if way.entry is None else way.place is not None and way.place < (tier, rank)
+    return way.compiled.tier < tier if way.rule is None else way.place is not None and way.place < (tier, rank)
 
 
 def _why_not_sure(view: View, found: Ways, packet: Packet) -> str:
     if found.unsure is None:
         refs = sorted({way.compiled.ref for way in found.ways if way.compiled})
         return f"{' and '.join(ref.titled for ref in refs)} differ, and nothing says which comes first"
-    compiled, selects, entry = found.unsure
+    compiled, selects, rule = found.unsure
     if compiled.unclear is not None:
         return f"{compiled.ref.titled} cannot be read: {compiled.unclear}"
-    if selects is Truth.MAYBE or entry is None:
+    if selects is Truth.MAYBE or rule is None:
         return why_selected(compiled)
-    return why_admitted(view, entry, packet)
+    return why_admitted(view, rule, packet)
 
 
 def _by_lists(view: View, rules: Rules, packet: Packet) -> Side:
@@ -156,10 +154,10 @@ def _by_lists(view: View, rules: Rules, packet: Packet) -> Side:
         return _by_hopes(view, rules, packet)
     unsure = False
     for compiled, _ in rules.selecting:
-        for entry in compiled.entries:
-            found = entry_matches(view, entry, packet)
+        for rule in compiled.rules:
+            found = entry_matches(view, rule, packet)
             if found is Truth.YES:
-                return Side(Verdict.ALLOWED, isolated=True, policies=rules.refs, admitted_by=entry.ref)
+                return Side(Verdict.ALLOWED, isolated=True, policies=rules.refs, admitted_by=rule.ref)
             unsure = unsure or found is Truth.MAYBE
     return _by_hopes(view, rules, packet) if unsure else rules.denial
 
@@ -168,10 +166,10 @@ def _by_hopes(view: View, rules: Rules, packet: Packet) -> Side:
     """Join the isolations: allowed where every way the unknowns may fall allows, denied where every way denies."""
     hopes: Hopes = []
     for compiled, selects in rules.selecting:
-        admits, entry = _admits(view, compiled, packet)
+        admits, rule = _admits(view, compiled, packet)
         if admits is Truth.YES and selects is Truth.YES:
-            return Side(Verdict.ALLOWED, isolated=True, policies=rules.refs, admitted_by=entry)
-        hopes.append((compiled, selects, admits, entry))
+            return Side(Verdict.ALLOWED, isolated=True, policies=rules.refs, admitted_by=rule)
+        hopes.append((compiled, selects, admits, rule))
     isolated = True if rules.sure else None
     seen = {admits for _, _, admits, _ in hopes}
     if not rules.sure and seen == {Truth.YES}:
@@ -185,10 +183,10 @@ def _admits(view: View, compiled: CompiledPolicy, packet: Packet) -> tuple[Truth
     if compiled.unclear is not None:
         return Truth.MAYBE, None
     best, where = Truth.NO, None
-    for entry in compiled.entries:
-        found = entry_matches(view, entry, packet)
+    for rule in compiled.rules:
+        found = entry_matches(view, rule, packet)
         if found > best:
-            best, where = found, entry.ref
+            best, where = found, rule.ref
             if best is Truth.YES:
                 break
     return best, where
@@ -196,12 +194,12 @@ def _admits(view: View, compiled: CompiledPolicy, packet: Packet) -> tuple[Truth
 
 def _why(view: View, hopes: Hopes, packet: Packet) -> str:
     """Name the first thing that could not be told, in the order of policies."""
-    for compiled, selects, admits, entry in hopes:
+    for compiled, selects, admits, rule in hopes:
         if compiled.unclear is not None:
             return f"{compiled.ref.titled} cannot be read: {compiled.unclear}"
         if selects is Truth.MAYBE:
             return why_selected(compiled)
-        if admits is Truth.MAYBE and entry is not None:
-            return why_admitted(view, next(e for e in compiled.entries if e.ref == entry), packet)
+        if admits is Truth.MAYBE and rule is not None:
+            return why_admitted(view, next(e for e in compiled.rules if e.ref == rule), packet)
     message = "no unknown among the hopes"
     raise AssertionError(message)

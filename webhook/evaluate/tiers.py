@@ -11,21 +11,21 @@ from msgspec import Struct
 from webhook.evaluate.match import Packet, entry_matches
 from webhook.model.answers import Stage
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, CompiledPolicy, Entry, Rank, Tier
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Rank, Tier
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting
 
 
 class Decided(Struct, frozen=True):
-    """One way a packet may end: by a rule (`entry`), at the end of a tier (`closed_by`), or past the last tier.
+    """One way a packet may end: by a rule (`rule`), at the end of a tier (`closed_by`), or past the last tier.
 
     `sure`: once a packet gets so far, it ends there.
     """
 
     allowed: bool
     compiled: CompiledPolicy | None = None
-    entry: Entry | None = None
+    rule: CompiledRule | None = None
     closed_by: tuple[PolicyRef, ...] = ()
     sure: bool = True
 
@@ -38,13 +38,13 @@ class Decided(Struct, frozen=True):
 class Ways(Struct, frozen=True):
     """All ways that a packet may end. `met`: what isolates, or may, before the last of them.
 
-    `unsure`: the first compiled policy, and its entry if it is one, of which it could not be told whether it matches.
+    `unsure`: the first compiled policy, and its rule if it is one, of which it could not be told whether it matches.
     `stages`: what each tier made of it.
     """
 
     ways: tuple[Decided, ...]
     met: tuple[tuple[CompiledPolicy, Truth], ...]
-    unsure: tuple[CompiledPolicy, Truth, Entry | None] | None
+    unsure: tuple[CompiledPolicy, Truth, CompiledRule | None] | None
     stages: tuple[Stage, ...] = ()
 
 
@@ -53,9 +53,9 @@ class _Read(Struct, frozen=True):
 
     compiled: CompiledPolicy
     selects: Truth
-    decides: tuple[tuple[Action, Entry | None], ...]
+    decides: tuple[tuple[Action, CompiledRule | None], ...]
     through: bool
-    unsure: Entry | None
+    unsure: CompiledRule | None
 
 
 class _Walk:
@@ -64,9 +64,9 @@ class _Walk:
         self._packet = packet
         self.ways: list[Decided] = []
         self.met: list[tuple[CompiledPolicy, Truth]] = []
-        self.unsure: tuple[CompiledPolicy, Truth, Entry | None] | None = None
+        self.unsure: tuple[CompiledPolicy, Truth, CompiledRule | None] | None = None
         self.stages: list[Stage] = []
-        self._leaving: tuple[CompiledPolicy, Entry | None] | None = None  # the last rule that may leave the tier
+        self._leaving: tuple[CompiledPolicy, CompiledRule | None] | None = None  # the last rule that may leave the tier
 
     def tier(self, members: Sequence[tuple[CompiledPolicy, Truth]]) -> bool:
         """Ask one tier; say whether the packet may get past it."""
@@ -97,13 +97,13 @@ class _Walk:
             reads = [self._read(compiled, selects) for compiled, selects in group]
             for read in reads:
                 self._note(read)
-                for action, entry in read.decides:
+                for action, rule in read.decides:
                     if action is Action.PASS:
-                        past, self._leaving = True, (read.compiled, entry)
+                        past, self._leaving = True, (read.compiled, rule)
                     else:
-                        last = not read.through and entry is read.decides[-1][1]
+                        last = not read.through and rule is read.decides[-1][1]
                         sure = last and read.selects is Truth.YES
-                        self.ways.append(Decided(action is Action.ALLOW, read.compiled, entry, sure=sure))
+                        self.ways.append(Decided(action is Action.ALLOW, read.compiled, rule, sure=sure))
             closed = _after(closed, reads)
             closers += [read.compiled for read in reads if read.compiled.isolates]
             if not closed:
@@ -124,23 +124,23 @@ class _Walk:
     def _read(self, compiled: CompiledPolicy, selects: Truth) -> _Read:
         if compiled.unclear is not None:
             return _Read(compiled, selects, ((Action.ALLOW, None),), through=True, unsure=None)
-        decides: list[tuple[Action, Entry | None]] = []
-        unsure: Entry | None = None
-        for entry in compiled.entries:
-            found = entry_matches(self._view, entry, self._packet)
+        decides: list[tuple[Action, CompiledRule | None]] = []
+        unsure: CompiledRule | None = None
+        for rule in compiled.rules:
+            found = entry_matches(self._view, rule, self._packet)
             if found is Truth.NO:
                 continue
-            decides.append((entry.action, entry))
+            decides.append((rule.action, rule))
             if found is Truth.YES:
                 return _Read(compiled, selects, tuple(decides), through=False, unsure=unsure)
-            unsure = unsure or entry
+            unsure = unsure or rule
         return _Read(compiled, selects, tuple(decides), through=True, unsure=unsure)
 
 
 def _stage(
     members: Sequence[tuple[CompiledPolicy, Truth]],
     ways: Sequence[Decided],
-    leaving: tuple[CompiledPolicy, Entry | None] | None,
+    leaving: tuple[CompiledPolicy, CompiledRule | None] | None,
     *,
     past: bool,
     unmatched: bool,
@@ -152,12 +152,12 @@ def _stage(
         return Stage(name, refs, "unknown")
     if ways:
         way = next((way for way in ways if way.sure), ways[0])
-        by, entry, outcome = way.compiled, way.entry, "allowed" if way.allowed else "denied"
+        by, rule, outcome = way.compiled, way.rule, "allowed" if way.allowed else "denied"
     elif leaving is not None:
-        (by, entry), outcome = leaving, "passed"
+        (by, rule), outcome = leaving, "passed"
     else:
         return Stage(name, refs, "unmatched")
-    return Stage(name, refs, outcome, entry.ref if entry else None, by.standing if by else "")
+    return Stage(name, refs, outcome, rule.ref if rule else None, by.standing if by else "")
 
 
 def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
@@ -204,14 +204,14 @@ def _opened(members: Selecting) -> bool | None:
     """Say whether a rule of a tier lets everything through; None: one that does something else comes before it."""
     lanes = len({compiled.lane for compiled, _ in members}) > 1
     for _, group in groupby(members, key=lambda pair: () if lanes else pair[0].rank):
-        some = [(entry, selects) for compiled, selects in group for entry in compiled.entries]
-        if any(entry.action is not Action.ALLOW for entry, _ in some):
+        some = [(rule, selects) for compiled, selects in group for rule in compiled.rules]
+        if any(rule.action is not Action.ALLOW for rule, _ in some):
             return None
-        if any(selects is Truth.YES and _opens_everything(entry) for entry, selects in some):
+        if any(selects is Truth.YES and _opens_everything(rule) for rule, selects in some):
             return True
     return False
 
 
-def _opens_everything(entry: Entry) -> bool:
-    narrowed = (entry.matches, entry.ports, entry.own, entry.unclear, entry.conditional)
-    return all(part is None for part in narrowed) and not entry.not_ports
+def _opens_everything(rule: CompiledRule) -> bool:
+    narrowed = (rule.peers, rule.ports, rule.subject_peers, rule.unclear, rule.conditional)
+    return all(part is None for part in narrowed) and not rule.not_ports

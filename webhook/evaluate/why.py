@@ -13,10 +13,10 @@ from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import (
     Action,
     CompiledPolicy,
+    CompiledRule,
     EndpointPeer,
-    Entry,
-    Match,
     NodePeer,
+    Peer,
     PlacePeer,
     PodMatch,
     ServicesPeer,
@@ -35,33 +35,33 @@ def why_selected(compiled: CompiledPolicy) -> str:
     return f"{compiled.ref.titled} selects pods by labels that are added later ({compiled.subject})"
 
 
-def why_admitted(view: View, entry: Entry, packet: Packet) -> str:
-    """Say why it cannot be told whether an entry is about the packet."""
-    name = entry.ref.titled
-    rule = f"{name} rule {entry.ref.rule}" if entry.ref.rule is not None else name
-    if entry.unclear is not None:
-        return f"{rule} cannot be read: {entry.unclear}" if entry.ref.rule is not None else f"{rule}: {entry.unclear}"
-    for match in entry.own or ():
+def why_admitted(view: View, rule: CompiledRule, packet: Packet) -> str:
+    """Say why it cannot be told whether a rule is about the packet."""
+    name = rule.ref.titled
+    named = f"{name} rule {rule.ref.rule}" if rule.ref.rule is not None else name
+    if rule.unclear is not None:
+        return f"{named} cannot be read: {rule.unclear}" if rule.ref.rule is not None else f"{named}: {rule.unclear}"
+    for peer in rule.subject_peers or ():
         own = structs.replace(packet, other=packet.subject)
-        if _unsure(view, match, own):
-            return f"{rule} {_by_enforcer(view, match, own.other) or _why(view, match, own, 'is about')}"
-    for match in entry.matches or ():
-        if _unsure(view, match, packet):
-            return f"{rule} {_by_enforcer(view, match, packet.other) or _why(view, match, packet, _DOES[entry.action])}"
-    if entry.conditional is not None:
-        return f"{rule} {entry.conditional}"
-    return f"{rule} names a port that the pod gives to several numbers"
+        if _unsure(view, peer, own):
+            return f"{named} {_by_enforcer(view, peer, own.other) or _why(view, peer, own, 'is about')}"
+    for peer in rule.peers or ():
+        if _unsure(view, peer, packet):
+            return f"{named} {_by_enforcer(view, peer, packet.other) or _why(view, peer, packet, _DOES[rule.action])}"
+    if rule.conditional is not None:
+        return f"{named} {rule.conditional}"
+    return f"{named} names a port that the pod gives to several numbers"
 
 
 _DOES: Final = {Action.ALLOW: "admits", Action.DENY: "denies", Action.PASS: "passes on"}
 
 
-def _why(view: View, match: Match, packet: Packet, does: str) -> str:
+def _why(view: View, peer: Peer, packet: Packet, does: str) -> str:
     """Say why it cannot be told of one peer. `does`: what the rule does to whom it matches."""
     other = packet.other
-    if may_be_own_node(view, other) and isinstance(match, BlockPeer | PlacePeer):
+    if may_be_own_node(view, other) and isinstance(peer, BlockPeer | PlacePeer):
         return "depends on who has the link-local address: the own node (host), or somebody outside (world)"
-    match match:
+    match peer:
         case UnclearPeer(reason):
             return f"is unclear: {reason}"
         case AllOf(peers):
@@ -71,7 +71,7 @@ def _why(view: View, match: Match, packet: Packet, does: str) -> str:
         case PlacePeer() | NodePeer():
             return "depends on the node that the two ends are on, which is not known"
         case _:
-            return _why_of_end(view, match, other, does)
+            return _why_of_end(view, peer, other, does)
 
 
 _SERVICES: Final = {  # by whether every Service is known
@@ -80,20 +80,20 @@ _SERVICES: Final = {  # by whether every Service is known
 }
 
 
-def _why_of_end(view: View, match: Match, other: End, does: str) -> str:
+def _why_of_end(view: View, peer: Peer, other: End, does: str) -> str:
     """Say what is not known of the other end that a peer asks for."""
     if isinstance(other, Outside):
         one = other.block.size == 1
         return f"may mean {other.block}: whose address it is is not known" if one else f"covers part of {other.block}"
-    if isinstance(match, BlockPeer):
-        return f"names the block {match.block}, and the address of the pod is not assigned yet"
-    if isinstance(match, EndpointPeer):
-        return f"{does} pods by {match.test}, and {_not_known(view, match.test, other.shape)}"
-    if not isinstance(match, PodMatch):
+    if isinstance(peer, BlockPeer):
+        return f"names the block {peer.block}, and the address of the pod is not assigned yet"
+    if isinstance(peer, EndpointPeer):
+        return f"{does} pods by {peer.test}, and {_not_known(view, peer.test, other.shape)}"
+    if not isinstance(peer, PodMatch):
         return "depends on the node or the address of the other end, which is not known"
-    if _only_pods(view, match, other.shape.namespace):
-        return f"{does} pods by labels that are added later ({match.pods})"
-    return f"{does} namespaces by {match.namespaces}, and {_labels_of_namespace(other.shape)} are not known"
+    if _only_pods(view, peer, other.shape.namespace):
+        return f"{does} pods by labels that are added later ({peer.pods})"
+    return f"{does} namespaces by {peer.namespaces}, and {_labels_of_namespace(other.shape)} are not known"
 
 
 def _labels_of_namespace(shape: Shape) -> str:
@@ -112,12 +112,12 @@ def _not_known(view: View, test: Predicate, shape: Shape) -> str:
     return f"{term.key if term else 'a label'} is added to pods later"
 
 
-def _by_enforcer(view: View, match: Match, other: End) -> str | None:
+def _by_enforcer(view: View, peer: Peer, other: End) -> str | None:
     """Say what is not known of the enforcer, whatever labels and addresses are; None: it is they that are not known."""
     cni = view.dialect.name
-    if isinstance(match, BlockPeer) and (what := _not_sure_to_hold(view, match, other)) is not None:
-        return f"names the block {match.block}, and whether blocks hold {what} under {cni} is not known"
-    if isinstance(match, PodMatch) and isinstance(other, PodEnd) and other.shape.host_network:
+    if isinstance(peer, BlockPeer) and (what := _not_sure_to_hold(view, peer, other)) is not None:
+        return f"names the block {peer.block}, and whether blocks hold {what} under {cni} is not known"
+    if isinstance(peer, PodMatch) and isinstance(other, PodEnd) and other.shape.host_network:
         return f"names pods by labels, and whether it means those of the host network depends on {cni}"
     return None
 
@@ -133,10 +133,10 @@ def _not_sure_to_hold(view: View, peer: BlockPeer, other: End) -> str | None:
     return None if (peer.nodes if host else peer.pods) is not Truth.MAYBE else "nodes" if host else "pods"
 
 
-def _unsure(view: View, match: Match, packet: Packet) -> bool:
-    return peer_matches(view, match, packet.other, packet.family, packet) is Truth.MAYBE
+def _unsure(view: View, peer: Peer, packet: Packet) -> bool:
+    return peer_matches(view, peer, packet.other, packet.family, packet) is Truth.MAYBE
 
 
-def _only_pods(view: View, match: PodMatch, namespace: str) -> bool:
+def _only_pods(view: View, peer: PodMatch, namespace: str) -> bool:
     """Say whether the namespace is sure to match, so that it is the pod's labels that are not known."""
-    return pods_match(view, PodMatch(match.namespace, match.namespaces), Shape(namespace)) is Truth.YES
+    return pods_match(view, PodMatch(peer.namespace, peer.namespaces), Shape(namespace)) is Truth.YES

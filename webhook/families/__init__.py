@@ -14,7 +14,7 @@ from webhook.families.family import FAMILIES, NOTHING, Compiled, Family
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import GENERIC, Certainty, Dialect, Kind, Support
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, Entry, Tier, compiled_policy
+from webhook.model.tier import Action, CompiledRule, Tier, compiled_policy
 from webhook.wire import shapes
 from webhook.wire.objects import UNSERVED, Projected, foreign
 from webhook.wire.objects import project as project_known
@@ -97,10 +97,8 @@ def compile_foreign(value: Foreign, compile_context: CompileContext) -> Compiled
 
 def anything(value: Foreign, why: str) -> Compiled:
     """Return a policy, compiled, that may let through or drop anything of the pods that it may select."""
-    entries = tuple(Entry(value.ref, unclear=why, action=action) for action in (Action.ALLOW, Action.DENY))
+    rules = tuple(CompiledRule(value.ref, unclear=why, action=action) for action in (Action.ALLOW, Action.DENY))
     scope = family.scope(value) if (family := family_of((value.group, value.ref.kind))) else None
     namespace = value.namespace or ""
-    policies = tuple(
-        compiled_policy(value.ref, d, entries, _FIRST, namespace=namespace, scope=scope) for d in Direction
-    )
+    policies = tuple(compiled_policy(value.ref, d, rules, _FIRST, namespace=namespace, scope=scope) for d in Direction)
     return Compiled(policies, (why,))

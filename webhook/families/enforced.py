@@ -15,7 +15,7 @@ from webhook.model.addresses import FIRST_PORT, LAST_PORT, NamedPort, PortMatch,
 from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect, visible
 from webhook.model.labels import AllOf, Labels, Operator, Selector
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule, UnclearPeer
-from webhook.model.tier import CompiledPolicy, Entry, Match, Place, PlacePeer, PodMatch, with_entries
+from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, Place, PlacePeer, PodMatch, with_entries
 from webhook.model.truth import Truth
 
 EGRESS_NAMES: Final = "names a port, which this version of the enforcer looks up among all pods of the cluster"
@@ -27,7 +27,7 @@ _BY_VERSION: Final = UnclearPeer("asks for a label that pods have or not, by ver
 _LOCAL: Final = (PlacePeer(Place.OWN_NODE),)
 _PLACES: Final = tuple(PlacePeer(place) for place in (Place.OWN_NODE, Place.OTHER_NODE, Place.WORLD))
 # Who has no labels at all, and so none that a peer may forbid: nodes, the world, and, perhaps, all pods at once.
-STRANGERS: Final[tuple[Match, ...]] = (
+STRANGERS: Final[tuple[Peer, ...]] = (
     *_PLACES,
     UnclearPeer("asks only what labels are missing, and may so match all pods at once"),
 )
@@ -97,9 +97,9 @@ def _changed(policy: Policy, direction: Direction, dialect: Dialect) -> Iterator
     subject = policy.subject and in_namespace(policy.subject, policy.namespace, dialect)
     if subject is None and policy.subject is not None:
         return
-    entries = tuple(_entry(entry, policy.namespace, direction, dialect) for entry in allowed(policy, direction))
+    rules = tuple(_entry(rule, policy.namespace, direction, dialect) for rule in allowed(policy, direction))
     bare = _placed(compiled_without_rules(policy, direction), dialect)
-    whole = with_entries(bare if subject is policy.subject else structs.replace(bare, subject=subject), entries)
+    whole = with_entries(bare if subject is policy.subject else structs.replace(bare, subject=subject), rules)
     if dialect.tiers.default_deny is None:
         yield whole
         return
@@ -107,12 +107,12 @@ def _changed(policy: Policy, direction: Direction, dialect: Dialect) -> Iterator
     yield from following(whole, dialect, isolates=True)
 
 
-def _entry(entry: Entry, namespace: str, direction: Direction, dialect: Dialect) -> Entry:
-    peers = entry.matches
+def _entry(rule: CompiledRule, namespace: str, direction: Direction, dialect: Dialect) -> CompiledRule:
+    peers = rule.peers
     matches = None if peers is None else tuple(m for peer in peers for m in _matches(peer, namespace, dialect))
-    named = direction is Direction.EGRESS and any(isinstance(port, NamedPort) for port in entry.ports or ())
+    named = direction is Direction.EGRESS and any(isinstance(port, NamedPort) for port in rule.ports or ())
     unsure = EGRESS_NAMES if named and not dialect.ports.names_by_target else None
-    return Entry(entry.ref, matches, entry.ports, entry.unclear, conditional=unsure)
+    return CompiledRule(rule.ref, matches, rule.ports, rule.unclear, conditional=unsure)
 
 
 def _placed(compiled: CompiledPolicy, dialect: Dialect) -> CompiledPolicy:
@@ -135,15 +135,17 @@ def _other_way(policy: Policy, dialect: Dialect) -> Iterator[CompiledPolicy]:
     for direction in Direction if dialect.tiers.may_skip_baseline else ():
         if not isolates(policy, direction):
             passed = _placed(compiled_without_rules(policy, direction), dialect)
-            yield with_entries(structs.replace(passed, isolates=False), (Entry(policy.ref, conditional=_OTHER_WAY),))
+            yield with_entries(
+                structs.replace(passed, isolates=False), (CompiledRule(policy.ref, conditional=_OTHER_WAY),)
+            )
 
 
 def following(base: CompiledPolicy, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
     """Yield what comes after all rules for the pods of `base`: they are open to their own node, then closed."""
     if base.direction is Direction.INGRESS:
         for tier, rank, sure in dialect.tiers.own_node:
-            entry = Entry(base.ref, _LOCAL, conditional=None if sure else _UNSURE)
-            yield with_entries(structs.replace(base, tier=tier, rank=rank, isolates=False), (entry,))
+            rule = CompiledRule(base.ref, _LOCAL, conditional=None if sure else _UNSURE)
+            yield with_entries(structs.replace(base, tier=tier, rank=rank, isolates=False), (rule,))
     if isolates and dialect.tiers.default_deny is not None:
         yield with_entries(structs.replace(base, tier=dialect.tiers.default_deny, rank=(), isolates=True), ())
 
@@ -175,7 +177,7 @@ def in_namespace(pods: Selector, namespace: str, dialect: Dialect) -> Selector |
     return visible(Selector(tuple(kept)), dialect.peers.unseen)
 
 
-def _matches(peer: Match, namespace: str, dialect: Dialect) -> Iterator[Match]:
+def _matches(peer: Peer, namespace: str, dialect: Dialect) -> Iterator[Peer]:
     """Yield whom a peer of a policy of `namespace` matches."""
     if isinstance(peer, BlockPeer):
         yield block_peer(peer, dialect)
@@ -193,13 +195,13 @@ def _matches(peer: Match, namespace: str, dialect: Dialect) -> Iterator[Match]:
             yield from STRANGERS
 
 
-def pods_as_seen(match: PodMatch, dialect: Dialect) -> Iterator[Match]:
+def pods_as_seen(peer: PodMatch, dialect: Dialect) -> Iterator[Peer]:
     """Yield pods that a peer selects, as far as it matches them here (`PeerReading.pods`)."""
     match dialect.peers.pods:
         case Truth.YES:
-            yield match
+            yield peer
         case Truth.MAYBE:
-            yield AllOf((match, _BY_VERSION))
+            yield AllOf((peer, _BY_VERSION))
         case Truth.NO:
             return
 

@@ -9,8 +9,8 @@ back with it. What an enforcer changes of this is its dialect, which `families.e
 Source: the API types' comments (`k8s.io/api/networking/v1`).
 """
 
-from webhook.model.policy import BlockPeer, Direction, Peer, Policy, UnclearPeer
-from webhook.model.tier import CompiledPolicy, Entry, Match, PodMatch, with_entries
+from webhook.model.policy import BlockPeer, Direction, NetworkPolicyPeer, Policy, UnclearPeer
+from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, PodMatch, with_entries
 
 
 def policy_types(policy: Policy) -> frozenset[Direction]:
@@ -52,14 +52,14 @@ def compiled_without_rules(policy: Policy, direction: Direction, unclear: str | 
     return CompiledPolicy(policy.ref, policy.namespace, direction, policy.subject, unclear=unclear, isolates=True)
 
 
-def allowed(policy: Policy, direction: Direction) -> tuple[Entry, ...]:
+def allowed(policy: Policy, direction: Direction) -> tuple[CompiledRule, ...]:
     """Return what the rules of one direction allow: each, connections with one of its peers, on one of its ports.
 
     No peers, or an empty list, are all peers; no ports, or an empty list, all ports of all protocols. A port by its
     name is the one that the connection's target calls so; one with `endPort` is the range that ends there.
     """
     return tuple(
-        Entry(
+        CompiledRule(
             policy.ref.at(rule.index),
             None if rule.peers is None else tuple(_peer(policy, peer) for peer in rule.peers),
             rule.ports,
@@ -69,7 +69,7 @@ def allowed(policy: Policy, direction: Direction) -> tuple[Entry, ...]:
     )
 
 
-def _peer(policy: Policy, peer: Peer) -> Match:
+def _peer(policy: Policy, peer: NetworkPolicyPeer) -> Peer:
     """Return whom a peer matches.
 
     `ipBlock`: the addresses of its block that are in none of its exceptions. `podSelector` alone: the pods of the

@@ -7,11 +7,11 @@ from webhook.families.family import Compiled, Family
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.labels import NoneOf
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, Entry, Match, Place, PlacePeer, Tier, compiled_policy
+from webhook.model.tier import Action, CompiledRule, Peer, Place, PlacePeer, Tier, compiled_policy
 from webhook.wire.shapes import fail
 
 _BEFORE_ALL: Final = Tier(float("-inf"), EGRESS_FIREWALL[1])
-_OUTSIDE: Final[tuple[Match, ...]] = (NoneOf((PlacePeer(Place.POD),)),)
+_OUTSIDE: Final[tuple[Peer, ...]] = (NoneOf((PlacePeer(Place.POD),)),)
 
 
 def compile_policy(policy: Foreign, _: CompileContext) -> Compiled:
@@ -21,9 +21,11 @@ def compile_policy(policy: Foreign, _: CompileContext) -> Compiled:
     """
     if (policy.group, policy.ref.kind) != EGRESS_FIREWALL:
         fail("kind", f"{policy.ref.kind} of {policy.group} is known by name only")
-    entry = Entry(policy.ref, _OUTSIDE, action=Action.DENY, conditional="may deny it: its rules are not evaluated")
+    rule = CompiledRule(
+        policy.ref, _OUTSIDE, action=Action.DENY, conditional="may deny it: its rules are not evaluated"
+    )
     return Compiled(
-        (compiled_policy(policy.ref, Direction.EGRESS, (entry,), _BEFORE_ALL, namespace=policy.namespace or ""),)
+        (compiled_policy(policy.ref, Direction.EGRESS, (rule,), _BEFORE_ALL, namespace=policy.namespace or ""),)
     )
 
 

@@ -15,7 +15,7 @@ from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, Block, Fami
 from webhook.model.labels import ALWAYS, NAME_LABEL, AllOf, Operator, Selector
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Action, CompiledPolicy, EndpointPeer, Entry, Match, Place, PlacePeer, PodMatch
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, EndpointPeer, Peer, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting
@@ -44,7 +44,7 @@ def behind(view: View, shape: Shape, direction: Direction) -> Selecting:
 
 def denied_behind(view: View, shape: Shape, direction: Direction) -> bool:
     """Say whether tiers behind deny a pod anything."""
-    return any(i.isolates or any(e.action is Action.DENY for e in i.entries) for i, _ in behind(view, shape, direction))
+    return any(i.isolates or any(e.action is Action.DENY for e in i.rules) for i, _ in behind(view, shape, direction))
 
 
 def said_behind(view: View, shape: Shape, direction: Direction) -> Rest:
@@ -56,66 +56,66 @@ def said_behind(view: View, shape: Shape, direction: Direction) -> Rest:
     allowing, closed = _read(names, (i for i, _ in found))
     if closed.isdisjoint(("pods",)):
         raise Entangled(f"{names} lets some through that a NetworkPolicy would close: isolate those pods first")
-    rules = [_rule(names, entry, direction) for entry in allowing]
+    written = [_rule(names, rule, direction) for rule in allowing]
     outside = [family for family in FAMILIES if family not in closed]
     rest = _outside_pods(view, outside, direction) if outside else Rest()
-    return Rest((*(rule for rule in rules if rule), *rest.rules), rest.note)
+    return Rest((*(rule for rule in written if rule), *rest.rules), rest.note)
 
 
-def _read(names: str, pieces: Iterable[CompiledPolicy]) -> tuple[list[Entry], set[Family | str]]:
+def _read(names: str, pieces: Iterable[CompiledPolicy]) -> tuple[list[CompiledRule], set[Family | str]]:
     """Return what is allowed, and who is denied whatever else: `pods`, or all addresses of a family."""
-    allowing: list[Entry] = []
+    allowing: list[CompiledRule] = []
     closed: set[Family | str] = set()
     for _, tier in groupby(pieces, key=lambda i: i.tier):
         some = list(tier)
-        for entry in (entry for i in some for entry in i.entries):
-            if entry.action is not Action.DENY:
-                if "pods" not in closed or not _only_pods(entry):
-                    allowing.append(entry)
-            elif whole := _wholly(entry):
+        for rule in (rule for i in some for rule in i.rules):
+            if rule.action is not Action.DENY:
+                if "pods" not in closed or not _only_pods(rule):
+                    allowing.append(rule)
+            elif whole := _wholly(rule):
                 closed |= whole
-            elif "pods" not in closed or not _only_pods(entry):
+            elif "pods" not in closed or not _only_pods(rule):
                 raise Entangled(f"{names} denies some and lets others through, which no NetworkPolicy can say")
         if any(i.isolates for i in some):
             closed |= {"pods", *FAMILIES}
     return allowing, closed
 
 
-def _wholly(entry: Entry) -> set[Family | str]:
-    """Return whom an entry denies on every port: all pods, or all addresses of a family; nobody, if only some."""
-    if _narrowed(entry):
+def _wholly(rule: CompiledRule) -> set[Family | str]:
+    """Return whom a rule denies on every port: all pods, or all addresses of a family; nobody, if only some."""
+    if _narrowed(rule):
         return set()
-    if entry.matches is None:
+    if rule.peers is None:
         return {"pods", *FAMILIES}
-    found: set[Family | str] = {"pods"} if any(map(_any_pod, entry.matches)) else set()
-    found |= {m.block.family for m in entry.matches if isinstance(m, BlockPeer) and _is_all(m)}
-    covered = all(_covered(match, found) for match in entry.matches)
+    found: set[Family | str] = {"pods"} if any(map(_any_pod, rule.peers)) else set()
+    found |= {m.block.family for m in rule.peers if isinstance(m, BlockPeer) and _is_all(m)}
+    covered = all(_covered(peer, found) for peer in rule.peers)
     return found if covered else set()
 
 
-def _covered(match: Match, found: set[Family | str]) -> bool:
-    """Say whether an entry's peer adds nobody to those whom it denies wholly."""
-    return ("pods" in found and _of_pods(match)) or (isinstance(match, BlockPeer) and match.block.family in found)
+def _covered(peer: Peer, found: set[Family | str]) -> bool:
+    """Say whether a rule's peer adds nobody to those whom it denies wholly."""
+    return ("pods" in found and _of_pods(peer)) or (isinstance(peer, BlockPeer) and peer.block.family in found)
 
 
-def denies_all_pods(entry: Entry) -> bool:
-    """Say whether an entry denies all pods, on all ports."""
-    whole = entry.matches is None or any(map(_any_pod, entry.matches))
-    return entry.action is Action.DENY and not _narrowed(entry) and whole
+def denies_all_pods(rule: CompiledRule) -> bool:
+    """Say whether a rule denies all pods, on all ports."""
+    whole = rule.peers is None or any(map(_any_pod, rule.peers))
+    return rule.action is Action.DENY and not _narrowed(rule) and whole
 
 
-def _narrowed(entry: Entry) -> bool:
-    parts = (entry.ports, entry.unclear, entry.conditional, entry.own)
-    return any(part is not None for part in parts) or bool(entry.not_ports)
+def _narrowed(rule: CompiledRule) -> bool:
+    parts = (rule.ports, rule.unclear, rule.conditional, rule.subject_peers)
+    return any(part is not None for part in parts) or bool(rule.not_ports)
 
 
-def _is_all(match: BlockPeer) -> bool:
-    whole = match.block == _ALL[match.block.family] and not match.excepts
-    return whole and (match.pods, match.nodes) == (Truth.YES, Truth.YES)
+def _is_all(peer: BlockPeer) -> bool:
+    whole = peer.block == _ALL[peer.block.family] and not peer.excepts
+    return whole and (peer.pods, peer.nodes) == (Truth.YES, Truth.YES)
 
 
-def _any_pod(match: Match) -> bool:
-    match match:
+def _any_pod(peer: Peer) -> bool:
+    match peer:
         case PodMatch(namespace, namespaces, pods):
             return namespace is None and not namespaces.requirements and not pods.requirements
         case EndpointPeer(test):
@@ -126,12 +126,12 @@ def _any_pod(match: Match) -> bool:
             return False
 
 
-def _only_pods(entry: Entry) -> bool:
-    return entry.matches is not None and all(map(_of_pods, entry.matches))
+def _only_pods(rule: CompiledRule) -> bool:
+    return rule.peers is not None and all(map(_of_pods, rule.peers))
 
 
-def _of_pods(match: Match) -> bool:
-    match match:
+def _of_pods(peer: Peer) -> bool:
+    match peer:
         case PodMatch() | EndpointPeer():
             return True
         case PlacePeer(place):
@@ -142,19 +142,19 @@ def _of_pods(match: Match) -> bool:
             return False
 
 
-def _rule(names: str, entry: Entry, direction: Direction) -> Rule:
-    """Return an allowing entry as a rule of a NetworkPolicy, empty if it allows nothing. Raises Entangled."""
-    if entry.unclear or entry.conditional or entry.own is not None or entry.not_ports:
+def _rule(names: str, rule: CompiledRule, direction: Direction) -> Rule:
+    """Return an allowing rule as a rule of a NetworkPolicy, empty if it allows nothing. Raises Entangled."""
+    if rule.unclear or rule.conditional or rule.subject_peers is not None or rule.not_ports:
         raise Entangled(f"{names} lets some through in a way that no NetworkPolicy can say")
-    if entry.matches == () or entry.ports == ():
+    if rule.peers == () or rule.ports == ():
         return {}
-    peers = None if entry.matches is None else [_peer(names, match) for match in entry.matches]
-    ports = None if entry.ports is None else [_port(port) for port in entry.ports]
+    peers = None if rule.peers is None else [_peer(names, peer) for peer in rule.peers]
+    ports = None if rule.ports is None else [_port(port) for port in rule.ports]
     return {**({PEERS[direction]: peers} if peers else {}), **({"ports": ports} if ports else {})}
 
 
-def _peer(names: str, match: Match) -> Rule:
-    match match:
+def _peer(names: str, peer: Peer) -> Rule:
+    match peer:
         case PodMatch(namespace, namespaces, pods):
             space = _selector(namespaces) if namespace is None else {"matchLabels": {NAME_LABEL: namespace}}
             return {"namespaceSelector": space, **({"podSelector": _selector(pods)} if pods.requirements else {})}

@@ -106,13 +106,13 @@ class Alike:
                 if is_volatile(selecting) or pooled(view, selecting, Direction.INGRESS) is not selecting:
                     return None
                 rules += [structs.replace(policy, subject=None, scope=None) for policy, _ in selecting]
-        view.budget.spend(sum(len(policy.entries) for policy in rules))
+        view.budget.spend(sum(len(policy.rules) for policy in rules))
         return (*_MESH, *sorted(Asked.by(view, rules).keys))
 
 
 def _are_plain(out: Selecting) -> bool:
     """Say whether rules ask for nothing of the client itself, nor for the endpoints of a Service."""
-    return not is_volatile(out) and not any(entry.own for policy, _ in out for entry in policy.entries)
+    return not is_volatile(out) and not any(rule.own for policy, _ in out for rule in policy.rules)
 
 
 def _shapes(group: Group) -> set[Shape]:

@@ -15,7 +15,7 @@ from webhook.model.objects import Shape, Template, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Dns
-from webhook.model.tier import Action, EndpointPeer, Entry, Match, PodMatch
+from webhook.model.tier import Action, CompiledRule, EndpointPeer, Peer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -83,10 +83,10 @@ def elsewhere(view: View, source: PodEnd) -> str | None:
     if known(view.settings.dns):
         return None
     for compiled, _ in view.policies.selecting(source.shape, Direction.EGRESS):
-        for entry in compiled.entries:
-            if entry.action is Action.ALLOW and (what := _opens(view, entry)):
-                rule = f"{entry.ref.titled} egress[{entry.ref.rule}]"
-                return f"{rule} opens {what}, which may be those that answer: {_SETTLE}"
+        for rule in compiled.rules:
+            if rule.action is Action.ALLOW and (what := _opens(view, rule)):
+                named = f"{rule.ref.titled} egress[{rule.ref.rule}]"
+                return f"{named} opens {what}, which may be those that answer: {_SETTLE}"
     return None
 
 
@@ -97,29 +97,29 @@ def on_another_port(view: View, source: PodEnd) -> str | None:
         return None
     for one in assumed(view):
         for compiled, _ in view.policies.selecting(one.template.shape, Direction.INGRESS):
-            for entry in compiled.entries:
-                spoken = next((port for port in entry.ports or () if port.protocol == "UDP"), None)
-                allows = entry.action is Action.ALLOW and spoken is not None
-                if allows and peers_match(view, entry, source, IPV4) is not Truth.NO:
-                    rule = f"{entry.ref.titled} ingress[{entry.ref.rule}]"
-                    return f"{rule} opens {spoken}, on which they may answer: {_SETTLE}"
+            for rule in compiled.rules:
+                spoken = next((port for port in rule.ports or () if port.protocol == "UDP"), None)
+                allows = rule.action is Action.ALLOW and spoken is not None
+                if allows and peers_match(view, rule, source, IPV4) is not Truth.NO:
+                    named = f"{rule.ref.titled} ingress[{rule.ref.rule}]"
+                    return f"{named} opens {spoken}, on which they may answer: {_SETTLE}"
     return None
 
 
-def _opens(view: View, entry: Entry) -> str:
+def _opens(view: View, rule: CompiledRule) -> str:
     """Return what a rule opens that looks like a way to DNS pods; empty: nothing does."""
-    asked = next((port for port in entry.ports or () if _is_dns(port)), None)
-    if asked is not None and any(_may_be_there(view, match) for match in entry.matches or ()):
+    asked = next((port for port in rule.ports or () if _is_dns(port)), None)
+    if asked is not None and any(_may_be_there(view, peer) for peer in rule.peers or ()):
         return f"{asked} to other pods"
-    spoken = next((port for port in entry.ports or () if port.protocol == "UDP"), None)
-    if spoken is not None and entry.matches is not None and _means_assumed(view, entry):
+    spoken = next((port for port in rule.ports or () if port.protocol == "UDP"), None)
+    if spoken is not None and rule.peers is not None and _means_assumed(view, rule):
         return f"{spoken} to DNS pods"
     return ""
 
 
-def _means_assumed(view: View, entry: Entry) -> bool:
+def _means_assumed(view: View, rule: CompiledRule) -> bool:
     ends = (PodEnd(one.template.shape) for one in assumed(view))
-    return any(peers_match(view, entry, end, IPV4) is Truth.YES for end in ends)
+    return any(peers_match(view, rule, end, IPV4) is Truth.YES for end in ends)
 
 
 def _is_dns(port: PortMatch) -> bool:
@@ -131,24 +131,24 @@ def _is_dns(port: PortMatch) -> bool:
     return not every and any(port.first <= number <= port.last for number in _ASKED)
 
 
-def _may_be_there(view: View, match: Match) -> bool:
+def _may_be_there(view: View, peer: Peer) -> bool:
     """Say whether a peer may mean pods of a namespace where DNS pods are."""
-    match match:
+    match peer:
         case PodMatch(namespace) if namespace is not None:
             return _is_place(namespace)
         case PodMatch():
-            there = (*_PLACES, *(name for name in _named(match) if _is_place(name)))
-            return any(namespace_matches(view, match, name) is not Truth.NO for name in there)
+            there = (*_PLACES, *(name for name in _named(peer) if _is_place(name)))
+            return any(namespace_matches(view, peer, name) is not Truth.NO for name in there)
         case EndpointPeer(test):
             return any(holds(test, _asking(name)) is not Truth.NO for name in _PLACES)
         case AllOf(peers):
-            return bool(peers) and all(_may_be_there(view, peer) for peer in peers)
+            return bool(peers) and all(_may_be_there(view, part) for part in peers)
         case _:
             return False
 
 
-def _named(match: PodMatch) -> Iterator[str]:
-    for requirement in match.namespaces.requirements:
+def _named(peer: PodMatch) -> Iterator[str]:
+    for requirement in peer.namespaces.requirements:
         if requirement.key == NAME_LABEL:
             yield from requirement.values
 

@@ -27,7 +27,7 @@ from webhook.model.labels import (
 )
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import CompiledPolicy, EndpointPeer, Entry, Match, PodMatch
+from webhook.model.tier import CompiledPolicy, CompiledRule, EndpointPeer, Peer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
@@ -117,9 +117,9 @@ class Packet(Struct, frozen=True):
     family: Family | None = None
 
 
-def matched(view: View, entry: Entry, other: End, families: tuple[Family, ...]) -> bool:
+def matched(view: View, rule: CompiledRule, other: End, families: tuple[Family, ...]) -> bool:
     """Say whether any peer of a rule is, or may be, the other end."""
-    return any(peers_match(view, entry, other, family) is not Truth.NO for family in families)
+    return any(peers_match(view, rule, other, family) is not Truth.NO for family in families)
 
 
 def families_of(view: View, packet: Packet) -> tuple[Family, ...]:
@@ -131,68 +131,68 @@ def families_of(view: View, packet: Packet) -> tuple[Family, ...]:
     return packet.other.families or view.families()
 
 
-def peer_misses(view: View, compiled: CompiledPolicy, entry: Entry, packet: Packet) -> Iterator[Miss]:
+def peer_misses(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet) -> Iterator[Miss]:
     """Yield, of each peer that misses by one thing, what that is."""
-    for match in entry.matches or ():
-        misses = [*_of_match(view, compiled, match, packet)]
+    for peer in rule.peers or ():
+        misses = [*_of_match(view, compiled, peer, packet)]
         if len(misses) == 1:
             yield misses[0]
 
 
-def _of_match(view: View, compiled: CompiledPolicy, match: Match, packet: Packet) -> Iterator[Miss]:
+def _of_match(view: View, compiled: CompiledPolicy, peer: Peer, packet: Packet) -> Iterator[Miss]:
     """Yield what keeps one peer from being the other end; of a place, a node or a Service there is nothing to say."""
     other = packet.other
     shape = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
-    match match:
+    match peer:
         case PodMatch() if shape is not None:
-            yield from _pod_miss(view, match, shape)
+            yield from _pod_miss(view, peer, shape)
         case PodMatch() if isinstance(other, PodEnd) and view.dialect.nodes.host_pods is Truth.NO:
-            found = [*_pod_miss(view, match, other.shape)]
-            yield from found or (Miss(0, "podLabels", _named(match), ON_HOST),)
+            found = [*_pod_miss(view, peer, other.shape)]
+            yield from found or (Miss(0, "podLabels", _named(peer), ON_HOST),)
             yield from (FAR,) if found else ()
         case PodMatch() if isinstance(other, Outside):
-            yield _global(view, match, other)
+            yield _global(view, peer, other)
         case EndpointPeer(test) if shape is not None:
             yield from of_expression(view, test, shape)
         case BlockPeer():
-            yield from _block_miss(view, match, packet)
+            yield from _block_miss(view, peer, packet)
         case AllOf(peers):
             families = families_of(view, packet)
-            for peer in peers:
-                if not matched(view, Entry(compiled.ref, (peer,)), other, families):
-                    found = [*_of_match(view, compiled, peer, packet)]
+            for part in peers:
+                if not matched(view, CompiledRule(compiled.ref, (part,)), other, families):
+                    found = [*_of_match(view, compiled, part, packet)]
                     yield from found or (FAR,)
         case _:
             yield FAR
 
 
-def _global(view: View, match: PodMatch, other: Outside) -> Miss:
+def _global(view: View, peer: PodMatch, other: Outside) -> Miss:
     """Return the miss of a selector that means a set without a namespace, and is read as pods of the policy's own."""
     peers = view.dialect.peers
-    if not match.own or not match.namespace or not match.pods.requirements:
+    if not peer.own or not peer.namespace or not peer.pods.requirements:
         return FAR
     for one in peers.address_sets:
         holds = any(block.covers(other.block) for block in one.blocks)
-        if holds and match.pods.matches(one.labels) is Truth.YES:
-            return Miss(0, "namespace", match.namespace, f"{one.name}, which needs {peers.of_no_namespace}")
+        if holds and peer.pods.matches(one.labels) is Truth.YES:
+            return Miss(0, "namespace", peer.namespace, f"{one.name}, which needs {peers.of_no_namespace}")
     return FAR
 
 
-def _pod_miss(view: View, match: PodMatch, shape: Shape) -> Iterator[Miss]:
-    yield from of_labels(match.pods, shape.labels, "podLabels")
-    if match.namespace is not None:
-        if match.namespace != shape.namespace:
-            yield Miss(1, "namespace", match.namespace, shape.namespace)
+def _pod_miss(view: View, peer: PodMatch, shape: Shape) -> Iterator[Miss]:
+    yield from of_labels(peer.pods, shape.labels, "podLabels")
+    if peer.namespace is not None:
+        if peer.namespace != shape.namespace:
+            yield Miss(1, "namespace", peer.namespace, shape.namespace)
     else:
         namespace = view.namespaces.get(shape.namespace)
-        yield from of_labels(match.namespaces, namespace.labels, "namespaceLabels", synthetic=namespace.synthetic)
+        yield from of_labels(peer.namespaces, namespace.labels, "namespaceLabels", synthetic=namespace.synthetic)
 
 
-def _named(match: PodMatch) -> str:
+def _named(peer: PodMatch) -> str:
     """Return whom a peer names: its pods by their labels, else all of its namespaces."""
-    if match.pods.requirements:
-        return f"pods with {match.pods}"
-    return f"pods of namespace {match.namespace}" if match.namespace else f"pods of namespaces with {match.namespaces}"
+    if peer.pods.requirements:
+        return f"pods with {peer.pods}"
+    return f"pods of namespace {peer.namespace}" if peer.namespace else f"pods of namespaces with {peer.namespaces}"
 
 
 def _block_miss(view: View, peer: BlockPeer, packet: Packet) -> Iterator[Miss]:

@@ -16,7 +16,7 @@ from webhook.model.labels import AllOf, Selector
 from webhook.model.objects import Service, Shape
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, CompiledPolicy, EndpointPeer, Entry, Match, PodMatch, Tier
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, EndpointPeer, Peer, PodMatch, Tier
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.index import Memo
@@ -32,10 +32,10 @@ class Dialled(Struct, frozen=True):
     service_port: int | None = None
 
 
-def port_misses(view: View, entry: Entry, dialled: Dialled, target: Shape | None) -> Iterator[Miss]:
+def port_misses(view: View, rule: CompiledRule, dialled: Dialled, target: Shape | None) -> Iterator[Miss]:
     """Yield what of the ports of a rule is another one than the packet's; `target`: where it arrives."""
     have = f"{dialled.port}/{dialled.protocol}"
-    for port in entry.ports or ():
+    for port in rule.ports or ():
         if port.protocol != dialled.protocol:
             if _spoken(port, dialled.port, dialled.protocol, target):
                 yield Miss(1, "protocol", port.protocol, dialled.protocol)
@@ -43,12 +43,12 @@ def port_misses(view: View, entry: Entry, dialled: Dialled, target: Shape | None
             yield Miss(0, "port", str(port), have)
         elif (service := _node_port_of(view, port, target)) is not None:
             yield Miss(0, "port", f"{port}, the node port of Service {service.namespace}/{service.name}", have)
-        elif any(_is_about(port, match) for match in entry.matches or ()):  # anybody, or look-ups: about others
+        elif any(_is_about(port, peer) for peer in rule.peers or ()):  # anybody, or look-ups: about others
             yield Miss(3, "port", f"{port}{_nobodys(port, target)}", have)
 
 
 def _spoken(port: PortMatch, number: int, protocol: Protocol, target: Shape | None) -> bool:
-    """Say whether the entry would be about that number if it were written for `protocol`."""
+    """Say whether the rule would be about that number if it were written for `protocol`."""
     alike = (
         PortRange(protocol, port.first, port.last) if isinstance(port, PortRange) else NamedPort(protocol, port.name)
     )
@@ -62,9 +62,9 @@ def _node_port_of(view: View, port: PortMatch, target: Shape | None) -> Service 
     return next((s for s in services if any(p.node == port.first for p in s.ports)), None)
 
 
-def cut_short(view: View, entry: Entry, dialled: Dialled) -> Iterator[Miss]:
+def cut_short(view: View, rule: CompiledRule, dialled: Dialled) -> Iterator[Miss]:
     """Yield the ranges of a rule that hold the port, where the enforcer takes no more than the first of a range."""
-    for port in () if view.dialect.ports.ranges else entry.ports or ():
+    for port in () if view.dialect.ports.ranges else rule.ports or ():
         if isinstance(port, PortRange) and port.protocol == dialled.protocol and port.first < dialled.port <= port.last:
             have = f"{dialled.port}/{dialled.protocol}"
             yield Miss(0, "port", f"{port}, of which {view.dialect.name} takes the first alone", have)
@@ -77,16 +77,16 @@ def _nobodys(port: PortMatch, target: Shape | None) -> str:
     return " (no container calls a port so)"
 
 
-def _is_about(port: PortMatch, match: Match) -> bool:
+def _is_about(port: PortMatch, peer: Peer) -> bool:
     """Say whether a peer names pods, by their own labels or by those of their namespace."""
-    match match:
+    match peer:
         case PodMatch(namespace=namespace, namespaces=namespaces, pods=pods):
             look_up = isinstance(port, PortRange) and port.first == port.last == _DNS
             return bool(pods.requirements or (namespace is None and namespaces.requirements and not look_up))
         case EndpointPeer():
             return True
         case AllOf(peers):
-            return any(_is_about(port, peer) for peer in peers)
+            return any(_is_about(port, part) for part in peers)
         case _:
             return False
 
@@ -142,7 +142,7 @@ def _end(view: View, packet: Packet, side: Side) -> Place | None:
     for compiled, _ in view.policies.selecting(packet.subject.shape, packet.direction):
         if side.denied_by is None and compiled.isolates and compiled.ref in side.policies:
             return compiled.tier, None
-        if side.denied_by is not None and any(entry.ref == side.denied_by for entry in compiled.entries):
+        if side.denied_by is not None and any(rule.ref == side.denied_by for rule in compiled.rules):
             return compiled.tier, compiled.rank
     return None
 
@@ -158,7 +158,7 @@ def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[Pol
     own = view.policies.named(packet.subject.shape.namespace)
     for compiled, missed in _near(view, packet.subject.shape, packet.direction):
         if _in_time(compiled, end):
-            yield from _of_entries(view, compiled, list(compiled.entries), packet, list(missed))
+            yield from _of_entries(view, compiled, list(compiled.rules), packet, list(missed))
     yield from _misplaced(view, packet)
     for compiled in _others(view, packet):
         view.budget.spend()
@@ -181,9 +181,9 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
         if policy.subject.matches(packet.subject.shape.labels) is not Truth.YES or about_others(view, policy):
             continue
         compiled = _compiled(view, policy, packet.direction)
-        for entry in compiled.entries if compiled else ():
-            if compiled is not None and not [*_of_entry(view, compiled, entry, packet)]:
-                yield entry.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
+        for rule in compiled.rules if compiled else ():
+            if compiled is not None and not [*_of_entry(view, compiled, rule, packet)]:
+                yield rule.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
 
 
 def _others(view: View, packet: Packet) -> Iterator[CompiledPolicy]:
@@ -195,8 +195,8 @@ def _others(view: View, packet: Packet) -> Iterator[CompiledPolicy]:
 
 def _of_piece(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
     """Yield the near misses of a policy of another family: of its rules that allow."""
-    entries = [entry for entry in compiled.entries if entry.action is Action.ALLOW]
-    if not entries or compiled.subject is None:
+    rules = [rule for rule in compiled.rules if rule.action is Action.ALLOW]
+    if not rules or compiled.subject is None:
         return
     shape = packet.subject.shape
     missed = [*of_labels(compiled.subject, shape.labels, "podLabels")]
@@ -204,7 +204,7 @@ def _of_piece(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterator[
         return
     if compiled.scope is not None:
         missed += of_expression(view, compiled.scope, shape)
-    yield from _of_entries(view, compiled, entries, packet, missed)
+    yield from _of_entries(view, compiled, rules, packet, missed)
 
 
 def _near(view: View, shape: Shape, direction: Direction) -> tuple[_Nearly, ...]:
@@ -263,17 +263,17 @@ def _shapes(view: View, namespace: str) -> tuple[Shape, ...]:
 
 
 def _of_entries(
-    view: View, compiled: CompiledPolicy, entries: list[Entry], packet: Packet, missed: list[Miss]
+    view: View, compiled: CompiledPolicy, rules: list[CompiledRule], packet: Packet, missed: list[Miss]
 ) -> Iterator[tuple[PolicyRef, Miss]]:
     if len(missed) > 1:
         return
-    for entry in entries:
-        view.budget.spend(1 + len(entry.matches or ()) + len(entry.ports or ()))
+    for rule in rules:
+        view.budget.spend(1 + len(rule.peers or ()) + len(rule.ports or ()))
         dialled = Dialled(packet.protocol, packet.port, packet.service_port)
-        misses = [*missed, *_of_entry(view, compiled, entry, packet)] or [*cut_short(view, entry, dialled)]
+        misses = [*missed, *_of_entry(view, compiled, rule, packet)] or [*cut_short(view, rule, dialled)]
         alternatives = not missed and all(miss.field in PEERS for miss in misses)
         if FAR not in misses and (len(misses) == 1 or alternatives):
-            yield from ((entry.ref, miss) for miss in misses)
+            yield from ((rule.ref, miss) for miss in misses)
 
 
 def _compiled(view: View, policy: Policy, direction: Direction) -> CompiledPolicy | None:
@@ -284,22 +284,24 @@ def _compiled(view: View, policy: Policy, direction: Direction) -> CompiledPolic
     return answers[key]
 
 
-def _of_entry(view: View, compiled: CompiledPolicy, entry: Entry, packet: Packet) -> Iterator[Miss]:
-    """Yield one miss for each part of the entry that does not match, and for each peer that may have been meant."""
+def _of_entry(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet) -> Iterator[Miss]:
+    """Yield one miss for each part of the rule that does not match, and for each peer that may have been meant."""
     target: Shape | None = packet.subject.shape
     if packet.direction is Direction.EGRESS:
         target = packet.other.shape if isinstance(packet.other, PodEnd) else None
-    closed = ports_match(entry.ports, packet.protocol, packet.port, target) is Truth.NO
-    if entry.unclear is not None or (entry.conditional is not None and not closed):
+    closed = ports_match(rule.ports, packet.protocol, packet.port, target) is Truth.NO
+    if rule.unclear is not None or (rule.conditional is not None and not closed):
         yield FAR
         return
     if closed:
         dialled = Dialled(packet.protocol, packet.port, packet.service_port)
-        yield min(port_misses(view, entry, dialled, target), default=FAR)
-    if entry.not_ports and ports_match(entry.not_ports, packet.protocol, packet.port, target) is not Truth.NO:
-        yield Miss(3, "port", f"not {', '.join(map(str, entry.not_ports))}", f"{packet.port}/{packet.protocol}")
+        yield min(port_misses(view, rule, dialled, target), default=FAR)
+    if rule.not_ports and ports_match(rule.not_ports, packet.protocol, packet.port, target) is not Truth.NO:
+        yield Miss(3, "port", f"not {', '.join(map(str, rule.not_ports))}", f"{packet.port}/{packet.protocol}")
     families = families_of(view, packet)
-    if entry.own is not None and not matched(view, Entry(entry.ref, entry.own), packet.subject, families):
+    if rule.subject_peers is not None and not matched(
+        view, CompiledRule(rule.ref, rule.subject_peers), packet.subject, families
+    ):
         yield FAR
-    if not matched(view, entry, packet.other, families):
-        yield from sorted(set(peer_misses(view, compiled, entry, packet)))[:MOST] or (FAR,)
+    if not matched(view, rule, packet.other, families):
+        yield from sorted(set(peer_misses(view, compiled, rule, packet)))[:MOST] or (FAR,)

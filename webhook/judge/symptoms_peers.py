@@ -11,7 +11,7 @@ from webhook.model.labels import NO_KEYS, AllOf, holds
 from webhook.model.objects import Shape, Workload
 from webhook.model.policy import Direction, PodPeer, Policy
 from webhook.model.refs import WorkloadRef
-from webhook.model.tier import Action, CompiledPolicy, EndpointPeer, Match, PodMatch
+from webhook.model.tier import Action, CompiledPolicy, EndpointPeer, Peer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of
@@ -41,13 +41,13 @@ def _meant(view: View, compiled: CompiledPolicy, other: Shape) -> bool:
     """Say whether a rule would match the other end if it were in the policy's namespace."""
     moved = Shape(compiled.ref.namespace or "", other.labels, other.ports, account=other.account)
     return any(
-        entry.action is Action.ALLOW and any(_by_labels(view, match, moved) for match in entry.matches or ())
-        for entry in compiled.entries
+        rule.action is Action.ALLOW and any(_by_labels(view, peer, moved) for peer in rule.peers or ())
+        for rule in compiled.rules
     )
 
 
-def _by_labels(view: View, match: Match, shape: Shape) -> bool:
-    match match:
+def _by_labels(view: View, peer: Peer, shape: Shape) -> bool:
+    match peer:
         case PodMatch(namespace=namespace, pods=pods) if namespace is not None:
             return namespace == shape.namespace and pods.matches(shape.labels) is Truth.YES
         case EndpointPeer(test):

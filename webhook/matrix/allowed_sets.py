@@ -28,7 +28,7 @@ class Stage(Struct, frozen=True):
 
 def walked(reads: Sequence[Read], everybody: Bits) -> Stage:
     """Return the stage of pieces in the order in which they are asked."""
-    rows = [row for _, _, entries in reads for _, some in entries for row in some]
+    rows = [row for _, _, rules in reads for _, some in rules for row in some]
     found: dict[tuple[Bits, Bits, Bits], PortSet] = {}
     for ports, here in _cells({ports for row in rows for ports in (row.ports, row.perhaps) if ports}):
         cell = _Cell(here, everybody)
@@ -78,8 +78,8 @@ class _Cell:
         free, closed = self._everybody, 0
         for _, group in groupby(reads, key=lambda read: read[0].rank):
             left, decided, surely, perhaps = free | closed, 0, False, 0
-            for compiled, selects, entries in group:
-                through = self._piece(compiled, entries, left)
+            for compiled, selects, rules in group:
+                through = self._piece(compiled, rules, left)
                 if selects is Truth.YES:
                     decided |= left & ~through
                     surely = surely or compiled.isolates
@@ -91,12 +91,12 @@ class _Cell:
                 break
         return free, closed
 
-    def _piece(self, compiled: CompiledPolicy, entries: Sequence[tuple[Action, Sequence[Row]]], left: Bits) -> Bits:
+    def _piece(self, compiled: CompiledPolicy, rules: Sequence[tuple[Action, Sequence[Row]]], left: Bits) -> Bits:
         """Ask the rules in their order, of those that are left; return whom none of them surely decides."""
         if compiled.unclear is not None:
             self.allowed |= left
             return left
-        for action, rows in entries:
+        for action, rows in rules:
             sure = possible = 0
             for row in rows:
                 if row.ports in self._ports:
@@ -203,8 +203,8 @@ class Openings:
 
     def _stage_in_order(self, members: Members, subject: Subject, family: Family) -> Stage:
         def read(compiled: CompiledPolicy, truth: Truth) -> Read:
-            entries = compiled.entries if compiled.unclear is None else ()
-            return compiled, truth, [(e.action, self._rows.of(e, subject, family)) for e in entries]
+            rules = compiled.rules if compiled.unclear is None else ()
+            return compiled, truth, [(e.action, self._rows.of(e, subject, family)) for e in rules]
 
         return walked([read(*member) for member in members], self._everybody)
 
@@ -225,7 +225,7 @@ class Openings:
         traits = self._traits.of(compiled)
         if traits.plain:
             return ()
-        owns = tuple(self._rows.own(entry, subject.number, family) for entry in traits.own)
+        owns = tuple(self._rows.own(rule, subject.number, family) for rule in traits.own)
         return subject.shape.ports if traits.names else (), owns, subject.node if traits.near else ""
 
     def _work_out(self, compiled: CompiledPolicy, subject: Subject, family: Family) -> Grants:
@@ -233,7 +233,7 @@ class Openings:
             return Grants((), ((self._everybody, EVERYTHING),))
         sure: list[Grant] = []
         doubtful: list[Grant] = []
-        for row in (row for entry in compiled.entries for row in self._rows.of(entry, subject, family)):
+        for row in (row for rule in compiled.rules for row in self._rows.of(rule, subject, family)):
             if row.sure and row.ports:
                 sure.append((row.sure, row.ports))
             if (unsure := row.possible & ~row.sure) and row.ports:

@@ -43,8 +43,8 @@ class Pieces:
         """
         edges: dict[Family, set[int]] = {family: {0, 1 << BITS[family]} for family in FAMILIES}
         for compiled in compiled_policies:
-            for entry in compiled.entries if compiled.by_address else ():
-                for match in (*(entry.matches or ()), *(entry.own or ())):
+            for rule in compiled.rules if compiled.by_address else ():
+                for match in (*(rule.peers or ()), *(rule.subject_peers or ())):
                     for block in edges_of(match):
                         edges[block.family] |= {block.first, block.last + 1}
         for link in links:

@@ -18,7 +18,7 @@ from webhook.model.addresses import FIRST_PORT, IPV4, Family, Protocol
 from webhook.model.answers import Side, Verdict
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
-from webhook.model.tier import Match, NodePeer, Place, PlacePeer
+from webhook.model.tier import NodePeer, Peer, Place, PlacePeer
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -37,10 +37,10 @@ class Places:
         below, place = len(classes.all), classes.pieces.place
         self._listed: Bits = bits_of(below + place(address) for address in classes.asked.served)
 
-    def matched(self, match: Match, family: Family, node: str, port: Port | None) -> Pair:
+    def matched(self, peer: Peer, family: Family, node: str, port: Port | None) -> Pair:
         """Return who stands there, as seen from a pod on `node`; behind a Service on `port`."""
         classes = self._classes
-        match match:
+        match peer:
             case PlacePeer(Place.POD):
                 pods = classes.pods & ~classes.host_network
                 return pods, pods
@@ -48,26 +48,26 @@ class Places:
                 world = classes.outside & ~self._nodes
                 return world & ~self._links, world
             case PlacePeer(Place.OWN_NODE):
-                sure, possible = self._asked(match, self._on_nodes(), family, node, port)
+                sure, possible = self._asked(peer, self._on_nodes(), family, node, port)
                 return sure, possible | self._links
             case PlacePeer(Place.OTHER_NODE) | NodePeer():
-                return self._asked(match, self._on_nodes(), family, node, port)
+                return self._asked(peer, self._on_nodes(), family, node, port)
             case _:
-                return self._one_by_one(match, family, node, port)
+                return self._one_by_one(peer, family, node, port)
 
-    def hosts(self, match: Match) -> Pair:
+    def hosts(self, peer: Peer) -> Pair:
         """Return the nodes and the pods on their network that a match means, whatever their addresses."""
-        return self._asked(match, self._on_nodes(), IPV4, "", None)
+        return self._asked(peer, self._on_nodes(), IPV4, "", None)
 
-    def _one_by_one(self, match: Match, family: Family, node: str, port: Port | None) -> Pair:
+    def _one_by_one(self, peer: Peer, family: Family, node: str, port: Port | None) -> Pair:
         """Ask about every class, every address that is listed anywhere, and about one for all others."""
         classes = self._classes
         each = itertools.chain(self._classes_of(), self._on_nodes(), self._served())
-        sure, possible = self._asked(match, each, family, node, port)
+        sure, possible = self._asked(peer, each, family, node, port)
         others = classes.outside & ~self._nodes & ~self._listed
         if others:
             first = classes.pieces.first(members(others)[0] - len(classes.all))
-            yes, maybe = self._asked(match, iter([(0, Outside(first.block))]), family, node, port)
+            yes, maybe = self._asked(peer, iter([(0, Outside(first.block))]), family, node, port)
             sure, possible = sure | others * yes, possible | others * maybe
         return sure, possible
 
@@ -85,15 +85,13 @@ class Places:
         below = len(classes.all)
         yield from ((below + piece, Outside(address.block)) for piece, (address, _) in classes.pieces.nodes.items())
 
-    def _asked(
-        self, match: Match, ends: Iterator[tuple[int, End]], family: Family, node: str, port: Port | None
-    ) -> Pair:
+    def _asked(self, peer: Peer, ends: Iterator[tuple[int, End]], family: Family, node: str, port: Port | None) -> Pair:
         view, subject = self._classes.view, PodEnd(Shape(""), node=node)
         sure: list[int] = []
         possible: list[int] = []
         for number, end in ends:
             packet = Packet(Direction.EGRESS, subject, end, family, *(port or ("TCP", FIRST_PORT)))
-            truth = peer_matches(view, match, end, family, packet)
+            truth = peer_matches(view, peer, end, family, packet)
             if truth is not Truth.NO:
                 possible.append(number)
             if truth is Truth.YES:

@@ -25,7 +25,7 @@ from webhook.model.labels import (
 )
 from webhook.model.objects import Shape
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import EndpointPeer, Match, PodMatch
+from webhook.model.tier import EndpointPeer, Peer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world.pod_labels import labels_of
 
@@ -99,25 +99,25 @@ def _is_met(term: Requirement, value: str | None) -> bool:
 
 
 class Peers:
-    """Answers by class for what `evaluate.match` answers by pod. Equal questions are answered once."""
+    """Answers by class for what `evaluate.peer` answers by pod. Equal questions are answered once."""
 
     def __init__(self, classes: Classes) -> None:
         """Ask about `classes`."""
         self._classes = classes
         self._conditions = Conditions(classes)
         self._places = Places(classes)
-        self._matched: dict[tuple[Match, Family, str, Port | None], Pair] = {}
+        self._matched: dict[tuple[Peer, Family, str, Port | None], Pair] = {}
         self._namespaces: dict[Selector, Pair] = {}
         self._met: dict[Requirement, Pair] = {}
 
-    def any_of(self, matches: Sequence[Match], family: Family, node: str = "", port: Port | None = None) -> Pair:
+    def any_of(self, matches: Sequence[Peer], family: Family, node: str = "", port: Port | None = None) -> Pair:
         """Return whom any of `matches` means: pods by their address of one family, as seen from a pod on `node`.
 
         `port`: what is dialled, where a match asks for it; None: it matters to none.
         """
         sure = possible = 0
-        for match in matches:
-            yes, maybe = self._one(match, family, node, port)
+        for peer in matches:
+            yes, maybe = self._one(peer, family, node, port)
             sure |= yes
             possible |= maybe
         if either_way(matches):
@@ -128,20 +128,20 @@ class Peers:
         """Return the pods for which a condition holds."""
         return self._conditions.holding(scope)
 
-    def _one(self, match: Match, family: Family, node: str, port: Port | None) -> Pair:
-        key = (match, family, node, port)
+    def _one(self, peer: Peer, family: Family, node: str, port: Port | None) -> Pair:
+        key = (peer, family, node, port)
         found = self._matched.get(key)
         if found is None:
-            found = self._matched[key] = self._match(match, family, node, port)
+            found = self._matched[key] = self._match(peer, family, node, port)
         return found
 
-    def _match(self, match: Match, family: Family, node: str, port: Port | None) -> Pair:
+    def _match(self, peer: Peer, family: Family, node: str, port: Port | None) -> Pair:
         everybody = self._classes.everybody
-        match match:
+        match peer:
             case PodMatch():
-                return self._pods(match)
+                return self._pods(peer)
             case BlockPeer():
-                return self._block(match, family)
+                return self._block(peer, family)
             case UnclearPeer():
                 return 0, everybody
             case EndpointPeer(test):
@@ -149,8 +149,8 @@ class Peers:
                 return sure & ~self._classes.host_network, possible & ~self._classes.host_network
             case AllOf(peers):
                 sure = possible = everybody
-                for peer in peers:
-                    yes, maybe = self._one(peer, family, node, port)
+                for part in peers:
+                    yes, maybe = self._one(part, family, node, port)
                     sure &= yes
                     possible &= maybe
                 return sure, possible
@@ -160,7 +160,7 @@ class Peers:
             case AnyOf(peers):
                 return self.any_of(peers, family, node, port)
             case _:
-                return self._places.matched(match, family, node, port)
+                return self._places.matched(peer, family, node, port)
 
     def select(self, selector: Selector, within: Bits) -> Pair:
         """Return whom a selector selects among `within`."""
@@ -190,29 +190,29 @@ class Peers:
         asked.append((absent & classes.templates, NO_LABELS, classes.view.settings.pending_labels))
         return _union((bits, requirement.matches(labels, keys)) for bits, labels, keys in asked if bits)
 
-    def _pods(self, match: PodMatch) -> Pair:
-        if match.namespace is not None:
-            sure = possible = self._classes.by_namespace.get(match.namespace, 0)
+    def _pods(self, peer: PodMatch) -> Pair:
+        if peer.namespace is not None:
+            sure = possible = self._classes.by_namespace.get(peer.namespace, 0)
         else:
-            sure, possible = self._of_namespaces(match.namespaces)
+            sure, possible = self._of_namespaces(peer.namespaces)
         seen = ~self._classes.host_network  # others are seen as their node
-        surely, possibly = self.select(match.pods, possible & seen)
-        of_hosts, maybe_of_hosts = self._hosts(match)
+        surely, possibly = self.select(peer.pods, possible & seen)
+        of_hosts, maybe_of_hosts = self._hosts(peer)
         return surely & sure | of_hosts, possibly | maybe_of_hosts
 
-    def _hosts(self, match: PodMatch) -> Pair:
+    def _hosts(self, peer: PodMatch) -> Pair:
         """Return the nodes and the pods on their network that a peer matches, under enforcers where it may."""
         dialect = self._classes.view.dialect
         if dialect.nodes.host_namespace is None and dialect.nodes.host_pods is Truth.NO:
             return 0, 0
-        return self._places.hosts(match)
+        return self._places.hosts(peer)
 
     def _of_namespaces(self, selector: Selector) -> Pair:
         found = self._namespaces.get(selector)
         if found is None:
-            match, view = PodMatch(None, selector), self._classes.view
+            peer, view = PodMatch(None, selector), self._classes.view
             each = self._classes.by_namespace.items()
-            found = self._namespaces[selector] = _union((bits, namespace_matches(view, match, n)) for n, bits in each)
+            found = self._namespaces[selector] = _union((bits, namespace_matches(view, peer, n)) for n, bits in each)
         return found
 
     def _block(self, peer: BlockPeer, family: Family) -> Pair:

@@ -16,7 +16,7 @@ from webhook.matrix.workloads import is_near, leaves, services_of
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, PROTOCOLS, Family, NamedPort, PortMatch, PortRange
 from webhook.model.objects import Shape
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledPolicy, Entry, Match, ServicePeer
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Peer, ServicePeer
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -57,12 +57,12 @@ class Kind(Struct, frozen=True):
 class Trait(Struct, frozen=True):
     """How a piece is to be worked with.
 
-    `names`: its port names resolve on the subject. `own`: entries that ask what the subject is. `near`: one asks who is
+    `names`: its port names resolve on the subject. `own`: rules that ask what the subject is. `near`: one asks who is
     on the subject's node. `lists`: it only isolates and allows. `plain`: its rules mean the same for all subjects.
     """
 
     names: bool
-    own: tuple[Entry, ...]
+    own: tuple[CompiledRule, ...]
     near: bool
     lists: bool
     plain: bool
@@ -86,19 +86,19 @@ class Traits:
     def _look(self, compiled: CompiledPolicy) -> Trait:
         names = near = False
         lists = compiled.isolates
-        own: list[Entry] = []
-        for entry in compiled.entries:
-            lists = lists and entry.action is Action.ALLOW
-            names = names or (self.direction is Direction.INGRESS and names_ports(entry))
-            near = near or (compiled.by_address and any(map(is_near, entry.matches or ())))
-            if entry.own is not None:
-                own.append(entry)
+        own: list[CompiledRule] = []
+        for rule in compiled.rules:
+            lists = lists and rule.action is Action.ALLOW
+            names = names or (self.direction is Direction.INGRESS and names_ports(rule))
+            near = near or (compiled.by_address and any(map(is_near, rule.peers or ())))
+            if rule.subject_peers is not None:
+                own.append(rule)
         return Trait(names, tuple(own), near, lists, plain=not (names or near or own))
 
 
-def names_ports(entry: Entry) -> bool:
+def names_ports(rule: CompiledRule) -> bool:
     """Say whether a rule gives a port by its name."""
-    return any(isinstance(port, NamedPort) for port in (*(entry.ports or ()), *entry.not_ports))
+    return any(isinstance(port, NamedPort) for port in (*(rule.ports or ()), *rule.not_ports))
 
 
 def kinds_of(classes: Classes, peers: Peers, every: Traits, compiled_policies: Sequence[CompiledPolicy]) -> list[Kind]:
@@ -106,7 +106,7 @@ def kinds_of(classes: Classes, peers: Peers, every: Traits, compiled_policies: S
     traits = [every.of(compiled) for compiled in compiled_policies]
     unordered = len({i.tier for i in compiled_policies}) <= 1 and all(trait.lists for trait in traits)
     asking = {number for number, trait in enumerate(traits) if not trait.plain}
-    owns = {n: [peers.any_of(e.own or (), f) for e in traits[n].own for f in FAMILIES] for n in asking}
+    owns = {n: [peers.any_of(e.subject_peers or (), f) for e in traits[n].own for f in FAMILIES] for n in asking}
     found: dict[tuple[Chosen, object, bool, bool], list[int]] = {}
     for one, chosen in enumerate(_chosen(classes, peers, compiled_policies)):
         kind = classes.all[one]
@@ -181,19 +181,19 @@ class Rows:
         self._peers = peers
         self._direction = direction
 
-    def of(self, entry: Entry, subject: Subject, family: Family) -> Sequence[Row]:
-        """Return what `evaluate.match.entry_matches` answers end by end; rows may overlap."""
-        if entry.unclear is not None:
+    def of(self, rule: CompiledRule, subject: Subject, family: Family) -> Sequence[Row]:
+        """Return what `evaluate.peer.entry_matches` answers end by end; rows may overlap."""
+        if rule.unclear is not None:
             return (Row(0, self._classes.everybody, EVERYTHING, NOTHING),)
-        own = self.own(entry, subject.number, family)
+        own = self.own(rule, subject.number, family)
         if own is Truth.NO:
             return ()
-        unsure = own is Truth.MAYBE or entry.conditional is not None
+        unsure = own is Truth.MAYBE or rule.conditional is not None
         rows: list[Row] = []
-        for port, part in self._parts(entry):
-            sure, possible = self._ends(entry, subject.node, family, port)
-            for among, target in self._targets(entry, subject, possible):
-                ports, perhaps = _ports(entry, target)
+        for port, part in self._parts(rule):
+            sure, possible = self._ends(rule, subject.node, family, port)
+            for among, target in self._targets(rule, subject, possible):
+                ports, perhaps = _ports(rule, target)
                 if port is not None:
                     ports, perhaps = intersection(ports, part), intersection(perhaps, part)
                 some = possible & among
@@ -201,30 +201,30 @@ class Rows:
                     rows.append(Row(0 if unsure else sure & among, some, ports, perhaps))
         return rows
 
-    def own(self, entry: Entry, number: int, family: Family) -> Truth:
-        """Say whether pods of a class are what an entry asks of its own side."""
-        if entry.own is None:
+    def own(self, rule: CompiledRule, number: int, family: Family) -> Truth:
+        """Say whether pods of a class are what a rule asks of its own side."""
+        if rule.subject_peers is None:
             return Truth.YES
-        if _by_port(entry.own):
+        if _by_port(rule.subject_peers):
             return Truth.MAYBE  # no family asks this of a subject
-        sure, possible = (bits >> number & 1 for bits in self._peers.any_of(entry.own, family))
+        sure, possible = (bits >> number & 1 for bits in self._peers.any_of(rule.subject_peers, family))
         return Truth(sure + possible)
 
-    def _parts(self, entry: Entry) -> Iterable[tuple[Port | None, PortSet]]:
+    def _parts(self, rule: CompiledRule) -> Iterable[tuple[Port | None, PortSet]]:
         """Return parts of all ports: one, unless a Service is meant on its ports only, and one port of each."""
-        peers = _by_port(entry.matches or ()) if self._classes.asked.by_port else ()
+        peers = _by_port(rule.peers or ()) if self._classes.asked.by_port else ()
         return _segments(self._classes.view, peers) if peers else _WHOLE
 
-    def _ends(self, entry: Entry, node: str, family: Family, port: Port | None) -> Pair:
-        if entry.matches is None:
+    def _ends(self, rule: CompiledRule, node: str, family: Family, port: Port | None) -> Pair:
+        if rule.peers is None:
             return self._classes.everybody, self._classes.everybody
-        near = node if node and any(map(is_near, entry.matches)) else ""
-        return self._peers.any_of(entry.matches, family, near, port)
+        near = node if node and any(map(is_near, rule.peers)) else ""
+        return self._peers.any_of(rule.peers, family, near, port)
 
-    def _targets(self, entry: Entry, subject: Subject, possible: Bits) -> Iterator[tuple[Bits, Shape | None]]:
+    def _targets(self, rule: CompiledRule, subject: Subject, possible: Bits) -> Iterator[tuple[Bits, Shape | None]]:
         """Yield ends by the pod that port names resolve on: the one that the packet goes to."""
         classes = self._classes
-        if self._direction is Direction.INGRESS or not names_ports(entry):
+        if self._direction is Direction.INGRESS or not names_ports(rule):
             yield classes.everybody, subject.shape if self._direction is Direction.INGRESS else None
             return
         by_names: dict[object, list[int]] = {}
@@ -235,8 +235,8 @@ class Rows:
         yield classes.outside, None
 
 
-def _by_port(matches: Iterable[Match]) -> list[ServicePeer]:
-    return [leaf for match in matches for leaf in leaves(match) if isinstance(leaf, ServicePeer) and leaf.by_port]
+def _by_port(matches: Iterable[Peer]) -> list[ServicePeer]:
+    return [leaf for peer in matches for leaf in leaves(peer) if isinstance(leaf, ServicePeer) and leaf.by_port]
 
 
 def _segments(view: View, peers: Iterable[ServicePeer]) -> Iterator[tuple[Port, PortSet]]:
@@ -250,11 +250,11 @@ def _segments(view: View, peers: Iterable[ServicePeer]) -> Iterator[tuple[Port, 
             yield (protocol, first), ((index * WIDTH + first, index * WIDTH + after - 1),)
 
 
-def _ports(entry: Entry, target: Shape | None) -> tuple[PortSet, PortSet]:
-    sure, maybe = entry_ports(entry.ports, target)
-    if not entry.not_ports:
+def _ports(rule: CompiledRule, target: Shape | None) -> tuple[PortSet, PortSet]:
+    sure, maybe = entry_ports(rule.ports, target)
+    if not rule.not_ports:
         return sure, maybe
-    left_out, perhaps_left_out = entry_ports(entry.not_ports, target)
+    left_out, perhaps_left_out = entry_ports(rule.not_ports, target)
     possible = difference(union(sure, maybe), left_out)
     return difference(difference(sure, left_out), perhaps_left_out), possible
 

@@ -14,10 +14,10 @@ from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.refs import WorkloadRef
 from webhook.model.tier import (
     CompiledPolicy,
+    CompiledRule,
     EndpointPeer,
-    Entry,
-    Match,
     NodePeer,
+    Peer,
     Place,
     PlacePeer,
     PodMatch,
@@ -143,18 +143,18 @@ class Asked(Struct, frozen=True):
         )
 
 
-def leaves(match: Match) -> Iterator[Match]:
+def leaves(peer: Peer) -> Iterator[Peer]:
     """Yield what a match is put together from."""
-    if isinstance(match, AllOf | AnyOf | NoneOf):
-        for peer in match.parts:
-            yield from leaves(peer)
+    if isinstance(peer, AllOf | AnyOf | NoneOf):
+        for part in peer.parts:
+            yield from leaves(part)
     else:
-        yield match
+        yield peer
 
 
-def is_near(match: Match) -> bool:
+def is_near(peer: Peer) -> bool:
     """Say whether a match asks who is on whose node."""
-    return any(isinstance(leaf, PlacePeer) and leaf.place in _NEAR for leaf in leaves(match))
+    return any(isinstance(leaf, PlacePeer) and leaf.place in _NEAR for leaf in leaves(peer))
 
 
 def services_of(view: View, peer: ServicePeer | ServicesPeer) -> Iterator[Service]:
@@ -181,34 +181,34 @@ class _Asking:
             self._selector(compiled.subject)
         if compiled.scope is not None:
             self._expression(compiled.scope)
-        for entry in compiled.entries:
-            self._entry(entry)
+        for rule in compiled.rules:
+            self._entry(rule)
 
-    def _entry(self, entry: Entry) -> None:
-        for match in entry.matches or ():
-            self._match(match)
-            self.hosts = self.hosts or not nodes_are_as_others(match)
-        for ports in (entry.ports, entry.not_ports):
+    def _entry(self, rule: CompiledRule) -> None:
+        for peer in rule.peers or ():
+            self._match(peer)
+            self.hosts = self.hosts or not nodes_are_as_others(peer)
+        for ports in (rule.ports, rule.not_ports):
             self.names |= {port.name for port in ports or () if isinstance(port, NamedPort)}
-        for match in entry.own or ():
-            self._match(match)
-            self.own_address = self.own_address or by_address(match)
+        for peer in rule.subject_peers or ():
+            self._match(peer)
+            self.own_address = self.own_address or by_address(peer)
 
-    def _match(self, match: Match) -> None:
-        match match:
+    def _match(self, peer: Peer) -> None:
+        match peer:
             case PodMatch():
-                self._selector(match.pods)
+                self._selector(peer.pods)
             case BlockPeer() | UnclearPeer():
                 pass
             case EndpointPeer(test):
                 self._expression(test)
             case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
-                for peer in peers:
-                    self._match(peer)
+                for part in peers:
+                    self._match(part)
             case NodePeer():
                 self.nodes = True
             case ServicePeer() | ServicesPeer():
-                self._services(match)
+                self._services(peer)
             case PlacePeer(place):
                 self.near = self.near or place in _NEAR
                 if place is Place.API_SERVER:

@@ -42,7 +42,7 @@ class UnclearPeer(Struct, frozen=True, gc=False):
     reason: str
 
 
-Peer = PodPeer | BlockPeer | UnclearPeer
+NetworkPolicyPeer = PodPeer | BlockPeer | UnclearPeer
 
 
 class Rule(Struct, frozen=True, gc=False):
@@ -52,7 +52,7 @@ class Rule(Struct, frozen=True, gc=False):
     """
 
     index: int
-    peers: tuple[Peer, ...] | None = None
+    peers: tuple[NetworkPolicyPeer, ...] | None = None
     ports: tuple[PortMatch, ...] | None = None
     unclear: str | None = None  # why the whole rule may match anything, or nothing
 

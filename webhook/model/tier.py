@@ -99,7 +99,7 @@ class ServicesPeer(Struct, frozen=True, gc=False):
     nodes: Truth = Truth.YES
 
 
-Match = (
+Peer = (
     PodMatch
     | BlockPeer
     | UnclearPeer
@@ -108,26 +108,26 @@ Match = (
     | NodePeer
     | ServicePeer
     | ServicesPeer
-    | AllOf["Match"]
-    | AnyOf["Match"]
-    | NoneOf["Match"]
+    | AllOf["Peer"]
+    | AnyOf["Peer"]
+    | NoneOf["Peer"]
 )
 
 
-class Entry(Struct, frozen=True, gc=False):
-    """One rule. `matches` None: any peer; `ports` None: any port. An empty tuple matches nothing.
+class CompiledRule(Struct, frozen=True, gc=False):
+    """One rule. `peers` None: any peer; `ports` None: any port. An empty tuple matches nothing.
 
-    `own`: what the subject itself must be, too; None: anything. `not_ports`: ports that the rule leaves out.
+    `subject_peers`: what the subject itself must be, too; None: anything. `not_ports`: ports that the rule leaves out.
     `unclear`: why the rule may match anything, or nothing. `conditional`: why a packet that matches may still go
     another way (a rule about requests, names or identities that no address shows).
     """
 
     ref: PolicyRef
-    matches: tuple[Match, ...] | None = None
+    peers: tuple[Peer, ...] | None = None
     ports: tuple[PortMatch, ...] | None = None
     unclear: str | None = None
     action: Action = Action.ALLOW
-    own: tuple[Match, ...] | None = None
+    subject_peers: tuple[Peer, ...] | None = None
     not_ports: tuple[PortMatch, ...] = ()
     conditional: str | None = None
 
@@ -149,12 +149,12 @@ class CompiledPolicy(Struct, frozen=True, gc=False):
     """A compiled policy: one direction of it, or a part with a precedence of its own.
 
     Subjects are the pods of `namespace` (empty: any) whose labels `subject` selects (None: not known which) and for
-    which `scope` holds. Rules of a tier are asked by `rank`, then in the order of `entries`; those of equal rank have
+    which `scope` holds. Rules of a tier are asked by `rank`, then in the order of `rules`; those of equal rank have
     no order among each other. `lane`: kinds between whose rules nothing says which come first; each lane of a tier is
     asked for itself, and where several decide, any of them may be the one. `isolates`: a pod that this selects is
     denied at the end of the tier, where no rule matched. Otherwise the next tier is asked, and after the last one the
     packet passes.
-    `by_address`: an entry looks at addresses, nodes or endpoints; `pods_apart`: it tells pods of equal labels apart.
+    `by_address`: a rule looks at addresses, nodes or endpoints; `pods_apart`: it tells pods of equal labels apart.
     `volatile`: it looks at the endpoints of a Service.
     `unclear`: whether it selects or isolates at all, and what its rules do, cannot be told.
     `standing`: its tier and priority in a person's words, `Admin tier, priority 10`; empty for a NetworkPolicy.
@@ -164,7 +164,7 @@ class CompiledPolicy(Struct, frozen=True, gc=False):
     namespace: str
     direction: Direction
     subject: Selector | None
-    entries: tuple[Entry, ...] = ()
+    rules: tuple[CompiledRule, ...] = ()
     by_address: bool = False
     unclear: str | None = None
     tier: Tier = NETWORK_POLICIES
@@ -185,7 +185,7 @@ def position(compiled: CompiledPolicy) -> tuple[Tier, str, Rank, PolicyRef]:
 def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
     ref: PolicyRef,
     direction: Direction,
-    entries: tuple[Entry, ...],
+    rules: tuple[CompiledRule, ...],
     tier: Tier,
     rank: Rank = (),
     *,
@@ -197,7 +197,7 @@ def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
     standing: str = "",
     lane: str = "",
 ) -> CompiledPolicy:
-    """Return an Isolation whose `by_address` and `volatile` follow from its entries."""
+    """Return an Isolation whose `by_address` and `volatile` follow from its rules."""
     bare = CompiledPolicy(
         ref,
         namespace,
@@ -211,24 +211,24 @@ def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
         standing=standing,
         lane=lane,
     )
-    return with_entries(bare, entries)
+    return with_entries(bare, rules)
 
 
-def with_entries(compiled: CompiledPolicy, entries: tuple[Entry, ...]) -> CompiledPolicy:
+def with_entries(compiled: CompiledPolicy, rules: tuple[CompiledRule, ...]) -> CompiledPolicy:
     """Return a compiled policy with other rules, and what follows from them."""
-    ends = [match for e in entries for match in (*(e.matches or ()), *(e.own or ()))]
+    ends = [peer for e in rules for peer in (*(e.peers or ()), *(e.subject_peers or ()))]
     return structs.replace(
         compiled,
-        entries=entries,
+        rules=rules,
         by_address=any(map(by_address, ends)),
         volatile=any(map(volatile, ends)),
         pods_apart=any(map(tells_pods_apart, ends)),
     )
 
 
-def by_address(match: Match) -> bool:
+def by_address(peer: Peer) -> bool:
     """Say whether a match looks at more than labels."""
-    match match:
+    match peer:
         case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             return any(map(by_address, peers))
         case PodMatch() | EndpointPeer() | UnclearPeer():
@@ -237,22 +237,22 @@ def by_address(match: Match) -> bool:
             return True
 
 
-def tells_pods_apart(match: Match) -> bool:
+def tells_pods_apart(peer: Peer) -> bool:
     """Say whether a match tells pods apart that are not on the host network and have the same labels."""
-    match match:
+    match peer:
         case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             return any(map(tells_pods_apart, peers))
         case BlockPeer() | ServicesPeer():
-            return match.pods is not Truth.NO
+            return peer.pods is not Truth.NO
         case ServicePeer():
             return True
         case _:
             return False
 
 
-def volatile(match: Match) -> bool:
+def volatile(peer: Peer) -> bool:
     """Say whether a match depends on the endpoints of a Service."""
-    match match:
+    match peer:
         case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             return any(map(volatile, peers))
         case ServicePeer() | ServicesPeer():
@@ -269,13 +269,13 @@ def asks_of_pods(compiled: CompiledPolicy) -> Iterator[Requirement]:
         yield from compiled.subject.requirements
     if compiled.scope is not None:
         yield from _of_pods(compiled.scope)
-    for entry in compiled.entries:
-        for match in (*(entry.matches or ()), *(entry.own or ())):
-            yield from _asks(match)
+    for rule in compiled.rules:
+        for peer in (*(rule.peers or ()), *(rule.subject_peers or ())):
+            yield from _asks(peer)
 
 
-def _asks(match: Match) -> Iterator[Requirement]:
-    match match:
+def _asks(peer: Peer) -> Iterator[Requirement]:
+    match peer:
         case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
             for peer in peers:
                 yield from _asks(peer)

@@ -18,7 +18,7 @@ from webhook.model.addresses import (
     parse_block,
 )
 from webhook.model.labels import EVERYTHING, OF_SELECTORS, Operator, Requirement, Selector
-from webhook.model.policy import BlockPeer, Direction, Peer, PodPeer, Policy, Remark, Rule, UnclearPeer
+from webhook.model.policy import BlockPeer, Direction, NetworkPolicyPeer, PodPeer, Policy, Remark, Rule, UnclearPeer
 from webhook.model.refs import PolicyRef
 from webhook.model.settings import ALLOW_PATH, LOCKDOWN
 from webhook.wire import shapes
@@ -210,7 +210,7 @@ def _each(entries: Sequence[Raw], path: str, read: Callable[[Raw, str], T], prob
     return tuple(found) if entries else None
 
 
-def _peer(raw: Raw, path: str) -> Peer:
+def _peer(raw: Raw, path: str) -> NetworkPolicyPeer:
     given = {key for key, value in raw.items() if value is not None}
     try:
         _known(raw, _PEER_KEYS, path)
@@ -231,7 +231,7 @@ def _peer(raw: Raw, path: str) -> Peer:
     return PodPeer(namespaces, pods)
 
 
-def _block(raw: Raw, path: str) -> Peer:
+def _block(raw: Raw, path: str) -> NetworkPolicyPeer:
     texts = [string(raw, "cidr", path), *strings(raw, "except", path)]
     for text in texts:
         address, _, prefix = text.partition("/")

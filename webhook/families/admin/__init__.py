@@ -11,12 +11,12 @@ from typing import Final
 
 from webhook.families.admin.kinds import VERSIONS, Newer, Terms, only, terms_of
 from webhook.families.admin.peers import scope_of, subject_of
-from webhook.families.admin.rules import entries_of
+from webhook.families.admin.rules import compiled_rules
 from webhook.families.family import Compiled, Family
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import BOTH_APIS, Dialect, visible
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledPolicy, Entry, Rank, compiled_policy
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Rank, compiled_policy
 from webhook.wire.shapes import Malformed, mapping, mappings
 
 _SECTIONS: Final = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
@@ -51,22 +51,22 @@ def _compiled(policy: Foreign, compile_context: CompileContext) -> Compiled:
     problems: list[str] = []
     policies: list[CompiledPolicy] = []
     for direction, key, peers_key in _SECTIONS:
-        entries: list[Entry] = []
+        rules: list[CompiledRule] = []
         for index, raw in enumerate(mappings(spec, key, "spec")):
-            entries += entries_of(terms, policy.ref.at(index), raw, f"spec.{key}[{index}]", peers_key, problems)
+            rules += compiled_rules(terms, policy.ref.at(index), raw, f"spec.{key}[{index}]", peers_key, problems)
         made = partial(compiled_policy, subject=pods, scope=namespaces, standing=terms.standing, lane=terms.lane)
-        places = _places(terms, policy.ref.name, entries)
+        places = _places(terms, policy.ref.name, rules)
         policies += [made(policy.ref, direction, part, terms.tier, rank) for rank, part in places]
     return Compiled(tuple(policies), tuple(problems))
 
 
-def _places(terms: Terms, name: str, entries: list[Entry]) -> list[tuple[Rank, tuple[Entry, ...]]]:
+def _places(terms: Terms, name: str, rules: list[CompiledRule]) -> list[tuple[Rank, tuple[CompiledRule, ...]]]:
     """Return rules with their precedence in the tier: that of their policy, or one for each rule."""
-    if not entries:
+    if not rules:
         return []
     if not terms.dialect.tiers.deny_first:
-        return [((terms.priority, name) if terms.dialect.tiers.by_name else (terms.priority,), tuple(entries))]
-    return [((terms.priority, e.ref.rule or 0, _FIRST[e.action]), (e,)) for e in entries]
+        return [((terms.priority, name) if terms.dialect.tiers.by_name else (terms.priority,), tuple(rules))]
+    return [((terms.priority, e.ref.rule or 0, _FIRST[e.action]), (e,)) for e in rules]
 
 
 def _as_the_api_says(context: CompileContext) -> Dialect:

@@ -13,7 +13,7 @@ from webhook.model.crd_policies import Foreign
 from webhook.model.dialect import Dialect, visible
 from webhook.model.labels import EVERYTHING, AllOf, Predicate, Selector, Space
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Action, Match, NodePeer, PodMatch
+from webhook.model.tier import Action, NodePeer, Peer, PodMatch
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import KEYS, selector
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, shown, strings
@@ -70,7 +70,7 @@ class Lost(Enum):
 class Peers(Struct):
     """The peers of a rule, and `names`, some of which may be `inside` the cluster. `addressed`: not only pods."""
 
-    matches: tuple[Match, ...] = ()
+    matches: tuple[Peer, ...] = ()
     names: tuple[str, ...] = ()
     inside: bool = False
     addressed: bool = False
@@ -80,7 +80,7 @@ class Peers(Struct):
 
 def peers_of(terms: Terms, rule: Raw, key: str, path: str, action: Action, problems: list[str]) -> Peers:
     """Read the peers of a rule; one that cannot be read is a problem, and the rule is lost with it."""
-    matches: list[Match] = []
+    matches: list[Peer] = []
     names: list[str] = []
     addressed = False
     try:
@@ -106,7 +106,7 @@ def peers_of(terms: Terms, rule: Raw, key: str, path: str, action: Action, probl
     return Peers(tuple(matches), tuple(names), any(map(_inside, names)), addressed)
 
 
-def _matches(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Match]:
+def _matches(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Peer]:
     match word:
         case "nodes":
             return [NodePeer(selector(mapping(raw, word, path), f"{path}.{word}"))]
@@ -116,18 +116,18 @@ def _matches(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Match]:
             return _pods(*selectors(raw, path), word, dialect)
 
 
-def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> list[Match]:
+def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> list[Peer]:
     negative = namespaces.requirements and all(r.negative for r in namespaces.requirements)
     if word == "namespaces" and negative and dialect.peers.loose_namespaces:
         return [PodMatch(None, namespaces), *STRANGERS]
     seen = visible(pods, dialect.peers.unseen)
     if seen is None:
         return []
-    match = PodMatch(None, namespaces, seen)
-    return [match, *_members(namespaces, dialect)] if word == "namespaces" else list(pods_as_seen(match, dialect))
+    peer = PodMatch(None, namespaces, seen)
+    return [peer, *_members(namespaces, dialect)] if word == "namespaces" else list(pods_as_seen(peer, dialect))
 
 
-def _members(namespaces: Selector, dialect: Dialect) -> Iterator[Match]:
+def _members(namespaces: Selector, dialect: Dialect) -> Iterator[Peer]:
     """Yield the addresses that belong to the namespaces."""
     for labels, block in dialect.peers.members:
         if labels is None:
@@ -136,7 +136,7 @@ def _members(namespaces: Selector, dialect: Dialect) -> Iterator[Match]:
             yield BlockPeer(block)
 
 
-def _block(text: str, path: str, dialect: Dialect) -> Match:
+def _block(text: str, path: str, dialect: Dialect) -> Peer:
     try:
         block = parse_block(text)
     except ValueError:

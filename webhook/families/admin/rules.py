@@ -1,4 +1,4 @@
-"""One rule -> entries: what is sure of it, and what may or may not be meant.
+"""One rule -> rules: what is sure of it, and what may or may not be meant.
 
 Its ports are `ports` of v1alpha1, `protocols` of v1alpha2.
 """
@@ -13,14 +13,14 @@ from webhook.families.admin.peers import Lost, Peers, peers_of
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.labels import NoneOf
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, Entry, Match, Place, PlacePeer
+from webhook.model.tier import Action, CompiledRule, Peer, Place, PlacePeer
 from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string
 from webhook.wire.workloads import protocol
 
 _OF_WORD: Final[dict[str, Protocol]] = {spoken.lower(): spoken for spoken in PROTOCOLS}
 _NAMED: Final = ("namedPort", "destinationNamedPort")
 _ADDRESSED: Final = ("networks", "nodes", "domainNames")
-_NOT_PODS: Final[Match] = NoneOf((PlacePeer(Place.POD),))
+_NOT_PODS: Final[Peer] = NoneOf((PlacePeer(Place.POD),))
 
 
 class Ports(Struct, frozen=True):
@@ -110,17 +110,19 @@ class _Rule(Struct, frozen=True):
     action: Action
     ports: Ports
 
-    def entries(self, matches: tuple[Match, ...], conditional: str | None = None) -> list[Entry]:
-        """Return an entry for the ports that are sure, and one for those that are not."""
-        sure = Entry(self.ref, matches, self.ports.matches, action=self.action, conditional=conditional)
+    def compiled(self, matches: tuple[Peer, ...], conditional: str | None = None) -> list[CompiledRule]:
+        """Return a rule for the ports that are sure, and one for those that are not."""
+        sure = CompiledRule(self.ref, matches, self.ports.matches, action=self.action, conditional=conditional)
         if self.ports.unclear is None:
             return [sure]
         reason = f"may name any port: {self.ports.unclear}"
-        perhaps = Entry(self.ref, matches, action=self.action, conditional=conditional or reason)
+        perhaps = CompiledRule(self.ref, matches, action=self.action, conditional=conditional or reason)
         return [sure, perhaps] if self.ports.matches else [perhaps]
 
 
-def entries_of(terms: Terms, ref: PolicyRef, raw: Raw, path: str, peers_key: str, problems: list[str]) -> list[Entry]:
+def compiled_rules(
+    terms: Terms, ref: PolicyRef, raw: Raw, path: str, peers_key: str, problems: list[str]
+) -> list[CompiledRule]:
     """Read one rule. A part that cannot be read is a problem, and the rule may then match, or not."""
     action = terms.actions[string(raw, "action", path)]
     try:
@@ -130,7 +132,7 @@ def entries_of(terms: Terms, ref: PolicyRef, raw: Raw, path: str, peers_key: str
         return _unclear(ref, action, str(error))
     peers = peers_of(terms, raw, peers_key, path, action, problems)
     if peers.lost is Lost.CLOSED:
-        return [] if action is Action.ALLOW else [Entry(ref, action=Action.DENY)]
+        return [] if action is Action.ALLOW else [CompiledRule(ref, action=Action.DENY)]
     if peers.lost is not None:
         return _unclear(ref, action, peers.why)
     rule = _Rule(ref, action, ports_of(raw, terms.ports, path, problems))
@@ -141,11 +143,11 @@ def entries_of(terms: Terms, ref: PolicyRef, raw: Raw, path: str, peers_key: str
     return [*_sure(rule, peers), *_by_name(rule, peers)]
 
 
-def _sure(rule: _Rule, peers: Peers) -> list[Entry]:
-    return rule.entries(peers.matches) if peers.matches else []
+def _sure(rule: _Rule, peers: Peers) -> list[CompiledRule]:
+    return rule.compiled(peers.matches) if peers.matches else []
 
 
-def _by_name(rule: _Rule, peers: Peers) -> list[Entry]:
+def _by_name(rule: _Rule, peers: Peers) -> list[CompiledRule]:
     """Return what names may open: whatever they resolve to, which is known only while pods ask."""
     if not peers.names:
         return []
@@ -153,11 +155,12 @@ def _by_name(rule: _Rule, peers: Peers) -> list[Entry]:
     ends = None if peers.inside else (_NOT_PODS,)
     reason = f"allows {names} by name, and which addresses these are cannot be told"
     return [
-        Entry(rule.ref, ends, entry.ports, action=rule.action, conditional=reason) for entry in rule.entries((), reason)
+        CompiledRule(rule.ref, ends, each.ports, action=rule.action, conditional=reason)
+        for each in rule.compiled((), reason)
     ]
 
 
-def _unclear(ref: PolicyRef, action: Action, why: str) -> list[Entry]:
+def _unclear(ref: PolicyRef, action: Action, why: str) -> list[CompiledRule]:
     """A rule that may match anything, or nothing; one that passes may deny instead (it fails closed)."""
     actions = (Action.DENY, Action.PASS) if action is Action.PASS else (action,)
-    return [Entry(ref, unclear=why, action=each) for each in actions]
+    return [CompiledRule(ref, unclear=why, action=each) for each in actions]

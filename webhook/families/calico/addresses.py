@@ -16,7 +16,7 @@ from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.dialect import AddressSet
 from webhook.model.labels import NAME_LABEL, AllOf, AnyOf, Labels, Operator, Predicate, Requirement, Space, Value, holds
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Match
+from webhook.model.tier import Peer
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, shown, string, strings
 
@@ -158,7 +158,7 @@ class _Index:
 class _Selected(Struct, frozen=True):
     """Addresses, and what is wrong with the sets that have them."""
 
-    matches: tuple[Match, ...]
+    matches: tuple[Peer, ...]
     problems: tuple[str, ...]
 
 
@@ -171,7 +171,7 @@ def _index(compile_context: CompileContext) -> _Index:
 
 def _select(expression: Predicate, among: Iterable[_Set]) -> _Selected:
     sure: list[Block] = []
-    perhaps: list[Match] = []
+    perhaps: list[Peer] = []
     problems: list[str] = []
     for one in among:
         truth = holds(expression, one.value)
@@ -187,7 +187,7 @@ def _select(expression: Predicate, among: Iterable[_Set]) -> _Selected:
     return _Selected((*peers(merged(sure)), *perhaps), tuple(problems))
 
 
-def sets(expression: Predicate, compile_context: CompileContext, problems: list[str]) -> tuple[Match, ...]:
+def sets(expression: Predicate, compile_context: CompileContext, problems: list[str]) -> tuple[Peer, ...]:
     """Return the addresses of the sets whose labels an expression, as it is written, selects.
 
     One that cannot be read is a problem, and has none.

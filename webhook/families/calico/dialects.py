@@ -36,7 +36,7 @@ from webhook.model.dialect import (
 )
 from webhook.model.labels import Predicate, holds
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledPolicy, Entry, Place, PlacePeer, Tier, compiled_policy
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Place, PlacePeer, Tier, compiled_policy
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Malformed, Raw, flag, mapping, string, strings
 
@@ -56,9 +56,9 @@ def guards(policy: Foreign, spec: Raw, subject: Predicate, compile_context: Comp
         return
     whole = any(flag(spec, key, "spec") for key in _ON_THE_WAY)
     reason = f"also selects host endpoint `{endpoint}`, and what it does to packets there is not evaluated"
-    entry = Entry(policy.ref, None if whole else _NODES, action=Action.DENY, conditional=reason)
+    rule = CompiledRule(policy.ref, None if whole else _NODES, action=Action.DENY, conditional=reason)
     for direction in Direction:
-        yield compiled_policy(policy.ref, direction, (entry,), _FIRST, standing="host endpoints")
+        yield compiled_policy(policy.ref, direction, (rule,), _FIRST, standing="host endpoints")
 
 
 def _selected(subject: Predicate, compile_context: CompileContext) -> str | None:

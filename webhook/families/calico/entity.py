@@ -29,7 +29,7 @@ from webhook.model.addresses import (
 from webhook.model.crd_policies import CompileContext
 from webhook.model.labels import ALWAYS, AllOf, AnyOf, NoneOf, Operator, Predicate, Requirement
 from webhook.model.policy import BlockPeer
-from webhook.model.tier import EndpointPeer, Match, ServicePeer
+from webhook.model.tier import EndpointPeer, Peer, ServicePeer
 from webhook.wire.shapes import Raw, fail, mapping, sequence, shown, string, strings
 
 Protocols = tuple[Protocol, ...]
@@ -66,7 +66,7 @@ _ALONE: Final = (
     "ports",
     "notPorts",
 )
-Factor = tuple[Match, ...]  # any of these
+Factor = tuple[Peer, ...]  # any of these
 
 
 class Ports(Struct, frozen=True):
@@ -242,12 +242,12 @@ def addressed(
     return found
 
 
-def neither(matches: Sequence[Match]) -> Match:
+def neither(matches: Sequence[Peer]) -> Peer:
     """Return ends that are none of `matches`."""
     return NoneOf(tuple(matches))
 
 
-def combined(factors: Sequence[Factor]) -> tuple[Match, ...] | None:
+def combined(factors: Sequence[Factor]) -> tuple[Peer, ...] | None:
     """Return the ends that one of each factor matches: the alternatives of an entry; None: any end."""
     if not factors:
         return None
@@ -258,4 +258,4 @@ def combined(factors: Sequence[Factor]) -> tuple[Match, ...] | None:
     if not others:
         return base
     rest = tuple(factor[0] if len(factor) == 1 else AnyOf(factor) for factor in others)
-    return tuple(AllOf((match, *rest)) for match in base)
+    return tuple(AllOf((peer, *rest)) for peer in base)

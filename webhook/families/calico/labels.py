@@ -24,7 +24,7 @@ from webhook.model.labels import (
     Space,
     holds,
 )
-from webhook.model.tier import EndpointPeer, Match, PodMatch
+from webhook.model.tier import EndpointPeer, Peer, PodMatch
 from webhook.wire.shapes import Raw, fail, string
 
 NAMESPACE: Final = "projectcalico.org/namespace"
@@ -86,7 +86,7 @@ def _of_pods(term: Requirement) -> Predicate:
     return term
 
 
-def endpoints(expression: Predicate, *, own: bool = False) -> tuple[Match, ...]:
+def endpoints(expression: Predicate, *, own: bool = False) -> tuple[Peer, ...]:
     """Return the pods that a condition on labels selects. `own`: the namespace in it is the policy's, unsaid."""
     test = of_pods(expression)
     if test == NEVER:

@@ -18,7 +18,7 @@ from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.labels import Predicate
 from webhook.model.policy import Direction
-from webhook.model.tier import CompiledPolicy, Entry, compiled_policy
+from webhook.model.tier import CompiledPolicy, CompiledRule, compiled_policy
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, mappings, sequence, shown, strings
 
 _KEYS: Final = frozenset(
@@ -96,9 +96,9 @@ def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str
         if flag(spec, "doNotTrack", "spec") or flag(spec, "preDNAT", "spec"):
             return
     whose = _Whose(policy, subject, tier, in_words(tier.tier, order))
-    for direction, entries in sections.items():
+    for direction, rules in sections.items():
         if direction in types.sure:
-            yield whose.compiled_policy(direction, entries, place)
+            yield whose.compiled_policy(direction, rules, place)
         elif direction in types.perhaps:
             yield whose.compiled_policy(
                 direction, (), place, "`types` is missing, and set-ups of Calico count empty rules differently"
@@ -114,7 +114,7 @@ class _Whose(Struct, frozen=True):
     def compiled_policy(
         self,
         direction: Direction,
-        entries: tuple[Entry, ...],
+        rules: tuple[CompiledRule, ...],
         place: tuple[float | str, ...],
         unclear: str | None = None,
     ) -> CompiledPolicy:
@@ -122,7 +122,7 @@ class _Whose(Struct, frozen=True):
         return compiled_policy(
             self.policy.ref,
             direction,
-            entries,
+            rules,
             self.tier.tier,
             place,
             namespace=self.policy.namespace or "",
@@ -134,7 +134,7 @@ class _Whose(Struct, frozen=True):
         )
 
 
-def _entries(context: Context, direction: Direction, spec: Raw) -> Iterator[Entry]:
+def _entries(context: Context, direction: Direction, spec: Raw) -> Iterator[CompiledRule]:
     key = _SECTIONS[direction]
     rules = mappings(spec, key, "spec")
     if len(rules) > _MOST_RULES:

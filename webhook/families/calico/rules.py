@@ -1,4 +1,4 @@
-"""One rule -> entries, in the order in which they are asked.
+"""One rule -> rules, in the order in which they are asked.
 
 Source: `projectcalico/calico` felix/calc/rule_scanner.go, felix/rules.
 """
@@ -27,7 +27,7 @@ from webhook.model.addresses import FAMILIES, PROTOCOLS, Family, PortMatch, Port
 from webhook.model.crd_policies import CompileContext
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, Entry
+from webhook.model.tier import Action, CompiledRule
 from webhook.wire.shapes import Raw, fail, integer, mapping, shown
 
 LOG: Final = "Log"
@@ -76,8 +76,8 @@ class Rule(Struct, frozen=True):
     unclear: str | None
 
 
-def compile_rule(context: Context, direction: Direction, index: int, raw: Raw, path: str) -> Iterator[Entry]:
-    """Yield the entries of a rule; none for one that only logs, or never matches TCP, UDP or SCTP. Raises Malformed."""
+def compile_rule(context: Context, direction: Direction, index: int, raw: Raw, path: str) -> Iterator[CompiledRule]:
+    """Yield the rules of a rule; none for one that only logs, or never matches TCP, UDP or SCTP. Raises Malformed."""
     if strange := sorted(str(key) for key in raw if key not in _KEYS):
         doubt(path, f"expected {', '.join(sorted(_KEYS))}, not `{strange[0]}`, which a newer Calico may have")
     action = raw.get("action")
@@ -159,14 +159,14 @@ def _conditional(raw: Raw, sides: list[Entity]) -> str | None:
 
 
 class _Entries:
-    """The entries of one rule: two where port names are meant, which only pods have."""
+    """The rules of one rule: two where port names are meant, which only pods have."""
 
     def __init__(self, context: Context, direction: Direction, rule: Rule) -> None:
         self._rule = rule
         self._context = context
         self._egress = direction is Direction.EGRESS
 
-    def found(self) -> Iterator[Entry]:
+    def found(self) -> Iterator[CompiledRule]:
         rule, around, problems = self._rule, self._context.compile_context, self._context.problems
         target = labelled(rule.destination, around, problems)
         if not rule.destination.ports.names and not rule.destination.not_ports.names:
@@ -181,8 +181,8 @@ class _Entries:
         elif self._egress:
             yield from self._entry([(neither(pods),)], named=False)
 
-    def _entry(self, target: list[Factor], *, named: bool) -> Iterator[Entry]:
-        """Yield the entry of destinations `target`; `named`: port names count."""
+    def _entry(self, target: list[Factor], *, named: bool) -> Iterator[CompiledRule]:
+        """Yield the rule of destinations `target`; `named`: port names count."""
         source, destination = self._source(), [*target, *self._addressed(self._rule.destination, other=self._egress)]
         own, other = (source, destination) if self._egress else (destination, source)
         matches, mine = combined(other), combined(own)
@@ -191,7 +191,7 @@ class _Entries:
             return
         rule = self._rule
         excluded = rule.destination.not_ports.matches(rule.protocols, named=named)
-        yield Entry(rule.ref, matches, found, rule.unclear, rule.action, mine, excluded, rule.conditional)
+        yield CompiledRule(rule.ref, matches, found, rule.unclear, rule.action, mine, excluded, rule.conditional)
 
     def _source(self) -> list[Factor]:
         found = labelled(self._rule.source, self._context.compile_context, self._context.problems)

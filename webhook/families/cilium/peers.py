@@ -16,18 +16,18 @@ from webhook.model.addresses import Block, parse_block
 from webhook.model.crd_policies import Foreign
 from webhook.model.labels import AllOf, Selector
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Match, Place, PlacePeer, ServicesPeer, ServiceWish
+from webhook.model.tier import Peer, Place, PlacePeer, ServicesPeer, ServiceWish
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Raw, fail, mapping, mappings, sequence, shown, string, strings
 
 _BLOCK_KEYS: Final = frozenset({"cidr", "cidrGroupRef", "cidrGroupSelector", "except"})
 _SOURCES: Final = ("cidr", "cidrGroupRef", "cidrGroupSelector")
 _SERVICE_KEYS: Final = frozenset({"k8sService", "k8sServiceSelector"})
-_EVERYBODY: Final[tuple[Match, ...]] = (AllOf(()),)
-_CLUSTER: Final[tuple[Match, ...]] = tuple(
+_EVERYBODY: Final[tuple[Peer, ...]] = (AllOf(()),)
+_CLUSTER: Final[tuple[Peer, ...]] = tuple(
     PlacePeer(place) for place in (Place.POD, Place.OWN_NODE, Place.OTHER_NODE, Place.API_SERVER)
 )
-ENTITIES: Final[dict[str, tuple[Match, ...]]] = {
+ENTITIES: Final[dict[str, tuple[Peer, ...]]] = {
     "all": _EVERYBODY,
     "world": (PlacePeer(Place.WORLD),),
     "cluster": _CLUSTER,
@@ -44,7 +44,7 @@ ENTITIES: Final[dict[str, tuple[Match, ...]]] = {
 }
 _NAME: Final = re.compile(r"[-a-zA-Z0-9_.]+\Z")
 _PATTERN: Final = re.compile(r"[-a-zA-Z0-9_.*]+\Z")
-Reader = Callable[[Raw, str, str, Context], tuple[Match, ...]]
+Reader = Callable[[Raw, str, str, Context], tuple[Peer, ...]]
 ABSENT_IF_EMPTY: Final = frozenset({"Groups", "Services", "FQDNs"})
 ONLY_TO: Final = frozenset({"Services", "FQDNs"})
 
@@ -55,7 +55,7 @@ def peer_of(block: Block, excepts: tuple[Block, ...], config: Config) -> BlockPe
     return BlockPeer(block, excepts, Truth.of(config.blocks_hold_pods), Truth.of(nodes))
 
 
-def somewhere(reason: str, config: Config) -> Iterator[Match]:
+def somewhere(reason: str, config: Config) -> Iterator[Peer]:
     """Yield what may be any of the ends that blocks can hold."""
     places = [Place.WORLD]
     places += [Place.POD] if config.blocks_hold_pods else []
@@ -64,22 +64,22 @@ def somewhere(reason: str, config: Config) -> Iterator[Match]:
         yield AllOf((PlacePeer(place), UnclearPeer(reason)))
 
 
-def cidrs(rule: Raw, key: str, path: str, context: Context) -> tuple[Match, ...]:
+def cidrs(rule: Raw, key: str, path: str, context: Context) -> tuple[Peer, ...]:
     """Read `fromCIDR` or `toCIDR`."""
     texts = checked(strings, rule, key, path)
     blocks = [_block(text, f"{path}.{key}[{index}]") for index, text in enumerate(texts)]
     return tuple(peer_of(block, (), context.config) for block in blocks)
 
 
-def cidr_sets(rule: Raw, key: str, path: str, context: Context) -> tuple[Match, ...]:
+def cidr_sets(rule: Raw, key: str, path: str, context: Context) -> tuple[Peer, ...]:
     """Read `fromCIDRSet` or `toCIDRSet`: exceptions cut their own entry only."""
-    found: list[Match] = []
+    found: list[Peer] = []
     for index, raw in enumerate(checked(mappings, rule, key, path)):
         found += _cidr_set(raw, f"{path}.{key}[{index}]", context)
     return tuple(found)
 
 
-def _cidr_set(raw: Raw, path: str, context: Context) -> Iterator[Match]:
+def _cidr_set(raw: Raw, path: str, context: Context) -> Iterator[Peer]:
     only(raw, _BLOCK_KEYS, path)
     sources = [key for key in _SOURCES if given(raw, key)]
     if len(sources) != 1:
@@ -104,7 +104,7 @@ def _check_inside(block: Block, excepts: Iterable[Block], path: str) -> None:
             refuse(f"{path}.except[{index}]", f"expected a block inside {block}, not {inner}")
 
 
-def _selected(raw: Raw, excepts: tuple[Block, ...], path: str, context: Context) -> Iterator[Match]:
+def _selected(raw: Raw, excepts: tuple[Block, ...], path: str, context: Context) -> Iterator[Peer]:
     """Yield the blocks of groups by their labels. A selector that asks for none is true of every end there is."""
     wants = checked(wants_of, raw, f"{path}.cidrGroupSelector")
     if not wants and not excepts:
@@ -120,7 +120,7 @@ def _has(group: Foreign, wants: Iterable[Want]) -> bool:
     return all(want.holds(group.labels.get(want.key)) for want in wants)
 
 
-def _grouped(groups: Iterable[Foreign], excepts: tuple[Block, ...], config: Config) -> Iterator[Match]:
+def _grouped(groups: Iterable[Foreign], excepts: tuple[Block, ...], config: Config) -> Iterator[Peer]:
     for group in groups:
         blocks, problems = blocks_of(group)
         yield from (peer_of(block, excepts, config) for block in blocks)
@@ -150,7 +150,7 @@ def _block(text: str, path: str) -> Block:
         refuse(path, f"expected an address block, not {shown(text)}")
 
 
-def services_of(rule: Raw, key: str, path: str, context: Context) -> tuple[Match, ...]:
+def services_of(rule: Raw, key: str, path: str, context: Context) -> tuple[Peer, ...]:
     """Read `toServices`. Where no such Service is there, `toPorts` alone are left: to anywhere."""
     wishes = []
     for index, raw in enumerate(checked(mappings, rule, key, path)):
@@ -183,7 +183,7 @@ def _wish(raw: Raw, path: str) -> ServiceWish:
     return ServiceWish(checked(string, inner, "namespace", path), checked(string, inner, "serviceName", path))
 
 
-def peers_of(rule: Raw, path: str, word: str, context: Context) -> tuple[Match, ...] | None:
+def peers_of(rule: Raw, path: str, word: str, context: Context) -> tuple[Peer, ...] | None:
     """Return the peers of a rule; None: it names none. `word`: `from` or `to`. Raises Refused, Malformed.
 
     A list that is there and empty selects nobody, whatever is in another one beside it.
@@ -196,8 +196,8 @@ def peers_of(rule: Raw, path: str, word: str, context: Context) -> tuple[Match, 
     return () if any(not one and peer not in ABSENT_IF_EMPTY for peer, one in entries.items()) else found
 
 
-def _endpoints(rule: Raw, key: str, path: str, context: Context) -> tuple[Match, ...]:
-    found: list[Match] = []
+def _endpoints(rule: Raw, key: str, path: str, context: Context) -> tuple[Peer, ...]:
+    found: list[Peer] = []
     for index, raw in enumerate(checked(mappings, rule, key, path)):
         said = checked(wants_of, raw, f"{path}.{key}[{index}]")
         wants = peer_wants(said, context)
@@ -205,8 +205,8 @@ def _endpoints(rule: Raw, key: str, path: str, context: Context) -> tuple[Match,
     return tuple(found)
 
 
-def _entities(rule: Raw, key: str, path: str, _: Context) -> tuple[Match, ...]:
-    found: list[Match] = []
+def _entities(rule: Raw, key: str, path: str, _: Context) -> tuple[Peer, ...]:
+    found: list[Peer] = []
     for index, word in enumerate(checked(strings, rule, key, path)):
         if word not in ENTITIES:
             refuse(f"{path}.{key}[{index}]", f"expected {', '.join(ENTITIES)}, not {shown(word)}")
@@ -214,21 +214,21 @@ def _entities(rule: Raw, key: str, path: str, _: Context) -> tuple[Match, ...]:
     return tuple(found)
 
 
-def _nodes(rule: Raw, key: str, path: str, context: Context) -> tuple[Match, ...]:
+def _nodes(rule: Raw, key: str, path: str, context: Context) -> tuple[Peer, ...]:
     """Read `fromNodes` and `toNodes`: other nodes, never the pod's own."""
     if not context.config.node_labels:
         refuse(f"{path}.{key}", "expected it only where enable-node-selector-labels is on")
-    found: list[Match] = []
+    found: list[Peer] = []
     for index, raw in enumerate(checked(mappings, rule, key, path)):
         found += at(Place.OTHER_NODE, checked(wants_of, raw, f"{path}.{key}[{index}]"), context.config)
     return tuple(found)
 
 
-def _groups(_: Raw, key: str, __: str, context: Context) -> tuple[Match, ...]:
+def _groups(_: Raw, key: str, __: str, context: Context) -> tuple[Peer, ...]:
     return tuple(somewhere(f"names a group of a cloud's machines in {key}", context.config))
 
 
-def _names(rule: Raw, key: str, path: str, _: Context) -> tuple[Match, ...]:
+def _names(rule: Raw, key: str, path: str, _: Context) -> tuple[Peer, ...]:
     """Read `toFQDNs`. A name never resolves to what has an identity of its own, a pod."""
     for index, raw in enumerate(checked(mappings, rule, key, path)):
         where = f"{path}.{key}[{index}]"

@@ -34,7 +34,7 @@ from webhook.model.dialect import Dialect
 from webhook.model.labels import NEVER, AnyOf, Predicate, Selector
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, CompiledPolicy, Entry, Match, NodePeer, compiled_policy, with_entries
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, NodePeer, Peer, compiled_policy, with_entries
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, mappings, sequence, shown, string
 
 _BY_NAME: Final = "names its peers, and which addresses these names stand for cannot be told"
@@ -56,15 +56,15 @@ _EVERY_LABEL: Final = Config()
 
 
 class Lists(Struct):
-    """The entries of one direction, in the order in which they count.
+    """The rules of one direction, in the order in which they count.
 
     `denied` for sure; `withheld`: what rules about requests may deny, whatever other rules let through; `allowed`.
     `filled`: some list has rules.
     """
 
-    denied: list[Entry]
-    withheld: list[Entry]
-    allowed: list[Entry]
+    denied: list[CompiledRule]
+    withheld: list[CompiledRule]
+    allowed: list[CompiledRule]
     filled: bool = False
 
 
@@ -80,37 +80,35 @@ def lists_of(
             found.filled = True
             where = f"{path}.{name}[{index}]"
             try:
-                entries = list(_entries(raw, where, side, ref.at(index), context))
+                rules = list(_entries(raw, where, side, ref.at(index), context))
             except Malformed as error:
                 problems.append(str(error))
-                entries = [Entry(ref.at(index), unclear=str(error))]
-            _sort(entries, found, denies=side.denies)
+                rules = [CompiledRule(ref.at(index), unclear=str(error))]
+            _sort(rules, found, denies=side.denies)
     if found.withheld:
-        plain = {(one.matches, one.ports) for one in found.allowed if one.conditional is None and one.unclear is None}
-        found.withheld = [entry for entry in found.withheld if plain.isdisjoint(_freeing(entry))]
+        plain = {(one.peers, one.ports) for one in found.allowed if one.conditional is None and one.unclear is None}
+        found.withheld = [rule for rule in found.withheld if plain.isdisjoint(_freeing(rule))]
     return found
 
 
-def _freeing(entry: Entry) -> Iterator[tuple[object, object]]:
+def _freeing(rule: CompiledRule) -> Iterator[tuple[object, object]]:
     """Yield the peers and ports of rules without conditions that let through all packets that a rule matches.
 
     Cilium adds a rule for all requests then (`pkg/policy/l4.go`, mergePortProto; `rules.go`, wildcardL3L4Rules).
     """
-    return ((matches, ports) for matches in (None, entry.matches) for ports in (None, entry.ports))
+    return ((matches, ports) for matches in (None, rule.peers) for ports in (None, rule.ports))
 
 
-def _sort(entries: list[Entry], found: Lists, *, denies: bool) -> None:
+def _sort(rules: list[CompiledRule], found: Lists, *, denies: bool) -> None:
     if denies:
-        found.denied += [structs.replace(entry, action=Action.DENY) for entry in entries]
+        found.denied += [structs.replace(rule, action=Action.DENY) for rule in rules]
         return
-    found.allowed += entries
-    found.withheld += [
-        structs.replace(entry, action=Action.DENY) for entry in entries if entry.conditional not in _MAY_PASS
-    ]
+    found.allowed += rules
+    found.withheld += [structs.replace(rule, action=Action.DENY) for rule in rules if rule.conditional not in _MAY_PASS]
 
 
-def _entries(raw: Raw, path: str, side: Side, ref: PolicyRef, context: Context) -> Iterator[Entry]:
-    """Yield a rule compiled: an entry for each of `toPorts`."""
+def _entries(raw: Raw, path: str, side: Side, ref: PolicyRef, context: Context) -> Iterator[CompiledRule]:
+    """Yield a rule compiled: a rule for each of `toPorts`."""
     word = "from" if side.ingress else "to"
     only(raw, _keys(side, word), path)
     if checked(sequence, raw, f"{word}Requires", path):
@@ -131,7 +129,7 @@ def _entries(raw: Raw, path: str, side: Side, ref: PolicyRef, context: Context) 
         condition = found.why or authenticated or by_name
         if condition is None and not side.ingress and any(isinstance(port, NamedPort) for port in found.matches or ()):
             condition = EGRESS_NAMES if context.config.version < NEWEST else None
-        yield Entry(ref, peers, found.matches, conditional=condition)
+        yield CompiledRule(ref, peers, found.matches, conditional=condition)
 
 
 def _keys(side: Side, word: str) -> frozenset[str]:
@@ -246,11 +244,11 @@ def _base(policy: Foreign, direction: Direction, wants: Wants, config: Config) -
 
 
 def _pieces(base: CompiledPolicy, found: Lists, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
-    found.allowed.sort(key=lambda entry: entry.conditional is not None)  # they have no order, and a sure one answers
+    found.allowed.sort(key=lambda rule: rule.conditional is not None)  # they have no order, and a sure one answers
     places = ((DENIED, found.denied, "deny rules"), (WITHHELD, found.withheld, ""), (ALLOWED, found.allowed, ""))
-    for rank, entries, standing in places:
-        if entries:
-            yield with_entries(structs.replace(base, rank=rank, standing=standing), tuple(entries))
+    for rank, rules, standing in places:
+        if rules:
+            yield with_entries(structs.replace(base, rank=rank, standing=standing), tuple(rules))
     yield from following(base, dialect, isolates=isolates)
 
 
@@ -266,11 +264,11 @@ def _on_hosts(
     for direction, found in lists.items():
         if found.filled:
             other = Direction.INGRESS if direction is Direction.EGRESS else Direction.EGRESS
-            entry = Entry(ref, nodes, action=Action.DENY, conditional=why)
-            yield compiled_policy(ref, other, (entry,), HOSTS, standing="host firewall")
+            rule = CompiledRule(ref, nodes, action=Action.DENY, conditional=why)
+            yield compiled_policy(ref, other, (rule,), HOSTS, standing="host firewall")
 
 
-def _nodes(raw: Raw, path: str) -> tuple[Match, ...]:
+def _nodes(raw: Raw, path: str) -> tuple[Peer, ...]:
     wants = checked(wants_of, raw, path)
     if all(want.source in _NODE_SOURCES for want in wants):
         return (NodePeer(Selector(tuple(want.on(want.key) for want in wants))),)

@@ -11,7 +11,7 @@ from webhook.families.cilium.settings import Config
 from webhook.model.dialect import seen
 from webhook.model.labels import ALWAYS, NEVER, AllOf, NoneOf, Operator, Predicate, Requirement, Selector, Space
 from webhook.model.policy import UnclearPeer
-from webhook.model.tier import EndpointPeer, Match, NodePeer, Place, PlacePeer, PodMatch
+from webhook.model.tier import EndpointPeer, NodePeer, Peer, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import selector
 from webhook.wire.shapes import Raw, fail, mapping
@@ -123,17 +123,17 @@ def names(wants: Wants, key: str) -> bool:
     return any(want.of_pod and want.key == key for want in wants)
 
 
-def ends_of(wants: Wants, config: Config, own: str | None = None) -> tuple[Match, ...]:
+def ends_of(wants: Wants, config: Config, own: str | None = None) -> tuple[Peer, ...]:
     """Return whom a complete selector matches. `own`: the namespace that it was given, as it named none itself."""
     if any(want.source == RESERVED and want.key == "all" for want in wants):
         return (UnclearPeer("asks for `reserved:all`, which stands for all ends in some versions"),)
     if cluster_hidden(config) is Truth.MAYBE:
         wants = tuple(want for want in wants if want.key != CLUSTER)
-    matches: list[Match] = [*_pods(wants, config, own)]
+    matches: list[Peer] = [*_pods(wants, config, own)]
     for place in _RESERVED_OF:
         matches += at(place, wants, config)
     if cluster_hidden(config) is Truth.MAYBE:
-        return tuple(AllOf((match, UnclearPeer(CLUSTER_HIDDEN))) for match in matches)
+        return tuple(AllOf((peer, UnclearPeer(CLUSTER_HIDDEN))) for peer in matches)
     if wants and all(want.negative for want in wants):
         matches.append(UnclearPeer(AGGREGATE))
     return tuple(matches)
@@ -187,7 +187,7 @@ def _folded(want: Want, config: Config) -> bool | tuple[Space, str]:
     return Space.POD, want.key
 
 
-def _pods(wants: Wants, config: Config, own: str | None) -> Iterator[Match]:
+def _pods(wants: Wants, config: Config, own: str | None) -> Iterator[Peer]:
     """Return the pods that a selector matches; where it has that form, by namespace and labels, which can be worded."""
     condition = pod_condition(wants, config)
     if condition == NEVER:
@@ -217,9 +217,9 @@ def _pods(wants: Wants, config: Config, own: str | None) -> Iterator[Match]:
         yield PodMatch(None, Selector(tuple(namespaces)), Selector(tuple(pods)))
 
 
-def at(place: Place, wants: Wants, config: Config) -> Iterator[Match]:
+def at(place: Place, wants: Wants, config: Config) -> Iterator[Peer]:
     """Yield what of a place that is no pod a selector matches, if it can match any of it."""
-    conditions: list[Match] = [PlacePeer(place)]
+    conditions: list[Peer] = [PlacePeer(place)]
     for want in wants:
         met = _met(want, place, config)
         if met is False:
@@ -229,7 +229,7 @@ def at(place: Place, wants: Wants, config: Config) -> Iterator[Match]:
     yield conditions[0] if len(conditions) == 1 else AllOf(tuple(conditions))
 
 
-def _met(want: Want, place: Place, config: Config) -> bool | Match:
+def _met(want: Want, place: Place, config: Config) -> bool | Peer:
     """Say whether what is at a place meets a requirement; else on what that depends."""
     if want.source in (RESERVED, ANY):
         if want.key in _RESERVED_OF[place] and not (place is Place.WORLD and config.dual_stack):
@@ -249,7 +249,7 @@ def _met(want: Want, place: Place, config: Config) -> bool | Match:
     return want.negative
 
 
-def _either(want: Want, peer: Match) -> bool | Match:
+def _either(want: Want, peer: Peer) -> bool | Peer:
     """Return whom a requirement matches on a label with an empty value, which `peer` has and nobody else."""
     if want.holds("") == want.holds(None):
         return want.negative
