@@ -19,7 +19,7 @@ from webhook.model.answers import Side
 from webhook.model.labels import NO_LABELS, Selector
 from webhook.model.objects import Service, ServicePort, Shape
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, PodMatch, with_entries
+from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, PodMatch, with_rules
 from webhook.model.truth import Truth
 from webhook.world import View
 
@@ -42,11 +42,11 @@ def judge_front(view: View, source: PodEnd, service: Service, protocol: Protocol
 def _resolved(view: View, compiled: CompiledPolicy, service: Service, protocol: Protocol, port: int) -> CompiledPolicy:
     """Return a compiled policy whose rules say of this one Service and port what the rules come to."""
     asked = (protocol, port)
-    rules = tuple(one for rule in compiled.rules for one in _entries(view, rule, service, asked))
-    return with_entries(compiled, rules)
+    rules = tuple(one for rule in compiled.rules for one in _rules_of(view, rule, service, asked))
+    return with_rules(compiled, rules)
 
 
-def _entries(view: View, rule: CompiledRule, service: Service, asked: tuple[Protocol, int]) -> Iterator[CompiledRule]:
+def _rules_of(view: View, rule: CompiledRule, service: Service, asked: tuple[Protocol, int]) -> Iterator[CompiledRule]:
     if rule.unclear is not None:
         yield rule
         return

@@ -219,7 +219,7 @@ def _itself(view: View, workload: Workload, flow: Flow, group: Group, pair: Pair
 
 def _selected(side: Side) -> bool:
     """Say whether any policy has a say on this side."""
-    return side.isolated is not False or side.verdict is not Verdict.ALLOWED or bool(side.stages)
+    return side.isolated is not False or side.verdict is not Verdict.ALLOWED or bool(side.tier_results)
 
 
 # -- through a Service -------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def _summed(block: Block, found: Sequence[tuple[Side, int]]) -> Side:
     worst = next(side for side, _ in found if side.verdict is Verdict.DENIED)
     passing = sum(size for side, size in found if side.verdict is Verdict.ALLOWED)
     reason = f"{passing} of {block.size} addresses are let through"
-    return structs.replace(worst, verdict=verdict, reason=reason, final=False, stages=())
+    return structs.replace(worst, verdict=verdict, reason=reason, final=False, tier_results=())
 
 
 def _apart(view: View, selecting: Selecting, block: Block) -> dict[Block, str]:

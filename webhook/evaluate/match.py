@@ -55,7 +55,7 @@ class Packet(Struct, frozen=True, gc=False):
         return self.other.shape if isinstance(self.other, PodEnd) else None
 
 
-def entry_matches(view: View, rule: CompiledRule, packet: Packet) -> Truth:
+def rule_matches(view: View, rule: CompiledRule, packet: Packet) -> Truth:
     """Say whether `rule` is about the packet."""
     view.budget.spend(1 + len(rule.peers or ()) + len(rule.ports or ()) + len(rule.not_ports))
     if rule.unclear is not None:

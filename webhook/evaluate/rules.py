@@ -147,7 +147,7 @@ def in_numbers(view: View, compiled: CompiledPolicy) -> CompiledPolicy:
     if not view.dialect.ports.names_pooled or not _is_numbered(compiled) or compiled.subject is None:
         return compiled
     shapes = list(_shapes(view, compiled))
-    rules = tuple(one for rule in compiled.rules for one in _entries(rule, shapes))
+    rules = tuple(one for rule in compiled.rules for one in _rules_of(rule, shapes))
     return structs.replace(compiled, rules=rules)
 
 
@@ -174,7 +174,7 @@ def _shapes(view: View, compiled: CompiledPolicy) -> Iterator[tuple[Shape, Truth
                 yield shape, selects
 
 
-def _entries(rule: CompiledRule, shapes: list[tuple[Shape, Truth]]) -> Iterator[CompiledRule]:
+def _rules_of(rule: CompiledRule, shapes: list[tuple[Shape, Truth]]) -> Iterator[CompiledRule]:
     if not _names(rule):
         yield rule
         return

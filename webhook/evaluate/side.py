@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import structs
 
 from webhook.evaluate.ends import End, Outside, PodEnd
-from webhook.evaluate.match import Packet, entry_matches
+from webhook.evaluate.match import Packet, rule_matches
 from webhook.evaluate.rules import Rules, pooled, rules_for, rules_of
 from webhook.evaluate.tiers import Decided, Ways, walk
 from webhook.evaluate.why import why_admitted, why_selected
@@ -88,12 +88,12 @@ def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
     met = tuple(dict.fromkeys(compiled.ref for compiled, _ in isolating))
     if all(way.allowed for way in found.ways):
         by, standing = first.rule.ref if first.rule else None, first.compiled.standing if first.compiled else ""
-        return Side(Verdict.ALLOWED, isolated, met, by, standing=standing, stages=found.stages)
+        return Side(Verdict.ALLOWED, isolated, met, by, standing=standing, tier_results=found.tier_results)
     if not any(way.allowed for way in found.ways):
         return _denied(view, found, isolated=isolated)
     every = tuple(dict.fromkeys((*met, *(way.compiled.ref for way in found.ways if way.compiled))))
     why = _why_not_sure(view, found, packet)
-    return Side(Verdict.UNKNOWN, isolated, every, reason=why, stages=found.stages)
+    return Side(Verdict.UNKNOWN, isolated, every, reason=why, tier_results=found.tier_results)
 
 
 def _isolating(view: View, selecting: Selecting, found: Ways) -> Selecting:
@@ -122,7 +122,7 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
         denied_by=way.rule.ref if way.rule is not None else None,
         final=_is_final(view, way),
         standing=by.standing if by is not None else "",
-        stages=found.stages,
+        tier_results=found.tier_results,
         refused=view.dialect.rejects is Truth.YES,
         perhaps=tuple(dict.fromkeys(w.rule.ref for w in found.ways if w.rule is not None and w.rule is not way.rule)),
     )
@@ -155,7 +155,7 @@ def _by_lists(view: View, rules: Rules, packet: Packet) -> Side:
     unsure = False
     for compiled, _ in rules.selecting:
         for rule in compiled.rules:
-            found = entry_matches(view, rule, packet)
+            found = rule_matches(view, rule, packet)
             if found is Truth.YES:
                 return Side(Verdict.ALLOWED, isolated=True, policies=rules.refs, admitted_by=rule.ref)
             unsure = unsure or found is Truth.MAYBE
@@ -184,7 +184,7 @@ def _admits(view: View, compiled: CompiledPolicy, packet: Packet) -> tuple[Truth
         return Truth.MAYBE, None
     best, where = Truth.NO, None
     for rule in compiled.rules:
-        found = entry_matches(view, rule, packet)
+        found = rule_matches(view, rule, packet)
         if found > best:
             best, where = found, rule.ref
             if best is Truth.YES:

@@ -8,8 +8,8 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from webhook.evaluate.match import Packet, entry_matches
-from webhook.model.answers import Stage
+from webhook.evaluate.match import Packet, rule_matches
+from webhook.model.answers import TierResult
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Rank, Tier
 from webhook.model.truth import Truth
@@ -39,13 +39,13 @@ class Ways(Struct, frozen=True):
     """All ways that a packet may end. `met`: what isolates, or may, before the last of them.
 
     `unsure`: the first compiled policy, and its rule if it is one, of which it could not be told whether it matches.
-    `stages`: what each tier made of it.
+    `tier_results`: what each tier made of it.
     """
 
     ways: tuple[Decided, ...]
     met: tuple[tuple[CompiledPolicy, Truth], ...]
     unsure: tuple[CompiledPolicy, Truth, CompiledRule | None] | None
-    stages: tuple[Stage, ...] = ()
+    tier_results: tuple[TierResult, ...] = ()
 
 
 class _Read(Struct, frozen=True):
@@ -65,14 +65,16 @@ class _Walk:
         self.ways: list[Decided] = []
         self.met: list[tuple[CompiledPolicy, Truth]] = []
         self.unsure: tuple[CompiledPolicy, Truth, CompiledRule | None] | None = None
-        self.stages: list[Stage] = []
+        self.tier_results: list[TierResult] = []
         self._leaving: tuple[CompiledPolicy, CompiledRule | None] | None = None  # the last rule that may leave the tier
 
     def tier(self, members: Sequence[tuple[CompiledPolicy, Truth]]) -> bool:
         """Ask one tier; say whether the packet may get past it."""
         before, self._leaving = len(self.ways), None
         past, unmatched = self._tier(members)
-        self.stages.append(_stage(members, self.ways[before:], self._leaving, past=past, unmatched=unmatched))
+        self.tier_results.append(
+            _tier_result(members, self.ways[before:], self._leaving, past=past, unmatched=unmatched)
+        )
         return past or unmatched
 
     def _tier(self, members: Iterable[tuple[CompiledPolicy, Truth]]) -> tuple[bool, bool]:
@@ -127,7 +129,7 @@ class _Walk:
         decides: list[tuple[Action, CompiledRule | None]] = []
         unsure: CompiledRule | None = None
         for rule in compiled.rules:
-            found = entry_matches(self._view, rule, self._packet)
+            found = rule_matches(self._view, rule, self._packet)
             if found is Truth.NO:
                 continue
             decides.append((rule.action, rule))
@@ -137,27 +139,27 @@ class _Walk:
         return _Read(compiled, selects, tuple(decides), through=True, unsure=unsure)
 
 
-def _stage(
+def _tier_result(
     members: Sequence[tuple[CompiledPolicy, Truth]],
     ways: Sequence[Decided],
     leaving: tuple[CompiledPolicy, CompiledRule | None] | None,
     *,
     past: bool,
     unmatched: bool,
-) -> Stage:
+) -> TierResult:
     """Sum up one tier: what it decided where that is sure, and by which rule."""
     refs = tuple(dict.fromkeys(compiled.ref for compiled, _ in members))
     name = members[0][0].tier.name
     if len({way.allowed for way in ways}) + past + unmatched != 1:
-        return Stage(name, refs, "unknown")
+        return TierResult(name, refs, "unknown")
     if ways:
         way = next((way for way in ways if way.sure), ways[0])
         by, rule, outcome = way.compiled, way.rule, "allowed" if way.allowed else "denied"
     elif leaving is not None:
         (by, rule), outcome = leaving, "passed"
     else:
-        return Stage(name, refs, "unmatched")
-    return Stage(name, refs, outcome, rule.ref if rule else None, by.standing if by else "")
+        return TierResult(name, refs, "unmatched")
+    return TierResult(name, refs, outcome, rule.ref if rule else None, by.standing if by else "")
 
 
 def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
@@ -179,7 +181,7 @@ def walk(view: View, selecting: Selecting, packet: Packet) -> Ways:
             break
     else:
         found.ways.append(Decided(allowed=True))
-    return Ways(tuple(found.ways), tuple(found.met), found.unsure, tuple(found.stages))
+    return Ways(tuple(found.ways), tuple(found.met), found.unsure, tuple(found.tier_results))
 
 
 def _tiers(selecting: Selecting) -> Iterator[Selecting]:

@@ -15,7 +15,7 @@ from webhook.model.addresses import FIRST_PORT, LAST_PORT, NamedPort, PortMatch,
 from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect, visible
 from webhook.model.labels import AllOf, Labels, Operator, Selector
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule, UnclearPeer
-from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, Place, PlacePeer, PodMatch, with_entries
+from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, Place, PlacePeer, PodMatch, with_rules
 from webhook.model.truth import Truth
 
 EGRESS_NAMES: Final = "names a port, which this version of the enforcer looks up among all pods of the cluster"
@@ -97,9 +97,9 @@ def _changed(policy: Policy, direction: Direction, dialect: Dialect) -> Iterator
     subject = policy.subject and in_namespace(policy.subject, policy.namespace, dialect)
     if subject is None and policy.subject is not None:
         return
-    rules = tuple(_entry(rule, policy.namespace, direction, dialect) for rule in allowed(policy, direction))
+    rules = tuple(_placed_rule(rule, policy.namespace, direction, dialect) for rule in allowed(policy, direction))
     bare = _placed(compiled_without_rules(policy, direction), dialect)
-    whole = with_entries(bare if subject is policy.subject else structs.replace(bare, subject=subject), rules)
+    whole = with_rules(bare if subject is policy.subject else structs.replace(bare, subject=subject), rules)
     if dialect.tiers.default_deny is None:
         yield whole
         return
@@ -107,9 +107,9 @@ def _changed(policy: Policy, direction: Direction, dialect: Dialect) -> Iterator
     yield from following(whole, dialect, isolates=True)
 
 
-def _entry(rule: CompiledRule, namespace: str, direction: Direction, dialect: Dialect) -> CompiledRule:
+def _placed_rule(rule: CompiledRule, namespace: str, direction: Direction, dialect: Dialect) -> CompiledRule:
     peers = rule.peers
-    matches = None if peers is None else tuple(m for peer in peers for m in _matches(peer, namespace, dialect))
+    matches = None if peers is None else tuple(m for peer in peers for m in _peers_of(peer, namespace, dialect))
     named = direction is Direction.EGRESS and any(isinstance(port, NamedPort) for port in rule.ports or ())
     unsure = EGRESS_NAMES if named and not dialect.ports.names_by_target else None
     return CompiledRule(rule.ref, matches, rule.ports, rule.unclear, conditional=unsure)
@@ -135,7 +135,7 @@ def _other_way(policy: Policy, dialect: Dialect) -> Iterator[CompiledPolicy]:
     for direction in Direction if dialect.tiers.may_skip_baseline else ():
         if not isolates(policy, direction):
             passed = _placed(compiled_without_rules(policy, direction), dialect)
-            yield with_entries(
+            yield with_rules(
                 structs.replace(passed, isolates=False), (CompiledRule(policy.ref, conditional=_OTHER_WAY),)
             )
 
@@ -145,9 +145,9 @@ def following(base: CompiledPolicy, dialect: Dialect, *, isolates: bool) -> Iter
     if base.direction is Direction.INGRESS:
         for tier, rank, sure in dialect.tiers.own_node:
             rule = CompiledRule(base.ref, _LOCAL, conditional=None if sure else _UNSURE)
-            yield with_entries(structs.replace(base, tier=tier, rank=rank, isolates=False), (rule,))
+            yield with_rules(structs.replace(base, tier=tier, rank=rank, isolates=False), (rule,))
     if isolates and dialect.tiers.default_deny is not None:
-        yield with_entries(structs.replace(base, tier=dialect.tiers.default_deny, rank=(), isolates=True), ())
+        yield with_rules(structs.replace(base, tier=dialect.tiers.default_deny, rank=(), isolates=True), ())
 
 
 def block_peer(peer: BlockPeer, dialect: Dialect) -> BlockPeer:
@@ -177,7 +177,7 @@ def in_namespace(pods: Selector, namespace: str, dialect: Dialect) -> Selector |
     return visible(Selector(tuple(kept)), dialect.peers.unseen)
 
 
-def _matches(peer: Peer, namespace: str, dialect: Dialect) -> Iterator[Peer]:
+def _peers_of(peer: Peer, namespace: str, dialect: Dialect) -> Iterator[Peer]:
     """Yield whom a peer of a policy of `namespace` matches."""
     if isinstance(peer, BlockPeer):
         yield block_peer(peer, dialect)

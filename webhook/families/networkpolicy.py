@@ -10,7 +10,7 @@ Source: the API types' comments (`k8s.io/api/networking/v1`).
 """
 
 from webhook.model.policy import BlockPeer, Direction, NetworkPolicyPeer, Policy, UnclearPeer
-from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, PodMatch, with_entries
+from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, PodMatch, with_rules
 
 
 def policy_types(policy: Policy) -> frozenset[Direction]:
@@ -41,7 +41,7 @@ def compile_policy(policy: Policy) -> tuple[CompiledPolicy, ...]:
 
 def compile_direction(policy: Policy, direction: Direction) -> CompiledPolicy:
     """Return the rules of one direction compiled, as if `policyTypes` named it."""
-    return with_entries(compiled_without_rules(policy, direction), allowed(policy, direction))
+    return with_rules(compiled_without_rules(policy, direction), allowed(policy, direction))
 
 
 def compiled_without_rules(policy: Policy, direction: Direction, unclear: str | None = None) -> CompiledPolicy:

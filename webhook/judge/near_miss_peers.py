@@ -134,12 +134,12 @@ def families_of(view: View, packet: Packet) -> tuple[Family, ...]:
 def peer_misses(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet) -> Iterator[Miss]:
     """Yield, of each peer that misses by one thing, what that is."""
     for peer in rule.peers or ():
-        misses = [*_of_match(view, compiled, peer, packet)]
+        misses = [*_of_peer(view, compiled, peer, packet)]
         if len(misses) == 1:
             yield misses[0]
 
 
-def _of_match(view: View, compiled: CompiledPolicy, peer: Peer, packet: Packet) -> Iterator[Miss]:
+def _of_peer(view: View, compiled: CompiledPolicy, peer: Peer, packet: Packet) -> Iterator[Miss]:
     """Yield what keeps one peer from being the other end; of a place, a node or a Service there is nothing to say."""
     other = packet.other
     shape = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
@@ -160,7 +160,7 @@ def _of_match(view: View, compiled: CompiledPolicy, peer: Peer, packet: Packet) 
             families = families_of(view, packet)
             for part in peers:
                 if not matched(view, CompiledRule(compiled.ref, (part,)), other, families):
-                    found = [*_of_match(view, compiled, part, packet)]
+                    found = [*_of_peer(view, compiled, part, packet)]
                     yield from found or (FAR,)
         case _:
             yield FAR

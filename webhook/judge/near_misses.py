@@ -110,7 +110,7 @@ def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[N
 
     `side`: the denial, where it was made by a rule or at a tier's end; None: no rule let it through.
     """
-    denied = (side.denied_by, side.policies) if side is not None and side.stages else None
+    denied = (side.denied_by, side.policies) if side is not None and side.tier_results else None
     key, version = (packet, view.families(), denied), near_version(view, packet.subject, packet.other)
     answers = view.memo(_NEAR)
     known = answers.get(key)
@@ -158,12 +158,12 @@ def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[Pol
     own = view.policies.named(packet.subject.shape.namespace)
     for compiled, missed in _near(view, packet.subject.shape, packet.direction):
         if _in_time(compiled, end):
-            yield from _of_entries(view, compiled, list(compiled.rules), packet, list(missed))
+            yield from _of_rules(view, compiled, list(compiled.rules), packet, list(missed))
     yield from _misplaced(view, packet)
     for compiled in _others(view, packet):
         view.budget.spend()
         if compiled.ref not in own and compiled.unclear is None and _in_time(compiled, end):
-            yield from _of_piece(view, compiled, packet)
+            yield from _of_compiled(view, compiled, packet)
 
 
 def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
@@ -182,7 +182,7 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
             continue
         compiled = _compiled(view, policy, packet.direction)
         for rule in compiled.rules if compiled else ():
-            if compiled is not None and not [*_of_entry(view, compiled, rule, packet)]:
+            if compiled is not None and not [*_of_rule(view, compiled, rule, packet)]:
                 yield rule.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
 
 
@@ -193,7 +193,7 @@ def _others(view: View, packet: Packet) -> Iterator[CompiledPolicy]:
             yield from view.policies.compiled_policies(namespace, packet.direction)
 
 
-def _of_piece(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
+def _of_compiled(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
     """Yield the near misses of a policy of another family: of its rules that allow."""
     rules = [rule for rule in compiled.rules if rule.action is Action.ALLOW]
     if not rules or compiled.subject is None:
@@ -204,7 +204,7 @@ def _of_piece(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterator[
         return
     if compiled.scope is not None:
         missed += of_expression(view, compiled.scope, shape)
-    yield from _of_entries(view, compiled, rules, packet, missed)
+    yield from _of_rules(view, compiled, rules, packet, missed)
 
 
 def _near(view: View, shape: Shape, direction: Direction) -> tuple[_Nearly, ...]:
@@ -262,7 +262,7 @@ def _shapes(view: View, namespace: str) -> tuple[Shape, ...]:
     return (*every, *(group.template.template.shape for group in groups if group.template))
 
 
-def _of_entries(
+def _of_rules(
     view: View, compiled: CompiledPolicy, rules: list[CompiledRule], packet: Packet, missed: list[Miss]
 ) -> Iterator[tuple[PolicyRef, Miss]]:
     if len(missed) > 1:
@@ -270,7 +270,7 @@ def _of_entries(
     for rule in rules:
         view.budget.spend(1 + len(rule.peers or ()) + len(rule.ports or ()))
         dialled = Dialled(packet.protocol, packet.port, packet.service_port)
-        misses = [*missed, *_of_entry(view, compiled, rule, packet)] or [*cut_short(view, rule, dialled)]
+        misses = [*missed, *_of_rule(view, compiled, rule, packet)] or [*cut_short(view, rule, dialled)]
         alternatives = not missed and all(miss.field in PEERS for miss in misses)
         if FAR not in misses and (len(misses) == 1 or alternatives):
             yield from ((rule.ref, miss) for miss in misses)
@@ -284,7 +284,7 @@ def _compiled(view: View, policy: Policy, direction: Direction) -> CompiledPolic
     return answers[key]
 
 
-def _of_entry(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet) -> Iterator[Miss]:
+def _of_rule(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet) -> Iterator[Miss]:
     """Yield one miss for each part of the rule that does not match, and for each peer that may have been meant."""
     target: Shape | None = packet.subject.shape
     if packet.direction is Direction.EGRESS:

@@ -18,7 +18,7 @@ from webhook.model.truth import Truth
 Read = tuple[CompiledPolicy, Truth, Sequence[tuple[Action, Sequence[Row]]]]  # a piece, whether it selects, its rules
 
 
-class Stage(Struct, frozen=True):
+class TierSets(Struct, frozen=True):
     """What may become of packets in a tier: each of all ends, on each port, is in at least one."""
 
     allowed: Parts
@@ -26,7 +26,7 @@ class Stage(Struct, frozen=True):
     past: Parts
 
 
-def walked(reads: Sequence[Read], everybody: Bits) -> Stage:
+def walked(reads: Sequence[Read], everybody: Bits) -> TierSets:
     """Return the stage of pieces in the order in which they are asked."""
     rows = [row for _, _, rules in reads for _, some in rules for row in some]
     found: dict[tuple[Bits, Bits, Bits], PortSet] = {}
@@ -35,7 +35,7 @@ def walked(reads: Sequence[Read], everybody: Bits) -> Stage:
         cell.tier(reads)
         outcome = cell.allowed, cell.denied, cell.past
         found[outcome] = union(found.get(outcome, NOTHING), ports)
-    return Stage(*(partition((o[which], ports) for o, ports in found.items() if o[which]) for which in range(3)))
+    return TierSets(*(partition((o[which], ports) for o, ports in found.items() if o[which]) for which in range(3)))
 
 
 def _cells(sets: Iterable[PortSet]) -> Iterator[tuple[PortSet, frozenset[PortSet]]]:
@@ -79,7 +79,7 @@ class _Cell:
         for _, group in groupby(reads, key=lambda read: read[0].rank):
             left, decided, surely, perhaps = free | closed, 0, False, 0
             for compiled, selects, rules in group:
-                through = self._piece(compiled, rules, left)
+                through = self._policy(compiled, rules, left)
                 if selects is Truth.YES:
                     decided |= left & ~through
                     surely = surely or compiled.isolates
@@ -91,7 +91,7 @@ class _Cell:
                 break
         return free, closed
 
-    def _piece(self, compiled: CompiledPolicy, rules: Sequence[tuple[Action, Sequence[Row]]], left: Bits) -> Bits:
+    def _policy(self, compiled: CompiledPolicy, rules: Sequence[tuple[Action, Sequence[Row]]], left: Bits) -> Bits:
         """Ask the rules in their order, of those that are left; return whom none of them surely decides."""
         if compiled.unclear is not None:
             self.allowed |= left
@@ -144,7 +144,7 @@ class Openings:
         self._rows = Rows(classes, peers, traits.direction)
         self._traits = traits
         self._grants: dict[object, Grants] = {}
-        self._stages: dict[object, Stage] = {}
+        self._tier_sets: dict[object, TierSets] = {}
         self._policed = classes.view.dialect.families
         self._open: Parts = {EVERYTHING: classes.everybody}
 
@@ -177,31 +177,31 @@ class Openings:
         allowed: list[Grant] = []
         denied: list[Grant] = []
         for _, tier in groupby(members, key=lambda pair: pair[0].tier):
-            stage = self._stage(tuple(tier), subject, family)
-            allowed += _grants(overlap(passing, stage.allowed))
-            denied += _grants(overlap(passing, stage.denied))
-            passing = overlap(passing, stage.past)
+            tier_sets = self._tier(tuple(tier), subject, family)
+            allowed += _grants(overlap(passing, tier_sets.allowed))
+            denied += _grants(overlap(passing, tier_sets.denied))
+            passing = overlap(passing, tier_sets.past)
             if not passing:
                 break
         possible = partition((*allowed, *_grants(passing)))
         return Opening(less(possible, partition(denied)), possible)
 
-    def _stage(self, members: Members, subject: Subject, family: Family) -> Stage:
+    def _tier(self, members: Members, subject: Subject, family: Family) -> TierSets:
         asked = tuple((id(compiled), truth, self._asked(compiled, subject, family)) for compiled, truth in members)
-        found = self._stages.get((asked, family))
+        found = self._tier_sets.get((asked, family))
         if found is None:
             lists = all(self._traits.of(compiled).lists for compiled, _ in members)
-            make = self._stage_of_lists if lists else self._stage_in_order
-            found = self._stages[asked, family] = make(members, subject, family)
+            make = self._tier_of_lists if lists else self._tier_in_order
+            found = self._tier_sets[asked, family] = make(members, subject, family)
         return found
 
-    def _stage_of_lists(self, members: Members, subject: Subject, family: Family) -> Stage:
+    def _tier_of_lists(self, members: Members, subject: Subject, family: Family) -> TierSets:
         """Whoever is surely isolated is denied what is not surely granted; another may be denied it, and may pass."""
         sure, doubtful = self._granted(members, subject, family)
         opening = self._of_lists(members, subject, family)
-        return Stage(_possibly(sure, doubtful), less(self._open, opening.sure), {} if sure else self._open)
+        return TierSets(_possibly(sure, doubtful), less(self._open, opening.sure), {} if sure else self._open)
 
-    def _stage_in_order(self, members: Members, subject: Subject, family: Family) -> Stage:
+    def _tier_in_order(self, members: Members, subject: Subject, family: Family) -> TierSets:
         def read(compiled: CompiledPolicy, truth: Truth) -> Read:
             rules = compiled.rules if compiled.unclear is None else ()
             return compiled, truth, [(e.action, self._rows.of(e, subject, family)) for e in rules]

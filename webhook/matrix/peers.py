@@ -132,10 +132,10 @@ class Peers:
         key = (peer, family, node, port)
         found = self._matched.get(key)
         if found is None:
-            found = self._matched[key] = self._match(peer, family, node, port)
+            found = self._matched[key] = self._peer(peer, family, node, port)
         return found
 
-    def _match(self, peer: Peer, family: Family, node: str, port: Port | None) -> Pair:
+    def _peer(self, peer: Peer, family: Family, node: str, port: Port | None) -> Pair:
         everybody = self._classes.everybody
         match peer:
             case PodMatch():

@@ -182,7 +182,7 @@ class Rows:
         self._direction = direction
 
     def of(self, rule: CompiledRule, subject: Subject, family: Family) -> Sequence[Row]:
-        """Return what `evaluate.peer.entry_matches` answers end by end; rows may overlap."""
+        """Return what `evaluate.peer.rule_matches` answers end by end; rows may overlap."""
         if rule.unclear is not None:
             return (Row(0, self._classes.everybody, EVERYTHING, NOTHING),)
         own = self.own(rule, subject.number, family)
@@ -251,15 +251,15 @@ def _segments(view: View, peers: Iterable[ServicePeer]) -> Iterator[tuple[Port, 
 
 
 def _ports(rule: CompiledRule, target: Shape | None) -> tuple[PortSet, PortSet]:
-    sure, maybe = entry_ports(rule.ports, target)
+    sure, maybe = rule_ports(rule.ports, target)
     if not rule.not_ports:
         return sure, maybe
-    left_out, perhaps_left_out = entry_ports(rule.not_ports, target)
+    left_out, perhaps_left_out = rule_ports(rule.not_ports, target)
     possible = difference(union(sure, maybe), left_out)
     return difference(difference(sure, left_out), perhaps_left_out), possible
 
 
-def entry_ports(ports: Iterable[PortMatch] | None, target: Shape | None) -> tuple[PortSet, PortSet]:
+def rule_ports(ports: Iterable[PortMatch] | None, target: Shape | None) -> tuple[PortSet, PortSet]:
     """Return the ports that a rule's `ports` mean on `target`: surely, and those that depend on the CNI."""
     if ports is None:
         return EVERYTHING, NOTHING

@@ -182,19 +182,19 @@ class _Asking:
         if compiled.scope is not None:
             self._expression(compiled.scope)
         for rule in compiled.rules:
-            self._entry(rule)
+            self._rule_of(rule)
 
-    def _entry(self, rule: CompiledRule) -> None:
+    def _rule_of(self, rule: CompiledRule) -> None:
         for peer in rule.peers or ():
-            self._match(peer)
+            self._peer(peer)
             self.hosts = self.hosts or not nodes_are_as_others(peer)
         for ports in (rule.ports, rule.not_ports):
             self.names |= {port.name for port in ports or () if isinstance(port, NamedPort)}
         for peer in rule.subject_peers or ():
-            self._match(peer)
+            self._peer(peer)
             self.own_address = self.own_address or by_address(peer)
 
-    def _match(self, peer: Peer) -> None:
+    def _peer(self, peer: Peer) -> None:
         match peer:
             case PodMatch():
                 self._selector(peer.pods)
@@ -204,7 +204,7 @@ class _Asking:
                 self._expression(test)
             case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
                 for part in peers:
-                    self._match(part)
+                    self._peer(part)
             case NodePeer():
                 self.nodes = True
             case ServicePeer() | ServicesPeer():

@@ -104,7 +104,7 @@ class NearMiss(Struct, frozen=True, order=True, gc=False):
     have: str
 
 
-class Stage(Struct, frozen=True, gc=False):
+class TierResult(Struct, frozen=True, gc=False):
     """What one tier made of a packet: `policies` select the pod there, `rule` decided, if one did.
 
     `outcome` is one of allowed, denied, passed (a rule leaves the tier), unmatched and unknown.
@@ -122,8 +122,8 @@ class Side(Struct, frozen=True, gc=False):
 
     `admitted_by` and `denied_by` name the policy and the rule that decided; `denied_by` None: no rule did, and the
     policies isolate. `standing`: the place of what decided in a person's words, `Admin tier, priority 10`. `final`: no
-    NetworkPolicy can change the denial, for it is made before any is asked. `stages`: the tiers that were asked, in
-    order; empty where there are none but NetworkPolicy's. `refused`: what is stopped is answered by a refusal.
+    NetworkPolicy can change the denial, for it is made before any is asked. `tier_results`: of each tier asked,
+    in order; empty where there are none but NetworkPolicy's. `refused`: what is stopped is answered by a refusal.
     `perhaps`: rules that may deny it before.
     """
 
@@ -136,7 +136,7 @@ class Side(Struct, frozen=True, gc=False):
     denied_by: PolicyRef | None = None
     final: bool = False
     standing: str = ""
-    stages: tuple[Stage, ...] = ()
+    tier_results: tuple[TierResult, ...] = ()
     refused: bool = False
     perhaps: tuple[PolicyRef, ...] = ()
 

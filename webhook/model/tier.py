@@ -211,10 +211,10 @@ def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
         standing=standing,
         lane=lane,
     )
-    return with_entries(bare, rules)
+    return with_rules(bare, rules)
 
 
-def with_entries(compiled: CompiledPolicy, rules: tuple[CompiledRule, ...]) -> CompiledPolicy:
+def with_rules(compiled: CompiledPolicy, rules: tuple[CompiledRule, ...]) -> CompiledPolicy:
     """Return a compiled policy with other rules, and what follows from them."""
     ends = [peer for e in rules for peer in (*(e.peers or ()), *(e.subject_peers or ()))]
     return structs.replace(

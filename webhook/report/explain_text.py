@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, structs
 
 from webhook.judge import Explanation, Judged
-from webhook.model.answers import CLOSED, Finding, FlowVerdict, Severity, Side, Stage, Verdict
+from webhook.model.answers import CLOSED, Finding, FlowVerdict, Severity, Side, TierResult, Verdict
 from webhook.model.objects import Service
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, PolicyRef, WorkloadRef
@@ -75,7 +75,7 @@ def because(direction: Direction, side: Side) -> str:
         earlier = ", ".join(_rule(ref, direction) for ref in side.perhaps)
         return flows.deciders((side,), direction, WHOLE) + (f"; {earlier} may deny it before" if earlier else "")
     if side.isolated is False and side.admitted_by is None:
-        whom = "no policy selects it" if not side.stages else "no rule is about it, and no policy isolates it"
+        whom = "no policy selects it" if not side.tier_results else "no rule is about it, and no policy isolates it"
         return f"not isolated: {whom} for {direction.value.lower()}"
     by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in side.policies)
     isolated = f"isolated by {by}; " if by else "isolated; " if side.isolated is not False else ""
@@ -88,23 +88,23 @@ def because(direction: Direction, side: Side) -> str:
 
 def tiers(direction: Direction, side: Side) -> Iterator[str]:
     """Yield what each tier made of the packet, in the order in which they are asked, where there is more to tell."""
-    several = [stage for stage in side.stages if stage.tier]
-    told = [stage for number, stage in enumerate(several) if not _waits(stage, several[number + 1 :])]
-    if len(told) > 1 or any(stage.outcome == "passed" for stage in told):
-        yield from (f"{number}. {_stage(direction, stage)}" for number, stage in enumerate(told, 1))
+    several = [one for one in side.tier_results if one.tier]
+    told = [one for number, one in enumerate(several) if not _waits(one, several[number + 1 :])]
+    if len(told) > 1 or any(one.outcome == "passed" for one in told):
+        yield from (f"{number}. {_tier_result(direction, one)}" for number, one in enumerate(told, 1))
 
 
-def _waits(stage: Stage, later: list[Stage]) -> bool:
+def _waits(one: TierResult, later: list[TierResult]) -> bool:
     """Say whether a tier says nothing because its policies deny at the end of a later one."""
     ends = (one for one in later if one.outcome == "denied" and one.rule is None)
-    return stage.outcome == "unmatched" and any(set(stage.policies) <= set(end.policies) for end in ends)
+    return one.outcome == "unmatched" and any(set(one.policies) <= set(end.policies) for end in ends)
 
 
-def _stage(direction: Direction, stage: Stage) -> str:
-    by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in stage.policies)
-    if stage.rule is not None:
-        return f"{clean(stage.tier)}: {_OUTCOMES[stage.outcome]} by {_rule(stage.rule, direction, stage.standing)}"
-    return f"{clean(stage.tier)}: {_ENDS.get(stage.outcome, _OUTCOMES['unknown'] + ': {by}').format(by=by)}"
+def _tier_result(direction: Direction, one: TierResult) -> str:
+    by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in one.policies)
+    if one.rule is not None:
+        return f"{clean(one.tier)}: {_OUTCOMES[one.outcome]} by {_rule(one.rule, direction, one.standing)}"
+    return f"{clean(one.tier)}: {_ENDS.get(one.outcome, _OUTCOMES['unknown'] + ': {by}').format(by=by)}"
 
 
 def _rule(ref: PolicyRef, direction: Direction, standing: str = "") -> str:
@@ -172,8 +172,8 @@ def _side(direction: Direction, side: Side, flow: FlowVerdict, paint: Paint) -> 
     mark = "x" if side.verdict is Verdict.DENIED else "|"
     word = paint(STYLE[side.verdict], f"{side.verdict.value:<9}")
     yield f"    {mark}  {direction.value.lower():<9}{word}{because(direction, side)}"
-    for stage in tiers(direction, side):
-        yield f"    |  {'':<18}{stage}"
+    for one in tiers(direction, side):
+        yield f"    |  {'':<18}{one}"
     for miss in near_misses(direction, side, flow):
         yield f"    |  {'':<18}near miss: {miss}"
 

@@ -12,7 +12,7 @@ from webhook.fix import Fixes
 from webhook.judge import Explanation, Judged
 from webhook.matrix import Alike, Layer, Matrix, Party, Ranges
 from webhook.model.addresses import Block
-from webhook.model.answers import Destination, Finding, FlowVerdict, Host, Location, NearMiss, Side, Stage, Verdict
+from webhook.model.answers import Destination, Finding, FlowVerdict, Host, Location, NearMiss, Side, TierResult, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report.matrix_text import layers
 from webhook.report.run import Failure, Run, Summary
@@ -80,10 +80,10 @@ def side(one: Side) -> Record:
         "policies": [policy(ref) for ref in one.policies],
         "nearMisses": [near_miss(miss) for miss in one.near_misses],
         "reason": one.reason,
-    } | ({"tiers": [_stage(stage) for stage in one.stages]} if one.stages else {})
+    } | ({"tiers": [_tier_result(tier_result) for tier_result in one.tier_results]} if one.tier_results else {})
 
 
-def _stage(one: Stage) -> Record:
+def _tier_result(one: TierResult) -> Record:
     """Return what one tier made of a packet."""
     return {
         "tier": one.tier,

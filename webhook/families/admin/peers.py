@@ -99,14 +99,14 @@ def peers_of(terms: Terms, rule: Raw, key: str, path: str, action: Action, probl
             if word == "domainNames":
                 names += _names(raw, where, action)
             else:
-                matches += _matches(raw, word, where, terms.dialect)
+                matches += _peers_of(raw, word, where, terms.dialect)
     except Malformed as error:
         problems.append(str(error))
         return Peers(lost=Lost.UNCLEAR, why=str(error))
     return Peers(tuple(matches), tuple(names), any(map(_inside, names)), addressed)
 
 
-def _matches(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Peer]:
+def _peers_of(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Peer]:
     match word:
         case "nodes":
             return [NodePeer(selector(mapping(raw, word, path), f"{path}.{word}"))]

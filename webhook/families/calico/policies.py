@@ -53,7 +53,7 @@ def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled
         return NOTHING
     problems: list[str] = []
     try:
-        policies = tuple(_pieces(policy, compile_context, problems))
+        policies = tuple(_policies(policy, compile_context, problems))
     except Doubtful:
         raise
     except Malformed as error:
@@ -78,7 +78,7 @@ def _subject(spec: Raw) -> Predicate:
     return conjunction(part for part in read if part is not None)
 
 
-def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str]) -> Iterator[CompiledPolicy]:
+def _policies(policy: Foreign, compile_context: CompileContext, problems: list[str]) -> Iterator[CompiledPolicy]:
     spec = mapping(policy.spec, "spec", "")
     wide = policy.ref.kind == GLOBAL
     keys = _GLOBAL_KEYS if wide else _KEYS
@@ -89,7 +89,7 @@ def _pieces(policy: Foreign, compile_context: CompileContext, problems: list[str
     tier = tier_end(tier_name(policy, spec, running), running, compile_context, problems)
     place = rank(policy, tier.tier.name, order, running)
     context = Context(policy.ref, policy.namespace, compile_context, running, problems)
-    sections = {direction: tuple(_entries(context, direction, spec)) for direction in _SECTIONS}
+    sections = {direction: tuple(_rules(context, direction, spec)) for direction in _SECTIONS}
     types = _types(policy, spec)
     if wide:
         yield from guards(policy, spec, subject, compile_context)
@@ -134,7 +134,7 @@ class _Whose(Struct, frozen=True):
         )
 
 
-def _entries(context: Context, direction: Direction, spec: Raw) -> Iterator[CompiledRule]:
+def _rules(context: Context, direction: Direction, spec: Raw) -> Iterator[CompiledRule]:
     key = _SECTIONS[direction]
     rules = mappings(spec, key, "spec")
     if len(rules) > _MOST_RULES:

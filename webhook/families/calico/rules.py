@@ -170,18 +170,18 @@ class _Entries:
         rule, around, problems = self._rule, self._context.compile_context, self._context.problems
         target = labelled(rule.destination, around, problems)
         if not rule.destination.ports.names and not rule.destination.not_ports.names:
-            yield from self._entry([] if target is None else [(*target[0], *target[1])], named=False)
+            yield from self._compiled([] if target is None else [(*target[0], *target[1])], named=False)
             return
         pods: Factor = (POD,) if target is None else target[0]
-        yield from self._entry([pods] if self._egress or target is not None else [], named=True)
+        yield from self._compiled([pods] if self._egress or target is not None else [], named=True)
         if rule.destination.ports.names and not rule.destination.ports.ranges:
             return
         if target is not None:
-            yield from self._entry([target[1], (neither(pods),)], named=False)
+            yield from self._compiled([target[1], (neither(pods),)], named=False)
         elif self._egress:
-            yield from self._entry([(neither(pods),)], named=False)
+            yield from self._compiled([(neither(pods),)], named=False)
 
-    def _entry(self, target: list[Factor], *, named: bool) -> Iterator[CompiledRule]:
+    def _compiled(self, target: list[Factor], *, named: bool) -> Iterator[CompiledRule]:
         """Yield the rule of destinations `target`; `named`: port names count."""
         source, destination = self._source(), [*target, *self._addressed(self._rule.destination, other=self._egress)]
         own, other = (source, destination) if self._egress else (destination, source)

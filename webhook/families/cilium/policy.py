@@ -34,7 +34,7 @@ from webhook.model.dialect import Dialect
 from webhook.model.labels import NEVER, AnyOf, Predicate, Selector
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, NodePeer, Peer, compiled_policy, with_entries
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, NodePeer, Peer, compiled_policy, with_rules
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, mappings, sequence, shown, string
 
 _BY_NAME: Final = "names its peers, and which addresses these names stand for cannot be told"
@@ -80,7 +80,7 @@ def lists_of(
             found.filled = True
             where = f"{path}.{name}[{index}]"
             try:
-                rules = list(_entries(raw, where, side, ref.at(index), context))
+                rules = list(_rules(raw, where, side, ref.at(index), context))
             except Malformed as error:
                 problems.append(str(error))
                 rules = [CompiledRule(ref.at(index), unclear=str(error))]
@@ -107,7 +107,7 @@ def _sort(rules: list[CompiledRule], found: Lists, *, denies: bool) -> None:
     found.withheld += [structs.replace(rule, action=Action.DENY) for rule in rules if rule.conditional not in _MAY_PASS]
 
 
-def _entries(raw: Raw, path: str, side: Side, ref: PolicyRef, context: Context) -> Iterator[CompiledRule]:
+def _rules(raw: Raw, path: str, side: Side, ref: PolicyRef, context: Context) -> Iterator[CompiledRule]:
     """Yield a rule compiled: a rule for each of `toPorts`."""
     word = "from" if side.ingress else "to"
     only(raw, _keys(side, word), path)
@@ -211,7 +211,7 @@ def _spec(
     for direction, found in lists.items():
         if found.filled:
             base = _base(policy, direction, wants, context.config)
-            yield from _pieces(base, found, around.dialect, isolates=isolates[direction])
+            yield from _policies(base, found, around.dialect, isolates=isolates[direction])
 
 
 def _check_subject(raw: Raw, path: str, policy: Foreign) -> None:
@@ -243,12 +243,12 @@ def _base(policy: Foreign, direction: Direction, wants: Wants, config: Config) -
     )
 
 
-def _pieces(base: CompiledPolicy, found: Lists, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
+def _policies(base: CompiledPolicy, found: Lists, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
     found.allowed.sort(key=lambda rule: rule.conditional is not None)  # they have no order, and a sure one answers
     places = ((DENIED, found.denied, "deny rules"), (WITHHELD, found.withheld, ""), (ALLOWED, found.allowed, ""))
     for rank, rules, standing in places:
         if rules:
-            yield with_entries(structs.replace(base, rank=rank, standing=standing), tuple(rules))
+            yield with_rules(structs.replace(base, rank=rank, standing=standing), tuple(rules))
     yield from following(base, dialect, isolates=isolates)
 
 
