@@ -23,7 +23,7 @@ from webhook.cli.commands import COMMANDS
 from webhook.cli.demo import review_of
 from webhook.facade import UsageError
 from webhook.facade.sources import find
-from webhook.model.objects import Shape, Template, Workload
+from webhook.model.objects import PodClass, Template, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Mode
 
@@ -355,7 +355,7 @@ def test_explain_as_json_has_the_shape_of_the_contract(run: Run) -> None:
 
 
 def workload(kind: str, namespace: str, name: str) -> Workload:
-    return Workload(WorkloadRef(kind, namespace, name), Template(Shape(namespace)))
+    return Workload(WorkloadRef(kind, namespace, name), Template(PodClass(namespace)))
 
 
 SOME = [workload("Deployment", "a", "web"), workload("StatefulSet", "a", "db"), workload("Deployment", "b", "db")]

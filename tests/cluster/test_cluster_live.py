@@ -29,7 +29,7 @@ from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.reflector import Pace
 from webhook.model.crd_policies import Gap
 from webhook.model.labels import Labels
-from webhook.model.objects import Declaration, Shape, Template, Workload
+from webhook.model.objects import Declaration, PodClass, Template, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS
@@ -141,7 +141,7 @@ def test_kinds_that_tell_of_ways_in_hold_nothing_up_and_are_named(tmp_path: Path
             view = source.view()
             assert view is not None
             assert view.complete
-            assert view.policies.doubt(Shape("shop"), Direction.INGRESS) is None
+            assert view.policies.doubt(PodClass("shop"), Direction.INGRESS) is None
             await reached(lambda: "ingresses.networking.k8s.io" in {check.name for check in source.checks()})
             await reached(lambda: WITHOUT in details(source)[str(INGRESSES)])
             assert missing(source) == {}
@@ -185,7 +185,7 @@ def test_a_family_that_may_not_be_read_is_named_where_readiness_is_asked_for_and
             assert told["ciliumnetworkpolicies.cilium.io"] == (True, "may not be read: HTTP 403: not for you")
             view = source.view()
             assert view is not None
-            template = Template(Shape("shop", Labels({"app": "web"}), template=True))
+            template = Template(PodClass("shop", Labels({"app": "web"}), template=True))
             asks = (Declaration("192.0.2.9:5432", "metadata.annotations"),)
             web = Workload(WorkloadRef("Deployment", "shop", "web"), template, connects_to=asks)
             (finding,) = review_workload(view, web)

@@ -76,7 +76,7 @@ def standing_of_a_noted(probe: Probe, found: Verdict) -> str:
             assert (probe.case, str(side.admitted_by), side.admitted_by.rule) in (every_name, beside)
             return "let through by another rule"
     pod = cast("Pod", project(arena.pods[source]))
-    assert arena.world.policies.selecting(pod.shape, Direction.EGRESS) == ()
+    assert arena.world.policies.selecting(pod.pod_class, Direction.EGRESS) == ()
     return "no policy in the way"
 
 

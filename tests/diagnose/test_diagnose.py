@@ -127,8 +127,8 @@ def test_the_remedy_turns_the_verdict_into_allowed(name: str) -> None:
 def test_the_json_has_explains_shape_and_the_error_beside_it() -> None:
     view, workload, fault = setting(ALL["timeouts: both sides are closed, and the address is a Service's"])
     told: dict[str, Any] = json.loads(diagnosed.record(diagnose(view, workload, fault)))
-    shape = ["from", "dependency", "verdict", "assumptions", "reason", "fix", "flows", "dns", "errors"]
-    assert list(told) == [*shape, "error", "steps", "cause", "denied", "look"]
+    pod_class = ["from", "dependency", "verdict", "assumptions", "reason", "fix", "flows", "dns", "errors"]
+    assert list(told) == [*pod_class, "error", "steps", "cause", "denied", "look"]
     assert told["error"] == {
         "kind": "timedOut",
         "target": "api.data:80/TCP (10.96.5.8)",

@@ -16,7 +16,7 @@ from webhook.judge import Explanation, explain
 from webhook.model.addresses import Block, PortRange, parse_address, parse_block
 from webhook.model.answers import Side, Verdict, together
 from webhook.model.labels import EVERYTHING, OF_SELECTORS, Labels, Operator, Requirement, Selector
-from webhook.model.objects import Node, Shape
+from webhook.model.objects import Node, PodClass
 from webhook.model.policy import BlockPeer, PodPeer, Policy, Rule, UnclearPeer
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.world import View
@@ -190,7 +190,7 @@ dividing = st.builds(
 
 @given(st.lists(dividing, min_size=1, max_size=3), st.sampled_from([b for b in SMALL if b.prefix < 32]))
 def test_a_block_is_judged_as_all_its_addresses_one_by_one(some: list[Policy], block: Block) -> None:
-    world, source = filled(some), PodEnd(Shape("a", template=True))
+    world, source = filled(some), PodEnd(PodClass("a", template=True))
     singles = [Block(4, value, 32) for value in range(block.first, block.last + 1)]
     verdicts = [judge_outside(world, source, single, "TCP", 443)[0] for single in singles]
     found, side, _ = judge_outside(world, source, block, "TCP", 443)
@@ -286,13 +286,13 @@ def test_doubt_about_one_side_does_not_hide_that_the_other_is_closed() -> None:
         isolating(PolicyRef("a", "maybe"), MAYBE, egress=CLOSED_ALL),
         isolating(PolicyRef("b", "closed"), EVERYTHING, ingress=CLOSED_ALL),
     ]
-    ends = [PodEnd(Shape(name, template=True)) for name in "ab"]
+    ends = [PodEnd(PodClass(name, template=True)) for name in "ab"]
     verdict, one, two = judge_pair(filled(some), ends[0], ends[1], "TCP", 80)
     assert (verdict, one.verdict, two.verdict) == (DENIED, UNKNOWN, DENIED)
 
 
 def egress_of(view: View, where: str = "a") -> Side:
-    return judge_pair(view, PodEnd(Shape(where, template=True)), PodEnd(Shape("c", template=True)), "TCP", 80)[1]
+    return judge_pair(view, PodEnd(PodClass(where, template=True)), PodEnd(PodClass("c", template=True)), "TCP", 80)[1]
 
 
 POOLS = {4: ("10.0.1.0/24", "10.0.2.0/24"), 6: ("fd00::/64",)}
@@ -332,9 +332,9 @@ def test_what_is_sure_of_a_template_holds_for_every_pod_that_is_made_from_it(
     some: list[Policy], families: tuple[int, ...], labels: Labels, where: str
 ) -> None:
     view = filled([*some, Node("n", pod_blocks=tuple(parse_block(pool) for f in families for pool in POOLS[f]))])
-    template = PodEnd(Shape(where, labels, PORTS[:1], template=True))
+    template = PodEnd(PodClass(where, labels, PORTS[:1], template=True))
     running = tuple(map(parse_address, (WHERE[f][0] for f in families)))
-    other = PodEnd(Shape("a", Labels({"app": "a"}), PORTS[:1]), running, "n")
+    other = PodEnd(PodClass("a", Labels({"app": "a"}), PORTS[:1]), running, "n")
     for ends in ((0, 1), (1, 0)):
         source, target = ((template, other)[i] for i in ends)
         expected = judge_pair(view, source, target, "TCP", 80)[0]
@@ -342,8 +342,8 @@ def test_what_is_sure_of_a_template_holds_for_every_pod_that_is_made_from_it(
         if expected is UNKNOWN:
             continue
         for more, own in product(LATER, product(*(WHERE[f] for f in families))):
-            shape = Shape(where, Labels({*labels.pairs, *more.pairs}), PORTS[:1])
-            made = PodEnd(shape, tuple(map(parse_address, own)), "m")
+            pod_class = PodClass(where, Labels({*labels.pairs, *more.pairs}), PORTS[:1])
+            made = PodEnd(pod_class, tuple(map(parse_address, own)), "m")
             source, target = ((made, other)[i] for i in ends)
             assert judge_pair(view, source, target, "TCP", 80)[0] is expected, (ends, more, own)
 
@@ -351,7 +351,7 @@ def test_what_is_sure_of_a_template_holds_for_every_pod_that_is_made_from_it(
 @given(st.lists(policies(), min_size=1, max_size=5), st.integers(0, 2))
 def test_a_verdict_says_what_it_rests_on(some: list[Policy], number: int) -> None:
     view = filled(some)
-    source, target = (PodEnd(Shape(n, Labels({"app": "a"}), PORTS[:1], template=True)) for n in ("a", "b"))
+    source, target = (PodEnd(PodClass(n, Labels({"app": "a"}), PORTS[:1], template=True)) for n in ("a", "b"))
     verdict, *sides = judge_pair(view, source, target, "TCP", (80, 8080, 53)[number])
     assume(verdict is not PARTIAL)
     for side in sides:

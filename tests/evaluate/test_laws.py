@@ -316,7 +316,7 @@ def test_a_fix_for_a_workload_whose_pods_differ_closes_nothing_and_opens_only_th
     objects: list[Raw], draw: st.DataObject
 ) -> None:
     world = world_of(objects)
-    ends = [w for w in world.workloads.every() if not w.template.shape.host_network]
+    ends = [w for w in world.workloads.every() if not w.template.pod_class.host_network]
     assume(ends)
     source, target = draw.draw(st.sampled_from(ends), "source"), draw.draw(st.sampled_from(ends), "target")
     number, protocol = draw.draw(st.sampled_from((80, 81, 8080))), draw.draw(st.sampled_from(("TCP", "UDP", "SCTP")))

@@ -153,7 +153,7 @@ def labels(source: Cluster) -> dict[str, str]:
     if not isinstance(view, World):
         return {}
     pods = [one for one in contents(view).values() if isinstance(one, Pod)]
-    return {pod.name: pod.shape.labels.get("version") or "" for pod in pods}
+    return {pod.name: pod.pod_class.labels.get("version") or "" for pod in pods}
 
 
 @pytest.mark.parametrize("seed", range(4))

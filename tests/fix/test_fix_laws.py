@@ -73,7 +73,7 @@ def test_nothing_opens_but_what_was_asked_and_what_the_notes_name(case: Case, da
     hosts = any("host network" in note for note in found.notes)
 
     def meant(party: Party, whom: set[object]) -> bool:
-        return party.ref in whom or (hosts and party.end.shape.host_network)
+        return party.ref in whom or (hosts and party.end.pod_class.host_network)
 
     before, then = passing(world, everybody), passing(after, everybody)
     for question, verdict in before.items():
@@ -110,11 +110,11 @@ def test_a_policy_says_its_direction_and_isolates_nobody_who_was_not(case: Case,
         assert policy.subject is not None
         assert policy.subject.requirements
         for party in parties(world):
-            shape = party.end.shape
-            if shape.namespace == space and policy.subject.matches(shape.labels) is Truth.YES:
-                assert any(truth is Truth.YES for _, truth in world.policies.selecting(shape, direction)), (
+            pod_class = party.end.pod_class
+            if pod_class.namespace == space and policy.subject.matches(pod_class.labels) is Truth.YES:
+                assert any(truth is Truth.YES for _, truth in world.policies.selecting(pod_class, direction)), (
                     manifest,
-                    shape,
+                    pod_class,
                 )
 
 

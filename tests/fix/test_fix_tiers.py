@@ -167,7 +167,7 @@ def test_whom_a_policy_would_close_is_found() -> None:
         world, [closing for closing in [project(policy("x/wall", podSelector={}))] if isinstance(closing, Policy)]
     )
     (db,) = world.pods.of(WorkloadRef("Pod", "x", "db"))
-    ends = [(db.shape, db.declares)]
+    ends = [(db.pod_class, db.declares)]
     assert closed(world, after, ends, Direction.INGRESS) == {
         WorkloadRef("Pod", "x", "web"),
         WorkloadRef("Pod", "x", "db"),

@@ -143,7 +143,7 @@ def reaches_others(view: View, *ends: WorkloadRef) -> bool:
         if workload is None or workload.selector is None:
             return True
         others = (one for one in view.workloads.every(ref.namespace) if one.ref != ref)
-        if any(set(workload.selector.pairs) & set(one.template.shape.labels.pairs) for one in others):
+        if any(set(workload.selector.pairs) & set(one.template.pod_class.labels.pairs) for one in others):
             return True
     return False
 

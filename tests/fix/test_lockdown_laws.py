@@ -202,5 +202,7 @@ def passes(view: View, source: Group, target: Group, protocol: Protocol, port: i
 
 
 def on_host(group: Group) -> bool:
-    shapes = [pod.shape for pod in group.pods] or ([group.template.template.shape] if group.template else [])
-    return any(shape.host_network for shape in shapes)
+    pod_classes = [pod.pod_class for pod in group.pods] or (
+        [group.template.template.pod_class] if group.template else []
+    )
+    return any(pod_class.host_network for pod_class in pod_classes)

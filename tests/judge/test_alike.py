@@ -171,7 +171,7 @@ def verdict(world: World, client: Workload) -> Verdict:
 
 def test_clients_whom_nobody_tells_apart_are_one() -> None:
     world = world_of([namespace("x"), SERVER, let_in(matchLabels={"app": "a"}), policy("x/all", **EVERYBODY)])
-    ends = [PodEnd(workload(client("c", "x", {"app": app, "rev": rev}, "")).template.shape) for app, rev in CLIENTS]
+    ends = [PodEnd(workload(client("c", "x", {"app": app, "rev": rev}, "")).template.pod_class) for app, rev in CLIENTS]
     assert len({alike(world, end, "y") for end in ends}) == 2
 
 

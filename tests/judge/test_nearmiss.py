@@ -17,7 +17,7 @@ from webhook.judge.near_misses import MOST, near_misses
 from webhook.model.addresses import PortRange, Protocol, parse_address
 from webhook.model.answers import Verdict
 from webhook.model.labels import Labels, Selector
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.world import Put, World
@@ -305,7 +305,11 @@ def test_a_policy_has_a_near_miss_where_it_differs_in_one_thing(
     world.apply(map(Put, some))
     address = (parse_address("10.0.0.1"),)
     packet = Packet(
-        Direction.INGRESS, PodEnd(Shape("a", mine), address), PodEnd(Shape(where, theirs), address), protocol, number
+        Direction.INGRESS,
+        PodEnd(PodClass("a", mine), address),
+        PodEnd(PodClass(where, theirs), address),
+        protocol,
+        number,
     )
     here = world.policies.named("a").values()
     assume(all(differences(policy_, packet) for policy_ in here))  # nobody asks about what passes
@@ -319,7 +323,7 @@ def differences(policy_: Policy, packet: Packet) -> int:
     """Count, in plain sight, in how many things the packet and the nearest rule of a policy differ."""
     assert isinstance(packet.other, PodEnd)
     assert policy_.subject is not None
-    labels_, other = packet.other.shape.labels, packet.other.shape.namespace
+    labels_, other = packet.other.pod_class.labels, packet.other.pod_class.namespace
     idle = Direction.INGRESS not in policy_.types
     best = 99
     for rule in policy_.ingress:
@@ -328,7 +332,7 @@ def differences(policy_: Policy, packet: Packet) -> int:
         ranges = [p for p in rule.ports or () if isinstance(p, PortRange)]
         ports = [(p.protocol != packet.protocol) + (p.first != packet.port) for p in ranges]
         best = min(best, min(peers) + min(ports))
-    mine = packet.subject.shape.labels
+    mine = packet.subject.pod_class.labels
     if len(policy_.subject.requirements) == 1 and away(policy_.subject, mine):
         (asked,) = policy_.subject.requirements
         if not {mine.get(asked.key), *asked.values} <= {"web", "web-1"}:

@@ -196,7 +196,7 @@ def test_running_pods_are_asked_rather_than_their_template() -> None:
     world = world_of([*BASE, ingress(), ingress_class(), *edge(), one])
     (way,) = world.inbound.sending_to("shop", "web")
     assert isinstance(way, Ingress)
-    found = {s.ref: s.template.shape.labels.as_dict() for s in of_ingress(world, way).workloads}
+    found = {s.ref: s.template.pod_class.labels.as_dict() for s in of_ingress(world, way).workloads}
     assert found[WorkloadRef("DaemonSet", "edge", "nginx")] == {**NGINX, "extra": "1"}
 
 

@@ -21,9 +21,9 @@ from webhook.model.objects import (
     Node,
     Owner,
     Pod,
+    PodClass,
     Service,
     ServicePort,
-    Shape,
     Template,
     Workload,
 )
@@ -68,29 +68,29 @@ def workloads(draw: st.DrawFn) -> list[Workload]:
     for ref in draw(st.lists(refs, min_size=2, max_size=5, unique=True)):
         own = {"app": draw(st.sampled_from((ref.name, ref.name, "shared")))}
         more = draw(st.sampled_from(({}, {"kind": ref.kind.lower()}, {"tier": "back"})))
-        shape = Shape(
+        pod_class = PodClass(
             ref.namespace,
             Labels({**own, **more}),
             (ContainerPort(8080, "TCP", "http"),),
             host_network=draw(st.integers(0, 9)) == 0,
             template=True,
         )
-        found.append(Workload(ref, Template(shape, shape.ports), selector=Labels(own)))
+        found.append(Workload(ref, Template(pod_class, pod_class.ports), selector=Labels(own)))
     return found
 
 
 @st.composite
 def pods_of(draw: st.DrawFn, workload: Workload, first: int) -> list[Pod]:
     """Draw the running pods of a workload; those of an older template may have labels of their own."""
-    ref, shape = workload.ref, workload.template.shape
+    ref, pod_class = workload.ref, workload.template.pod_class
     found = []
     for number in range(first, first + draw(st.integers(0, 2))):
-        labels = shape.labels.as_dict() | draw(st.sampled_from(({}, {}, {"rev": "old"}, {"tier": "front"})))
+        labels = pod_class.labels.as_dict() | draw(st.sampled_from(({}, {}, {"rev": "old"}, {"tier": "front"})))
         owner = Owner(ref.kind, ref.name)
         if ref.kind == "Deployment":
             labels["pod-template-hash"], owner = "5d8", Owner("ReplicaSet", f"{ref.name}-5d8")
-        mine = structs.replace(shape, labels=Labels(labels), template=False)
-        address = parse_address(f"10.9.0.{number}" if shape.host_network else f"10.0.0.{number}")
+        mine = structs.replace(pod_class, labels=Labels(labels), template=False)
+        address = parse_address(f"10.9.0.{number}" if pod_class.host_network else f"10.0.0.{number}")
         node = f"n{number}"
         found.append(Pod(ref.namespace, f"p{number}", mine, (address,), node, owner=owner, declares=mine.ports))
     return found
@@ -177,12 +177,12 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def dns() -> list[Value]:
-    shape = Shape("kube-system", Labels({"k8s-app": "kube-dns"}), DNS_PORTS, template=True)
+    pod_class = PodClass("kube-system", Labels({"k8s-app": "kube-dns"}), DNS_PORTS, template=True)
     ports = (ServicePort(53, "UDP", "dns", "dns"), ServicePort(53, "TCP", "dns-tcp", "dns-tcp"))
     workload = Workload(
-        WorkloadRef("Deployment", "kube-system", "coredns"), Template(shape, DNS_PORTS), selector=shape.labels
+        WorkloadRef("Deployment", "kube-system", "coredns"), Template(pod_class, DNS_PORTS), selector=pod_class.labels
     )
-    return [workload, Service("kube-system", "kube-dns", ports, shape.labels)]
+    return [workload, Service("kube-system", "kube-dns", ports, pod_class.labels)]
 
 
 class Party(NamedTuple):
@@ -195,7 +195,7 @@ def parties(view: View) -> list[Party]:
     running = [
         Party(g.ref, ends_of_pod(p)) for n in view.namespaces.names() for g in view.pods.groups(n) for p in g.pods
     ]
-    return [*running, *(Party(w.ref, PodEnd(w.template.shape)) for w in view.workloads.every())]
+    return [*running, *(Party(w.ref, PodEnd(w.template.pod_class)) for w in view.workloads.every())]
 
 
 Question = tuple[Party, Party, Protocol, int]

@@ -88,7 +88,7 @@ def boundaries(view: View) -> list[Port]:
     named = {FIRST_PORT, LAST_PORT, *_of_rules(view)}
     for namespace in view.namespaces.names():
         for group in view.pods.groups(namespace):
-            named |= {p.number for end in ends(view, group) for p in end.shape.ports}
+            named |= {p.number for end in ends(view, group) for p in end.pod_class.ports}
         for service in view.services.within(namespace):
             named |= {number for _, number, _ in view.services.endpoints(service) if number is not None}
     around = {n for number in named for n in (number - 1, number, number + 1) if FIRST_PORT <= n <= LAST_PORT}
@@ -218,7 +218,7 @@ def workload_of(view: View, group: Group, number: int) -> Workload:
     pod = group.pods[number]
     if pod.bare is not None:
         return pod.bare
-    template = Template(pod.shape, injected=pod.shape.labels.get(INJECTED) is not None)
+    template = Template(pod.pod_class, injected=pod.pod_class.labels.get(INJECTED) is not None)
     return Workload(group.ref, template, replicas=written.replicas if written else None)
 
 

@@ -19,9 +19,9 @@ from webhook.model.objects import (
     Node,
     Owner,
     Pod,
+    PodClass,
     Service,
     ServicePort,
-    Shape,
     Template,
     Workload,
 )
@@ -71,22 +71,22 @@ port_matches: st.SearchStrategy[PortMatch] = st.sampled_from(
 
 
 @st.composite
-def shapes(draw: st.DrawFn, namespace: str, *, template: bool = False, hashed: bool = False) -> Shape:
+def pod_classes(draw: st.DrawFn, namespace: str, *, template: bool = False, hashed: bool = False) -> PodClass:
     found = draw(labels).as_dict()
     if hashed and draw(st.booleans()):
         found["pod-template-hash"] = draw(st.sampled_from(("h1", "h2")))
-    return Shape(namespace, Labels(found), draw(ports), draw(st.sampled_from((False, False, False, True))), template)
+    return PodClass(namespace, Labels(found), draw(ports), draw(st.sampled_from((False, False, False, True))), template)
 
 
 @st.composite
 def workloads(draw: st.DrawFn, kinds: Iterable[str] = WORKLOAD_KINDS) -> Workload:
     namespace = draw(namespaces)
     kind = draw(st.sampled_from([k for k in kinds if k != "Pod"]))
-    shape = draw(shapes(namespace, template=True))
+    pod_class = draw(pod_classes(namespace, template=True))
     return Workload(
         WorkloadRef(kind, namespace, draw(st.sampled_from(OWNED))),
-        Template(shape, shape.ports),
-        selector=shape.labels or None,
+        Template(pod_class, pod_class.ports),
+        selector=pod_class.labels or None,
         owner=draw(st.sampled_from(OWNERS)),
         connects_to=draw(declarations),
     )
@@ -95,23 +95,23 @@ def workloads(draw: st.DrawFn, kinds: Iterable[str] = WORKLOAD_KINDS) -> Workloa
 @st.composite
 def pods(draw: st.DrawFn) -> Pod:
     namespace, name = draw(namespaces), draw(st.sampled_from(("p1", "p2", "p3")))
-    shape, owner = draw(shapes(namespace, hashed=True)), draw(st.sampled_from(OWNERS))
+    pod_class, owner = draw(pod_classes(namespace, hashed=True)), draw(st.sampled_from(OWNERS))
     return Pod(
         namespace,
         name,
-        shape,
+        pod_class,
         draw(addresses),
         node=draw(st.sampled_from(("", "n1", "n2"))),
         live=draw(st.sampled_from((True, True, True, False))),
         owner=owner,
-        declares=shape.ports,
-        bare=structs.replace(bare(shape, name), connects_to=draw(declarations)) if owner is None else None,
+        declares=pod_class.ports,
+        bare=structs.replace(bare(pod_class, name), connects_to=draw(declarations)) if owner is None else None,
     )
 
 
-def bare(shape: Shape, name: str) -> Workload:
-    template = Shape(shape.namespace, shape.labels, shape.ports, shape.host_network, template=True)
-    return Workload(WorkloadRef("Pod", shape.namespace, name), Template(template, shape.ports))
+def bare(pod_class: PodClass, name: str) -> Workload:
+    template = PodClass(pod_class.namespace, pod_class.labels, pod_class.ports, pod_class.host_network, template=True)
+    return Workload(WorkloadRef("Pod", pod_class.namespace, name), Template(template, pod_class.ports))
 
 
 @st.composite
@@ -177,7 +177,7 @@ def filled(objects: Iterable[Value]) -> World:
 
 NAMES: Final = tuple((n, name) for n in NAMESPACES for name in ("s1", "s2", "web"))
 PLAYERS: Final = tuple(
-    PodEnd(Shape(n, Labels(found), PORTS[:1], host, template=not own), own, node)
+    PodEnd(PodClass(n, Labels(found), PORTS[:1], host, template=not own), own, node)
     for n, found, host, own, node in (
         ("a", {"app": "a"}, False, (), ""),
         ("b", {"app": "a"}, False, (), ""),
@@ -194,8 +194,8 @@ def verdicts(view: View) -> list[tuple[object, ...]]:
 
 def answers(view: View) -> dict[str, Any]:
     """Ask everything that `View` promises; what it promises no order of is compared without."""
-    shapes_here = {pod.shape for n in NAMESPACES for group in view.pods.groups(n) for pod in group.pods}
-    shapes_here |= {workload.template.shape for workload in view.workloads.every()}
+    shapes_here = {pod.pod_class for n in NAMESPACES for group in view.pods.groups(n) for pod in group.pods}
+    shapes_here |= {workload.template.pod_class for workload in view.workloads.every()}
     every = [*view.workloads.every()]
     refs = [WorkloadRef(kind, n, name) for kind in (*WORKLOAD_KINDS, "Rollout") for n in NAMESPACES for name in OWNED]
     refs += [WorkloadRef("Pod", n, name) for n in NAMESPACES for name in ("p1", "p2", "p3")]
@@ -212,7 +212,7 @@ def answers(view: View) -> dict[str, Any]:
         "addresses": {a: _at(view, a) for a in ADDRESSES},
         "mentioning": {name: view.workloads.mentioning([name]) for name in NAMES},
         "published": sorted((s.namespace, s.name) for s in view.services.published()),
-        "services of": {shape: view.services.selecting(shape) for shape in shapes_here},
+        "services of": {pod_class: view.services.selecting(pod_class) for pod_class in shapes_here},
         "sending to": {name: view.inbound.sending_to(*name) for name in NAMES},
         "class": view.inbound.ingress_class(""),
         **{name: _of_namespace(view, name) for name in NAMESPACES},

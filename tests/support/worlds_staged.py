@@ -25,7 +25,7 @@ from webhook.model.labels import (
     Space,
     holds,
 )
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import (
@@ -116,19 +116,19 @@ class _Pieces(Policies):
         mine = (p for p in self._pieces if p.namespace == namespace and p.direction is direction)
         return sorted([*self._below.compiled_policies(namespace, direction), *mine], key=position)
 
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        found = list(self._below.selecting(shape, direction))
+    def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
+        found = list(self._below.selecting(pod_class, direction))
         for one in self._pieces:
-            if one.direction is direction and one.namespace in ("", shape.namespace):
-                truth = self._selects(one, shape)
+            if one.direction is direction and one.namespace in ("", pod_class.namespace):
+                truth = self._selects(one, pod_class)
                 if truth is not Truth.NO:
                     found.append((one, Truth.MAYBE if one.unclear else truth))
         return tuple(sorted(found, key=lambda pair: position(pair[0])))
 
-    def _selects(self, one: CompiledPolicy, shape: Shape) -> Truth:
-        keys = self._staged.settings.pending_labels if shape.template else NO_KEYS
-        subject = Truth.MAYBE if one.subject is None else one.subject.matches(shape.labels, keys)
-        return subject if one.scope is None else min(subject, holds(one.scope, labels_of(self._staged, shape)))
+    def _selects(self, one: CompiledPolicy, pod_class: PodClass) -> Truth:
+        keys = self._staged.settings.pending_labels if pod_class.template else NO_KEYS
+        subject = Truth.MAYBE if one.subject is None else one.subject.matches(pod_class.labels, keys)
+        return subject if one.scope is None else min(subject, holds(one.scope, labels_of(self._staged, pod_class)))
 
 
 class Staged(World):

@@ -22,7 +22,7 @@ from webhook.model import dialect, hints
 from webhook.model.addresses import parse_address
 from webhook.model.hints import ConfigMap, Hint, MapUse
 from webhook.model.labels import Labels
-from webhook.model.objects import Shape, Workload
+from webhook.model.objects import PodClass, Workload
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Enforcer, Settings
 from webhook.wire.arguments import MOST_PLACES
@@ -277,11 +277,11 @@ def test_parts_that_nobody_has_are_let_go_while_others_come() -> None:
 
 
 def test_templates_that_never_come_again_are_forgotten() -> None:
-    world, kept = World(DEFAULTS, complete=True), Memo[Shape, int](1_000)
+    world, kept = World(DEFAULTS, complete=True), Memo[PodClass, int](1_000)
     for number in range(400):
-        shape = Shape("ns", Labels({f"l{number}-{i}": "v" for i in range(1_000)}), template=True)
-        world.policies.selecting(shape, Direction.EGRESS)
-        world.memo(kept)[shape] = number
+        pod_class = PodClass("ns", Labels({f"l{number}-{i}": "v" for i in range(1_000)}), template=True)
+        world.policies.selecting(pod_class, Direction.EGRESS)
+        world.memo(kept)[pod_class] = number
     assert len(world.memo(kept)) < 301
 
 

@@ -166,11 +166,11 @@ def test_what_is_read_of_a_workload(kind: str) -> None:
     assert found.ref == WorkloadRef(kind, "shop", "x")
     assert found.labels == Labels({"app": "x"})
     template = found.template
-    assert template.shape.namespace == "shop"
-    assert template.shape.labels == Labels({"app": "x"})
-    assert template.shape.ports == (ContainerPort(8080, "TCP", "http"),)
-    assert template.shape.host_network
-    assert template.shape.template
+    assert template.pod_class.namespace == "shop"
+    assert template.pod_class.labels == Labels({"app": "x"})
+    assert template.pod_class.ports == (ContainerPort(8080, "TCP", "http"),)
+    assert template.pod_class.host_network
+    assert template.pod_class.template
     assert template.declares == (ContainerPort(8080, "TCP", "http"), ContainerPort(53, "UDP"))
     assert (template.dns_policy, template.service_account, template.subdomain) == ("Default", "sa", "s")
     assert found.owner is None
@@ -227,7 +227,7 @@ def test_a_name_stands_in_containers_first_and_then_in_restartable_init_containe
     }
     template = read(deployment("shop/x", **spec)).template
     assert [p.number for p in template.declares] == [4, 5, 6, 3]
-    assert [p.name for p in template.shape.ports] == ["a", "b", "side"]
+    assert [p.name for p in template.pod_class.ports] == ["a", "b", "side"]
 
 
 def test_the_controller_is_the_owner_that_says_so() -> None:
@@ -352,8 +352,8 @@ def test_what_is_read_of_a_pod() -> None:
     found = read(pod("shop/x", 7, {"app": "x"}, [port("http", 80)]))
     assert (found.namespace, found.name, found.node, found.live, found.owner) == ("shop", "x", "n7", True, None)
     assert found.addresses == (parse_address("10.0.7.7"), parse_address("fd00::7:7"))
-    assert found.shape.labels == Labels({"app": "x"})
-    assert not found.shape.template
+    assert found.pod_class.labels == Labels({"app": "x"})
+    assert not found.pod_class.template
     assert found.bare is not None
     assert found.bare.ref == WorkloadRef("Pod", "shop", "x")
 

@@ -289,7 +289,7 @@ def test_a_pod_in_the_making_has_its_template_and_no_address() -> None:
     found = read(review("Pod", obj=raw))
     assert found.workload is not None
     assert found.workload.connects_to == (Declaration("db", "metadata"),)
-    assert found.workload.template.shape.template
+    assert found.workload.template.pod_class.template
 
 
 def test_who_asks_and_which_controller_the_object_names_are_read() -> None:

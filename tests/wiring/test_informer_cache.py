@@ -12,7 +12,7 @@ from webhook.cluster.kinds import DISCOVERY, Collection, Kind, Phase, Raw, Stand
 from webhook.families import project
 from webhook.model.hints import CUTS
 from webhook.model.labels import Labels
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS
@@ -72,7 +72,7 @@ def test_the_last_word_of_an_object_counts() -> None:
         await settled(it)
         assert names(it) == ["b", "c"]
         (b,) = [pod for group in it.world.pods.groups("ns") for pod in group.pods if pod.name == "b"]
-        assert b.shape.labels.as_dict() == {"app": "new"}
+        assert b.pod_class.labels.as_dict() == {"app": "new"}
         assert it.objects() == {"Pod": 2}
 
     told(scenario)
@@ -231,7 +231,7 @@ OURS = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 
 
 def doubted(it: InformerCache) -> str:
-    found = it.world.policies.doubt(Shape("ns", Labels({"app": "web"})), Direction.INGRESS)
+    found = it.world.policies.doubt(PodClass("ns", Labels({"app": "web"})), Direction.INGRESS)
     return found.reason if found else ""
 
 

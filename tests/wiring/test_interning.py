@@ -36,11 +36,11 @@ def test_whatever_is_shared_stays_equal() -> None:
 def test_pods_of_one_shape_have_one_shape() -> None:
     sharing = Interning()
     first, second, other = (sharing.interned(pod(name, app=app)) for name, app in (("a", "x"), ("b", "x"), ("c", "y")))
-    assert first.shape is second.shape
-    assert other.shape is not first.shape
-    assert other.namespace is first.namespace is other.shape.namespace
-    ((key, _),) = first.shape.labels.pairs
-    assert other.shape.labels.pairs[0][0] is key
+    assert first.pod_class is second.pod_class
+    assert other.pod_class is not first.pod_class
+    assert other.namespace is first.namespace is other.pod_class.namespace
+    ((key, _),) = first.pod_class.labels.pairs
+    assert other.pod_class.labels.pairs[0][0] is key
 
 
 def test_words_of_an_enumeration_stay_what_they_are() -> None:

@@ -11,16 +11,16 @@ from tests.support.values import (
     bare,
     filled,
     judged,
+    pod_classes,
     pods,
     policies,
     services,
-    shapes,
     values,
     verdicts,
     workloads,
 )
 from webhook.model.labels import Labels
-from webhook.model.objects import Pod, Service, Shape, Workload
+from webhook.model.objects import Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.world import Overlay, Put, World
@@ -70,16 +70,16 @@ def test_a_change_of_controllers_on_top_moves_their_pods(below: list[Pod], every
     assert answers(overlay) == answers(filled([*below, *every[2:], *every[:2]]))
 
 
-@given(bases, shapes("a"))
-def test_a_bare_pod_on_top_is_a_template_until_it_runs(below: list[Value], shape: Shape) -> None:
-    proposed = bare(shape, "new")
+@given(bases, pod_classes("a"))
+def test_a_bare_pod_on_top_is_a_template_until_it_runs(below: list[Value], pod_class: PodClass) -> None:
+    proposed = bare(pod_class, "new")
     world = filled(below)
     overlay = Overlay(world, [proposed])
     assert overlay.workloads.get(proposed.ref) == proposed
     assert [g.template for g in overlay.pods.groups("a") if g.ref == proposed.ref] == [proposed]
     service = Service("a", "s", selector=Labels({"app": "a"}))
-    assert (proposed.ref in {g.ref for g in overlay.pods.behind(service)}) == (shape.labels.get("app") == "a")
-    running = Pod("a", "new", shape, declares=shape.ports, bare=proposed)
+    assert (proposed.ref in {g.ref for g in overlay.pods.behind(service)}) == (pod_class.labels.get("app") == "a")
+    running = Pod("a", "new", pod_class, declares=pod_class.ports, bare=proposed)
     world.apply([Put(running)])
     assert [g.pods for g in Overlay(world, [proposed]).pods.groups("a") if g.ref == proposed.ref] == [(running,)]
 
@@ -88,13 +88,13 @@ def test_a_policy_on_top_replaces_the_one_of_its_name() -> None:
     world = filled([CLOSED])
     open_again = Policy(CLOSED.ref, "a", subject=None)
     overlay = Overlay(world, [open_again])
-    assert overlay.policies.selecting(Shape("a"), Direction.EGRESS) == ()
+    assert overlay.policies.selecting(PodClass("a"), Direction.EGRESS) == ()
     assert dict(overlay.policies.named("a")) == {CLOSED.ref: open_again}
 
 
 def test_a_policy_elsewhere_does_not_hide_one_here() -> None:
     overlay = Overlay(filled([CLOSED]), [Policy(PolicyRef("b", "closed"), "b", subject=None)])
-    assert [i.ref for i, _ in overlay.policies.selecting(Shape("a"), Direction.EGRESS)] == [CLOSED.ref]
+    assert [i.ref for i, _ in overlay.policies.selecting(PodClass("a"), Direction.EGRESS)] == [CLOSED.ref]
 
 
 def test_a_world_with_nothing_on_top_is_the_world() -> None:
@@ -104,7 +104,7 @@ def test_a_world_with_nothing_on_top_is_the_world() -> None:
 
 
 def test_a_workload_put_into_a_new_namespace_makes_it_known() -> None:
-    proposed = bare(Shape("new"), "p")
+    proposed = bare(PodClass("new"), "p")
     overlay = Overlay(World(complete=True), [proposed])
     assert "new" in overlay.namespaces
     assert list(overlay.namespaces.names()) == ["new"]

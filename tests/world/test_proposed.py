@@ -13,7 +13,7 @@ from tests.support.values import answers, drops, filled, named, policies, servic
 from tests.support.worlds_whole import whole
 from webhook.families import POLICIES, REFERENCES, project
 from webhook.model.crd_policies import Foreign
-from webhook.model.objects import Namespace, Service, Shape
+from webhook.model.objects import Namespace, PodClass, Service
 from webhook.model.policy import Direction, Policy
 from webhook.model.settings import Settings
 from webhook.world import Change, Drop, Put, View, World
@@ -49,10 +49,13 @@ def test_it_answers_as_the_world_to_which_it_is_applied(below: list[Value], chan
 
 
 def compiled(view: View, spaces: Collection[str]) -> dict[object, object]:
-    shapes = {pod.shape for space in spaces for group in view.pods.groups(space) for pod in group.pods}
-    shapes |= {workload.template.shape for workload in view.workloads.every()} | {Shape("x"), Shape("y", template=True)}
+    pod_classes = {pod.pod_class for space in spaces for group in view.pods.groups(space) for pod in group.pods}
+    pod_classes |= {workload.template.pod_class for workload in view.workloads.every()} | {
+        PodClass("x"),
+        PodClass("y", template=True),
+    }
     return {
-        "selecting": {(s, d): view.policies.selecting(s, d) for s in shapes for d in Direction},
+        "selecting": {(s, d): view.policies.selecting(s, d) for s in pod_classes for d in Direction},
         "pieces": {(space, d): list(view.policies.compiled_policies(space, d)) for space in spaces for d in Direction},
         "problems": dict(view.policies.problems()),
         "dialect": view.dialect,

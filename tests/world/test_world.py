@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.values import NAMESPACES, answers, changes, judged, values, verdicts
 from webhook.model.labels import Labels
-from webhook.model.objects import Namespace, Owner, Pod, Service, Shape, Template, Workload
+from webhook.model.objects import Namespace, Owner, Pod, PodClass, Service, Template, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.world import Change, Drop, Put, World
 from webhook.world.changes import Value, key_of
@@ -143,11 +143,11 @@ def test_every_live_pod_stands_in_one_group_below_its_topmost_controller(history
 
 
 def pod(name: str = "p", owner: Owner | None = None, **labels: str) -> Pod:
-    return Pod("a", name, Shape("a", Labels({k.replace("_", "-"): v for k, v in labels.items()})), owner=owner)
+    return Pod("a", name, PodClass("a", Labels({k.replace("_", "-"): v for k, v in labels.items()})), owner=owner)
 
 
 def workload(kind: str, name: str, owner: Owner | None = None, **labels: str) -> Workload:
-    return Workload(WorkloadRef(kind, "a", name), Template(Shape("a", Labels(labels), template=True)), owner=owner)
+    return Workload(WorkloadRef(kind, "a", name), Template(PodClass("a", Labels(labels), template=True)), owner=owner)
 
 
 def test_a_replica_set_that_is_not_here_is_its_deployments_by_the_hash_in_its_name() -> None:
@@ -178,7 +178,7 @@ def test_controllers_in_a_circle_end_somewhere() -> None:
 
 
 def test_a_workload_with_finished_pods_only_is_judged_by_its_template() -> None:
-    done = Pod("a", "p", Shape("a", Labels({"app": "job"})), live=False, owner=Owner("Job", "j"))
+    done = Pod("a", "p", PodClass("a", Labels({"app": "job"})), live=False, owner=Owner("Job", "j"))
     job = workload("Job", "j", app="job")
     world = folded([Put(done), Put(job)])
     (group,) = world.pods.behind(Service("a", "s", selector=Labels({"app": "job"})))

@@ -51,7 +51,7 @@ class Own:
         found: dict[Family, dict[Block, str]] = {}
         for namespace in self.view.namespaces.names():
             for group in self.view.pods.groups(namespace):
-                for address in (a for pod in group.pods if not pod.shape.host_network for a in pod.addresses):
+                for address in (a for pod in group.pods if not pod.pod_class.host_network for a in pod.addresses):
                     found.setdefault(address.family, {}).setdefault(address.block, f"pod {group.ref.short}")
             for service in self.view.services.within(namespace):
                 for address in service.cluster_ips:
@@ -148,7 +148,7 @@ def _for_node(view: View, address: Address, port: int | None) -> str:
 def _declared(view: View, policy: Policy, block: Block) -> Iterator[tuple[Address | Block, int | None]]:
     """Yield what workloads declare that a block holds, by the address and port that policy sees."""
     for workload in view.workloads.every(policy.namespace):
-        if policy.subject is None or policy.subject.matches(workload.template.shape.labels) is Truth.NO:
+        if policy.subject is None or policy.subject.matches(workload.template.pod_class.labels) is Truth.NO:
             continue
         for item in declared(workload):
             if not isinstance(item, Dependency):

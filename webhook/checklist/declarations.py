@@ -95,7 +95,7 @@ def _asked(view: View, workload: Workload) -> bool:
 
 def _required(workload: Workload, label: RequiredLabel) -> str | None:
     """Return what is wrong with one label of the pod template: only its labels can be selected."""
-    labels = workload.template.shape.labels
+    labels = workload.template.pod_class.labels
     for key in (label.key, *label.alternatives):
         value = labels.get(key)
         if value is None:

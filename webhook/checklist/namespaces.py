@@ -12,7 +12,7 @@ from webhook.model.answers import DEFAULT_SEVERITY, Finding, Severity
 from webhook.model.crd_policies import Foreign
 from webhook.model.dialect import NETWORK_POLICY, Support
 from webhook.model.labels import Space, Value, holds
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Place, PlacePeer
@@ -63,7 +63,7 @@ def _closes(view: View, compiled: CompiledPolicy, namespace: str) -> bool:
 
 def _about(view: View, compiled: CompiledPolicy, namespace: str) -> bool:
     """Say whether a policy selects pods of a namespace whatever labels and account they have."""
-    known = labels_of(view, Shape(namespace))
+    known = labels_of(view, PodClass(namespace))
 
     def asking(space: Space, key: str) -> Value:
         return Truth.MAYBE if space in (Space.POD, Space.ACCOUNT) or key == "account" else known(space, key)

@@ -14,7 +14,7 @@ from webhook.model.addresses import PortRange
 from webhook.model.answers import DEFAULT_SEVERITY, Finding
 from webhook.model.crd_policies import Foreign
 from webhook.model.labels import NO_KEYS, AllOf, Selector, Space, holds, in_words, requirements_of
-from webhook.model.objects import Service, ServicePort, Shape
+from webhook.model.objects import PodClass, Service, ServicePort
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
 from webhook.model.tier import CompiledPolicy, PodMatch
 from webhook.model.truth import Truth
@@ -24,7 +24,9 @@ from webhook.world.pod_labels import labels_of
 
 def check_rules(view: View, policy: Policy) -> Iterator[Finding]:
     """Yield what is odd about one policy's selectors and ports."""
-    subjects = [s for s in _shapes(view, policy.namespace) if policy.subject is None or _may(view, policy.subject, s)]
+    subjects = [
+        s for s in _pod_classes(view, policy.namespace) if policy.subject is None or _may(view, policy.subject, s)
+    ]
     if not subjects and policy.subject is not None and policy.subject.requirements:
         first = Direction.INGRESS if isolates(policy, Direction.INGRESS) else Direction.EGRESS
         facts = (("selector", str(policy.subject)), *nearest(view, policy.namespace, policy.subject))
@@ -45,36 +47,39 @@ def nearest(view: View, namespace: str, selector: Selector) -> tuple[tuple[str, 
     made = "" if view.complete else "an operator may make them"
     unseen = (("unseen", "True"),) if made else ()
     for other in view.namespaces.names() if namespace else ():
-        if other != namespace and any(selector.matches(s.labels) is Truth.YES for s in _shapes(view, other)):
+        if other != namespace and any(selector.matches(s.labels) is Truth.YES for s in _pod_classes(view, other)):
             return (("hint", f"a workload with {selector} is in {other}"),)
     for group in (
         group for name in ((namespace,) if namespace else view.namespaces.names()) for group in view.pods.groups(name)
     ):
-        for shape in shapes_of(group):
-            missed = [*of_labels(selector, shape.labels, "podLabels")]
+        for pod_class in shapes_of(group):
+            missed = [*of_labels(selector, pod_class.labels, "podLabels")]
             if len(missed) == 1 and missed[0].rank == 0:
                 return (("hint", f"{group.ref.short} has {missed[0].have}{made and f'; {made}'}"), *unseen)
     return (("hint", made), *unseen) if made else ()
 
 
-def _shapes(view: View, namespace: str) -> list[Shape]:
-    return [shape for group in view.pods.groups(namespace) for shape in shapes_of(group)]
+def _pod_classes(view: View, namespace: str) -> list[PodClass]:
+    return [pod_class for group in view.pods.groups(namespace) for pod_class in shapes_of(group)]
 
 
-def _may(view: View, selector: Selector, shape: Shape) -> bool:
-    """Say whether a selector selects pods of a shape, labels that are added to them later included."""
-    return selector.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS) is not Truth.NO
+def _may(view: View, selector: Selector, pod_class: PodClass) -> bool:
+    """Say whether a selector selects pods of a class, labels that are added to them later included."""
+    return (
+        selector.matches(pod_class.labels, view.settings.pending_labels if pod_class.template else NO_KEYS)
+        is not Truth.NO
+    )
 
 
 def _service_ports(
-    view: View, policy: Policy, direction: Direction, rule: Rule, subjects: list[Shape]
+    view: View, policy: Policy, direction: Direction, rule: Rule, subjects: list[PodClass]
 ) -> Iterator[Finding]:
     """NP406: a rule opens a Service's port, which no pod behind it listens on."""
     ports = [p for p in rule.ports or () if isinstance(p, PortRange) and p.first == p.last]
     if not ports:
         return
     behind = subjects if direction is Direction.INGRESS else list(_peers(view, policy, direction, rule))
-    for namespace in sorted({shape.namespace for shape in behind}):
+    for namespace in sorted({pod_class.namespace for pod_class in behind}):
         for service in sorted(view.services.within(namespace), key=lambda s: s.name):
             for port in ports:
                 for wanted in service.ports:
@@ -89,7 +94,7 @@ def _meant(
     rule: Rule,
     service: Service,
     wanted: ServicePort,
-    behind: list[Shape],
+    behind: list[PodClass],
 ) -> Iterator[Finding]:
     groups = [g for g in view.pods.behind(service) if any(s in behind for s in shapes_of(g))]
     declared = {p for g in groups for p in (g.template.template.declares if g.template else g.pods[0].declares)}
@@ -105,7 +110,7 @@ def _meant(
     yield finding("NP406", policy, direction, rule.index, facts)
 
 
-def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Shape]:
+def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[PodClass]:
     if not isolates(policy, direction):
         return
     compiled = next(one for one in compile_direction(policy, direction).rules if one.ref.rule == rule.index)
@@ -113,7 +118,7 @@ def _peers(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iter
         if isinstance(peer, PodMatch):
             for namespace in view.namespaces.names() if peer.namespace is None else (peer.namespace,):
                 if peer.namespace is not None or namespace_matches(view, peer, namespace) is Truth.YES:
-                    yield from (s for s in _shapes(view, namespace) if _may(view, peer.pods, s))
+                    yield from (s for s in _pod_classes(view, namespace) if _may(view, peer.pods, s))
 
 
 def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Iterator[Finding]:
@@ -128,9 +133,9 @@ def _and_or(view: View, policy: Policy, direction: Direction, rule: Rule) -> Ite
     there = [
         n for n in view.namespaces.names() if namespace_matches(view, match, n) is Truth.YES and n != policy.namespace
     ]
-    if any(_may(view, pods[0].pods, s) for s in _shapes(view, policy.namespace)):
+    if any(_may(view, pods[0].pods, s) for s in _pod_classes(view, policy.namespace)):
         return
-    if any(_may(view, pods[0].pods, s) for n in there for s in _shapes(view, n)):
+    if any(_may(view, pods[0].pods, s) for n in there for s in _pod_classes(view, n)):
         facts = (("pods", str(pods[0].pods)), ("namespaces", str(whole[0].namespaces)), ("there", ", ".join(there)))
         yield finding("NP408", policy, direction, rule.index, facts)
 
@@ -200,17 +205,21 @@ def _selects(view: View, compiled: CompiledPolicy) -> bool:
     for namespace in (compiled.namespace,) if compiled.namespace else view.namespaces.names():
         for group in view.pods.groups(namespace):
             view.budget.spend()
-            shapes = [group.template.template.shape] if group.template else dict.fromkeys(p.shape for p in group.pods)
-            if any(_may_select(view, compiled, shape) for shape in shapes):
+            pod_classes = (
+                [group.template.template.pod_class]
+                if group.template
+                else dict.fromkeys(p.pod_class for p in group.pods)
+            )
+            if any(_may_select(view, compiled, pod_class) for pod_class in pod_classes):
                 return True
     return False
 
 
-def _may_select(view: View, compiled: CompiledPolicy, shape: Shape) -> bool:
-    keys = view.settings.pending_labels if shape.template else NO_KEYS
+def _may_select(view: View, compiled: CompiledPolicy, pod_class: PodClass) -> bool:
+    keys = view.settings.pending_labels if pod_class.template else NO_KEYS
     subject = compiled.subject or Selector()
-    scope = Truth.YES if compiled.scope is None else holds(compiled.scope, labels_of(view, shape))
-    return min(subject.matches(shape.labels, keys), scope) is not Truth.NO
+    scope = Truth.YES if compiled.scope is None else holds(compiled.scope, labels_of(view, pod_class))
+    return min(subject.matches(pod_class.labels, keys), scope) is not Truth.NO
 
 
 def check_policy(view: View, policy: Policy, own: Own | None = None) -> Iterator[Finding]:

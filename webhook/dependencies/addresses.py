@@ -84,7 +84,7 @@ def _at_host_port(view: View, node: Node, protocol: Protocol, port: int) -> list
     for workload in view.workloads.every():
         view.budget.spend()
         template = workload.template
-        if (protocol, port) in template.host_ports and not template.shape.host_network:
+        if (protocol, port) in template.host_ports and not template.pod_class.host_network:
             pods = view.pods.of(workload.ref)
             here = tuple(pod for pod in pods if pod.node in (node.name, ""))
             if here or not pods:

@@ -63,11 +63,11 @@ def _why(view: View, workload: Workload) -> str | None:
     template, namespace = workload.template, workload.ref.namespace
     if template.token:
         return "a volume of its pods asks for a token for the API server"
-    account = view.accounts.get(namespace, template.shape.account)
+    account = view.accounts.get(namespace, template.pod_class.account)
     mounted = account is None or account.mounts if template.mounts is None else template.mounts
-    bound = view.inbound.bindings_of(namespace, template.shape.account) if mounted else []
+    bound = view.inbound.bindings_of(namespace, template.pod_class.account) if mounted else []
     if not bound:
         return None
     more = f" and {len(bound) - 1} more" if len(bound) > 1 else ""
     by = f"{bound[0].kind} {bound[0].name}{more}"
-    return f"its ServiceAccount {template.shape.account} is bound by {by}, and may ask the API server"
+    return f"its ServiceAccount {template.pod_class.account} is bound by {by}, and may ask the API server"

@@ -36,7 +36,7 @@ class Path(Struct, frozen=True):
 
 def inbound(view: View, workload: Workload) -> Iterator[Path]:
     """Yield the ways in to the pods that a workload's template makes, where it is known who sends."""
-    for service in view.services.selecting(workload.template.shape):
+    for service in view.services.selecting(workload.template.pod_class):
         for one in view.inbound.sending_to(service.namespace, service.name):
             yield from _sent(view, workload, service, one)
         if view.settings.inbound.scrape and service.scrape is not None:
@@ -68,15 +68,15 @@ def _sent(view: View, workload: Workload, service: Service, one: Declaring) -> I
 def _monitored(view: View, workload: Workload, one: Monitor) -> Iterator[Path]:
     """Yield what a ServiceMonitor, or a PodMonitor, has scraped of the workload's pods."""
     by = f"{one.kind} {one.namespace}/{one.name}"
-    shape, name = workload.template.shape, f"{_word(workload)}.{workload.ref.namespace}"
+    pod_class, name = workload.template.pod_class, f"{_word(workload)}.{workload.ref.namespace}"
     if one.kind == "PodMonitor":
-        if one.selector.matches(shape.labels) is Truth.YES:
+        if one.selector.matches(pod_class.labels) is Truth.YES:
             every = [port for port in workload.template.declares if port.protocol == "TCP"]
             numbers = [p.number for p in every if not one.ports or p.name in one.ports or p.number in one.ports]
             flows = [_direct(workload, "TCP", number) for number in dict.fromkeys(numbers)]
             yield from _scraped(view, workload, name, flows, by)
         return
-    for service in view.services.selecting(shape):
+    for service in view.services.selecting(pod_class):
         if one.selector.matches(service.labels) is Truth.YES:
             found = [p for p in service.ports if not one.ports or not {p.name, p.port, p.target}.isdisjoint(one.ports)]
             several = [_flow(workload, service, port) for port in found if port.protocol == "TCP"]

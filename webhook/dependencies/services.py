@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from webhook.evaluate import Flow, is_shut_to, template_end
 from webhook.model.addresses import ContainerPort, Protocol
 from webhook.model.labels import NO_LABELS
-from webhook.model.objects import UNKNOWN_ACCOUNT, Pod, Service, ServicePort, Shape, Template, Workload
+from webhook.model.objects import UNKNOWN_ACCOUNT, Pod, PodClass, Service, ServicePort, Template, Workload
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.world import Group, View
 from webhook.world.index import Memo
@@ -107,10 +107,12 @@ def or_supposed(view: View, service: Service, workload: Workload, found: Found) 
     if found.flows or view.complete or {lost.what for lost in found.missing} != {"NP204"} or not _by_operator(service):
         return found
     pods, flows = supposed(service), []
-    group, shape = Group(pods.ref, template=pods), pods.template.shape
+    group, pod_class = Group(pods.ref, template=pods), pods.template.pod_class
     for one in (one for one in service.ports if found.port in ("*", f"{one.port}/{one.protocol}")):
         number = one.port if one.target is None or service.headless else one.target
-        if isinstance(number, str) or not is_shut_to(view, template_end(view, workload), shape, one.protocol, number):
+        if isinstance(number, str) or not is_shut_to(
+            view, template_end(view, workload), pod_class, one.protocol, number
+        ):
             return found
         flows.append(structs.replace(_flow(service, one, group, number, workload.ref), declared=True))
     note = f"no pod of Service {service.namespace}/{service.name} is here: whichever an operator makes, policy shuts it"
@@ -127,8 +129,8 @@ def _by_operator(service: Service) -> bool:
 def supposed(service: Service) -> Workload:
     """Return the pods that an operator may make for a Service: they have the labels that it selects by, and others."""
     labels = service.selector or NO_LABELS
-    shape = Shape(service.namespace, labels, template=True, account=UNKNOWN_ACCOUNT)
-    return Workload(WorkloadRef(EXPECTED, service.namespace, service.name), Template(shape))
+    pod_class = PodClass(service.namespace, labels, template=True, account=UNKNOWN_ACCOUNT)
+    return Workload(WorkloadRef(EXPECTED, service.namespace, service.name), Template(pod_class))
 
 
 def too_many(name: str, count: int) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from webhook.model.inbound import Exposure, Gateway, Ingress, Reached, Route
 from webhook.model.labels import Labels
-from webhook.model.objects import Service, Shape, Template, Workload
+from webhook.model.objects import PodClass, Service, Template, Workload
 from webhook.model.refs import EXPECTED
 from webhook.world import Group, View
 from webhook.world.controllers import maker_of
@@ -134,7 +134,7 @@ def _on_nodes(view: View, labels: Sequence[dict[str, str]]) -> Iterator[Group]:
         groups = view.pods.groups(namespace)
         view.budget.spend(1 + len(groups))
         for group in groups:
-            if any(_called(group, some) for some in labels) and all(s.host_network for s in _shapes(group)):
+            if any(_called(group, some) for some in labels) and all(s.host_network for s in _pod_classes(group)):
                 yield group
 
 
@@ -148,13 +148,15 @@ def _of_class(view: View, ingress: Ingress, labels: Sequence[dict[str, str]]) ->
 
 
 def _called(group: Group, labels: dict[str, str]) -> bool:
-    return any(all(shape.labels.get(key) == value for key, value in labels.items()) for shape in _shapes(group))
+    return any(
+        all(pod_class.labels.get(key) == value for key, value in labels.items()) for pod_class in _pod_classes(group)
+    )
 
 
-def _shapes(group: Group) -> Iterator[Shape]:
-    yield from (pod.shape for pod in group.pods)
+def _pod_classes(group: Group) -> Iterator[PodClass]:
+    yield from (pod.pod_class for pod in group.pods)
     if group.template is not None:
-        yield group.template.template.shape
+        yield group.template.template.pod_class
 
 
 def _of_gateway(view: View, gateway: Gateway) -> Senders:
@@ -189,8 +191,8 @@ def _of_groups(view: View, groups: Iterable[Group]) -> tuple[Workload, ...]:
     for group in sorted(groups, key=lambda group: group.ref):
         view.budget.spend(1 + len(group.pods))
         known = view.workloads.get(group.ref) or group.template
-        for shape in dict.fromkeys(pod.shape for pod in group.pods):
-            template = structs.replace(known.template, shape=shape) if known else Template(shape)
+        for pod_class in dict.fromkeys(pod.pod_class for pod in group.pods):
+            template = structs.replace(known.template, pod_class=pod_class) if known else Template(pod_class)
             found[structs.replace(known, template=template) if known else Workload(group.ref, template)] = None
         if not group.pods and known is not None:
             found[known] = None

@@ -16,7 +16,7 @@ from webhook.judge.inbound import from_api_server
 from webhook.judge.workload import judge_workload
 from webhook.model.addresses import Block
 from webhook.model.answers import CLOSED, OPEN, Destination, FlowVerdict, Host, Side, Verdict, together
-from webhook.model.objects import Service, Shape, Workload
+from webhook.model.objects import PodClass, Service, Workload
 from webhook.model.policy import BlockPeer
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.world import Group, View
@@ -43,21 +43,21 @@ def called_by_api_server(view: View, found: Explanation) -> Explanation:
 
 
 def _called(view: View, flow: FlowVerdict) -> Iterator[FlowVerdict]:
-    shapes = tuple(_shapes(view, flow.to)) if isinstance(flow.to, WorkloadRef) else ()
-    for shape in shapes:
-        side = None if shape.host_network else from_api_server(view, shape, flow.port)
+    pod_classes = tuple(_pod_classes(view, flow.to)) if isinstance(flow.to, WorkloadRef) else ()
+    for pod_class in pod_classes:
+        side = None if pod_class.host_network else from_api_server(view, pod_class, flow.port)
         side = side or OPEN
         yield structs.replace(flow, verdict=side.verdict, egress=OPEN, ingress=side)
-    if not shapes:
+    if not pod_classes:
         yield structs.replace(flow, verdict=Verdict.ALLOWED, egress=OPEN, ingress=OPEN)
 
 
-def _shapes(view: View, ref: WorkloadRef) -> Iterator[Shape]:
+def _pod_classes(view: View, ref: WorkloadRef) -> Iterator[PodClass]:
     pods, known = view.pods.of(ref), view.workloads.get(ref)
     if pods:
-        yield from dict.fromkeys(pod.shape for pod in pods)
+        yield from dict.fromkeys(pod.pod_class for pod in pods)
     elif known is not None:
-        yield known.template.shape
+        yield known.template.pod_class
 
 
 _OF_VERDICT = {

@@ -17,7 +17,7 @@ from webhook.evaluate.side import decide
 from webhook.model.addresses import FIRST_PORT, IPV4, LAST_PORT, Block, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.answers import Side
 from webhook.model.labels import NO_LABELS, Selector
-from webhook.model.objects import Service, ServicePort, Shape
+from webhook.model.objects import PodClass, Service, ServicePort
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, PodMatch, with_rules
 from webhook.model.truth import Truth
@@ -30,7 +30,7 @@ _ALL: Final = Selector()
 
 def judge_front(view: View, source: PodEnd, service: Service, protocol: Protocol, port: int) -> Side:
     """Judge what a pod sends to a Service, of which only its own address and `port` are seen."""
-    selecting = rules_or_answer(view, source.shape, Direction.EGRESS)
+    selecting = rules_or_answer(view, source.pod_class, Direction.EGRESS)
     if isinstance(selecting, Side):
         return selecting
     block = service.cluster_ips[0].block if service.cluster_ips else _ANYWHERE
@@ -107,26 +107,26 @@ def _opened(view: View, ports: tuple[PortMatch, ...] | None, service: Service, a
     if ports is None:
         return Truth.YES
     best = Truth.NO
-    shapes = list(_behind(view, service))
+    pod_classes = list(_behind(view, service))
     for port in ports:
         if port.protocol != asked[0]:
             continue
         if isinstance(port, PortRange) and (port.first, port.last) == (FIRST_PORT, LAST_PORT):
             return Truth.YES
-        for number, own in _led(port, service, shapes):
+        for number, own in _led(port, service, pod_classes):
             last = max(number, port.last) if isinstance(port, PortRange) and port.first != port.last else number
             if number <= asked[1] <= last:
                 best = max(best, Truth.YES if own == number else Truth.MAYBE)
     return best
 
 
-def _led(port: PortMatch, service: Service, shapes: list[Shape]) -> Iterator[tuple[int, int | None]]:
+def _led(port: PortMatch, service: Service, pod_classes: list[PodClass]) -> Iterator[tuple[int, int | None]]:
     """Yield the Service's port that leads to a rule's port, and the number that pods have it under."""
     of_protocol = [one for one in service.ports if one.protocol == port.protocol]
     wanted: int | str = port.name if isinstance(port, NamedPort) else port.first
     for one in of_protocol:
         if _target(one) == wanted:
-            numbers = {wanted} if isinstance(wanted, int) else _numbers(shapes, wanted, port.protocol)
+            numbers = {wanted} if isinstance(wanted, int) else _numbers(pod_classes, wanted, port.protocol)
             yield one.port, next(iter(numbers)) if len(numbers) == 1 else None
             return
     for one in of_protocol:
@@ -134,7 +134,7 @@ def _led(port: PortMatch, service: Service, shapes: list[Shape]) -> Iterator[tup
         if isinstance(target, str) == isinstance(wanted, str):
             continue
         name, number = (target, wanted) if isinstance(target, str) else (wanted, target)
-        numbers = _numbers(shapes, str(name), port.protocol)
+        numbers = _numbers(pod_classes, str(name), port.protocol)
         if number in numbers and (isinstance(wanted, str) or len(numbers) == 1):
             yield one.port, int(number)
             return
@@ -144,22 +144,22 @@ def _target(port: ServicePort) -> int | str:
     return port.port if port.target is None else port.target
 
 
-def _behind(view: View, service: Service) -> Iterator[Shape]:
+def _behind(view: View, service: Service) -> Iterator[PodClass]:
     for group in view.pods.behind(service):
         if group.template is not None:
-            yield group.template.template.shape
-        yield from (pod.shape for pod in group.pods)
+            yield group.template.template.pod_class
+        yield from (pod.pod_class for pod in group.pods)
 
 
-def _numbers(shapes: list[Shape], name: str, protocol: Protocol) -> set[int]:
+def _numbers(pod_classes: list[PodClass], name: str, protocol: Protocol) -> set[int]:
     """Return the numbers that pods behind the Service give a port's name."""
-    return {p.number for shape in shapes for p in shape.ports if p.name == name and p.protocol == protocol}
+    return {p.number for pod_class in pod_classes for p in pod_class.ports if p.name == name and p.protocol == protocol}
 
 
-def lacking(view: View, source: PodEnd, service: Service, backends: list[Shape]) -> Iterator[str]:
+def lacking(view: View, source: PodEnd, service: Service, backends: list[PodClass]) -> Iterator[str]:
     """Yield labels that rules ask of pods, which the backends carry and the Service's own selector does not name."""
     named = service.selector or NO_LABELS
-    for compiled, _ in view.policies.selecting(source.shape, Direction.EGRESS):
+    for compiled, _ in view.policies.selecting(source.pod_class, Direction.EGRESS):
         for rule in compiled.rules:
             for peer in rule.peers or ():
                 if (
@@ -167,5 +167,5 @@ def lacking(view: View, source: PodEnd, service: Service, backends: list[Shape])
                     or _stands(view, structs.replace(peer, pods=_ALL), service) is Truth.NO
                 ):
                     continue
-                if all(peer.pods.matches(shape.labels) is Truth.YES for shape in backends):
+                if all(peer.pods.matches(pod_class.labels) is Truth.YES for pod_class in backends):
                     yield from (r.key for r in peer.pods.requirements if r.matches(named) is Truth.NO)

@@ -21,7 +21,7 @@ from webhook.evaluate.tiers import passes_everything
 from webhook.model.addresses import Block, Family, Protocol, is_loopback
 from webhook.model.answers import OPEN, Host, Side, Verdict, both
 from webhook.model.labels import NO_LABELS, AllOf
-from webhook.model.objects import Service, Shape, Workload
+from webhook.model.objects import PodClass, Service, Workload
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import Action, CompiledRule, NodePeer, Peer, Place, PlacePeer, ServicePeer, ServicesPeer
 from webhook.model.truth import Truth
@@ -33,7 +33,7 @@ NAME: Final = "policy does not let every address through: it depends on those be
 
 def judge_name(view: View, source: PodEnd, protocol: Protocol, port: int | None) -> Side:
     """Judge what a pod sends to a name outside: sure only where every address it may stand for is treated alike."""
-    selecting = rules_or_answer(view, source.shape, Direction.EGRESS)
+    selecting = rules_or_answer(view, source.pod_class, Direction.EGRESS)
     if isinstance(selecting, Side):
         return selecting
     refs = tuple(dict.fromkeys(compiled.ref for compiled, _ in selecting))
@@ -54,7 +54,7 @@ def judge_name(view: View, source: PodEnd, protocol: Protocol, port: int | None)
 
 def _inside(view: View, source: PodEnd, protocol: Protocol, port: int) -> str | None:
     """Say what of the cluster a name may stand for that policy lets the pod reach, and the world outside not."""
-    for compiled, _ in view.policies.selecting(source.shape, Direction.EGRESS):
+    for compiled, _ in view.policies.selecting(source.pod_class, Direction.EGRESS):
         for rule in compiled.rules:
             spoken = ports_match(rule.ports, protocol, port, None) is not Truth.NO
             if rule.action is Action.ALLOW and spoken and any(map(_is_host, _leaves(rule))):
@@ -80,8 +80,8 @@ def _reached(view: View, source: PodEnd, service: Service, protocol: Protocol, p
     """Say whether a Service that is published on `port` has pods behind it that the source may send to."""
     targets = {one.target or one.port for one in service.ports if (one.port, one.protocol) == (port, protocol)}
     for group in view.pods.behind(service) if targets else ():
-        shape = group.template.template.shape if group.template else group.pods[0].shape
-        numbers = {p.number for p in shape.ports if p.name in targets} | {t for t in targets if isinstance(t, int)}
+        pod_class = group.template.template.pod_class if group.template else group.pods[0].pod_class
+        numbers = {p.number for p in pod_class.ports if p.name in targets} | {t for t in targets if isinstance(t, int)}
         end = template_end(view, group.template) if group.template else ends_of_pod(group.pods[0])
         if any(judge_pair(view, source, end, protocol, n)[1].verdict is not Verdict.DENIED for n in numbers):
             return True
@@ -143,16 +143,16 @@ def _to_group(view: View, client: Client, flow: Flow, group: Group) -> Iterator[
     if group.template is not None:
         target = Member(template_end(view, group.template), group.template.template)
         yield Answer(target.end, 0, *_to_pod(view, client, flow, group, target))
-    shapes: dict[Shape, list[Member]] = {}
+    pod_classes: dict[PodClass, list[Member]] = {}
     view.budget.spend(len(group.pods))
     for pod in group.pods:
-        shapes.setdefault(pod.shape, []).append(running(pod))
-    for members in shapes.values():
+        pod_classes.setdefault(pod.pod_class, []).append(running(pod))
+    for members in pod_classes.values():
         yield from _to_pods(view, client, flow, group, members)
 
 
 def _to_pods(view: View, client: Client, flow: Flow, group: Group, members: list[Member]) -> Iterator[Answer]:
-    """Judge pods of one shape: one for all, unless a rule looks at addresses, or the node that they are on matters."""
+    """Judge pods of one class: one for all, unless a rule looks at addresses, or the node that they are on matters."""
     first = members[0]
     if not by_address(view, client.end, first.end) and not node_matters(view, client.end, first.end):
         yield Answer(first.end, len(members), *_to_pod(view, client, flow, group, first))
@@ -247,14 +247,14 @@ def _masquerades(view: View) -> bool:
 
 def _selects(view: View, flow: Flow) -> bool:
     """Say whether who is let in at the other end depends on more than addresses."""
-    pods = [pod.shape for pod in flow.to.pods] if isinstance(flow.to, Group) else []
+    pods = [pod.pod_class for pod in flow.to.pods] if isinstance(flow.to, Group) else []
     view.budget.spend(len(pods))
     template = flow.to.template if isinstance(flow.to, Group) else None
-    shapes = dict.fromkeys((*pods, *([template.template.shape] if template else [])))
+    pod_classes = dict.fromkeys((*pods, *([template.template.pod_class] if template else [])))
     return any(
         rule.unclear is not None or any(not isinstance(peer, BlockPeer) for peer in rule.peers or ())
-        for shape in shapes
-        for compiled, _ in view.policies.selecting(shape, Direction.INGRESS)
+        for pod_class in pod_classes
+        for compiled, _ in view.policies.selecting(pod_class, Direction.INGRESS)
         for rule in compiled.rules
     )
 
@@ -268,7 +268,7 @@ def _to_block(view: View, source: PodEnd, flow: Flow, block: Block) -> Pair:
         return Verdict.ALLOWED, LOOPBACK, OPEN
     verdict, egress, ingress = _as_dialled(view, source, flow, judge_outside(view, source, block, flow.protocol, port))
     dialled = view.dialect.services.egress_before and flow.through is not None
-    if not dialled and may_be_a_pods(view, block) and not source.shape.host_network:
+    if not dialled and may_be_a_pods(view, block) and not source.pod_class.host_network:
         as_pods = judge_coverage(view, source, block, flow.protocol, port, Where.PODS)
         if as_pods.verdict is not verdict:
             verdict = Verdict.UNKNOWN

@@ -38,8 +38,8 @@ def judge_coverage(
     view: View, source: PodEnd, block: Block, protocol: Protocol, port: int, where: Where = Where.OUTSIDE
 ) -> Side:
     """Judge every address of `block`: cut it where any rule's block begins or ends, and judge each piece."""
-    selecting = view.policies.selecting(source.shape, Direction.EGRESS)
-    if (doubt := doubted(view, source.shape, Direction.EGRESS)) is not None:
+    selecting = view.policies.selecting(source.pod_class, Direction.EGRESS)
+    if (doubt := doubted(view, source.pod_class, Direction.EGRESS)) is not None:
         return doubt
     nodes = _apart(view, selecting, block) if where is Where.OUTSIDE else {}
     if not selecting and not nodes:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from webhook.model.addresses import Address, Block, Family, Protocol, parse_block
 from webhook.model.answers import Host
 from webhook.model.labels import NO_KEYS, AllOf, LabelKeys
-from webhook.model.objects import Pod, Service, Shape, Workload
+from webhook.model.objects import Pod, PodClass, Service, Workload
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import Peer, PodMatch
 from webhook.model.truth import Truth
@@ -19,7 +19,7 @@ from webhook.world.index import Memo
 class PodEnd(Struct, frozen=True, gc=False):
     """A pod, running or to come. `addresses` empty: not assigned yet; `node` empty: not scheduled yet."""
 
-    shape: Shape
+    pod_class: PodClass
     addresses: tuple[Address, ...] = ()
     node: str = ""
 
@@ -70,7 +70,7 @@ class Flow(Struct, frozen=True):
 
 def ends_of_pod(pod: Pod) -> PodEnd:
     """Return a running pod as an end."""
-    return PodEnd(pod.shape, pod.addresses, pod.node)
+    return PodEnd(pod.pod_class, pod.addresses, pod.node)
 
 
 def ends_on_nodes(view: View, workload: Workload, end: PodEnd) -> tuple[PodEnd, ...]:
@@ -78,12 +78,12 @@ def ends_on_nodes(view: View, workload: Workload, end: PodEnd) -> tuple[PodEnd, 
 
     `end`: one of them that is nowhere yet.
     """
-    if workload.ref.kind != "DaemonSet" or not end.shape.host_network or end.node:
+    if workload.ref.kind != "DaemonSet" or not end.pod_class.host_network or end.node:
         return ()
     pods = view.pods.of(workload.ref)
     view.budget.spend(len(pods))
-    placed = {pod.node: pod.addresses for pod in pods if pod.node and pod.shape.host_network}
-    return tuple(PodEnd(end.shape, placed[node], node) for node in sorted(placed))
+    placed = {pod.node: pod.addresses for pod in pods if pod.node and pod.pod_class.host_network}
+    return tuple(PodEnd(end.pod_class, placed[node], node) for node in sorted(placed))
 
 
 def template_end(view: View, workload: Workload) -> PodEnd:
@@ -96,7 +96,7 @@ def template_end(view: View, workload: Workload) -> PodEnd:
         bare = running[0].bare if running else None
         if bare is not None and bare.template == workload.template:  # annotations are no part of a pod to policy
             return ends_of_pod(running[0])
-    return PodEnd(workload.template.shape)
+    return PodEnd(workload.template.pod_class)
 
 
 AMBIENT: Final = "istio.io/dataplane-mode"
@@ -104,7 +104,7 @@ WAYPOINT: Final = "istio.io/use-waypoint"
 INJECTED: Final = "linkerd.io/control-plane-ns"  # a label that the injector adds to pods
 _MESHES: Final = frozenset({AMBIENT, WAYPOINT, INJECTED})
 _Class = tuple[str, tuple[str, ...], object, tuple[tuple[str, str | None], ...]]
-_MET: Final = Memo[_Class, Shape](50_000)
+_MET: Final = Memo[_Class, PodClass](50_000)
 
 
 def alike(view: View, end: PodEnd, *others: str) -> PodEnd:
@@ -114,32 +114,32 @@ def alike(view: View, end: PodEnd, *others: str) -> PodEnd:
     not. Two pods that differ by a label for which no selector asks fare alike, and what is remembered of one is true of
     the other. What is said of a near miss or a fix names labels, and is asked of the pod itself.
     """
-    shape = end.shape
-    spaces = dict.fromkeys(("", shape.namespace, *others))
+    pod_class = end.pod_class
+    spaces = dict.fromkeys(("", pod_class.namespace, *others))
     every = [one for space in spaces for one in view.policies.asked(space)]
-    asked = tuple([pair for one in every for pair in one.of(shape.labels)])
-    meshes = tuple([pair for pair in shape.labels.pairs if pair[0] in _MESHES])
-    rest = shape.ports, shape.host_network, shape.template, shape.account, meshes
-    key, answers = (shape.namespace, others, rest, asked), view.memo(_MET)
+    asked = tuple([pair for one in every for pair in one.of(pod_class.labels)])
+    meshes = tuple([pair for pair in pod_class.labels.pairs if pair[0] in _MESHES])
+    rest = pod_class.ports, pod_class.host_network, pod_class.template, pod_class.account, meshes
+    key, answers = (pod_class.namespace, others, rest, asked), view.memo(_MET)
     met = answers.get(key)
     if met is None:
-        met = answers[key] = shape
-    return end if met is shape else PodEnd(met, end.addresses, end.node)
+        met = answers[key] = pod_class
+    return end if met is pod_class else PodEnd(met, end.addresses, end.node)
 
 
 ANY_KEY = LabelKeys(prefixes=("",))
 
 
-def pods_match(view: View, peer: PodMatch, shape: Shape) -> Truth:
-    """Say whether a pod of `shape` is among the pods of `peer`."""
+def pods_match(view: View, peer: PodMatch, pod_class: PodClass) -> Truth:
+    """Say whether a pod of `pod_class` is among the pods of `peer`."""
     here = Truth.YES
     if peer.namespace is None:
-        here = namespace_matches(view, peer, shape.namespace)
+        here = namespace_matches(view, peer, pod_class.namespace)
         if here is Truth.NO:
             return here
-    elif peer.namespace != shape.namespace:
+    elif peer.namespace != pod_class.namespace:
         return Truth.NO
-    found = peer.pods.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS)
+    found = peer.pods.matches(pod_class.labels, view.settings.pending_labels if pod_class.template else NO_KEYS)
     return found if here is Truth.YES else min(here, found)
 
 
@@ -173,13 +173,13 @@ def _known(view: View) -> Iterator[Address]:
     for namespace in view.namespaces.names():
         for group in view.pods.groups(namespace):
             view.budget.spend(len(group.pods))
-            yield from (a for pod in group.pods if not pod.shape.host_network for a in pod.addresses)
+            yield from (a for pod in group.pods if not pod.pod_class.host_network for a in pod.addresses)
 
 
-def supposes(view: View, ends: Iterable[tuple[Shape, Direction]]) -> bool:
+def supposes(view: View, ends: Iterable[tuple[PodClass, Direction]]) -> bool:
     """Say whether an answer about pods without an address may rest on what is supposed of it."""
-    for shape, direction in ends:
-        for compiled, _ in view.policies.selecting(shape, direction):
+    for pod_class, direction in ends:
+        for compiled, _ in view.policies.selecting(pod_class, direction):
             for rule in compiled.rules:
                 if any(_decided(view, peer) for peer in rule.peers or ()):
                     return True

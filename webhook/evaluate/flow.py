@@ -13,7 +13,7 @@ from webhook.evaluate.side import decide, decided, judge_side
 from webhook.model.addresses import FAMILIES, FAMILY_NAME, Address, Block, Family, Protocol
 from webhook.model.answers import OPEN, Side, Verdict, both, together
 from webhook.model.labels import LabelKeys
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, position
 from webhook.model.truth import Truth
@@ -21,7 +21,7 @@ from webhook.world import View
 from webhook.world.index import Memo
 
 Pair = tuple[Verdict, Side, Side]
-_PAIRS: Final = Memo[tuple[Shape, Shape, Protocol, int], Pair](100_000)
+_PAIRS: Final = Memo[tuple[PodClass, PodClass, Protocol, int], Pair](100_000)
 _Ends = tuple[PodEnd, PodEnd, Protocol, int, tuple[Family, ...], tuple[Family, ...]]
 _APART: Final = Memo[_Ends, Pair](50_000)
 _ANY: Final = LabelKeys.of(("*",))
@@ -32,13 +32,16 @@ def judge_pair(
 ) -> Pair:
     """Judge one source and one destination pod, on every family of both and of the Service (`families`; empty: any).
 
-    Answers are remembered: where neither addresses nor nodes matter, all pods of two shapes have one.
+    Answers are remembered: where neither addresses nor nodes matter, all pods of two pod classes have one.
     """
-    key, answers = (source.shape, target.shape, protocol, port), view.memo(_PAIRS)
+    key, answers = (source.pod_class, target.pod_class, protocol, port), view.memo(_PAIRS)
     found = answers.get(key)
     if found is None:
-        out, into = rules_of(view, source.shape, Direction.EGRESS), rules_of(view, target.shape, Direction.INGRESS)
-        apart = out.pods_apart or into.pods_apart or source.shape.host_network or target.shape.host_network
+        out, into = (
+            rules_of(view, source.pod_class, Direction.EGRESS),
+            rules_of(view, target.pod_class, Direction.INGRESS),
+        )
+        apart = out.pods_apart or into.pods_apart or source.pod_class.host_network or target.pod_class.host_network
         if apart or view.dialect.families != FAMILIES:
             return _judge_apart(view, source, target, protocol, port, families)
         egress = decided(view, out, Packet(Direction.EGRESS, source, target, None, protocol, port))
@@ -53,14 +56,14 @@ def judge_pair(
 def _judge_apart(
     view: View, source: PodEnd, target: PodEnd, protocol: Protocol, port: int, families: tuple[Family, ...]
 ) -> Pair:
-    """Judge two pods that addresses or nodes tell from others of their shapes."""
+    """Judge two pods that addresses or nodes tell from others of their pod classes."""
     key, answers = (source, target, protocol, port, families, view.families()), view.memo(_APART)
     found = answers.get(key)
     if found is not None:
         view.budget.spend(2)
         return found
     found = _each_family(view, source, target, protocol, port, families)
-    out, into = rules_of(view, source.shape, Direction.EGRESS), rules_of(view, target.shape, Direction.INGRESS)
+    out, into = rules_of(view, source.pod_class, Direction.EGRESS), rules_of(view, target.pod_class, Direction.INGRESS)
     if out.lasting and into.lasting:
         answers[key] = found
     return found
@@ -97,7 +100,7 @@ def common_families(view: View, source: PodEnd, target: PodEnd, families: tuple[
 
 def _families(view: View, end: PodEnd) -> tuple[Family, ...]:
     """Return the families of a pod; one to come on the host network has those of the nodes."""
-    if end.addresses or not end.shape.host_network:
+    if end.addresses or not end.pod_class.host_network:
         return end.families or view.families()
     return families_of_nodes(view)
 
@@ -112,13 +115,13 @@ def _one(view: View, source: PodEnd, target: PodEnd, family: Family | None, prot
     if family is not None and family not in view.dialect.families and _selected(view, source, target):
         side = _unpoliced(view)
         return side.verdict, side, side
-    out, into = rules_of(view, source.shape, Direction.EGRESS), rules_of(view, target.shape, Direction.INGRESS)
+    out, into = rules_of(view, source.pod_class, Direction.EGRESS), rules_of(view, target.pod_class, Direction.INGRESS)
     egress = decided(view, out, Packet(Direction.EGRESS, source, target, family, protocol, port))
     ingress = decided(view, into, Packet(Direction.INGRESS, target, source, family, protocol, port))
     view.budget.spend(2)
-    if source.shape.host_network:
+    if source.pod_class.host_network:
         ingress = from_node(view, source.node, target, ingress)
-    if target.shape.host_network:
+    if target.pod_class.host_network:
         egress = to_node(view, source, target.node, egress)
     return both(egress.verdict, ingress.verdict), egress, ingress
 
@@ -129,14 +132,14 @@ def _selected(view: View, source: PodEnd, target: PodEnd) -> bool:
 
 
 def _selected_by(view: View, end: PodEnd, direction: Direction) -> bool:
-    return not end.shape.host_network and bool(view.policies.selecting(end.shape, direction))
+    return not end.pod_class.host_network and bool(view.policies.selecting(end.pod_class, direction))
 
 
 def by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
     """Say whether addresses matter to the answer; nothing isolates pods on the host network."""
-    out, into = rules_of(view, source.shape, Direction.EGRESS), rules_of(view, target.shape, Direction.INGRESS)
-    egress = out.by_address if target.shape.host_network else out.pods_apart
-    return egress or (into.by_address if source.shape.host_network else into.pods_apart)
+    out, into = rules_of(view, source.pod_class, Direction.EGRESS), rules_of(view, target.pod_class, Direction.INGRESS)
+    egress = out.by_address if target.pod_class.host_network else out.pods_apart
+    return egress or (into.by_address if source.pod_class.host_network else into.pods_apart)
 
 
 def _merged(sides: dict[Family, Side]) -> Side:
@@ -157,10 +160,10 @@ def _merged(sides: dict[Family, Side]) -> Side:
 
 def judge_outside(view: View, source: PodEnd, block: Block, protocol: Protocol, port: int) -> Pair:
     """Judge addresses outside the cluster: only the source's side counts, and every address of the block."""
-    if source.shape.host_network:
-        side = of_host(view, source.shape, Direction.EGRESS)
+    if source.pod_class.host_network:
+        side = of_host(view, source.pod_class, Direction.EGRESS)
         return side.verdict, side, OPEN
-    if block.family not in view.dialect.families and view.policies.selecting(source.shape, Direction.EGRESS):
+    if block.family not in view.dialect.families and view.policies.selecting(source.pod_class, Direction.EGRESS):
         side = _unpoliced(view)
         return side.verdict, side, OPEN
     if block.size == 1:
@@ -184,23 +187,23 @@ def judge_from_outside(view: View, block: Block, target: PodEnd, protocol: Proto
 # -- pods that nobody has seen -----------------------------------------------------------------------------------------
 
 
-def is_shut_to(view: View, source: PodEnd, shape: Shape, protocol: Protocol, port: int) -> bool:
-    """Say whether policy lets a pod in nowhere, on no port, at whatever pods have the labels of `shape` and others.
+def is_shut_to(view: View, source: PodEnd, pod_class: PodClass, protocol: Protocol, port: int) -> bool:
+    """Say whether policy lets a pod in nowhere, on no port, at whatever pods have the labels of `pod_class` and others.
 
     Pods on the host network are left out: nobody supposes them, and policy is not about them.
     """
-    if source.shape.host_network or view.policies.doubt(shape, Direction.INGRESS) is not None:
+    if source.pod_class.host_network or view.policies.doubt(pod_class, Direction.INGRESS) is not None:
         return False
     compiled_policies: list[tuple[CompiledPolicy, Truth]] = []
-    for namespace in (shape.namespace, ""):
+    for namespace in (pod_class.namespace, ""):
         for one in view.policies.compiled_policies(namespace, Direction.INGRESS):
             view.budget.spend(1 + len(one.rules))
-            selects = Truth.MAYBE if one.subject is None else one.subject.matches(shape.labels, _ANY)
+            selects = Truth.MAYBE if one.subject is None else one.subject.matches(pod_class.labels, _ANY)
             selects = selects if one.scope is None else min(selects, Truth.MAYBE)
             if selects is not Truth.NO:
                 compiled_policies.append((structs.replace(one, rules=tuple(map(_at_any_port, one.rules))), selects))
     selecting = tuple(sorted(compiled_policies, key=lambda pair: position(pair[0])))
-    ends = [Packet(Direction.INGRESS, PodEnd(shape), source, family, protocol, port) for family in view.families()]
+    ends = [Packet(Direction.INGRESS, PodEnd(pod_class), source, family, protocol, port) for family in view.families()]
     return bool(selecting) and all(decide(view, selecting, one).verdict is Verdict.DENIED for one in ends)
 
 

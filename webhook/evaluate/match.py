@@ -17,7 +17,7 @@ from webhook.evaluate.node_and_service_peers import (
 )
 from webhook.model.addresses import Block, Family, NamedPort, PortMatch, Protocol
 from webhook.model.labels import AllOf, AnyOf, NoneOf, holds
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
 from webhook.model.tier import (
     CompiledRule,
@@ -48,11 +48,11 @@ class Packet(Struct, frozen=True, gc=False):
     port: int
 
     @property
-    def target(self) -> Shape | None:
+    def target(self) -> PodClass | None:
         """The pod that port names resolve on; None: no pod."""
         if self.direction is Direction.INGRESS:
-            return self.subject.shape
-        return self.other.shape if isinstance(self.other, PodEnd) else None
+            return self.subject.pod_class
+        return self.other.pod_class if isinstance(self.other, PodEnd) else None
 
 
 def rule_matches(view: View, rule: CompiledRule, packet: Packet) -> Truth:
@@ -76,9 +76,9 @@ def _ports_match(ports: tuple[PortMatch, ...], packet: Packet) -> Truth:
     """Say whether the packet's port is among `ports`; a pod of which nothing is known may give any name to any port."""
     protocol, port, other = packet.protocol, packet.port, packet.other
     if packet.direction is Direction.INGRESS:
-        return ports_match(ports, protocol, port, packet.subject.shape)
+        return ports_match(ports, protocol, port, packet.subject.pod_class)
     if isinstance(other, PodEnd):
-        return ports_match(ports, protocol, port, other.shape)
+        return ports_match(ports, protocol, port, other.pod_class)
     found = ports_match(ports, protocol, port, None)
     named = other.pod and any(isinstance(one, NamedPort) and one.protocol == protocol for one in ports)
     return Truth.MAYBE if found is Truth.NO and named else found
@@ -96,7 +96,7 @@ def peers_match(
     """Say whether any peer of `rule` is the other end. Without `packet` there is no subject: places are not known."""
     if rule.peers is None or (may_be_own_node(view, other) and either_way(rule.peers)):
         return Truth.YES
-    pod = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
+    pod = other.pod_class if isinstance(other, PodEnd) and not other.pod_class.host_network else None
     best = Truth.NO
     for peer in rule.peers:  # what most rules hang on: a loop takes half of the time of `any_of`
         if pod is not None and isinstance(peer, PodMatch):
@@ -140,11 +140,11 @@ def _by_labels(view: View, peer: PodMatch | EndpointPeer, other: End) -> Truth:
     if isinstance(other, Outside):
         node = view.dialect.nodes.host_namespace is not None and not other.pod and node_of(view, other) is not None
         return on_host_network(view, peer, None) if node else Truth.MAYBE if other.pod else Truth.NO
-    if other.shape.host_network:
-        return on_host_network(view, peer, other.shape)
+    if other.pod_class.host_network:
+        return on_host_network(view, peer, other.pod_class)
     if isinstance(peer, PodMatch):
-        return pods_match(view, peer, other.shape)
-    return holds(peer.test, labels_of(view, other.shape))
+        return pods_match(view, peer, other.pod_class)
+    return holds(peer.test, labels_of(view, other.pod_class))
 
 
 def any_of(parts: Iterable[Truth]) -> Truth:
@@ -159,7 +159,7 @@ def any_of(parts: Iterable[Truth]) -> Truth:
 
 def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None) -> Truth:
     """Say whether an ipBlock holds the other end's address; of pods and nodes as far as it holds them at all."""
-    if isinstance(other, PodEnd) and peer.pods is Truth.NO and not other.shape.host_network:
+    if isinstance(other, PodEnd) and peer.pods is Truth.NO and not other.pod_class.host_network:
         return Truth.NO
     if peer.excepts:
         view.budget.spend(len(peer.excepts))
@@ -169,7 +169,7 @@ def block_matches(view: View, peer: BlockPeer, other: End, family: Family | None
             return min(found, Truth.MAYBE)
         node = node_of(view, other)
         return found if node is None else min(found, peer.nodes)
-    return min(found, peer.nodes if isinstance(other, PodEnd) and other.shape.host_network else peer.pods)
+    return min(found, peer.nodes if isinstance(other, PodEnd) and other.pod_class.host_network else peer.pods)
 
 
 def _block_matches(view: View, peer: BlockPeer, other: End, family: Family | None) -> Truth:
@@ -181,7 +181,7 @@ def _block_matches(view: View, peer: BlockPeer, other: End, family: Family | Non
     address = other.address(family)
     if address is not None:
         return _holds(peer, address.block)
-    if other.shape.host_network:
+    if other.pod_class.host_network:
         addresses = [a for node in view.nodes.every() for a in node.addresses]
         view.budget.spend(len(addresses))
         return _every(_holds(peer, a.block) for a in addresses if a.family == family)
@@ -206,7 +206,7 @@ def _every(parts: Iterable[Truth]) -> Truth:
     return seen.pop() if len(seen) == 1 else Truth.MAYBE
 
 
-def ports_match(ports: tuple[PortMatch, ...] | None, protocol: Protocol, port: int, target: Shape | None) -> Truth:
+def ports_match(ports: tuple[PortMatch, ...] | None, protocol: Protocol, port: int, target: PodClass | None) -> Truth:
     """Say whether a packet to `port` is let through. Names resolve on `target`, by name and protocol."""
     if ports is None:
         return Truth.YES
@@ -221,7 +221,7 @@ def ports_match(ports: tuple[PortMatch, ...] | None, protocol: Protocol, port: i
     return best
 
 
-def named_port_is(rule: NamedPort, port: int, target: Shape | None) -> Truth:
+def named_port_is(rule: NamedPort, port: int, target: PodClass | None) -> Truth:
     """Say whether the name stands for `port` on `target`.
 
     A name given twice to different numbers: the first is what Kubernetes finds; for the others it depends on the CNI.

@@ -13,7 +13,7 @@ from webhook.evaluate.flow import Pair, judge_pair
 from webhook.model.addresses import Family, Protocol
 from webhook.model.answers import Side, Verdict
 from webhook.model.labels import NO_LABELS, Labels
-from webhook.model.objects import Pod, Shape, Template
+from webhook.model.objects import Pod, PodClass, Template
 from webhook.model.policy import Direction
 from webhook.world import View
 
@@ -49,11 +49,11 @@ OUTSIDE: Final = Membership()
 
 def membership(view: View, member: Member) -> Membership:
     """Return the meshes that a pod is in whose proxies dial another port."""
-    shape = member.end.shape
-    ambient, linkerd = _ambient(view, shape), _linkerd(view, member)
+    pod_class = member.end.pod_class
+    ambient, linkerd = _ambient(view, pod_class), _linkerd(view, member)
     if not ambient and not linkerd:
         return OUTSIDE
-    return Membership(ambient, (_value(view, shape, WAYPOINT) or "") if ambient else "", linkerd)
+    return Membership(ambient, (_value(view, pod_class, WAYPOINT) or "") if ambient else "", linkerd)
 
 
 def running(pod: Pod) -> Member:
@@ -79,12 +79,12 @@ def tunnel(source: Membership, target: Membership, service: Labels = NO_LABELS) 
 
 def mesh_of(view: View, member: Member) -> str | None:
     """Return the mesh that a pod is in, as far as labels and annotations tell."""
-    if _ambient(view, member.end.shape):
+    if _ambient(view, member.end.pod_class):
         return "Istio"
     if _linkerd(view, member):
         return "Linkerd"
-    on = any(_value(view, member.end.shape, key) in _ON for key in _SIDECARS[:2])
-    return "Istio" if on or _value(view, member.end.shape, _SIDECARS[2]) else None
+    on = any(_value(view, member.end.pod_class, key) in _ON for key in _SIDECARS[:2])
+    return "Istio" if on or _value(view, member.end.pod_class, _SIDECARS[2]) else None
 
 
 def carried(
@@ -95,7 +95,7 @@ def carried(
         return pair  # neither mesh carries anything else
     if found.port is None:
         quiet = not any(
-            view.policies.selecting(end.shape, direction) for end, direction in zip(ends, SIDES, strict=True)
+            view.policies.selecting(end.pod_class, direction) for end, direction in zip(ends, SIDES, strict=True)
         )
         return pair if quiet else _unknown(pair, f"{found.mesh} stands between the two, whose pods are not known")
     other = judge_pair(view, *ends, protocol, found.port, families)
@@ -117,21 +117,21 @@ def _unknown(pair: Pair, why: str) -> Pair:
     return Verdict.UNKNOWN, sides[0], sides[1]
 
 
-def _ambient(view: View, shape: Shape) -> bool:
-    return not shape.host_network and _value(view, shape, AMBIENT) == "ambient"
+def _ambient(view: View, pod_class: PodClass) -> bool:
+    return not pod_class.host_network and _value(view, pod_class, AMBIENT) == "ambient"
 
 
 def _linkerd(view: View, member: Member) -> bool:
-    shape, template = member.end.shape, member.template
-    if shape.host_network:
+    pod_class, template = member.end.pod_class, member.template
+    if pod_class.host_network:
         return False
     if template is None:
-        return shape.labels.get(INJECTED) is not None
-    said = view.namespaces.get(shape.namespace).injected if template.injected is None else template.injected
+        return pod_class.labels.get(INJECTED) is not None
+    said = view.namespaces.get(pod_class.namespace).injected if template.injected is None else template.injected
     return said is True
 
 
-def _value(view: View, shape: Shape, key: str) -> str | None:
+def _value(view: View, pod_class: PodClass, key: str) -> str | None:
     """Return a label of the pod, else of its namespace."""
-    own = shape.labels.get(key)
-    return view.namespaces.get(shape.namespace).labels.get(key) if own is None else own
+    own = pod_class.labels.get(key)
+    return view.namespaces.get(pod_class.namespace).labels.get(key) if own is None else own

@@ -13,7 +13,7 @@ from webhook.model.addresses import Address, Family, Protocol, is_link_local
 from webhook.model.answers import Side, Verdict
 from webhook.model.dialect import visible
 from webhook.model.labels import NO_KEYS, Labels, Selector
-from webhook.model.objects import Node, Service, ServicePort, Shape
+from webhook.model.objects import Node, PodClass, Service, ServicePort
 from webhook.model.policy import BlockPeer
 from webhook.model.tier import EndpointPeer, Peer, Place, PlacePeer, PodMatch, ServicePeer, ServicesPeer, ServiceWish
 from webhook.model.truth import Truth
@@ -58,14 +58,14 @@ def either_way(matches: Iterable[Peer]) -> bool:
 
 
 def _is_pod(other: End) -> bool:
-    return is_some_pod(other) if isinstance(other, Outside) else not other.shape.host_network
+    return is_some_pod(other) if isinstance(other, Outside) else not other.pod_class.host_network
 
 
 def _is_host(view: View, other: End) -> bool:
     """Say whether the other end is a node, or a pod on its host network."""
     if isinstance(other, Outside):
         return not other.pod and node_of(view, other) is not None
-    return other.shape.host_network
+    return other.pod_class.host_network
 
 
 def node_of(view: View, other: Outside) -> Node | None:
@@ -124,7 +124,7 @@ def _addresses(view: View, other: End, family: Family | None) -> Iterator[Addres
             yield Address(other.block.family, other.block.first)
         return
     own: Iterable[Address] = other.addresses
-    if other.shape.host_network and not other.addresses:
+    if other.pod_class.host_network and not other.addresses:
         own = (a for node in view.nodes.every() if node.name == other.node for a in node.addresses)
     yield from (a for a in own if family in (None, a.family))
 
@@ -137,10 +137,10 @@ def _asked(peer: ServicePeer, ports: set[tuple[Protocol, int | None]], port: tup
 
 def _selected(view: View, service: Service, peer: ServicePeer, other: End, port: tuple[Protocol, int] | None) -> Truth:
     """Where no endpoint is listed: the pods that the Service selects will be, on the ports that it will find there."""
-    if isinstance(other, Outside) or service.selector is None or other.shape.namespace != service.namespace:
+    if isinstance(other, Outside) or service.selector is None or other.pod_class.namespace != service.namespace:
         return Truth.MAYBE if isinstance(other, Outside) and other.block.size > 1 else Truth.NO
-    keys = view.settings.pending_labels if other.shape.template else NO_KEYS
-    found = Selector.exactly(service.selector).matches(other.shape.labels, keys)
+    keys = view.settings.pending_labels if other.pod_class.template else NO_KEYS
+    found = Selector.exactly(service.selector).matches(other.pod_class.labels, keys)
     if not peer.by_port:
         return found
     return min(found, Truth.MAYBE if port is None else Truth.of(any(_leads(one, other, port) for one in service.ports)))
@@ -149,7 +149,7 @@ def _selected(view: View, service: Service, peer: ServicePeer, other: End, port:
 def _leads(served: ServicePort, pod: PodEnd, port: tuple[Protocol, int]) -> bool:
     """Say whether a Service's port leads to `port` of a pod."""
     target = served.port if served.target is None else served.target
-    named = (p.number for p in pod.shape.ports if (p.name, p.protocol) == (target, served.protocol))
+    named = (p.number for p in pod.pod_class.ports if (p.name, p.protocol) == (target, served.protocol))
     return (served.protocol, next(named, None) if isinstance(target, str) else target) == port
 
 
@@ -197,13 +197,13 @@ def _stands(view: View, peer: ServicesPeer, service: Service, other: End, family
 def _is_backend(view: View, service: Service, other: End) -> Truth:
     if isinstance(other, Outside):
         return Truth.MAYBE if is_some_pod(other) else Truth.NO
-    shape = other.shape
+    pod_class = other.pod_class
     selector = (
         None if service.selector is None else visible(Selector.exactly(service.selector), view.dialect.peers.unseen)
     )
-    if selector is None or shape.host_network or shape.namespace != service.namespace:
+    if selector is None or pod_class.host_network or pod_class.namespace != service.namespace:
         return Truth.NO
-    return selector.matches(shape.labels, view.settings.pending_labels if shape.template else NO_KEYS)
+    return selector.matches(pod_class.labels, view.settings.pending_labels if pod_class.template else NO_KEYS)
 
 
 OWN_NODE: Final = Side(Verdict.ALLOWED, isolated=True, reason="a node always reaches its own pods")
@@ -212,9 +212,9 @@ OWN_NODE: Final = Side(Verdict.ALLOWED, isolated=True, reason="a node always rea
 def to_node(view: View, source: PodEnd, node: str, egress: Side) -> Side:
     """What a pod sends to its own node may be dropped, whatever policy says (`NodeReading.own_accepts`)."""
     if egress.verdict is not Verdict.ALLOWED and view.dialect.nodes.pods_reach_own is not Truth.NO:
-        return egress if source.shape.host_network else _past_policy(view, source, node, egress)
+        return egress if source.pod_class.host_network else _past_policy(view, source, node, egress)
     after = view.dialect.nodes.own_accepts
-    if after is Truth.YES or egress.verdict is Verdict.DENIED or source.shape.host_network:
+    if after is Truth.YES or egress.verdict is Verdict.DENIED or source.pod_class.host_network:
         return egress
     if source.node and node:
         if source.node != node:
@@ -257,23 +257,23 @@ def _past_policy(view: View, source: PodEnd, node: str, egress: Side) -> Side:
 
 def node_matters(view: View, source: PodEnd, target: PodEnd) -> bool:
     """Say whether the answer may differ by the nodes that two pods are on, whatever the rules are."""
-    if source.shape.host_network:
+    if source.pod_class.host_network:
         return True
     dialect = view.dialect
     settled = dialect.nodes.own_accepts is Truth.YES and dialect.nodes.pods_reach_own is Truth.NO
-    return target.shape.host_network and not settled
+    return target.pod_class.host_network and not settled
 
 
-def on_host_network(view: View, peer: PodMatch | EndpointPeer, shape: Shape | None) -> Truth:
-    """Say whether a peer matches pods on the host network, of `shape`, or a node (None)."""
+def on_host_network(view: View, peer: PodMatch | EndpointPeer, pod_class: PodClass | None) -> Truth:
+    """Say whether a peer matches pods on the host network, of `pod_class`, or a node (None)."""
     dialect = view.dialect
     if isinstance(peer, EndpointPeer):
         return Truth.NO
     if dialect.nodes.host_namespace is not None:
         return _in_namespace(peer, dialect.nodes.host_namespace)
-    if dialect.nodes.host_pods is Truth.NO or shape is None:
+    if dialect.nodes.host_pods is Truth.NO or pod_class is None:
         return Truth.NO
-    return min(dialect.nodes.host_pods, pods_match(view, peer, shape))
+    return min(dialect.nodes.host_pods, pods_match(view, peer, pod_class))
 
 
 def _in_namespace(peer: PodMatch, labels: Labels) -> Truth:

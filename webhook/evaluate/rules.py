@@ -1,4 +1,4 @@
-"""What decides one side of pods of a shape: the policies that select them, in whose order they are asked.
+"""What decides one side of pods of a class: the policies that select them, in whose order they are asked.
 
 Ports by name of ingress rules may be pooled (`Ports.names_pooled`):
 `aws/amazon-network-policy-controller-k8s`, pkg/resolvers/endpoints.go, getIngressRulesPorts.
@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from webhook.model.addresses import NamedPort, PortMatch, PortRange
 from webhook.model.answers import OPEN, Side, Verdict
 from webhook.model.labels import NO_KEYS
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, PolicyRef
 from webhook.model.tier import NETWORK_POLICIES, CompiledPolicy, CompiledRule
@@ -23,7 +23,7 @@ from webhook.world.view import Selecting
 
 
 class Rules(Struct, frozen=True):
-    """What decides one side of pods of a shape: `selecting` in the order asked, or an `answer` where none has a say.
+    """What decides one side of pods of a class: `selecting` in the order asked, or an `answer` where none has a say.
 
     `volatile`, `pooled`: the answer rests on a Service's endpoints, or on other pods, which what a view remembers
     outlives. `lists`: these are allow lists of one tier, which have no order and need no walk. `by_address`,
@@ -48,12 +48,12 @@ class Rules(Struct, frozen=True):
         return not self.volatile and not self.pooled
 
 
-_EGRESS: Final = Memo[Shape, Rules](50_000)
-_INGRESS: Final = Memo[Shape, Rules](50_000)
+_EGRESS: Final = Memo[PodClass, Rules](50_000)
+_INGRESS: Final = Memo[PodClass, Rules](50_000)
 
 
-def rules_of(view: View, subject: Shape, direction: Direction) -> Rules:
-    """Return what decides one side of pods of a shape."""
+def rules_of(view: View, subject: PodClass, direction: Direction) -> Rules:
+    """Return what decides one side of pods of a class."""
     answers = view.memo(_EGRESS if direction is Direction.EGRESS else _INGRESS)
     found = answers.get(subject)
     if found is None:
@@ -87,7 +87,7 @@ def rules_for(view: View, selecting: Selecting, direction: Direction, answer: Si
     )
 
 
-def rules_or_answer(view: View, subject: Shape, direction: Direction) -> Selecting | Side:
+def rules_or_answer(view: View, subject: PodClass, direction: Direction) -> Selecting | Side:
     """Return the policies whose rules decide this side; the answer, where no rule has a say."""
     rules = rules_of(view, subject, direction)
     return rules.selecting if rules.answer is None else rules.answer
@@ -96,13 +96,13 @@ def rules_or_answer(view: View, subject: Shape, direction: Direction) -> Selecti
 HOST_NETWORK = Side(Verdict.ALLOWED, reason="a pod on the host network is not subject to NetworkPolicy")
 
 
-def of_host(view: View, subject: Shape, direction: Direction) -> Side:
+def of_host(view: View, subject: PodClass, direction: Direction) -> Side:
     """Return the answer for a pod on the host network: policy is not about it, unless there is one about nodes."""
     doubt = view.policies.doubt(subject, direction)
     return HOST_NETWORK if doubt is None else Side(Verdict.UNKNOWN, isolated=None, reason=doubt.reason)
 
 
-def doubted(view: View, subject: Shape, direction: Direction) -> Side | None:
+def doubted(view: View, subject: PodClass, direction: Direction) -> Side | None:
     """Return the answer where policies that are not evaluated may decide this side; None where they do not."""
     doubt = view.policies.doubt(subject, direction)
     if doubt is None:
@@ -146,8 +146,8 @@ def in_numbers(view: View, compiled: CompiledPolicy) -> CompiledPolicy:
     """Return a piece with numbers in place of the port names of its ingress rules."""
     if not view.dialect.ports.names_pooled or not _is_numbered(compiled) or compiled.subject is None:
         return compiled
-    shapes = list(_shapes(view, compiled))
-    rules = tuple(one for rule in compiled.rules for one in _rules_of(rule, shapes))
+    pod_classes = list(_pod_classes(view, compiled))
+    rules = tuple(one for rule in compiled.rules for one in _rules_of(rule, pod_classes))
     return structs.replace(compiled, rules=rules)
 
 
@@ -161,36 +161,36 @@ def _names(rule: CompiledRule) -> bool:
     return any(isinstance(port, NamedPort) for port in rule.ports or ())
 
 
-def _shapes(view: View, compiled: CompiledPolicy) -> Iterator[tuple[Shape, Truth]]:
+def _pod_classes(view: View, compiled: CompiledPolicy) -> Iterator[tuple[PodClass, Truth]]:
     """Yield the pods that a policy selects, or may."""
     for group in view.pods.groups(compiled.namespace):
-        shapes = [group.template.template.shape] if group.template else [pod.shape for pod in group.pods]
-        for shape in dict.fromkeys(shapes):
-            keys = view.settings.pending_labels if shape.template else NO_KEYS
-            selects = compiled.subject.matches(shape.labels, keys) if compiled.subject else Truth.MAYBE
+        pod_classes = [group.template.template.pod_class] if group.template else [pod.pod_class for pod in group.pods]
+        for pod_class in dict.fromkeys(pod_classes):
+            keys = view.settings.pending_labels if pod_class.template else NO_KEYS
+            selects = compiled.subject.matches(pod_class.labels, keys) if compiled.subject else Truth.MAYBE
             if group.ref.kind == EXPECTED:  # what it calls its ports opens nothing for sure on pods that are there
                 selects = min(selects, Truth.MAYBE)
-            if selects is not Truth.NO and not shape.host_network:
-                yield shape, selects
+            if selects is not Truth.NO and not pod_class.host_network:
+                yield pod_class, selects
 
 
-def _rules_of(rule: CompiledRule, shapes: list[tuple[Shape, Truth]]) -> Iterator[CompiledRule]:
+def _rules_of(rule: CompiledRule, pod_classes: list[tuple[PodClass, Truth]]) -> Iterator[CompiledRule]:
     if not _names(rule):
         yield rule
         return
-    named = [shape for shape, truth in shapes if truth is Truth.YES]
+    named = [pod_class for pod_class, truth in pod_classes if truth is Truth.YES]
     sure = {port for one in rule.ports or () for port in _numbers(one, named)}
-    every = {port for one in rule.ports or () for port in _numbers(one, [shape for shape, _ in shapes])}
+    every = {port for one in rule.ports or () for port in _numbers(one, [pod_class for pod_class, _ in pod_classes])}
     yield structs.replace(rule, ports=tuple(sorted(sure, key=str)))
     if every - sure:
         yield structs.replace(rule, ports=tuple(sorted(every - sure, key=str)), conditional=_PERHAPS)
 
 
-def _numbers(port: PortMatch, shapes: Iterable[Shape]) -> Iterator[PortMatch]:
+def _numbers(port: PortMatch, pod_classes: Iterable[PodClass]) -> Iterator[PortMatch]:
     if isinstance(port, PortRange):
         yield port
         return
-    for shape in shapes:
-        for one in shape.ports:
+    for pod_class in pod_classes:
+        for one in pod_class.ports:
             if (one.name, one.protocol) == (port.name, port.protocol):
                 yield PortRange(port.protocol, one.number, one.number)

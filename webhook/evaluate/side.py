@@ -14,7 +14,7 @@ from webhook.evaluate.tiers import Decided, Ways, walk
 from webhook.evaluate.why import why_admitted, why_selected
 from webhook.model.addresses import Address, Family, Protocol
 from webhook.model.answers import Side, Verdict
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import CompiledPolicy
@@ -25,8 +25,8 @@ from webhook.world.view import Selecting
 
 Key = tuple[
     Direction,
-    Shape,
-    Shape | Outside,
+    PodClass,
+    PodClass | Outside,
     Address | None,
     bool,
     Family | None,
@@ -43,14 +43,14 @@ def judge_side(
 ) -> Side:
     """Judge the rules on `subject`'s side. `family` None: no rule in question looks at addresses (`by_address`)."""
     view.budget.spend()
-    rules = rules_of(view, subject.shape, direction)
+    rules = rules_of(view, subject.pod_class, direction)
     if rules.answer is not None or not rules.lasting:
         return decided(view, rules, Packet(direction, subject, other, family, protocol, port))
     address = other.address(family) if isinstance(other, PodEnd) and family else None
-    whose = other.shape if isinstance(other, PodEnd) else other
+    whose = other.pod_class if isinstance(other, PodEnd) else other
     unassigned = isinstance(other, PodEnd) and not other.addresses
     nodes = _nodes(subject, other)
-    key = (direction, subject.shape, whose, address, unassigned, family, protocol, port, nodes)
+    key = (direction, subject.pod_class, whose, address, unassigned, family, protocol, port, nodes)
     answers = view.memo(_SIDES)
     found = answers.get(key)
     if found is None:
@@ -70,7 +70,7 @@ def decided(view: View, rules: Rules, packet: Packet) -> Side:
 def _nodes(subject: PodEnd, other: End) -> tuple[str, str] | None:
     """Return where the two run; None where no rule can ask for it, as the other end is a pod like any."""
     if isinstance(other, PodEnd):
-        return (subject.node, other.node) if other.shape.host_network else None
+        return (subject.node, other.node) if other.pod_class.host_network else None
     return None if other.pod else (subject.node, "")
 
 

@@ -8,7 +8,7 @@ from webhook.evaluate.ends import End, Outside, PodEnd, pods_match
 from webhook.evaluate.match import Packet, peer_matches
 from webhook.evaluate.node_and_service_peers import may_be_own_node, node_of
 from webhook.model.labels import AllOf, Predicate, Space, holds, requirements_of
-from webhook.model.objects import UNKNOWN_ACCOUNT, Shape
+from webhook.model.objects import UNKNOWN_ACCOUNT, PodClass
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import (
     Action,
@@ -88,27 +88,27 @@ def _why_of_end(view: View, peer: Peer, other: End, does: str) -> str:
     if isinstance(peer, BlockPeer):
         return f"names the block {peer.block}, and the address of the pod is not assigned yet"
     if isinstance(peer, EndpointPeer):
-        return f"{does} pods by {peer.test}, and {_not_known(view, peer.test, other.shape)}"
+        return f"{does} pods by {peer.test}, and {_not_known(view, peer.test, other.pod_class)}"
     if not isinstance(peer, PodMatch):
         return "depends on the node or the address of the other end, which is not known"
-    if _only_pods(view, peer, other.shape.namespace):
+    if _only_pods(view, peer, other.pod_class.namespace):
         return f"{does} pods by labels that are added later ({peer.pods})"
-    return f"{does} namespaces by {peer.namespaces}, and {_labels_of_namespace(other.shape)} are not known"
+    return f"{does} namespaces by {peer.namespaces}, and {_labels_of_namespace(other.pod_class)} are not known"
 
 
-def _labels_of_namespace(shape: Shape) -> str:
-    return f"the labels of namespace {shape.namespace}"
+def _labels_of_namespace(pod_class: PodClass) -> str:
+    return f"the labels of namespace {pod_class.namespace}"
 
 
-def _not_known(view: View, test: Predicate, shape: Shape) -> str:
+def _not_known(view: View, test: Predicate, pod_class: PodClass) -> str:
     """Say what it is that a condition asks of pods and nobody has told."""
-    term = next((one for one in requirements_of(test) if holds(one, labels_of(view, shape)) is Truth.MAYBE), None)
-    if term is not None and shape.account == UNKNOWN_ACCOUNT and term.space in (Space.ACCOUNT, Space.FIELD):
+    term = next((one for one in requirements_of(test) if holds(one, labels_of(view, pod_class)) is Truth.MAYBE), None)
+    if term is not None and pod_class.account == UNKNOWN_ACCOUNT and term.space in (Space.ACCOUNT, Space.FIELD):
         return "the service account of pods that are only expected is not known"
     if term is not None and term.space is Space.ACCOUNT:
-        return f"the labels of service account {shape.namespace}/{shape.account or 'default'} are not known"
+        return f"the labels of service account {pod_class.namespace}/{pod_class.account or 'default'} are not known"
     if term is not None and term.space is Space.NAMESPACE:
-        return f"{_labels_of_namespace(shape)} are not known"
+        return f"{_labels_of_namespace(pod_class)} are not known"
     return f"{term.key if term else 'a label'} is added to pods later"
 
 
@@ -117,7 +117,7 @@ def _by_enforcer(view: View, peer: Peer, other: End) -> str | None:
     cni = view.dialect.name
     if isinstance(peer, BlockPeer) and (what := _not_sure_to_hold(view, peer, other)) is not None:
         return f"names the block {peer.block}, and whether blocks hold {what} under {cni} is not known"
-    if isinstance(peer, PodMatch) and isinstance(other, PodEnd) and other.shape.host_network:
+    if isinstance(peer, PodMatch) and isinstance(other, PodEnd) and other.pod_class.host_network:
         return f"names pods by labels, and whether it means those of the host network depends on {cni}"
     return None
 
@@ -125,7 +125,7 @@ def _by_enforcer(view: View, peer: Peer, other: End) -> str | None:
 def _not_sure_to_hold(view: View, peer: BlockPeer, other: End) -> str | None:
     """Return what it is that a block may hold or not, whatever the addresses; None: the addresses decide."""
     if isinstance(other, PodEnd):
-        host = other.shape.host_network
+        host = other.pod_class.host_network
     else:
         host = not other.pod and node_of(view, other) is not None
         if not host and not other.pod:
@@ -139,4 +139,4 @@ def _unsure(view: View, peer: Peer, packet: Packet) -> bool:
 
 def _only_pods(view: View, peer: PodMatch, namespace: str) -> bool:
     """Say whether the namespace is sure to match, so that it is the pod's labels that are not known."""
-    return pods_match(view, PodMatch(peer.namespace, peer.namespaces), Shape(namespace)) is Truth.YES
+    return pods_match(view, PodMatch(peer.namespace, peer.namespaces), PodClass(namespace)) is Truth.YES

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, Block, Family, NamedPort, PortMatch
 from webhook.model.labels import ALWAYS, NAME_LABEL, AllOf, Operator, Selector
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, EndpointPeer, Peer, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
@@ -36,20 +36,22 @@ class Rest(Struct, frozen=True):
     note: str | None = None
 
 
-def behind(view: View, shape: Shape, direction: Direction) -> Selecting:
+def behind(view: View, pod_class: PodClass, direction: Direction) -> Selecting:
     """Return the policies of other tiers that are asked about a pod after NetworkPolicy."""
     last = view.dialect.tiers.network_policies
-    return tuple((i, truth) for i, truth in view.policies.selecting(shape, direction) if last < i.tier)
+    return tuple((i, truth) for i, truth in view.policies.selecting(pod_class, direction) if last < i.tier)
 
 
-def denied_behind(view: View, shape: Shape, direction: Direction) -> bool:
+def denied_behind(view: View, pod_class: PodClass, direction: Direction) -> bool:
     """Say whether tiers behind deny a pod anything."""
-    return any(i.isolates or any(e.action is Action.DENY for e in i.rules) for i, _ in behind(view, shape, direction))
+    return any(
+        i.isolates or any(e.action is Action.DENY for e in i.rules) for i, _ in behind(view, pod_class, direction)
+    )
 
 
-def said_behind(view: View, shape: Shape, direction: Direction) -> Rest:
+def said_behind(view: View, pod_class: PodClass, direction: Direction) -> Rest:
     """Return what tiers behind let through to or from a pod. Raises Entangled."""
-    found = behind(view, shape, direction)
+    found = behind(view, pod_class, direction)
     names = ", ".join(dict.fromkeys(i.ref.titled for i, _ in found))
     if any(truth is not Truth.YES or i.unclear for i, truth in found):
         raise Entangled(f"whether {names} applies is not known, and a NetworkPolicy would end what it lets through")

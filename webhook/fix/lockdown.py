@@ -107,7 +107,7 @@ class _Asked:
             self.questions.append(Question(ref, "no declaration", why))
 
     def _of_workload(self, workload: Workload) -> None:
-        if workload.template.shape.host_network:
+        if workload.template.pod_class.host_network:
             why = "it is on the host network: no NetworkPolicy isolates it"
             self.questions.append(Question(workload.ref, "host network", why))
         for port, _, judged in judge_hooks(self._closed, workload):
@@ -229,8 +229,8 @@ def _addresses(blocks: Sequence[Block]) -> str:
 
 def _on_host(view: View, ref: WorkloadRef) -> bool:
     workload = view.workloads.get(ref)
-    shapes = [pod.shape for pod in view.pods.of(ref)] or ([workload.template.shape] if workload else [])
-    return any(shape.host_network for shape in shapes)
+    pod_classes = [pod.pod_class for pod in view.pods.of(ref)] or ([workload.template.pod_class] if workload else [])
+    return any(pod_class.host_network for pod_class in pod_classes)
 
 
 def _question(about: WorkloadRef, source: str, target: str, ports: portset.PortSet) -> Question:

@@ -11,7 +11,7 @@ from webhook.model.addresses import ContainerPort
 from webhook.model.answers import Verdict
 from webhook.model.dialect import Unseen, seen
 from webhook.model.labels import LabelKeys, Labels
-from webhook.model.objects import Pod, Shape
+from webhook.model.objects import Pod, PodClass
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.truth import Truth
@@ -21,22 +21,22 @@ from webhook.world.index import Memo
 Ports = tuple[ContainerPort, ...]
 
 
-def isolated(view: View, shape: Shape, direction: Direction) -> bool:
+def isolated(view: View, pod_class: PodClass, direction: Direction) -> bool:
     """Say whether a pod is sure to be denied what no rule is about where a NetworkPolicy would deny it, too."""
     end = view.dialect.tiers.default_deny or view.dialect.tiers.network_policies
     return any(
         truth is Truth.YES and piece.isolates and piece.unclear is None and piece.tier == end
-        for piece, truth in view.policies.selecting(shape, direction)
+        for piece, truth in view.policies.selecting(pod_class, direction)
     )
 
 
-def lost(view: View, after: View, ends: Iterable[tuple[Shape, Ports]], direction: Direction) -> set[WorkloadRef]:
+def lost(view: View, after: View, ends: Iterable[tuple[PodClass, Ports]], direction: Direction) -> set[WorkloadRef]:
     """Return with whom connections passed in `view` and do not in `after`, on the ports that anybody declares."""
     found: set[WorkloadRef] = set()
-    for (shape, own), (ref, other, theirs) in product(ends, [*_everybody(view)]):
+    for (pod_class, own), (ref, other, theirs) in product(ends, [*_everybody(view)]):
         for port in own if direction is Direction.INGRESS else theirs:
             for family in other.families or view.families():
-                asked = (direction, PodEnd(shape), other, family, port.protocol, port.number)
+                asked = (direction, PodEnd(pod_class), other, family, port.protocol, port.number)
                 if judge_side(view, *asked).verdict is not Verdict.ALLOWED:
                     continue
                 if judge_side(after, *asked).verdict is not Verdict.ALLOWED:
@@ -49,7 +49,7 @@ def _everybody(view: View) -> Iterator[tuple[WorkloadRef, PodEnd, Ports]]:
         for group in view.pods.groups(namespace):
             if group.template is not None:
                 yield group.ref, template_end(view, group.template), group.template.template.declares
-            for pod in {pod.shape: pod for pod in group.pods}.values():
+            for pod in {pod.pod_class: pod for pod in group.pods}.values():
                 yield group.ref, ends_of_pod(pod), pod.declares
 
 
@@ -115,8 +115,8 @@ class Neighbours:
             made = [w for w in self.view.workloads.every(namespace) if w.owner is None and w.ref.kind != "Pod"]
             found = [*self._groups(namespace), *(Group(workload.ref, template=workload) for workload in made)]
             found.sort(key=lambda group: group.ref)
-            shapes = ((shape.labels, group) for group in found for shape in shapes_of(group))
-            here.everybody = ByLabel(self.view, shapes)
+            pod_classes = ((pod_class.labels, group) for group in found for pod_class in shapes_of(group))
+            here.everybody = ByLabel(self.view, pod_classes)
         return here.everybody.having(self.view, labels)
 
     def called(self, namespace: str, name: str) -> set[WorkloadRef]:
@@ -133,19 +133,19 @@ class Neighbours:
         """Say whether a NetworkPolicy of that name is there."""
         return PolicyRef(namespace, name) in self.view.policies.named(namespace)
 
-    def exposed(self, namespace: str, direction: Direction, more: Iterable[Shape], ref: WorkloadRef) -> "Exposed":
+    def exposed(self, namespace: str, direction: Direction, more: Iterable[PodClass], ref: WorkloadRef) -> "Exposed":
         """Return who is not sure to be isolated: running pods, those that a template may still make, and `more`."""
         here, more = self._here(namespace), tuple(more)
         key = (direction, more, ref if more else None)
         if key not in here.open:
-            found = {shape: group.ref for group in self._groups(namespace) for shape in shapes_of(group)}
+            found = {pod_class: group.ref for group in self._groups(namespace) for pod_class in shapes_of(group)}
             for one in self.view.workloads.every(namespace):
                 if one.owner is None and one.ref.kind != "Pod":
-                    found.setdefault(one.template.shape, one.ref)
-            for shape in more:
-                found.setdefault(shape, ref)
+                    found.setdefault(one.template.pod_class, one.ref)
+            for pod_class in more:
+                found.setdefault(pod_class, ref)
             open_ones = {s: r for s, r in found.items() if not s.host_network and not isolated(self.view, s, direction)}
-            by_label = ByLabel(self.view, ((shape.labels, shape) for shape in open_ones))
+            by_label = ByLabel(self.view, ((pod_class.labels, pod_class) for pod_class in open_ones))
             here.open[key] = Exposed(open_ones, by_label)
         return here.open[key]
 
@@ -154,25 +154,25 @@ class Exposed:
     """Pods of a namespace that are not sure to be isolated, each kind with whose it is; less those to leave out."""
 
     def __init__(
-        self, whose: dict[Shape, WorkloadRef], by_label: ByLabel[Shape], without: Iterable[Shape] = ()
+        self, whose: dict[PodClass, WorkloadRef], by_label: ByLabel[PodClass], without: Iterable[PodClass] = ()
     ) -> None:
         self.whose = whose
         self._by_label = by_label
         self._without = frozenset(without)
 
-    def less(self, without: Iterable[Shape]) -> "Exposed":
+    def less(self, without: Iterable[PodClass]) -> "Exposed":
         """Return the same without some."""
         return Exposed(self.whose, self._by_label, without)
 
-    def having(self, view: View, labels: Labels) -> tuple[Shape, ...]:
+    def having(self, view: View, labels: Labels) -> tuple[PodClass, ...]:
         """Return those that have `labels`."""
-        return tuple(shape for shape in self._by_label.having(view, labels) if shape not in self._without)
+        return tuple(pod_class for pod_class in self._by_label.having(view, labels) if pod_class not in self._without)
 
 
-def shapes_of(group: Group) -> list[Shape]:
-    """Return the different shapes of a group."""
-    pods: dict[Shape, Pod] = {pod.shape: pod for pod in group.pods}
-    return [group.template.template.shape] if group.template else list(pods)
+def shapes_of(group: Group) -> list[PodClass]:
+    """Return the different pod classes of a group."""
+    pods: dict[PodClass, Pod] = {pod.pod_class: pod for pod in group.pods}
+    return [group.template.template.pod_class] if group.template else list(pods)
 
 
 class Chosen(Struct, frozen=True):
@@ -180,18 +180,22 @@ class Chosen(Struct, frozen=True):
 
     labels: Labels
     others: tuple[Group, ...] = ()
-    reached: tuple[Shape, ...] = ()
+    reached: tuple[PodClass, ...] = ()
 
 
 def choose(
-    near: Neighbours, ref: WorkloadRef, shapes: Sequence[Shape], own: Labels | None, avoid: Exposed | None = None
+    near: Neighbours,
+    ref: WorkloadRef,
+    pod_classes: Sequence[PodClass],
+    own: Labels | None,
+    avoid: Exposed | None = None,
 ) -> Chosen | None:
-    """Choose labels that select all of `shapes`; None where they have none in common that last.
+    """Choose labels that select all of `pod_classes`; None where they have none in common that last.
 
-    The workload's `own` matchLabels come first: they cannot change. Where they select another workload, or a shape
+    The workload's `own` matchLabels come first: they cannot change. Where they select another workload, or a class
     to `avoid`, as many of the common labels are added as it takes.
     """
-    lasting = _lasting(shapes, near.view.settings.pending_labels, near.view.dialect.peers.unseen)
+    lasting = _lasting(pod_classes, near.view.settings.pending_labels, near.view.dialect.peers.unseen)
     if not lasting:
         return None
     pairs = set(lasting.pairs)
@@ -211,10 +215,10 @@ def _chosen(near: Neighbours, ref: WorkloadRef, labels: Labels, avoid: Exposed |
     return Chosen(labels, tuple(others.values()), avoid.having(near.view, labels) if avoid else ())
 
 
-def _lasting(shapes: Iterable[Shape], pending: LabelKeys, unseen: Unseen | None) -> Labels:
+def _lasting(pod_classes: Iterable[PodClass], pending: LabelKeys, unseen: Unseen | None) -> Labels:
     """Return the labels that all have in common and that policy sees, without those that come and go with a pod."""
     common: set[tuple[str, str]] | None = None
-    for shape in shapes:
-        pairs = {(k, v) for k, v in shape.labels.pairs if k not in pending and seen(k, unseen)}
+    for pod_class in pod_classes:
+        pairs = {(k, v) for k, v in pod_class.labels.pairs if k not in pending and seen(k, unseen)}
         common = pairs if common is None else common & pairs
     return Labels(common or ())

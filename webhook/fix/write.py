@@ -14,7 +14,7 @@ from webhook.judge.dns_assumed import assumed
 from webhook.model.addresses import Address, Block, ContainerPort
 from webhook.model.answers import Manifest
 from webhook.model.labels import NAME_LABEL, Labels
-from webhook.model.objects import Shape, Workload
+from webhook.model.objects import PodClass, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.truth import Truth
@@ -63,18 +63,18 @@ def _kept_open(
 ) -> tuple[Manifest, list[str]]:
     """Return a policy that also lets through what the tiers behind do, for pods that it is the first to isolate."""
     view = near.view
-    bare = [s for s in _shapes(view, workload, subject) if not s.host_network and not isolated(view, s, direction)]
-    bare = [shape for shape in bare if denied_behind(view, shape, direction)]
+    bare = [s for s in _pod_classes(view, workload, subject) if not s.host_network and not isolated(view, s, direction)]
+    bare = [pod_class for pod_class in bare if denied_behind(view, pod_class, direction)]
     if not bare:
         return _policy(near, workload, subject, direction, needs)
     try:
-        every = [said_behind(view, shape, direction) for shape in bare]
+        every = [said_behind(view, pod_class, direction) for pod_class in bare]
     except Entangled as error:
         raise Unwritable(str(error)) from error
     rules = list({json.encode(rule, order="deterministic"): rule for one in every for rule in one.rules}.values())
     manifest, said = _policy(near, workload, subject, direction, needs, rules)
     after = Overlay(view, [network_policy(manifest, subject.namespace)])
-    ends = [(shape, _declared(view, workload, subject)) for shape in bare]
+    ends = [(pod_class, _declared(view, workload, subject)) for pod_class in bare]
     if closed := lost(view, after, ends, direction):
         names = ", ".join(sorted({ref.short for ref in closed})[:_MOST_NAMED])
         more = f" and {len(closed) - _MOST_NAMED} more" if len(closed) > _MOST_NAMED else ""
@@ -122,13 +122,13 @@ def _policy(
 def _subject(near: Neighbours, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
     """Choose whom to open: only those that are isolated already, since whoever a policy selects is isolated by it."""
     view, here = near.view, workload.ref.namespace == ref.namespace
-    shapes = _shapes(view, workload, ref)
-    closed = [s for s in shapes if isolated(view, s, direction) or denied_behind(view, s, direction)]
-    more = [workload.template.shape] if here and not _running(view, workload.ref) else []
+    pod_classes = _pod_classes(view, workload, ref)
+    closed = [s for s in pod_classes if isolated(view, s, direction) or denied_behind(view, s, direction)]
+    more = [workload.template.pod_class] if here and not _running(view, workload.ref) else []
     avoid = near.exposed(ref.namespace, direction, more, workload.ref).less(closed)
     chosen = _or_unwritable(choose(near, ref, closed, _own_labels(view, workload, ref), avoid), ref)
     if chosen.reached:
-        others = sorted({avoid.whose[shape].short for shape in chosen.reached})
+        others = sorted({avoid.whose[pod_class].short for pod_class in chosen.reached})
         raise Unwritable(_would_close(ref, ", ".join(others), direction))
     return chosen
 
@@ -154,17 +154,17 @@ def _own_labels(view: View, workload: Workload, ref: WorkloadRef) -> Labels | No
     return found.selector if found else None
 
 
-def _shapes(view: View, workload: Workload, ref: WorkloadRef) -> list[Shape]:
+def _pod_classes(view: View, workload: Workload, ref: WorkloadRef) -> list[PodClass]:
     """Return what was judged: the template of the workload under review, the pods of any other."""
     running = _running(view, ref)
     if running and ref != workload.ref:
         return running
     found = _known(view, workload, ref)
-    return [found.template.shape] if found else running
+    return [found.template.pod_class] if found else running
 
 
-def _running(view: View, ref: WorkloadRef) -> list[Shape]:
-    return list(dict.fromkeys(pod.shape for pod in view.pods.of(ref)))
+def _running(view: View, ref: WorkloadRef) -> list[PodClass]:
+    return list(dict.fromkeys(pod.pod_class for pod in view.pods.of(ref)))
 
 
 def _or_unwritable(chosen: Chosen | None, ref: WorkloadRef) -> Chosen:
@@ -184,13 +184,13 @@ def _peers(
         if node is not None and view.dialect.blocks.nodes is Truth.NO:
             raise Unwritable(_NO_NODES.format(what=f"it is the address of node {node.name}") + _entities(view, needs))
         return [{"ipBlock": {"cidr": str(other)}}], []
-    shapes = _shapes(view, workload, other)
-    inside = [shape for shape in shapes if not shape.host_network]
+    pod_classes = _pod_classes(view, workload, other)
+    inside = [pod_class for pod_class in pod_classes if not pod_class.host_network]
     peers, notes = [], []
-    if len(inside) < len(shapes):
+    if len(inside) < len(pod_classes):
         peers += _node_blocks(view, other, needs)
         notes.append(f"{other.short} is on the host network: its nodes' addresses are opened")
-    if inside or not shapes:
+    if inside or not pod_classes:
         chosen = _or_unwritable(choose(near, other, inside, _own_labels(view, workload, other)), other)
         notes += _reached(other, chosen)
         space = {"namespaceSelector": {"matchLabels": {NAME_LABEL: other.namespace}}}
@@ -218,7 +218,7 @@ def _entities(view: View, needs: Sequence[Need]) -> str:
 def _node_blocks(view: View, other: WorkloadRef, needs: Sequence[Need]) -> list[dict[str, Any]]:
     if view.dialect.blocks.nodes is Truth.NO:
         raise Unwritable(_NO_NODES.format(what=f"{other.short} is on the host network") + _entities(view, needs))
-    addresses = sorted({a for pod in view.pods.of(other) if pod.shape.host_network for a in pod.addresses})
+    addresses = sorted({a for pod in view.pods.of(other) if pod.pod_class.host_network for a in pod.addresses})
     if not addresses:
         message = f"{other.short} is on the host network, and the address of its node is not known"
         raise Unwritable(message)

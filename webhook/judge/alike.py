@@ -15,7 +15,7 @@ from webhook.evaluate.rules import is_volatile, pooled
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import answering, judge_dns
 from webhook.matrix.workloads import Asked
-from webhook.model.objects import Shape, Workload
+from webhook.model.objects import PodClass, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.world import Group, View
@@ -74,18 +74,18 @@ class Alike:
 
     def _like(self, workload: Workload, keys: Keys) -> object:
         """Return what is the same of clients that fare alike; None: that cannot be said of this one."""
-        template, shape = workload.template, workload.template.shape
-        if shape.host_network or workload.ref.kind in _SINGLE:
+        template, pod_class = workload.template, workload.template.pod_class
+        if pod_class.host_network or workload.ref.kind in _SINGLE:
             return None
-        out = self._view.policies.selecting(shape, Direction.EGRESS)
+        out = self._view.policies.selecting(pod_class, Direction.EGRESS)
         if out and not _are_plain(out):
             return None
-        value = shape.labels.get
+        value = pod_class.labels.get
         labels = [value(key) for key in keys]
         return (
-            shape.namespace,
-            shape.template,
-            shape.account,
+            pod_class.namespace,
+            pod_class.template,
+            pod_class.account,
             template.injected,
             *labels,
             *((id(policy), selects) for policy, selects in out),
@@ -101,8 +101,8 @@ class Alike:
     def _of_rules(self, ends: Iterable[object]) -> Keys | None:
         view, rules = self._view, []
         for end in ends:
-            for shape in _shapes(end) if isinstance(end, Group) else ():
-                selecting = view.policies.selecting(shape, Direction.INGRESS)
+            for pod_class in _pod_classes(end) if isinstance(end, Group) else ():
+                selecting = view.policies.selecting(pod_class, Direction.INGRESS)
                 if is_volatile(selecting) or pooled(view, selecting, Direction.INGRESS) is not selecting:
                     return None
                 rules += [structs.replace(policy, subject=None, scope=None) for policy, _ in selecting]
@@ -115,5 +115,5 @@ def _are_plain(out: Selecting) -> bool:
     return not is_volatile(out) and not any(rule.own for policy, _ in out for rule in policy.rules)
 
 
-def _shapes(group: Group) -> set[Shape]:
-    return {pod.shape for pod in group.pods} | ({group.template.template.shape} if group.template else set())
+def _pod_classes(group: Group) -> set[PodClass]:
+    return {pod.pod_class for pod in group.pods} | ({group.template.template.pod_class} if group.template else set())

@@ -15,7 +15,7 @@ from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import near_misses
 from webhook.model.addresses import Block, Family, Protocol
 from webhook.model.answers import CLOSED, FlowVerdict, Host, NearMiss, Side, Source, Verdict, together
-from webhook.model.objects import Shape, Workload
+from webhook.model.objects import PodClass, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.world import Group, View
@@ -77,9 +77,9 @@ def _supposed(view: View, source: PodEnd, found: Found) -> tuple[str, ...]:
     if view.complete:
         return ()
     groups = [flow.to for flow in found.flows if isinstance(flow.to, Group)]
-    ends = [(source.shape, Direction.EGRESS)] if any(group.template for group in groups) else []
+    ends = [(source.pod_class, Direction.EGRESS)] if any(group.template for group in groups) else []
     if not source.addresses:
-        ends += [(shape, Direction.INGRESS) for group in groups for shape in _shapes(group)]
+        ends += [(pod_class, Direction.INGRESS) for group in groups for pod_class in _pod_classes(group)]
     return (SUPPOSED,) if supposes(view, ends) else ()
 
 
@@ -90,8 +90,8 @@ def _expected(view: View, workload: Workload, found: Found) -> Iterator[str]:
         yield f"{ref.short} is expected by the configuration, not seen"
 
 
-def _shapes(group: Group) -> set[Shape]:
-    return {pod.shape for pod in group.pods} or ({group.template.template.shape} if group.template else set())
+def _pod_classes(group: Group) -> set[PodClass]:
+    return {pod.pod_class for pod in group.pods} or ({group.template.template.pod_class} if group.template else set())
 
 
 def judge_flow(
@@ -165,10 +165,10 @@ def _near_version(view: View, client: Client, group: Group) -> Hashable:
 
 def _volatile(view: View, source: PodEnd, group: Group) -> bool:
     """Say whether a policy of either end asks for the endpoints of a Service: then nothing may be remembered."""
-    ingress = [view.policies.selecting(shape, Direction.INGRESS) for shape in _shapes(group)]
+    ingress = [view.policies.selecting(pod_class, Direction.INGRESS) for pod_class in _pod_classes(group)]
     if any(pooled(view, some, Direction.INGRESS) is not some for some in ingress):
         return True
-    return is_volatile(view.policies.selecting(source.shape, Direction.EGRESS)) or any(map(is_volatile, ingress))
+    return is_volatile(view.policies.selecting(source.pod_class, Direction.EGRESS)) or any(map(is_volatile, ingress))
 
 
 def _judged(view: View, client: Client, flow: Flow, purpose: str, near: Client | None) -> Iterator[FlowVerdict]:
@@ -196,7 +196,7 @@ def _with_near_misses(
 ) -> Side:
     source = client.end
     dialled = view.dialect.services.egress_before and flow.through is not None
-    shut = CLOSED if source.shape.host_network else (Verdict.DENIED,)
+    shut = CLOSED if source.pod_class.host_network else (Verdict.DENIED,)
     if side.verdict not in shut or isinstance(target, Host):
         return side
     if dialled and direction is Direction.EGRESS:

@@ -43,7 +43,7 @@ def needs_dns(workload: Workload) -> bool:
     """Say whether look-ups of this workload go to the cluster's DNS."""
     template = workload.template
     if template.dns_policy == "ClusterFirst":
-        return not template.shape.host_network  # there it falls back to the node's resolver
+        return not template.pod_class.host_network  # there it falls back to the node's resolver
     return template.dns_policy == "ClusterFirstWithHostNet"
 
 
@@ -55,7 +55,7 @@ def judge_dns(view: View, workload: Workload) -> Judged | None:
             return _not_here(view)
         answer = _of_cluster(view, workload, service)
         answer = answer and _or_others(view, workload, answer)
-    elif workload.template.shape.host_network:
+    elif workload.template.pod_class.host_network:
         return None
     else:
         answer = _of_others(view, workload) if workload.template.nameservers else _of_node(view, workload)

@@ -11,7 +11,7 @@ from webhook.evaluate.ends import PodEnd, namespace_matches
 from webhook.evaluate.match import peers_match
 from webhook.model.addresses import FIRST_PORT, IPV4, LAST_PORT, ContainerPort, NamedPort, PortMatch
 from webhook.model.labels import NAME_LABEL, AllOf, Labels, Lookup, Space, Value, holds
-from webhook.model.objects import Shape, Template, Workload
+from webhook.model.objects import PodClass, Template, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Dns
@@ -44,7 +44,9 @@ def _made(place: tuple[str, str], port: int) -> Workload:
     ports = (ContainerPort(port, "UDP", "dns"), ContainerPort(port, "TCP", "dns-tcp"))
     labels = Labels(_LABELS.get(place, {LABEL[0]: LABEL[1]}))
     kind = "DaemonSet" if place == OPENSHIFT else "Deployment"
-    return Workload(WorkloadRef(kind, namespace, name), Template(Shape(namespace, labels, ports, template=True), ports))
+    return Workload(
+        WorkloadRef(kind, namespace, name), Template(PodClass(namespace, labels, ports, template=True), ports)
+    )
 
 
 ASSUMED_DNS: Final = _made(KUBE_DNS, PORT)
@@ -68,7 +70,7 @@ def assumption(view: View) -> str:
     if not view.settings.dns.service:
         return ASSUMED if len(several) == 1 else EITHER
     (one,) = several
-    pairs = ",".join(f"{key}={value}" for key, value in one.template.shape.labels.pairs)
+    pairs = ",".join(f"{key}={value}" for key, value in one.template.pod_class.labels.pairs)
     port = one.template.declares[0].number
     return f"the pods of {one.ref.short} are assumed to have {pairs} and to answer on port {port}: none is given"
 
@@ -82,7 +84,7 @@ def elsewhere(view: View, source: PodEnd) -> str | None:
     """Say which rule of the source opens look-ups to pods that may answer, and are not as assumed."""
     if known(view.settings.dns):
         return None
-    for compiled, _ in view.policies.selecting(source.shape, Direction.EGRESS):
+    for compiled, _ in view.policies.selecting(source.pod_class, Direction.EGRESS):
         for rule in compiled.rules:
             if rule.action is Action.ALLOW and (what := _opens(view, rule)):
                 named = f"{rule.ref.titled} egress[{rule.ref.rule}]"
@@ -96,7 +98,7 @@ def on_another_port(view: View, source: PodEnd) -> str | None:
     if dns.service and (known(dns) or dns.port):
         return None
     for one in assumed(view):
-        for compiled, _ in view.policies.selecting(one.template.shape, Direction.INGRESS):
+        for compiled, _ in view.policies.selecting(one.template.pod_class, Direction.INGRESS):
             for rule in compiled.rules:
                 spoken = next((port for port in rule.ports or () if port.protocol == "UDP"), None)
                 allows = rule.action is Action.ALLOW and spoken is not None
@@ -118,7 +120,7 @@ def _opens(view: View, rule: CompiledRule) -> str:
 
 
 def _means_assumed(view: View, rule: CompiledRule) -> bool:
-    ends = (PodEnd(one.template.shape) for one in assumed(view))
+    ends = (PodEnd(one.template.pod_class) for one in assumed(view))
     return any(peers_match(view, rule, end, IPV4) is Truth.YES for end in ends)
 
 

@@ -22,7 +22,7 @@ from webhook.judge.dependency import Judged, judge
 from webhook.model.addresses import Block, Protocol
 from webhook.model.answers import CLOSED, OPEN, FlowVerdict, Side, Source, Verdict, together
 from webhook.model.inbound import Call
-from webhook.model.objects import Service, Shape, Workload
+from webhook.model.objects import PodClass, Service, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
@@ -93,10 +93,10 @@ class Unreached(Struct, frozen=True):
 
 def judge_balanced(view: View, workload: Workload) -> Iterator[Unreached]:
     """Yield the ports behind LoadBalancer Services that are shut to all addresses, or to those of nodes."""
-    shape = workload.template.shape
-    if shape.host_network or workload.owner is not None:
+    pod_class = workload.template.pod_class
+    if pod_class.host_network or workload.owner is not None:
         return
-    for service in view.services.selecting(shape):
+    for service in view.services.selecting(pod_class):
         for port in service.ports if service.balanced else ():
             target = port.target if port.target is not None else port.port
             number = named(workload.template.declares, target, port.protocol) if isinstance(target, str) else target
@@ -129,7 +129,7 @@ def _shut(view: View, workload: Workload, service: Service, protocol: Protocol, 
 
 def _denied(view: View, workload: Workload, sources: list[Block], protocol: Protocol, port: int) -> Side | None:
     """Return the answer for packets from other nodes, where it is that none of these addresses gets in."""
-    end = PodEnd(workload.template.shape, node="elsewhere")
+    end = PodEnd(workload.template.pod_class, node="elsewhere")
     sides = [judge_side(view, Direction.INGRESS, end, Outside(one), one.family, protocol, port) for one in sources]
     return sides[0] if sides and all(side.verdict is Verdict.DENIED for side in sides) else None
 
@@ -143,8 +143,8 @@ NO_FIX_BY_PLACE: Final = "let in entities kube-apiserver and remote-node on port
 
 def judge_hooks(view: View, workload: Workload) -> Iterator[tuple[int, str, Judged]]:
     """Yield the ports that the API server calls and that no address of the control plane gets to, and who says so."""
-    shape = workload.template.shape
-    if shape.host_network or workload.owner is not None:
+    pod_class = workload.template.pod_class
+    if pod_class.host_network or workload.owner is not None:
         return
     said: dict[int, tuple[str, Source]] = {}
     for number, by in _by_declaration(view, workload):
@@ -152,14 +152,14 @@ def judge_hooks(view: View, workload: Workload) -> Iterator[tuple[int, str, Judg
     for number, by in _by_name(view, workload):
         said.setdefault(number, (by, "inferred"))
     for number, (by, source) in said.items():
-        side = from_api_server(view, shape, number)
+        side = from_api_server(view, pod_class, number)
         if side is not None and side.verdict is Verdict.DENIED:
             yield number, by, _judged(workload.ref, number, side, source)
 
 
 def _by_declaration(view: View, workload: Workload) -> Iterator[tuple[int, str]]:
     """Yield the ports of pods behind the Services that webhook configurations, APIServices and CRDs name."""
-    for service in view.services.selecting(workload.template.shape):
+    for service in view.services.selecting(workload.template.pod_class):
         for one in view.inbound.sending_to(service.namespace, service.name):
             if not isinstance(one, Call):
                 continue
@@ -175,7 +175,7 @@ def _by_name(view: View, workload: Workload) -> Iterator[tuple[int, str]]:
 
     Others receive webhooks of others (a forge's, a registry's), which are no business of the API server.
     """
-    services = view.services.selecting(workload.template.shape)
+    services = view.services.selecting(workload.template.pod_class)
     targets = [p.target if p.target is not None else p.port for s in services for p in s.ports if p.port == _HTTPS]
     for port in workload.template.declares:
         dialled = not services or port.name in targets or port.number in targets
@@ -183,7 +183,7 @@ def _by_name(view: View, workload: Workload) -> Iterator[tuple[int, str]]:
             yield port.number, f"its port `{port.name}` is a webhook's"
 
 
-def from_api_server(view: View, shape: Shape, port: int) -> Side | None:
+def from_api_server(view: View, pod_class: PodClass, port: int) -> Side | None:
     """Judge the way in for the API server; None: it is on the only node, whose pods it always reaches.
 
     Where no address of the control plane is known, any may be its own: denied only where all are.
@@ -192,7 +192,7 @@ def from_api_server(view: View, shape: Shape, port: int) -> Side | None:
     here = _elsewhere(view, callers)
     if not here:
         return None
-    end = PodEnd(shape, node=here)
+    end = PodEnd(pod_class, node=here)
     sides = [judge_side(view, Direction.INGRESS, end, Outside(one), one.family, "TCP", port) for one in callers]
     verdict = together(side.verdict for side in sides)
     worst = next((side for side in sides if side.verdict is verdict), sides[0])

@@ -25,7 +25,7 @@ from webhook.model.labels import (
     holds,
     in_words,
 )
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import CompiledPolicy, CompiledRule, EndpointPeer, Peer, PodMatch
 from webhook.model.truth import Truth
@@ -58,31 +58,31 @@ def of_labels(selector: Selector, labels: Labels, field: str, *, synthetic: bool
         yield from (_label_miss(requirement, labels, field) for requirement in missed)
 
 
-def of_expression(view: View, test: Predicate, shape: Shape) -> Iterator[Miss]:
-    """Yield what keeps a condition from holding for pods of `shape`; of alternatives, the nearest."""
-    if holds(test, labels_of(view, shape)) is Truth.YES:
+def of_expression(view: View, test: Predicate, pod_class: PodClass) -> Iterator[Miss]:
+    """Yield what keeps a condition from holding for pods of `pod_class`; of alternatives, the nearest."""
+    if holds(test, labels_of(view, pod_class)) is Truth.YES:
         return
     match test:
         case Requirement():
-            yield _term_miss(view, test, shape)
+            yield _term_miss(view, test, pod_class)
         case AllOf(parts):
             for part in parts:
-                yield from of_expression(view, part, shape)
+                yield from of_expression(view, part, pod_class)
         case AnyOf(parts):
-            several = ([*of_expression(view, part, shape)] for part in parts)
+            several = ([*of_expression(view, part, pod_class)] for part in parts)
             yield min((misses[0] for misses in several if len(misses) == 1), default=FAR)
         case NoneOf((Requirement() as term,)):
-            yield _term_miss(view, term, shape, wanted=f"!{in_words(term)}")
+            yield _term_miss(view, term, pod_class, wanted=f"!{in_words(term)}")
         case _:
             yield FAR
 
 
-def _term_miss(view: View, term: Requirement, shape: Shape, wanted: str = "") -> Miss:
+def _term_miss(view: View, term: Requirement, pod_class: PodClass, wanted: str = "") -> Miss:
     if term.space is Space.FIELD:
         field = "namespace" if term.key == "namespace" else "serviceAccount"
-        have = shape.namespace if term.key == "namespace" else shape.account
+        have = pod_class.namespace if term.key == "namespace" else pod_class.account
         return Miss(1, field, wanted or " or ".join(sorted(term.values)), have)
-    value = labels_of(view, shape)(term.space, term.key)
+    value = labels_of(view, pod_class)(term.space, term.key)
     if isinstance(value, Truth):
         return FAR
     have = f"{term.key}={value}" if value is not None else f"no {term.key}"
@@ -142,18 +142,18 @@ def peer_misses(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet
 def _of_peer(view: View, compiled: CompiledPolicy, peer: Peer, packet: Packet) -> Iterator[Miss]:
     """Yield what keeps one peer from being the other end; of a place, a node or a Service there is nothing to say."""
     other = packet.other
-    shape = other.shape if isinstance(other, PodEnd) and not other.shape.host_network else None
+    pod_class = other.pod_class if isinstance(other, PodEnd) and not other.pod_class.host_network else None
     match peer:
-        case PodMatch() if shape is not None:
-            yield from _pod_miss(view, peer, shape)
+        case PodMatch() if pod_class is not None:
+            yield from _pod_miss(view, peer, pod_class)
         case PodMatch() if isinstance(other, PodEnd) and view.dialect.nodes.host_pods is Truth.NO:
-            found = [*_pod_miss(view, peer, other.shape)]
+            found = [*_pod_miss(view, peer, other.pod_class)]
             yield from found or (Miss(0, "podLabels", _named(peer), ON_HOST),)
             yield from (FAR,) if found else ()
         case PodMatch() if isinstance(other, Outside):
             yield _global(view, peer, other)
-        case EndpointPeer(test) if shape is not None:
-            yield from of_expression(view, test, shape)
+        case EndpointPeer(test) if pod_class is not None:
+            yield from of_expression(view, test, pod_class)
         case BlockPeer():
             yield from _block_miss(view, peer, packet)
         case AllOf(peers):
@@ -178,13 +178,13 @@ def _global(view: View, peer: PodMatch, other: Outside) -> Miss:
     return FAR
 
 
-def _pod_miss(view: View, peer: PodMatch, shape: Shape) -> Iterator[Miss]:
-    yield from of_labels(peer.pods, shape.labels, "podLabels")
+def _pod_miss(view: View, peer: PodMatch, pod_class: PodClass) -> Iterator[Miss]:
+    yield from of_labels(peer.pods, pod_class.labels, "podLabels")
     if peer.namespace is not None:
-        if peer.namespace != shape.namespace:
-            yield Miss(1, "namespace", peer.namespace, shape.namespace)
+        if peer.namespace != pod_class.namespace:
+            yield Miss(1, "namespace", peer.namespace, pod_class.namespace)
     else:
-        namespace = view.namespaces.get(shape.namespace)
+        namespace = view.namespaces.get(pod_class.namespace)
         yield from of_labels(peer.namespaces, namespace.labels, "namespaceLabels", synthetic=namespace.synthetic)
 
 

@@ -13,7 +13,7 @@ from webhook.judge.near_miss_peers import FAR, Miss, Packet, families_of, matche
 from webhook.model.addresses import Family, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.answers import NearMiss, Side
 from webhook.model.labels import AllOf, Selector
-from webhook.model.objects import Service, Shape
+from webhook.model.objects import PodClass, Service
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, EndpointPeer, Peer, PodMatch, Tier
@@ -32,7 +32,7 @@ class Dialled(Struct, frozen=True):
     service_port: int | None = None
 
 
-def port_misses(view: View, rule: CompiledRule, dialled: Dialled, target: Shape | None) -> Iterator[Miss]:
+def port_misses(view: View, rule: CompiledRule, dialled: Dialled, target: PodClass | None) -> Iterator[Miss]:
     """Yield what of the ports of a rule is another one than the packet's; `target`: where it arrives."""
     have = f"{dialled.port}/{dialled.protocol}"
     for port in rule.ports or ():
@@ -47,7 +47,7 @@ def port_misses(view: View, rule: CompiledRule, dialled: Dialled, target: Shape 
             yield Miss(3, "port", f"{port}{_nobodys(port, target)}", have)
 
 
-def _spoken(port: PortMatch, number: int, protocol: Protocol, target: Shape | None) -> bool:
+def _spoken(port: PortMatch, number: int, protocol: Protocol, target: PodClass | None) -> bool:
     """Say whether the rule would be about that number if it were written for `protocol`."""
     alike = (
         PortRange(protocol, port.first, port.last) if isinstance(port, PortRange) else NamedPort(protocol, port.name)
@@ -55,7 +55,7 @@ def _spoken(port: PortMatch, number: int, protocol: Protocol, target: Shape | No
     return ports_match((alike,), protocol, number, target) is Truth.YES
 
 
-def _node_port_of(view: View, port: PortMatch, target: Shape | None) -> Service | None:
+def _node_port_of(view: View, port: PortMatch, target: PodClass | None) -> Service | None:
     if target is None or not isinstance(port, PortRange) or port.first != port.last:
         return None
     services = view.services.selecting(target)
@@ -70,7 +70,7 @@ def cut_short(view: View, rule: CompiledRule, dialled: Dialled) -> Iterator[Miss
             yield Miss(0, "port", f"{port}, of which {view.dialect.name} takes the first alone", have)
 
 
-def _nobodys(port: PortMatch, target: Shape | None) -> str:
+def _nobodys(port: PortMatch, target: PodClass | None) -> str:
     """Say of a name that nobody there gives it to a port."""
     if not isinstance(port, NamedPort) or target is None or any(p.name == port.name for p in target.ports):
         return ""
@@ -99,9 +99,9 @@ MISPLACED: Final = ", and belongs into "
 Denied = tuple[PolicyRef | None, tuple[PolicyRef, ...]] | None
 _NEAR: Final = Memo[tuple[Packet, tuple[Family, ...], Denied], tuple[Hashable, tuple[NearMiss, ...]]](50_000)
 _ABOUT_OTHERS: Final = Memo[PolicyRef, tuple[Hashable, bool]](50_000)
-_SHAPES: Final = Memo[str, tuple[Hashable, tuple[Shape, ...]]](1_000)
+_SHAPES: Final = Memo[str, tuple[Hashable, tuple[PodClass, ...]]](1_000)
 _Nearly = tuple[CompiledPolicy, tuple[Miss, ...]]
-_SELECTING: Final = Memo[tuple[Shape, Direction], tuple[Hashable, tuple[_Nearly, ...]]](20_000)
+_SELECTING: Final = Memo[tuple[PodClass, Direction], tuple[Hashable, tuple[_Nearly, ...]]](20_000)
 _COMPILED: Final = Memo[tuple[PolicyRef, Direction], CompiledPolicy | None](50_000)
 
 
@@ -124,7 +124,7 @@ def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[N
 
 def near_version(view: View, *ends: End) -> Hashable:
     """Return what differs as soon as a pod or a Service does that near misses of these ends look at."""
-    spaces = (end.shape.namespace for end in ends if isinstance(end, PodEnd))
+    spaces = (end.pod_class.namespace for end in ends if isinstance(end, PodEnd))
     return view.version_of("default", *spaces)  # there the API server's own Service is
 
 
@@ -139,7 +139,7 @@ Place = tuple[Tier, tuple[float | str, ...] | None]  # None: the end of the tier
 
 def _end(view: View, packet: Packet, side: Side) -> Place | None:
     """Return where the packet was denied: a rule beyond that place could not have let it through."""
-    for compiled, _ in view.policies.selecting(packet.subject.shape, packet.direction):
+    for compiled, _ in view.policies.selecting(packet.subject.pod_class, packet.direction):
         if side.denied_by is None and compiled.isolates and compiled.ref in side.policies:
             return compiled.tier, None
         if side.denied_by is not None and any(rule.ref == side.denied_by for rule in compiled.rules):
@@ -155,8 +155,8 @@ def _in_time(compiled: CompiledPolicy, end: Place | None) -> bool:
 
 
 def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
-    own = view.policies.named(packet.subject.shape.namespace)
-    for compiled, missed in _near(view, packet.subject.shape, packet.direction):
+    own = view.policies.named(packet.subject.pod_class.namespace)
+    for compiled, missed in _near(view, packet.subject.pod_class, packet.direction):
         if _in_time(compiled, end):
             yield from _of_rules(view, compiled, list(compiled.rules), packet, list(missed))
     yield from _misplaced(view, packet)
@@ -168,8 +168,8 @@ def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[Pol
 
 def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
     """Yield policies in the other end's namespace that would let the packet through if they stood in the subject's."""
-    here = packet.subject.shape.namespace
-    there = packet.other.shape.namespace if isinstance(packet.other, PodEnd) else here
+    here = packet.subject.pod_class.namespace
+    there = packet.other.pod_class.namespace if isinstance(packet.other, PodEnd) else here
     for policy in view.policies.named(there).values() if there != here else ():
         if (
             not isolates(policy, packet.direction)
@@ -178,7 +178,7 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
             or not policy.subject.requirements
         ):
             continue
-        if policy.subject.matches(packet.subject.shape.labels) is not Truth.YES or about_others(view, policy):
+        if policy.subject.matches(packet.subject.pod_class.labels) is not Truth.YES or about_others(view, policy):
             continue
         compiled = _compiled(view, policy, packet.direction)
         for rule in compiled.rules if compiled else ():
@@ -188,7 +188,7 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
 
 def _others(view: View, packet: Packet) -> Iterator[CompiledPolicy]:
     """Yield the pieces of other families that may be about the subject: of its namespace, and cluster-wide ones."""
-    for namespace in (packet.subject.shape.namespace, _EVERYWHERE):
+    for namespace in (packet.subject.pod_class.namespace, _EVERYWHERE):
         if view.policies.foreign(namespace):
             yield from view.policies.compiled_policies(namespace, packet.direction)
 
@@ -198,31 +198,31 @@ def _of_compiled(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterat
     rules = [rule for rule in compiled.rules if rule.action is Action.ALLOW]
     if not rules or compiled.subject is None:
         return
-    shape = packet.subject.shape
-    missed = [*of_labels(compiled.subject, shape.labels, "podLabels")]
+    pod_class = packet.subject.pod_class
+    missed = [*of_labels(compiled.subject, pod_class.labels, "podLabels")]
     if _unrelated(compiled.subject, missed):
         return
     if compiled.scope is not None:
-        missed += of_expression(view, compiled.scope, shape)
+        missed += of_expression(view, compiled.scope, pod_class)
     yield from _of_rules(view, compiled, rules, packet, missed)
 
 
-def _near(view: View, shape: Shape, direction: Direction) -> tuple[_Nearly, ...]:
-    """Return the NetworkPolicies that select pods of a shape, or would but for one thing, with that."""
-    answers, version = view.memo(_SELECTING), view.version_of(shape.namespace)
-    known = answers.get((shape, direction))
+def _near(view: View, pod_class: PodClass, direction: Direction) -> tuple[_Nearly, ...]:
+    """Return the NetworkPolicies that select pods of a class, or would but for one thing, with that."""
+    answers, version = view.memo(_SELECTING), view.version_of(pod_class.namespace)
+    known = answers.get((pod_class, direction))
     if known is None or known[0] != version:
-        policies = view.policies.named(shape.namespace).values()
+        policies = view.policies.named(pod_class.namespace).values()
         view.budget.spend(len(policies))
-        found = tuple(near for one in policies if (near := _nearly(view, one, shape, direction)) is not None)
-        known = answers[shape, direction] = version, found
+        found = tuple(near for one in policies if (near := _nearly(view, one, pod_class, direction)) is not None)
+        known = answers[pod_class, direction] = version, found
     return known[1]
 
 
-def _nearly(view: View, policy: Policy, shape: Shape, direction: Direction) -> _Nearly | None:
+def _nearly(view: View, policy: Policy, pod_class: PodClass, direction: Direction) -> _Nearly | None:
     if policy.unreadable is not None or policy.subject is None:
         return None
-    missed = list(of_labels(policy.subject, shape.labels, "podLabels"))
+    missed = list(of_labels(policy.subject, pod_class.labels, "podLabels"))
     if _unrelated(policy.subject, missed) or (missed and about_others(view, policy)):
         return None
     isolating = isolates(policy, direction)
@@ -250,16 +250,16 @@ def about_others(view: View, policy: Policy) -> bool:
     if known is None or known[0] != version:
         here = view.memo(_SHAPES).get(policy.namespace)
         if here is None or here[0] != version:
-            here = view.memo(_SHAPES)[policy.namespace] = version, _shapes(view, policy.namespace)
-        found = subject is not None and any(subject.matches(shape.labels) is Truth.YES for shape in here[1])
+            here = view.memo(_SHAPES)[policy.namespace] = version, _pod_classes(view, policy.namespace)
+        found = subject is not None and any(subject.matches(pod_class.labels) is Truth.YES for pod_class in here[1])
         known = answers[policy.ref] = version, found
     return known[1]
 
 
-def _shapes(view: View, namespace: str) -> tuple[Shape, ...]:
+def _pod_classes(view: View, namespace: str) -> tuple[PodClass, ...]:
     groups = view.pods.groups(namespace)
-    every = dict.fromkeys(pod.shape for group in groups for pod in group.pods)
-    return (*every, *(group.template.template.shape for group in groups if group.template))
+    every = dict.fromkeys(pod.pod_class for group in groups for pod in group.pods)
+    return (*every, *(group.template.template.pod_class for group in groups if group.template))
 
 
 def _of_rules(
@@ -286,9 +286,9 @@ def _compiled(view: View, policy: Policy, direction: Direction) -> CompiledPolic
 
 def _of_rule(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet) -> Iterator[Miss]:
     """Yield one miss for each part of the rule that does not match, and for each peer that may have been meant."""
-    target: Shape | None = packet.subject.shape
+    target: PodClass | None = packet.subject.pod_class
     if packet.direction is Direction.EGRESS:
-        target = packet.other.shape if isinstance(packet.other, PodEnd) else None
+        target = packet.other.pod_class if isinstance(packet.other, PodEnd) else None
     closed = ports_match(rule.ports, packet.protocol, packet.port, target) is Truth.NO
     if rule.unclear is not None or (rule.conditional is not None and not closed):
         yield FAR

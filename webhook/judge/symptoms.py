@@ -18,7 +18,7 @@ from webhook.judge.dns_assumed import PORT as DNS_PORT
 from webhook.judge.symptoms_peers import in_another_namespace, unseen_labels
 from webhook.model.addresses import Address, Block, NamedPort, parse_block
 from webhook.model.answers import CLOSED, FlowVerdict, Side, Verdict
-from webhook.model.objects import Service, Shape, Workload
+from webhook.model.objects import PodClass, Service, Workload
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
@@ -53,19 +53,21 @@ def symptoms(view: View, workload: Workload, judged: Judged) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for look in _LOOKS for note in look(view, workload, judged)))
 
 
-def _rules(view: View, shape: Shape, direction: Direction) -> Iterator[tuple[Policy, Rule]]:
+def _rules(view: View, pod_class: PodClass, direction: Direction) -> Iterator[tuple[Policy, Rule]]:
     """Yield the rules of NetworkPolicies that select a pod."""
-    for policy in view.policies.named(shape.namespace).values():
+    for policy in view.policies.named(pod_class.namespace).values():
         if not isolates(policy, direction) or policy.subject is None:
             continue
-        if policy.subject.matches(shape.labels) is not Truth.NO:
+        if policy.subject.matches(pod_class.labels) is not Truth.NO:
             yield from ((policy, rule) for rule in policy.rules(direction))
 
 
-def _blocks(view: View, shape: Shape, direction: Direction, flow: FlowVerdict, target: Shape | None) -> Iterator[Block]:
+def _blocks(
+    view: View, pod_class: PodClass, direction: Direction, flow: FlowVerdict, target: PodClass | None
+) -> Iterator[Block]:
     """Yield the blocks of rules that open the port that a flow arrives on, or the Service's in its place."""
     ports = [port for port in (flow.port, flow.service_port) if port is not None]
-    for _, rule in _rules(view, shape, direction):
+    for _, rule in _rules(view, pod_class, direction):
         if any(ports_match(rule.ports, flow.protocol, port, target) is not Truth.NO for port in ports):
             yield from (peer.block for peer in rule.peers or () if isinstance(peer, BlockPeer))
 
@@ -84,7 +86,7 @@ def _nodes_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator
     """S1: a block that covers the API server, or a node, and means neither."""
     if view.dialect.blocks.nodes is not Truth.NO:
         return
-    shape, own = workload.template.shape, view.dialect.own
+    pod_class, own = workload.template.pod_class, view.dialect.own
     for flow in _shut_out(judged, Direction.EGRESS):
         address = Address(flow.to.family, flow.to.first) if isinstance(flow.to, Block) and flow.to.size == 1 else None
         node = view.nodes.at(address) if address else None
@@ -93,7 +95,7 @@ def _nodes_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator
         kubernetes = view.services.get("default", "kubernetes")
         served = {one for one, _, _ in view.services.endpoints(kubernetes)} if kubernetes else set()
         text = (_API_SERVER if address in served else _NODE) if own.kind else _NO_NODE
-        for block in _blocks(view, shape, Direction.EGRESS, flow, None):
+        for block in _blocks(view, pod_class, Direction.EGRESS, flow, None):
             if block.holds(address):
                 words = {"cni": view.dialect.name, "kind": own.kind, "setting": own.nodes_in_blocks}
                 yield text.format(block=block, node=node.name, **words)
@@ -104,12 +106,12 @@ def _services_in_blocks(view: View, workload: Workload, judged: Judged) -> Itera
     if view.dialect.services.egress_before:
         return
     closed = {(flow.to, flow.port) for flow in _shut_out(judged, Direction.EGRESS)}
-    shape = workload.template.shape
+    pod_class = workload.template.pod_class
     for flow in judged.resolved.found.flows if judged.resolved else _look_ups(view, workload):
         to = flow.to.ref if isinstance(flow.to, Group) else flow.to
         if flow.through is None or (to, flow.port) not in closed:
             continue
-        for _, rule in _rules(view, shape, Direction.EGRESS):
+        for _, rule in _rules(view, pod_class, Direction.EGRESS):
             for peer in rule.peers or ():
                 if isinstance(peer, BlockPeer) and _holds_front(peer.block, flow.through, flow):
                     name = f"{flow.through.namespace}/{flow.through.name}"
@@ -152,19 +154,19 @@ def _pods_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator[
             if not isinstance(flow.to, WorkloadRef):
                 continue
             ends = (workload.ref, flow.to) if direction is Direction.EGRESS else (flow.to, workload.ref)
-            subject, target = (_shape(view, workload, ref) for ref in (ends[0], flow.to))
+            subject, target = (_pod_class(view, workload, ref) for ref in (ends[0], flow.to))
             held = [*_of_pods(view, ends[1])]
             for block in _blocks(view, subject, direction, flow, target) if subject else ():
                 if block.prefix == 0 or any(block.overlaps(one) for one in held):
                     yield _PODS.format(block=block, cni=view.dialect.name)
 
 
-def _shape(view: View, workload: Workload, ref: WorkloadRef) -> Shape | None:
+def _pod_class(view: View, workload: Workload, ref: WorkloadRef) -> PodClass | None:
     if ref == workload.ref:
-        return workload.template.shape
+        return workload.template.pod_class
     pods = view.pods.of(ref)
     found = view.workloads.get(ref)
-    return pods[0].shape if pods else found.template.shape if found else None
+    return pods[0].pod_class if pods else found.template.pod_class if found else None
 
 
 def _of_pods(view: View, ref: WorkloadRef) -> Iterator[Block]:
@@ -190,12 +192,12 @@ def _port_names(view: View, workload: Workload, judged: Judged) -> Iterator[str]
     """S5: a port's name where names are looked up in the whole cluster, or not at all."""
     if view.dialect.ports.names_by_target and not view.dialect.ports.names_refused:
         return
-    ends = [(workload.template.shape, Direction.EGRESS)]
+    ends = [(workload.template.pod_class, Direction.EGRESS)]
     for flow in judged.flows:
-        shape = _shape(view, workload, flow.to) if isinstance(flow.to, WorkloadRef) else None
-        ends += [(shape, Direction.INGRESS)] if shape and view.dialect.ports.names_refused else []
-    for shape, direction in ends:
-        for _, rule in _rules(view, shape, direction):
+        pod_class = _pod_class(view, workload, flow.to) if isinstance(flow.to, WorkloadRef) else None
+        ends += [(pod_class, Direction.INGRESS)] if pod_class and view.dialect.ports.names_refused else []
+    for pod_class, direction in ends:
+        for _, rule in _rules(view, pod_class, direction):
             for port in rule.ports or ():
                 if isinstance(port, NamedPort):
                     numbers = " and ".join(map(str, sorted(_numbers(view, port))[:MOST]))
@@ -203,9 +205,11 @@ def _port_names(view: View, workload: Workload, judged: Judged) -> Iterator[str]
 
 
 def _numbers(view: View, port: NamedPort) -> set[int]:
-    shapes = (pod.shape for name in view.namespaces.names() for group in view.pods.groups(name) for pod in group.pods)
-    templates = (one.template.shape for one in view.workloads.every())
-    every = (one for shape in (*shapes, *templates) for one in shape.ports)
+    pod_classes = (
+        pod.pod_class for name in view.namespaces.names() for group in view.pods.groups(name) for pod in group.pods
+    )
+    templates = (one.template.pod_class for one in view.workloads.every())
+    every = (one for pod_class in (*pod_classes, *templates) for one in pod_class.ports)
     return {one.number for one in every if (one.name, one.protocol) == (port.name, port.protocol)}
 
 
@@ -221,10 +225,10 @@ def _selectors_of_services(view: View, workload: Workload, judged: Judged) -> It
             ends = f"{flow.through.cluster_ips[0]}:{flow.service_port}"
             yield _FRONT.format(cni=view.dialect.name, ends=ends)
         if flow.through is not None and isinstance(flow.to, Group):
-            shapes = [pod.shape for pod in flow.to.pods]
-            shapes += [flow.to.template.template.shape] if flow.to.template else []
+            pod_classes = [pod.pod_class for pod in flow.to.pods]
+            pod_classes += [flow.to.template.template.pod_class] if flow.to.template else []
             name = f"{flow.through.namespace}/{flow.through.name}"
-            for key in lacking(view, source, flow.through, shapes):
+            for key in lacking(view, source, flow.through, pod_classes):
                 yield _SELECTOR.format(service=name, key=key, cni=view.dialect.name)
 
 

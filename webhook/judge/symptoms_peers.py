@@ -8,7 +8,7 @@ from webhook.judge.dependency import Judged
 from webhook.model.answers import CLOSED
 from webhook.model.dialect import seen
 from webhook.model.labels import NO_KEYS, AllOf, holds
-from webhook.model.objects import Shape, Workload
+from webhook.model.objects import PodClass, Workload
 from webhook.model.policy import Direction, PodPeer, Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.tier import Action, CompiledPolicy, EndpointPeer, Peer, PodMatch
@@ -19,7 +19,7 @@ from webhook.world.pod_labels import labels_of
 _NAMESPACE: Final = "a peer of {ref} names no namespace and so means {own}: {remedy}"
 _HIDDEN: Final = "label {key} is excluded from {cni}'s identities: the selector of {ref} never matches by it"
 _KEYS: Final = {Direction.INGRESS: "fromEndpoints", Direction.EGRESS: "toEndpoints"}
-Ends = tuple[Direction, Shape, Shape]  # which side is closed, whose it is, and the other end
+Ends = tuple[Direction, PodClass, PodClass]  # which side is closed, whose it is, and the other end
 
 
 def in_another_namespace(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
@@ -37,23 +37,23 @@ def in_another_namespace(view: View, workload: Workload, judged: Judged) -> Iter
                 yield _NAMESPACE.format(ref=compiled.ref, own=own, remedy=remedy)
 
 
-def _meant(view: View, compiled: CompiledPolicy, other: Shape) -> bool:
+def _meant(view: View, compiled: CompiledPolicy, other: PodClass) -> bool:
     """Say whether a rule would match the other end if it were in the policy's namespace."""
-    moved = Shape(compiled.ref.namespace or "", other.labels, other.ports, account=other.account)
+    moved = PodClass(compiled.ref.namespace or "", other.labels, other.ports, account=other.account)
     return any(
         rule.action is Action.ALLOW and any(_by_labels(view, peer, moved) for peer in rule.peers or ())
         for rule in compiled.rules
     )
 
 
-def _by_labels(view: View, peer: Peer, shape: Shape) -> bool:
+def _by_labels(view: View, peer: Peer, pod_class: PodClass) -> bool:
     match peer:
         case PodMatch(namespace=namespace, pods=pods) if namespace is not None:
-            return namespace == shape.namespace and pods.matches(shape.labels) is Truth.YES
+            return namespace == pod_class.namespace and pods.matches(pod_class.labels) is Truth.YES
         case EndpointPeer(test):
-            return holds(test, labels_of(view, shape)) is Truth.YES
+            return holds(test, labels_of(view, pod_class)) is Truth.YES
         case AllOf(peers):
-            return all(_by_labels(view, one, shape) for one in peers)
+            return all(_by_labels(view, one, pod_class) for one in peers)
         case _:
             return False
 
@@ -78,19 +78,19 @@ def _hidden(view: View, policy: Policy, keys: list[str]) -> Iterator[str]:
 
 
 def _closed(view: View, workload: Workload, judged: Judged) -> Iterator[Ends]:
-    source = workload.template.shape
+    source = workload.template.pod_class
     for flow in judged.flows:
-        for target in _shapes(view, flow.to) if isinstance(flow.to, WorkloadRef) else ():
+        for target in _pod_classes(view, flow.to) if isinstance(flow.to, WorkloadRef) else ():
             if flow.egress.verdict in CLOSED:
                 yield Direction.EGRESS, source, target
             if flow.ingress.verdict in CLOSED:
                 yield Direction.INGRESS, target, source
 
 
-def _shapes(view: View, ref: WorkloadRef) -> Iterator[Shape]:
+def _pod_classes(view: View, ref: WorkloadRef) -> Iterator[PodClass]:
     pods = view.pods.of(ref)
     found = view.workloads.get(ref)
     if pods:
-        yield from dict.fromkeys(pod.shape for pod in pods)
+        yield from dict.fromkeys(pod.pod_class for pod in pods)
     elif found is not None:
-        yield found.template.shape
+        yield found.template.pod_class

@@ -185,7 +185,8 @@ def judge_dependants(view: View, server: Workload, without: Collection[WorkloadR
     """
     ref = server.ref
     names = {
-        (ref.namespace, name) for name in (ref.name, *(s.name for s in view.services.selecting(server.template.shape)))
+        (ref.namespace, name)
+        for name in (ref.name, *(s.name for s in view.services.selecting(server.template.pod_class)))
     }
     others = (one for one in view.workloads.mentioning(names) if one != ref and one not in without)
     refs = sorted(others, key=lambda one: one.namespace != ref.namespace)  # its own first, whoever else claims it

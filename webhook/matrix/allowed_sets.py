@@ -152,7 +152,7 @@ class Openings:
         """Join isolations as `evaluate.side` does. Pods are met by their address of `family`."""
         if kind.in_doubt:
             return Opening({}, self._open)
-        if kind.subject.shape.host_network or not (kind.sure or kind.doubtful):
+        if kind.subject.pod_class.host_network or not (kind.sure or kind.doubtful):
             return Opening(self._open, self._open)
         if family not in self._policed:
             return Opening({}, self._open)
@@ -226,7 +226,7 @@ class Openings:
         if traits.plain:
             return ()
         owns = tuple(self._rows.own(rule, subject.number, family) for rule in traits.own)
-        return subject.shape.ports if traits.names else (), owns, subject.node if traits.near else ""
+        return subject.pod_class.ports if traits.names else (), owns, subject.node if traits.near else ""
 
     def _work_out(self, compiled: CompiledPolicy, subject: Subject, family: Family) -> Grants:
         if compiled.unclear is not None:

@@ -47,7 +47,7 @@ def taken(workloads: Sequence[WorkloadPods]) -> Addresses:
     found: dict[Family, set[int]] = {family: set() for family in FAMILIES}
     for one in workloads:
         for end in (member.end for member in one.members):
-            for address in end.addresses if not end.shape.host_network else ():
+            for address in end.addresses if not end.pod_class.host_network else ():
                 found[address.family].add(address.value)
     return {family: sorted(values) for family, values in found.items()}
 

@@ -19,7 +19,7 @@ from webhook.matrix.sets import Bits, bits_of
 from webhook.matrix.workloads import Asked, WorkloadPods
 from webhook.model.addresses import BITS, FAMILIES, IPV4, LINK_LOCAL, Address, Block, Family
 from webhook.model.labels import Labels
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import CompiledPolicy
 from webhook.world import View
@@ -134,14 +134,14 @@ Places = tuple[int | None, int | None]  # by family: between which edges of addr
 
 
 class Class(Struct, frozen=True):
-    """What policies see of some pods: `shape` has only the labels and port names that some policy asks for.
+    """What policies see of some pods: `pod_class` has only the labels and port names that some policy asks for.
 
     Where no policy asks for addresses, `places` are not there and all count as assigned. `doubts`: the directions in
     which something may decide that is not evaluated. `node` is there only where a policy asks for it. `end`: one of the
     pods.
     """
 
-    shape: Shape
+    pod_class: PodClass
     places: Places
     assigned: bool
     doubts: tuple[Direction, ...]
@@ -187,22 +187,22 @@ class Classes:
 
     def number(self, member: Member) -> int:
         """Return the number of the class of a pod; a new one where it is the first of its kind."""
-        end, shape = member.end, member.end.shape
-        labels = tuple(pair for pair in shape.labels.pairs if pair[0] in self.asked.keys)
-        ports = tuple(p for p in shape.ports if p.name in self.asked.names)
+        end, pod_class = member.end, member.end.pod_class
+        labels = tuple(pair for pair in pod_class.labels.pairs if pair[0] in self.asked.keys)
+        ports = tuple(p for p in pod_class.ports if p.name in self.asked.names)
         places = self._place(end)
         assigned = bool(end.addresses) or not self.by_address
-        doubts = tuple(d for d in Direction if self.view.policies.doubt(shape, d) is not None)
-        account = shape.account if self.asked.accounts else ""
-        node = end.node if self.asked.near or (self.asked.nodes and shape.host_network) else ""
+        doubts = tuple(d for d in Direction if self.view.policies.doubt(pod_class, d) is not None)
+        account = pod_class.account if self.asked.accounts else ""
+        node = end.node if self.asked.near or (self.asked.nodes and pod_class.host_network) else ""
         served = tuple(a for a in end.addresses if a in self.asked.served) if self.asked.served else ()
-        seen = (shape.namespace, labels, ports, shape.host_network, shape.template, account)
+        seen = (pod_class.namespace, labels, ports, pod_class.host_network, pod_class.template, account)
         mesh = membership(self.view, member)
         key = (*seen, places, assigned, doubts, node, served, mesh)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.all)
-            kept = Shape(shape.namespace, Labels(labels), *seen[2:])
+            kept = PodClass(pod_class.namespace, Labels(labels), *seen[2:])
             self.all.append(Class(kept, places, assigned, doubts, node, mesh, end))
         return found
 
@@ -215,17 +215,17 @@ class Classes:
     def _index(self) -> None:
         """Look all classes up by what a selector, a block or a direction asks for."""
         each = list(enumerate(self.all))
-        self.by_namespace = _grouped((one.shape.namespace, number) for number, one in each)
-        self.by_label = _grouped((pair, number) for number, one in each for pair in one.shape.labels.pairs)
-        self.by_key = _grouped((pair[0], number) for number, one in each for pair in one.shape.labels.pairs)
+        self.by_namespace = _grouped((one.pod_class.namespace, number) for number, one in each)
+        self.by_label = _grouped((pair, number) for number, one in each for pair in one.pod_class.labels.pairs)
+        self.by_key = _grouped((pair[0], number) for number, one in each for pair in one.pod_class.labels.pairs)
         self.values: dict[str, list[str]] = {}
         for key, value in self.by_label:
             self.values.setdefault(key, []).append(value)
-        self.by_account = _grouped(((one.shape.namespace, one.shape.account), number) for number, one in each)
-        self.host_network = bits_of(number for number, one in each if one.shape.host_network)
+        self.by_account = _grouped(((one.pod_class.namespace, one.pod_class.account), number) for number, one in each)
+        self.host_network = bits_of(number for number, one in each if one.pod_class.host_network)
         self.meshes = _grouped((one.mesh, number) for number, one in each if one.mesh != OUTSIDE)
-        self.templates = bits_of(number for number, one in each if one.shape.template)
-        self.unassigned = _grouped((one.shape.host_network, number) for number, one in each if not one.assigned)
+        self.templates = bits_of(number for number, one in each if one.pod_class.template)
+        self.unassigned = _grouped((one.pod_class.host_network, number) for number, one in each if not one.assigned)
         self.placed: dict[Family, dict[int, Bits]] = {}
         self.on: dict[Family, Bits] = {}  # who has, or may get, an address of the family
         for index, family in enumerate(FAMILIES):
@@ -235,7 +235,7 @@ class Classes:
                 number
                 for number, one in each
                 if one.places[index] is not None
-                or (not one.assigned and family in self._to_come[one.shape.host_network])
+                or (not one.assigned and family in self._to_come[one.pod_class.host_network])
             )
 
 

@@ -16,7 +16,7 @@ from webhook.matrix.sets import Bits, bits_of, members
 from webhook.matrix.workloads import WorkloadPods
 from webhook.model.addresses import FIRST_PORT, IPV4, Family, Protocol
 from webhook.model.answers import Side, Verdict
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import Direction
 from webhook.model.tier import NodePeer, Peer, Place, PlacePeer
 from webhook.model.truth import Truth
@@ -86,7 +86,7 @@ class Places:
         yield from ((below + piece, Outside(address.block)) for piece, (address, _) in classes.pieces.nodes.items())
 
     def _asked(self, peer: Peer, ends: Iterator[tuple[int, End]], family: Family, node: str, port: Port | None) -> Pair:
-        view, subject = self._classes.view, PodEnd(Shape(""), node=node)
+        view, subject = self._classes.view, PodEnd(PodClass(""), node=node)
         sure: list[int] = []
         possible: list[int] = []
         for number, end in ends:
@@ -126,7 +126,7 @@ class Fates:
         self._egress: dict[Relation, Fate] = {}
         self._ingress: dict[Relation, Fate] = {}
         for relation, (here, there) in _ENDS.items():
-            one, other = (PodEnd(Shape(""), node=name) for name in (here, there))
+            one, other = (PodEnd(PodClass(""), node=name) for name in (here, there))
             sides = [Side(VERDICTS[truth]) for truth in Truth]
             self._egress[relation] = _fate(to_node(view, one, other.node, side) for side in sides)
             self._ingress[relation] = _fate(from_node(view, one.node, other, side) for side in sides)
@@ -184,7 +184,7 @@ class Nodes:
 
     def alone(self, number: int) -> frozenset[int]:
         """Return the classes that a workload has just one pod of; a template may stand for more."""
-        running = (one for one in self._classes.of[number] if not self._classes.all[one].shape.template)
+        running = (one for one in self._classes.of[number] if not self._classes.all[one].pod_class.template)
         return frozenset(one for one in running if sum(self.of(number, one).values()) == 1)
 
     def of(self, number: int, one: int) -> Counts:

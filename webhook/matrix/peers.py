@@ -23,7 +23,7 @@ from webhook.model.labels import (
     Space,
     holds,
 )
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import EndpointPeer, Peer, PodMatch
 from webhook.model.truth import Truth
@@ -83,12 +83,14 @@ class Conditions:
         """Ask the labels of namespaces and accounts, which are the same for all pods of one."""
         classes = self._classes
         if term.space is Space.NAMESPACE:
-            groups: Iterable[tuple[Shape, Bits]] = ((Shape(name), bits) for name, bits in classes.by_namespace.items())
+            groups: Iterable[tuple[PodClass, Bits]] = (
+                (PodClass(name), bits) for name, bits in classes.by_namespace.items()
+            )
         else:
-            groups = ((Shape(name, account=account), bits) for (name, account), bits in classes.by_account.items())
+            groups = ((PodClass(name, account=account), bits) for (name, account), bits in classes.by_account.items())
         sure = possible = 0
-        for shape, bits in groups:
-            truth = holds(term, labels_of(classes.view, shape))
+        for pod_class, bits in groups:
+            truth = holds(term, labels_of(classes.view, pod_class))
             sure |= bits if truth is Truth.YES else 0
             possible |= bits if truth is not Truth.NO else 0
         return sure, possible

@@ -14,7 +14,7 @@ from webhook.matrix.peers import Pair, Peers
 from webhook.matrix.sets import Bits, bits_of, members
 from webhook.matrix.workloads import is_near, leaves, services_of
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, PROTOCOLS, Family, NamedPort, PortMatch, PortRange
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Peer, ServicePeer
 from webhook.model.truth import Truth
@@ -24,10 +24,10 @@ Chosen = tuple[tuple[int, ...], tuple[int, ...]]  # by number: isolations that s
 
 
 class Subject(Struct, frozen=True):
-    """What rules may ask of the pods that they select: one class of them, its shape, and its node where one asks."""
+    """What rules may ask of the pods that they select: one class of them, and its node where one asks."""
 
     number: int
-    shape: Shape
+    pod_class: PodClass
     node: str
 
 
@@ -51,7 +51,7 @@ class Kind(Struct, frozen=True):
     @property
     def selected(self) -> bool:
         """Whether any policy is about these pods; none is about those on the host network."""
-        return not self.subject.shape.host_network and bool(self.sure or self.doubtful)
+        return not self.subject.pod_class.host_network and bool(self.sure or self.doubtful)
 
 
 class Trait(Struct, frozen=True):
@@ -112,7 +112,7 @@ def kinds_of(classes: Classes, peers: Peers, every: Traits, compiled_policies: S
         kind = classes.all[one]
         here = asking.intersection(chosen[0] + chosen[1]) if asking else ()
         answers = _answers(one, classes, [(traits[n], owns[n]) for n in sorted(here)]) if here else ()
-        found.setdefault((chosen, answers, kind.shape.host_network, every.direction in kind.doubts), []).append(one)
+        found.setdefault((chosen, answers, kind.pod_class.host_network, every.direction in kind.doubts), []).append(one)
     kinds = []
     for (numbers, _, host_network, in_doubt), some in found.items():
         sure, doubtful = (tuple(compiled_policies[n] for n in each) for each in numbers)
@@ -120,7 +120,7 @@ def kinds_of(classes: Classes, peers: Peers, every: Traits, compiled_policies: S
         policed = () if host_network else sure + doubtful
         addresses = any(one.by_address for one in policed), any(one.pods_apart for one in policed)
         lists = unordered or _are_lists(sure + doubtful, [traits[n] for n in numbers[0] + numbers[1]])
-        subject = Subject(some[0], first.shape, first.node)
+        subject = Subject(some[0], first.pod_class, first.node)
         kinds.append(Kind(sure, doubtful, subject, bits_of(some), *addresses, lists, in_doubt))
     return kinds
 
@@ -132,7 +132,7 @@ def _are_lists(compiled_policies: Sequence[CompiledPolicy], traits: Iterable[Tra
 def _answers(one: int, classes: Classes, asked: Sequence[tuple[Trait, Sequence[Pair]]]) -> object:
     """Return what a class answers to the rules that select it."""
     kind = classes.all[one]
-    names = kind.shape.ports if any(trait.names for trait, _ in asked) else ()
+    names = kind.pod_class.ports if any(trait.names for trait, _ in asked) else ()
     node = kind.node if any(trait.near for trait, _ in asked) else ""
     own = tuple((sure >> one & 1, possible >> one & 1) for _, pairs in asked for sure, possible in pairs)
     return names, node, own
@@ -221,17 +221,17 @@ class Rows:
         near = node if node and any(map(is_near, rule.peers)) else ""
         return self._peers.any_of(rule.peers, family, near, port)
 
-    def _targets(self, rule: CompiledRule, subject: Subject, possible: Bits) -> Iterator[tuple[Bits, Shape | None]]:
+    def _targets(self, rule: CompiledRule, subject: Subject, possible: Bits) -> Iterator[tuple[Bits, PodClass | None]]:
         """Yield ends by the pod that port names resolve on: the one that the packet goes to."""
         classes = self._classes
         if self._direction is Direction.INGRESS or not names_ports(rule):
-            yield classes.everybody, subject.shape if self._direction is Direction.INGRESS else None
+            yield classes.everybody, subject.pod_class if self._direction is Direction.INGRESS else None
             return
         by_names: dict[object, list[int]] = {}
         for number in members(possible & classes.pods):
-            by_names.setdefault(classes.all[number].shape.ports, []).append(number)
+            by_names.setdefault(classes.all[number].pod_class.ports, []).append(number)
         for some in by_names.values():
-            yield bits_of(some), classes.all[some[0]].shape
+            yield bits_of(some), classes.all[some[0]].pod_class
         yield classes.outside, None
 
 
@@ -250,7 +250,7 @@ def _segments(view: View, peers: Iterable[ServicePeer]) -> Iterator[tuple[Port, 
             yield (protocol, first), ((index * WIDTH + first, index * WIDTH + after - 1),)
 
 
-def _ports(rule: CompiledRule, target: Shape | None) -> tuple[PortSet, PortSet]:
+def _ports(rule: CompiledRule, target: PodClass | None) -> tuple[PortSet, PortSet]:
     sure, maybe = rule_ports(rule.ports, target)
     if not rule.not_ports:
         return sure, maybe
@@ -259,7 +259,7 @@ def _ports(rule: CompiledRule, target: Shape | None) -> tuple[PortSet, PortSet]:
     return difference(difference(sure, left_out), perhaps_left_out), possible
 
 
-def rule_ports(ports: Iterable[PortMatch] | None, target: Shape | None) -> tuple[PortSet, PortSet]:
+def rule_ports(ports: Iterable[PortMatch] | None, target: PodClass | None) -> tuple[PortSet, PortSet]:
     """Return the ports that a rule's `ports` mean on `target`: surely, and those that depend on the CNI."""
     if ports is None:
         return EVERYTHING, NOTHING

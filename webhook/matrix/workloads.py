@@ -47,10 +47,10 @@ def _of_namespace(view: View, namespace: str) -> list[WorkloadPods]:
     templates: dict[WorkloadRef, list[Workload]] = {}
     for group in view.pods.groups(namespace):
         if group.template is not None:
-            ref = _without_hash(group.ref, group.template.template.shape.labels)
+            ref = _without_hash(group.ref, group.template.template.pod_class.labels)
             templates.setdefault(ref, []).append(group.template)
         else:
-            pods.setdefault(_without_hash(group.ref, group.pods[0].shape.labels), []).extend(group.pods)
+            pods.setdefault(_without_hash(group.ref, group.pods[0].pod_class.labels), []).extend(group.pods)
     for workload in view.workloads.every(namespace):
         if workload.owner is not None and (top := _missing_top(view, workload)) is not None:
             templates.setdefault(top, []).append(workload)

@@ -26,8 +26,8 @@ class Namespace(Struct, frozen=True, gc=False):
 UNKNOWN_ACCOUNT: Final = "?"  # in place of a ServiceAccount's name: pods run as one of which nothing is known
 
 
-class Shape(Struct, frozen=True, gc=False, cache_hash=True):
-    """All that a policy can see of a pod but its addresses. Pods of one shape are interchangeable.
+class PodClass(Struct, frozen=True, gc=False, cache_hash=True):
+    """All that a policy can see of a pod but its addresses. Pods of one class are interchangeable.
 
     `ports` are the named ports, in the order in which Kubernetes looks a name up. `template`: labels that
     something adds to pods later are not there yet.
@@ -64,7 +64,7 @@ class Pod(Struct, frozen=True, gc=False):
 
     namespace: str
     name: str
-    shape: Shape
+    pod_class: PodClass
     addresses: tuple[Address, ...] = ()
     node: str = ""
     live: bool = True
@@ -83,7 +83,7 @@ class HostAlias(Struct, frozen=True, gc=False):
 class Template(Struct, frozen=True, gc=False):
     """A workload's pod template. `declares`: every declared port, named or not."""
 
-    shape: Shape
+    pod_class: PodClass
     declares: tuple[ContainerPort, ...] = ()
     dns_policy: str = "ClusterFirst"
     service_account: str = ""

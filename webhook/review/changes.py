@@ -244,7 +244,7 @@ def may_reject(request: AdmissionRequest, view: View, mode: Mode, drafts: Iterab
 def draft_relabelled(view: View, workload: Workload, today: date) -> Iterable[Draft]:
     """Yield what clients lose by a change of the labels of a workload that is there already (NP502)."""
     old = view.workloads.get(workload.ref)
-    if old is None or old.template.shape == workload.template.shape or not view.enforcer.enforces:
+    if old is None or old.template.pod_class == workload.template.pod_class or not view.enforcer.enforces:
         return
     change = Change(workloads=frozenset({workload.ref}))
     radius = Radius(view, Overlay(view, [workload], anew=True), change)
@@ -290,9 +290,9 @@ def _freed(view: View, after: View, refs: Iterable[WorkloadRef]) -> Iterable[Wor
 
 
 def _frees(view: View, after: View, workload: Workload, direction: Direction) -> bool:
-    shape = workload.template.shape
+    pod_class = workload.template.pod_class
     was, now = (
-        [compiled for compiled, _ in one.policies.selecting(shape, direction) if compiled.isolates]
+        [compiled for compiled, _ in one.policies.selecting(pod_class, direction) if compiled.isolates]
         for one in (view, after)
     )
     return bool(was) and not now

@@ -142,9 +142,9 @@ def _judged(view: View, flow: ObservedFlow) -> tuple[Verdict, list[Side], str | 
 
 
 def _ends(view: View, ref: WorkloadRef) -> list[PodEnd]:
-    """Return the pods of a workload that run, or one of each shape where they are many; the template where none do."""
+    """Return the pods of a workload that run, or one of each class where they are many; the template where none do."""
     pods, workload = view.pods.of(ref), view.workloads.get(ref)
-    some = pods if len(pods) <= _MOST_PODS else {pod.shape: pod for pod in pods}.values()
+    some = pods if len(pods) <= _MOST_PODS else {pod.pod_class: pod for pod in pods}.values()
     return [*map(ends_of_pod, some)] or ([template_end(view, workload)] if workload is not None else [])
 
 

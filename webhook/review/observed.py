@@ -251,6 +251,6 @@ def _labelled(every: Iterable[Workload], labels: tuple[str, ...]) -> Iterator[Wo
     """Yield whose pods have labels of which these are all."""
     pairs = {(key, value) for key, _, value in (one.partition("=") for one in labels)}
     for one in every:
-        own = one.selector or one.template.shape.labels
+        own = one.selector or one.template.pod_class.labels
         if own.pairs and pairs.issuperset(own.pairs):
             yield one.ref

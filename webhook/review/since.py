@@ -13,7 +13,7 @@ from webhook.model.addresses import Address
 from webhook.model.crd_policies import CompileContext, Foreign
 from webhook.model.hints import ConfigMap, MapUse
 from webhook.model.inbound import ISTIO_GATEWAY, Backend, Binding, Call, Exposure, Ingress, Route
-from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Pod, Service, Shape, Workload
+from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
 from webhook.review.blast_radius import candidates
@@ -70,12 +70,14 @@ def _is_laid(key: Drop) -> bool:
 def _change(world: World, pairs: Mapping[Drop, Pair]) -> Change:
     written: list[Written] = []
     services: set[tuple[str, str]] = set()
-    moved: set[tuple[WorkloadRef, Shape]] = set()
+    moved: set[tuple[WorkloadRef, PodClass]] = set()
     for key, (old, new) in pairs.items():
         if key.kind == _ACCOUNT:
             moved.update(_of_account(world, key))
-        elif isinstance(old, Workload) and isinstance(new, Workload) and old.template.shape == new.template.shape:
-            moved.update((ref, new.template.shape) for one in (old, new) for ref in _with_owner(one))
+        elif (
+            isinstance(old, Workload) and isinstance(new, Workload) and old.template.pod_class == new.template.pod_class
+        ):
+            moved.update((ref, new.template.pod_class) for one in (old, new) for ref in _with_owner(one))
         else:
             for value in (old, new):
                 match value:
@@ -83,10 +85,10 @@ def _change(world: World, pairs: Mapping[Drop, Pair]) -> Change:
                         written.append(value)
                     case Workload():
                         written.append(value)
-                        moved.update((ref, value.template.shape) for ref in _with_owner(value))
+                        moved.update((ref, value.template.pod_class) for ref in _with_owner(value))
                     case Pod():
                         refs = {world.pods.top(value), *((value.bare.ref,) if value.bare else ())}
-                        moved.update((ref, value.shape) for ref in refs)
+                        moved.update((ref, value.pod_class) for ref in refs)
                     case EndpointSlice():
                         services.add((value.namespace, value.service))
                     case Endpoints():
@@ -116,15 +118,15 @@ def _with_owner(workload: Workload) -> Iterator[WorkloadRef]:
         yield WorkloadRef(workload.owner.kind, workload.ref.namespace, workload.owner.name)
 
 
-def _of_account(view: View, key: Drop) -> Iterator[tuple[WorkloadRef, Shape]]:
+def _of_account(view: View, key: Drop) -> Iterator[tuple[WorkloadRef, PodClass]]:
     """Yield who runs, or will run, as a ServiceAccount."""
     for workload in view.workloads.every(key.namespace):
         view.budget.spend()
         if key.name == (workload.template.service_account or "default"):
-            yield workload.ref, workload.template.shape
+            yield workload.ref, workload.template.pod_class
     for group in view.pods.groups(key.namespace):
         view.budget.spend()
-        yield from ((group.ref, pod.shape) for pod in group.pods if pod.shape.account == key.name)
+        yield from ((group.ref, pod.pod_class) for pod in group.pods if pod.pod_class.account == key.name)
 
 
 def _others(world: World, pairs: Iterable[Pair]) -> Iterator[WorkloadRef]:

@@ -107,9 +107,11 @@ def _texts(view: View, client: Workload, flow: ObservedFlow) -> Iterator[str]:
 def _services(view: View, ref: WorkloadRef, flow: ObservedFlow) -> Iterator[tuple[str, int]]:
     """Yield the Services before a workload with their ports, and behind a headless one the pod's own."""
     server = view.workloads.get(ref)
-    shapes = [pod.shape for pod in view.pods.of(ref)] or ([server.template.shape] if server is not None else [])
-    for shape in dict.fromkeys(shapes):
-        for service in view.services.selecting(shape):
+    pod_classes = [pod.pod_class for pod in view.pods.of(ref)] or (
+        [server.template.pod_class] if server is not None else []
+    )
+    for pod_class in dict.fromkeys(pod_classes):
+        for service in view.services.selecting(pod_class):
             yield from ((service.name, port.port) for port in service.ports if port.protocol == flow.protocol)
             if service.headless:
                 yield service.name, flow.port

@@ -13,7 +13,7 @@ from webhook.judge.dns import NODE_LOCAL, dns_service
 from webhook.model.crd_policies import Foreign
 from webhook.model.inbound import Exposure, IstioGateway
 from webhook.model.labels import NO_KEYS, Space, Value, holds
-from webhook.model.objects import Namespace, Service, Shape, Workload
+from webhook.model.objects import Namespace, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.tier import CompiledPolicy
@@ -30,14 +30,14 @@ _OF_GATEWAY: Final = "gateway.networking.k8s.io/gateway-name"
 class Change(Struct, frozen=True):
     """What is written, as far as it is not the same before: policies by name, and what else by its words.
 
-    `moved`: workloads whose pods are elsewhere, or otherwise, but no policy selects others by it; with their shapes.
+    `moved`: workloads whose pods are elsewhere, or otherwise, but no policy selects others by it; with their pod classes.
     """
 
     policies: frozenset[PolicyRef] = frozenset()
     namespaces: frozenset[str] = frozenset()
     services: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[WorkloadRef] = frozenset()
-    moved: frozenset[tuple[WorkloadRef, Shape]] = frozenset()
+    moved: frozenset[tuple[WorkloadRef, PodClass]] = frozenset()
 
     def __bool__(self) -> bool:
         """Say whether anything that others may depend on changes."""
@@ -73,7 +73,7 @@ def _differs(before: View, value: Written) -> bool:
             return before.services.get(namespace, name) not in (None, value)
         case Workload(ref=ref, template=template):
             old = before.workloads.get(ref)
-            return old is not None and old.template.shape != template.shape
+            return old is not None and old.template.pod_class != template.pod_class
 
 
 class Touched(Struct, frozen=True):
@@ -140,31 +140,31 @@ def _by_policy(view: View, space: str, direction: Direction) -> dict[PolicyRef, 
 
 
 class _Reach:
-    """Gathers who is touched. Pods of one shape stand for each other."""
+    """Gathers who is touched. Pods of one class stand for each other."""
 
     def __init__(self, before: View, after: View) -> None:
         self._views = (before, after)
         self._sources: set[WorkloadRef] = set()
         self._servers: set[WorkloadRef] = set()
         self._names: dict[Name, None] = {}
-        self._shapes: dict[str, dict[Shape, set[WorkloadRef]]] = {}
-        self._named: set[Shape] = set()
-        self._sending: set[Shape] = set()
+        self._pod_classes: dict[str, dict[PodClass, set[WorkloadRef]]] = {}
+        self._named: set[PodClass] = set()
+        self._sending: set[PodClass] = set()
         self._published = False
 
-    def _of(self, space: str) -> dict[Shape, set[WorkloadRef]]:
-        """Return the shapes of a namespace's pods and templates, with the workloads that have them."""
-        found = self._shapes.get(space)
+    def _of(self, space: str) -> dict[PodClass, set[WorkloadRef]]:
+        """Return the pod classes of a namespace's pods and templates, with the workloads that have them."""
+        found = self._pod_classes.get(space)
         if found is None:
-            found = self._shapes[space] = {}
+            found = self._pod_classes[space] = {}
             before, _ = self._views
             for group in before.pods.groups(space):
                 for pod in group.pods:
-                    found.setdefault(pod.shape, set()).add(group.ref)
+                    found.setdefault(pod.pod_class, set()).add(group.ref)
                 if group.template is not None:
-                    found.setdefault(group.template.template.shape, set()).add(group.ref)
+                    found.setdefault(group.template.template.pod_class, set()).add(group.ref)
             for workload in before.workloads.every(space):
-                found.setdefault(workload.template.shape, set()).add(workload.ref)
+                found.setdefault(workload.template.pod_class, set()).add(workload.ref)
             before.budget.spend(len(found))
         return found
 
@@ -174,50 +174,50 @@ class _Reach:
         for name in (space,) if space else view.namespaces.names():
             if not _may_be_in(view, compiled, name):
                 continue
-            for shape, refs in self._of(name).items():
+            for pod_class, refs in self._of(name).items():
                 view.budget.spend()
-                keys = view.settings.pending_labels if shape.template else NO_KEYS
-                if selects(view, compiled, shape, keys) is not Truth.NO:
-                    self._take(shape, refs, compiled.direction)
+                keys = view.settings.pending_labels if pod_class.template else NO_KEYS
+                if selects(view, compiled, pod_class, keys) is not Truth.NO:
+                    self._take(pod_class, refs, compiled.direction)
 
-    def _take(self, shape: Shape, refs: Iterable[WorkloadRef], *directions: Direction) -> None:
+    def _take(self, pod_class: PodClass, refs: Iterable[WorkloadRef], *directions: Direction) -> None:
         if Direction.EGRESS in directions:
             self._sources.update(refs)
-            self._sending.add(shape)
+            self._sending.add(pod_class)
         if Direction.INGRESS in directions:
             self._servers.update(refs)
-            if shape not in self._named:
-                self._named.add(shape)
+            if pod_class not in self._named:
+                self._named.add(pod_class)
                 self._names.update(((ref.namespace, ref.name), None) for ref in refs)
                 for view in self._views:
-                    self._names.update(((one.namespace, one.name), None) for one in view.services.selecting(shape))
+                    self._names.update(((one.namespace, one.name), None) for one in view.services.selecting(pod_class))
 
     def whole(self, space: str) -> None:
         """Take everybody of a namespace."""
-        for shape, refs in self._of(space).items():
-            self._take(shape, refs, *Direction)
+        for pod_class, refs in self._of(space).items():
+            self._take(pod_class, refs, *Direction)
 
     def workload(self, ref: WorkloadRef) -> None:
         """Take a workload whose template is another."""
         for view in self._views:
             found = view.workloads.get(ref)
             if found is not None:
-                self._take(found.template.shape, (ref,), *Direction)
+                self._take(found.template.pod_class, (ref,), *Direction)
             for pod in view.pods.of(ref):
-                self._take(pod.shape, (ref,), *Direction)
+                self._take(pod.pod_class, (ref,), *Direction)
 
-    def moved(self, ref: WorkloadRef, shape: Shape) -> None:
+    def moved(self, ref: WorkloadRef, pod_class: PodClass) -> None:
         """Take a workload of whose pods policies select the same as before."""
         self._sources.add(ref)
         self._servers.add(ref)
         self._names[ref.namespace, ref.name] = None
         for view in self._views:
-            self._names.update(((one.namespace, one.name), None) for one in view.services.selecting(shape))
+            self._names.update(((one.namespace, one.name), None) for one in view.services.selecting(pod_class))
         every = self._views[0].inbound.every()
         senders = {labels for one in every if isinstance(one, Exposure) for labels in one.senders}
         senders |= {one.selector for one in every if isinstance(one, IstioGateway)}
-        if self._may_send(shape) or any(set(one).issubset(shape.labels.pairs) for one in senders):
-            self._sending.add(shape)
+        if self._may_send(pod_class) or any(set(one).issubset(pod_class.labels.pairs) for one in senders):
+            self._sending.add(pod_class)
 
     def service(self, namespace: str, name: str) -> None:
         """Take a Service that is another, and who stands behind it, before and after."""
@@ -246,14 +246,14 @@ class _Reach:
             senders=self._published or exposed or any(map(self._may_send, self._sending)),
         )
 
-    def _may_send(self, shape: Shape) -> bool:
-        """Say whether pods of a shape may be a controller, a Gateway or a scraper, who send what others declare."""
+    def _may_send(self, pod_class: PodClass) -> bool:
+        """Say whether pods of a class may be a controller, a Gateway or a scraper, who send what others declare."""
         before, _ = self._views
-        refs = self._of(shape.namespace).get(shape, ())
+        refs = self._of(pod_class.namespace).get(pod_class, ())
         scraping = {*before.settings.inbound.scrapers, *(one.ref for one in before.workloads.scrapers())}
-        if shape.labels.get(_OF_GATEWAY) is not None or not scraping.isdisjoint(refs):
+        if pod_class.labels.get(_OF_GATEWAY) is not None or not scraping.isdisjoint(refs):
             return True
-        return any(map(_is_published, before.services.selecting(shape)))
+        return any(map(_is_published, before.services.selecting(pod_class)))
 
     def _look_ups(self, names: Iterable[Name], spaces: set[str]) -> bool:
         """Say whether those may be touched who answer look-ups."""

@@ -8,7 +8,7 @@ from typing import Final
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, Address, ContainerPort, Protocol, parse_address
 from webhook.model.hints import Cut
 from webhook.model.labels import Labels
-from webhook.model.objects import Declaration, HostAlias, Pod, Shape, Template, Workload
+from webhook.model.objects import Declaration, HostAlias, Pod, PodClass, Template, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, EXEMPT
 from webhook.wire import shapes
@@ -91,7 +91,7 @@ def pod(raw: Raw, namespace: str) -> Pod:
     return Pod(
         namespace=namespace,
         name=name,
-        shape=_shape(namespace, shapes.labels(raw), declared, spec, "spec", template=False),
+        pod_class=_pod_class(namespace, shapes.labels(raw), declared, spec, "spec", template=False),
         addresses=tuple(_addresses(status)),
         node=string(spec, "nodeName", "spec"),
         live=live,
@@ -149,7 +149,7 @@ def _read_template(raw: Raw, path: str, namespace: str) -> Template:
     declared = tuple(_ports(spec, spec_path))
     labels = shapes.labels(raw, path)
     return Template(
-        shape=_shape(namespace, labels, declared, spec, spec_path, template=True),
+        pod_class=_pod_class(namespace, labels, declared, spec, spec_path, template=True),
         declares=declared,
         dns_policy=string(spec, "dnsPolicy", spec_path) or "ClusterFirst",
         service_account=string(spec, "serviceAccountName", spec_path),
@@ -180,10 +180,10 @@ def _nameservers(spec: Raw, path: str) -> Iterator[Address]:
             yield parse_address(text)
 
 
-def _shape(
+def _pod_class(
     namespace: str, labels: Labels, ports: tuple[ContainerPort, ...], spec: Raw, path: str, *, template: bool
-) -> Shape:
-    return Shape(
+) -> PodClass:
+    return PodClass(
         namespace=namespace,
         labels=labels,
         ports=tuple(p for p in ports if p.name),

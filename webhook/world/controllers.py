@@ -5,7 +5,7 @@ from functools import partial
 
 from webhook.model.addresses import Address, Family
 from webhook.model.labels import NO_KEYS, Labels, Selector
-from webhook.model.objects import UNKNOWN_ACCOUNT, Owner, Pod, Service, Shape, Template, Workload
+from webhook.model.objects import UNKNOWN_ACCOUNT, Owner, Pod, PodClass, Service, Template, Workload
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.settings import Expected
 from webhook.model.truth import Truth
@@ -121,7 +121,7 @@ def backends(view: View, namespace: str, labels: Labels, selected: Callable[[], 
     for workload in view.workloads.every(namespace):
         view.budget.spend()
         if workload.ref not in found:
-            own = workload.template.shape.labels
+            own = workload.template.pod_class.labels
             if selector.matches(own) is Truth.YES:
                 found.update(_template(view, workload))
             elif selector.matches(own, view.settings.pending_labels) is Truth.MAYBE and _gives(workload, labels):
@@ -166,8 +166,8 @@ def _template(view: View, workload: Workload) -> dict[WorkloadRef, Group]:
 def made_of(expected: Expected) -> Workload:
     """Return pods that an operator will make as the template that they stand for; their ServiceAccount is not known."""
     named = tuple(port for port in expected.ports if port.name)
-    shape = Shape(expected.ref.namespace, expected.labels, named, template=True, account=UNKNOWN_ACCOUNT)
-    return Workload(expected.ref, Template(shape, expected.ports))
+    pod_class = PodClass(expected.ref.namespace, expected.labels, named, template=True, account=UNKNOWN_ACCOUNT)
+    return Workload(expected.ref, Template(pod_class, expected.ports))
 
 
 def with_expected(view: View, namespace: str, found: Iterable[Group]) -> tuple[Group, ...]:
@@ -194,16 +194,18 @@ def _expected_behind(view: View, namespace: str, selector: Selector) -> tuple[Gr
         group
         for group in (view.pods.groups(namespace) if view.settings.expected else ())
         if group.ref.kind == EXPECTED and group.template
-        if selector.matches(group.template.template.shape.labels, keys) is not Truth.NO
+        if selector.matches(group.template.template.pod_class.labels, keys) is not Truth.NO
     )
 
 
 def _may_have(view: View, group: Group, labels: Labels) -> bool:
     """Say whether any pod of a group has some labels, or may get them."""
     view.budget.spend(len(group.pods))
-    shapes = {pod.shape: None for pod in group.pods} or ([group.template.template.shape] if group.template else [])
+    pod_classes = {pod.pod_class: None for pod in group.pods} or (
+        [group.template.template.pod_class] if group.template else []
+    )
     selector, later = Selector.exactly(labels), view.settings.pending_labels
-    return any(selector.matches(one.labels, later if one.template else NO_KEYS) is not Truth.NO for one in shapes)
+    return any(selector.matches(one.labels, later if one.template else NO_KEYS) is not Truth.NO for one in pod_classes)
 
 
 # -- whose pods they are -----------------------------------------------------------------------------------------------

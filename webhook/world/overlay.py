@@ -6,7 +6,7 @@ from webhook.model.addresses import Address, Block, Family
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import EVERY_LABEL, NO_LABELS, AskedLabels
-from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
+from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.tier import CompiledPolicy, Rank, Tier, position
@@ -57,7 +57,7 @@ class Overlay(View):
     def version_of(self, *namespaces: str) -> Hashable:
         """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
         mine = [one for ref, one in self._mine.items() if ref.namespace in namespaces]
-        seen = tuple((one.ref, one.owner, one.template.shape) for one in mine)
+        seen = tuple((one.ref, one.owner, one.template.pod_class) for one in mine)
         return self.base.version_of(*namespaces), seen, self._anew
 
     def families(self) -> tuple[Family, ...]:
@@ -195,25 +195,25 @@ class _Policies:
 
     def __init__(self, base: PolicyLister, own: Policies) -> None:
         self._base, self._own = base, own
-        self._selected: dict[tuple[Shape, Direction], Selecting] = {}
+        self._selected: dict[tuple[PodClass, Direction], Selecting] = {}
 
     @property
     def context(self) -> CompileContext:
         return self._base.context
 
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        mine = self._own.named(shape.namespace)
+    def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
+        mine = self._own.named(pod_class.namespace)
         if not mine:
-            return self._base.selecting(shape, direction)
-        found = self._selected.get((shape, direction))
+            return self._base.selecting(pod_class, direction)
+        found = self._selected.get((pod_class, direction))
         if found is None:
-            kept = [pair for pair in self._base.selecting(shape, direction) if pair[0].ref not in mine]
-            found = tuple(sorted([*kept, *self._own.selecting(shape, direction)], key=_place))
-            self._selected[shape, direction] = found
+            kept = [pair for pair in self._base.selecting(pod_class, direction) if pair[0].ref not in mine]
+            found = tuple(sorted([*kept, *self._own.selecting(pod_class, direction)], key=_place))
+            self._selected[pod_class, direction] = found
         return found
 
-    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
-        return self._base.doubt(shape, direction)
+    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:
+        return self._base.doubt(pod_class, direction)
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         mine = self._own.named(namespace)
@@ -246,5 +246,5 @@ def _place(pair: tuple[CompiledPolicy, Truth]) -> tuple[Tier, str, Rank, PolicyR
 
 
 def _selects(service: Service, workload: Workload) -> bool:
-    labels = workload.template.shape.labels
+    labels = workload.template.pod_class.labels
     return all(labels.get(k) == v for k, v in (service.selector or NO_LABELS).pairs)

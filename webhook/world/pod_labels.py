@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from webhook.model.crd_policies import Foreign
 from webhook.model.labels import NAME_LABEL, Labels, Lookup, Space, Value
-from webhook.model.objects import UNKNOWN_ACCOUNT, Account, Namespace, Shape
+from webhook.model.objects import UNKNOWN_ACCOUNT, Account, Namespace, PodClass
 from webhook.model.truth import Truth
 from webhook.wire.workloads import AUTOMOUNT
 from webhook.world.index import Clock
@@ -90,25 +90,25 @@ def _account(value: Foreign) -> Account:
     return Account(value.labels, value.spec.get(AUTOMOUNT) is not False)
 
 
-def labels_of(view: View, shape: Shape) -> Lookup:
-    """Return what is known of pods of a shape: a value, None where it is absent, MAYBE where it is not known."""
-    known = shape.account != UNKNOWN_ACCOUNT
+def labels_of(view: View, pod_class: PodClass) -> Lookup:
+    """Return what is known of pods of a class: a value, None where it is absent, MAYBE where it is not known."""
+    known = pod_class.account != UNKNOWN_ACCOUNT
 
     def lookup(space: Space, key: str) -> Value:
         match space:
             case Space.POD:
-                value = shape.labels.get(key)
-                unsure = shape.template and key in view.settings.pending_labels
+                value = pod_class.labels.get(key)
+                unsure = pod_class.template and key in view.settings.pending_labels
             case Space.NAMESPACE:
-                namespace = view.namespaces.get(shape.namespace)
+                namespace = view.namespaces.get(pod_class.namespace)
                 value, unsure = namespace.labels.get(key), namespace.synthetic
             case Space.ACCOUNT:
-                account = view.accounts.get(shape.namespace, shape.account) if known else None
+                account = view.accounts.get(pod_class.namespace, pod_class.account) if known else None
                 value, unsure = (None, True) if account is None else (account.labels.get(key), False)
             case _ if key == "namespace":  # Space.FIELD
-                value, unsure = shape.namespace, False
+                value, unsure = pod_class.namespace, False
             case _:
-                value, unsure = (shape.account, False) if known else (None, True)
+                value, unsure = (pod_class.account, False) if known else (None, True)
         return Truth.MAYBE if value is None and unsure else value
 
     return lookup

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from webhook.model.addresses import Address, Family
 from webhook.model.labels import Labels
-from webhook.model.objects import Node, Owner, Pod, Shape, Workload
+from webhook.model.objects import Node, Owner, Pod, PodClass, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.world.index import Clock, Sparse, Stamps, discard
 
@@ -20,11 +20,11 @@ class PodIndex:
         """Start empty."""
         self.stamps = Stamps(clock)
         self.by_namespace: dict[str, dict[str, Pod]] = {}
-        self.by_shape: dict[Shape, dict[str, Pod]] = {}
+        self.by_shape: dict[PodClass, dict[str, Pod]] = {}
         self.by_owner: dict[OwnerKey, dict[str, Pod]] = {}
         self.hashed: dict[OwnerKey, dict[OwnerKey, int]] = {}  # Deployment by its ReplicaSet's name -> ReplicaSets
         self.bare: dict[str, dict[str, Pod]] = {}
-        self._by_label: dict[tuple[str, str, str], dict[Shape, None]] = {}
+        self._by_label: dict[tuple[str, str, str], dict[PodClass, None]] = {}
         self._by_address: Sparse[Address, Pod] = Sparse()
         self._families: dict[Family, int] = {4: 0, 6: 0}
 
@@ -37,11 +37,11 @@ class PodIndex:
         if (old := self.get(pod.namespace, pod.name)) is not None:
             self._remove(old)
         self.by_namespace.setdefault(pod.namespace, {})[pod.name] = pod
-        members = self.by_shape.get(pod.shape)
+        members = self.by_shape.get(pod.pod_class)
         if members is None:
-            members = self.by_shape[pod.shape] = {}
-            for name, value in pod.shape.labels.pairs:
-                self._by_label.setdefault((pod.namespace, name, value), {})[pod.shape] = None
+            members = self.by_shape[pod.pod_class] = {}
+            for name, value in pod.pod_class.labels.pairs:
+                self._by_label.setdefault((pod.namespace, name, value), {})[pod.pod_class] = None
         members[pod.name] = pod
         for address in pod.addresses:
             self._by_address.put(address, pod)
@@ -69,9 +69,9 @@ class PodIndex:
 
     def _remove(self, pod: Pod) -> None:
         discard(self.by_namespace, pod.namespace, pod.name)
-        if discard(self.by_shape, pod.shape, pod.name):
-            for name, value in pod.shape.labels.pairs:
-                discard(self._by_label, (pod.namespace, name, value), pod.shape)
+        if discard(self.by_shape, pod.pod_class, pod.name):
+            for name, value in pod.pod_class.labels.pairs:
+                discard(self._by_label, (pod.namespace, name, value), pod.pod_class)
         for address in pod.addresses:
             self._by_address.drop(address, pod)
             self._families[address.family] -= 1
@@ -91,9 +91,9 @@ class PodIndex:
         """Yield the live pods that carry all of `labels` (not empty)."""
         candidates = [self._by_label.get((namespace, k, v), {}) for k, v in labels.pairs]
         smallest, *others = sorted(candidates, key=len)
-        for shape in smallest:
-            if all(shape in other for other in others):
-                yield from (pod for pod in self.by_shape[shape].values() if pod.live)
+        for pod_class in smallest:
+            if all(pod_class in other for other in others):
+                yield from (pod for pod in self.by_shape[pod_class].values() if pod.live)
 
     def owned_by(self, owners: Iterable[OwnerKey]) -> Iterator[Pod]:
         """Yield the pods whose controller is one of `owners`."""
@@ -105,7 +105,7 @@ class PodIndex:
 
         Of two, which is so between two events only, the first by name: the order of events tells nothing.
         """
-        found = [p for p in self._by_address.get(address) if p.live and not p.shape.host_network]
+        found = [p for p in self._by_address.get(address) if p.live and not p.pod_class.host_network]
         return min(found, key=lambda p: (p.namespace, p.name), default=None)
 
     def families(self) -> tuple[Family, ...]:
@@ -116,7 +116,7 @@ class PodIndex:
 def hashed_owner(pod: Pod) -> str | None:
     """Return the Deployment's name where the ReplicaSet's is that with the template's hash behind it."""
     owner: Owner | None = pod.owner
-    tail = pod.shape.labels.get(HASH_LABEL)
+    tail = pod.pod_class.labels.get(HASH_LABEL)
     if owner is None or owner.kind != "ReplicaSet" or not tail or not owner.name.endswith(f"-{tail}"):
         return None
     return owner.name.removesuffix(f"-{tail}")

@@ -1,4 +1,4 @@
-"""Policies of every family, compiled once; those that select a shape are remembered per shape."""
+"""Policies of every family, compiled once; those that select a class are remembered per class."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
@@ -9,7 +9,7 @@ from webhook.families import compile_foreign, compile_policy
 from webhook.families.family import Compiled
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.labels import NO_KEYS, AskedLabels, LabelKeys, Operator, holds
-from webhook.model.objects import Shape
+from webhook.model.objects import PodClass
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import CompiledPolicy, asks_of_pods, position
@@ -18,7 +18,7 @@ from webhook.world.index import Clock, Stamps, discard
 from webhook.world.pod_labels import labels_of
 from webhook.world.view import Selecting, View
 
-REMEMBERED: Final = 300_000  # labels of shapes with what selects them; templates under review pass through, too
+REMEMBERED: Final = 300_000  # labels of pod classes with what selects them; templates under review pass through, too
 EVERYWHERE = ""  # the namespace under which cluster-wide policies stand
 Pair = tuple[str, str]
 ByLabel = tuple[Direction, Pair | None]  # where a policy is found by a label that its subject must have
@@ -93,11 +93,11 @@ class _Compiled:
 
 
 class _Selected:
-    """What selects the shapes of a namespace, as found after change number `made`."""
+    """What selects the pod classes of a namespace, as found after change number `made`."""
 
     def __init__(self, made: int) -> None:
         self.made = self.checked = made
-        self.answers: dict[tuple[Shape, Direction], Selecting] = {}
+        self.answers: dict[tuple[PodClass, Direction], Selecting] = {}
 
 
 class Policies:
@@ -221,24 +221,24 @@ class Policies:
             here.asked = changed, AskedLabels(one for compiled in kept for one in asks_of_pods(compiled))
         return (here.asked[1],)
 
-    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for both, so far
-        """Return why answers on this side of `shape` cannot be trusted."""
+    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for both, so far
+        """Return why answers on this side of `pod_class` cannot be trusted."""
         dialect = self.context.dialect
-        if shape.host_network:
+        if pod_class.host_network:
             return Doubt((), dialect.nodes.selected) if dialect.nodes.selected else None
         why = dialect.certainty.doubt
         return Doubt((), why) if why else self._doubted(self.context.enforcer.name)
 
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        """Return what selects, or may select, pods of `shape`, in the order in which it is asked."""
-        here = self._selected.get(shape.namespace)
+    def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
+        """Return what selects, or may select, pods of `pod_class`, in the order in which it is asked."""
+        here = self._selected.get(pod_class.namespace)
         if here is None or here.checked != self._clock.now:
-            here = self._still_selected(shape.namespace, here)
-        found = here.answers.get((shape, direction))
+            here = self._still_selected(pod_class.namespace, here)
+        found = here.answers.get((pod_class, direction))
         if found is None:
-            found = tuple(sorted(self._matching(shape, direction), key=lambda pair: position(pair[0])))
-            self._weight += 1 + len(shape.labels.pairs) + len(found)
-            here.answers[shape, direction] = found
+            found = tuple(sorted(self._matching(pod_class, direction), key=lambda pair: position(pair[0])))
+            self._weight += 1 + len(pod_class.labels.pairs) + len(found)
+            here.answers[pod_class, direction] = found
             if self._weight > REMEMBERED:
                 self._weight = 0
                 self._selected.clear()
@@ -252,31 +252,31 @@ class Policies:
         here.checked = self._clock.now
         return here
 
-    def _matching(self, shape: Shape, direction: Direction) -> Iterator[tuple[CompiledPolicy, Truth]]:
+    def _matching(self, pod_class: PodClass, direction: Direction) -> Iterator[tuple[CompiledPolicy, Truth]]:
         view = self._view
-        keys = view.settings.pending_labels if shape.template else NO_KEYS
+        keys = view.settings.pending_labels if pod_class.template else NO_KEYS
         for compiled in self.context.dialect.without_policy:
             if compiled.direction is direction:
                 yield compiled, Truth.YES
-        for namespace in (EVERYWHERE, shape.namespace):
+        for namespace in (EVERYWHERE, pod_class.namespace):
             of_namespace = self._of(namespace)
-            pairs = (None, *shape.labels.pairs)
+            pairs = (None, *pod_class.labels.pairs)
             refs = {ref: None for pair in pairs for ref in of_namespace.by_label.get((direction, pair), ())}
             view.budget.spend(len(pairs))
             for compiled_policies in map(of_namespace.compiled_policies[direction].__getitem__, refs):
                 view.budget.spend(len(compiled_policies))
                 for compiled in compiled_policies:
-                    truth = selects(view, compiled, shape, keys)
+                    truth = selects(view, compiled, pod_class, keys)
                     if truth is not Truth.NO:
                         yield compiled, truth
 
 
-def selects(view: View, compiled: CompiledPolicy, shape: Shape, keys: LabelKeys) -> Truth:
-    """Say whether a compiled policy that may be about its namespace selects pods of `shape`.
+def selects(view: View, compiled: CompiledPolicy, pod_class: PodClass, keys: LabelKeys) -> Truth:
+    """Say whether a compiled policy that may be about its namespace selects pods of `pod_class`.
 
     `keys`: labels that the pods may still be given.
     """
-    truth = Truth.MAYBE if compiled.subject is None else compiled.subject.matches(shape.labels, keys)
+    truth = Truth.MAYBE if compiled.subject is None else compiled.subject.matches(pod_class.labels, keys)
     if compiled.scope is not None and truth is not Truth.NO:
-        truth = min(truth, holds(compiled.scope, labels_of(view, shape)))
+        truth = min(truth, holds(compiled.scope, labels_of(view, pod_class)))
     return Truth.MAYBE if compiled.unclear and truth is not Truth.NO else truth

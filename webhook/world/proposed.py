@@ -14,7 +14,7 @@ from webhook.model.addresses import Address, Family
 from webhook.model.budget import Budget
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.labels import AskedLabels
-from webhook.model.objects import Namespace, Pod, Service, Shape, Workload
+from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer
@@ -77,7 +77,7 @@ class _Policies:
 
     def __init__(self, view: Overlay, refs: Refs, referred: Referred, spaces: Mapping[str, Value | None]) -> None:
         self._view, self._base, self._refs = view, view.base.policies, refs
-        self._selected: dict[tuple[Shape, Direction], Selecting] = {}
+        self._selected: dict[tuple[PodClass, Direction], Selecting] = {}
         self.context = self._compiled_in(referred, spaces)
         self._own = Policies(view, Clock(), Fixed(self.context))
         self._whole = self._reread(spaces)
@@ -144,24 +144,24 @@ class _Policies:
             own: list[Policy | Foreign] = [*self.named(space).values(), *self.foreign(space).values()]
             yield from own
 
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        found = self._selected.get((shape, direction))
+    def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
+        found = self._selected.get((pod_class, direction))
         if found is None:
-            found = self._selected[shape, direction] = self._selecting(shape, direction)
+            found = self._selected[pod_class, direction] = self._selecting(pod_class, direction)
         return found
 
-    def _selecting(self, shape: Shape, direction: Direction) -> Selecting:
+    def _selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
         if self._whole:
-            return self._own.selecting(shape, direction)
-        below = self._base.selecting(shape, direction)
-        if not any(ref.namespace in (None, shape.namespace) for ref in self._refs):
+            return self._own.selecting(pod_class, direction)
+        below = self._base.selecting(pod_class, direction)
+        if not any(ref.namespace in (None, pod_class.namespace) for ref in self._refs):
             return below
         kept = [pair for pair in below if pair[0].ref not in self._refs]
-        mine = [pair for pair in self._own.selecting(shape, direction) if pair[0].ref in self._refs]
+        mine = [pair for pair in self._own.selecting(pod_class, direction) if pair[0].ref in self._refs]
         return tuple(sorted([*kept, *mine], key=lambda pair: position(pair[0])))
 
-    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
-        return self._base.doubt(shape, direction)
+    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:
+        return self._base.doubt(pod_class, direction)
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         if self._whole:
@@ -240,8 +240,8 @@ class _Services:
     def _left(self, below: Iterable[Service]) -> Iterator[Service]:
         return (one for one in below if (one.namespace, one.name) not in self._keys)
 
-    def selecting(self, shape: Shape) -> tuple[Service, ...]:
-        every = (*self._left(self._base.selecting(shape)), *self._own.selecting(shape))
+    def selecting(self, pod_class: PodClass) -> tuple[Service, ...]:
+        every = (*self._left(self._base.selecting(pod_class)), *self._own.selecting(pod_class))
         return tuple(sorted(every, key=lambda one: one.name))
 
     def published(self) -> Iterable[Service]:
@@ -281,7 +281,7 @@ class _Pods(Pods):
             def selected() -> Iterator[Pod]:
                 wanted = set(labels.pairs)
                 every = (pod for group in self.groups(service.namespace) for pod in group.pods)
-                return (pod for pod in every if wanted.issubset(pod.shape.labels.pairs))
+                return (pod for pod in every if wanted.issubset(pod.pod_class.labels.pairs))
 
             self._behind[key] = backends(self._view, service.namespace, labels, selected)
         return self._behind[key]

@@ -6,7 +6,7 @@ from webhook.model.addresses import Address, Family, Served
 from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import AskedLabels
-from webhook.model.objects import Account, Namespace, Pod, Service, Shape, Workload
+from webhook.model.objects import Account, Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.tier import CompiledPolicy
@@ -120,8 +120,8 @@ class _Services(_Part):
     def within(self, namespace: str) -> Iterable[Service]:
         return self._base.services.within(namespace) if self._shown(namespace) else ()
 
-    def selecting(self, shape: Shape) -> tuple[Service, ...]:
-        return self._base.services.selecting(shape) if self._shown(shape.namespace) else ()
+    def selecting(self, pod_class: PodClass) -> tuple[Service, ...]:
+        return self._base.services.selecting(pod_class) if self._shown(pod_class.namespace) else ()
 
     def published(self) -> Iterable[Service]:
         return [service for service in self._base.services.published() if self._shown(service.namespace)]
@@ -156,13 +156,15 @@ class _Policies(_Part):
     def _names(self, ref: PolicyRef) -> bool:
         return ref.namespace is not None and self._shown(ref.namespace)
 
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        if not self._shown(shape.namespace):
+    def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
+        if not self._shown(pod_class.namespace):
             return ()
-        return tuple((i, truth) for i, truth in self._base.policies.selecting(shape, direction) if self._names(i.ref))
+        return tuple(
+            (i, truth) for i, truth in self._base.policies.selecting(pod_class, direction) if self._names(i.ref)
+        )
 
-    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
-        return self._base.policies.doubt(shape, direction)
+    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:
+        return self._base.policies.doubt(pod_class, direction)
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         return (

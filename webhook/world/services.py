@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from webhook.model.addresses import Address, Family, Served
-from webhook.model.objects import Endpoints, EndpointSlice, Service, Shape
+from webhook.model.objects import Endpoints, EndpointSlice, PodClass, Service
 from webhook.world.index import Clock, Sparse, Stamps, discard
 
 Key = tuple[str, str]  # namespace, name
@@ -78,14 +78,14 @@ class Services:
         """Return the Services of a namespace."""
         return self.by_namespace.get(namespace, {}).values()
 
-    def selecting(self, shape: Shape) -> tuple[Service, ...]:
-        """Return the Services that select pods of `shape`, by name."""
-        return tuple(sorted(self._selecting(shape), key=lambda service: service.name))
+    def selecting(self, pod_class: PodClass) -> tuple[Service, ...]:
+        """Return the Services that select pods of `pod_class`, by name."""
+        return tuple(sorted(self._selecting(pod_class), key=lambda service: service.name))
 
-    def _selecting(self, shape: Shape) -> Iterator[Service]:
-        mine = set(shape.labels.pairs)
-        for pair in shape.labels.pairs:
-            for service in self._by_label.get((shape.namespace, *pair), {}).values():
+    def _selecting(self, pod_class: PodClass) -> Iterator[Service]:
+        mine = set(pod_class.labels.pairs)
+        for pair in pod_class.labels.pairs:
+            for service in self._by_label.get((pod_class.namespace, *pair), {}).values():
                 if service.selector is not None and mine.issuperset(service.selector.pairs):
                     yield service
 

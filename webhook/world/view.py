@@ -16,7 +16,7 @@ from webhook.model.crd_policies import CompileContext, Doubt, Foreign
 from webhook.model.dialect import Dialect
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import AskedLabels, Lookup
-from webhook.model.objects import Account, Namespace, Node, Pod, Service, Shape, Workload
+from webhook.model.objects import Account, Namespace, Node, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
@@ -28,7 +28,7 @@ from webhook.world.index import Answers, Memo, Memos
 K = TypeVar("K")
 V = TypeVar("V")
 Selecting = tuple[tuple[CompiledPolicy, Truth], ...]
-Asking = Callable[[Shape], Lookup]  # what conditions may ask of pods of a shape
+Asking = Callable[[PodClass], Lookup]  # what conditions may ask of pods of a class
 _BLOCKS: Memo[Family, tuple[Block, ...]] = Memo(len(FAMILIES))
 
 
@@ -129,8 +129,8 @@ class ServiceLister(Protocol):
     def within(self, namespace: str) -> Iterable[Service]:
         """Return the Services of a namespace."""
 
-    def selecting(self, shape: Shape) -> tuple[Service, ...]:
-        """Return the Services that select pods of `shape`, by name."""
+    def selecting(self, pod_class: PodClass) -> tuple[Service, ...]:
+        """Return the Services that select pods of `pod_class`, by name."""
 
     def published(self) -> Iterable[Service]:
         """Return the Services that are to be reached from outside: of type LoadBalancer or NodePort, or by address."""
@@ -161,11 +161,11 @@ class PolicyLister(Protocol):
     def context(self) -> CompileContext:
         """What they are compiled in."""
 
-    def selecting(self, shape: Shape, direction: Direction) -> Selecting:
-        """Return what selects, or may select, pods of `shape`, in the order in which it is asked."""
+    def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
+        """Return what selects, or may select, pods of `pod_class`, in the order in which it is asked."""
 
-    def doubt(self, shape: Shape, direction: Direction) -> Doubt | None:
-        """Return why answers on this side of `shape` cannot be trusted."""
+    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:
+        """Return why answers on this side of `pod_class` cannot be trusted."""
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         """Return every piece of a namespace's own policies (empty: of cluster-wide ones), in the order asked."""

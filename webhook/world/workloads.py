@@ -132,7 +132,7 @@ class Workloads:
 
 def scrapes(workload: Workload) -> bool:
     """Say whether a workload's pods are named like a scraper's, and declare its port."""
-    labels = workload.template.shape.labels
+    labels = workload.template.pod_class.labels
     port = _SCRAPERS.get(labels.get(_NAME) or labels.get("app") or "")
     part = labels.get(_PART) or labels.get("component")
     return part in _PARTS and any(one.number == port for one in workload.template.declares)

@@ -90,7 +90,7 @@ class World(View):
         return max(self._contexts.changed, self.namespaces.changed, self.accounts.changed, self._configured)
 
     def _changed_verdicts(self) -> int:
-        """Return when anything changed that a verdict may rest on, for a shape and an address of a pod.
+        """Return when anything changed that a verdict may rest on, for a class and an address of a pod.
 
         Of a world that is not whole also pods: by theirs it is supposed which addresses others get.
         """
