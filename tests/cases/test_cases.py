@@ -11,9 +11,9 @@ from msgspec import structs
 
 from tests.support.arena import Raw, world_of
 from tests.support.cases import KEYS_OF_A_QUESTION, admitted, cases, objects_of, workload_ref, wrong_answer
-from webhook.families import compile_foreign, dialect_of, project
+from webhook.families import compile_crd_policy, dialect_of, project
 from webhook.judge import Explanation, explain
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.review import Decision
@@ -87,8 +87,8 @@ def problems_of(objects: list[Raw], enforcer: Enforcer) -> list[str]:
     """Return what is said to be wrong with the policies of other families, in their order."""
     around = CompileContext(enforcer)
     around = structs.replace(around, dialect=dialect_of(around))
-    read = [value for value in map(project, objects) if isinstance(value, Foreign)]
-    return [problem for value in read for problem in compile_foreign(value, around).problems]
+    read = [value for value in map(project, objects) if isinstance(value, CrdPolicy)]
+    return [problem for value in read for problem in compile_crd_policy(value, around).problems]
 
 
 # -- what a case may say ----------------------------------------------------------------------------------------------

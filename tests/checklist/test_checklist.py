@@ -22,7 +22,7 @@ from webhook.model.settings import (
 )
 from webhook.report.words import remedy
 from webhook.review import review_workload
-from webhook.review.audit import review_foreign, review_namespaces, review_policies
+from webhook.review.audit import review_crd_policies, review_namespaces, review_policies
 
 TODAY: Final = date(2026, 11, 20)
 WEB: Final = deployment("shop/web", [port("http", 8080)])
@@ -366,8 +366,8 @@ def test_405_in_every_family(raw: Raw, enforcer: str) -> None:
     for app, expected in (("cart", ["NP405"]), ("web", [])):
         told = json.loads(json.dumps(raw).replace("{app}", app))
         world = world_of([SHOP, WEB, told], settings=Settings(enforcer=Enforcer(enforcer)))
-        every = [one for space in ("", "shop") for one in world.policies.foreign(space).values()]
-        assert [one.id for one in review_foreign(world, every, TODAY)] == expected
+        every = [one for space in ("", "shop") for one in world.policies.crd_policies(space).values()]
+        assert [one.id for one in review_crd_policies(world, every, TODAY)] == expected
 
 
 def test_405_of_a_policy_that_cannot_be_read_names_a_label_that_must_be_absent_as_such() -> None:
@@ -380,7 +380,9 @@ def test_405_of_a_policy_that_cannot_be_read_names_a_label_that_must_be_absent_a
         "spec": {"priority": 1, "subject": subject, "weather": 1},
     }
     world = world_of([SHOP, WEB, newer], settings=Settings(enforcer=Enforcer("generic")))
-    found = [one for one in review_foreign(world, world.policies.foreign("").values(), TODAY) if one.id == "NP405"]
+    found = [
+        one for one in review_crd_policies(world, world.policies.crd_policies("").values(), TODAY) if one.id == "NP405"
+    ]
     assert facts(found)["selector"] == "!app"
 
 

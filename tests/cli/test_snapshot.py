@@ -25,10 +25,10 @@ from tests.testbed.control_plane import ControlPlane
 from webhook.cli.main import main
 from webhook.cluster.fields import FIELDS, UNOWNED_POD
 from webhook.dependencies import parse
-from webhook.families import compile_foreign, dialect_of, project
+from webhook.families import compile_crd_policy, dialect_of, project
 from webhook.manifests import Document, read
 from webhook.model.answers import Malformed as Unclear
-from webhook.model.crd_policies import CompileContext, Foreign, Gap
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.objects import Declaration, Node, Pod, Workload
 from webhook.model.settings import Enforcer
@@ -170,15 +170,15 @@ def test_a_rule_about_requests_is_kept_as_one_without_what_it_asks_of_them() -> 
         "spec": {"endpointSelector": {}, "ingress": [{"toPorts": [ports]}]},
     }
     value = project(raw)
-    assert isinstance(value, Foreign)
+    assert isinstance(value, CrdPolicy)
     record = projection(raw, value)
     assert SECRET not in json.dumps(record)
     back = restored(record)
-    assert isinstance(back, Foreign)
+    assert isinstance(back, CrdPolicy)
     bare = CompileContext(Enforcer("cilium"))
     around = structs.replace(bare, dialect=dialect_of(bare))
-    found = compile_foreign(back, around)
-    assert found == compile_foreign(value, around)
+    found = compile_crd_policy(back, around)
+    assert found == compile_crd_policy(value, around)
     assert [e.conditional for piece in found.policies for e in piece.rules if e.conditional] != []
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.conformance.corpora import rows
 from tests.support.arena import Arena
-from webhook.families import compile_foreign, dialect_of, project
+from webhook.families import compile_crd_policy, dialect_of, project
 from webhook.model.answers import Verdict
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction
 from webhook.model.settings import Enforcer, Settings
@@ -84,7 +84,7 @@ def test_what_cilium_refuses_comes_to_nothing_and_says_why() -> None:
     found = 0
     for row in rows("cilium"):
         expected = {text.partition(":")[0] for text in row.get("rejected", ())}
-        values = [value for raw in row["objects"] if isinstance(value := project(raw), Foreign)]
+        values = [value for raw in row["objects"] if isinstance(value := project(raw), CrdPolicy)]
         settings = {
             (raw["metadata"]["namespace"], raw["metadata"]["name"]): raw["data"]
             for raw in row["objects"]
@@ -95,7 +95,7 @@ def test_what_cilium_refuses_comes_to_nothing_and_says_why() -> None:
         for value in values:
             if value.ref.kind == "CiliumCIDRGroup":
                 continue
-            compiled = compile_foreign(value, around)
+            compiled = compile_crd_policy(value, around)
             refused = not compiled.policies and bool(compiled.problems) and "selects no pod" not in compiled.problems[0]
             assert refused == (f"{value.ref.kind} {value.ref}" in expected), (row["case"], compiled)
             found += refused

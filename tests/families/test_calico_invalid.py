@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from webhook.families import compile_foreign, dialect_of, project
+from webhook.families import compile_crd_policy, dialect_of, project
 from webhook.families.family import Compiled
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.settings import Enforcer
 from webhook.model.tier import CompiledPolicy
 
@@ -44,8 +44,8 @@ def compiled(spec: Any, kind: str = "NetworkPolicy") -> Compiled:  # noqa: ANN40
         "spec": spec,
     }
     value = project(raw)
-    assert isinstance(value, Foreign)
-    return compile_foreign(value, CALICO)
+    assert isinstance(value, CrdPolicy)
+    return compile_crd_policy(value, CALICO)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['becomes']} {case['spec']}"[:90])
@@ -120,7 +120,7 @@ def test_any_set_tier_or_setting_leaves_a_policy_one_that_can_be_read(spec: Any)
     for kind in kinds:
         raw = {"apiVersion": "projectcalico.org/v3", "kind": kind, "metadata": {"name": "default"}, "spec": spec}
         value = project(raw)
-        assert isinstance(value, Foreign)
+        assert isinstance(value, CrdPolicy)
         objects["projectcalico.org", kind] = (value,)
     around = CompileContext(Enforcer("calico"), objects)
     around = structs.replace(around, dialect=dialect_of(around))
@@ -131,5 +131,5 @@ def test_any_set_tier_or_setting_leaves_a_policy_one_that_can_be_read(spec: Any)
         "spec": {"ingress": [{"action": "Allow", "source": {"selector": "all()"}}]},
     }
     value = project(raw)
-    assert isinstance(value, Foreign)
-    assert compile_foreign(value, around).policies
+    assert isinstance(value, CrdPolicy)
+    assert compile_crd_policy(value, around).policies

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.support.arena import Arena, Raw
 from tests.support.worlds_tiers import NEW, TIERS, made, packets, tiered_worlds, tiers_of, wide
 from webhook.cli.main import main
-from webhook.families import compile_foreign, dialect_of, project
+from webhook.families import compile_crd_policy, dialect_of, project
 from webhook.families.family import Compiled
 from webhook.model.answers import Verdict
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import BlockReading, Dialect, PeerReading, TierOrder
 from webhook.model.labels import EVERYTHING
 from webhook.model.policy import BlockPeer, Direction
@@ -28,9 +28,9 @@ SAMPLES = 40  # packets asked of each world, out of some hundreds
 
 def compiled(raw: Raw, dialect: Dialect | None = None) -> Compiled:
     value = project(raw)
-    assert isinstance(value, Foreign)
+    assert isinstance(value, CrdPolicy)
     around = CompileContext(Enforcer())
-    return compile_foreign(value, CompileContext(around.enforcer, dialect=dialect or dialect_of(around)))
+    return compile_crd_policy(value, CompileContext(around.enforcer, dialect=dialect or dialect_of(around)))
 
 
 def one(*peers: Raw, action: str = "Deny", **rule: Any) -> Raw:  # noqa: ANN401 - any field of a rule

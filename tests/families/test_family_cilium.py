@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from tests.support.arena import Arena, Raw
 from tests.support.bad_input import anything, places, replaced
-from webhook.families import compile_foreign, dialect_of, project
+from webhook.families import compile_crd_policy, dialect_of, project
 from webhook.families.cilium.settings import DEFAULT_UNSEEN, config_of
 from webhook.families.family import NODE_CONFIG, Compiled
 from webhook.model.answers import Verdict
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import Unseen, seen, visible
 from webhook.model.labels import ALWAYS, EVERYTHING, AllOf, Labels, Operator, Requirement, Selector, Space
 from webhook.model.policy import BlockPeer, Direction
@@ -61,15 +61,15 @@ PLACES: Final = [path for path in places(EVERY_FIELD) if path and path[0] == "sp
 NODES_ON: Final = {"enable-node-selector-labels": "true"}
 
 
-def around(data: dict[str, str] | None = None, *objects: Foreign) -> CompileContext:
+def around(data: dict[str, str] | None = None, *objects: CrdPolicy) -> CompileContext:
     bare = CompileContext(Enforcer("cilium"), {NODE_CONFIG: objects}, settings={CONFIG: data or {}})
     return CompileContext(bare.enforcer, bare.objects, settings=bare.settings, dialect=dialect_of(bare))
 
 
 def compiled(raw: Raw, data: dict[str, str] | None = None) -> Compiled:
     value = project(raw)
-    assert isinstance(value, Foreign)
-    return compile_foreign(value, around(data))
+    assert isinstance(value, CrdPolicy)
+    return compile_crd_policy(value, around(data))
 
 
 def policy(spec: Raw, kind: str = "CiliumNetworkPolicy") -> Raw:
@@ -94,8 +94,8 @@ def test_whatever_stands_anywhere_is_a_value_or_a_problem(path: tuple[str | int,
         value = project(replaced(EVERY_FIELD, path, other))
     except Malformed:
         return
-    assert isinstance(value, Foreign)
-    found = compile_foreign(value, around(NODES_ON))
+    assert isinstance(value, CrdPolicy)
+    found = compile_crd_policy(value, around(NODES_ON))
     assert found.policies or found.problems
     assert all(piece.namespace == "shop" for piece in found.policies)
 
@@ -270,7 +270,7 @@ def test_only_the_agents_own_namespace_sets_them() -> None:
             "spec": {"defaults": {"enable-policy": "always"}},
         }
     )
-    assert isinstance(theirs, Foreign)
+    assert isinstance(theirs, CrdPolicy)
     assert dialect_of(around({}, theirs)).certainty.doubt == ""
 
 

@@ -29,7 +29,7 @@ from webhook.fix.behind import _wholly
 from webhook.fix.selectors import lost as closed
 from webhook.model.addresses import parse_block
 from webhook.model.answers import Verdict
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.tier import Action, CompiledRule
@@ -98,10 +98,10 @@ def tiered(draw: st.DrawFn) -> Raw:
 @st.composite
 def worlds(draw: st.DrawFn) -> Case:
     case = draw(cases())
-    policies: list[Foreign] = []
+    policies: list[CrdPolicy] = []
     for raw in draw(st.lists(tiered(), min_size=1, max_size=2, unique_by=lambda raw: raw["metadata"]["name"])):
         value = project(raw)
-        assert isinstance(value, Foreign)
+        assert isinstance(value, CrdPolicy)
         policies.append(value)
     return Case([*case.objects, *policies], case.workloads)
 

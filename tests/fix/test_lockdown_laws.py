@@ -23,7 +23,7 @@ from webhook.judge import judge_workload
 from webhook.matrix import End, matrix
 from webhook.model.addresses import Protocol
 from webhook.model.answers import CLOSED, Verdict
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
@@ -82,7 +82,7 @@ def test_so_it_is_in_the_words_of_another_family(family: Family) -> None:
 
 def placed(policy: Raw) -> Put:
     value = project(policy)
-    assert isinstance(value, Foreign)
+    assert isinstance(value, CrdPolicy)
     return Put(value)
 
 

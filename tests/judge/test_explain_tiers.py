@@ -317,7 +317,10 @@ def test_in_a_whole_cluster_whose_pods_have_no_known_block_there_is_no_fix_that_
 
 def told(world: World, kind: str) -> list[str]:
     every = [
-        p for n in ("", *world.namespaces.names()) for p in world.policies.foreign(n).values() if p.ref.kind == kind
+        p
+        for n in ("", *world.namespaces.names())
+        for p in world.policies.crd_policies(n).values()
+        if p.ref.kind == kind
     ]
     return [message(f) for p in every for f in (*check_enforced(world, p), *check_problems(world, p))]
 

@@ -17,7 +17,7 @@ from webhook.families import REFERENCES, project
 from webhook.judge import Alike, judge, judge_dns, judge_workload
 from webhook.judge.inbound import judge_inbound
 from webhook.model.answers import CLOSED, Dependency, Verdict
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Namespace, Service
 from webhook.model.policy import Policy
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
@@ -303,7 +303,7 @@ def test_what_any_change_takes_is_the_difference_of_two_whole_audits(data: st.Da
     changes: list[Change] = [*map(Put, new), *map(key_of, old)]
     before, after = filled(settings, values), filled(settings, values)
     after.apply(changes)
-    some = [value for value in (*new, *old) if isinstance(value, Policy | Foreign | Namespace | Service)]
+    some = [value for value in (*new, *old) if isinstance(value, Policy | CrdPolicy | Namespace | Service)]
     found = lost_by(before, Steps(tuple(changes), tuple(some)), TODAY, "x")
     lost = {(str(draft.finding.workload), draft.finding.dependency or "") for draft in found.drafts}
     nameless = {
@@ -313,8 +313,8 @@ def test_what_any_change_takes_is_the_difference_of_two_whole_audits(data: st.Da
     }
     expected = difference(before, after)
     for value in some:
-        reference = isinstance(value, Foreign) and (value.group, value.ref.kind) in REFERENCES
-        word = "reference" if reference else value.ref.kind if isinstance(value, Foreign) else type(value).__name__
+        reference = isinstance(value, CrdPolicy) and (value.group, value.ref.kind) in REFERENCES
+        word = "reference" if reference else value.ref.kind if isinstance(value, CrdPolicy) else type(value).__name__
         event(f"{word}{' gone' if old else ''}: {'lost' if expected else 'nothing'}")
     assert lost - nameless == expected - nameless
     full = Radius(before, Proposed(before, changes), change_of(some), Touched(everybody=True))

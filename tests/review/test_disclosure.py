@@ -246,7 +246,7 @@ def _everything(view: View) -> list[Any]:
     names = ("a", "b", "")
     return [
         [
-            ((name in view.namespaces), dict(view.policies.named(name)), dict(view.policies.foreign(name)))
+            ((name in view.namespaces), dict(view.policies.named(name)), dict(view.policies.crd_policies(name)))
             for name in names
         ],
         [(list(view.services.within(name)), view.pods.groups(name)) for name in names],

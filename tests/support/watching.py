@@ -37,7 +37,7 @@ async def names(connection: Connection, kind: Kind) -> set[str]:
 
 def foreign(world: World, namespace: str) -> list[str]:
     """Return the names of a namespace's policies that are no NetworkPolicies of Kubernetes."""
-    return sorted(ref.name for ref in world.policies.foreign(namespace))
+    return sorted(ref.name for ref in world.policies.crd_policies(namespace))
 
 
 class Watched:

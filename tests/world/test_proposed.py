@@ -12,7 +12,7 @@ from tests.support.denied_worlds import HEAVY
 from tests.support.values import answers, drops, filled, named, policies, services, values, verdicts
 from tests.support.worlds_whole import whole
 from webhook.families import POLICIES, REFERENCES, project
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Namespace, PodClass, Service
 from webhook.model.policy import Direction, Policy
 from webhook.model.settings import Settings
@@ -65,7 +65,7 @@ def compiled(view: View, spaces: Collection[str]) -> dict[object, object]:
 
 
 def heard(value: object) -> bool:
-    return isinstance(value, Policy | Foreign | Namespace | Service)
+    return isinstance(value, Policy | CrdPolicy | Namespace | Service)
 
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(detect="files"), Settings(detect="cluster")])
@@ -87,7 +87,7 @@ def test_policies_of_every_family_come_to_what_they_do_in_a_world(settings: Sett
     changed.apply(changes)
     proposed = Proposed(world, changes)
     for value in (*late, *gone):
-        kind = (value.group, value.ref.kind) if isinstance(value, Foreign) else None
+        kind = (value.group, value.ref.kind) if isinstance(value, CrdPolicy) else None
         event("reference" if kind in REFERENCES else "policy" if kind in POLICIES else type(value).__name__)
     spaces = ("", *world.namespaces.names(), *changed.namespaces.names())
     assert compiled(proposed, spaces) == compiled(changed, spaces)

@@ -9,7 +9,7 @@ from webhook.families import support_of
 from webhook.families.networkpolicy import isolates
 from webhook.fix.behind import denies_all_pods
 from webhook.model.answers import DEFAULT_SEVERITY, Finding, Severity
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.dialect import NETWORK_POLICY, Support
 from webhook.model.labels import Space, Value, holds
 from webhook.model.objects import PodClass
@@ -86,10 +86,10 @@ def _allows(policy: Policy) -> bool:
     return isolates(policy, Direction.INGRESS) and bool(policy.ingress)
 
 
-def check_enforced(view: View, policy: Policy | Foreign) -> Iterator[Finding]:
+def check_enforced(view: View, policy: Policy | CrdPolicy) -> Iterator[Finding]:
     """Yield NP107 for a policy of a kind that the recognised enforcer, or any API server, takes no notice of."""
     kind = NETWORK_POLICY if isinstance(policy, Policy) else (policy.group, policy.ref.kind)
-    if kind == UNSERVED and isinstance(policy, Foreign):
+    if kind == UNSERVED and isinstance(policy, CrdPolicy):
         told = (("policy", policy.ref.titled), ("unserved", f"{policy.group}/{policy.version}"))
         yield structs.replace(_finding(policy.ref, told), severity=Severity.WARNING)
     elif view.enforcer.decisive and view.enforcer.enforces and _support(view, kind) is Support.INERT:
@@ -104,14 +104,14 @@ def _support(view: View, kind: tuple[str, str]) -> Support:
     return support_of(kind, view.compile_context)
 
 
-def problems_of(view: View, policy: Foreign) -> tuple[str, ...]:
+def problems_of(view: View, policy: CrdPolicy) -> tuple[str, ...]:
     """Return what is wrong with a policy that the enforcer evaluates; of what it does not, nothing is known."""
     if _support(view, (policy.group, policy.ref.kind)) is not Support.EVALUATED:
         return ()
     return view.policies.problems().get(policy.ref, ())
 
 
-def check_problems(view: View, policy: Foreign) -> Iterator[Finding]:
+def check_problems(view: View, policy: CrdPolicy) -> Iterator[Finding]:
     """Yield NP107 for a policy that is not in force as it is written, or that is not understood."""
     if problems := problems_of(view, policy):
         more = (("more", str(len(problems) - 1)),) if len(problems) > 1 else ()

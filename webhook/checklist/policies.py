@@ -6,13 +6,13 @@ from typing import Final
 
 from webhook.checklist.blocks import Own, check_blocks, finding
 from webhook.evaluate.ends import namespace_matches
-from webhook.families import compile_foreign
+from webhook.families import compile_crd_policy
 from webhook.families.networkpolicy import compile_direction, isolates
 from webhook.fix.selectors import shapes_of
 from webhook.judge.near_miss_peers import of_labels
 from webhook.model.addresses import PortRange
 from webhook.model.answers import DEFAULT_SEVERITY, Finding
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.labels import NO_KEYS, AllOf, Selector, Space, holds, in_words, requirements_of
 from webhook.model.objects import PodClass, Service, ServicePort
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
@@ -171,9 +171,11 @@ _DNS: Final = 53
 _DOES: Final = {Direction.INGRESS: "lets in", Direction.EGRESS: "lets out to"}
 
 
-def check_selects(view: View, policy: Foreign) -> Iterator[Finding]:
+def check_selects(view: View, policy: CrdPolicy) -> Iterator[Finding]:
     """Yield NP405 where no compiled policy of a policy may select anybody, and it asks for labels of pods."""
-    compiled_policies = [one for one in compile_foreign(policy, view.compile_context).policies if one.unclear is None]
+    compiled_policies = [
+        one for one in compile_crd_policy(policy, view.compile_context).policies if one.unclear is None
+    ]
     if (
         not compiled_policies
         or not all(map(_asks_pods, compiled_policies))

@@ -79,10 +79,10 @@ def audit(gathered: Gathered, today: date, evidence: Evidence | None = None) -> 
     namespaces = dict.fromkeys(one.workload.ref.namespace for one in every)
     policies = [policy for name in world.namespaces.names() for _, policy in sorted(world.policies.named(name).items())]
     spaces = ("", *world.namespaces.names())
-    foreign = [policy for name in spaces for _, policy in sorted(world.policies.foreign(name).items())]
+    crd_policies = [policy for name in spaces for _, policy in sorted(world.policies.crd_policies(name).items())]
     findings = (
         *(_placed(finding, places) for one in every for finding in one.findings),
-        *policy_findings(gathered, policies, foreign, today),
+        *policy_findings(gathered, policies, crd_policies, today),
         *review_namespaces(world, namespaces, today),
     )
     return report.Audit(

@@ -92,7 +92,7 @@ def _without_earlier(gathered: Gathered, namespaces: list[str]) -> list[PolicyRe
     found: list[PolicyRef] = []
     for name in namespaces:
         found += (ref for ref, policy in world.policies.named(name).items() if policy.of_lockdown)
-        some = (one for one in world.policies.foreign(name).values() if (one.group, one.ref.kind) in kinds)
+        some = (one for one in world.policies.crd_policies(name).values() if (one.group, one.ref.kind) in kinds)
         found += (one.ref for one in some if all(one.labels.get(key) == value for key, value in MANAGED_BY.items()))
     drops = [Drop(f"{r.kind}.{r.group}" if r.group else r.kind, r.namespace or "", r.name) for r in found]
     world.apply(drops)

@@ -14,7 +14,7 @@ from webhook.facade import UsageError
 from webhook.families import REFERENCES
 from webhook.manifests import STDIN, Broken, Content, Document, NoSuchPath, Skipped, read
 from webhook.model.answers import Location
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, PolicyRef, WorkloadRef
@@ -96,7 +96,7 @@ class Sources(Struct, frozen=True, kw_only=True):
 class Gathered(Struct, frozen=True):
     """A world and what to judge in it: workloads and policies, with where they stand.
 
-    `foreign`: policies of other families than NetworkPolicy. `read`: whatever stands in files, of any family: what is
+    `crd_policies`: those of other families than NetworkPolicy. `read`: whatever stands in files, of any family: what is
     wrong with it is among the failures. `before`: what is there without the files, where there is anything; `written`:
     what of the files others may depend on. `notes`: what a person is to know of what was read.
     """
@@ -107,7 +107,7 @@ class Gathered(Struct, frozen=True):
     failures: tuple[Failure, ...]
     skipped: int
     origin: Origin
-    foreign: tuple[tuple[Foreign, Location], ...] = ()
+    crd_policies: tuple[tuple[CrdPolicy, Location], ...] = ()
     read: frozenset[PolicyRef] = frozenset()
     before: World | None = None
     written: tuple[tuple[Written, Location], ...] = ()
@@ -142,8 +142,8 @@ def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: Non
     broken = [failure for one in known for failure in one.failures]
     problems = (*there.problems, *judged.problems, *misread(world, (*there.values, *here)))
     policies = {v.ref: (v, place) for v, place in here if isinstance(v, Policy)}
-    every = ((v, place) for v, place in here if isinstance(v, Foreign))
-    foreign = {v.ref: (v, place) for v, place in every if (v.group, v.ref.kind) not in REFERENCES}
+    every = ((v, place) for v, place in here if isinstance(v, CrdPolicy))
+    crd_policies = {v.ref: (v, place) for v, place in every if (v.group, v.ref.kind) not in REFERENCES}
     return Gathered(
         world,
         subjects(world, here),
@@ -151,8 +151,8 @@ def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: Non
         tuple(sorted({*broken, *there.failures, *judged.failures, *problems})),
         judged.skipped,
         _origin(known, now),
-        tuple(foreign.values()),
-        frozenset(v.ref for v, _ in (*there.values, *judged.values) if isinstance(v, Foreign)),
+        tuple(crd_policies.values()),
+        frozenset(v.ref for v, _ in (*there.values, *judged.values) if isinstance(v, CrdPolicy)),
         before,
         written,
         (*(note for one in known for note in one.notes), *_notes((there, judged))),

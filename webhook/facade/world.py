@@ -13,14 +13,14 @@ from webhook.fix import Fixes, Unfixable, fix, fix_all
 from webhook.judge import explain
 from webhook.matrix import Matrix, focused, fold, matrix
 from webhook.model.answers import CLOSED, Finding, Location, Manifest
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Declaration, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report import json_
 from webhook.report.json_ import Record
 from webhook.report.run import Summary
-from webhook.review.audit import Audited, audit_workload, review_foreign, review_policies, told_once
+from webhook.review.audit import Audited, audit_workload, review_crd_policies, review_policies, told_once
 from webhook.review.blast_radius import blast_radius
 from webhook.review.changes import deleted_by
 from webhook.review.touched import changed
@@ -45,12 +45,12 @@ def review(gathered: Gathered, today: date, every: Iterable[Audited] | None = No
     returned, where that was asked for already.
     """
     workloads = [finding for one in (audited(gathered, today) if every is None else every) for finding in one.findings]
-    own, foreign = [policy for policy, _ in gathered.policies], [policy for policy, _ in gathered.foreign]
+    own, crd_policies = [policy for policy, _ in gathered.policies], [policy for policy, _ in gathered.crd_policies]
     places: dict[PolicyRef | WorkloadRef, Location] = {policy.ref: place for policy, place in gathered.policies}
-    places |= {policy.ref: place for policy, place in gathered.foreign}
+    places |= {policy.ref: place for policy, place in gathered.crd_policies}
     places |= {subject.workload.ref: subject.location for subject in gathered.subjects}
     whole = told_once(workloads, places)
-    return whole + policy_findings(gathered, own, foreign, today) + changes(gathered, today)
+    return whole + policy_findings(gathered, own, crd_policies, today) + changes(gathered, today)
 
 
 def changes(gathered: Gathered, today: date) -> list[Finding]:
@@ -63,7 +63,7 @@ def changes(gathered: Gathered, today: date) -> list[Finding]:
     else:
         told = {subject.workload.ref for subject in gathered.subjects}
         found = blast_radius(gathered.before, gathered.world, changed(gathered.before, values), today, told)
-    places = {value.ref.at(None): place for value, place in gathered.written if isinstance(value, Policy | Foreign)}
+    places = {value.ref.at(None): place for value, place in gathered.written if isinstance(value, Policy | CrdPolicy)}
     first = next((place for _, place in gathered.written), None)
     return [
         msgspec.structs.replace(one, location=next((places[ref] for ref in one.policies if ref in places), first))
@@ -72,14 +72,14 @@ def changes(gathered: Gathered, today: date) -> list[Finding]:
 
 
 def policy_findings(
-    gathered: Gathered, policies: Iterable[Policy], foreign: Iterable[Foreign], today: date
+    gathered: Gathered, policies: Iterable[Policy], crd_policies: Iterable[CrdPolicy], today: date
 ) -> list[Finding]:
     """Return the findings of policies, where they stand in what is judged."""
     places = {policy.ref: place for policy, place in gathered.policies}
-    places |= {policy.ref: place for policy, place in gathered.foreign}
+    places |= {policy.ref: place for policy, place in gathered.crd_policies}
     found = (
         *review_policies(gathered.world, policies, today),
-        *review_foreign(gathered.world, foreign, today, gathered.read),
+        *review_crd_policies(gathered.world, crd_policies, today, gathered.read),
     )
     return [msgspec.structs.replace(one, location=places.get(one.policies[0].at(None))) for one in found]
 

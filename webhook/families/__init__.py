@@ -11,12 +11,12 @@ from typing import Final
 from webhook.enforcers import ENFORCERS, in_force
 from webhook.families.enforced import compile_policy
 from webhook.families.family import FAMILIES, NOTHING, Compiled, Family
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import GENERIC, Certainty, Dialect, Kind, Support
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, CompiledRule, Tier, compiled_policy
 from webhook.wire import shapes
-from webhook.wire.objects import UNSERVED, Projected, foreign
+from webhook.wire.objects import UNSERVED, Projected, crd_policy
 from webhook.wire.objects import project as project_known
 from webhook.wire.shapes import Malformed, Raw
 
@@ -46,7 +46,7 @@ def project(raw: Raw, default_namespace: str = "default") -> Projected | None:
     if isinstance(kind, str) and isinstance(version, str):
         known = (version.rpartition("/")[0], kind)
         if known in POLICIES or known in REFERENCES or known == UNSERVED:
-            return foreign(raw, None if known in WIDE else shapes.namespace(raw, default_namespace))
+            return crd_policy(raw, None if known in WIDE else shapes.namespace(raw, default_namespace))
     return project_known(raw, default_namespace)
 
 
@@ -79,7 +79,7 @@ def support_of(kind: Kind, compile_context: CompileContext) -> Support:
     return Support.DOUBTFUL
 
 
-def compile_foreign(value: Foreign, compile_context: CompileContext) -> Compiled:
+def compile_crd_policy(value: CrdPolicy, compile_context: CompileContext) -> Compiled:
     """Compile a policy: one that nothing enforces has no rules, one that is not understood may do anything."""
     kind = (value.group, value.ref.kind)
     family = family_of(kind)
@@ -95,7 +95,7 @@ def compile_foreign(value: Foreign, compile_context: CompileContext) -> Compiled
     return anything(value, why)
 
 
-def anything(value: Foreign, why: str) -> Compiled:
+def anything(value: CrdPolicy, why: str) -> Compiled:
     """Return a policy, compiled, that may let through or drop anything of the pods that it may select."""
     rules = tuple(CompiledRule(value.ref, unclear=why, action=action) for action in (Action.ALLOW, Action.DENY))
     scope = family.scope(value) if (family := family_of((value.group, value.ref.kind))) else None

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.enforcers import ENFORCERS
 from webhook.enforcers.calico import SERVED, STORED
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import BOTH_APIS, Dialect, Kind
 from webhook.model.labels import Predicate
 from webhook.model.tier import CompiledPolicy
@@ -95,6 +95,6 @@ class Family(Struct, frozen=True):
     """
 
     name: str
-    compile: Callable[[Foreign, CompileContext], Compiled]
-    scope: Callable[[Foreign], Predicate | None] = lambda _: None
+    compile: Callable[[CrdPolicy, CompileContext], Compiled]
+    scope: Callable[[CrdPolicy], Predicate | None] = lambda _: None
     dialects: Mapping[str, Callable[[CompileContext], Dialect]] = {}

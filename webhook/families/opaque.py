@@ -4,7 +4,7 @@ from typing import Final
 
 from webhook.enforcers.ovn import EGRESS_FIREWALL
 from webhook.families.family import Compiled, Family
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.labels import NoneOf
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, CompiledRule, Peer, Place, PlacePeer, Tier, compiled_policy
@@ -14,7 +14,7 @@ _BEFORE_ALL: Final = Tier(float("-inf"), EGRESS_FIREWALL[1])
 _OUTSIDE: Final[tuple[Peer, ...]] = (NoneOf((PlacePeer(Place.POD),)),)
 
 
-def compile_policy(policy: Foreign, _: CompileContext) -> Compiled:
+def compile_policy(policy: CrdPolicy, _: CompileContext) -> Compiled:
     """Return what is known of an EgressFirewall: it may deny what its pods send to anything that is no pod.
 
     Raises Malformed for every other kind: what it says is not read.

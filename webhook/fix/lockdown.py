@@ -21,7 +21,7 @@ from webhook.judge.inbound import judge_hooks, judge_inbound, remedy
 from webhook.matrix import matrix
 from webhook.model.addresses import Block
 from webhook.model.answers import CLOSED, Host, Manifest, Verdict
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
@@ -73,9 +73,9 @@ def lockdown(view: View, namespaces: Sequence[str], family: Family = "networkpol
     )
 
 
-def _value(policy: Manifest) -> Policy | Foreign:
+def _value(policy: Manifest) -> Policy | CrdPolicy:
     value = project(policy, policy["metadata"]["namespace"])
-    assert isinstance(value, Policy | Foreign)  # noqa: S101 - of our own making
+    assert isinstance(value, Policy | CrdPolicy)  # noqa: S101 - of our own making
     return value
 
 

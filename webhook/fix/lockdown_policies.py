@@ -41,7 +41,9 @@ def default_deny(view: View, namespace: str) -> Manifest:
 def _taken(view: View, namespace: str, name: str) -> bool:
     """Say whether a policy of any family is called so: applying must not replace it."""
     return any(
-        ref.name == name for some in (view.policies.named(namespace), view.policies.foreign(namespace)) for ref in some
+        ref.name == name
+        for some in (view.policies.named(namespace), view.policies.crd_policies(namespace))
+        for ref in some
     )
 
 

@@ -189,7 +189,7 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
 def _others(view: View, packet: Packet) -> Iterator[CompiledPolicy]:
     """Yield the pieces of other families that may be about the subject: of its namespace, and cluster-wide ones."""
     for namespace in (packet.subject.pod_class.namespace, _EVERYWHERE):
-        if view.policies.foreign(namespace):
+        if view.policies.crd_policies(namespace):
             yield from view.policies.compiled_policies(namespace, packet.direction)
 
 

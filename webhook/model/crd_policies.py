@@ -19,7 +19,7 @@ class Doubt(Struct, frozen=True):
     reason: str
 
 
-class Foreign(Struct, frozen=True, gc=False):
+class CrdPolicy(Struct, frozen=True, gc=False):
     """A policy, or what policies of its family refer to (a tier, a set of addresses, settings).
 
     `spec`: the object's own fields as JSON gives them, untrusted: without metadata, status and type. `namespace` None:
@@ -53,7 +53,7 @@ class CompileContext(Struct, frozen=True):
     """
 
     enforcer: Enforcer = Enforcer()
-    objects: Mapping[tuple[str, str], tuple[Foreign, ...]] = {}
+    objects: Mapping[tuple[str, str], tuple[CrdPolicy, ...]] = {}
     namespaces: Mapping[str, Namespace] = {}
     flags: Mapping[str, tuple[str, ...]] = {}
     settings: Mapping[tuple[str, str], Mapping[str, str]] = {}
@@ -61,7 +61,7 @@ class CompileContext(Struct, frozen=True):
     nodes: frozenset[str] = frozenset()
     memo: dict[str, object] = {}
 
-    def all(self, *kinds: tuple[str, str]) -> Iterable[Foreign]:
+    def all(self, *kinds: tuple[str, str]) -> Iterable[CrdPolicy]:
         """Return the objects of some kinds, in the order of the kinds."""
         for kind in kinds:
             yield from self.objects.get(kind, ())

@@ -17,7 +17,7 @@ from webhook.fix.fix import distinct
 from webhook.judge import Judged, JudgedWorkload, judge_workload
 from webhook.judge.workload import judge_in_steps
 from webhook.model.answers import Finding, Location
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -110,8 +110,8 @@ def review_policies(view: View, policies: Iterable[Policy], today: date) -> tupl
     return configured(view.settings, found, today)[0]
 
 
-def review_foreign(
-    view: View, policies: Iterable[Foreign], today: date, told: Collection[PolicyRef] = ()
+def review_crd_policies(
+    view: View, policies: Iterable[CrdPolicy], today: date, told: Collection[PolicyRef] = ()
 ) -> tuple[Finding, ...]:
     """Return the findings of policies of other families. `told`: those whose problems are errors of the input."""
     found: list[Finding] = []

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from webhook.families import project
 from webhook.model.answers import DEFAULT_SEVERITY, Finding, Verdict
 from webhook.model.budget import FIXES, OTHERS, Exhausted
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Namespace, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import WorkloadRef
@@ -145,7 +145,7 @@ def steps_of(request: AdmissionRequest, view: View) -> Steps:
     view.budget.spend_on([part for key, part in raw.items() if key not in ("metadata", "status")], _READ)
     space = request.namespace or "default"
     value = project(raw, space)
-    if not isinstance(value, Policy | Foreign | Namespace | Service) or isinstance(value, Workload):
+    if not isinstance(value, Policy | CrdPolicy | Namespace | Service) or isinstance(value, Workload):
         return Steps(why="not a write that others may depend on")
     if _ending(raw) and not gone:
         return Steps(why="it is being deleted")
@@ -205,7 +205,7 @@ def _misread(after: View, steps: Steps) -> Iterator[str]:
     for value in steps.values:
         if isinstance(value, Policy):
             broken = [value.unreadable] if value.unreadable else list(problems.get(value.ref, ()))
-        elif isinstance(value, Foreign) and (value.group, value.ref.kind) in after.dialect.evaluated:
+        elif isinstance(value, CrdPolicy) and (value.group, value.ref.kind) in after.dialect.evaluated:
             broken = list(problems.get(value.ref, ()))
         else:
             continue
@@ -260,7 +260,7 @@ def _deleted(
     view: View, after: View, radius: Radius, steps: Steps, opened: list[str], drafts: list[Draft]
 ) -> Finding | None:
     """Return what deleting a policy opens and closes; None where nothing is deleted, or nothing comes of it."""
-    gone = [value for value in steps.values if isinstance(value, Policy | Foreign)]
+    gone = [value for value in steps.values if isinstance(value, Policy | CrdPolicy)]
     if not gone or not any(isinstance(step, Drop) for step in steps.steps):
         return None
     closed = [f"{one.finding.workload.short} -> {one.finding.dependency}" for one in drafts if one.finding.workload]

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from webhook.model.addresses import Address
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.hints import ConfigMap, MapUse
 from webhook.model.inbound import ISTIO_GATEWAY, Backend, Binding, Call, Exposure, Ingress, Route
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Pod, PodClass, Service, Workload
@@ -81,7 +81,7 @@ def _change(world: World, pairs: Mapping[Drop, Pair]) -> Change:
         else:
             for value in (old, new):
                 match value:
-                    case Policy() | Foreign() | Namespace() | Service():
+                    case Policy() | CrdPolicy() | Namespace() | Service():
                         written.append(value)
                     case Workload():
                         written.append(value)

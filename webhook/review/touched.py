@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from webhook.families import REFERENCES
 from webhook.judge.dns import NODE_LOCAL, dns_service
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.inbound import Exposure, IstioGateway
 from webhook.model.labels import NO_KEYS, Space, Value, holds
 from webhook.model.objects import Namespace, PodClass, Service, Workload
@@ -22,7 +22,7 @@ from webhook.world import View
 from webhook.world.policies import EVERYWHERE, selects
 from webhook.world.workloads import Name, names_in
 
-Written = Policy | Foreign | Namespace | Service | Workload
+Written = Policy | CrdPolicy | Namespace | Service | Workload
 _ASSUMED_DNS: Final = frozenset({"kube-system", "openshift-dns"})  # where DNS is where files do not show it
 _OF_GATEWAY: Final = "gateway.networking.k8s.io/gateway-name"
 
@@ -53,7 +53,7 @@ def change_of(values: Iterable[Written]) -> Change:
     """Return the change that writes, or takes away, these values."""
     every = list(values)
     return Change(
-        frozenset(value.ref.at(None) for value in every if isinstance(value, Policy | Foreign)),
+        frozenset(value.ref.at(None) for value in every if isinstance(value, Policy | CrdPolicy)),
         frozenset(value.name for value in every if isinstance(value, Namespace)),
         frozenset((value.namespace, value.name) for value in every if isinstance(value, Service)),
         frozenset(value.ref for value in every if isinstance(value, Workload)),
@@ -65,8 +65,8 @@ def _differs(before: View, value: Written) -> bool:
     match value:
         case Policy(ref=ref, namespace=namespace):
             return before.policies.named(namespace).get(ref) != value
-        case Foreign(ref=ref, namespace=home):
-            return before.policies.foreign(home or "").get(ref) != value
+        case CrdPolicy(ref=ref, namespace=home):
+            return before.policies.crd_policies(home or "").get(ref) != value
         case Namespace(name=name, labels=labels):
             return before.namespaces.get(name).labels != labels
         case Service(namespace=namespace, name=name):
@@ -118,7 +118,9 @@ def _spaces(before: View, after: View, change: Change) -> Iterator[str]:
     referred = any((ref.group, ref.kind) in REFERENCES for ref in change.policies)
     if referred or (change.namespaces and before.compile_context.objects):
         every = (EVERYWHERE, *after.namespaces.names())
-        yield from (space for space in every if before.policies.foreign(space) or after.policies.foreign(space))
+        yield from (
+            space for space in every if before.policies.crd_policies(space) or after.policies.crd_policies(space)
+        )
     yield from (ref.namespace or EVERYWHERE for ref in change.policies)
 
 
@@ -227,7 +229,7 @@ class _Reach:
             self._published = self._published or (found is not None and _is_published(found))
             self._servers.update(group.ref for group in (view.pods.behind(found) if found else ()))
             for space in (EVERYWHERE, *view.namespaces.names()):
-                if view.policies.foreign(space):
+                if view.policies.crd_policies(space):
                     for direction in Direction:
                         for compiled in view.policies.compiled_policies(space, direction):
                             if compiled.volatile:

@@ -6,7 +6,7 @@ Whoever compiles them must take them as untrusted input.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
@@ -17,7 +17,7 @@ from webhook.wire.networkpolicies import network_policy
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, mappings, string
 
 Projected = (
-    Namespace | Pod | Workload | Service | Endpoints | EndpointSlice | Node | ConfigMap | Policy | Foreign | Inbound
+    Namespace | Pod | Workload | Service | Endpoints | EndpointSlice | Node | ConfigMap | Policy | CrdPolicy | Inbound
 )
 
 DECLARING: Final = inbound.KINDS | inbound_others.KINDS
@@ -124,14 +124,14 @@ UNSERVED: Final = ("extensions", "NetworkPolicy")  # by any API server since 1.1
 KUBERNETES: Final = "networking.k8s.io"
 
 
-def foreign(raw: Raw, namespace: str | None) -> Foreign:
+def crd_policy(raw: Raw, namespace: str | None) -> CrdPolicy:
     """Read an object. Its `spec` holds `spec` and what stands beside it (`specs`); of a ServiceAccount AUTOMOUNT.
 
     Of one nothing else is looked at: Secrets are named there.
     """
     group, _, version = string(raw, "apiVersion", "").rpartition("/")
     kind = string(raw, "kind", "")
-    return Foreign(
+    return CrdPolicy(
         PolicyRef(namespace, shapes.name(raw), kind, group=group),
         group,
         namespace,

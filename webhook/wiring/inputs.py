@@ -10,7 +10,7 @@ from msgspec import Struct
 from webhook.families import project
 from webhook.manifests import Broken, Content, Document, Skipped, Unbuilt, read, read_content
 from webhook.model.answers import Location
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.inbound import Gateway, Ingress, Route
 from webhook.model.objects import Pod, Workload
 from webhook.model.policy import Policy
@@ -128,7 +128,7 @@ def misread(view: View, values: Iterable[tuple[Projected, Location]]) -> list[Fa
     return [
         Failure(location.file, location.line, f"{value.ref.kind} `{clip(value.ref.name, _SHOWN)}`: {problem}")
         for value, location in values
-        if isinstance(value, Foreign) and (value.group, value.ref.kind) in evaluated
+        if isinstance(value, CrdPolicy) and (value.group, value.ref.kind) in evaluated
         for problem in found.get(value.ref, ())
     ]
 

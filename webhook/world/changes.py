@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from webhook.model.crd_policies import Foreign, Gap
+from webhook.model.crd_policies import CrdPolicy, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
@@ -21,7 +21,7 @@ Value = (
     | Node
     | ConfigMap
     | Policy
-    | Foreign
+    | CrdPolicy
     | Gap
     | Inbound
 )
@@ -55,7 +55,7 @@ def key_of(value: Value) -> Drop:
             return Drop(ref.kind, ref.namespace, ref.name)
         case Policy(ref=ref):
             return Drop(ref.kind, ref.namespace or "", ref.name)
-        case Foreign(ref=ref, group=group):
+        case CrdPolicy(ref=ref, group=group):
             return Drop(f"{ref.kind}.{group}" if group else ref.kind, ref.namespace or "", ref.name)
         case Gap(kind=kind, group=group):
             return Drop("Gap", group, kind)

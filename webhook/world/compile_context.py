@@ -12,7 +12,7 @@ from msgspec import structs
 from webhook.enforcers import AGENTS, ENFORCERS, NAMESPACES, Found, in_force
 from webhook.enforcers.record import Data, Flags
 from webhook.families import dialect_of
-from webhook.model.crd_policies import CompileContext, Doubt, Foreign, Gap
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt, Gap
 from webhook.model.dialect import Dialect, Kind
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Node, Workload
@@ -35,7 +35,7 @@ class Contexts:
         self._clock = clock
         self._namespaces = namespaces
         self._settings = settings
-        self._references: dict[Kind, dict[tuple[str | None, str], Foreign]] = {}
+        self._references: dict[Kind, dict[tuple[str | None, str], CrdPolicy]] = {}
         self._daemon_sets: dict[tuple[str, str], Workload] = {}
         self._agents: dict[tuple[str, str], Labels] = {}  # what ConfigMaps set
         self._nodes: dict[str, Flags] = {}
@@ -54,7 +54,7 @@ class Contexts:
         self._settings = settings
         self._put = self._clock.tick()
 
-    def put(self, value: Foreign) -> None:
+    def put(self, value: CrdPolicy) -> None:
         """Add or replace a reference."""
         self._references.setdefault((value.group, value.ref.kind), {})[value.namespace, value.ref.name] = value
         self._put = self._clock.tick()
@@ -64,11 +64,11 @@ class Contexts:
         discard(self._references, kind, (namespace, name))
         self._put = self._clock.tick()
 
-    def get(self, kind: Kind, namespace: str | None, name: str) -> Foreign | None:
+    def get(self, kind: Kind, namespace: str | None, name: str) -> CrdPolicy | None:
         """Return a reference."""
         return self._references.get(kind, {}).get((namespace, name))
 
-    def has(self, value: Foreign) -> bool:
+    def has(self, value: CrdPolicy) -> bool:
         """Say whether an equal reference is here."""
         return self.get((value.group, value.ref.kind), value.namespace, value.ref.name) == value
 

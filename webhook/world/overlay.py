@@ -3,7 +3,7 @@
 from collections.abc import Collection, Hashable, Iterable, Mapping
 
 from webhook.model.addresses import Address, Block, Family
-from webhook.model.crd_policies import CompileContext, Doubt, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import EVERY_LABEL, NO_LABELS, AskedLabels
 from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
@@ -226,8 +226,8 @@ class _Policies:
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         return {**self._base.named(namespace), **self._own.named(namespace)}
 
-    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
-        return self._base.foreign(namespace)
+    def crd_policies(self, namespace: str) -> Mapping[PolicyRef, CrdPolicy]:
+        return self._base.crd_policies(namespace)
 
     def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
         return self._base.problems()

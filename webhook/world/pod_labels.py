@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.labels import NAME_LABEL, Labels, Lookup, Space, Value
 from webhook.model.objects import UNKNOWN_ACCOUNT, Account, Namespace, PodClass
 from webhook.model.truth import Truth
@@ -66,11 +66,11 @@ class Accounts:
     def __len__(self) -> int:
         return len(self._every)
 
-    def has(self, value: Foreign) -> bool:
+    def has(self, value: CrdPolicy) -> bool:
         """Say whether an account that says the same is here."""
         return self._every.get((value.namespace or "", value.ref.name)) == _account(value)
 
-    def put(self, value: Foreign) -> None:
+    def put(self, value: CrdPolicy) -> None:
         """Add or replace an account."""
         self._every[value.namespace or "", value.ref.name] = _account(value)
         self.changed = self._clock.tick()
@@ -86,7 +86,7 @@ class Accounts:
         return Account() if found is None and self._complete and self._every else found
 
 
-def _account(value: Foreign) -> Account:
+def _account(value: CrdPolicy) -> Account:
     return Account(value.labels, value.spec.get(AUTOMOUNT) is not False)
 
 

@@ -5,9 +5,9 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from webhook.families import compile_foreign, compile_policy
+from webhook.families import compile_crd_policy, compile_policy
 from webhook.families.family import Compiled
-from webhook.model.crd_policies import CompileContext, Doubt, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
 from webhook.model.labels import NO_KEYS, AskedLabels, LabelKeys, Operator, holds
 from webhook.model.objects import PodClass
 from webhook.model.policy import Direction, Policy
@@ -60,11 +60,11 @@ class _Compiled:
         self.asked: tuple[int, AskedLabels] | None = None  # as after a change of that number
         self._labels: dict[PolicyRef, list[ByLabel]] = {}
 
-    def put(self, policy: Policy | Foreign) -> None:
+    def put(self, policy: Policy | CrdPolicy) -> None:
         if isinstance(policy, Policy):
             parts = Compiled(compile_policy(policy, self.context.dialect))
         else:
-            parts = compile_foreign(policy, self.context)
+            parts = compile_crd_policy(policy, self.context)
         if parts.problems:
             self.problems[policy.ref] = parts.problems
         keys = self._labels[policy.ref] = []
@@ -121,7 +121,7 @@ class Policies:
         """
         self.stamps = Stamps(clock)
         self.by_namespace: dict[str, dict[PolicyRef, Policy]] = {}
-        self.foreign_by_namespace: dict[str, dict[PolicyRef, Foreign]] = {}
+        self.foreign_by_namespace: dict[str, dict[PolicyRef, CrdPolicy]] = {}
         self._view, self._clock, self._contexts = view, clock, contexts
         self._changed, self._doubted = changed, doubted
         self._compiled: dict[str, _Compiled] = {}
@@ -130,7 +130,7 @@ class Policies:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def put(self, policy: Policy | Foreign) -> None:
+    def put(self, policy: Policy | CrdPolicy) -> None:
         """Add or replace a policy."""
         namespace = policy.namespace or EVERYWHERE
         self._remove(namespace, policy.ref)
@@ -157,7 +157,7 @@ class Policies:
         return True
 
     def _remove(self, namespace: str, ref: PolicyRef) -> bool:
-        known = ref in self.named(namespace) or ref in self.foreign(namespace)
+        known = ref in self.named(namespace) or ref in self.crd_policies(namespace)
         if known:
             discard(self.by_namespace, namespace, ref)
             discard(self.foreign_by_namespace, namespace, ref)
@@ -176,7 +176,7 @@ class Policies:
         """Return the NetworkPolicies of a namespace."""
         return self.by_namespace.get(namespace, {})
 
-    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
+    def crd_policies(self, namespace: str) -> Mapping[PolicyRef, CrdPolicy]:
         """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
         return self.foreign_by_namespace.get(namespace, {})
 
@@ -186,10 +186,10 @@ class Policies:
         found = self._compiled.get(namespace)
         if found is None or found.context is not context or found.pending is not pending:
             found = _Compiled(context, pending)
-            for index in (self.named(namespace), self.foreign(namespace)):
+            for index in (self.named(namespace), self.crd_policies(namespace)):
                 for policy in index.values():
                     found.put(policy)
-            if self.named(namespace) or self.foreign(namespace):
+            if self.named(namespace) or self.crd_policies(namespace):
                 self._compiled[namespace] = found
         return found
 
@@ -205,7 +205,7 @@ class Policies:
 
     def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
         """Return the labels by which a namespace's own policies tell pods apart."""
-        if not self.named(namespace) and not self.foreign(namespace):
+        if not self.named(namespace) and not self.crd_policies(namespace):
             asks = self.context.dialect.without_policy if namespace == EVERYWHERE else ()
             return (AskedLabels(one for compiled in asks for one in asks_of_pods(compiled)),) if asks else ()
         here, changed = self._of(namespace), self.stamps.of(namespace)

@@ -12,7 +12,7 @@ from msgspec import structs
 from webhook.families import POLICIES, REFERENCES, dialect_of
 from webhook.model.addresses import Address, Family
 from webhook.model.budget import Budget
-from webhook.model.crd_policies import CompileContext, Doubt, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
 from webhook.model.labels import AskedLabels
 from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
@@ -82,20 +82,20 @@ class _Policies:
         self._own = Policies(view, Clock(), Fixed(self.context))
         self._whole = self._reread(spaces)
         for value in self._everything() if self._whole else refs.values():
-            if isinstance(value, Policy | Foreign):
+            if isinstance(value, Policy | CrdPolicy):
                 _pay(view.budget, value, self.context)
                 self._own.put(value)
 
     def _compiled_in(self, referred: Referred, spaces: Mapping[str, Value | None]) -> CompileContext:
         """Return what policies are compiled in, the base's own where the change is about nothing of it."""
         below, detect = self._base.context, self._view.settings.detect
-        files = detect == "files" and any(isinstance(v, Foreign) or v is None for v in self._refs.values())
+        files = detect == "files" and any(isinstance(v, CrdPolicy) or v is None for v in self._refs.values())
         if not (referred or files or (spaces and below.objects)):
             return below
         objects = dict(below.objects)
         for (group, word, namespace, name), value in referred.items():
             kept = [o for o in objects.get((group, word), ()) if (o.namespace, o.ref.name) != (namespace, name)]
-            kept += [value] if isinstance(value, Foreign) else []
+            kept += [value] if isinstance(value, CrdPolicy) else []
             objects[group, word] = tuple(sorted(kept, key=lambda o: (o.namespace or "", o.ref.name)))
             if not kept:
                 del objects[group, word]
@@ -110,7 +110,7 @@ class _Policies:
         dialect = dialect_of(bare)
         return structs.replace(bare, enforcer=as_set(bare.enforcer, dialect), dialect=dialect)
 
-    def _enforced_by(self, objects: Mapping[tuple[str, str], tuple[Foreign, ...]]) -> Enforcer:
+    def _enforced_by(self, objects: Mapping[tuple[str, str], tuple[CrdPolicy, ...]]) -> Enforcer:
         """Find out who enforces as the world does, before what the enforcer's own settings say of it."""
         base, below = self._view.base, self._base.context
         match base.settings.detect:
@@ -124,7 +124,7 @@ class _Policies:
                 agents = [one for one in base.workloads.every() if one.ref.kind == "DaemonSet"]
                 return from_cluster(agents, {node.flags for node in base.nodes.every()}, switches)
             case "files":
-                met = {value.group for space in self._spaces() for value in self.foreign(space).values()}
+                met = {value.group for space in self._spaces() for value in self.crd_policies(space).values()}
                 return from_files(met | {group for group, _ in objects if group})
 
     def _spaces(self) -> Iterable[str]:
@@ -136,12 +136,12 @@ class _Policies:
         """Say whether policies that are not in the change may be compiled to something else by it."""
         if self.context is not self._base.context:
             return True
-        return bool(spaces) and any(self._base.foreign(space) for space in (EVERYWHERE, *spaces))
+        return bool(spaces) and any(self._base.crd_policies(space) for space in (EVERYWHERE, *spaces))
 
-    def _everything(self) -> Iterator[Policy | Foreign]:
+    def _everything(self) -> Iterator[Policy | CrdPolicy]:
         """Yield all policies; a namespace's are compiled when somebody asks for them."""
         for space in self._spaces():
-            own: list[Policy | Foreign] = [*self.named(space).values(), *self.foreign(space).values()]
+            own: list[Policy | CrdPolicy] = [*self.named(space).values(), *self.crd_policies(space).values()]
             yield from own
 
     def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
@@ -176,9 +176,9 @@ class _Policies:
         mine = {r: v for r, v in self._refs.items() if isinstance(v, Policy) and v.namespace == namespace}
         return {**{r: p for r, p in self._base.named(namespace).items() if r not in self._refs}, **mine}
 
-    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
-        mine = {r: v for r, v in self._refs.items() if isinstance(v, Foreign) and (v.namespace or "") == namespace}
-        return {**{r: p for r, p in self._base.foreign(namespace).items() if r not in self._refs}, **mine}
+    def crd_policies(self, namespace: str) -> Mapping[PolicyRef, CrdPolicy]:
+        mine = {r: v for r, v in self._refs.items() if isinstance(v, CrdPolicy) and (v.namespace or "") == namespace}
+        return {**{r: p for r, p in self._base.crd_policies(namespace).items() if r not in self._refs}, **mine}
 
     def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
         if self._whole:
@@ -187,9 +187,9 @@ class _Policies:
         return {**kept, **self._own.problems()}
 
 
-def _pay(budget: Budget, policy: Policy | Foreign, context: CompileContext) -> None:
+def _pay(budget: Budget, policy: Policy | CrdPolicy, context: CompileContext) -> None:
     """Spend what compiling a policy costs, before it is compiled; nothing is made of one that nobody evaluates."""
-    if isinstance(policy, Foreign):
+    if isinstance(policy, CrdPolicy):
         evaluated = (policy.group, policy.ref.kind) in context.dialect.evaluated
         budget.spend_on(policy.spec if evaluated else (), _UNREAD)
         return

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
 from webhook.model.addresses import Address, Family, Served
-from webhook.model.crd_policies import CompileContext, Doubt, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import AskedLabels
 from webhook.model.objects import Account, Namespace, Pod, PodClass, Service, Workload
@@ -177,8 +177,8 @@ class _Policies(_Part):
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         return self._base.policies.named(namespace) if self._shown(namespace) else {}
 
-    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
-        return self._base.policies.foreign(namespace) if namespace and self._shown(namespace) else {}
+    def crd_policies(self, namespace: str) -> Mapping[PolicyRef, CrdPolicy]:
+        return self._base.policies.crd_policies(namespace) if namespace and self._shown(namespace) else {}
 
     def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:
         return {ref: found for ref, found in self._base.policies.problems().items() if self._names(ref)}

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family, Served, merged
 from webhook.model.budget import UNLIMITED, Budget
-from webhook.model.crd_policies import CompileContext, Doubt, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
 from webhook.model.dialect import Dialect
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import AskedLabels, Lookup
@@ -179,7 +179,7 @@ class PolicyLister(Protocol):
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         """Return the NetworkPolicies of a namespace."""
 
-    def foreign(self, namespace: str) -> Mapping[PolicyRef, Foreign]:
+    def crd_policies(self, namespace: str) -> Mapping[PolicyRef, CrdPolicy]:
         """Return the policies of other families of a namespace (empty: the cluster-wide ones)."""
 
     def problems(self) -> Mapping[PolicyRef, tuple[str, ...]]:

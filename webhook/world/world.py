@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable
 
 from webhook.families import REFERENCES
 from webhook.model.addresses import Family
-from webhook.model.crd_policies import Doubt, Foreign, Gap
+from webhook.model.crd_policies import CrdPolicy, Doubt, Gap
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.labels import NO_LABELS
@@ -150,10 +150,10 @@ class World(View):
             case kind:
                 return self.inbound.get((kind, space, name)) or self._foreign_named(key)
 
-    def _foreign_named(self, key: Drop) -> Foreign | None:
+    def _foreign_named(self, key: Drop) -> CrdPolicy | None:
         word, _, group = key.kind.partition(".")
         ref = PolicyRef(key.namespace or None, key.name, word, group=group)
-        found = self.policies.foreign(key.namespace).get(ref)
+        found = self.policies.crd_policies(key.namespace).get(ref)
         return found or self._contexts.get((group, word), ref.namespace, key.name)
 
     def _has(self, value: Value) -> bool:
@@ -171,7 +171,7 @@ class World(View):
                 return self.services.listed(value.namespace, value.name) == value
             case Policy():
                 return self.policies.named(value.namespace).get(value.ref) == value
-            case Foreign():
+            case CrdPolicy():
                 return self._has_foreign(value)
             case _:
                 return self._has_other(value)
@@ -187,10 +187,10 @@ class World(View):
             case _:
                 return self.inbound.get(key_of_inbound(value)) == value
 
-    def _has_foreign(self, value: Foreign) -> bool:
+    def _has_foreign(self, value: CrdPolicy) -> bool:
         if (value.group, value.ref.kind) == ACCOUNT:
             return self.accounts.has(value)
-        return self.policies.foreign(value.namespace or "").get(value.ref) == value or self._contexts.has(value)
+        return self.policies.crd_policies(value.namespace or "").get(value.ref) == value or self._contexts.has(value)
 
     def _put(self, value: Value) -> None:
         match value:
@@ -210,7 +210,7 @@ class World(View):
                 self.services.put_listed(value)
             case Policy():
                 self.policies.put(value)
-            case Foreign():
+            case CrdPolicy():
                 self._put_foreign(value)
             case _:
                 self._put_other(value)
@@ -230,14 +230,14 @@ class World(View):
             case _:
                 self.inbound.put(value)
 
-    def _put_foreign(self, value: Foreign) -> None:
+    def _put_foreign(self, value: CrdPolicy) -> None:
         kind = (value.group, value.ref.kind)
         if kind == ACCOUNT:
             self.accounts.put(value)
         elif kind in REFERENCES:
             self._contexts.put(value)
         else:
-            if value.ref not in self.policies.foreign(value.namespace or ""):
+            if value.ref not in self.policies.crd_policies(value.namespace or ""):
                 self._contexts.count(value.group, 1)
             self.policies.put(value)
 

@@ -13,7 +13,7 @@ from webhook.families.admin.kinds import VERSIONS, Newer, Terms, only, terms_of
 from webhook.families.admin.peers import scope_of, subject_of
 from webhook.families.admin.rules import compiled_rules
 from webhook.families.family import Compiled, Family
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import BOTH_APIS, Dialect, visible
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Rank, compiled_policy
@@ -23,7 +23,7 @@ _SECTIONS: Final = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "
 _FIRST: Final = {Action.DENY: 0, Action.ALLOW: 1, Action.PASS: 2}  # at one place, where a denial wins
 
 
-def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled:
+def compile_policy(policy: CrdPolicy, compile_context: CompileContext) -> Compiled:
     """Return one policy compiled: a part for each direction with rules, or for each rule where denials go first.
 
     Of an object that the API server refuses there are no parts, only problems. Raises Malformed where a newer API may
@@ -41,7 +41,7 @@ def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled
         return Compiled((), tuple(map(str, error.problems)))
 
 
-def _compiled(policy: Foreign, compile_context: CompileContext) -> Compiled:
+def _compiled(policy: CrdPolicy, compile_context: CompileContext) -> Compiled:
     spec = mapping(policy.spec, "spec", "")
     terms = terms_of(policy.ref, spec, compile_context.dialect)
     only(spec, terms.keys, "spec")

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from webhook.families.admin.kinds import Terms, given, one_of, only
 from webhook.families.enforced import STRANGERS, block_peer, pods_as_seen
 from webhook.model.addresses import parse_block
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.dialect import Dialect, visible
 from webhook.model.labels import EVERYTHING, AllOf, Predicate, Selector, Space
 from webhook.model.policy import BlockPeer, UnclearPeer
@@ -43,7 +43,7 @@ def _selector(raw: Raw, key: str, path: str) -> Selector:
     return selector(found, path)
 
 
-def scope_of(policy: Foreign) -> Predicate | None:
+def scope_of(policy: CrdPolicy) -> Predicate | None:
     """Return which pods a policy may select of which nothing else can be read; None: any."""
     try:
         subject = mapping(mapping(policy.spec, "spec", ""), "subject", "spec")

@@ -12,7 +12,7 @@ from msgspec import Struct
 from webhook.families.calico.labels import NAME, NAMESPACE, OF_NAMESPACE
 from webhook.families.family import HOSTS, POOLS, SETS
 from webhook.model.addresses import Block, has_host_bits, merged, parse_address, parse_block
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import AddressSet
 from webhook.model.labels import NAME_LABEL, AllOf, AnyOf, Labels, Operator, Predicate, Requirement, Space, Value, holds
 from webhook.model.policy import BlockPeer, UnclearPeer
@@ -70,7 +70,7 @@ def pod_blocks(compile_context: CompileContext) -> tuple[Block, ...] | None:
         return ()
 
 
-def _block(pool: Foreign) -> Block | None:
+def _block(pool: CrdPolicy) -> Block | None:
     """Return the block of a pool; None for one that new pods get nothing from."""
     spec = mapping(pool.spec, "spec", "")
     found = block(string(spec, "cidr", "spec"), "spec.cidr")
@@ -81,7 +81,7 @@ def _block(pool: Foreign) -> Block | None:
 class _Set:
     """One network set or host endpoint. `namespace` None: it has none, and so no labels of one."""
 
-    def __init__(self, one: Foreign, compile_context: CompileContext) -> None:
+    def __init__(self, one: CrdPolicy, compile_context: CompileContext) -> None:
         self.name = f"{one.ref.kind} `{one.ref}`"
         self.namespace = one.namespace
         self.host = (one.group, one.ref.kind) in HOSTS

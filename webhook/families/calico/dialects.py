@@ -22,7 +22,7 @@ from webhook.families.calico.tiers import (
     version,
 )
 from webhook.families.family import CALICO_POLICIES, FELIX, HOSTS
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import (
     CNP,
     FIRST_API,
@@ -49,7 +49,9 @@ _ACTIONS: Final = {"accept": Truth.YES, "drop": Truth.NO}
 _SECOND_KINDS: Final[frozenset[Kind]] = frozenset({CNP})
 
 
-def guards(policy: Foreign, spec: Raw, subject: Predicate, compile_context: CompileContext) -> Iterator[CompiledPolicy]:
+def guards(
+    policy: CrdPolicy, spec: Raw, subject: Predicate, compile_context: CompileContext
+) -> Iterator[CompiledPolicy]:
     """Yield what a cluster-wide policy may do to packets of pods where it selects host endpoints."""
     endpoint = _selected(subject, compile_context)
     if endpoint is None:
@@ -95,14 +97,14 @@ def _configured(compile_context: CompileContext) -> set[str]:
     return {every.get("default") or unset, *of_nodes}
 
 
-def _action(one: Foreign) -> str:
+def _action(one: CrdPolicy) -> str:
     try:
         return string(mapping(one.spec, "spec", ""), "defaultEndpointToHostAction", "spec").lower()
     except Malformed:
         return "not readable"
 
 
-def _closes(endpoint: Foreign) -> bool:
+def _closes(endpoint: CrdPolicy) -> bool:
     """Say whether a host endpoint without a policy lets nothing through."""
     try:
         return _ALLOWING not in strings(mapping(endpoint.spec, "spec", ""), "profiles", "spec")

@@ -15,7 +15,7 @@ from webhook.families.calico.rules import Context, compile_rule
 from webhook.families.calico.selector import conjunction
 from webhook.families.calico.tiers import TierEnd, in_words, order_of, rank, tier_end, tier_name, version
 from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.labels import Predicate
 from webhook.model.policy import Direction
 from webhook.model.tier import CompiledPolicy, CompiledRule, compiled_policy
@@ -43,7 +43,7 @@ class _Types(Struct, frozen=True):
     perhaps: frozenset[Direction] = frozenset()
 
 
-def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled:
+def compile_policy(policy: CrdPolicy, compile_context: CompileContext) -> Compiled:
     """Return a policy compiled; of one that Calico cannot read there are, as there, no rules, only problems.
 
     Nothing is made of what Calico shows of Kubernetes' own policies: these are read themselves. Raises Doubtful
@@ -61,7 +61,7 @@ def compile_policy(policy: Foreign, compile_context: CompileContext) -> Compiled
     return Compiled(policies, tuple(dict.fromkeys(problems)))
 
 
-def scope(policy: Foreign) -> Predicate | None:
+def scope(policy: CrdPolicy) -> Predicate | None:
     """Return which pods a policy may select; None: any."""
     try:
         return of_pods(_subject(mapping(policy.spec, "spec", "")))
@@ -78,7 +78,7 @@ def _subject(spec: Raw) -> Predicate:
     return conjunction(part for part in read if part is not None)
 
 
-def _policies(policy: Foreign, compile_context: CompileContext, problems: list[str]) -> Iterator[CompiledPolicy]:
+def _policies(policy: CrdPolicy, compile_context: CompileContext, problems: list[str]) -> Iterator[CompiledPolicy]:
     spec = mapping(policy.spec, "spec", "")
     wide = policy.ref.kind == GLOBAL
     keys = _GLOBAL_KEYS if wide else _KEYS
@@ -106,7 +106,7 @@ def _policies(policy: Foreign, compile_context: CompileContext, problems: list[s
 
 
 class _Whose(Struct, frozen=True):
-    policy: Foreign
+    policy: CrdPolicy
     subject: Predicate
     tier: TierEnd
     words: str
@@ -143,7 +143,7 @@ def _rules(context: Context, direction: Direction, spec: Raw) -> Iterator[Compil
         yield from compile_rule(context, direction, index, raw, f"spec.{key}[{index}]")
 
 
-def _types(policy: Foreign, spec: Raw) -> _Types:
+def _types(policy: CrdPolicy, spec: Raw) -> _Types:
     """Return `types`, or its default: that of API servers, or Felix's where no API server set it."""
     words = strings(spec, "types", "spec")
     for index, word in enumerate(words):

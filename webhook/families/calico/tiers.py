@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from webhook.enforcers.calico import STORED
 from webhook.families.family import TIERS, doubt
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.tier import Rank, Tier
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, shown, string
 
@@ -79,7 +79,7 @@ def tier_end(name: str, running: Version, compile_context: CompileContext, probl
     return TierEnd(Tier(inf, name), closes=True)
 
 
-def _read(found: Foreign) -> TierEnd:
+def _read(found: CrdPolicy) -> TierEnd:
     spec = mapping(found.spec, "spec", "")
     action = string(spec, "defaultAction", "spec") or "Deny"
     if action not in ("Deny", "Pass"):
@@ -98,7 +98,7 @@ def order_of(spec: Raw) -> float | None:
     return float(value)
 
 
-def tier_name(policy: Foreign, spec: Raw, running: Version) -> str:
+def tier_name(policy: CrdPolicy, spec: Raw, running: Version) -> str:
     """Return the tier that a policy names; older Calicos kept it in the stored object's name. Raises Malformed."""
     found = string(spec, "tier", "spec")
     if found:
@@ -108,7 +108,7 @@ def tier_name(policy: Foreign, spec: Raw, running: Version) -> str:
     return prefix if told else DEFAULT.name
 
 
-def rank(policy: Foreign, tier: str, order: float | None, running: Version) -> Rank:
+def rank(policy: CrdPolicy, tier: str, order: float | None, running: Version) -> Rank:
     """Return the place of a policy in its tier: by order, those without one last, then by name."""
     first, namespace, name = inf if order is None else order, policy.namespace or "", policy.ref.name
     if running >= TIES_BY_NAME:

@@ -13,7 +13,7 @@ from webhook.families.cilium.reading import Context, checked, given, only, refus
 from webhook.families.cilium.selectors import NAMESPACE, POD_SOURCES, Want, at, ends_of, names, peer_wants, wants_of
 from webhook.families.cilium.settings import Config
 from webhook.model.addresses import Block, parse_block
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.model.labels import AllOf, Selector
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.tier import Peer, Place, PlacePeer, ServicesPeer, ServiceWish
@@ -116,11 +116,11 @@ def _selected(raw: Raw, excepts: tuple[Block, ...], path: str, context: Context)
         yield from _grouped((g for g in context.groups if _has(g, wants)), excepts, context.config)
 
 
-def _has(group: Foreign, wants: Iterable[Want]) -> bool:
+def _has(group: CrdPolicy, wants: Iterable[Want]) -> bool:
     return all(want.holds(group.labels.get(want.key)) for want in wants)
 
 
-def _grouped(groups: Iterable[Foreign], excepts: tuple[Block, ...], config: Config) -> Iterator[Peer]:
+def _grouped(groups: Iterable[CrdPolicy], excepts: tuple[Block, ...], config: Config) -> Iterator[Peer]:
     for group in groups:
         blocks, problems = blocks_of(group)
         yield from (peer_of(block, excepts, config) for block in blocks)
@@ -128,7 +128,7 @@ def _grouped(groups: Iterable[Foreign], excepts: tuple[Block, ...], config: Conf
             yield from somewhere(f"refers to {group.ref.kind} {group.ref}, which cannot be read: {problems[0]}", config)
 
 
-def blocks_of(group: Foreign) -> tuple[list[Block], list[str]]:
+def blocks_of(group: CrdPolicy) -> tuple[list[Block], list[str]]:
     """Return the blocks of a CiliumCIDRGroup, and what is wrong with those that cannot be read."""
     spec = group.spec.get("spec")
     listed = cast("Mapping[str, object]", spec).get("externalCIDRs") if isinstance(spec, dict) else None

@@ -29,7 +29,7 @@ from webhook.families.cilium.settings import LOCAL_CLUSTER, NEWEST, Config, conf
 from webhook.families.enforced import EGRESS_NAMES, following
 from webhook.families.family import CIDR_GROUPS, Compiled
 from webhook.model.addresses import NamedPort
-from webhook.model.crd_policies import CompileContext, Foreign
+from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import Dialect
 from webhook.model.labels import NEVER, AnyOf, Predicate, Selector
 from webhook.model.policy import Direction
@@ -149,7 +149,7 @@ def _authenticated(raw: Raw, path: str) -> str | None:
     return None if mode == "disabled" else _AUTHENTICATED
 
 
-def compile_policy(policy: Foreign, around: CompileContext) -> Compiled:
+def compile_policy(policy: CrdPolicy, around: CompileContext) -> Compiled:
     """Return a policy compiled; of one that Cilium does not take, the problems only. Raises Malformed."""
     if policy.refused:
         return Compiled((), (f"status: Cilium does not take it: {policy.refused}",))
@@ -165,7 +165,7 @@ def compile_policy(policy: Foreign, around: CompileContext) -> Compiled:
     return Compiled(tuple(policies), tuple(problems))
 
 
-def specs_of(policy: Foreign) -> list[tuple[Raw, str]]:
+def specs_of(policy: CrdPolicy) -> list[tuple[Raw, str]]:
     """Return the rules of a policy, each with its path: `spec`, and each of `specs`. Raises Refused, Malformed."""
     found = [(checked(mapping, policy.spec, "spec", ""), "spec")] if given(policy.spec, "spec") else []
     for index, raw in enumerate(checked(mappings, policy.spec, "specs", "")):
@@ -175,7 +175,7 @@ def specs_of(policy: Foreign) -> list[tuple[Raw, str]]:
     return found
 
 
-def scope_of(policy: Foreign) -> Predicate | None:
+def scope_of(policy: CrdPolicy) -> Predicate | None:
     """Return which pods a policy can select of which nothing else can be read; None: any of its namespace.
 
     What a selector asks to be absent is left out: labels that Cilium does not see are absent to it.
@@ -189,7 +189,7 @@ def scope_of(policy: Foreign) -> Predicate | None:
 
 
 def _spec(
-    raw: Raw, path: str, policy: Foreign, around: CompileContext, problems: list[str]
+    raw: Raw, path: str, policy: CrdPolicy, around: CompileContext, problems: list[str]
 ) -> Iterator[CompiledPolicy]:
     only(raw, _KEYS, path)
     _check_subject(raw, path, policy)
@@ -214,7 +214,7 @@ def _spec(
             yield from _policies(base, found, around.dialect, isolates=isolates[direction])
 
 
-def _check_subject(raw: Raw, path: str, policy: Foreign) -> None:
+def _check_subject(raw: Raw, path: str, policy: CrdPolicy) -> None:
     given_both = [key for key in ("endpointSelector", "nodeSelector") if given(raw, key)]
     if len(given_both) != 1:
         refuse(path, "expected one of endpointSelector and nodeSelector")
@@ -234,7 +234,7 @@ def _isolates(raw: Raw, path: str, lists: Mapping[Direction, Lists], config: Con
     return found
 
 
-def _base(policy: Foreign, direction: Direction, wants: Wants, config: Config) -> CompiledPolicy:
+def _base(policy: CrdPolicy, direction: Direction, wants: Wants, config: Config) -> CompiledPolicy:
     """Return a compiled policy without rules for the pods that a policy selects."""
     own = None if policy.namespace is None else one(K8S, NAMESPACE, policy.namespace)
     subject, scope = split_condition(tuple(want for want in wants if want != own), config)

@@ -6,7 +6,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 from msgspec import Struct
 
 from webhook.families.cilium.settings import Config
-from webhook.model.crd_policies import Foreign
+from webhook.model.crd_policies import CrdPolicy
 from webhook.wire.shapes import Malformed, Problem, Raw, fail, shown
 
 P = ParamSpec("P")
@@ -50,6 +50,6 @@ class Context(Struct, frozen=True):
 
     namespace: str | None
     config: Config
-    groups: tuple[Foreign, ...] = ()
+    groups: tuple[CrdPolicy, ...] = ()
     unlabelled: bool = False
     learns_names: bool = False
