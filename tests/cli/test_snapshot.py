@@ -28,7 +28,7 @@ from webhook.dependencies import parse
 from webhook.families import compile_crd_policy, dialect_of, project
 from webhook.manifests import Document, read
 from webhook.model.answers import Malformed as Unclear
-from webhook.model.crd_policies import CompileContext, CrdPolicy, Gap
+from webhook.model.crd_policies import CompileContext, CrdPolicy, UnlistedKind
 from webhook.model.hints import ConfigMap
 from webhook.model.objects import Declaration, Node, Pod, Workload
 from webhook.model.settings import Enforcer
@@ -389,7 +389,7 @@ def test_ways_in_that_were_forbidden_leave_the_world_whole_and_are_named() -> No
     kinds: dict[str, State] = {**OK, "Ingress.networking.k8s.io": "forbidden"}
     known = of_snapshot("f", taken(story(), kinds))
     assert known.complete
-    assert not [value for value in known.values if isinstance(value, Gap)]
+    assert not [value for value in known.values if isinstance(value, UnlistedKind)]
     (note,) = known.notes
     assert note.startswith("f: Ingress.networking.k8s.io may not be read")
     assert note.endswith("the ways in that it declares are not judged")
@@ -408,8 +408,8 @@ def test_out_of_a_snapshot_ways_in_and_dependants_are_told(run: Run, tmp_path: P
 def test_a_kind_of_policy_that_was_forbidden_is_a_gap() -> None:
     kinds: dict[str, State] = {**OK, "CiliumNetworkPolicy.cilium.io": "forbidden", "NetworkPolicy.cilium.io": "absent"}
     known = of_snapshot("f", taken(story(), kinds))
-    (gap,) = [value for value in known.values if isinstance(value, Gap)]
-    assert (gap.kind, gap.group) == ("CiliumNetworkPolicy", "cilium.io")
+    (unlisted,) = [value for value in known.values if isinstance(value, UnlistedKind)]
+    assert (unlisted.kind, unlisted.group) == ("CiliumNetworkPolicy", "cilium.io")
     assert known.complete
     (note,) = known.notes
     what, effect = note.split("): ")

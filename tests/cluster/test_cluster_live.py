@@ -27,7 +27,7 @@ from tests.support.watching import PODS, POLICIES, reached, run
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.kinds import KINDS, Kind
 from webhook.cluster.reflector import Pace
-from webhook.model.crd_policies import Gap
+from webhook.model.crd_policies import UnlistedKind
 from webhook.model.labels import Labels
 from webhook.model.objects import Declaration, PodClass, Template, Workload
 from webhook.model.policy import Direction
@@ -141,7 +141,7 @@ def test_kinds_that_tell_of_ways_in_hold_nothing_up_and_are_named(tmp_path: Path
             view = source.view()
             assert view is not None
             assert view.complete
-            assert view.policies.doubt(PodClass("shop"), Direction.INGRESS) is None
+            assert view.policies.unevaluated(PodClass("shop"), Direction.INGRESS) is None
             await reached(lambda: "ingresses.networking.k8s.io" in {check.name for check in source.checks()})
             await reached(lambda: WITHOUT in details(source)[str(INGRESSES)])
             assert missing(source) == {}
@@ -298,7 +298,7 @@ def test_a_cluster_read_once_names_the_families_that_may_not_be_read(tmp_path: P
             assert seen.reasons["GlobalNetworkPolicy.projectcalico.org"] == "HTTP 503: no endpoints"
             known = of_cluster(datetime(2026, 11, 21, tzinfo=UTC), seen)
             assert known.complete
-            assert {(value.kind, value.reason) for value in known.values if isinstance(value, Gap)} >= {
+            assert {(value.kind, value.reason) for value in known.values if isinstance(value, UnlistedKind)} >= {
                 ("CiliumNetworkPolicy", "HTTP 403: not for you"),
                 ("GlobalNetworkPolicy", "HTTP 503: no endpoints"),
             }

@@ -10,7 +10,7 @@ from webhook.judge import explain
 from webhook.matrix import matrix
 from webhook.model.addresses import parse_block
 from webhook.model.answers import Verdict
-from webhook.model.crd_policies import Gap
+from webhook.model.crd_policies import UnlistedKind
 from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
@@ -142,12 +142,14 @@ def test_objects_that_nobody_here_implements_do_nothing(group: str, enforcer: st
     assert answer(world(*raws, settings=Settings(enforcer=Enforcer(enforcer)))) is Verdict.ALLOWED
 
 
-@pytest.mark.parametrize("gap", [Gap("NetworkPolicy", "networking.k8s.io", "403"), Gap("Tier", "cilium.io", "403")])
-def test_a_kind_that_may_not_be_read_makes_every_answer_unknown(gap: Gap) -> None:
+@pytest.mark.parametrize(
+    "gap", [UnlistedKind("NetworkPolicy", "networking.k8s.io", "403"), UnlistedKind("Tier", "cilium.io", "403")]
+)
+def test_a_kind_that_may_not_be_read_makes_every_answer_unknown(unlisted: UnlistedKind) -> None:
     view = world()
-    view.apply([Put(gap)])
+    view.apply([Put(unlisted)])
     assert answer(view) is Verdict.UNKNOWN
-    view.apply([Drop("Gap", gap.group, gap.kind)])
+    view.apply([Drop("UnlistedKind", unlisted.group, unlisted.kind)])
     assert answer(view) is Verdict.ALLOWED
 
 

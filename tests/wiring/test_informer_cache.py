@@ -231,7 +231,7 @@ OURS = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 
 
 def doubted(it: InformerCache) -> str:
-    found = it.world.policies.doubt(PodClass("ns", Labels({"app": "web"})), Direction.INGRESS)
+    found = it.world.policies.unevaluated(PodClass("ns", Labels({"app": "web"})), Direction.INGRESS)
     return found.reason if found else ""
 
 

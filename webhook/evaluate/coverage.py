@@ -8,7 +8,7 @@ from msgspec import structs
 
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.node_and_service_peers import to_node
-from webhook.evaluate.rules import doubted
+from webhook.evaluate.rules import unknown_side
 from webhook.evaluate.side import judge_side
 from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, Protocol, is_loopback, parse_block
 from webhook.model.answers import OPEN, Side, Verdict, together
@@ -39,8 +39,8 @@ def judge_coverage(
 ) -> Side:
     """Judge every address of `block`: cut it where any rule's block begins or ends, and judge each piece."""
     selecting = view.policies.selecting(source.pod_class, Direction.EGRESS)
-    if (doubt := doubted(view, source.pod_class, Direction.EGRESS)) is not None:
-        return doubt
+    if (unevaluated := unknown_side(view, source.pod_class, Direction.EGRESS)) is not None:
+        return unevaluated
     nodes = _apart(view, selecting, block) if where is Where.OUTSIDE else {}
     if not selecting and not nodes:
         return OPEN

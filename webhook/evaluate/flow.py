@@ -192,7 +192,7 @@ def is_shut_to(view: View, source: PodEnd, pod_class: PodClass, protocol: Protoc
 
     Pods on the host network are left out: nobody supposes them, and policy is not about them.
     """
-    if source.pod_class.host_network or view.policies.doubt(pod_class, Direction.INGRESS) is not None:
+    if source.pod_class.host_network or view.policies.unevaluated(pod_class, Direction.INGRESS) is not None:
         return False
     compiled_policies: list[tuple[CompiledPolicy, Truth]] = []
     for namespace in (pod_class.namespace, ""):

@@ -61,7 +61,7 @@ def rules_of(view: View, subject: PodClass, direction: Direction) -> Rules:
             found = rules_for(view, (), direction, of_host(view, subject, direction))
         else:
             selecting = view.policies.selecting(subject, direction)
-            answer = doubted(view, subject, direction) or (None if selecting else OPEN)
+            answer = unknown_side(view, subject, direction) or (None if selecting else OPEN)
             found = rules_for(view, selecting, direction, answer)
         answers[subject] = found
     return found
@@ -98,17 +98,19 @@ HOST_NETWORK = Side(Verdict.ALLOWED, reason="a pod on the host network is not su
 
 def of_host(view: View, subject: PodClass, direction: Direction) -> Side:
     """Return the answer for a pod on the host network: policy is not about it, unless there is one about nodes."""
-    doubt = view.policies.doubt(subject, direction)
-    return HOST_NETWORK if doubt is None else Side(Verdict.UNKNOWN, isolated=None, reason=doubt.reason)
+    unevaluated = view.policies.unevaluated(subject, direction)
+    return HOST_NETWORK if unevaluated is None else Side(Verdict.UNKNOWN, isolated=None, reason=unevaluated.reason)
 
 
-def doubted(view: View, subject: PodClass, direction: Direction) -> Side | None:
+def unknown_side(view: View, subject: PodClass, direction: Direction) -> Side | None:
     """Return the answer where policies that are not evaluated may decide this side; None where they do not."""
-    doubt = view.policies.doubt(subject, direction)
-    if doubt is None:
+    unevaluated = view.policies.unevaluated(subject, direction)
+    if unevaluated is None:
         return None
-    refs = tuple(dict.fromkeys((*(i.ref for i, _ in view.policies.selecting(subject, direction)), *doubt.policies)))
-    return Side(Verdict.UNKNOWN, isolated=None, policies=refs, reason=doubt.reason)
+    refs = tuple(
+        dict.fromkeys((*(i.ref for i, _ in view.policies.selecting(subject, direction)), *unevaluated.policies))
+    )
+    return Side(Verdict.UNKNOWN, isolated=None, policies=refs, reason=unevaluated.reason)
 
 
 def is_volatile(selecting: Selecting) -> bool:

@@ -132,7 +132,7 @@ class Grants(Struct, frozen=True):
     """What the rules of one isolation grant: surely, and what more they may."""
 
     sure: tuple[Grant, ...]
-    doubtful: tuple[Grant, ...]
+    possible: tuple[Grant, ...]
 
 
 class Openings:
@@ -150,26 +150,26 @@ class Openings:
 
     def of(self, kind: Kind, family: Family) -> Opening:
         """Join isolations as `evaluate.side` does. Pods are met by their address of `family`."""
-        if kind.in_doubt:
+        if kind.unevaluated:
             return Opening({}, self._open)
-        if kind.subject.pod_class.host_network or not (kind.sure or kind.doubtful):
+        if kind.subject.pod_class.host_network or not (kind.sure or kind.possible):
             return Opening(self._open, self._open)
         if family not in self._policed:
             return Opening({}, self._open)
-        members = (*((i, Truth.YES) for i in kind.sure), *((i, Truth.MAYBE) for i in kind.doubtful))
+        members = (*((i, Truth.YES) for i in kind.sure), *((i, Truth.MAYBE) for i in kind.possible))
         if kind.lists:
             return self._of_lists(members, kind.subject, family)
         return self._of_tiers(sorted(members, key=lambda pair: position(pair[0])), kind.subject, family)
 
     def _of_lists(self, members: Members, subject: Subject, family: Family) -> Opening:
-        sure, doubtful = self._granted(members, subject, family)
+        sure, possible = self._granted(members, subject, family)
         if not sure:
-            each = (partition(grants.sure) for grants in doubtful)
+            each = (partition(grants.sure) for grants in possible)
             return Opening(reduce(overlap, each, self._open), self._open)
         surely = partition(grant for grants in sure for grant in grants.sure)
-        if not doubtful and not any(grants.doubtful for grants in sure):
+        if not possible and not any(grants.possible for grants in sure):
             return Opening(surely, surely)
-        return Opening(surely, _possibly(sure, doubtful))
+        return Opening(surely, _possibly(sure, possible))
 
     def _of_tiers(self, members: Members, subject: Subject, family: Family) -> Opening:
         """Follow all packets through the tiers; what is allowed on some way and denied on none is sure."""
@@ -197,9 +197,9 @@ class Openings:
 
     def _tier_of_lists(self, members: Members, subject: Subject, family: Family) -> TierSets:
         """Whoever is surely isolated is denied what is not surely granted; another may be denied it, and may pass."""
-        sure, doubtful = self._granted(members, subject, family)
+        sure, possible = self._granted(members, subject, family)
         opening = self._of_lists(members, subject, family)
-        return TierSets(_possibly(sure, doubtful), less(self._open, opening.sure), {} if sure else self._open)
+        return TierSets(_possibly(sure, possible), less(self._open, opening.sure), {} if sure else self._open)
 
     def _tier_in_order(self, members: Members, subject: Subject, family: Family) -> TierSets:
         def read(compiled: CompiledPolicy, truth: Truth) -> Read:
@@ -232,15 +232,15 @@ class Openings:
         if compiled.unclear is not None:
             return Grants((), ((self._everybody, EVERYTHING),))
         sure: list[Grant] = []
-        doubtful: list[Grant] = []
+        possible: list[Grant] = []
         for row in (row for rule in compiled.rules for row in self._rows.of(rule, subject, family)):
             if row.sure and row.ports:
                 sure.append((row.sure, row.ports))
             if (unsure := row.possible & ~row.sure) and row.ports:
-                doubtful.append((unsure, row.ports))
+                possible.append((unsure, row.ports))
             if row.perhaps:
-                doubtful.append((row.possible, row.perhaps))
-        return Grants(tuple(sure), tuple(doubtful))
+                possible.append((row.possible, row.perhaps))
+        return Grants(tuple(sure), tuple(possible))
 
 
 def _grants(parts: Parts) -> Iterator[Grant]:
@@ -248,4 +248,4 @@ def _grants(parts: Parts) -> Iterator[Grant]:
 
 
 def _possibly(*several: Iterable[Grants]) -> Parts:
-    return partition(grant for some in several for grants in some for grant in (*grants.sure, *grants.doubtful))
+    return partition(grant for some in several for grants in some for grant in (*grants.sure, *grants.possible))

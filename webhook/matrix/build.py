@@ -145,12 +145,12 @@ def matrix(view: View, *, unknown: bool = False) -> Matrix:
         return found
 
     surely = parts(sure=True)
-    doubtful = _less(parts(sure=False), surely) if unknown else None
+    possible = _less(parts(sure=False), surely) if unknown else None
     return Matrix(
         tuple(one.ref for one in everybody),
         bits_of(number for number, one in enumerate(everybody) if one.several),
         _layer(classes, surely, addresses),
-        _layer(classes, doubtful, addresses) if doubtful else None,
+        _layer(classes, possible, addresses) if possible else None,
     )
 
 
@@ -172,7 +172,7 @@ def _opened(classes: Classes, compiled_policies: Isolations, families: Iterable[
 def _unselected(by_family: dict[Family, Opened]) -> tuple[Bits, Bits]:
     """Return the classes whose egress, and whose ingress, nothing is about."""
     some = next(iter(by_family.values()))
-    out, into = (sum(k.classes for k, _ in some[d] if not k.selected and not k.in_doubt) for d in (EGRESS, INGRESS))
+    out, into = (sum(k.classes for k, _ in some[d] if not k.selected and not k.unevaluated) for d in (EGRESS, INGRESS))
     return out, into
 
 

@@ -136,7 +136,7 @@ Places = tuple[int | None, int | None]  # by family: between which edges of addr
 class Class(Struct, frozen=True):
     """What policies see of some pods: `pod_class` has only the labels and port names that some policy asks for.
 
-    Where no policy asks for addresses, `places` are not there and all count as assigned. `doubts`: the directions in
+    Where no policy asks for addresses, `places` are not there, all count as assigned. `unevaluated`: the directions in
     which something may decide that is not evaluated. `node` is there only where a policy asks for it. `end`: one of the
     pods.
     """
@@ -144,7 +144,7 @@ class Class(Struct, frozen=True):
     pod_class: PodClass
     places: Places
     assigned: bool
-    doubts: tuple[Direction, ...]
+    unevaluated: tuple[Direction, ...]
     node: str
     mesh: Membership
     end: PodEnd
@@ -192,18 +192,18 @@ class Classes:
         ports = tuple(p for p in pod_class.ports if p.name in self.asked.names)
         places = self._place(end)
         assigned = bool(end.addresses) or not self.by_address
-        doubts = tuple(d for d in Direction if self.view.policies.doubt(pod_class, d) is not None)
+        unevaluated = tuple(d for d in Direction if self.view.policies.unevaluated(pod_class, d) is not None)
         account = pod_class.account if self.asked.accounts else ""
         node = end.node if self.asked.near or (self.asked.nodes and pod_class.host_network) else ""
         served = tuple(a for a in end.addresses if a in self.asked.served) if self.asked.served else ()
         seen = (pod_class.namespace, labels, ports, pod_class.host_network, pod_class.template, account)
         mesh = membership(self.view, member)
-        key = (*seen, places, assigned, doubts, node, served, mesh)
+        key = (*seen, places, assigned, unevaluated, node, served, mesh)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.all)
             kept = PodClass(pod_class.namespace, Labels(labels), *seen[2:])
-            self.all.append(Class(kept, places, assigned, doubts, node, mesh, end))
+            self.all.append(Class(kept, places, assigned, unevaluated, node, mesh, end))
         return found
 
     def _place(self, end: PodEnd) -> Places:

@@ -34,24 +34,24 @@ class Subject(Struct, frozen=True):
 class Kind(Struct, frozen=True):
     """Classes that the same isolations select, and that answer alike what the rules of these ask of their subject.
 
-    `sure` isolate every pod of it, `doubtful` may; nothing isolates pods on the host network. `lists`: these are allow
-    lists of one tier, which have no order. `in_doubt`: something may decide that is not evaluated. `by_address`,
+    `sure` isolate every pod of it, `possible` may; nothing isolates pods on the host network. `lists`: these are allow
+    lists of one tier, which have no order. `unevaluated`: something may decide that is not evaluated. `by_address`,
     `pods_apart`: as of pieces (`model.tier.CompiledPolicy`).
     """
 
     sure: tuple[CompiledPolicy, ...]
-    doubtful: tuple[CompiledPolicy, ...]
+    possible: tuple[CompiledPolicy, ...]
     subject: Subject
     classes: Bits
     by_address: bool
     pods_apart: bool
     lists: bool
-    in_doubt: bool
+    unevaluated: bool
 
     @property
     def selected(self) -> bool:
         """Whether any policy is about these pods; none is about those on the host network."""
-        return not self.subject.pod_class.host_network and bool(self.sure or self.doubtful)
+        return not self.subject.pod_class.host_network and bool(self.sure or self.possible)
 
 
 class Trait(Struct, frozen=True):
@@ -112,16 +112,18 @@ def kinds_of(classes: Classes, peers: Peers, every: Traits, compiled_policies: S
         kind = classes.all[one]
         here = asking.intersection(chosen[0] + chosen[1]) if asking else ()
         answers = _answers(one, classes, [(traits[n], owns[n]) for n in sorted(here)]) if here else ()
-        found.setdefault((chosen, answers, kind.pod_class.host_network, every.direction in kind.doubts), []).append(one)
+        found.setdefault(
+            (chosen, answers, kind.pod_class.host_network, every.direction in kind.unevaluated), []
+        ).append(one)
     kinds = []
-    for (numbers, _, host_network, in_doubt), some in found.items():
-        sure, doubtful = (tuple(compiled_policies[n] for n in each) for each in numbers)
+    for (numbers, _, host_network, unevaluated), some in found.items():
+        sure, possible = (tuple(compiled_policies[n] for n in each) for each in numbers)
         first = classes.all[some[0]]
-        policed = () if host_network else sure + doubtful
+        policed = () if host_network else sure + possible
         addresses = any(one.by_address for one in policed), any(one.pods_apart for one in policed)
-        lists = unordered or _are_lists(sure + doubtful, [traits[n] for n in numbers[0] + numbers[1]])
+        lists = unordered or _are_lists(sure + possible, [traits[n] for n in numbers[0] + numbers[1]])
         subject = Subject(some[0], first.pod_class, first.node)
-        kinds.append(Kind(sure, doubtful, subject, bits_of(some), *addresses, lists, in_doubt))
+        kinds.append(Kind(sure, possible, subject, bits_of(some), *addresses, lists, unevaluated))
     return kinds
 
 
@@ -141,7 +143,7 @@ def _answers(one: int, classes: Classes, asked: Sequence[tuple[Trait, Sequence[P
 def _chosen(classes: Classes, peers: Peers, compiled_policies: Sequence[CompiledPolicy]) -> list[Chosen]:
     """Return by class which pieces select it."""
     sure: list[list[int]] = [[] for _ in classes.all]
-    doubtful: list[list[int]] = [[] for _ in classes.all]
+    possible: list[list[int]] = [[] for _ in classes.all]
     for number, compiled in enumerate(compiled_policies):
         here = classes.by_namespace.get(compiled.namespace, 0) if compiled.namespace else classes.pods
         surely, possibly = (0, here) if compiled.subject is None else peers.select(compiled.subject, here)
@@ -153,8 +155,8 @@ def _chosen(classes: Classes, peers: Peers, compiled_policies: Sequence[Compiled
         for one in members(surely):
             sure[one].append(number)
         for one in members(possibly & ~surely):
-            doubtful[one].append(number)
-    return [(tuple(surely), tuple(perhaps)) for surely, perhaps in zip(sure, doubtful, strict=True)]
+            possible[one].append(number)
+    return [(tuple(surely), tuple(perhaps)) for surely, perhaps in zip(sure, possible, strict=True)]
 
 
 _WHOLE: Final[tuple[tuple[Port | None, PortSet], ...]] = ((None, EVERYTHING),)

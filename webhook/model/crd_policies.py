@@ -12,7 +12,7 @@ from webhook.model.refs import PolicyRef
 from webhook.model.settings import Enforcer
 
 
-class Doubt(Struct, frozen=True):
+class Unevaluated(Struct, frozen=True):
     """Policies that may change the answer and are not evaluated, and the sentence that says so."""
 
     policies: tuple[PolicyRef, ...]
@@ -36,7 +36,7 @@ class CrdPolicy(Struct, frozen=True, gc=False):
     refused: str = ""
 
 
-class Gap(Struct, frozen=True, gc=False):
+class UnlistedKind(Struct, frozen=True, gc=False):
     """A kind of policy that may not be read: whatever it may select cannot be judged."""
 
     kind: str

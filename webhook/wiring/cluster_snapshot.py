@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from webhook.cluster.kinds import DISCOVERY, Collection, Standing
 from webhook.families import POLICIES, REFERENCES
-from webhook.model.crd_policies import Gap
+from webhook.model.crd_policies import UnlistedKind
 from webhook.report.run import Failure
 from webhook.report.safe import clean
 from webhook.wire.inbound_others import BINDINGS
@@ -35,13 +35,13 @@ def without(kinds: Iterable[tuple[str, str]]) -> str:
     return f"{ways} are not judged" + (", nor who needs the API server by its rights" if some & BINDINGS else "")
 
 
-class Gaps:
+class UnlistedKinds:
     """Follows the standings of policy families, and keeps a world's gaps in step."""
 
     def __init__(self) -> None:
         """Start with nothing heard."""
         self._heard: dict[Collection, Standing] = {}
-        self._gaps: dict[tuple[str, str], Gap] = {}
+        self._unlisted_kinds: dict[tuple[str, str], UnlistedKind] = {}
 
     def hear(self, standing: Standing) -> list[Change]:
         """Take one standing; return what changes in the world."""
@@ -55,13 +55,17 @@ class Gaps:
         return self._step() if self._heard.pop(where, None) else []
 
     def _step(self) -> list[Change]:
-        gaps = {(gap.group, gap.kind): gap for gap in _gaps(self._heard.values())}
-        before, self._gaps = self._gaps, gaps
-        gone: list[Change] = [Drop("Gap", group, kind) for group, kind in before if (group, kind) not in gaps]
-        return gone + [Put(gap) for key, gap in gaps.items() if before.get(key) != gap]
+        unlisted_kinds = {
+            (unlisted.group, unlisted.kind): unlisted for unlisted in _unlisted_kinds(self._heard.values())
+        }
+        before, self._unlisted_kinds = self._unlisted_kinds, unlisted_kinds
+        gone: list[Change] = [
+            Drop("UnlistedKind", group, kind) for group, kind in before if (group, kind) not in unlisted_kinds
+        ]
+        return gone + [Put(unlisted) for key, unlisted in unlisted_kinds.items() if before.get(key) != unlisted]
 
 
-def _gaps(standings: Iterable[Standing]) -> Iterator[Gap]:
+def _unlisted_kinds(standings: Iterable[Standing]) -> Iterator[UnlistedKind]:
     every = list(standings)
     known = {(one.kind.group, one.kind.name) for one in every}
     for one in every:
@@ -69,9 +73,9 @@ def _gaps(standings: Iterable[Standing]) -> Iterator[Gap]:
             continue
         reason = one.reason or one.phase.value
         if one.kind == DISCOVERY:  # what is served is not known: it may be any
-            yield from (Gap(kind, group, reason) for group, kind in sorted(FAMILIES - known))
+            yield from (UnlistedKind(kind, group, reason) for group, kind in sorted(FAMILIES - known))
         else:
-            yield Gap(one.kind.name, one.kind.group, reason)
+            yield UnlistedKind(one.kind.name, one.kind.group, reason)
 
 
 def kind_name(kind: str, group: str) -> str:
@@ -102,7 +106,7 @@ def of_snapshot(path: str, snapshot: Snapshot) -> ClusterSnapshot:
     return ClusterSnapshot(
         snapshot.taken,
         snapshot.cluster,
-        (*found.values, *gaps(snapshot.kinds, {})),
+        (*found.values, *unlisted_kinds(snapshot.kinds, {})),
         complete=not snapshot.namespaces and not any(lost(snapshot.kinds)),
         failures=tuple(Failure(path, 0, text) for text in found.broken),
         notes=tuple(f"{clean(path)}: {note}" for note in notes(snapshot.kinds, {}, snapshot.namespaces)),
@@ -114,7 +118,7 @@ def of_cluster(taken: datetime, listed: "ListedCluster[Projected]") -> ClusterSn
     return ClusterSnapshot(
         taken,
         listed.cluster,
-        (*listed.found, *gaps(listed.kinds, listed.reasons)),
+        (*listed.found, *unlisted_kinds(listed.kinds, listed.reasons)),
         complete=not any(lost(listed.kinds)),
         notes=(*notes(listed.kinds, listed.reasons), *(clean(f"left out: {one}") for one in listed.unreadable)),
     )
@@ -162,12 +166,12 @@ def contents(snapshot: Snapshot) -> Contents:
     return found
 
 
-def gaps(kinds: Mapping[str, State], reasons: Mapping[str, str]) -> Iterator[Gap]:
+def unlisted_kinds(kinds: Mapping[str, State], reasons: Mapping[str, str]) -> Iterator[UnlistedKind]:
     """Yield a gap for each kind of policy that may not be read: what it may select cannot be judged."""
     for group, kind in (("networking.k8s.io", "NetworkPolicy"), *FAMILIES):
         name = kind_name(kind, group)
         if kinds.get(name) == "forbidden":
-            yield Gap(kind, group, reasons.get(name, THEN))
+            yield UnlistedKind(kind, group, reasons.get(name, THEN))
 
 
 def lost(kinds: Mapping[str, State]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from webhook.model.inbound import ISTIO_GATEWAY
 from webhook.model.objects import Pod, Workload
 from webhook.wire.objects import Projected
 from webhook.wire.shapes import Malformed
-from webhook.wiring.cluster_snapshot import FAMILIES, Gaps
+from webhook.wiring.cluster_snapshot import FAMILIES, UnlistedKinds
 from webhook.wiring.interning import Interning
 from webhook.world import Change, Drop, Put, World
 from webhook.world.changes import key_of
@@ -45,7 +45,7 @@ class InformerCache:
         """What our own mistake left half done: from then on the world may be wrong, and nothing is denied by it."""
         self._names: dict[str, Names] = {}
         self._seen: dict[Collection, Names] = {}
-        self._gaps = Gaps()
+        self._unlisted_kinds = UnlistedKinds()
         self._interning = Interning()
         self._pending: dict[Drop, Raw | None] = {}
         self._rested = 0.0  # until then nothing is read
@@ -93,7 +93,7 @@ class InformerCache:
     def moved(self, standing: Standing) -> None:
         """Hear that a collection changed its phase."""
         _log.info("%s: %s", standing.where, standing.phase.value)
-        self._apply(self._gaps.hear(standing))
+        self._apply(self._unlisted_kinds.hear(standing))
 
     def trouble(self, where: Collection, reason: str) -> None:
         """Say that a collection cannot be read at the moment."""
@@ -104,7 +104,7 @@ class InformerCache:
         """Drop a collection that is not there any more."""
         self.begin(where)
         self.end(where)
-        self._apply(self._gaps.forget(where))
+        self._apply(self._unlisted_kinds.forget(where))
 
     # -- writing -----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from webhook.model.crd_policies import CrdPolicy, Gap
+from webhook.model.crd_policies import CrdPolicy, UnlistedKind
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
@@ -22,7 +22,7 @@ Value = (
     | ConfigMap
     | Policy
     | CrdPolicy
-    | Gap
+    | UnlistedKind
     | Inbound
 )
 
@@ -57,8 +57,8 @@ def key_of(value: Value) -> Drop:
             return Drop(ref.kind, ref.namespace or "", ref.name)
         case CrdPolicy(ref=ref, group=group):
             return Drop(f"{ref.kind}.{group}" if group else ref.kind, ref.namespace or "", ref.name)
-        case Gap(kind=kind, group=group):
-            return Drop("Gap", group, kind)
+        case UnlistedKind(kind=kind, group=group):
+            return Drop("UnlistedKind", group, kind)
         case Pod() | Service() | Endpoints() | EndpointSlice() | ConfigMap():
             return Drop(type(value).__name__, value.namespace, value.name)
         case _:

@@ -12,7 +12,7 @@ from msgspec import structs
 from webhook.enforcers import AGENTS, ENFORCERS, NAMESPACES, Found, in_force
 from webhook.enforcers.record import Data, Flags
 from webhook.families import dialect_of
-from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt, Gap
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated, UnlistedKind
 from webhook.model.dialect import Dialect, Kind
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Node, Workload
@@ -189,19 +189,19 @@ def _by_name(key: tuple[str | None, str]) -> tuple[str, str]:
 # -- kinds of policy that may not be read ------------------------------------------------------------------------------
 
 
-class Gaps:
+class UnlistedKinds:
     """An index of the kinds that are known only by name: whatever one of them may select cannot be judged."""
 
     def __init__(self, clock: Clock) -> None:
         """Start empty."""
         self.changed = 0
         self._clock = clock
-        self._every: dict[Kind, Gap] = {}
-        self._under: tuple[int, dict[str, Doubt | None]] = (0, {})  # when it was found, by enforcer
+        self._every: dict[Kind, UnlistedKind] = {}
+        self._under: tuple[int, dict[str, Unevaluated | None]] = (0, {})  # when it was found, by enforcer
 
-    def put(self, gap: Gap) -> None:
+    def put(self, unlisted: UnlistedKind) -> None:
         """Add or replace."""
-        self._every[gap.group, gap.kind] = gap
+        self._every[unlisted.group, unlisted.kind] = unlisted
         self.changed = self._clock.tick()
 
     def drop(self, kind: Kind) -> None:
@@ -209,7 +209,7 @@ class Gaps:
         self._every.pop(kind, None)
         self.changed = self._clock.tick()
 
-    def under(self, enforcer: str) -> Doubt | None:
+    def under(self, enforcer: str) -> Unevaluated | None:
         """Return why no answer under `enforcer` can be trusted."""
         if self._under[0] < self.changed:
             self._under = self.changed, {}
@@ -218,10 +218,13 @@ class Gaps:
             found[enforcer] = self._first(enforcer)
         return found[enforcer]
 
-    def _first(self, enforcer: str) -> Doubt | None:
-        for _, gap in sorted(self._every.items()):
-            if gap.group == _NETWORKING or in_force(gap.group, enforcer):
-                return Doubt((), f"{gap.kind}.{gap.group} may not be read ({gap.reason}), so that one may apply here")
+    def _first(self, enforcer: str) -> Unevaluated | None:
+        for _, unlisted in sorted(self._every.items()):
+            if unlisted.group == _NETWORKING or in_force(unlisted.group, enforcer):
+                return Unevaluated(
+                    (),
+                    f"{unlisted.kind}.{unlisted.group} may not be read ({unlisted.reason}), so that one may apply here",
+                )
         return None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Hashable, Iterable, Mapping
 
 from webhook.model.addresses import Address, Block, Family
-from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import EVERY_LABEL, NO_LABELS, AskedLabels
 from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
@@ -212,8 +212,8 @@ class _Policies:
             self._selected[pod_class, direction] = found
         return found
 
-    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:
-        return self._base.doubt(pod_class, direction)
+    def unevaluated(self, pod_class: PodClass, direction: Direction) -> Unevaluated | None:
+        return self._base.unevaluated(pod_class, direction)
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         mine = self._own.named(namespace)

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.families import compile_crd_policy, compile_policy
 from webhook.families.family import Compiled
-from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
 from webhook.model.labels import NO_KEYS, AskedLabels, LabelKeys, Operator, holds
 from webhook.model.objects import PodClass
 from webhook.model.policy import Direction, Policy
@@ -112,18 +112,18 @@ class Policies:
         clock: Clock,
         contexts: ContextSource,
         changed: Callable[[], int] = lambda: 0,
-        doubted: Callable[[str], Doubt | None] = lambda _: None,
+        unlisted: Callable[[str], Unevaluated | None] = lambda _: None,
     ) -> None:
         """Start empty. `view`: of which labels and the budget are asked.
 
-        `changed`: when anything but policies changed last by which pods are selected. `doubted`: why nothing can be
+        `changed`: when anything but policies changed last by which pods are selected. `unlisted`: why nothing can be
         trusted under an enforcer.
         """
         self.stamps = Stamps(clock)
         self.by_namespace: dict[str, dict[PolicyRef, Policy]] = {}
         self.foreign_by_namespace: dict[str, dict[PolicyRef, CrdPolicy]] = {}
         self._view, self._clock, self._contexts = view, clock, contexts
-        self._changed, self._doubted = changed, doubted
+        self._changed, self._unlisted = changed, unlisted
         self._compiled: dict[str, _Compiled] = {}
         self._selected: dict[str, _Selected] = {}
         self._weight = 0  # of all that was put there since it was emptied
@@ -221,13 +221,13 @@ class Policies:
             here.asked = changed, AskedLabels(one for compiled in kept for one in asks_of_pods(compiled))
         return (here.asked[1],)
 
-    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:  # noqa: ARG002 - the same for both, so far
+    def unevaluated(self, pod_class: PodClass, direction: Direction) -> Unevaluated | None:  # noqa: ARG002 - the same for both, so far
         """Return why answers on this side of `pod_class` cannot be trusted."""
         dialect = self.context.dialect
         if pod_class.host_network:
-            return Doubt((), dialect.nodes.selected) if dialect.nodes.selected else None
+            return Unevaluated((), dialect.nodes.selected) if dialect.nodes.selected else None
         why = dialect.certainty.doubt
-        return Doubt((), why) if why else self._doubted(self.context.enforcer.name)
+        return Unevaluated((), why) if why else self._unlisted(self.context.enforcer.name)
 
     def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
         """Return what selects, or may select, pods of `pod_class`, in the order in which it is asked."""

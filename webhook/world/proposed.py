@@ -12,7 +12,7 @@ from msgspec import structs
 from webhook.families import POLICIES, REFERENCES, dialect_of
 from webhook.model.addresses import Address, Family
 from webhook.model.budget import Budget
-from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
 from webhook.model.labels import AskedLabels
 from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
@@ -160,8 +160,8 @@ class _Policies:
         mine = [pair for pair in self._own.selecting(pod_class, direction) if pair[0].ref in self._refs]
         return tuple(sorted([*kept, *mine], key=lambda pair: position(pair[0])))
 
-    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:
-        return self._base.doubt(pod_class, direction)
+    def unevaluated(self, pod_class: PodClass, direction: Direction) -> Unevaluated | None:
+        return self._base.unevaluated(pod_class, direction)
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         if self._whole:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
 from webhook.model.addresses import Address, Family, Served
-from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import AskedLabels
 from webhook.model.objects import Account, Namespace, Pod, PodClass, Service, Workload
@@ -163,8 +163,8 @@ class _Policies(_Part):
             (i, truth) for i, truth in self._base.policies.selecting(pod_class, direction) if self._names(i.ref)
         )
 
-    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:
-        return self._base.policies.doubt(pod_class, direction)
+    def unevaluated(self, pod_class: PodClass, direction: Direction) -> Unevaluated | None:
+        return self._base.policies.unevaluated(pod_class, direction)
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         return (

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family, Served, merged
 from webhook.model.budget import UNLIMITED, Budget
-from webhook.model.crd_policies import CompileContext, CrdPolicy, Doubt
+from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
 from webhook.model.dialect import Dialect
 from webhook.model.hints import ConfigMap
 from webhook.model.labels import AskedLabels, Lookup
@@ -164,7 +164,7 @@ class PolicyLister(Protocol):
     def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
         """Return what selects, or may select, pods of `pod_class`, in the order in which it is asked."""
 
-    def doubt(self, pod_class: PodClass, direction: Direction) -> Doubt | None:
+    def unevaluated(self, pod_class: PodClass, direction: Direction) -> Unevaluated | None:
         """Return why answers on this side of `pod_class` cannot be trusted."""
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable
 
 from webhook.families import REFERENCES
 from webhook.model.addresses import Family
-from webhook.model.crd_policies import CrdPolicy, Doubt, Gap
+from webhook.model.crd_policies import CrdPolicy, Unevaluated, UnlistedKind
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.labels import NO_LABELS
@@ -13,7 +13,7 @@ from webhook.model.policy import Policy
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.world.changes import Change, Drop, Journal, Put, Value, key_of
-from webhook.world.compile_context import Contexts, Gaps
+from webhook.world.compile_context import Contexts, UnlistedKinds
 from webhook.world.controllers import Pods, made_of
 from webhook.world.inbound import Declarations, key_of_inbound
 from webhook.world.index import Clock, Memos
@@ -51,8 +51,8 @@ class World(View):
         self.workloads = Workloads(clock, self._pod_index)
         self.pods = Pods(self, clock, self._pod_index, self._changed_workloads)
         self.inbound = Declarations(clock)
-        self._contexts, self._gaps = Contexts(clock, self.namespaces, settings), Gaps(clock)
-        self.policies = Policies(self, clock, self._contexts, self._changed_selection, self._doubted)
+        self._contexts, self._unlisted_kinds = Contexts(clock, self.namespaces, settings), UnlistedKinds(clock)
+        self.policies = Policies(self, clock, self._contexts, self._changed_selection, self._unlisted)
         self.memos = Memos(clock, self._changed_verdicts)
         self.namespaces.filled_by(
             self._pod_index.by_namespace,
@@ -95,10 +95,12 @@ class World(View):
         Of a world that is not whole also pods: by theirs it is supposed which addresses others get.
         """
         pods = 0 if self.complete else self._pod_index.stamps.last
-        return max(self._changed_selection(), self.policies.stamps.last, self.nodes.changed, self._gaps.changed, pods)
+        return max(
+            self._changed_selection(), self.policies.stamps.last, self.nodes.changed, self._unlisted_kinds.changed, pods
+        )
 
-    def _doubted(self, enforcer: str) -> Doubt | None:
-        return self._gaps.under(enforcer)
+    def _unlisted(self, enforcer: str) -> Unevaluated | None:
+        return self._unlisted_kinds.under(enforcer)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -176,13 +178,13 @@ class World(View):
             case _:
                 return self._has_other(value)
 
-    def _has_other(self, value: Namespace | Node | ConfigMap | Gap | Inbound) -> bool:
+    def _has_other(self, value: Namespace | Node | ConfigMap | UnlistedKind | Inbound) -> bool:
         match value:
             case Namespace():
                 return self.namespaces.by_name.get(value.name) == value
             case Node():
                 return self.nodes.get(value.name) == value
-            case ConfigMap() | Gap():
+            case ConfigMap() | UnlistedKind():
                 return False
             case _:
                 return self.inbound.get(key_of_inbound(value)) == value
@@ -215,7 +217,7 @@ class World(View):
             case _:
                 self._put_other(value)
 
-    def _put_other(self, value: Namespace | Node | ConfigMap | Gap | Inbound) -> None:
+    def _put_other(self, value: Namespace | Node | ConfigMap | UnlistedKind | Inbound) -> None:
         match value:
             case Namespace():
                 self.namespaces.put(value)
@@ -225,8 +227,8 @@ class World(View):
             case ConfigMap():
                 self.workloads.put_config_map(value)
                 self._contexts.set_agent(value.namespace, value.name, value.settings)
-            case Gap():
-                self._gaps.put(value)
+            case UnlistedKind():
+                self._unlisted_kinds.put(value)
             case _:
                 self.inbound.put(value)
 
@@ -269,8 +271,8 @@ class World(View):
             case "ConfigMap":
                 self.workloads.drop_config_map(namespace, name)
                 self._contexts.set_agent(namespace, name, NO_LABELS)
-            case "Gap":
-                self._gaps.drop((namespace, name))
+            case "UnlistedKind":
+                self._unlisted_kinds.drop((namespace, name))
             case _:
                 if not self.inbound.drop(kind, namespace, name):
                     self._drop_foreign(kind, namespace, name)
