@@ -16,7 +16,7 @@ from webhook import config
 from webhook.diagnose.diagnose import diagnose
 from webhook.diagnose.diagnosis import Cause, Diagnosis, Whose
 from webhook.diagnose.error_kinds import LOOKUPS, Kind
-from webhook.diagnose.errors import Fault, read_error
+from webhook.diagnose.errors import ConnectionFailure, read_error
 from webhook.fix import fix, fix_dependency
 from webhook.model.answers import Manifest, Verdict
 from webhook.model.objects import Declaration, Workload
@@ -48,7 +48,7 @@ def test_every_cause_has_a_case_and_no_case_says_what_nobody_checks() -> None:
     assert all(set(case) - {"world"} <= KEYS and {"verdict", "cause"} <= set(case) for case in ALL.values())
 
 
-def setting(case: Raw) -> tuple[View, Workload, Fault]:
+def setting(case: Raw) -> tuple[View, Workload, ConnectionFailure]:
     settings = msgspec.structs.replace(DEFAULTS, enforcer=config.settings(cni=case.get("cni", "generic")).enforcer)
     objects = objects_of(case)
     if case.get("endpoints", True):
@@ -58,9 +58,9 @@ def setting(case: Raw) -> tuple[View, Workload, Fault]:
     assert workload is not None, case["from"]
     if "declares" in case:
         workload = msgspec.structs.replace(workload, connects_to=(Declaration(case["declares"], "metadata"),))
-    fault = read_error(case["error"])
-    assert fault is not None, case["error"]
-    return world, workload, fault
+    failure = read_error(case["error"])
+    assert failure is not None, case["error"]
+    return world, workload, failure
 
 
 def endpoint_slices(objects: list[Raw]) -> Iterator[Raw]:
@@ -85,7 +85,7 @@ def endpoint_slices(objects: list[Raw]) -> Iterator[Raw]:
 
 def fixes(view: View, workload: Workload, found: Diagnosis) -> tuple[Manifest, ...]:
     """Return what `explain --error` prints as the remedy."""
-    if found.fault.kind in LOOKUPS or found.cause is Cause.DNS_POLICY:
+    if found.failure.kind in LOOKUPS or found.cause is Cause.DNS_POLICY:
         assert found.dns is not None
         return fix_dependency(view, workload, found.dns).policies
     if found.suspects:
@@ -98,8 +98,8 @@ def fixes(view: View, workload: Workload, found: Diagnosis) -> tuple[Manifest, .
 @pytest.mark.parametrize("name", ALL, ids=lambda name: name[:90])
 def test_the_error_is_explained_as_the_case_says(name: str) -> None:
     case = ALL[name]
-    view, workload, fault = setting(case)
-    found = diagnose(view, workload, fault, case.get("to"))
+    view, workload, failure = setting(case)
+    found = diagnose(view, workload, failure, case.get("to"))
     text = diagnosed.text(found, Remedy("kind: NetworkPolicy\n") if case.get("fixed") else Remedy())
     states: dict[str, str] = {}
     for step in found.steps:
@@ -115,18 +115,18 @@ def test_the_error_is_explained_as_the_case_says(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, case in ALL.items() if case.get("fixed")], ids=lambda name: name[:90])
 def test_the_remedy_turns_the_verdict_into_allowed(name: str) -> None:
     case = ALL[name]
-    view, workload, fault = setting(case)
-    found = diagnose(view, workload, fault, case.get("to"))
+    view, workload, failure = setting(case)
+    found = diagnose(view, workload, failure, case.get("to"))
     manifests = fixes(view, workload, found)
     assert manifests
     after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in manifests])
-    later = diagnose(after, workload, fault, case.get("to"))
+    later = diagnose(after, workload, failure, case.get("to"))
     assert later.verdict is Verdict.ALLOWED or (found.suspects and not later.suspects)
 
 
 def test_the_json_has_explains_shape_and_the_error_beside_it() -> None:
-    view, workload, fault = setting(ALL["timeouts: both sides are closed, and the address is a Service's"])
-    told: dict[str, Any] = json.loads(diagnosed.record(diagnose(view, workload, fault)))
+    view, workload, failure = setting(ALL["timeouts: both sides are closed, and the address is a Service's"])
+    told: dict[str, Any] = json.loads(diagnosed.record(diagnose(view, workload, failure)))
     pod_class = ["from", "dependency", "verdict", "assumptions", "reason", "fix", "flows", "dns", "errors"]
     assert list(told) == [*pod_class, "error", "steps", "cause", "denied", "look"]
     assert told["error"] == {
@@ -161,15 +161,15 @@ def test_the_tables_of_words_cover_everything_that_can_be_said() -> None:
 
 @pytest.mark.parametrize("name", sorted(CNI_LOGS))
 def test_the_logs_of_whoever_enforces_are_named(name: str) -> None:
-    view, workload, fault = setting({**ALL["timeouts: who enforces is known, and so is its log"], "cni": name})
-    commands = [one.command for one in advice(diagnose(view, workload, fault))]
+    view, workload, failure = setting({**ALL["timeouts: who enforces is known, and so is its log"], "cni": name})
+    commands = [one.command for one in advice(diagnose(view, workload, failure))]
     assert CNI_LOGS[name] in commands
 
 
 def test_a_command_quotes_a_name_that_a_shell_would_run() -> None:
     view, workload, _ = setting(ALL["timeouts: policy lets it pass, so that the checklist goes on"])
     odd = msgspec.structs.replace(workload, ref=msgspec.structs.replace(workload.ref, name="$(reboot)"))
-    found = diagnose(view, odd, Fault(Kind.LOOKUP_FAILED))
+    found = diagnose(view, odd, ConnectionFailure(Kind.LOOKUP_FAILED))
     commands = [one.command or "" for one in advice(found)]
     assert any("'deployment/$(reboot)'" in command for command in commands)
     assert not any(" deployment/$(reboot)" in command for command in commands)
@@ -178,7 +178,7 @@ def test_a_command_quotes_a_name_that_a_shell_would_run() -> None:
 def test_a_text_without_a_target_is_told_what_to_add() -> None:
     view, workload, _ = setting(ALL["timeouts: policy lets it pass, so that the checklist goes on"])
     declaring = msgspec.structs.replace(workload, connects_to=(Declaration("db.data:5432, api.data:80", "metadata"),))
-    found = diagnose(view, declaring, Fault(Kind.TIMED_OUT))
+    found = diagnose(view, declaring, ConnectionFailure(Kind.TIMED_OUT))
     assert found.target.whose is Whose.NONE
     assert diagnosed.unnamed(found) == (
         "`timed out`, but the text names no target: add `--to NAME:PORT`; it declares db.data:5432/TCP, api.data:80/TCP"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import webhook
 from webhook.cli.main import main
 from webhook.diagnose.error_kinds import Caller, Kind
-from webhook.diagnose.errors import MOST_TEXT, Fault, read_error
+from webhook.diagnose.errors import MOST_TEXT, ConnectionFailure, read_error
 
 SAMPLES: Final = Path(__file__).parent / "errors"
 STORY: Final = Path(webhook.__file__).parent / "story"
@@ -37,10 +37,10 @@ ALL: Final = dict(samples())
 READABLE: Final = {name: sample for name, sample in ALL.items() if sample["kind"]}
 
 
-def shown(fault: Fault | None) -> dict[str, Any] | None:
-    if fault is None:
+def shown(failure: ConnectionFailure | None) -> dict[str, Any] | None:
+    if failure is None:
         return None
-    values = (fault.kind.value, fault.name, fault.address, fault.port, fault.protocol, fault.resolver)
+    values = (failure.kind.value, failure.name, failure.address, failure.port, failure.protocol, failure.resolver)
     return {key: str(v) if key in ("address", "resolver") and v else v for key, v in zip(FIELDS, values, strict=True)}
 
 
@@ -85,10 +85,10 @@ PIECES: Final = st.sampled_from(
 
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join)))
 def test_any_text_is_read_or_is_not(text: str) -> None:
-    fault = read_error(text)
-    if fault is not None:
-        assert fault.port is None or 1 <= fault.port <= 65_535
-        assert fault.name is None or re.fullmatch(r"[a-z0-9_.-]{1,253}", fault.name)
+    failure = read_error(text)
+    if failure is not None:
+        assert failure.port is None or 1 <= failure.port <= 65_535
+        assert failure.name is None or re.fullmatch(r"[a-z0-9_.-]{1,253}", failure.name)
 
 
 HOSTILE: Final = (
@@ -144,9 +144,9 @@ def test_of_two_links_the_one_that_is_known_is_the_target() -> None:
     ],
 )
 def test_whose_error_it_is_is_told_by_its_line(text: str, caller: Caller) -> None:
-    fault = read_error(text)
-    assert fault is not None
-    assert fault.caller is caller
+    failure = read_error(text)
+    assert failure is not None
+    assert failure.caller is caller
 
 
 # -- no secret -----------------------------------------------------------------------------------------------------
@@ -174,11 +174,11 @@ AROUND: Final = st.sampled_from(
     st.sampled_from(["app:", "app:123", ""]),
 )
 def test_no_user_info_is_ever_taken_for_a_target(around: str, scheme: str, secret: str, user: str) -> None:
-    fault = read_error(around.format(f"{scheme}{user}{secret}@db.data:5432/orders"))
-    assert fault is not None
-    assert "zq" not in repr(shown(fault))
-    assert fault.name in (None, "db.data", "db")
-    assert fault.port in (None, 5432)
+    failure = read_error(around.format(f"{scheme}{user}{secret}@db.data:5432/orders"))
+    assert failure is not None
+    assert "zq" not in repr(shown(failure))
+    assert failure.name in (None, "db.data", "db")
+    assert failure.port in (None, 5432)
 
 
 Run = Callable[..., tuple[int, str]]

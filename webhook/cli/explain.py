@@ -16,7 +16,7 @@ from webhook.diagnose.diagnose import diagnose
 from webhook.diagnose.diagnosis import Cause, Diagnosis, may_be_meant
 from webhook.diagnose.error_kinds import LOOKUPS
 from webhook.diagnose.error_patterns import SPOKEN
-from webhook.diagnose.errors import Fault, read_error
+from webhook.diagnose.errors import ConnectionFailure, read_error
 from webhook.facade import UsageError
 from webhook.facade.sources import Gathered, find
 from webhook.facade.world import fix_declared
@@ -45,13 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     _check(arguments)
     pasted = None if arguments.error is None else _pasted(arguments)
-    fault = None if pasted is None else _read(pasted)
+    failure = None if pasted is None else _read(pasted)
     gathered = gather(arguments, judging=False)
     workload = find(arguments.source, gathered.world.workloads.every(), arguments.namespace)
     if pasted is not None:
-        fault = read_error(pasted, lambda place: may_be_meant(gathered.world, workload, place.name)) or fault
-    answer = _explain if fault is None else _diagnose
-    verdict = answer(arguments, gathered, workload, fault)
+        failure = read_error(pasted, lambda place: may_be_meant(gathered.world, workload, place.name)) or failure
+    answer = _explain if failure is None else _diagnose
+    verdict = answer(arguments, gathered, workload, failure)
     if gathered.failures:
         return 2
     return int(verdict in CLOSED and arguments.fail_on != NEVER)
@@ -75,15 +75,17 @@ def _pasted(arguments: argparse.Namespace) -> str:
     return pasted
 
 
-def _read(pasted: str) -> Fault:
+def _read(pasted: str) -> ConnectionFailure:
     """Read the pasted text. Raises UsageError; the text itself, which may hold secrets, is never repeated."""
-    fault = read_error(pasted)
-    if fault is None:
+    failure = read_error(pasted)
+    if failure is None:
         raise UsageError(f"--error: no failed connection is told in it: expected what {SPOKEN} print")
-    return fault
+    return failure
 
 
-def _explain(arguments: argparse.Namespace, gathered: Gathered, workload: Workload, _: Fault | None) -> Verdict:
+def _explain(
+    arguments: argparse.Namespace, gathered: Gathered, workload: Workload, _: ConnectionFailure | None
+) -> Verdict:
     explanation = explain(gathered.world, workload, arguments.target)
     if explanation.malformed:
         raise UsageError(f"--to: expected {explanation.malformed.expected}")
@@ -95,10 +97,12 @@ def _explain(arguments: argparse.Namespace, gathered: Gathered, workload: Worklo
     return explanation.verdict
 
 
-def _diagnose(arguments: argparse.Namespace, gathered: Gathered, workload: Workload, fault: Fault | None) -> Verdict:
-    if fault is None:
+def _diagnose(
+    arguments: argparse.Namespace, gathered: Gathered, workload: Workload, failure: ConnectionFailure | None
+) -> Verdict:
+    if failure is None:
         raise UsageError(_USAGE)
-    found = diagnose(gathered.world, workload, fault, arguments.target)
+    found = diagnose(gathered.world, workload, failure, arguments.target)
     if found.explanation and found.explanation.malformed:
         raise UsageError(f"--to: expected {found.explanation.malformed.expected}")
     if why := diagnosed.unnamed(found):
@@ -117,7 +121,7 @@ def _fixes_of(world: World, workload: Workload, found: Diagnosis) -> Fixes:
         return Fixes()
     if found.suspects:
         return fix(world, [workload])
-    if found.fault.kind in LOOKUPS or found.target.text is None or found.cause is Cause.DNS_POLICY:
+    if found.failure.kind in LOOKUPS or found.target.text is None or found.cause is Cause.DNS_POLICY:
         fixed = fix_dependency(world, workload, found.dns) if found.dns else None
         return Fixes(fixed.policies, notes=fixed.notes) if fixed else Fixes()
     return fix_declared(world, workload, found.target.text)

@@ -9,7 +9,7 @@ from typing import Final
 
 from webhook.diagnose.diagnosis import LOOPBACK, Cause, Diagnosis, Facts, State, Step, Target, Whose, locate
 from webhook.diagnose.error_kinds import LOOKUPS, UNANSWERED, Caller, Kind
-from webhook.diagnose.errors import Fault
+from webhook.diagnose.errors import ConnectionFailure
 from webhook.diagnose.steps import called_by_api_server, suspects, walk
 from webhook.judge.dependency import Judged
 from webhook.judge.dns import dns_service, judge_dns
@@ -43,50 +43,52 @@ _OF_STEP: Final = {  # what is wrong before any policy is asked
 }
 
 
-def diagnose(view: View, workload: Workload, fault: Fault, given: str | None = None) -> Diagnosis:
+def diagnose(view: View, workload: Workload, failure: ConnectionFailure, given: str | None = None) -> Diagnosis:
     """Hold a failed connection of `workload` against the world. `given`: its target, written as a dependency.
 
     Without a target that can be asked about (`target.whose` NONE, `target.text` None) only the look-up is judged.
     """
-    target = locate(view, workload, fault, given)
-    if fault.caller is Caller.KUBELET and given is None:
-        return _probed(view, workload, fault, target)
-    if target.whose is Whose.NONE and fault.kind in UNANSWERED and (some := suspects(view, workload)):
-        return _by_suspects(view, workload, fault, target, Cause.DECLARED, some)
+    target = locate(view, workload, failure, given)
+    if failure.caller is Caller.KUBELET and given is None:
+        return _probed(view, workload, failure, target)
+    if target.whose is Whose.NONE and failure.kind in UNANSWERED and (some := suspects(view, workload)):
+        return _by_suspects(view, workload, failure, target, Cause.DECLARED, some)
     found = explain(view, workload, target.text) if target.text is not None else None
-    found = _in_tunnel(view, workload, fault, found)
-    by_server = fault.caller is Caller.API_SERVER
+    found = _in_tunnel(view, workload, failure, found)
+    by_server = failure.caller is Caller.API_SERVER
     if found is not None and by_server:
         found = called_by_api_server(view, found)
-    dns = _look_up(view, workload, fault) if fault.kind in LOOKUPS else (found.dns if found else None)
-    steps = tuple(walk(view, workload, fault, target, found, dns))
-    verdict = _verdict(view, fault, target, found, dns)
+    dns = _look_up(view, workload, failure) if failure.kind in LOOKUPS else (found.dns if found else None)
+    steps = tuple(walk(view, workload, failure, target, found, dns))
+    verdict = _verdict(view, failure, target, found, dns)
     return Diagnosis(
         source=workload.ref,
-        fault=fault,
+        failure=failure,
         target=target,
         verdict=verdict,
-        cause=_cause(view, fault, target, verdict, found, steps),
+        cause=_cause(view, failure, target, verdict, found, steps),
         steps=steps,
         explanation=found,
         dns=dns,
-        facts=_facts(view, workload, fault, found, dns),
+        facts=_facts(view, workload, failure, found, dns),
         fixable=verdict in CLOSED
         and target.whose not in (Whose.GONE, Whose.NOBODY)
-        and fault.kind is not Kind.CONNECTED
+        and failure.kind is not Kind.CONNECTED
         and not by_server
         and not _by_name(found),
         enforcer=view.enforcer.name,
     )
 
 
-def _in_tunnel(view: View, workload: Workload, fault: Fault, found: Explanation | None) -> Explanation | None:
+def _in_tunnel(
+    view: View, workload: Workload, failure: ConnectionFailure, found: Explanation | None
+) -> Explanation | None:
     """Answer for the port that a mesh's proxy says its tunnel was closed on: there is nothing left to suppose."""
     ends = {flow.to for flow in found.flows if isinstance(flow.to, WorkloadRef)} if found is not None else set()
-    if fault.tunnel is None or len(ends) != 1:
+    if failure.tunnel is None or len(ends) != 1:
         return found
     (ref,) = ends
-    return explain(view, workload, f"{SHORT_KINDS.get(ref.kind, ref.kind)}/{ref.name}.{ref.namespace}:{fault.tunnel}")
+    return explain(view, workload, f"{SHORT_KINDS.get(ref.kind, ref.kind)}/{ref.name}.{ref.namespace}:{failure.tunnel}")
 
 
 def _by_name(found: Explanation | None) -> bool:
@@ -97,41 +99,41 @@ def _by_name(found: Explanation | None) -> bool:
     return bool(closed) and all(isinstance(flow.to, Host) for flow in closed)
 
 
-def _probed(view: View, workload: Workload, fault: Fault, target: Target) -> Diagnosis:
+def _probed(view: View, workload: Workload, failure: ConnectionFailure, target: Target) -> Diagnosis:
     """Answer a probe that failed: its packets pass, so that what the process itself waits for is in question."""
     some = suspects(view, workload)
     if not some:
-        return _by_suspects(view, workload, fault, target, Cause.PROBE, ())
-    return _by_suspects(view, workload, fault, target, Cause.PROBE_WAITS, some)
+        return _by_suspects(view, workload, failure, target, Cause.PROBE, ())
+    return _by_suspects(view, workload, failure, target, Cause.PROBE_WAITS, some)
 
 
 def _by_suspects(
-    view: View, workload: Workload, fault: Fault, target: Target, cause: Cause, some: tuple[Judged, ...]
+    view: View, workload: Workload, failure: ConnectionFailure, target: Target, cause: Cause, some: tuple[Judged, ...]
 ) -> Diagnosis:
     """Answer for what the workload needs as a whole."""
     named = (Step("target", State.OK, "pod", target.facts),) if target.whose is Whose.POD else ()
-    asked = (Step("kubelet", State.OK, "asks"),) if fault.caller is Caller.KUBELET else ()
+    asked = (Step("kubelet", State.OK, "asks"),) if failure.caller is Caller.KUBELET else ()
     needed = tuple(Step("needs", State.NOT_OK, "denied", (("dependency", one.text),)) for one in some)
     return Diagnosis(
         source=workload.ref,
-        fault=fault,
+        failure=failure,
         target=target,
         verdict=Verdict.DENIED if some else Verdict.ALLOWED,
         cause=cause,
         steps=(*named, *asked, *needed),
-        facts=_facts(view, workload, fault, None, None),
+        facts=_facts(view, workload, failure, None, None),
         fixable=bool(some),
         enforcer=view.enforcer.name,
         suspects=some,
     )
 
 
-def _look_up(view: View, workload: Workload, fault: Fault) -> Judged | None:
+def _look_up(view: View, workload: Workload, failure: ConnectionFailure) -> Judged | None:
     """Judge the way to whom the client asked, where the text says so and it is not the cluster's DNS Service.
 
     NodeLocal DNSCache and a cloud's resolver listen on link-local addresses, which no rule for DNS pods covers.
     """
-    asked, service = fault.resolver, dns_service(view)
+    asked, service = failure.resolver, dns_service(view)
     if asked is None or LOOPBACK[asked.family].holds(asked):
         return judge_dns(view, workload)
     usual = service.cluster_ips if service else ()
@@ -141,70 +143,79 @@ def _look_up(view: View, workload: Workload, fault: Fault) -> Judged | None:
     return explain(view, workload, f"{host}:{PORT}/UDP").judged
 
 
-def _verdict(view: View, fault: Fault, target: Target, found: Explanation | None, dns: Judged | None) -> Verdict:
+def _verdict(
+    view: View, failure: ConnectionFailure, target: Target, found: Explanation | None, dns: Judged | None
+) -> Verdict:
     """Return the verdict on what failed: the look-up, or the connection, which a look-up had come before."""
     if target.whose is Whose.LOOPBACK:
         return Verdict.ALLOWED
-    if fault.kind in LOOKUPS:
+    if failure.kind in LOOKUPS:
         if dns is None or view.enforcer.enforces:
             return dns.verdict if dns else Verdict.UNKNOWN
         return Verdict.ALLOWED
     if found is None or found.judged is None:
         return Verdict.UNKNOWN
-    if fault.kind is Kind.UNCLEAR or not view.enforcer.enforces:
+    if failure.kind is Kind.UNCLEAR or not view.enforcer.enforces:
         return found.verdict
     return found.judged.verdict
 
 
 def _cause(
-    view: View, fault: Fault, target: Target, verdict: Verdict, found: Explanation | None, steps: Iterable[Step]
+    view: View,
+    failure: ConnectionFailure,
+    target: Target,
+    verdict: Verdict,
+    found: Explanation | None,
+    steps: Iterable[Step],
 ) -> Cause:
     if target.whose is Whose.LOOPBACK:
         return Cause.LOOPBACK
-    if fault.kind is Kind.CONNECTED:
+    if failure.kind is Kind.CONNECTED:
         return Cause.CONNECTED
     states = {(step.name, step.says): step.state for step in steps}
-    if fault.kind in LOOKUPS:
-        return _of_lookup(fault, verdict, states)
+    if failure.kind in LOOKUPS:
+        return _of_lookup(failure, verdict, states)
     if verdict in CLOSED:
-        return _of_policy(view, fault, verdict, found)
+        return _of_policy(view, failure, verdict, found)
     for key, cause in _OF_STEP.items():
         if states.get(key) is State.NOT_OK or (key[1] == "absent" and key in states):
             return cause
     if verdict is Verdict.UNKNOWN:
-        return Cause.UNDECIDED if fault.kind in UNANSWERED else Cause.UNDECIDED_ANSWERED
-    return _OF_KIND[fault.kind]
+        return Cause.UNDECIDED if failure.kind in UNANSWERED else Cause.UNDECIDED_ANSWERED
+    return _OF_KIND[failure.kind]
 
 
-def _of_lookup(fault: Fault, verdict: Verdict, states: dict[tuple[str, str], State]) -> Cause:
+def _of_lookup(failure: ConnectionFailure, verdict: Verdict, states: dict[tuple[str, str], State]) -> Cause:
     if verdict in CLOSED:
         return Cause.DNS_POLICY  # some clients say `not found` where nobody answered
-    if fault.kind is Kind.NO_SUCH_HOST:
+    if failure.kind is Kind.NO_SUCH_HOST:
         return Cause.NAME_EXISTS if ("target", "exists") in states else Cause.NO_SUCH_NAME
     return Cause.DNS_SERVER if verdict is Verdict.ALLOWED else Cause.DNS_UNDECIDED
 
 
-def _of_policy(view: View, fault: Fault, verdict: Verdict, found: Explanation | None) -> Cause:
-    if fault.kind not in UNANSWERED:
+def _of_policy(view: View, failure: ConnectionFailure, verdict: Verdict, found: Explanation | None) -> Cause:
+    if failure.kind not in UNANSWERED:
         return Cause.POLICY_REJECTS if view.dialect.rejects is Truth.YES else Cause.POLICY_OR_SERVER
     if found is not None and found.judged is not None and found.judged.verdict not in CLOSED:
         return Cause.DNS_POLICY
     return Cause.POLICY if verdict is Verdict.DENIED else Cause.POLICY_PARTLY
 
 
-def _facts(view: View, workload: Workload, fault: Fault, found: Explanation | None, dns: Judged | None) -> Facts:
+def _facts(
+    view: View, workload: Workload, failure: ConnectionFailure, found: Explanation | None, dns: Judged | None
+) -> Facts:
     """Return the names that commands need; what is not known is left out."""
     pods = view.pods.of(workload.ref)
     facts = {
         "source_ns": workload.ref.namespace,
         "source": _slashed(workload.ref),
         "source_pod": pods[0].name if pods else "POD",
-        "host": fault.name or (str(fault.address) if fault.address else ""),
-        "port": str(fault.port or ""),
-        "udp": "-u " if fault.protocol == "UDP" else "",
+        "host": failure.name or (str(failure.address) if failure.address else ""),
+        "port": str(failure.port or ""),
+        "udp": "-u " if failure.protocol == "UDP" else "",
         **_far_end(view, found.flows if found else ()),
     }
-    if fault.caller is Caller.API_SERVER and "arrives" in facts:
+    if failure.caller is Caller.API_SERVER and "arrives" in facts:
         facts["remedy"] = remedy(view, int(facts["arrives"]))
     if found is not None and found.service is not None:
         facts |= {"service": found.service.name, "service_ns": found.service.namespace}

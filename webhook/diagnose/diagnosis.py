@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.dependencies import parse, resolve
 from webhook.diagnose.error_kinds import LOOKUPS
-from webhook.diagnose.errors import Fault
+from webhook.diagnose.errors import ConnectionFailure
 from webhook.evaluate.coverage import may_be_a_pods
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.explanation import Explanation
@@ -98,7 +98,7 @@ class Diagnosis(Struct, frozen=True):
     """A failed connection, held against the world. `policies`: a fix can be written for `target.text`."""
 
     source: WorkloadRef
-    fault: Fault
+    failure: ConnectionFailure
     target: Target
     verdict: Verdict
     cause: Cause
@@ -115,21 +115,21 @@ LOOPBACK = {4: Block(4, 127 << 24, 8), 6: Block(6, 1, 128)}
 MOST_CANDIDATES = 8
 
 
-def locate(view: View, workload: Workload, fault: Fault, given: str | None = None) -> Target:
+def locate(view: View, workload: Workload, failure: ConnectionFailure, given: str | None = None) -> Target:
     """Find the target of a failed connection. `given`: it is known to be this one, written as a dependency."""
     if given is not None:
-        return Target(Whose.NAMED, _with_port(given, fault))
-    address, name = fault.address, fault.name
+        return Target(Whose.NAMED, _with_port(given, failure))
+    address, name = failure.address, failure.name
     if (address is not None and LOOPBACK[address.family].holds(address)) or _is_local(name):
         return Target(Whose.LOOPBACK, None, (("what", name or str(address)),))
-    if fault.kind in LOOKUPS:
-        return Target(Whose.NAMED, _joined(name, fault)) if name else Target(Whose.NONE)
-    if address is not None and (known := _known(view, fault, address)) is not None:
+    if failure.kind in LOOKUPS:
+        return Target(Whose.NAMED, _joined(name, failure)) if name else Target(Whose.NONE)
+    if address is not None and (known := _known(view, failure, address)) is not None:
         return known
     if name is not None:
         stale = address is not None and view.complete and may_be_a_pods(view, address.block)
-        return Target(Whose.NAMED, _joined(name, fault), (("stale", str(address)),) if stale else ())
-    return _single(view, workload) if address is None else _unknown(view, workload, fault, address)
+        return Target(Whose.NAMED, _joined(name, failure), (("stale", str(address)),) if stale else ())
+    return _single(view, workload) if address is None else _unknown(view, workload, failure, address)
 
 
 def may_be_meant(view: View, workload: Workload, name: str | None) -> bool:
@@ -147,30 +147,30 @@ def _is_local(name: str | None) -> bool:
     return name is not None and (name.rstrip(".") == "localhost" or name.rstrip(".").endswith(".localhost"))
 
 
-def _with_port(given: str, fault: Fault) -> str:
+def _with_port(given: str, failure: ConnectionFailure) -> str:
     """Add the port of the error to a dependency that has none."""
     items = parse(given)
-    if fault.port is None or len(items) != 1:
+    if failure.port is None or len(items) != 1:
         return given
     item = items[0]
     if isinstance(item, Malformed):
-        bare = f"{given}:{fault.port}/{fault.protocol}"  # an address is malformed without a port
+        bare = f"{given}:{failure.port}/{failure.protocol}"  # an address is malformed without a port
         return given if isinstance(parse(bare)[0], Malformed) else bare
-    return given if item.port is not None else f"{given}:{fault.port}/{fault.protocol}"
+    return given if item.port is not None else f"{given}:{failure.port}/{failure.protocol}"
 
 
-def _joined(host: str | None, fault: Fault) -> str:
-    return f"{host}:{fault.port}/{fault.protocol}" if fault.port else f"{host}"
+def _joined(host: str | None, failure: ConnectionFailure) -> str:
+    return f"{host}:{failure.port}/{failure.protocol}" if failure.port else f"{host}"
 
 
-def _dialled(address: Address, fault: Fault) -> str | None:
+def _dialled(address: Address, failure: ConnectionFailure) -> str | None:
     """Return the address as a dependency, which needs a port."""
-    return _joined(f"[{address}]" if address.family == IPV6 else str(address), fault) if fault.port else None
+    return _joined(f"[{address}]" if address.family == IPV6 else str(address), failure) if failure.port else None
 
 
-def _known(view: View, fault: Fault, address: Address) -> Target | None:
+def _known(view: View, failure: ConnectionFailure, address: Address) -> Target | None:
     """Return whose address it is, where somebody here has it."""
-    text = _dialled(address, fault)
+    text = _dialled(address, failure)
     facts: Facts = (("address", str(address)),)
     if (pod := view.pods.at(address)) is not None:
         top = view.pods.top(pod)
@@ -191,16 +191,19 @@ def _workload(ref: WorkloadRef) -> str:
     return f"{word}/{ref.name}.{ref.namespace}" if word in KIND_OF_WORD else ref.name
 
 
-def _unknown(view: View, workload: Workload, fault: Fault, address: Address) -> Target:
+def _unknown(view: View, workload: Workload, failure: ConnectionFailure, address: Address) -> Target:
     """An address that nobody here has: outside, gone, or a pod's that files know nothing of."""
-    text, facts = _dialled(address, fault), (("address", str(address)), ("port", f"{fault.port}/{fault.protocol}"))
+    text, facts = (
+        _dialled(address, failure),
+        (("address", str(address)), ("port", f"{failure.port}/{failure.protocol}")),
+    )
     if not may_be_a_pods(view, address.block):
         return Target(Whose.OUTSIDE, text, facts)
     if view.complete:
         return Target(Whose.GONE, text, facts)
-    if fault.port is None:
+    if failure.port is None:
         return Target(Whose.NONE)
-    wanted = ContainerPort(fault.port, fault.protocol)
+    wanted = ContainerPort(failure.port, failure.protocol)
     for how, found in (("declared", [*_declared(view, workload, wanted)]), ("listens", [*_servers(view, wanted)])):
         candidates = tuple(dict.fromkeys(c for c in found if c))
         if len(candidates) == 1:

@@ -37,7 +37,7 @@ _ESCAPES: Final = (
 )
 
 
-class Fault(Struct, frozen=True):
+class ConnectionFailure(Struct, frozen=True):
     """A connection, or the look-up before it, that failed. Without `name` and `address` the text names no target."""
 
     kind: Kind
@@ -69,7 +69,7 @@ def _nobody(_: Place) -> bool:
     return False
 
 
-def read_error(text: str, known: IsKnown = _nobody) -> Fault | None:
+def read_error(text: str, known: IsKnown = _nobody) -> ConnectionFailure | None:
     """Return what failed; None where nothing in `text` tells. `known`: whether a target is one that may be meant."""
     plain = _plain(text[-MOST_TEXT:])
     hits = sorted(_hits(plain))[:_MOST_WINDOWS]
@@ -81,8 +81,8 @@ def read_error(text: str, known: IsKnown = _nobody) -> Fault | None:
         place = _near(plain, hit, known)
         if place is not None:
             where = (place.name, place.address, place.port, place.protocol, place.resolver)
-            return Fault(hit.kind, *where, _caller(plain, hit), _tunnel(plain, hit))
-    return Fault(hits[0].kind, caller=_caller(plain, hits[0]))
+            return ConnectionFailure(hit.kind, *where, _caller(plain, hit), _tunnel(plain, hit))
+    return ConnectionFailure(hits[0].kind, caller=_caller(plain, hits[0]))
 
 
 def _caller(text: str, hit: _Hit) -> Caller:

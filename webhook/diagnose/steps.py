@@ -8,7 +8,7 @@ from msgspec import structs
 from webhook.dependencies import Missing
 from webhook.diagnose.diagnosis import Facts, State, Step, Target, Whose
 from webhook.diagnose.error_kinds import LOOKUPS, Caller, Kind
-from webhook.diagnose.errors import Fault
+from webhook.diagnose.errors import ConnectionFailure
 from webhook.evaluate import judge_outside, template_end
 from webhook.judge.dependency import Judged
 from webhook.judge.explanation import Explanation
@@ -75,23 +75,28 @@ _STATE_OF = {
 
 
 def walk(
-    view: View, workload: Workload, fault: Fault, target: Target, found: Explanation | None, dns: Judged | None
+    view: View,
+    workload: Workload,
+    failure: ConnectionFailure,
+    target: Target,
+    found: Explanation | None,
+    dns: Judged | None,
 ) -> Iterator[Step]:
     """Yield one step after the other, outermost first. `dns`: the look-up, where one was needed."""
     if target.whose is not Whose.NONE:
         yield _target(view, target, found)
-    if found is not None and found.judged is not None and fault.kind not in LOOKUPS:
+    if found is not None and found.judged is not None and failure.kind not in LOOKUPS:
         missing = found.judged.missing
         yield from _service(found, missing)
         yield from _pods(view, found, missing)
         yield from _port(found)
-    if fault.caller is Caller.API_SERVER and found is not None:
+    if failure.caller is Caller.API_SERVER and found is not None:
         yield Step("caller", State.OK, "apiServer")
         if found.flows:
             yield Step("ingress", _sides(f.ingress for f in found.flows), "side")
         return
-    yield from _dns(fault, found, dns)
-    if found is not None and found.flows and fault.kind not in LOOKUPS:
+    yield from _dns(failure, found, dns)
+    if found is not None and found.flows and failure.kind not in LOOKUPS:
         yield Step("egress", _sides(f.egress for f in found.flows), "side")
         yield from _opened_in_vain(view, workload, found)
         if any(isinstance(f.to, WorkloadRef) for f in found.flows):
@@ -192,16 +197,16 @@ def _port(found: Explanation) -> Iterator[Step]:
     yield Step("port", State.OK, "declared", (("ports", ", ".join(arrives)), ("workloads", _ends(found.flows))))
 
 
-def _dns(fault: Fault, found: Explanation | None, dns: Judged | None) -> Iterator[Step]:
-    if fault.kind in LOOKUPS:
-        if fault.kind is Kind.NO_SUCH_HOST and dns is not None and dns.verdict is Verdict.ALLOWED:
+def _dns(failure: ConnectionFailure, found: Explanation | None, dns: Judged | None) -> Iterator[Step]:
+    if failure.kind in LOOKUPS:
+        if failure.kind is Kind.NO_SUCH_HOST and dns is not None and dns.verdict is Verdict.ALLOWED:
             yield Step("dns", State.OK, "answered")
         elif dns is None:
             yield Step("dns", State.UNKNOWN, "elsewhere")
         else:
             yield Step("dns", _OF_VERDICT[dns.verdict], "lookup")
     elif found is not None and found.dns is not None:
-        if fault.kind is Kind.UNCLEAR:
+        if failure.kind is Kind.UNCLEAR:
             yield Step("dns", _OF_VERDICT[found.dns.verdict], "lookup")
         else:
             yield Step("dns", State.OK, "resolved")

@@ -137,7 +137,7 @@ def advice(diagnosis: Diagnosis) -> Iterator[Advice]:
 
 def _several(diagnosis: Diagnosis) -> list[Advice]:
     """Return the table's lines with the CNI's logs among them: after the server, before the nodes' own state."""
-    if diagnosis.fault.caller is Caller.API_SERVER and diagnosis.cause in _BY_POLICY:
+    if diagnosis.failure.caller is Caller.API_SERVER and diagnosis.cause in _BY_POLICY:
         return [_LET_IN]
     several = [*_LOOK[diagnosis.cause]]
     if diagnosis.cause in _ASKS_CNI:

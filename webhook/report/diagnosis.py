@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from webhook.diagnose.diagnosis import Cause, Diagnosis, State, Step, Whose
 from webhook.diagnose.error_kinds import REFUSALS
-from webhook.diagnose.errors import Fault
+from webhook.diagnose.errors import ConnectionFailure
 from webhook.enforcers import REJECTING
 from webhook.judge.explanation import Explanation
 from webhook.model.addresses import IPV6
@@ -35,9 +35,9 @@ from webhook.report.words import WHOLE
 
 def text(diagnosis: Diagnosis, remedy: Remedy = NO_REMEDY, paint: Paint = plain) -> str:
     """Return what failed and what that means, the checklist, what explains it, where to look, and the remedy."""
-    seen, meaning = WORDS[diagnosis.fault.kind]
-    client = CLIENTS.get(diagnosis.fault.caller) or clean(str(diagnosis.source))
-    head = f"{client} -> {clean(target(diagnosis.fault) or 'a target that is not named')}"
+    seen, meaning = WORDS[diagnosis.failure.kind]
+    client = CLIENTS.get(diagnosis.failure.caller) or clean(str(diagnosis.source))
+    head = f"{client} -> {clean(target(diagnosis.failure) or 'a target that is not named')}"
     lines = [f"{paint('bold', head)}: {seen}", f"  {meaning}", ""]
     for number, step in enumerate(diagnosis.steps, 1):
         word, style = STATES[step.state]
@@ -53,11 +53,11 @@ def text(diagnosis: Diagnosis, remedy: Remedy = NO_REMEDY, paint: Paint = plain)
 
 def record(diagnosis: Diagnosis, fix: Sequence[Record] = (), errors: Iterable[Failure] = ()) -> str:
     """Return explain's object with `error`, `steps`, `cause` and `look`. Without a target `flows` is empty."""
-    found = diagnosis.explanation or Explanation(diagnosis.source, target(diagnosis.fault), diagnosis.verdict, ())
+    found = diagnosis.explanation or Explanation(diagnosis.source, target(diagnosis.failure), diagnosis.verdict, ())
     whole = json_.explained(found, fix, errors)
     whole["verdict"] = diagnosis.verdict
     whole["dns"] = json_.look_up(diagnosis.dns)
-    whole["error"] = _fault(diagnosis)
+    whole["error"] = _failure(diagnosis)
     whole["steps"] = [
         {"step": step.name, "state": step.state, "message": "; ".join(told(diagnosis, step))}
         for step in diagnosis.steps
@@ -68,14 +68,14 @@ def record(diagnosis: Diagnosis, fix: Sequence[Record] = (), errors: Iterable[Fa
     return json_.render(whole)
 
 
-def target(fault: Fault) -> str:
+def target(failure: ConnectionFailure) -> str:
     """Return where the client was going to, as the text had it: nothing where it names nobody."""
-    address = str(fault.address) if fault.address else ""
-    if fault.address and fault.address.family == IPV6 and fault.port:
+    address = str(failure.address) if failure.address else ""
+    if failure.address and failure.address.family == IPV6 and failure.port:
         address = f"[{address}]"
-    host = fault.name or address
-    behind = f" ({address})" if fault.name and address else ""
-    return f"{host}:{fault.port}/{fault.protocol}{behind}" if fault.port and host else f"{host}{behind}"
+    host = failure.name or address
+    behind = f" ({address})" if failure.name and address else ""
+    return f"{host}:{failure.port}/{failure.protocol}{behind}" if failure.port and host else f"{host}{behind}"
 
 
 def cause(diagnosis: Diagnosis) -> str:
@@ -96,7 +96,7 @@ def _cleared(diagnosis: Diagnosis) -> Iterator[str]:
     known = diagnosis.verdict is not Verdict.UNKNOWN or diagnosis.cause is Cause.CONNECTED
     if diagnosis.cause in CLEARED and known:
         yield INNOCENT
-    elif diagnosis.fault.kind in REFUSALS and not known and diagnosis.enforcer in REJECTING:
+    elif diagnosis.failure.kind in REFUSALS and not known and diagnosis.enforcer in REJECTING:
         yield REJECTS.format(cni=diagnosis.enforcer)
 
 
@@ -193,17 +193,17 @@ def _assumed(diagnosis: Diagnosis) -> tuple[str, ...]:
     return (*found, *(diagnosis.dns.assumptions if diagnosis.dns else ()))
 
 
-def _fault(diagnosis: Diagnosis) -> dict[str, Any]:
-    fault, whose = diagnosis.fault, diagnosis.target
+def _failure(diagnosis: Diagnosis) -> dict[str, Any]:
+    failure, whose = diagnosis.failure, diagnosis.target
     return {
-        "kind": fault.kind,
-        "target": target(fault) or None,
-        "name": fault.name,
-        "address": str(fault.address) if fault.address else None,
-        "port": fault.port,
-        "protocol": fault.protocol,
-        "caller": fault.caller,
-        "resolver": str(fault.resolver) if fault.resolver else None,
+        "kind": failure.kind,
+        "target": target(failure) or None,
+        "name": failure.name,
+        "address": str(failure.address) if failure.address else None,
+        "port": failure.port,
+        "protocol": failure.protocol,
+        "caller": failure.caller,
+        "resolver": str(failure.resolver) if failure.resolver else None,
         "whose": whose.whose,
         "candidates": list(whose.candidates),
     }
@@ -217,9 +217,9 @@ def unnamed(diagnosis: Diagnosis) -> str | None:
         return None
     candidates = diagnosis.target.candidates
     declared = f"; it declares {', '.join(map(clean, candidates))}" if candidates else ""
-    what = target(diagnosis.fault)
+    what = target(diagnosis.failure)
     lacks = f"names {clean(what)} without a port" if what else "names no target"
-    return f"`{WORDS[diagnosis.fault.kind][0]}`, but the text {lacks}: add `--to NAME:PORT`{declared}"
+    return f"`{WORDS[diagnosis.failure.kind][0]}`, but the text {lacks}: add `--to NAME:PORT`{declared}"
 
 
 def _wrapped(head: str, several: list[str]) -> list[str]:
