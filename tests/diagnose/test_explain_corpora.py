@@ -86,7 +86,7 @@ def test_each_denial_is_told_in_every_form(
             continue
         sides = [s for f in found.flows for s in (f.egress, f.ingress) if s.verdict is Verdict.DENIED]
         assert sides
-        assert all(side.policies or side.reason or side.standing for side in sides), sides
+        assert all(side.policies or side.reason or side.position for side in sides), sides
         assert "denied" in explain_text.explain(found)
         assert json_.explain(found, ())
         findings = [one for one in review_workload(world, workload) if one.id in MAY_REJECT]

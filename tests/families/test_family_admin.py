@@ -42,8 +42,8 @@ def one(*peers: Raw, action: str = "Deny", **rule: Any) -> Raw:  # noqa: ANN401 
 
 def test_a_policy_comes_to_a_piece_a_direction_that_has_rules() -> None:
     (piece,) = compiled(one({"namespaces": {}})).policies
-    assert (piece.tier.name, piece.rank, piece.isolates, piece.namespace) == ("Admin", (7,), False, "")
-    assert (piece.subject, piece.scope, piece.standing) == (EVERYTHING, None, "Admin tier, priority 7")
+    assert (piece.tier.name, piece.precedence, piece.isolates, piece.namespace) == ("Admin", (7,), False, "")
+    assert (piece.subject, piece.scope, piece.position) == (EVERYTHING, None, "Admin tier, priority 7")
     (entry,) = piece.rules
     assert (entry.action, entry.peers, entry.ports) == (Action.DENY, (PodMatch(None),), None)
     assert (str(entry.ref), entry.ref.rule, entry.ref.kind) == ("one", 0, NEW)
@@ -58,7 +58,7 @@ def test_a_policy_comes_to_a_piece_a_direction_that_has_rules() -> None:
 def test_a_policy_says_where_it_stands(tier: str, old: bool, words: str) -> None:
     rules = {"ingress": [{"action": "Deny", "from": [{"namespaces": {}}]}]}
     (piece,) = compiled(made("one", tier, 3, old=old, **rules)).policies
-    assert piece.standing == words
+    assert piece.position == words
 
 
 def test_the_successor_of_the_version_is_read_alike() -> None:
@@ -70,7 +70,7 @@ def test_where_denials_go_first_each_rule_stands_at_a_place_of_its_own() -> None
     raw = one({"namespaces": {}})
     raw["spec"]["egress"] += [{"action": word, "to": [{"namespaces": {}}]} for word in ("Accept", "Pass")]
     ranks = [
-        piece.rank
+        piece.precedence
         for piece in compiled(raw, Dialect(evaluated=dialect().evaluated, tiers=TierOrder(deny_first=True))).policies
     ]
     assert ranks == [(7, 0, 0), (7, 1, 1), (7, 2, 2)]
@@ -80,7 +80,7 @@ def test_where_names_order_them_the_name_is_a_part_of_the_place() -> None:
     (piece,) = compiled(
         one({"namespaces": {}}), Dialect(evaluated=dialect().evaluated, tiers=TierOrder(by_name=True))
     ).policies
-    assert piece.rank == (7, "one")
+    assert piece.precedence == (7, "one")
 
 
 def test_networks_hold_what_the_enforcer_s_blocks_hold() -> None:

@@ -170,7 +170,7 @@ def test_a_subject_is_split_into_labels_of_pods_and_what_else_is_asked() -> None
 
 def test_denials_count_before_what_is_let_through_and_the_default_last() -> None:
     raw = ingress({"fromEntities": ["all"]}, ingressDeny=[{"fromEntities": ["world"]}])
-    policies = sorted(compiled(raw).policies, key=lambda piece: (piece.tier, piece.rank))
+    policies = sorted(compiled(raw).policies, key=lambda piece: (piece.tier, piece.precedence))
     assert [[entry.action for entry in piece.rules] for piece in policies] == [
         [Action.DENY], [Action.ALLOW], [Action.ALLOW], [],
     ]  # fmt: skip

@@ -112,7 +112,7 @@ def test_a_denial_tells_the_rule_where_it_stands_and_what_was_asked_before() -> 
     ).ingress
     assert side.verdict is Verdict.DENIED
     assert side.denied_by == PolicyRef(None, "floor", "ClusterNetworkPolicy", 0, "policy.networking.k8s.io")
-    assert (side.standing, side.final) == ("Baseline tier, priority 10", False)
+    assert (side.position, side.final) == ("Baseline tier, priority 10", False)
     assert [(tier_result.tier, tier_result.outcome) for tier_result in side.tier_results] == [
         ("Admin", "passed"),
         ("Baseline", "denied"),

@@ -136,7 +136,7 @@ def wrong_side(expected: Raw, side: Side) -> Iterator[str]:
         "policies": [str(p) for p in side.policies],
         "admitted": rule_of(side.admitted_by),
         "denied": rule_of(side.denied_by),
-        "standing": side.standing,
+        "standing": side.position,
         "final": side.final,
         "near": [n.field for n in side.near_misses],
     }

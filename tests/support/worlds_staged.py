@@ -45,7 +45,7 @@ from webhook.model.tier import (
     ServiceWish,
     Tier,
     compiled_policy,
-    position,
+    sort_key,
 )
 from webhook.model.truth import Truth
 from webhook.world import World
@@ -114,7 +114,7 @@ class _Pieces(Policies):
 
     def compiled_policies(self, namespace: str, direction: Direction) -> list[CompiledPolicy]:
         mine = (p for p in self._pieces if p.namespace == namespace and p.direction is direction)
-        return sorted([*self._below.compiled_policies(namespace, direction), *mine], key=position)
+        return sorted([*self._below.compiled_policies(namespace, direction), *mine], key=sort_key)
 
     def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
         found = list(self._below.selecting(pod_class, direction))
@@ -123,7 +123,7 @@ class _Pieces(Policies):
                 truth = self._selects(one, pod_class)
                 if truth is not Truth.NO:
                     found.append((one, Truth.MAYBE if one.unclear else truth))
-        return tuple(sorted(found, key=lambda pair: position(pair[0])))
+        return tuple(sorted(found, key=lambda pair: sort_key(pair[0])))
 
     def _selects(self, one: CompiledPolicy, pod_class: PodClass) -> Truth:
         keys = self._staged.settings.pending_labels if pod_class.template else NO_KEYS
@@ -260,7 +260,7 @@ def staged_pieces(draw: st.DrawFn, number: int) -> CompiledPolicy:
         scope=draw(maybe(EXPRESSIONS, 1)),
         isolates=draw(st.booleans()),
         unclear=draw(maybe(st.just(WHY), 9)),
-        lane=draw(st.sampled_from(("", "", "b"))),
+        api_group=draw(st.sampled_from(("", "", "b"))),
     )
 
 

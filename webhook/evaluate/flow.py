@@ -15,7 +15,7 @@ from webhook.model.answers import OPEN, Side, Verdict, both, together
 from webhook.model.labels import LabelKeys
 from webhook.model.objects import PodClass
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, position
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, sort_key
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.index import Memo
@@ -202,7 +202,7 @@ def is_shut_to(view: View, source: PodEnd, pod_class: PodClass, protocol: Protoc
             selects = selects if one.scope is None else min(selects, Truth.MAYBE)
             if selects is not Truth.NO:
                 compiled_policies.append((structs.replace(one, rules=tuple(map(_at_any_port, one.rules))), selects))
-    selecting = tuple(sorted(compiled_policies, key=lambda pair: position(pair[0])))
+    selecting = tuple(sorted(compiled_policies, key=lambda pair: sort_key(pair[0])))
     ends = [Packet(Direction.INGRESS, PodEnd(pod_class), source, family, protocol, port) for family in view.families()]
     return bool(selecting) and all(decide(view, selecting, one).verdict is Verdict.DENIED for one in ends)
 

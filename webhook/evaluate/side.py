@@ -87,8 +87,8 @@ def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
     first = found.ways[0]
     met = tuple(dict.fromkeys(compiled.ref for compiled, _ in isolating))
     if all(way.allowed for way in found.ways):
-        by, standing = first.rule.ref if first.rule else None, first.compiled.standing if first.compiled else ""
-        return Side(Verdict.ALLOWED, isolated, met, by, standing=standing, tier_results=found.tier_results)
+        by, position = first.rule.ref if first.rule else None, first.compiled.position if first.compiled else ""
+        return Side(Verdict.ALLOWED, isolated, met, by, position=position, tier_results=found.tier_results)
     if not any(way.allowed for way in found.ways):
         return _denied(view, found, isolated=isolated)
     every = tuple(dict.fromkeys((*met, *(way.compiled.ref for way in found.ways if way.compiled))))
@@ -121,7 +121,7 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
         refs,
         denied_by=way.rule.ref if way.rule is not None else None,
         final=_is_final(view, way),
-        standing=by.standing if by is not None else "",
+        position=by.position if by is not None else "",
         tier_results=found.tier_results,
         refused=view.dialect.rejects is Truth.YES,
         perhaps=tuple(dict.fromkeys(w.rule.ref for w in found.ways if w.rule is not None and w.rule is not way.rule)),
@@ -130,10 +130,10 @@ def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
 
 def _is_final(view: View, way: Decided) -> bool:
     """Say whether a way ends before a NetworkPolicy is asked; at the end of its own tier, it has been."""
-    tier, rank = view.dialect.tiers.network_policies, view.dialect.tiers.rank
+    tier, precedence = view.dialect.tiers.network_policies, view.dialect.tiers.precedence
     if way.compiled is None:
         return False
-    return way.compiled.tier < tier if way.rule is None else way.place is not None and way.place < (tier, rank)
+    return way.compiled.tier < tier if way.rule is None else way.place is not None and way.place < (tier, precedence)
 
 
 def _why_not_sure(view: View, found: Ways, packet: Packet) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from webhook.evaluate.match import Packet, rule_matches
 from webhook.model.answers import TierResult
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Rank, Tier
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Precedence, Tier
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting
@@ -30,9 +30,9 @@ class Decided(Struct, frozen=True):
     sure: bool = True
 
     @property
-    def place(self) -> tuple[Tier, Rank] | None:
+    def place(self) -> tuple[Tier, Precedence] | None:
         """Where it was decided."""
-        return (self.compiled.tier, self.compiled.rank) if self.compiled else None
+        return (self.compiled.tier, self.compiled.precedence) if self.compiled else None
 
 
 class Ways(Struct, frozen=True):
@@ -81,21 +81,21 @@ class _Walk:
         """Say whether a rule may pass the packet on, and whether none may match it."""
         past, closed = False, {False}
         closers: list[CompiledPolicy] = []
-        for _, lane in groupby(members, key=lambda pair: pair[0].lane):
-            passed, left = self._lane(lane, closers)
+        for _, api_group in groupby(members, key=lambda pair: pair[0].api_group):
+            passed, left = self._api_group(api_group, closers)
             past = past or passed
             closed = {one or other for one in closed for other in left}
         if True in closed:
             self.ways.append(Decided(allowed=False, compiled=closers[-1], closed_by=self._closers(closers)))
         return past, False in closed
 
-    def _lane(
+    def _api_group(
         self, members: Iterable[tuple[CompiledPolicy, Truth]], closers: list[CompiledPolicy]
     ) -> tuple[bool, set[bool]]:
-        """Ask one lane: may it pass on the packet, and may it say nothing (empty: no), be it isolated (True) or not."""
+        """Ask the policies of one API group: may they pass on the packet, and may it say nothing (empty: no), be it isolated (True) or not."""
         past = False
         closed = {False}  # on the ways that are still open: whether something that isolates was met
-        for _, group in groupby(members, key=lambda pair: pair[0].rank):
+        for _, group in groupby(members, key=lambda pair: pair[0].precedence):
             reads = [self._read(compiled, selects) for compiled, selects in group]
             for read in reads:
                 self._note(read)
@@ -159,11 +159,11 @@ def _tier_result(
         (by, rule), outcome = leaving, "passed"
     else:
         return TierResult(name, refs, "unmatched")
-    return TierResult(name, refs, outcome, rule.ref if rule else None, by.standing if by else "")
+    return TierResult(name, refs, outcome, rule.ref if rule else None, by.position if by else "")
 
 
 def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
-    """Return the ways that are still open after compiled policies of one rank, in whatever order these are asked."""
+    """Return the ways that are still open after policies of one precedence, in whatever order these are asked."""
     if any(read.selects is Truth.YES and not read.through for read in reads):
         return set()
     surely = any(read.selects is Truth.YES and read.compiled.isolates for read in reads)
@@ -174,7 +174,7 @@ def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
 
 
 def walk(view: View, selecting: Selecting, packet: Packet) -> Ways:
-    """Follow a packet through the tiers of `selecting`, which is sorted by `model.tier.position`."""
+    """Follow a packet through the tiers of `selecting`, which is sorted by `model.tier.sort_key`."""
     found = _Walk(view, packet)
     for members in _tiers(selecting):
         if not found.tier(members):
@@ -204,8 +204,8 @@ def passes_everything(selecting: Selecting) -> bool:
 
 def _opened(members: Selecting) -> bool | None:
     """Say whether a rule of a tier lets everything through; None: one that does something else comes before it."""
-    lanes = len({compiled.lane for compiled, _ in members}) > 1
-    for _, group in groupby(members, key=lambda pair: () if lanes else pair[0].rank):
+    api_groups = len({compiled.api_group for compiled, _ in members}) > 1
+    for _, group in groupby(members, key=lambda pair: () if api_groups else pair[0].precedence):
         some = [(rule, selects) for compiled, selects in group for rule in compiled.rules]
         if any(rule.action is not Action.ALLOW for rule, _ in some):
             return None

@@ -116,11 +116,11 @@ def _placed_rule(rule: CompiledRule, namespace: str, direction: Direction, diale
 
 
 def _placed(compiled: CompiledPolicy, dialect: Dialect) -> CompiledPolicy:
-    rank = dialect.tiers.rank
+    precedence = dialect.tiers.precedence
     if dialect.tiers.ties:
         names = {"namespace": compiled.namespace, "name": compiled.ref.name}
-        rank = (*rank, *(tie.format_map(names) for tie in dialect.tiers.ties))
-    return structs.replace(compiled, tier=dialect.tiers.network_policies, rank=rank)
+        precedence = (*precedence, *(tie.format_map(names) for tie in dialect.tiers.ties))
+    return structs.replace(compiled, tier=dialect.tiers.network_policies, precedence=precedence)
 
 
 def _outside_policy_types(policy: Policy, dialect: Dialect) -> Iterator[CompiledPolicy]:
@@ -143,11 +143,11 @@ def _other_way(policy: Policy, dialect: Dialect) -> Iterator[CompiledPolicy]:
 def following(base: CompiledPolicy, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
     """Yield what comes after all rules for the pods of `base`: they are open to their own node, then closed."""
     if base.direction is Direction.INGRESS:
-        for tier, rank, sure in dialect.tiers.own_node:
+        for tier, precedence, sure in dialect.tiers.own_node:
             rule = CompiledRule(base.ref, _LOCAL, conditional=None if sure else _UNSURE)
-            yield with_rules(structs.replace(base, tier=tier, rank=rank, isolates=False), (rule,))
+            yield with_rules(structs.replace(base, tier=tier, precedence=precedence, isolates=False), (rule,))
     if isolates and dialect.tiers.default_deny is not None:
-        yield with_rules(structs.replace(base, tier=dialect.tiers.default_deny, rank=(), isolates=True), ())
+        yield with_rules(structs.replace(base, tier=dialect.tiers.default_deny, precedence=(), isolates=True), ())
 
 
 def block_peer(peer: BlockPeer, dialect: Dialect) -> BlockPeer:

@@ -136,7 +136,7 @@ def in_the_way(parts: Iterable[Judged], *, only_final: bool = False) -> str | No
         if side.final or not only_final:
             names = ", ".join(ref.titled for ref in side.policies)
             by = f"denied by {names}" if names else f"denied: {side.reason}" if side.reason else "denied"
-            place = f" ({side.standing})" if side.standing else ""  # `deny rules`, or a tier and its order
+            place = f" ({side.position})" if side.position else ""  # `deny rules`, or a tier and its order
             return f"{by}{place}: an administrator must change it" if side.final else f"{by}{place} all the same"
     return None
 

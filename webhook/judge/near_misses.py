@@ -143,15 +143,15 @@ def _end(view: View, packet: Packet, side: Side) -> Place | None:
         if side.denied_by is None and compiled.isolates and compiled.ref in side.policies:
             return compiled.tier, None
         if side.denied_by is not None and any(rule.ref == side.denied_by for rule in compiled.rules):
-            return compiled.tier, compiled.rank
+            return compiled.tier, compiled.precedence
     return None
 
 
 def _in_time(compiled: CompiledPolicy, end: Place | None) -> bool:
     if end is None:
         return True
-    tier, rank = end
-    return compiled.tier < tier or (compiled.tier == tier and (rank is None or compiled.rank < rank))
+    tier, precedence = end
+    return compiled.tier < tier or (compiled.tier == tier and (precedence is None or compiled.precedence < precedence))
 
 
 def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:

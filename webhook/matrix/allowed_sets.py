@@ -12,7 +12,7 @@ from webhook.matrix.peers import Peers
 from webhook.matrix.rules import Kind, Row, Rows, Subject, Traits
 from webhook.matrix.sets import Bits, Grant, Parts, less, overlap, partition
 from webhook.model.addresses import Family
-from webhook.model.tier import Action, CompiledPolicy, position
+from webhook.model.tier import Action, CompiledPolicy, sort_key
 from webhook.model.truth import Truth
 
 Read = tuple[CompiledPolicy, Truth, Sequence[tuple[Action, Sequence[Row]]]]  # a piece, whether it selects, its rules
@@ -67,16 +67,16 @@ class _Cell:
 
     def tier(self, reads: Sequence[Read]) -> None:
         free, closed = self._everybody, 0  # ends of which nothing that isolates was met; ends of which it was
-        for _, lane in groupby(reads, key=lambda read: read[0].lane):
-            still_free, still_closed = self._lane(lane)
+        for _, api_group in groupby(reads, key=lambda read: read[0].api_group):
+            still_free, still_closed = self._api_group(api_group)
             closed = closed & (still_free | still_closed) | free & still_closed
             free &= still_free
         self.denied |= closed
         self.past |= free
 
-    def _lane(self, reads: Iterable[Read]) -> tuple[Bits, Bits]:
+    def _api_group(self, reads: Iterable[Read]) -> tuple[Bits, Bits]:
         free, closed = self._everybody, 0
-        for _, group in groupby(reads, key=lambda read: read[0].rank):
+        for _, group in groupby(reads, key=lambda read: read[0].precedence):
             left, decided, surely, perhaps = free | closed, 0, False, 0
             for compiled, selects, rules in group:
                 through = self._policy(compiled, rules, left)
@@ -159,7 +159,7 @@ class Openings:
         members = (*((i, Truth.YES) for i in kind.sure), *((i, Truth.MAYBE) for i in kind.possible))
         if kind.lists:
             return self._of_lists(members, kind.subject, family)
-        return self._of_tiers(sorted(members, key=lambda pair: position(pair[0])), kind.subject, family)
+        return self._of_tiers(sorted(members, key=lambda pair: sort_key(pair[0])), kind.subject, family)
 
     def _of_lists(self, members: Members, subject: Subject, family: Family) -> Opening:
         sure, possible = self._granted(members, subject, family)

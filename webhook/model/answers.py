@@ -114,14 +114,14 @@ class TierResult(Struct, frozen=True, gc=False):
     policies: tuple[PolicyRef, ...]
     outcome: str
     rule: PolicyRef | None = None
-    standing: str = ""
+    position: str = ""
 
 
 class Side(Struct, frozen=True, gc=False):
     """One direction's answer. `isolated` None: it cannot be told. `policies`: those that isolate or deny, sorted.
 
     `admitted_by` and `denied_by` name the policy and the rule that decided; `denied_by` None: no rule did, and the
-    policies isolate. `standing`: the place of what decided in a person's words, `Admin tier, priority 10`. `final`: no
+    policies isolate. `position`: the place of what decided in a person's words, `Admin tier, priority 10`. `final`: no
     NetworkPolicy can change the denial, for it is made before any is asked. `tier_results`: of each tier asked,
     in order; empty where there are none but NetworkPolicy's. `refused`: what is stopped is answered by a refusal.
     `perhaps`: rules that may deny it before.
@@ -135,7 +135,7 @@ class Side(Struct, frozen=True, gc=False):
     near_misses: tuple[NearMiss, ...] = ()
     denied_by: PolicyRef | None = None
     final: bool = False
-    standing: str = ""
+    position: str = ""
     tier_results: tuple[TierResult, ...] = ()
     refused: bool = False
     perhaps: tuple[PolicyRef, ...] = ()

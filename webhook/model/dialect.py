@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family
 from webhook.model.labels import Labels, Selector
-from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, CompiledPolicy, Rank, Tier
+from webhook.model.tier import ADMIN, BASELINE, NETWORK_POLICIES, CompiledPolicy, Precedence, Tier
 from webhook.model.truth import Truth
 
 Kind = tuple[str, str]  # API group, kind
@@ -78,13 +78,13 @@ class TierOrder(Struct, frozen=True):
 
     network_policies: Tier = NETWORK_POLICIES
     """The tier of NetworkPolicy."""
-    rank: Rank = ()
+    precedence: Precedence = ()
     """The precedence of NetworkPolicy in that tier."""
     ties: tuple[str, ...] = ()
     """What follows in that precedence where others may share it, as templates of `{namespace}` and `{name}`."""
     default_deny: Tier | None = None
     """The tier at whose end the pods are denied that a NetworkPolicy isolates; None: at the end of its own."""
-    own_node: tuple[tuple[Tier, Rank, bool], ...] = ()
+    own_node: tuple[tuple[Tier, Precedence, bool], ...] = ()
     """Where (tier, precedence) pods that a policy isolates in ingress are open to their own node; the flag: surely."""
     admin: Tier = ADMIN
     """The tier of cluster-wide policies before NetworkPolicy."""

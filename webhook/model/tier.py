@@ -142,22 +142,22 @@ class Tier(Struct, frozen=True, order=True, gc=False):
 ADMIN = Tier(100, "Admin")
 NETWORK_POLICIES = Tier(200, "NetworkPolicy")
 BASELINE = Tier(300, "Baseline")
-Rank = tuple[float | str, ...]
+Precedence = tuple[float | str, ...]
 
 
 class CompiledPolicy(Struct, frozen=True, gc=False):
     """A compiled policy: one direction of it, or a part with a precedence of its own.
 
-    Subjects are the pods of `namespace` (empty: any) whose labels `subject` selects (None: not known which) and for
-    which `scope` holds. Rules of a tier are asked by `rank`, then in the order of `rules`; those of equal rank have
-    no order among each other. `lane`: kinds between whose rules nothing says which come first; each lane of a tier is
-    asked for itself, and where several decide, any of them may be the one. `isolates`: a pod that this selects is
-    denied at the end of the tier, where no rule matched. Otherwise the next tier is asked, and after the last one the
-    packet passes.
+    It is applied to the pods of `namespace` (empty: any) whose labels `subject` selects (None: not known which) and for
+    which `scope` holds. Policies of a tier are asked by `precedence`, and their rules in order; those of equal precedence
+    have no order among each other. `api_group`: nothing says whose rules come first where a tier has policies of
+    several; each is asked for itself, and where several decide, any of them may be the one. `isolates`: pods that this
+    selects are denied at the end of the tier, where no rule matched. Otherwise the next tier is asked, and after the
+    last one the packet passes.
     `by_address`: a rule looks at addresses, nodes or endpoints; `pods_apart`: it tells pods of equal labels apart.
     `volatile`: it looks at the endpoints of a Service.
     `unclear`: whether it selects or isolates at all, and what its rules do, cannot be told.
-    `standing`: its tier and priority in a person's words, `Admin tier, priority 10`; empty for a NetworkPolicy.
+    `position`: its tier and priority in a person's words, `Admin tier, priority 10`; empty for a NetworkPolicy.
     """
 
     ref: PolicyRef
@@ -168,18 +168,18 @@ class CompiledPolicy(Struct, frozen=True, gc=False):
     by_address: bool = False
     unclear: str | None = None
     tier: Tier = NETWORK_POLICIES
-    rank: Rank = ()
+    precedence: Precedence = ()
     isolates: bool = True
     scope: Predicate | None = None
     volatile: bool = False
-    standing: str = ""
-    lane: str = ""
+    position: str = ""
+    api_group: str = ""
     pods_apart: bool = False
 
 
-def position(compiled: CompiledPolicy) -> tuple[Tier, str, Rank, PolicyRef]:
+def sort_key(compiled: CompiledPolicy) -> tuple[Tier, str, Precedence, PolicyRef]:
     """Return the sort key of a compiled policy: the order in which they are asked."""
-    return compiled.tier, compiled.lane, compiled.rank, compiled.ref
+    return compiled.tier, compiled.api_group, compiled.precedence, compiled.ref
 
 
 def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
@@ -187,15 +187,15 @@ def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
     direction: Direction,
     rules: tuple[CompiledRule, ...],
     tier: Tier,
-    rank: Rank = (),
+    precedence: Precedence = (),
     *,
     namespace: str = "",
     subject: Selector | None = EVERYTHING,
     scope: Predicate | None = None,
     isolates: bool = False,
     unclear: str | None = None,
-    standing: str = "",
-    lane: str = "",
+    position: str = "",
+    api_group: str = "",
 ) -> CompiledPolicy:
     """Return an Isolation whose `by_address` and `volatile` follow from its rules."""
     bare = CompiledPolicy(
@@ -205,11 +205,11 @@ def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
         subject,
         unclear=unclear,
         tier=tier,
-        rank=rank,
+        precedence=precedence,
         isolates=isolates,
         scope=scope,
-        standing=standing,
-        lane=lane,
+        position=position,
+        api_group=api_group,
     )
     return with_rules(bare, rules)
 

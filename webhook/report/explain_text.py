@@ -80,8 +80,8 @@ def because(direction: Direction, side: Side) -> str:
     by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in side.policies)
     isolated = f"isolated by {by}; " if by else "isolated; " if side.isolated is not False else ""
     if side.admitted_by is not None:
-        own = side.policies == (side.admitted_by.at(None),) and not side.standing
-        which = flows.place(side.admitted_by, direction) if own else _rule(side.admitted_by, direction, side.standing)
+        own = side.policies == (side.admitted_by.at(None),) and not side.position
+        which = flows.place(side.admitted_by, direction) if own else _rule(side.admitted_by, direction, side.position)
         return f"{isolated}{'its ' if own else ''}{which} {lets}"
     return f"{isolated}no rule {lets}" if side.verdict is Verdict.DENIED else isolated.removesuffix("; ")
 
@@ -103,12 +103,12 @@ def _waits(one: TierResult, later: list[TierResult]) -> bool:
 def _tier_result(direction: Direction, one: TierResult) -> str:
     by = ", ".join(flows.policy(ref.at(None), WHOLE) for ref in one.policies)
     if one.rule is not None:
-        return f"{clean(one.tier)}: {_OUTCOMES[one.outcome]} by {_rule(one.rule, direction, one.standing)}"
+        return f"{clean(one.tier)}: {_OUTCOMES[one.outcome]} by {_rule(one.rule, direction, one.position)}"
     return f"{clean(one.tier)}: {_ENDS.get(one.outcome, _OUTCOMES['unknown'] + ': {by}').format(by=by)}"
 
 
-def _rule(ref: PolicyRef, direction: Direction, standing: str = "") -> str:
-    return flows.rule(ref, direction, standing, WHOLE)
+def _rule(ref: PolicyRef, direction: Direction, position: str = "") -> str:
+    return flows.rule(ref, direction, position, WHOLE)
 
 
 def near_misses(direction: Direction, side: Side, flow: FlowVerdict) -> Iterator[str]:

@@ -91,16 +91,16 @@ def policy(ref: PolicyRef, cut: Cut) -> str:
     return f"{cut(ref.kind_word)} {name}".lstrip()
 
 
-def place(ref: PolicyRef, direction: Direction, standing: str = "") -> str:
+def place(ref: PolicyRef, direction: Direction, position: str = "") -> str:
     """Return where a rule stands in its policy: `ingress[0]`, deny rules of their own list `ingressDeny[0]`."""
-    section = direction.value.lower() + ("Deny" if standing == DENY_RULES else "")
+    section = direction.value.lower() + ("Deny" if position == DENY_RULES else "")
     return f"{section}[{ref.rule}]" if ref.rule is not None else "rule"
 
 
-def rule(ref: PolicyRef, direction: Direction, standing: str, cut: Cut) -> str:
+def rule(ref: PolicyRef, direction: Direction, position: str, cut: Cut) -> str:
     """Return a rule as its author finds it, and where its policy stands: `(Admin tier, priority 10)`."""
-    stands = f" ({cut(standing)})" if standing and standing != DENY_RULES else ""
-    return f"{policy(ref, cut)} {place(ref, direction, standing)}{stands}"
+    stands = f" ({cut(position)})" if position and position != DENY_RULES else ""
+    return f"{policy(ref, cut)} {place(ref, direction, position)}{stands}"
 
 
 def deciders(sides: Iterable[Side], direction: Direction, cut: Cut, otherwise: Iterable[PolicyRef] = ()) -> str:
@@ -110,7 +110,7 @@ def deciders(sides: Iterable[Side], direction: Direction, cut: Cut, otherwise: I
     """
     every = list(sides)
     rules = dict.fromkeys(
-        f"denied by {rule(one.denied_by, direction, one.standing, cut)}" for one in every if one.denied_by is not None
+        f"denied by {rule(one.denied_by, direction, one.position, cut)}" for one in every if one.denied_by is not None
     )
     ends = dict.fromkeys(_at_the_end(one, cut) for one in every if _ends_a_tier(one))
     rest = [one for one in every if one.denied_by is None and not _ends_a_tier(one)]
@@ -127,12 +127,12 @@ def isolates(sides: Iterable[Side]) -> bool:
 
 
 def _ends_a_tier(one: Side) -> bool:
-    return one.denied_by is None and one.final and bool(one.standing)
+    return one.denied_by is None and one.final and bool(one.position)
 
 
 def _at_the_end(one: Side, cut: Cut) -> str:
     by = some((policy(ref.at(None), cut) for ref in one.policies), _MOST_POLICIES)
-    return f"isolated by {by} ({cut(one.standing)}), whose tier ends in Deny"
+    return f"isolated by {by} ({cut(one.position)}), whose tier ends in Deny"
 
 
 def service_ports(flows: Iterable[FlowVerdict]) -> str | None:

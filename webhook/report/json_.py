@@ -89,7 +89,7 @@ def _tier_result(one: TierResult) -> Record:
         "tier": one.tier,
         "outcome": one.outcome,
         "rule": policy(one.rule) if one.rule else None,
-        "standing": one.standing or None,
+        "standing": one.position or None,
         "policies": [policy(ref) for ref in one.policies],
     }
 

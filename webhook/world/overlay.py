@@ -9,7 +9,7 @@ from webhook.model.labels import EVERY_LABEL, NO_LABELS, AskedLabels
 from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.model.tier import CompiledPolicy, Rank, Tier, position
+from webhook.model.tier import CompiledPolicy, Precedence, Tier, sort_key
 from webhook.model.truth import Truth
 from webhook.world.controllers import backends, controllers, groups, or_expected, with_expected
 from webhook.world.index import Clock, Memos
@@ -218,7 +218,7 @@ class _Policies:
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         mine = self._own.named(namespace)
         kept = [i for i in self._base.compiled_policies(namespace, direction) if i.ref not in mine]
-        return sorted([*kept, *self._own.compiled_policies(namespace, direction)], key=position)
+        return sorted([*kept, *self._own.compiled_policies(namespace, direction)], key=sort_key)
 
     def asked(self, namespace: str) -> tuple[AskedLabels, ...]:  # noqa: ARG002 - what is tried out is judged once
         return (EVERY_LABEL,)
@@ -241,8 +241,8 @@ def _changes_owners(base: View, workload: Workload) -> bool:
     return old.owner != workload.owner
 
 
-def _place(pair: tuple[CompiledPolicy, Truth]) -> tuple[Tier, str, Rank, PolicyRef]:
-    return position(pair[0])
+def _place(pair: tuple[CompiledPolicy, Truth]) -> tuple[Tier, str, Precedence, PolicyRef]:
+    return sort_key(pair[0])
 
 
 def _selects(service: Service, workload: Workload) -> bool:

@@ -12,7 +12,7 @@ from webhook.model.labels import NO_KEYS, AskedLabels, LabelKeys, Operator, hold
 from webhook.model.objects import PodClass
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import CompiledPolicy, asks_of_pods, position
+from webhook.model.tier import CompiledPolicy, asks_of_pods, sort_key
 from webhook.model.truth import Truth
 from webhook.world.index import Clock, Stamps, discard
 from webhook.world.pod_labels import labels_of
@@ -201,7 +201,7 @@ class Policies:
     def compiled_policies(self, namespace: str, direction: Direction) -> list[CompiledPolicy]:
         """Return every compiled policy of a namespace, in the order in which they are asked."""
         here = self._of(namespace).compiled_policies[direction]
-        return sorted((compiled for ref in here for compiled in here[ref]), key=position)
+        return sorted((compiled for ref in here for compiled in here[ref]), key=sort_key)
 
     def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
         """Return the labels by which a namespace's own policies tell pods apart."""
@@ -236,7 +236,7 @@ class Policies:
             here = self._still_selected(pod_class.namespace, here)
         found = here.answers.get((pod_class, direction))
         if found is None:
-            found = tuple(sorted(self._matching(pod_class, direction), key=lambda pair: position(pair[0])))
+            found = tuple(sorted(self._matching(pod_class, direction), key=lambda pair: sort_key(pair[0])))
             self._weight += 1 + len(pod_class.labels.pairs) + len(found)
             here.answers[pod_class, direction] = found
             if self._weight > REMEMBERED:

@@ -18,7 +18,7 @@ from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer
-from webhook.model.tier import CompiledPolicy, position
+from webhook.model.tier import CompiledPolicy, sort_key
 from webhook.world.changes import Change, Drop, Put, Value, key_of
 from webhook.world.compile_context import SWITCHES, as_set, from_cluster, from_files
 from webhook.world.controllers import backends
@@ -158,7 +158,7 @@ class _Policies:
             return below
         kept = [pair for pair in below if pair[0].ref not in self._refs]
         mine = [pair for pair in self._own.selecting(pod_class, direction) if pair[0].ref in self._refs]
-        return tuple(sorted([*kept, *mine], key=lambda pair: position(pair[0])))
+        return tuple(sorted([*kept, *mine], key=lambda pair: sort_key(pair[0])))
 
     def unevaluated(self, pod_class: PodClass, direction: Direction) -> Unevaluated | None:
         return self._base.unevaluated(pod_class, direction)
@@ -167,7 +167,7 @@ class _Policies:
         if self._whole:
             return self._own.compiled_policies(namespace, direction)
         kept = [i for i in self._base.compiled_policies(namespace, direction) if i.ref not in self._refs]
-        return sorted([*kept, *self._own.compiled_policies(namespace, direction)], key=position)
+        return sorted([*kept, *self._own.compiled_policies(namespace, direction)], key=sort_key)
 
     def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
         return (*(() if self._whole else self._base.asked(namespace)), *self._own.asked(namespace))

@@ -16,7 +16,7 @@ from webhook.families.family import Compiled, Family
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import BOTH_APIS, Dialect, visible
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Rank, compiled_policy
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Precedence, compiled_policy
 from webhook.wire.shapes import Malformed, mapping, mappings
 
 _SECTIONS: Final = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
@@ -54,13 +54,15 @@ def _compiled(policy: CrdPolicy, compile_context: CompileContext) -> Compiled:
         rules: list[CompiledRule] = []
         for index, raw in enumerate(mappings(spec, key, "spec")):
             rules += compiled_rules(terms, policy.ref.at(index), raw, f"spec.{key}[{index}]", peers_key, problems)
-        made = partial(compiled_policy, subject=pods, scope=namespaces, standing=terms.standing, lane=terms.lane)
+        made = partial(
+            compiled_policy, subject=pods, scope=namespaces, position=terms.position, api_group=terms.api_group
+        )
         places = _places(terms, policy.ref.name, rules)
-        policies += [made(policy.ref, direction, part, terms.tier, rank) for rank, part in places]
+        policies += [made(policy.ref, direction, part, terms.tier, precedence) for precedence, part in places]
     return Compiled(tuple(policies), tuple(problems))
 
 
-def _places(terms: Terms, name: str, rules: list[CompiledRule]) -> list[tuple[Rank, tuple[CompiledRule, ...]]]:
+def _places(terms: Terms, name: str, rules: list[CompiledRule]) -> list[tuple[Precedence, tuple[CompiledRule, ...]]]:
     """Return rules with their precedence in the tier: that of their policy, or one for each rule."""
     if not rules:
         return []

@@ -73,7 +73,7 @@ _LANGUAGES: Final = {
 class Terms(Struct, frozen=True):
     """How one policy is to be read, its tier and its priority. `ports`: the field of a rule that names them.
 
-    `lane`: the API that it is of; between the two nothing says whose rules come first.
+    `api_group`: the API that it is of; between the two nothing says whose rules come first.
     """
 
     dialect: Dialect
@@ -83,8 +83,8 @@ class Terms(Struct, frozen=True):
     to: frozenset[str]
     tier: Tier
     priority: int
-    standing: str
-    lane: str
+    position: str
+    api_group: str
 
     def peers(self, key: str) -> frozenset[str]:
         """Return the peers that rules of `from` or `to` may have."""

@@ -60,7 +60,7 @@ def guards(
     reason = f"also selects host endpoint `{endpoint}`, and what it does to packets there is not evaluated"
     rule = CompiledRule(policy.ref, None if whole else _NODES, action=Action.DENY, conditional=reason)
     for direction in Direction:
-        yield compiled_policy(policy.ref, direction, (rule,), _FIRST, standing="host endpoints")
+        yield compiled_policy(policy.ref, direction, (rule,), _FIRST, position="host endpoints")
 
 
 def _selected(subject: Predicate, compile_context: CompileContext) -> str | None:
@@ -123,7 +123,7 @@ def _dialect(name: str, compile_context: CompileContext) -> Dialect:
         inert=(FIRST_API | _SECOND_KINDS) - first - second,
         tiers=TierOrder(
             network_policies=DEFAULT,
-            rank=(OF_KUBERNETES,),
+            precedence=(OF_KUBERNETES,),
             ties=ties_of_kubernetes(running),
             admin=admin,
             baseline=baseline,

@@ -13,7 +13,7 @@ from webhook.families.calico.dialects import guards
 from webhook.families.calico.labels import OF_ACCOUNTS, OF_SUBJECTS, of_pods, selecting, subjects
 from webhook.families.calico.rules import Context, compile_rule
 from webhook.families.calico.selector import conjunction
-from webhook.families.calico.tiers import TierEnd, in_words, order_of, rank, tier_end, tier_name, version
+from webhook.families.calico.tiers import TierEnd, in_words, order_of, precedence, tier_end, tier_name, version
 from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.labels import Predicate
@@ -87,7 +87,7 @@ def _policies(policy: CrdPolicy, compile_context: CompileContext, problems: list
     running = version(compile_context)
     subject, order = _subject(spec), order_of(spec)
     tier = tier_end(tier_name(policy, spec, running), running, compile_context, problems)
-    place = rank(policy, tier.tier.name, order, running)
+    place = precedence(policy, tier.tier.name, order, running)
     context = Context(policy.ref, policy.namespace, compile_context, running, problems)
     sections = {direction: tuple(_rules(context, direction, spec)) for direction in _SECTIONS}
     types = _types(policy, spec)
@@ -130,7 +130,7 @@ class _Whose(Struct, frozen=True):
             scope=scoped,
             isolates=self.tier.closes,
             unclear=unclear,
-            standing=self.words,
+            position=self.words,
         )
 
 

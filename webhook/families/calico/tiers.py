@@ -13,7 +13,7 @@ from msgspec import Struct
 from webhook.enforcers.calico import STORED
 from webhook.families.family import TIERS, doubt
 from webhook.model.crd_policies import CompileContext, CrdPolicy
-from webhook.model.tier import Rank, Tier
+from webhook.model.tier import Precedence, Tier
 from webhook.wire.shapes import Malformed, Raw, fail, mapping, shown, string
 
 Version = tuple[int, int]
@@ -108,7 +108,7 @@ def tier_name(policy: CrdPolicy, spec: Raw, running: Version) -> str:
     return prefix if told else DEFAULT.name
 
 
-def rank(policy: CrdPolicy, tier: str, order: float | None, running: Version) -> Rank:
+def precedence(policy: CrdPolicy, tier: str, order: float | None, running: Version) -> Precedence:
     """Return the place of a policy in its tier: by order, those without one last, then by name."""
     first, namespace, name = inf if order is None else order, policy.namespace or "", policy.ref.name
     if running >= TIES_BY_NAME:

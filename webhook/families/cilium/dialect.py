@@ -32,14 +32,14 @@ from webhook.model.dialect import (
 )
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import BASELINE, NETWORK_POLICIES, CompiledPolicy, Rank, Tier, compiled_policy
+from webhook.model.tier import BASELINE, NETWORK_POLICIES, CompiledPolicy, Precedence, Tier, compiled_policy
 from webhook.model.truth import Truth
 
 UNION: Final = NETWORK_POLICIES
-DENIED: Final[Rank] = (0.0,)
-WITHHELD: Final[Rank] = (1.0,)
-ALLOWED: Final[Rank] = (2.0,)
-AFTER_UNION: Final[Rank] = (3.0,)
+DENIED: Final[Precedence] = (0.0,)
+WITHHELD: Final[Precedence] = (1.0,)
+ALLOWED: Final[Precedence] = (2.0,)
+AFTER_UNION: Final[Precedence] = (3.0,)
 OWN_NODE: Final = Tier(BASELINE.order + 10, "own node")
 CLOSING: Final = Tier(BASELINE.order + 20, "default deny")
 HOSTS: Final = Tier(float("-inf"), "host firewall")
@@ -87,7 +87,7 @@ def _dialect(name: str, config: Config, counts: dict[Kind, bool], doubtful: froz
         without_policy=_always() if config.always else (),
         tiers=TierOrder(
             network_policies=UNION,
-            rank=ALLOWED,
+            precedence=ALLOWED,
             default_deny=CLOSING,
             own_node=places if config.local_host else (),
             deny_first=True,
@@ -120,6 +120,6 @@ def _always() -> tuple[CompiledPolicy, ...]:
     """`enable-policy: always` isolates every pod, whether policies select it or not."""
     ref = PolicyRef("kube-system", CONFIG, "ConfigMap")
     return tuple(
-        compiled_policy(ref, direction, (), CLOSING, isolates=True, standing="enable-policy: always")
+        compiled_policy(ref, direction, (), CLOSING, isolates=True, position="enable-policy: always")
         for direction in Direction
     )

@@ -246,9 +246,9 @@ def _base(policy: CrdPolicy, direction: Direction, wants: Wants, config: Config)
 def _policies(base: CompiledPolicy, found: Lists, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
     found.allowed.sort(key=lambda rule: rule.conditional is not None)  # they have no order, and a sure one answers
     places = ((DENIED, found.denied, "deny rules"), (WITHHELD, found.withheld, ""), (ALLOWED, found.allowed, ""))
-    for rank, rules, standing in places:
+    for precedence, rules, position in places:
         if rules:
-            yield with_rules(structs.replace(base, rank=rank, standing=standing), tuple(rules))
+            yield with_rules(structs.replace(base, precedence=precedence, position=position), tuple(rules))
     yield from following(base, dialect, isolates=isolates)
 
 
@@ -265,7 +265,7 @@ def _on_hosts(
         if found.filled:
             other = Direction.INGRESS if direction is Direction.EGRESS else Direction.EGRESS
             rule = CompiledRule(ref, nodes, action=Action.DENY, conditional=why)
-            yield compiled_policy(ref, other, (rule,), HOSTS, standing="host firewall")
+            yield compiled_policy(ref, other, (rule,), HOSTS, position="host firewall")
 
 
 def _nodes(raw: Raw, path: str) -> tuple[Peer, ...]:
