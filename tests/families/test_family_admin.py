@@ -42,7 +42,7 @@ def one(*peers: Raw, action: str = "Deny", **rule: Any) -> Raw:  # noqa: ANN401 
 
 def test_a_policy_comes_to_a_piece_a_direction_that_has_rules() -> None:
     (piece,) = compiled(one({"namespaces": {}})).policies
-    assert (piece.tier.name, piece.precedence, piece.isolates, piece.namespace) == ("Admin", (7,), False, "")
+    assert (piece.tier.name, piece.precedence, piece.default_deny, piece.namespace) == ("Admin", (7,), False, "")
     assert (piece.subject, piece.scope, piece.position) == (EVERYTHING, None, "Admin tier, priority 7")
     (entry,) = piece.rules
     assert (entry.action, entry.peers, entry.ports) == (Action.DENY, (PodMatch(None),), None)

@@ -175,7 +175,7 @@ def test_denials_count_before_what_is_let_through_and_the_default_last() -> None
         [Action.DENY], [Action.ALLOW], [Action.ALLOW], [],
     ]  # fmt: skip
     assert policies[2].rules[0].peers == (PlacePeer(Place.OWN_NODE),)
-    assert [piece.isolates for piece in policies] == [False, False, False, True]
+    assert [piece.default_deny for piece in policies] == [False, False, False, True]
 
 
 def test_whether_the_own_node_comes_before_the_baseline_is_not_known() -> None:

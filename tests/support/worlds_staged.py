@@ -258,7 +258,7 @@ def staged_pieces(draw: st.DrawFn, number: int) -> CompiledPolicy:
         namespace=draw(st.sampled_from(("", "", "x", "y"))),
         subject=draw(st.one_of(SELECTORS, SELECTORS, SELECTORS, st.none())),
         scope=draw(maybe(EXPRESSIONS, 1)),
-        isolates=draw(st.booleans()),
+        default_deny=draw(st.booleans()),
         unclear=draw(maybe(st.just(WHY), 9)),
         api_group=draw(st.sampled_from(("", "", "b"))),
     )

@@ -58,7 +58,7 @@ def _closes(view: View, compiled: CompiledPolicy, namespace: str) -> bool:
     """
     if compiled.subject is None or compiled.subject.requirements or not _about(view, compiled, namespace):
         return False
-    return compiled.isolates or any(denies_all_pods(rule) for rule in compiled.rules)
+    return compiled.default_deny or any(denies_all_pods(rule) for rule in compiled.rules)
 
 
 def _about(view: View, compiled: CompiledPolicy, namespace: str) -> bool:

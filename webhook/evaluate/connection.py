@@ -37,7 +37,7 @@ def judge_name(view: View, source: PodEnd, protocol: Protocol, port: int | None)
     if isinstance(selecting, Side):
         return selecting
     refs = tuple(dict.fromkeys(compiled.ref for compiled, _ in selecting))
-    isolated = True if any(i.isolates and truth is Truth.YES for i, truth in selecting) else None
+    isolated = True if any(i.default_deny and truth is Truth.YES for i, truth in selecting) else None
     if port is None:
         if passes_everything(selecting):
             return Side(Verdict.ALLOWED, isolated=isolated, policies=refs)

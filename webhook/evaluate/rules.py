@@ -126,7 +126,7 @@ def allow_lists(selecting: Selecting) -> bool:
     if not selecting[0][0].tier == NETWORK_POLICIES == selecting[-1][0].tier:
         return False
     for compiled, _ in selecting:  # noqa: SIM110 - as above
-        if not compiled.isolates:
+        if not compiled.default_deny:
             return False
     return True
 

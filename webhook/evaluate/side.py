@@ -102,7 +102,7 @@ def _isolating(view: View, selecting: Selecting, found: Ways) -> Selecting:
     reached = any(way.compiled is None or way.compiled.tier >= first for way in found.ways)
     if closing is None or not reached or any(compiled.tier == closing for compiled, _ in found.met):
         return found.met
-    return (*found.met, *((i, truth) for i, truth in selecting if i.isolates and i.tier == closing))
+    return (*found.met, *((i, truth) for i, truth in selecting if i.default_deny and i.tier == closing))
 
 
 def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:

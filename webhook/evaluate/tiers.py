@@ -107,7 +107,7 @@ class _Walk:
                         sure = last and read.selects is Truth.YES
                         self.ways.append(Decided(action is Action.ALLOW, read.compiled, rule, sure=sure))
             closed = _after(closed, reads)
-            closers += [read.compiled for read in reads if read.compiled.isolates]
+            closers += [read.compiled for read in reads if read.compiled.default_deny]
             if not closed:
                 break
         return past, closed
@@ -118,7 +118,7 @@ class _Walk:
         return tuple(ref for ref in refs if ref in sure) or refs
 
     def _note(self, read: _Read) -> None:
-        if read.compiled.isolates:
+        if read.compiled.default_deny:
             self.met.append((read.compiled, read.selects))
         if self.unsure is None and (read.selects is Truth.MAYBE or read.unsure or read.compiled.unclear):
             self.unsure = (read.compiled, read.selects, read.unsure)
@@ -166,8 +166,8 @@ def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
     """Return the ways that are still open after policies of one precedence, in whatever order these are asked."""
     if any(read.selects is Truth.YES and not read.through for read in reads):
         return set()
-    surely = any(read.selects is Truth.YES and read.compiled.isolates for read in reads)
-    perhaps = any(read.selects is Truth.MAYBE and read.compiled.isolates and read.through for read in reads)
+    surely = any(read.selects is Truth.YES and read.compiled.default_deny for read in reads)
+    perhaps = any(read.selects is Truth.MAYBE and read.compiled.default_deny and read.through for read in reads)
     if surely:
         return {True}
     return closed | {True} if perhaps else closed
@@ -197,7 +197,7 @@ def passes_everything(selecting: Selecting) -> bool:
         opened = _opened(members)
         if opened is not False:
             return opened is True
-        if any(compiled.isolates for compiled, _ in members):
+        if any(compiled.default_deny for compiled, _ in members):
             return False
     return True
 

@@ -103,8 +103,8 @@ def _changed(policy: Policy, direction: Direction, dialect: Dialect) -> Iterator
     if dialect.tiers.default_deny is None:
         yield whole
         return
-    yield structs.replace(whole, isolates=False)
-    yield from following(whole, dialect, isolates=True)
+    yield structs.replace(whole, default_deny=False)
+    yield from following(whole, dialect, default_deny=True)
 
 
 def _placed_rule(rule: CompiledRule, namespace: str, direction: Direction, dialect: Dialect) -> CompiledRule:
@@ -136,18 +136,18 @@ def _other_way(policy: Policy, dialect: Dialect) -> Iterator[CompiledPolicy]:
         if not isolates(policy, direction):
             passed = _placed(compiled_without_rules(policy, direction), dialect)
             yield with_rules(
-                structs.replace(passed, isolates=False), (CompiledRule(policy.ref, conditional=_OTHER_WAY),)
+                structs.replace(passed, default_deny=False), (CompiledRule(policy.ref, conditional=_OTHER_WAY),)
             )
 
 
-def following(base: CompiledPolicy, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
+def following(base: CompiledPolicy, dialect: Dialect, *, default_deny: bool) -> Iterator[CompiledPolicy]:
     """Yield what comes after all rules for the pods of `base`: they are open to their own node, then closed."""
     if base.direction is Direction.INGRESS:
         for tier, precedence, sure in dialect.tiers.own_node:
             rule = CompiledRule(base.ref, _LOCAL, conditional=None if sure else _UNSURE)
-            yield with_rules(structs.replace(base, tier=tier, precedence=precedence, isolates=False), (rule,))
-    if isolates and dialect.tiers.default_deny is not None:
-        yield with_rules(structs.replace(base, tier=dialect.tiers.default_deny, precedence=(), isolates=True), ())
+            yield with_rules(structs.replace(base, tier=tier, precedence=precedence, default_deny=False), (rule,))
+    if default_deny and dialect.tiers.default_deny is not None:
+        yield with_rules(structs.replace(base, tier=dialect.tiers.default_deny, precedence=(), default_deny=True), ())
 
 
 def block_peer(peer: BlockPeer, dialect: Dialect) -> BlockPeer:

@@ -49,7 +49,7 @@ def compiled_without_rules(policy: Policy, direction: Direction, unclear: str | 
 
     It selects the pods of its own namespace whose labels `podSelector` selects; an empty one selects all of them.
     """
-    return CompiledPolicy(policy.ref, policy.namespace, direction, policy.subject, unclear=unclear, isolates=True)
+    return CompiledPolicy(policy.ref, policy.namespace, direction, policy.subject, unclear=unclear, default_deny=True)
 
 
 def allowed(policy: Policy, direction: Direction) -> tuple[CompiledRule, ...]:

@@ -45,7 +45,7 @@ def behind(view: View, pod_class: PodClass, direction: Direction) -> Selecting:
 def denied_behind(view: View, pod_class: PodClass, direction: Direction) -> bool:
     """Say whether tiers behind deny a pod anything."""
     return any(
-        i.isolates or any(e.action is Action.DENY for e in i.rules) for i, _ in behind(view, pod_class, direction)
+        i.default_deny or any(e.action is Action.DENY for e in i.rules) for i, _ in behind(view, pod_class, direction)
     )
 
 
@@ -78,7 +78,7 @@ def _read(names: str, pieces: Iterable[CompiledPolicy]) -> tuple[list[CompiledRu
                 closed |= whole
             elif "pods" not in closed or not _only_pods(rule):
                 raise Entangled(f"{names} denies some and lets others through, which no NetworkPolicy can say")
-        if any(i.isolates for i in some):
+        if any(i.default_deny for i in some):
             closed |= {"pods", *FAMILIES}
     return allowing, closed
 

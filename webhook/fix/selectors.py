@@ -25,7 +25,7 @@ def isolated(view: View, pod_class: PodClass, direction: Direction) -> bool:
     """Say whether a pod is sure to be denied what no rule is about where a NetworkPolicy would deny it, too."""
     end = view.dialect.tiers.default_deny or view.dialect.tiers.network_policies
     return any(
-        truth is Truth.YES and piece.isolates and piece.unclear is None and piece.tier == end
+        truth is Truth.YES and piece.default_deny and piece.unclear is None and piece.tier == end
         for piece, truth in view.policies.selecting(pod_class, direction)
     )
 

@@ -140,7 +140,7 @@ Place = tuple[Tier, tuple[float | str, ...] | None]  # None: the end of the tier
 def _end(view: View, packet: Packet, side: Side) -> Place | None:
     """Return where the packet was denied: a rule beyond that place could not have let it through."""
     for compiled, _ in view.policies.selecting(packet.subject.pod_class, packet.direction):
-        if side.denied_by is None and compiled.isolates and compiled.ref in side.policies:
+        if side.denied_by is None and compiled.default_deny and compiled.ref in side.policies:
             return compiled.tier, None
         if side.denied_by is not None and any(rule.ref == side.denied_by for rule in compiled.rules):
             return compiled.tier, compiled.precedence

@@ -82,8 +82,8 @@ class _Cell:
                 through = self._policy(compiled, rules, left)
                 if selects is Truth.YES:
                     decided |= left & ~through
-                    surely = surely or compiled.isolates
-                elif compiled.isolates:
+                    surely = surely or compiled.default_deny
+                elif compiled.default_deny:
                     perhaps |= through
             closed = (left if surely else closed | perhaps) & ~decided
             free = 0 if surely else free & ~decided

@@ -85,7 +85,7 @@ class Traits:
 
     def _look(self, compiled: CompiledPolicy) -> Trait:
         names = near = False
-        lists = compiled.isolates
+        lists = compiled.default_deny
         own: list[CompiledRule] = []
         for rule in compiled.rules:
             lists = lists and rule.action is Action.ALLOW

@@ -151,7 +151,7 @@ class CompiledPolicy(Struct, frozen=True, gc=False):
     It is applied to the pods of `namespace` (empty: any) whose labels `subject` selects (None: not known which) and for
     which `scope` holds. Policies of a tier are asked by `precedence`, and their rules in order; those of equal precedence
     have no order among each other. `api_group`: nothing says whose rules come first where a tier has policies of
-    several; each is asked for itself, and where several decide, any of them may be the one. `isolates`: pods that this
+    several; each is asked for itself, and where several decide, any of them may be the one. `default_deny`: pods that this
     selects are denied at the end of the tier, where no rule matched. Otherwise the next tier is asked, and after the
     last one the packet passes.
     `by_address`: a rule looks at addresses, nodes or endpoints; `pods_apart`: it tells pods of equal labels apart.
@@ -169,7 +169,7 @@ class CompiledPolicy(Struct, frozen=True, gc=False):
     unclear: str | None = None
     tier: Tier = NETWORK_POLICIES
     precedence: Precedence = ()
-    isolates: bool = True
+    default_deny: bool = True
     scope: Predicate | None = None
     volatile: bool = False
     position: str = ""
@@ -192,7 +192,7 @@ def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
     namespace: str = "",
     subject: Selector | None = EVERYTHING,
     scope: Predicate | None = None,
-    isolates: bool = False,
+    default_deny: bool = False,
     unclear: str | None = None,
     position: str = "",
     api_group: str = "",
@@ -206,7 +206,7 @@ def compiled_policy(  # noqa: PLR0913 - it makes a value of that many parts
         unclear=unclear,
         tier=tier,
         precedence=precedence,
-        isolates=isolates,
+        default_deny=default_deny,
         scope=scope,
         position=position,
         api_group=api_group,

@@ -292,7 +292,7 @@ def _freed(view: View, after: View, refs: Iterable[WorkloadRef]) -> Iterable[Wor
 def _frees(view: View, after: View, workload: Workload, direction: Direction) -> bool:
     pod_class = workload.template.pod_class
     was, now = (
-        [compiled for compiled, _ in one.policies.selecting(pod_class, direction) if compiled.isolates]
+        [compiled for compiled, _ in one.policies.selecting(pod_class, direction) if compiled.default_deny]
         for one in (view, after)
     )
     return bool(was) and not now

@@ -120,6 +120,6 @@ def _always() -> tuple[CompiledPolicy, ...]:
     """`enable-policy: always` isolates every pod, whether policies select it or not."""
     ref = PolicyRef("kube-system", CONFIG, "ConfigMap")
     return tuple(
-        compiled_policy(ref, direction, (), CLOSING, isolates=True, position="enable-policy: always")
+        compiled_policy(ref, direction, (), CLOSING, default_deny=True, position="enable-policy: always")
         for direction in Direction
     )

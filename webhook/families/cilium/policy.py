@@ -199,7 +199,7 @@ def _spec(
     groups = tuple(around.all(*CIDR_GROUPS))
     context = Context(policy.namespace, config_of(around), groups, unlabelled, learns_names(raw))
     lists = {d: lists_of(raw, path, d, policy.ref, context, problems) for d in Direction}
-    isolates = _isolates(raw, path, lists, context.config)
+    default_deny = _default_deny(raw, path, lists, context.config)
     if not any(found.filled for found in lists.values()):
         refuse(path, "expected a rule in ingress, ingressDeny, egress or egressDeny")
     if node:
@@ -211,7 +211,7 @@ def _spec(
     for direction, found in lists.items():
         if found.filled:
             base = _base(policy, direction, wants, context.config)
-            yield from _policies(base, found, around.dialect, isolates=isolates[direction])
+            yield from _policies(base, found, around.dialect, default_deny=default_deny[direction])
 
 
 def _check_subject(raw: Raw, path: str, policy: CrdPolicy) -> None:
@@ -223,7 +223,7 @@ def _check_subject(raw: Raw, path: str, policy: CrdPolicy) -> None:
     checked(wants_of, checked(mapping, raw, given_both[0], path), f"{path}.{given_both[0]}")
 
 
-def _isolates(raw: Raw, path: str, lists: Mapping[Direction, Lists], config: Config) -> dict[Direction, bool]:
+def _default_deny(raw: Raw, path: str, lists: Mapping[Direction, Lists], config: Config) -> dict[Direction, bool]:
     """Say which directions are denied by default: those with rules, unless `enableDefaultDeny` says otherwise."""
     found = {direction: listed.filled for direction, listed in lists.items()}
     said = checked(mapping, raw, "enableDefaultDeny", path)
@@ -243,13 +243,13 @@ def _base(policy: CrdPolicy, direction: Direction, wants: Wants, config: Config)
     )
 
 
-def _policies(base: CompiledPolicy, found: Lists, dialect: Dialect, *, isolates: bool) -> Iterator[CompiledPolicy]:
+def _policies(base: CompiledPolicy, found: Lists, dialect: Dialect, *, default_deny: bool) -> Iterator[CompiledPolicy]:
     found.allowed.sort(key=lambda rule: rule.conditional is not None)  # they have no order, and a sure one answers
     places = ((DENIED, found.denied, "deny rules"), (WITHHELD, found.withheld, ""), (ALLOWED, found.allowed, ""))
     for precedence, rules, position in places:
         if rules:
             yield with_rules(structs.replace(base, precedence=precedence, position=position), tuple(rules))
-    yield from following(base, dialect, isolates=isolates)
+    yield from following(base, dialect, default_deny=default_deny)
 
 
 def _on_hosts(
