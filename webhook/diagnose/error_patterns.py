@@ -15,7 +15,7 @@ from msgspec import Struct
 from webhook.diagnose.error_kinds import AROUND, FLAGS, Caller, Kind
 
 
-class Sign(Struct, frozen=True):
+class ErrorPattern(Struct, frozen=True):
     """Words that tell `kind`. `rank` 0 is told inside others and wins, 3 is told around others and loses."""
 
     rank: int
@@ -234,8 +234,8 @@ _WORDS: Final[dict[tuple[int, Kind], tuple[str, ...]]] = {
     ),
     **AROUND,
 }
-SIGNS: Final = tuple(
-    Sign(rank, kind, re.compile(words)) for (rank, kind), several in _WORDS.items() for words in several
+PATTERNS: Final = tuple(
+    ErrorPattern(rank, kind, re.compile(words)) for (rank, kind), several in _WORDS.items() for words in several
 )
 CALLERS: Final = (  # words in the line of an error that is not the workload's own -> whose it is
     (Caller.KUBELET, re.compile(r"\b(?:readiness|liveness|startup) probe (?:failed|errored|warning)")),

@@ -12,15 +12,15 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.diagnose.error_kinds import LOOKUPS, Caller, Kind
-from webhook.diagnose.error_patterns import CALLERS, SIGNS
+from webhook.diagnose.error_patterns import CALLERS, PATTERNS
 from webhook.diagnose.error_targets import GENERAL, Place, places
 from webhook.model.addresses import Address, Protocol
 
 MOST_TEXT: Final = 262_144  # characters that are looked at, from the end: what failed last is what is asked about
 _WINDOW: Final = 800  # characters around the words that tell what happened, in which a target is looked for
-_MOST_HITS: Final = 4  # of one sign: a log repeats itself
+_MOST_HITS: Final = 4  # of one pattern: a log repeats itself
 _MOST_WINDOWS: Final = 24
-_VAGUE: Final = 3  # the rank of signs that only say that the client gave up
+_VAGUE: Final = 3  # the rank of patterns that only say that the client gave up
 
 _HBONE: Final = re.compile(r"blocking hbone port (\d{1,5})")  # istio/ztunnel, src/proxy.rs
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[a-z]", re.IGNORECASE)
@@ -110,9 +110,9 @@ _SMALL: Final = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRST
 
 
 def _hits(text: str) -> Iterable[_Hit]:
-    for sign in SIGNS:
-        for match in islice(sign.words.finditer(text), _MOST_HITS):
-            yield _Hit(sign.rank, match.start(), match.end(), sign.kind)
+    for pattern in PATTERNS:
+        for match in islice(pattern.words.finditer(text), _MOST_HITS):
+            yield _Hit(pattern.rank, match.start(), match.end(), pattern.kind)
 
 
 def _line(text: str, hit: _Hit) -> tuple[int, int]:

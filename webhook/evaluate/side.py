@@ -10,7 +10,7 @@ from msgspec import structs
 from webhook.evaluate.ends import End, Outside, PodEnd
 from webhook.evaluate.match import Packet, rule_matches
 from webhook.evaluate.rules import Rules, pooled, rules_for, rules_of
-from webhook.evaluate.tiers import Decided, Ways, walk
+from webhook.evaluate.tiers import Decided, Outcomes, walk
 from webhook.evaluate.why import why_admitted, why_selected
 from webhook.model.addresses import Address, Family, Protocol
 from webhook.model.answers import Side, Verdict
@@ -35,7 +35,7 @@ Key = tuple[
     tuple[str, str] | None,
 ]
 _SIDES: Final = Memo[Key, Side](100_000)
-Hopes = list[tuple[CompiledPolicy, Truth, Truth, PolicyRef | None]]  # selects, admits, by which rule
+Candidates = list[tuple[CompiledPolicy, Truth, Truth, PolicyRef | None]]  # selects, admits, by which rule
 
 
 def judge_side(
@@ -84,61 +84,67 @@ def _by_tiers(view: View, selecting: Selecting, packet: Packet) -> Side:
     isolating = _isolating(view, selecting, found)
     sure = any(truth is Truth.YES for _, truth in isolating)
     isolated = True if sure else None if isolating else False
-    first = found.ways[0]
+    first = found.outcomes[0]
     met = tuple(dict.fromkeys(compiled.ref for compiled, _ in isolating))
-    if all(way.allowed for way in found.ways):
+    if all(outcome.allowed for outcome in found.outcomes):
         by, position = first.rule.ref if first.rule else None, first.compiled.position if first.compiled else ""
         return Side(Verdict.ALLOWED, isolated, met, by, position=position, tier_results=found.tier_results)
-    if not any(way.allowed for way in found.ways):
+    if not any(outcome.allowed for outcome in found.outcomes):
         return _denied(view, found, isolated=isolated)
-    every = tuple(dict.fromkeys((*met, *(way.compiled.ref for way in found.ways if way.compiled))))
+    every = tuple(dict.fromkeys((*met, *(outcome.compiled.ref for outcome in found.outcomes if outcome.compiled))))
     why = _why_not_sure(view, found, packet)
     return Side(Verdict.UNKNOWN, isolated, every, reason=why, tier_results=found.tier_results)
 
 
-def _isolating(view: View, selecting: Selecting, found: Ways) -> Selecting:
+def _isolating(view: View, selecting: Selecting, found: Outcomes) -> Selecting:
     """Return what isolates the subject where the packet got to; some deny later than their rules are asked."""
-    closing, first = view.dialect.tiers.default_deny, view.dialect.tiers.network_policies
-    reached = any(way.compiled is None or way.compiled.tier >= first for way in found.ways)
-    if closing is None or not reached or any(compiled.tier == closing for compiled, _ in found.met):
+    default_deny, first = view.dialect.tiers.default_deny, view.dialect.tiers.network_policies
+    reached = any(outcome.compiled is None or outcome.compiled.tier >= first for outcome in found.outcomes)
+    if default_deny is None or not reached or any(compiled.tier == default_deny for compiled, _ in found.met):
         return found.met
-    return (*found.met, *((i, truth) for i, truth in selecting if i.default_deny and i.tier == closing))
+    return (*found.met, *((i, truth) for i, truth in selecting if i.default_deny and i.tier == default_deny))
 
 
-def _denied(view: View, found: Ways, *, isolated: bool | None) -> Side:
+def _denied(view: View, found: Outcomes, *, isolated: bool | None) -> Side:
     """A denial, with the rule that makes it, or those at whose tier's end it is made.
 
     Where several may make it, one that a NetworkPolicy can come before is named: that is what may still change. Of
     these it is the first that is sure to, wherever the packet gets so far.
     """
-    open_ones = [way for way in found.ways if not _is_final(view, way)] or list(found.ways)
-    way = next((way for way in open_ones if way.sure), open_ones[0])
-    by = way.compiled
-    refs = (by.ref,) if by is not None and way.rule is not None else way.closed_by
+    open_ones = [outcome for outcome in found.outcomes if not _is_final(view, outcome)] or list(found.outcomes)
+    outcome = next((outcome for outcome in open_ones if outcome.sure), open_ones[0])
+    by = outcome.compiled
+    refs = (by.ref,) if by is not None and outcome.rule is not None else outcome.closed_by
     return Side(
         Verdict.DENIED,
         isolated,
         refs,
-        denied_by=way.rule.ref if way.rule is not None else None,
-        final=_is_final(view, way),
+        denied_by=outcome.rule.ref if outcome.rule is not None else None,
+        final=_is_final(view, outcome),
         position=by.position if by is not None else "",
         tier_results=found.tier_results,
         refused=view.dialect.rejects is Truth.YES,
-        perhaps=tuple(dict.fromkeys(w.rule.ref for w in found.ways if w.rule is not None and w.rule is not way.rule)),
+        perhaps=tuple(
+            dict.fromkeys(w.rule.ref for w in found.outcomes if w.rule is not None and w.rule is not outcome.rule)
+        ),
     )
 
 
-def _is_final(view: View, way: Decided) -> bool:
-    """Say whether a way ends before a NetworkPolicy is asked; at the end of its own tier, it has been."""
+def _is_final(view: View, outcome: Decided) -> bool:
+    """Say whether an outcome comes before a NetworkPolicy is asked; at the end of its own tier, it has been."""
     tier, precedence = view.dialect.tiers.network_policies, view.dialect.tiers.precedence
-    if way.compiled is None:
+    if outcome.compiled is None:
         return False
-    return way.compiled.tier < tier if way.rule is None else way.place is not None and way.place < (tier, precedence)
+    return (
+        outcome.compiled.tier < tier
+        if outcome.rule is None
+        else outcome.place is not None and outcome.place < (tier, precedence)
+    )
 
 
-def _why_not_sure(view: View, found: Ways, packet: Packet) -> str:
+def _why_not_sure(view: View, found: Outcomes, packet: Packet) -> str:
     if found.unsure is None:
-        refs = sorted({way.compiled.ref for way in found.ways if way.compiled})
+        refs = sorted({outcome.compiled.ref for outcome in found.outcomes if outcome.compiled})
         return f"{' and '.join(ref.titled for ref in refs)} differ, and nothing says which comes first"
     compiled, selects, rule = found.unsure
     if compiled.unclear is not None:
@@ -164,19 +170,19 @@ def _by_lists(view: View, rules: Rules, packet: Packet) -> Side:
 
 def _by_hopes(view: View, rules: Rules, packet: Packet) -> Side:
     """Join the isolations: allowed where every way the unknowns may fall allows, denied where every way denies."""
-    hopes: Hopes = []
+    candidates: Candidates = []
     for compiled, selects in rules.selecting:
         admits, rule = _admits(view, compiled, packet)
         if admits is Truth.YES and selects is Truth.YES:
             return Side(Verdict.ALLOWED, isolated=True, policies=rules.refs, admitted_by=rule)
-        hopes.append((compiled, selects, admits, rule))
+        candidates.append((compiled, selects, admits, rule))
     isolated = True if rules.sure else None
-    seen = {admits for _, _, admits, _ in hopes}
+    seen = {admits for _, _, admits, _ in candidates}
     if not rules.sure and seen == {Truth.YES}:
-        return Side(Verdict.ALLOWED, isolated=None, policies=rules.refs, admitted_by=hopes[0][3])
+        return Side(Verdict.ALLOWED, isolated=None, policies=rules.refs, admitted_by=candidates[0][3])
     if rules.sure and seen == {Truth.NO}:
         return Side(Verdict.DENIED, isolated=True, policies=rules.sure, refused=view.dialect.rejects is Truth.YES)
-    return Side(Verdict.UNKNOWN, isolated=isolated, policies=rules.refs, reason=_why(view, hopes, packet))
+    return Side(Verdict.UNKNOWN, isolated=isolated, policies=rules.refs, reason=_why(view, candidates, packet))
 
 
 def _admits(view: View, compiled: CompiledPolicy, packet: Packet) -> tuple[Truth, PolicyRef | None]:
@@ -192,14 +198,14 @@ def _admits(view: View, compiled: CompiledPolicy, packet: Packet) -> tuple[Truth
     return best, where
 
 
-def _why(view: View, hopes: Hopes, packet: Packet) -> str:
+def _why(view: View, candidates: Candidates, packet: Packet) -> str:
     """Name the first thing that could not be told, in the order of policies."""
-    for compiled, selects, admits, rule in hopes:
+    for compiled, selects, admits, rule in candidates:
         if compiled.unclear is not None:
             return f"{compiled.ref.titled} cannot be read: {compiled.unclear}"
         if selects is Truth.MAYBE:
             return why_selected(compiled)
         if admits is Truth.MAYBE and rule is not None:
             return why_admitted(view, next(e for e in compiled.rules if e.ref == rule), packet)
-    message = "no unknown among the hopes"
+    message = "no unknown among the candidates"
     raise AssertionError(message)

@@ -18,7 +18,7 @@ from webhook.world.view import Selecting
 
 
 class Decided(Struct, frozen=True):
-    """One way a packet may end: by a rule (`rule`), at the end of a tier (`closed_by`), or past the last tier.
+    """What may become of a packet: by a rule (`rule`), at the end of a tier (`closed_by`), or past the last tier.
 
     `sure`: once a packet gets so far, it ends there.
     """
@@ -35,14 +35,14 @@ class Decided(Struct, frozen=True):
         return (self.compiled.tier, self.compiled.precedence) if self.compiled else None
 
 
-class Ways(Struct, frozen=True):
-    """All ways that a packet may end. `met`: what isolates, or may, before the last of them.
+class Outcomes(Struct, frozen=True):
+    """All that may become of a packet. `met`: what isolates, or may, before the last of them.
 
     `unsure`: the first compiled policy, and its rule if it is one, of which it could not be told whether it matches.
     `tier_results`: what each tier made of it.
     """
 
-    ways: tuple[Decided, ...]
+    outcomes: tuple[Decided, ...]
     met: tuple[tuple[CompiledPolicy, Truth], ...]
     unsure: tuple[CompiledPolicy, Truth, CompiledRule | None] | None
     tier_results: tuple[TierResult, ...] = ()
@@ -62,7 +62,7 @@ class _Walk:
     def __init__(self, view: View, packet: Packet) -> None:
         self._view = view
         self._packet = packet
-        self.ways: list[Decided] = []
+        self.outcomes: list[Decided] = []
         self.met: list[tuple[CompiledPolicy, Truth]] = []
         self.unsure: tuple[CompiledPolicy, Truth, CompiledRule | None] | None = None
         self.tier_results: list[TierResult] = []
@@ -70,10 +70,10 @@ class _Walk:
 
     def tier(self, members: Sequence[tuple[CompiledPolicy, Truth]]) -> bool:
         """Ask one tier; say whether the packet may get past it."""
-        before, self._leaving = len(self.ways), None
+        before, self._leaving = len(self.outcomes), None
         past, unmatched = self._tier(members)
         self.tier_results.append(
-            _tier_result(members, self.ways[before:], self._leaving, past=past, unmatched=unmatched)
+            _tier_result(members, self.outcomes[before:], self._leaving, past=past, unmatched=unmatched)
         )
         return past or unmatched
 
@@ -86,7 +86,7 @@ class _Walk:
             past = past or passed
             closed = {one or other for one in closed for other in left}
         if True in closed:
-            self.ways.append(Decided(allowed=False, compiled=closers[-1], closed_by=self._closers(closers)))
+            self.outcomes.append(Decided(allowed=False, compiled=closers[-1], closed_by=self._closers(closers)))
         return past, False in closed
 
     def _api_group(
@@ -105,7 +105,7 @@ class _Walk:
                     else:
                         last = not read.through and rule is read.decides[-1][1]
                         sure = last and read.selects is Truth.YES
-                        self.ways.append(Decided(action is Action.ALLOW, read.compiled, rule, sure=sure))
+                        self.outcomes.append(Decided(action is Action.ALLOW, read.compiled, rule, sure=sure))
             closed = _after(closed, reads)
             closers += [read.compiled for read in reads if read.compiled.default_deny]
             if not closed:
@@ -141,7 +141,7 @@ class _Walk:
 
 def _tier_result(
     members: Sequence[tuple[CompiledPolicy, Truth]],
-    ways: Sequence[Decided],
+    outcomes: Sequence[Decided],
     leaving: tuple[CompiledPolicy, CompiledRule | None] | None,
     *,
     past: bool,
@@ -150,16 +150,16 @@ def _tier_result(
     """Sum up one tier: what it decided where that is sure, and by which rule."""
     refs = tuple(dict.fromkeys(compiled.ref for compiled, _ in members))
     name = members[0][0].tier.name
-    if len({way.allowed for way in ways}) + past + unmatched != 1:
+    if len({outcome.allowed for outcome in outcomes}) + past + unmatched != 1:
         return TierResult(name, refs, "unknown")
-    if ways:
-        way = next((way for way in ways if way.sure), ways[0])
-        by, rule, outcome = way.compiled, way.rule, "allowed" if way.allowed else "denied"
+    if outcomes:
+        outcome = next((outcome for outcome in outcomes if outcome.sure), outcomes[0])
+        by, rule, word = outcome.compiled, outcome.rule, "allowed" if outcome.allowed else "denied"
     elif leaving is not None:
-        (by, rule), outcome = leaving, "passed"
+        (by, rule), word = leaving, "passed"
     else:
         return TierResult(name, refs, "unmatched")
-    return TierResult(name, refs, outcome, rule.ref if rule else None, by.position if by else "")
+    return TierResult(name, refs, word, rule.ref if rule else None, by.position if by else "")
 
 
 def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
@@ -173,15 +173,15 @@ def _after(closed: set[bool], reads: Sequence[_Read]) -> set[bool]:
     return closed | {True} if perhaps else closed
 
 
-def walk(view: View, selecting: Selecting, packet: Packet) -> Ways:
+def walk(view: View, selecting: Selecting, packet: Packet) -> Outcomes:
     """Follow a packet through the tiers of `selecting`, which is sorted by `model.tier.sort_key`."""
     found = _Walk(view, packet)
     for members in _tiers(selecting):
         if not found.tier(members):
             break
     else:
-        found.ways.append(Decided(allowed=True))
-    return Ways(tuple(found.ways), tuple(found.met), found.unsure, tuple(found.tier_results))
+        found.outcomes.append(Decided(allowed=True))
+    return Outcomes(tuple(found.outcomes), tuple(found.met), found.unsure, tuple(found.tier_results))
 
 
 def _tiers(selecting: Selecting) -> Iterator[Selecting]:

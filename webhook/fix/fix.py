@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct, json, structs
 
-from webhook.fix.needs import fronts_of, may_open, needs, openable
+from webhook.fix.needs import clusterips_of, may_open, needs, openable
 from webhook.fix.write import Unwritable, write
 from webhook.judge import Judged, judge, judge_dns, judge_workload
 from webhook.judge.dns import NODES_OWN
@@ -107,9 +107,9 @@ def _unknown_front(view: View, part: Judged) -> str | None:
     """Say what to fill in where policy sees a Service's own address, and it is not known."""
     if not view.dialect.services.egress_before:
         return None
-    fronts = {to: service for to, service in fronts_of(part) if not service.cluster_ips}
+    services = {to: service for to, service in clusterips_of(part) if not service.cluster_ips}
     for flow in part.flows:
-        service = fronts.get(flow.to)
+        service = services.get(flow.to)
         if service is not None and flow.egress.verdict in CLOSED:
             rule = f"`to: [{{ipBlock: {{cidr: ADDRESS/32}}}}]`, port {flow.service_port}/{flow.protocol}"
             return f"fill in the cluster address of Service {service.namespace}/{service.name}: {rule}"

@@ -52,28 +52,28 @@ def needs(workload: Workload, judged: Iterable[Judged], *, by_service: bool = Fa
     """Yield what has to open, for every flow that does not pass. `by_service`: egress is judged by the Service."""
     for answer in judged:
         dialled = _dialled(answer) if by_service else {}
-        fronts = dict(fronts_of(answer)) if by_service else {}
+        services = dict(clusterips_of(answer)) if by_service else {}
         for flow in answer.flows:
             if openable(flow):
                 for need in _of_flow(workload.ref, flow):
                     out = need.direction is Direction.EGRESS
-                    yield _at_front(need, flow, dialled, fronts) if out and by_service else need
+                    yield _at_clusterip(need, flow, dialled, services) if out and by_service else need
 
 
-def _at_front(
+def _at_clusterip(
     need: Need,
     flow: FlowVerdict,
     dialled: Mapping[object, tuple[tuple[str, str], ...]],
-    fronts: Mapping[object, Service],
+    services: Mapping[object, Service],
 ) -> Need:
     """Return a need as policy sees it before translation: whom the Service selects, else its own address and port."""
-    front = fronts.get(flow.to)
-    if front is not None and front.cluster_ips and flow.service_port is not None:
-        return structs.replace(need, other=front.cluster_ips[0].block, port=flow.service_port)
+    cluster_ip = services.get(flow.to)
+    if cluster_ip is not None and cluster_ip.cluster_ips and flow.service_port is not None:
+        return structs.replace(need, other=cluster_ip.cluster_ips[0].block, port=flow.service_port)
     return structs.replace(need, dialled=dialled.get(flow.to))
 
 
-def fronts_of(answer: Judged) -> Iterator[tuple[object, Service]]:
+def clusterips_of(answer: Judged) -> Iterator[tuple[object, Service]]:
     """Yield the addresses that somebody listed behind Services, each with its Service."""
     for flow in answer.resolved.found.flows if answer.resolved else ():
         if isinstance(flow.to, Block) and flow.through is not None:

@@ -59,7 +59,7 @@ def _different(found: Evidence) -> tuple[Compared, ...]:
 def _row(one: Compared) -> tuple[str, ...]:
     flow = one.flow
     seen = "dropped" if one.dropped else "passed"
-    by = f" ({end(flow.front[0])}:{flow.front[1]})" if flow.front is not None else ""
+    by = f" ({end(flow.cluster_ip[0])}:{flow.cluster_ip[1]})" if flow.cluster_ip is not None else ""
     return (
         end(flow.source),
         f"{end(flow.target)}{by}",
@@ -196,7 +196,9 @@ def _flow(one: Compared) -> Record:
         "to": json_.destination(target) if target is not None else None,
         "protocol": one.flow.protocol,
         "port": one.flow.port,
-        "service": {"address": end(one.flow.front[0]), "port": one.flow.front[1]} if one.flow.front else None,
+        "service": {"address": end(one.flow.cluster_ip[0]), "port": one.flow.cluster_ip[1]}
+        if one.flow.cluster_ip
+        else None,
         "lines": one.lines,
         "dropped": one.dropped,
         "declared": one.declared,

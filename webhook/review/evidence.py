@@ -153,9 +153,9 @@ _MOST_PODS: Final = 10
 
 def _found(view: View, client: Workload, flow: ObservedFlow) -> Found | None:
     """Return what a flow comes down to, as a declaration of it would."""
-    match flow.front, flow.target:
-        case (front, port), target:
-            through = at_address(view, client, Address(front.family, front.first), port, flow.protocol)
+    match flow.cluster_ip, flow.target:
+        case (cluster_ip, port), target:
+            through = at_address(view, client, Address(cluster_ip.family, cluster_ip.first), port, flow.protocol)
             behind = (one for one in through.flows if isinstance(one.to, Group) and one.to.ref == target)
             return structs.replace(through, flows=tuple(behind))
         case None, WorkloadRef() as ref:

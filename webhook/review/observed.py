@@ -30,14 +30,14 @@ REMEMBERED: Final = 20_000  # different ends, with all that the log says of each
 class ObservedFlow(Struct, frozen=True):
     """Who dialled whom on which port. None: addresses outside that are not told apart.
 
-    `front`: the Service's address and port that were dialled, where that is what policy sees of who dials.
+    `cluster_ip`: the Service's address and port that were dialled, where that is what policy sees of who dials.
     """
 
     source: WorkloadRef | Block | None
     target: WorkloadRef | Block | Host | None
     protocol: Protocol
     port: int
-    front: tuple[Block, int] | None = None
+    cluster_ip: tuple[Block, int] | None = None
 
 
 class Seen(Struct):
@@ -130,10 +130,10 @@ class Tally:
             and _has(ports, record)
         ):
             behind = through_service(self._view, service, record.port, record.protocol, source).flows
-            front = (target.block, record.port) if self._view.dialect.services.egress_before else None
+            cluster_ip = (target.block, record.port) if self._view.dialect.services.egress_before else None
             for one in behind:
                 end = one.to.ref if isinstance(one.to, Group) else one.to
-                yield ObservedFlow(begin, end, one.protocol, one.port or record.port, front)
+                yield ObservedFlow(begin, end, one.protocol, one.port or record.port, cluster_ip)
             if behind:
                 return
         if isinstance(target, Address) and record.target.hosts and service is None:

@@ -128,7 +128,7 @@ class _Whose(Struct, frozen=True):
             namespace=self.policy.namespace or "",
             subject=pods,
             scope=scoped,
-            default_deny=self.tier.closes,
+            default_deny=self.tier.default_deny,
             unclear=unclear,
             position=self.words,
         )

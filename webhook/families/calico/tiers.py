@@ -51,7 +51,7 @@ class TierEnd(Struct, frozen=True):
     """A tier, and whether pods are denied at its end."""
 
     tier: Tier
-    closes: bool
+    default_deny: bool
 
 
 def admin_tiers(running: Version) -> tuple[Tier, Tier]:
@@ -65,7 +65,7 @@ def tier_end(name: str, running: Version, compile_context: CompileContext, probl
     Raises Doubtful where tiers may not have been read: `default` always exists.
     """
     if name == DEFAULT.name:
-        return TierEnd(DEFAULT, closes=True)
+        return TierEnd(DEFAULT, default_deny=True)
     every = {one.ref.name: one for one in compile_context.all(*reversed(TIERS))}
     if (found := every.get(name)) is not None:
         try:
@@ -73,10 +73,10 @@ def tier_end(name: str, running: Version, compile_context: CompileContext, probl
         except Malformed as error:
             problems.append(f"Tier `{name}`: {error}")
     elif (built_in := {tier.name: tier for tier in admin_tiers(running)}.get(name)) is not None:
-        return TierEnd(built_in, closes=False)
+        return TierEnd(built_in, default_deny=False)
     elif DEFAULT.name not in every:
         doubt("spec.tier", f"expected a tier that is known, not {shown(name)}")
-    return TierEnd(Tier(inf, name), closes=True)
+    return TierEnd(Tier(inf, name), default_deny=True)
 
 
 def _read(found: CrdPolicy) -> TierEnd:
@@ -85,7 +85,7 @@ def _read(found: CrdPolicy) -> TierEnd:
     if action not in ("Deny", "Pass"):
         fail("spec.defaultAction", f"expected Deny or Pass, not {shown(action)}")
     order = order_of(spec)
-    return TierEnd(Tier(DEFAULT.order if order is None else order, found.ref.name), closes=action == "Deny")
+    return TierEnd(Tier(DEFAULT.order if order is None else order, found.ref.name), default_deny=action == "Deny")
 
 
 def order_of(spec: Raw) -> float | None:

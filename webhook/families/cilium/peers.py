@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from webhook.families.cilium.reading import Context, checked, given, only, refuse
-from webhook.families.cilium.selectors import NAMESPACE, POD_SOURCES, Want, at, ends_of, names, peer_wants, wants_of
+from webhook.families.cilium.selectors import (
+    NAMESPACE,
+    POD_SOURCES,
+    LabelRequirement,
+    at,
+    ends_of,
+    names,
+    peer_requirements,
+    requirements_of,
+)
 from webhook.families.cilium.settings import Config
 from webhook.model.addresses import Block, parse_block
 from webhook.model.crd_policies import CrdPolicy
@@ -106,18 +115,18 @@ def _check_inside(block: Block, excepts: Iterable[Block], path: str) -> None:
 
 def _selected(raw: Raw, excepts: tuple[Block, ...], path: str, context: Context) -> Iterator[Peer]:
     """Yield the blocks of groups by their labels. A selector that asks for none is true of every end there is."""
-    wants = checked(wants_of, raw, f"{path}.cidrGroupSelector")
-    if not wants and not excepts:
+    requirements = checked(requirements_of, raw, f"{path}.cidrGroupSelector")
+    if not requirements and not excepts:
         yield AllOf(())
-    elif all(want.negative for want in wants):
-        yield from _grouped((g for g in context.groups if _has(g, wants)), excepts, context.config)
+    elif all(requirement.negative for requirement in requirements):
+        yield from _grouped((g for g in context.groups if _has(g, requirements)), excepts, context.config)
         yield UnclearPeer("selects CIDR groups by what they lack, which pods and nodes lack, too")
     else:
-        yield from _grouped((g for g in context.groups if _has(g, wants)), excepts, context.config)
+        yield from _grouped((g for g in context.groups if _has(g, requirements)), excepts, context.config)
 
 
-def _has(group: CrdPolicy, wants: Iterable[Want]) -> bool:
-    return all(want.holds(group.labels.get(want.key)) for want in wants)
+def _has(group: CrdPolicy, requirements: Iterable[LabelRequirement]) -> bool:
+    return all(requirement.holds(group.labels.get(requirement.key)) for requirement in requirements)
 
 
 def _grouped(groups: Iterable[CrdPolicy], excepts: tuple[Block, ...], config: Config) -> Iterator[Peer]:
@@ -171,10 +180,10 @@ def _wish(raw: Raw, path: str) -> ServiceWish:
     if given(raw, "k8sServiceSelector"):
         inner, path = checked(mapping, raw, "k8sServiceSelector", path), f"{path}.k8sServiceSelector"
         only(inner, frozenset({"selector", "namespace"}), path)
-        wants = checked(wants_of, checked(mapping, inner, "selector", path), f"{path}.selector")
-        if any(want.source not in POD_SOURCES for want in wants):
+        requirements = checked(requirements_of, checked(mapping, inner, "selector", path), f"{path}.selector")
+        if any(requirement.source not in POD_SOURCES for requirement in requirements):
             fail(f"{path}.selector", "expected labels of Services")
-        labels = Selector(tuple(want.on(want.key) for want in wants))
+        labels = Selector(tuple(requirement.on(requirement.key) for requirement in requirements))
         return ServiceWish(checked(string, inner, "namespace", path), "", labels)
     if not given(raw, "k8sService"):
         refuse(path, "expected k8sService or k8sServiceSelector")
@@ -199,9 +208,9 @@ def peers_of(rule: Raw, path: str, word: str, context: Context) -> tuple[Peer, .
 def _endpoints(rule: Raw, key: str, path: str, context: Context) -> tuple[Peer, ...]:
     found: list[Peer] = []
     for index, raw in enumerate(checked(mappings, rule, key, path)):
-        said = checked(wants_of, raw, f"{path}.{key}[{index}]")
-        wants = peer_wants(said, context)
-        found += ends_of(wants, context.config, None if names(said, NAMESPACE) else context.namespace)
+        said = checked(requirements_of, raw, f"{path}.{key}[{index}]")
+        requirements = peer_requirements(said, context)
+        found += ends_of(requirements, context.config, None if names(said, NAMESPACE) else context.namespace)
     return tuple(found)
 
 
@@ -220,7 +229,7 @@ def _nodes(rule: Raw, key: str, path: str, context: Context) -> tuple[Peer, ...]
         refuse(f"{path}.{key}", "expected it only where enable-node-selector-labels is on")
     found: list[Peer] = []
     for index, raw in enumerate(checked(mappings, rule, key, path)):
-        found += at(Place.OTHER_NODE, checked(wants_of, raw, f"{path}.{key}[{index}]"), context.config)
+        found += at(Place.OTHER_NODE, checked(requirements_of, raw, f"{path}.{key}[{index}]"), context.config)
     return tuple(found)
 
 

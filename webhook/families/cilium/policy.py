@@ -18,12 +18,12 @@ from webhook.families.cilium.selectors import (
     NAMESPACE,
     NODE,
     RESERVED,
-    Wants,
+    LabelRequirements,
     one,
     pod_condition,
+    requirements_of,
     split_condition,
     subject_of,
-    wants_of,
 )
 from webhook.families.cilium.settings import LOCAL_CLUSTER, NEWEST, Config, config_of
 from webhook.families.enforced import EGRESS_NAMES, following
@@ -184,7 +184,10 @@ def scope_of(policy: CrdPolicy) -> Predicate | None:
         subjects = [subject_of(raw, path, policy.namespace) for raw, path in specs_of(policy)]
     except (Refused, Malformed):
         return None
-    every = [pod_condition(tuple(want for want in wants if not want.negative), _EVERY_LABEL) for wants in subjects]
+    every = [
+        pod_condition(tuple(requirement for requirement in requirements if not requirement.negative), _EVERY_LABEL)
+        for requirements in subjects
+    ]
     return every[0] if len(every) == 1 else AnyOf(tuple(every))
 
 
@@ -194,8 +197,8 @@ def _spec(
     only(raw, _KEYS, path)
     _check_subject(raw, path, policy)
     node = given(raw, "nodeSelector")
-    wants = () if node else subject_of(raw, path, policy.namespace)
-    unlabelled = any(want.source == RESERVED and want.key == "init" for want in wants)
+    requirements = () if node else subject_of(raw, path, policy.namespace)
+    unlabelled = any(requirement.source == RESERVED and requirement.key == "init" for requirement in requirements)
     groups = tuple(around.all(*CIDR_GROUPS))
     context = Context(policy.namespace, config_of(around), groups, unlabelled, learns_names(raw))
     lists = {d: lists_of(raw, path, d, policy.ref, context, problems) for d in Direction}
@@ -205,12 +208,12 @@ def _spec(
     if node:
         yield from _on_hosts(raw, path, policy.ref, lists, context.config, problems)
         return
-    if pod_condition(wants, context.config) == NEVER:
+    if pod_condition(requirements, context.config) == NEVER:
         problems.append(f"{path}.endpointSelector: selects no pod, as Cilium gives pods no such labels")
         return
     for direction, found in lists.items():
         if found.filled:
-            base = _base(policy, direction, wants, context.config)
+            base = _base(policy, direction, requirements, context.config)
             yield from _policies(base, found, around.dialect, default_deny=default_deny[direction])
 
 
@@ -220,7 +223,7 @@ def _check_subject(raw: Raw, path: str, policy: CrdPolicy) -> None:
         refuse(path, "expected one of endpointSelector and nodeSelector")
     if given_both == ["nodeSelector"] and policy.namespace is not None:
         refuse(f"{path}.nodeSelector", "expected endpointSelector in a namespaced policy")
-    checked(wants_of, checked(mapping, raw, given_both[0], path), f"{path}.{given_both[0]}")
+    checked(requirements_of, checked(mapping, raw, given_both[0], path), f"{path}.{given_both[0]}")
 
 
 def _default_deny(raw: Raw, path: str, lists: Mapping[Direction, Lists], config: Config) -> dict[Direction, bool]:
@@ -234,10 +237,10 @@ def _default_deny(raw: Raw, path: str, lists: Mapping[Direction, Lists], config:
     return found
 
 
-def _base(policy: CrdPolicy, direction: Direction, wants: Wants, config: Config) -> CompiledPolicy:
+def _base(policy: CrdPolicy, direction: Direction, requirements: LabelRequirements, config: Config) -> CompiledPolicy:
     """Return a compiled policy without rules for the pods that a policy selects."""
     own = None if policy.namespace is None else one(K8S, NAMESPACE, policy.namespace)
-    subject, scope = split_condition(tuple(want for want in wants if want != own), config)
+    subject, scope = split_condition(tuple(requirement for requirement in requirements if requirement != own), config)
     return compiled_policy(
         policy.ref, direction, (), UNION, ALLOWED, namespace=policy.namespace or "", subject=subject, scope=scope
     )
@@ -269,7 +272,7 @@ def _on_hosts(
 
 
 def _nodes(raw: Raw, path: str) -> tuple[Peer, ...]:
-    wants = checked(wants_of, raw, path)
-    if all(want.source in _NODE_SOURCES for want in wants):
-        return (NodePeer(Selector(tuple(want.on(want.key) for want in wants))),)
+    requirements = checked(requirements_of, raw, path)
+    if all(requirement.source in _NODE_SOURCES for requirement in requirements):
+        return (NodePeer(Selector(tuple(requirement.on(requirement.key) for requirement in requirements))),)
     return (NodePeer(),)

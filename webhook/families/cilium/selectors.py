@@ -37,7 +37,7 @@ _SUB_WORLDS: Final = frozenset({"world", "world-ipv4", "world-ipv6"})  # which i
 _FIELDS: Final = {NAMESPACE: "namespace", ACCOUNT: "account"}
 
 
-class Want(Requirement, frozen=True, gc=False):
+class LabelRequirement(Requirement, frozen=True, gc=False):
     """A requirement on a label of `source` (`any`: of whatever source)."""
 
     source: str = ANY
@@ -52,20 +52,20 @@ class Want(Requirement, frozen=True, gc=False):
         return Requirement(key, self.operator, self.values, space)
 
 
-Wants = tuple[Want, ...]
+LabelRequirements = tuple[LabelRequirement, ...]
 
 
-def wants_of(raw: Raw, path: str) -> Wants:
+def requirements_of(raw: Raw, path: str) -> LabelRequirements:
     """Read a selector. Raises Malformed."""
     found = selector(raw, path)
-    return tuple(_want(r.key, r.operator, r.values, path) for r in found.requirements)
+    return tuple(_requirement(r.key, r.operator, r.values, path) for r in found.requirements)
 
 
-def _want(text: str, operator: Operator, values: frozenset[str], path: str) -> Want:
+def _requirement(text: str, operator: Operator, values: frozenset[str], path: str) -> LabelRequirement:
     source, key = _split(text)
     if not key:
         fail(path, "expected a label's key after its source")
-    return Want(key, operator, values, source=source)
+    return LabelRequirement(key, operator, values, source=source)
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -78,63 +78,65 @@ def _split(text: str) -> tuple[str, str]:
     return source or ANY, key.partition("=")[0]
 
 
-def one(source: str, key: str, value: str) -> Want:
+def one(source: str, key: str, value: str) -> LabelRequirement:
     """Return the requirement that a label has a value."""
-    return Want(key, Operator.IN, frozenset((value,)), source=source)
+    return LabelRequirement(key, Operator.IN, frozenset((value,)), source=source)
 
 
-def exists(source: str, key: str) -> Want:
+def exists(source: str, key: str) -> LabelRequirement:
     """Return the requirement that a label is there."""
-    return Want(key, Operator.EXISTS, source=source)
+    return LabelRequirement(key, Operator.EXISTS, source=source)
 
 
-def subject_of(spec: Raw, path: str, namespace: str | None) -> Wants:
+def subject_of(spec: Raw, path: str, namespace: str | None) -> LabelRequirements:
     """Read `endpointSelector`: in a namespaced policy the policy's own namespace takes the place of any other."""
     raw = mapping(spec, "endpointSelector", path)
     labels = mapping(raw, "matchLabels", f"{path}.endpointSelector")
     if namespace is not None and labels:
         kept = {key: value for key, value in labels.items() if key != f"{K8S}:{NAMESPACE}"}
         raw = {**raw, "matchLabels": kept}
-    found = wants_of(raw, f"{path}.endpointSelector")
+    found = requirements_of(raw, f"{path}.endpointSelector")
     return found if namespace is None else (*found, one(K8S, NAMESPACE, namespace))
 
 
-def peer_wants(wants: Wants, context: Context) -> Wants:
+def peer_requirements(requirements: LabelRequirements, context: Context) -> LabelRequirements:
     """Add what a peer's selector does not say: the policy's namespace (or any), and the local cluster.
 
     Source: `getEndpointSelector` of `pkg/k8s/apis/cilium.io/utils`.
     """
     namespace, config = context.namespace, context.config
-    if any(want.source == RESERVED for want in wants):
-        return wants
-    found = list(wants)
-    if not names(wants, NAMESPACE):
+    if any(requirement.source == RESERVED for requirement in requirements):
+        return requirements
+    found = list(requirements)
+    if not names(requirements, NAMESPACE):
         if namespace is None:
             found += [] if context.unlabelled else [exists(K8S, NAMESPACE)]
-        elif not any(want.of_pod and want.key.startswith(NAMESPACE_LABELS) for want in wants):
+        elif not any(
+            requirement.of_pod and requirement.key.startswith(NAMESPACE_LABELS) for requirement in requirements
+        ):
             found.append(one(K8S, NAMESPACE, namespace))
-    if config.local_cluster is not False and not names(wants, CLUSTER):
+    if config.local_cluster is not False and not names(requirements, CLUSTER):
         found.append(one(K8S, CLUSTER, config.cluster))
     return tuple(found)
 
 
-def names(wants: Wants, key: str) -> bool:
+def names(requirements: LabelRequirements, key: str) -> bool:
     """Say whether a selector asks for a label of pods."""
-    return any(want.of_pod and want.key == key for want in wants)
+    return any(requirement.of_pod and requirement.key == key for requirement in requirements)
 
 
-def ends_of(wants: Wants, config: Config, own: str | None = None) -> tuple[Peer, ...]:
+def ends_of(requirements: LabelRequirements, config: Config, own: str | None = None) -> tuple[Peer, ...]:
     """Return whom a complete selector matches. `own`: the namespace that it was given, as it named none itself."""
-    if any(want.source == RESERVED and want.key == "all" for want in wants):
+    if any(requirement.source == RESERVED and requirement.key == "all" for requirement in requirements):
         return (UnclearPeer("asks for `reserved:all`, which stands for all ends in some versions"),)
     if cluster_hidden(config) is Truth.MAYBE:
-        wants = tuple(want for want in wants if want.key != CLUSTER)
-    matches: list[Peer] = [*_pods(wants, config, own)]
+        requirements = tuple(requirement for requirement in requirements if requirement.key != CLUSTER)
+    matches: list[Peer] = [*_pods(requirements, config, own)]
     for place in _RESERVED_OF:
-        matches += at(place, wants, config)
+        matches += at(place, requirements, config)
     if cluster_hidden(config) is Truth.MAYBE:
         return tuple(AllOf((peer, UnclearPeer(CLUSTER_HIDDEN))) for peer in matches)
-    if wants and all(want.negative for want in wants):
+    if requirements and all(requirement.negative for requirement in requirements):
         matches.append(UnclearPeer(AGGREGATE))
     return tuple(matches)
 
@@ -146,63 +148,63 @@ def cluster_hidden(config: Config) -> Truth:
     return Truth.MAYBE if config.local_cluster is None else Truth.YES
 
 
-def pod_condition(wants: Wants, config: Config) -> Predicate:
+def pod_condition(requirements: LabelRequirements, config: Config) -> Predicate:
     """Return the predicate on pods that a complete selector is."""
     parts: list[Predicate] = []
-    for want in wants:
-        folded = _folded(want, config)
+    for requirement in requirements:
+        folded = _folded(requirement, config)
         if folded is False:
             return NEVER
         if folded is not True:
             space, key = folded
-            parts.append(want.on(key, space))
+            parts.append(requirement.on(key, space))
     return AllOf(tuple(parts)) if parts else ALWAYS
 
 
-def split_condition(wants: Wants, config: Config) -> tuple[Selector, Predicate | None]:
+def split_condition(requirements: LabelRequirements, config: Config) -> tuple[Selector, Predicate | None]:
     """Return the same as a selector of the pods' own labels, and a condition on the rest (None: none)."""
-    requirements: list[Requirement] = []
-    rest: list[Want] = []
-    for want in wants:
-        folded = _folded(want, config)
+    of_pods: list[Requirement] = []
+    rest: list[LabelRequirement] = []
+    for requirement in requirements:
+        folded = _folded(requirement, config)
         if isinstance(folded, tuple) and folded[0] is Space.POD:
-            requirements.append(want.on(folded[1]))
+            of_pods.append(requirement.on(folded[1]))
         else:
-            rest.append(want)
+            rest.append(requirement)
     condition = pod_condition(tuple(rest), config)
-    return Selector(tuple(requirements)), None if condition == ALWAYS else condition
+    return Selector(tuple(of_pods)), None if condition == ALWAYS else condition
 
 
-def _folded(want: Want, config: Config) -> bool | tuple[Space, str]:
+def _folded(requirement: LabelRequirement, config: Config) -> bool | tuple[Space, str]:
     """Say whether a requirement holds for every pod, or for none; else what it asks for."""
-    if not want.of_pod or not seen(want.key, config.unseen):
-        return want.negative
-    always = want.operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST)
-    if want.key == CLUSTER:
-        return want.holds(config.cluster)
-    if want.key in _FIELDS:
-        return want.operator is Operator.EXISTS if always else (Space.FIELD, _FIELDS[want.key])
-    if want.key.startswith(NAMESPACE_LABELS):
-        return Space.NAMESPACE, want.key.removeprefix(NAMESPACE_LABELS)
-    return Space.POD, want.key
+    if not requirement.of_pod or not seen(requirement.key, config.unseen):
+        return requirement.negative
+    always = requirement.operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST)
+    if requirement.key == CLUSTER:
+        return requirement.holds(config.cluster)
+    if requirement.key in _FIELDS:
+        return requirement.operator is Operator.EXISTS if always else (Space.FIELD, _FIELDS[requirement.key])
+    if requirement.key.startswith(NAMESPACE_LABELS):
+        return Space.NAMESPACE, requirement.key.removeprefix(NAMESPACE_LABELS)
+    return Space.POD, requirement.key
 
 
-def _pods(wants: Wants, config: Config, own: str | None) -> Iterator[Peer]:
+def _pods(requirements: LabelRequirements, config: Config, own: str | None) -> Iterator[Peer]:
     """Return the pods that a selector matches; where it has that form, by namespace and labels, which can be worded."""
-    condition = pod_condition(wants, config)
+    condition = pod_condition(requirements, config)
     if condition == NEVER:
         return
     pods: list[Requirement] = []
     namespaces: list[Requirement] = []
     named: set[str] = set()
-    for want in wants:
-        match _folded(want, config):
+    for requirement in requirements:
+        match _folded(requirement, config):
             case (Space.POD, key):
-                pods.append(want.on(key))
+                pods.append(requirement.on(key))
             case (Space.NAMESPACE, key):
-                namespaces.append(want.on(key))
-            case (Space.FIELD, "namespace") if want.operator is Operator.IN and len(want.values) == 1:
-                named |= want.values
+                namespaces.append(requirement.on(key))
+            case (Space.FIELD, "namespace") if requirement.operator is Operator.IN and len(requirement.values) == 1:
+                named |= requirement.values
             case (_, _):
                 yield EndpointPeer(condition)
                 return
@@ -217,11 +219,11 @@ def _pods(wants: Wants, config: Config, own: str | None) -> Iterator[Peer]:
         yield PodMatch(None, Selector(tuple(namespaces)), Selector(tuple(pods)))
 
 
-def at(place: Place, wants: Wants, config: Config) -> Iterator[Peer]:
+def at(place: Place, requirements: LabelRequirements, config: Config) -> Iterator[Peer]:
     """Yield what of a place that is no pod a selector matches, if it can match any of it."""
     conditions: list[Peer] = [PlacePeer(place)]
-    for want in wants:
-        met = _met(want, place, config)
+    for requirement in requirements:
+        met = _met(requirement, place, config)
         if met is False:
             return
         if met is not True:
@@ -229,28 +231,32 @@ def at(place: Place, wants: Wants, config: Config) -> Iterator[Peer]:
     yield conditions[0] if len(conditions) == 1 else AllOf(tuple(conditions))
 
 
-def _met(want: Want, place: Place, config: Config) -> bool | Peer:
+def _met(requirement: LabelRequirement, place: Place, config: Config) -> bool | Peer:
     """Say whether what is at a place meets a requirement; else on what that depends."""
-    if want.source in (RESERVED, ANY):
-        if want.key in _RESERVED_OF[place] and not (place is Place.WORLD and config.dual_stack):
-            return want.holds("")
-        if want.key == _API_SERVER:
-            return _either(want, PlacePeer(Place.API_SERVER))
-        if want.key in _SUB_WORLDS and place is Place.WORLD:
-            return UnclearPeer(f"asks for `reserved:{want.key}`, which depends on the cluster's address families")
-    if place is Place.WORLD and want.source not in (RESERVED, ANY, K8S, NODE):
-        return UnclearPeer(f"asks for labels of source `{want.source}`, and which addresses have them cannot be told")
-    if place is Place.OTHER_NODE and want.source in (NODE, ANY) and config.node_labels:
+    if requirement.source in (RESERVED, ANY):
+        if requirement.key in _RESERVED_OF[place] and not (place is Place.WORLD and config.dual_stack):
+            return requirement.holds("")
+        if requirement.key == _API_SERVER:
+            return _either(requirement, PlacePeer(Place.API_SERVER))
+        if requirement.key in _SUB_WORLDS and place is Place.WORLD:
+            return UnclearPeer(
+                f"asks for `reserved:{requirement.key}`, which depends on the cluster's address families"
+            )
+    if place is Place.WORLD and requirement.source not in (RESERVED, ANY, K8S, NODE):
+        return UnclearPeer(
+            f"asks for labels of source `{requirement.source}`, and which addresses have them cannot be told"
+        )
+    if place is Place.OTHER_NODE and requirement.source in (NODE, ANY) and config.node_labels:
         if config.node_filter:
             return UnclearPeer("asks for labels of nodes, of which the setting `node-labels` keeps some")
-        return NodePeer(Selector((want.on(want.key),)))
-    if place is Place.OTHER_NODE and want.of_pod and want.key == CLUSTER and config.node_labels:
-        return want.holds(config.cluster)
-    return want.negative
+        return NodePeer(Selector((requirement.on(requirement.key),)))
+    if place is Place.OTHER_NODE and requirement.of_pod and requirement.key == CLUSTER and config.node_labels:
+        return requirement.holds(config.cluster)
+    return requirement.negative
 
 
-def _either(want: Want, peer: Peer) -> bool | Peer:
+def _either(requirement: LabelRequirement, peer: Peer) -> bool | Peer:
     """Return whom a requirement matches on a label with an empty value, which `peer` has and nobody else."""
-    if want.holds("") == want.holds(None):
-        return want.negative
-    return peer if want.holds("") else NoneOf((peer,))
+    if requirement.holds("") == requirement.holds(None):
+        return requirement.negative
+    return peer if requirement.holds("") else NoneOf((peer,))
