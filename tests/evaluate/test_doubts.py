@@ -143,7 +143,7 @@ def test_objects_that_nobody_here_implements_do_nothing(group: str, enforcer: st
 
 
 @pytest.mark.parametrize(
-    "gap", [UnlistedKind("NetworkPolicy", "networking.k8s.io", "403"), UnlistedKind("Tier", "cilium.io", "403")]
+    "unlisted", [UnlistedKind("NetworkPolicy", "networking.k8s.io", "403"), UnlistedKind("Tier", "cilium.io", "403")]
 )
 def test_a_kind_that_may_not_be_read_makes_every_answer_unknown(unlisted: UnlistedKind) -> None:
     view = world()

@@ -25,7 +25,7 @@ CACHES = {
     "_compiled",
     "_configured",
     "_context",
-    "_doubted",
+    "_unlisted",
     "_filled",
     "_found_at",
     "_known",

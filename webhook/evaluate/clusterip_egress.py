@@ -54,7 +54,7 @@ def _rules_of(view: View, rule: CompiledRule, service: Service, asked: tuple[Pro
         found, why = _matches(view, peer, rule, service, asked)
         if found is not Truth.NO:
             unsure = None if found is Truth.YES else (UnclearPeer(why),)
-            yield structs.replace(rule, matches=unsure, ports=None)
+            yield structs.replace(rule, peers=unsure, ports=None)
 
 
 def _matches(

@@ -92,7 +92,11 @@ class _Walk:
     def _api_group(
         self, members: Iterable[tuple[CompiledPolicy, Truth]], closers: list[CompiledPolicy]
     ) -> tuple[bool, set[bool]]:
-        """Ask the policies of one API group: may they pass on the packet, and may it say nothing (empty: no), be it isolated (True) or not."""
+        """Ask the policies of one API group.
+
+        Return whether they may pass on the packet, and whether they may say nothing (empty: no), be it isolated (True)
+        or not.
+        """
         past = False
         closed = {False}  # on the ways that are still open: whether something that isolates was met
         for _, group in groupby(members, key=lambda pair: pair[0].precedence):

@@ -112,7 +112,7 @@ class Alike:
 
 def _are_plain(out: Selecting) -> bool:
     """Say whether rules ask for nothing of the client itself, nor for the endpoints of a Service."""
-    return not is_volatile(out) and not any(rule.own for policy, _ in out for rule in policy.rules)
+    return not is_volatile(out) and not any(rule.subject_peers for policy, _ in out for rule in policy.rules)
 
 
 def _pod_classes(group: Group) -> set[PodClass]:

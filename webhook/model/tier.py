@@ -149,9 +149,9 @@ class CompiledPolicy(Struct, frozen=True, gc=False):
     """A compiled policy: one direction of it, or a part with a precedence of its own.
 
     It is applied to the pods of `namespace` (empty: any) whose labels `subject` selects (None: not known which) and for
-    which `scope` holds. Policies of a tier are asked by `precedence`, and their rules in order; those of equal precedence
-    have no order among each other. `api_group`: nothing says whose rules come first where a tier has policies of
-    several; each is asked for itself, and where several decide, any of them may be the one. `default_deny`: pods that this
+    which `scope` holds. Policies of a tier are asked by `precedence`, and their rules in order; where precedence is
+    equal there is no order. `api_group`: nothing says whose rules come first where a tier has policies of several;
+    each is asked for itself, and where several decide, any of them may be the one. `default_deny`: pods that this
     selects are denied at the end of the tier, where no rule matched. Otherwise the next tier is asked, and after the
     last one the packet passes.
     `by_address`: a rule looks at addresses, nodes or endpoints; `pods_apart`: it tells pods of equal labels apart.
@@ -277,8 +277,8 @@ def asks_of_pods(compiled: CompiledPolicy) -> Iterator[Requirement]:
 def _asks(peer: Peer) -> Iterator[Requirement]:
     match peer:
         case AllOf(peers) | AnyOf(peers) | NoneOf(peers):
-            for peer in peers:
-                yield from _asks(peer)
+            for part in peers:
+                yield from _asks(part)
         case PodMatch(pods=pods):
             yield from pods.requirements
         case EndpointPeer(test):

@@ -30,7 +30,7 @@ _OF_GATEWAY: Final = "gateway.networking.k8s.io/gateway-name"
 class Change(Struct, frozen=True):
     """What is written, as far as it is not the same before: policies by name, and what else by its words.
 
-    `moved`: workloads whose pods are elsewhere, or otherwise, but no policy selects others by it; with their pod classes.
+    `moved`: workloads whose pods are elsewhere, or otherwise, but no policy selects others by it; with their classes.
     """
 
     policies: frozenset[PolicyRef] = frozenset()
