@@ -94,6 +94,7 @@ def test_what_helm_makes_of_a_chart_is_judged(only: Path, capsys: pytest.Capture
     assert finding["id"] == "NP102"
     assert finding["workload"] == {"kind": "Deployment", "namespace": "shop", "name": "release-name-web"}
     assert finding["location"]["file"] == str(folder)
+    assert finding["location"]["template"] == str(folder / "templates/web.yaml")
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,40 @@ def test_five_thousand_workloads_are_one_report(run: Run, tmp_path: Path) -> Non
     assert len((tmp_path / "markdown").read_text()) < 65_536
 
 
+# -- what `helm template` prints on standard input ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("above", "template"),
+    [
+        ("---\n# Source: shop/templates/web.yaml\n", "shop/templates/web.yaml"),
+        ("# Source: shop/charts/a b/templates/web.yaml\r\n", "shop/charts/a b/templates/web.yaml"),
+        ("# who\n\n# Source: shop/templates/web.yaml\n# why\n", "shop/templates/web.yaml"),
+        ("# Sources: none\n", ""),
+        ("#\n" * 30 + "# Source: too far away\n", ""),
+        ("", ""),
+    ],
+)
+def test_what_helm_rendered_is_told_of_its_template(above: str, template: str, tmp_path: Path) -> None:
+    web = (STORY / "web-api.yaml").read_text()
+    flags = ("--against", STORY / "production.yaml", "--output", f"sarif={tmp_path / 'x'}")
+    done = spawn("check", "-f", "-", *flags, stdin=(above + web).encode())
+    place = f"{template}: " if template else f"-:{above.count(chr(10)) + 2}: "
+    assert done.out.startswith(f"{place}deploy/production/web-api\n")
+    for one in json.loads((tmp_path / "x").read_text())["runs"][0]["results"]:
+        physical = one["locations"][0]["physicalLocation"]
+        assert physical["artifactLocation"]["uri"] == (template.replace(" ", "%20") or "stdin")
+        assert one["fixes"][0]["artifactChanges"][0]["artifactLocation"]["uri"].endswith(".yaml")
+
+
+def test_what_was_rendered_into_a_file_stands_in_the_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(
+        "---\n# Source: shop/templates/web.yaml\n" + (STORY / "web-api.yaml").read_text()
+    )
+    found = run("check", "-f", tmp_path / "all.yaml", "--against", STORY, "--format", "json").json["findings"]
+    assert [one["location"] for one in found] == [{"file": str(tmp_path / "all.yaml"), "line": 4}] * 2
+
+
 # -- fixes -------------------------------------------------------------------------------------------------------------
 
 

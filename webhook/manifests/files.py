@@ -16,12 +16,14 @@ TOO_DEEP: Final = f"nested more than {MOST_DEEP} levels deep"
 class Document(Struct, frozen=True):
     """One mapping. Treat `raw` as read-only: where the file uses aliases, parts of it are shared.
 
-    `file` is the path as given or found, `-` for standard input; `line` the document's first line, from 1.
+    `file` is the path as given or found, `-` for standard input; `line` the document's first line, from 1. `source`:
+    the template that `helm template` says to have rendered, `CHART/templates/FILE`; empty where no comment says so.
     """
 
     raw: dict[str, Any]
     file: str
     line: int
+    source: str = ""
 
 
 class Broken(Struct, frozen=True):

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any, Final, NoReturn
 
 from webhook.manifests.emit import shortened
@@ -59,13 +60,26 @@ def _collect(file: str, values: Iterator[tuple[int, object]], source: str = "") 
     try:
         for line, value in values:
             if isinstance(value, dict):
-                yield Document(value, file, line)
+                yield Document(value, file, line, _rendered_from(source))
             elif value is not None:
                 reason = value.reason if isinstance(value, Odd) else f"expected an object, got {_KIND[type(value)]}"
                 yield Skipped(file, line, reason)
     except Unreadable as error:
         hint = f" ({TEMPLATE_HINT})" if _TEMPLATE.search(source) else ""
         yield Broken(file, error.line, error.reason + hint)
+
+
+def _rendered_from(chunk: str) -> str:
+    """Return the template that Helm names in the comments above a document."""
+    head = chunk[:_HEAD].split("\n")[:_MOST_COMMENTS]
+    above = takewhile(lambda line: not line.strip() or line.startswith(("#", "---")), head)
+    said = next((line for line in above if line.startswith(_SOURCE)), "")
+    return said.removeprefix(_SOURCE).strip()
+
+
+_SOURCE: Final = "# Source: "
+_HEAD: Final = 4_096  # characters, and lines, of a document in which it is looked for
+_MOST_COMMENTS: Final = 20
 
 
 def chunks(text: str) -> Iterator[tuple[int, int, str]]:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.families import project
-from webhook.manifests import Broken, Content, Document, Skipped, Unbuilt, read, read_content
+from webhook.manifests import STDIN, Broken, Content, Document, Skipped, Unbuilt, read, read_content
 from webhook.model.answers import Location
 from webhook.model.crd_policies import CrdPolicy
 from webhook.model.inbound import Gateway, Ingress, Route
@@ -60,7 +60,8 @@ def read_inputs(
     """Read and check every object under `paths`, of what was `built`, and `objects`. Raises manifests.NoSuchPath."""
     found = Inputs()
     given = (Document(dict(raw), f"objects[{index}]", 0) for index, raw in enumerate(objects))
-    for document in chain(read(paths, stdin, exclude), chain.from_iterable(map(read_content, built)), given):
+    made = map(_in_its_chart, chain.from_iterable(map(read_content, built)))
+    for document in chain(read(paths, stdin, exclude), made, given):
         match document:
             case Broken():
                 found.failures.append(Failure(document.file, document.line, document.reason))
@@ -73,11 +74,20 @@ def read_inputs(
     return found
 
 
+def _in_its_chart(found: Document | Broken | Skipped) -> Document | Broken | Skipped:
+    """Return what Helm rendered with its template's path in the chart's folder: it says `CHART/templates/FILE`."""
+    _, slash, path = found.source.partition("/") if isinstance(found, Document) else ("", "", "")
+    if not slash or not isinstance(found, Document):
+        return found
+    return msgspec.structs.replace(found, source=f"{found.file.rstrip('/')}/{path}")
+
+
 def _take(document: Document, namespace: str, found: Inputs) -> bool:
     """Add what `document` holds; False where that is nothing of ours."""
     if not (isinstance(document.raw.get("apiVersion"), str) and isinstance(document.raw.get("kind"), str)):
         return False
-    location = Location(document.file, document.line)
+    rendered = document.file == STDIN or document.source.startswith(f"{document.file.rstrip('/')}/")
+    location = Location(document.file, document.line, document.source if rendered else "")
     before = len(found.values) + len(found.failures)
     try:
         for item in flatten(document.raw):
