@@ -31,7 +31,7 @@ SHELLS: Final = {  # shell -> how it is started, and what switches completion on
 TYPED: Final = [  # what is typed before Tab, and what stands there after it
     ("netpol-preflight expl", "netpol-preflight explain "),
     ("netpol-preflight check --form", "netpol-preflight check --format "),
-    ("netpol-preflight check --format g", "netpol-preflight check --format github"),
+    ("netpol-preflight check --format gith", "netpol-preflight check --format github"),
     ("netpol-preflight audit --against clu", "netpol-preflight audit --against cluster"),
     ("netpol-preflight serve --mode enf", "netpol-preflight serve --mode enforce"),
     ("netpol-preflight check --cni cal", "netpol-preflight check --cni calico"),
@@ -124,6 +124,8 @@ def test_kubectl_is_told_commands_with_what_they_do(here: Path) -> None:
         (("check", "-f", "a b", "--against", "clu"), "cluster"),
         (("explain", "NP101"), "NP101"),
         (("check", "-n", ""), ":4"),
+        (("check", "--output", "sa"), "sarif="),
+        (("check", "--output", "sarif=manif"), "sarif=manifests/"),
     ],
 )
 def test_kubectl_is_told_values(words: tuple[str, ...], first: str, here: Path) -> None:
@@ -133,7 +135,7 @@ def test_kubectl_is_told_values(words: tuple[str, ...], first: str, here: Path) 
 @needs("kubectl")
 def test_kubectl_itself_asks_the_plugin(here: Path) -> None:
     done = subprocess.run(
-        ["kubectl", "__complete", "netpol-preflight", "check", "--format", "g"],
+        ["kubectl", "__complete", "netpol-preflight", "check", "--format", "gith"],
         cwd=here, env=ENVIRONMENT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[0].startswith("github")

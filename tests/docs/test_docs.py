@@ -32,6 +32,15 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_the_sites_menu_has_every_page() -> None:
+    """Those of the folders docs/findings, docs/cni and docs/decisions are put into it by scripts/docs_site_hooks.py."""
+    menu = (TOP / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    named = set(re.findall(r"[\w/.-]+\.md", menu))
+    pages = {page.name for page in (TOP / "docs").glob("*.md")} - {"README.md"}
+    pages |= {f"reference/{page.name}" for page in (TOP / "docs/reference").glob("*.md")}
+    assert pages - named == set(), "add them to `nav` in mkdocs.yml"
+
+
 def test_the_index_names_every_page() -> None:
     index = TOP / "docs/README.md"
     linked = {(index.parent / link).resolve() for link in LINK.findall(prose(index))}

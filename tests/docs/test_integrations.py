@@ -1,5 +1,6 @@
 """What other programs are given: plugins of krew and Helm, an action, a component, a hook, and the pages' recipes."""
 
+import json
 import os
 import re
 import shutil
@@ -143,6 +144,48 @@ def test_the_component_uses_every_input_and_reads_none_in_a_shell() -> None:
     assert own["artifacts"] == body["artifacts"]
     assert own["script"][-1] == body["script"][-1]
     assert set(own["variables"]) <= set(body["variables"])
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_step_prints_annotations_and_writes_what_the_systems_read(fails: bool, tmp_path: Path) -> None:
+    """With the inputs of the action and of the component, in a folder of manifests and nothing else."""
+    shutil.copytree(STORY, tmp_path / "k8s")
+    summary, output = tmp_path / "summary", tmp_path / "output"
+    inputs = {
+        "INPUT_COMMAND": "check",
+        "INPUT_ARGUMENTS": "-f k8s/\n--exclude *.json\n",
+        "INPUT_FAIL_ON": "error" if fails else "never",
+        "INPUT_SARIF": "preflight.sarif",
+        "INPUT_CODE_QUALITY": "quality.json",
+        "INPUT_JUNIT": "junit.xml",
+        "INPUT_SUMMARY": "true",
+    }
+    github = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)}
+    done = ran([TOP / "scripts/ci-step"], tmp_path, {**os.environ, **inputs, **github})
+    assert done.returncode == int(fails), done.stderr
+    assert "::error file=k8s/web-api.yaml,line=2," in done.stdout
+    results = json.loads((tmp_path / "preflight.sarif").read_text())["runs"][0]["results"]
+    assert {"NP101", "NP102"} <= {one["ruleId"] for one in results}
+    assert {"NP101", "NP102"} <= {one["check_name"] for one in json.loads((tmp_path / "quality.json").read_text())}
+    assert ("<failure" in (tmp_path / "junit.xml").read_text()) is fails
+    assert "NP102" in summary.read_text()
+    assert output.read_text() == f"exit-code={int(fails)}\n"
+
+
+def test_no_shell_reads_an_argument_of_the_step(tmp_path: Path) -> None:
+    inputs = {"INPUT_ARGUMENTS": "-f $(touch${IFS}owned) `touch` ; *"}
+    done = ran([TOP / "scripts/ci-step"], tmp_path, {**os.environ, **inputs})
+    assert done.returncode == 2
+    assert "unrecognized arguments: `touch` ; *" in done.stderr
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("block", [one for one in blocks(CI, "sh") if "baseline" in one])
+def test_the_baseline_of_the_page_accepts_what_is_there(block: str, tmp_path: Path) -> None:
+    shutil.copytree(STORY, tmp_path / "k8s")
+    for line in block.splitlines():
+        done = ran([BIN / "netpol-preflight", *line.split()[1:]], tmp_path, os.environ)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_hook_is_one_that_pre_commit_takes() -> None:

@@ -29,6 +29,10 @@ EXAMPLES: Final = {  # name -> what is wanted, and the line that does it
     "check": (
         ("manifests in a folder", "netpol-preflight check -f k8s/"),
         ("against what is there already", "netpol-preflight check -f k8s/ --against cluster"),
+        (
+            "what is new since a baseline, for GitLab's merge request, too",
+            "netpol-preflight check -f k8s/ --baseline netpol.json --output gitlab=gl-code-quality-report.json",
+        ),
         ("what Kustomize makes, in a pull request", "netpol-preflight check -k overlays/prod --format github"),
         ("what Helm makes", "helm template web charts/web | netpol-preflight check -f -"),
         ("what deleting a policy takes", "netpol-preflight check --deleted -f old-policy.yaml --against cluster"),
@@ -54,7 +58,7 @@ EXAMPLES: Final = {  # name -> what is wanted, and the line that does it
     ),
     "audit": (
         ("the cluster of the kubeconfig", "netpol-preflight audit"),
-        ("a report to share", "netpol-preflight audit --format markdown"),
+        ("a page to look at", "netpol-preflight audit --format html > audit.html"),
         ("a snapshot, without its cluster", "netpol-preflight audit --against cluster.json.gz"),
         ("with what was really seen", "netpol-preflight audit --observed flows.jsonl --since 36h"),
     ),

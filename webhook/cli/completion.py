@@ -9,7 +9,8 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 import argcomplete
@@ -89,6 +90,8 @@ def _completer(action: argparse.Action) -> _Completer:
     """Return what completes a value, by what its flag calls it: `FILE|DIR|-`, `PATH|SNAPSHOT|cluster`, `NPxxx`."""
     if action.dest in _VALUES:
         return _VALUES[action.dest]
+    if isinstance(action.type, partial) and "formats" in action.type.keywords:
+        return partial(_format_and_file, action.type.keywords["formats"])
     words = str(action.metavar).split("|")
     literal = [word for word in words if word.islower()]
     if words == ["DIR"]:
@@ -96,6 +99,12 @@ def _completer(action: argparse.Action) -> _Completer:
     if {"FILE", "DIR", "PATH"} & set(words):
         return lambda prefix, **_: [*literal, *FilesCompleter()(prefix)]
     return _nothing
+
+
+def _format_and_file(formats: Iterable[str], prefix: str, **_: object) -> list[str]:
+    """Return `sarif=` and its like, or with one of them typed the files behind it."""
+    name, told, path = prefix.partition("=")
+    return [f"{name}={one}" for one in FilesCompleter()(path)] if told else [f"{one}=" for one in formats]
 
 
 def _nothing(**_: object) -> list[str]:
