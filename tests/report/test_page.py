@@ -81,7 +81,13 @@ def test_what_is_somebody_elses_is_what_the_notice_says() -> None:
 def test_data_ends_no_script_and_comes_out_as_it_went_in() -> None:
     text = embedded({HOSTILE: [HOSTILE]})
     assert not set("<>&\u2028\u2029") & set(text)
-    assert json.loads(text) == {HOSTILE.replace("\ud800", "?"): [HOSTILE.replace("\ud800", "?")]}
+    assert text.isascii()
+    assert json.loads(text) == {HOSTILE: [HOSTILE]}
+
+
+@pytest.mark.parametrize("name", ["audit", "matrix"])
+def test_it_is_ascii_so_that_no_pipe_changes_a_byte_and_with_it_a_hash(name: str) -> None:
+    assert page(parts(name), "\u202e\u00e9", {"\u00e9": "\u6771"}).isascii()
 
 
 def test_a_title_is_text() -> None:

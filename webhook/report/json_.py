@@ -182,19 +182,18 @@ def render(record: Record | list[Record]) -> str:
     try:
         encoded = msgspec.json.encode(record)
     except UnicodeEncodeError:
-        encoded = msgspec.json.encode(encodable(record))
+        encoded = msgspec.json.encode(_encodable(record))
     return msgspec.json.format(encoded, indent=2).decode()
 
 
-def encodable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value whose lone surrogates are replaced: they have no UTF-8 form."""
+def _encodable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()
         case dict():
-            return {encodable(key): encodable(item) for key, item in value.items()}
+            return {_encodable(key): _encodable(item) for key, item in value.items()}
         case list() | tuple():
-            return [encodable(item) for item in value]
+            return [_encodable(item) for item in value]
         case _:
             return value
 

@@ -1,7 +1,6 @@
 """A matrix to look at: a page with a grid that folds by namespace, and the same grid as one static SVG."""
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from itertools import groupby
 from typing import Final
 
@@ -13,7 +12,7 @@ from webhook.model.refs import SHORT_KINDS, WorkloadRef
 from webhook.model.settings import PRODUCT
 from webhook.report.json_ import Record
 from webhook.report.matrix_text import ALL, addresses, layers, members, party, ports
-from webhook.report.page import Parts, page
+from webhook.report.page import Parts, ascii_text, page
 from webhook.report.run import Failure
 from webhook.report.safe import clean, clip
 from webhook.report.text import failure
@@ -152,10 +151,10 @@ def svg(whole: Matrix) -> str:
     said = f"{TITLE}: rows send to columns"
     lines = (
         f'<svg xmlns="{_NAMESPACE}" {box} viewBox="0 0 {width} {height}" role="img" aria-labelledby="t">',
-        f'<title id="t">{escape(said)}</title>',
+        f'<title id="t">{ascii_text(said)}</title>',
         f"<style>{_STYLE}</style>",
         f'<rect class="paper" {box}/>',
-        f'<text class="title" x="16" y="26">{escape(said)}</text>',
+        f'<text class="title" x="16" y="26">{ascii_text(said)}</text>',
         *_names(ends, grid),
         *_cells(ends, cells, grid),
         *_legend(grid),
@@ -182,14 +181,14 @@ def _names(ends: Sequence[End], grid: _Grid) -> Iterator[str]:
     for end, at in zip(ends, grid.at, strict=True):
         middle = at + _CELL // 2
         x, y = grid.left + middle, grid.top + middle
-        title = f"<title>{escape(end.whole)}</title>"
-        name = escape(clip(end.name, _NAME))
+        title = f"<title>{ascii_text(end.whole)}</title>"
+        name = ascii_text(clip(end.name, _NAME))
         yield f'<path class="line" d="M{grid.left} {y}h{grid.side}M{x} {grid.top}v{grid.side}"/>'
         yield f'<text x="{grid.left - 6}" y="{y + 4}" text-anchor="end">{name}{title}</text>'
         yield f'<text transform="translate({x + 4} {grid.top - 6}) rotate(-90)">{name}{title}</text>'
     for space, some in groupby(zip(ends, grid.at, strict=True), key=lambda pair: pair[0].space):
         y = grid.top + next(at for _, at in some) + _CELL // 2 + 4
-        yield f'<text class="space" x="16" y="{y}">{escape(clip(space, _NAME))}</text>'
+        yield f'<text class="space" x="16" y="{y}">{ascii_text(clip(space, _NAME))}</text>'
 
 
 def _cells(ends: Sequence[End], cells: Sequence[Cell], grid: _Grid) -> Iterator[str]:
@@ -202,7 +201,7 @@ def _cells(ends: Sequence[End], cells: Sequence[Cell], grid: _Grid) -> Iterator[
         width, height = grid.at[last] - grid.at[cell.target] + _CELL - 2, _CELL - 2
         yield (
             f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="3">'
-            f"<title>{escape(said)}</title></rect>"
+            f"<title>{ascii_text(said)}</title></rect>"
         )
 
 

@@ -6,13 +6,13 @@ attribute, no form. Data is JSON in a block that no browser runs, so that nothin
 
 import base64
 import hashlib
+import json
 from html import escape
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-from webhook.report.json_ import Record, encodable
+from webhook.report.json_ import Record
 
 
 class Parts(Struct, frozen=True):
@@ -27,13 +27,12 @@ class Parts(Struct, frozen=True):
     licences: tuple[str, ...] = ()
 
 
-# What ends a script, opens a comment or is no part of JavaScript's strings (ECMAScript before 2019), as JSON writes it.
-_ESCAPED: Final = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+_ESCAPED: Final = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&"})  # as JSON writes them
 _ICON: Final = "data:,"  # none: a browser asks the server for one where nothing is said
 
 
 def page(parts: Parts, title: str, data: Record) -> str:
-    """Return the document. `data` is what its programs find in the element `data`."""
+    """Return the document, in ASCII like its parts. `data` is what its programs find in the element `data`."""
     scripts = [_unmapped(script) for script in parts.scripts]
     policy = "; ".join(
         (
@@ -52,7 +51,7 @@ def page(parts: Parts, title: str, data: Record) -> str:
         '<meta name="referrer" content="no-referrer">',
         '<meta name="color-scheme" content="light dark">',
         f'<link rel="icon" href="{_ICON}">',
-        f"<title>{escape(title)}</title>",
+        f"<title>{ascii_text(title)}</title>",
         f"<style>{parts.style}</style>",
     )
     return "\n".join(
@@ -74,12 +73,13 @@ def page(parts: Parts, title: str, data: Record) -> str:
 
 
 def embedded(data: Record) -> str:
-    """Return JSON that can stand in a script element: it holds no `<`, `>` or `&`."""
-    try:
-        encoded = msgspec.json.encode(data)
-    except UnicodeEncodeError:
-        encoded = msgspec.json.encode(encodable(data))
-    return encoded.decode().translate(_ESCAPED)
+    """Return JSON that can stand in a script element: ASCII, and no `<`, `>` or `&` in it."""
+    return json.dumps(data, separators=(",", ":")).translate(_ESCAPED)
+
+
+def ascii_text(text: str) -> str:
+    """Return text for an element or an attribute, in ASCII: the same bytes whatever a pipe makes of it."""
+    return escape(text).encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _hash(text: str) -> str:

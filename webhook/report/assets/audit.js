@@ -83,7 +83,7 @@
         {},
         badge(one.verdict),
         " ",
-        make("span", { class: "way" }, end(one.from), " ", make("span", { class: "to" }, "→"), " ", name(one.text, { class: "target" })),
+        make("span", { class: "way" }, end(one.from), " ", make("span", { class: "to" }, "\u2192"), " ", name(one.text, { class: "target" })),
         " ",
         make(
           "span",
@@ -212,7 +212,7 @@
         {},
         make("th", { scope: "row" }, choose),
         make("td", {}, new Set(every.map((one) => one.from)).size),
-        ...cells.map(([verdict, number]) => make("td", { class: number ? verdict : "none" }, number || "–")),
+        ...cells.map(([verdict, number]) => make("td", { class: number ? verdict : "none" }, number || "\u2013")),
       );
     });
     const head = ["Namespace", "Workloads", ...VERDICTS].map((text) => make("th", { scope: "col" }, text));
@@ -241,8 +241,9 @@
     return set({ focus: state.focus?.from === key && state.focus.to === undefined ? null : { from: key } });
   };
   const look = (space) => {
-    set({ focus: { from: `s${space}` } });
-    toggle(space, false);
+    state.focus = { from: `s${space}` };
+    state.folded = new Map(ends.map((one) => [place(one), place(one) !== space])); // the others stay as they were seen
+    refresh();
   };
   const drawGraph = (some) => {
     const pairs = some.flatMap((one) => one.ends.map(([to, verdict]) => ({ one, from: one.from, to, verdict })));
@@ -337,7 +338,7 @@
     by("tab-list").querySelector("b").textContent = some.length;
     const said = state.focus && [state.focus.from, state.focus.to].filter(Boolean).map((key) => (key.startsWith("s") ? key.slice(1) : title(ends[Number(key.slice(1))])));
     by("focus").hidden = !said;
-    by("focus").replaceChildren(...(said ? ["only ", name(said.join(" → "))] : []));
+    by("focus").replaceChildren(...(said ? ["only ", name(said.join(" \u2192 "))] : []));
     by("clear").disabled = !(state.q || state.ns || state.id || state.verdicts.size || state.focus);
     drawList(some);
     drawRest();
@@ -384,7 +385,7 @@
     const { error, warning, info, exempt } = data.counts;
     const spaces = new Set(connections.map((one) => place(ends[one.from])));
     const facts = [counted(data.checked, "workload"), counted(spaces.size, "namespace"), counted(error, "error"), counted(warning, "warning"), `${info} for information`, ...(exempt ? [`${exempt} exempted`] : [])];
-    by("facts").textContent = facts.join("  ·  ");
+    by("facts").textContent = facts.join("  \u00b7  ");
     by("bar").append(...VERDICTS.filter((verdict) => numbers[verdict]).map((verdict) => make("i", { class: verdict })));
     [...by("bar").children].forEach((part) => { part.style.flexGrow = numbers[part.className]; });
     by("tiles").append(

@@ -19,7 +19,7 @@
     };
   })();
   const short = (text, most = WIDEST) =>
-    text.length <= most ? text : `${text.slice(0, Math.ceil(most / 2))}…${text.slice(-Math.floor(most / 2) + 1)}`;
+    text.length <= most ? text : `${text.slice(0, Math.ceil(most / 2))}\u2026${text.slice(-Math.floor(most / 2) + 1)}`;
 
   const sized = (node) => {
     const width = Math.max(measure(short(node.label), "600 13px system-ui"), measure(node.sub, "11px system-ui")) + 30;
@@ -146,7 +146,7 @@
       draw("path", { class: "hit", d: way }),
       draw("path", { class: `line ${edge.verdict}${edge.thin ? " thin" : ""}`, d: way, "marker-end": `url(#arrow-${edge.verdict})` }),
       edge.verdict === "denied" ? draw("path", { class: "cross", d: `M${x - 4} ${y - 4}l8 8m0-8l-8 8` }) : null,
-      edge.count > 1 ? draw("text", { class: "times", x, y: y - 7 }, edge.badge ?? `×${edge.count}`) : null,
+      edge.count > 1 ? draw("text", { class: "times", x, y: y - 7 }, edge.badge ?? `\u00d7${edge.count}`) : null,
     );
   };
 
@@ -173,7 +173,7 @@
       "g",
       { class: "space", ...(space.foldable ? { role: "button", tabindex: "-1", "data-space": space.key, "aria-label": `Fold ${space.label}` } : {}) },
       draw("rect", { class: "room", x: left, y: top, width: width + 12, height: height + 8, rx: 12 }),
-      draw("text", { class: "name", x: left + 12, y: top + 18 }, space.foldable ? `${text}  −` : text),
+      draw("text", { class: "name", x: left + 12, y: top + 18 }, space.foldable ? `${text}  \u2212` : text),
     );
     return group;
   };

@@ -55,13 +55,13 @@
   const short = (text) => {
     if (text.length <= 12) return text;
     const several = text.split(", ").length;
-    return several > 1 ? `${several} ports` : `${text.slice(0, 11)}…`;
+    return several > 1 ? `${several} ports` : `${text.slice(0, 11)}\u2026`;
   };
   const single = (source, target) => {
     const cell = cellOf(source, target);
     const kind = !cell ? "none" : cell.sure === undefined ? "unknown" : cell.sure === data.all ? "all" : "some";
     const said = !cell ? "nothing" : [cell.sure, cell.unknown && `not known: ${cell.unknown}`].filter(Boolean).join("; ");
-    return { kind, text: !cell ? "" : cell.sure === undefined ? "?" : short(cell.sure), said: `${ends[source].whole} → ${ends[target].whole}: ${said}` };
+    return { kind, text: !cell ? "" : cell.sure === undefined ? "?" : short(cell.sure), said: `${ends[source].whole} \u2192 ${ends[target].whole}: ${said}` };
   };
   const several = (from, to) => {
     let sure = 0;
@@ -76,7 +76,7 @@
     const pairs = from.members.length * to.members.length;
     const kind = sure === pairs ? "all" : sure ? "some" : unknown ? "unknown" : "none";
     const share = sure ? `${Math.max(1, Math.round((sure / pairs) * 100))}%` : "";
-    return { kind, share: sure / pairs, text: share || (unknown ? "?" : ""), said: `${from.label} → ${to.label}: ${sure.toLocaleString("en")} of ${counted(pairs, "pair")} open${unknown ? `, ${unknown.toLocaleString("en")} not known` : ""}` };
+    return { kind, share: sure / pairs, text: share || (unknown ? "?" : ""), said: `${from.label} \u2192 ${to.label}: ${sure.toLocaleString("en")} of ${counted(pairs, "pair")} open${unknown ? `, ${unknown.toLocaleString("en")} not known` : ""}` };
   };
 
   const lines = (some, space) => {
@@ -109,7 +109,7 @@
         }),
       ),
     );
-    return make("table", { role: "grid", "aria-label": "Who may send what to whom" }, make("thead", {}, make("tr", {}, make("td", { class: "corner" }, make("small", {}, "from ↓   to →")), ...head)), make("tbody", {}, ...body));
+    return make("table", { role: "grid", "aria-label": "Who may send what to whom" }, make("thead", {}, make("tr", {}, make("td", { class: "corner" }, make("small", {}, "from \u2193   to \u2192")), ...head)), make("tbody", {}, ...body));
   };
 
   const refresh = () => {
@@ -184,7 +184,7 @@
     by("headline").textContent = `${counted(sure, "open connection")} between ${counted(workloads, "workload")}`;
     document.title = `${by("headline").textContent} - netpol-preflight`;
     const more = unknown ? `${unknown.toLocaleString("en")} cannot be told` : data.hidden ? `${data.hidden.toLocaleString("en")} more cannot be told: --unknown shows them` : "";
-    by("facts").textContent = [counted(spaces.filter((space) => space !== data.outside).length, "namespace"), more].filter(Boolean).join("  ·  ");
+    by("facts").textContent = [counted(spaces.filter((space) => space !== data.outside).length, "namespace"), more].filter(Boolean).join("  \u00b7  ");
     for (const key of ["fromns", "tons"]) by(key).append(...spaces.map((space) => make("option", { value: space }, space)));
     if (data.errors.length) {
       by("unreadable").hidden = false;
