@@ -14,12 +14,15 @@ import yaml
 from chart_docs import CHART, described, value_at
 
 from webhook.api.metrics import PREFIX, Metrics
+from webhook.certificates.shared_certificate import utc
 from webhook.cli.commands import COMMANDS, EXAMPLES
 from webhook.cli.main import parser
 from webhook.cluster.client_configuration import Access
+from webhook.cluster.lease import LeaseRef
 from webhook.config.file import schema
 from webhook.model.answers import DEFAULT_SEVERITY
 from webhook.model.settings import DEFAULTS
+from webhook.wiring.background_audit import Auditing, BackgroundAudit
 from webhook.wiring.cluster_source import Cluster
 from webhook.wiring.source import Health
 
@@ -166,7 +169,9 @@ def metrics() -> str:
     made = Metrics()
     labels = {one._name: one._labelnames for one in vars(made).values() if hasattr(one, "_labelnames")}  # noqa: SLF001
     health = Health(lambda: True, lambda: False)
-    for collector in (*Cluster(Access(), DEFAULTS).collectors(), health):
+    cluster = Cluster(Access(), DEFAULTS)
+    audit = BackgroundAudit(cluster, Auditing(Access(), LeaseRef("", ""), ""), utc)
+    for collector in (*cluster.collectors(), health, audit):
         made.registry.register(collector)
     rows = []
     for family in sorted(made.registry.collect(), key=lambda one: one.name):

@@ -8,8 +8,13 @@ import pytest
 from tests.chart.rendering import CHART, Chart, Object
 from webhook.api.backend import NOT_JUDGED
 from webhook.api.metrics import ENDS, PREFIX, Metrics
+from webhook.certificates.shared_certificate import utc
 from webhook.cluster.client_configuration import Access
+from webhook.cluster.lease import LeaseRef
+from webhook.model.answers import Verdict
 from webhook.model.settings import DEFAULTS
+from webhook.wiring.audit_writer import OUTCOMES
+from webhook.wiring.background_audit import Auditing, BackgroundAudit
 from webhook.wiring.cluster_source import Cluster
 
 DASHBOARD: Object = json.loads((CHART / "files/dashboard.json").read_text(encoding="utf-8"))
@@ -19,6 +24,8 @@ OF_THE_API_SERVER = {
 }
 OF_EVERY_PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_total", "up"}
 THE_API_SERVERS = ("FailsOpen", "Slow")
+OF_THE_AUDIT = ("DependenciesDenied", "AuditStalls", "AuditWritesFail")
+ON: Object = {"enabled": True}
 NAME = re.compile(r"\b(?:netpol_preflight|apiserver|process)_[a-z_0-9]+\b|\bup\b")
 
 
@@ -26,7 +33,9 @@ NAME = re.compile(r"\b(?:netpol_preflight|apiserver|process)_[a-z_0-9]+\b|\bup\b
 def exposed() -> set[str]:
     """Return the names of the samples that the program exposes, those of labels that have not come up yet included."""
     metrics = Metrics()
-    for collector in Cluster(Access(), DEFAULTS).collectors():
+    cluster = Cluster(Access(), DEFAULTS)
+    audit = BackgroundAudit(cluster, Auditing(Access(), LeaseRef("ns", "audit"), "pod"), utc)
+    for collector in (*cluster.collectors(), audit):
         metrics.registry.register(collector)
     found = set()
     for family in metrics.registry.collect():
@@ -36,7 +45,7 @@ def exposed() -> set[str]:
 
 
 def alerts(chart: Chart) -> list[Object]:
-    rendered = chart.render({"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}})
+    rendered = chart.render({"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}, "audit": ON})
     (group,) = rendered.one("PrometheusRule")["spec"]["groups"]
     rules: list[Object] = group["rules"]
     return rules
@@ -53,8 +62,10 @@ def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(chart: Char
 def test_there_is_an_alert_for_each_way_to_be_of_no_use(chart: Chart) -> None:
     assert {rule["alert"].removeprefix("NetpolPreflight") for rule in alerts(chart)} == {
         *("CertificateExpires", "WatchStale", "NotReady", "Away", "Sheds", "Errors", "NotEvaluated", "BudgetExhausted"),
-        *("HeadsCut", "ConnectionsShed", "BodiesShed", *THE_API_SERVERS),
+        *("HeadsCut", "ConnectionsShed", "BodiesShed", *THE_API_SERVERS, *OF_THE_AUDIT),
     }
+    without = chart.render({"prometheusRule": {"enabled": True}}).one("PrometheusRule")["spec"]["groups"][0]["rules"]
+    assert not {rule["alert"].removeprefix("NetpolPreflight") for rule in without} & set(OF_THE_AUDIT)
     for rule in alerts(chart):
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert rule["for"]
@@ -69,6 +80,8 @@ def test_the_alerts_ask_for_labels_that_there_are(chart: Chart) -> None:
     asked = [one for found in re.findall(r'reason=~?"([^"]+)"', text) for one in found.split("|")]
     known = {*ENDS, *NOT_JUDGED}
     assert asked
+    words = [one for found in re.findall(r'(?:verdict|outcome)=~?"([^"]+)"', text) for one in found.split("|")]
+    assert set(words) <= {*Verdict, *OUTCOMES, "error"}
     assert [one for one in asked if not any(re.fullmatch(one, reason) for reason in known)] == []
     names = re.compile(re.findall(r'name=~"([^"]+)"', text)[0])
     assert {names.fullmatch(entry["name"]) is not None for entry in chart.render().webhooks.values()} == {True}

@@ -45,6 +45,54 @@ def test_no_right_is_wide(chart: Chart, values: Path) -> None:
         assert not any("secrets" in rule["resources"] for rule in role["rules"])
 
 
+AUDIT: list[Object] = [
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": [f"{RELEASE}-audit"],
+        "verbs": ["get", "update"],
+    },
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+]
+REPORTS: list[Object] = [
+    {"apiGroups": [group], "resources": [kind], "verbs": ["get", "list", "create", "update", "delete"]}
+    for group, kind in (("openreports.io", "reports"), ("wgpolicyk8s.io", "policyreports"))
+]
+EVENTS: Object = {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}
+
+
+@pytest.mark.parametrize(
+    ("audit", "more"),
+    [
+        ({}, [*REPORTS, EVENTS]),
+        ({"reports": False}, [EVENTS]),
+        ({"events": False}, REPORTS),
+        ({"reports": False, "events": False}, []),
+    ],
+)
+@pytest.mark.parametrize("namespaces", [[], ["shop", "pay"]])
+def test_the_audit_may_write_what_it_writes_and_only_where_it_is_on(
+    chart: Chart, audit: Object, more: list[Object], namespaces: list[str]
+) -> None:
+    rendered = chart.render({"audit": {"enabled": True, **audit}, "namespaces": namespaces})
+    wanted = [*WRITES, *AUDIT, *more * max(1, len(namespaces))]
+    written = [rule for rule in rendered.rules if rule["verbs"] != READ]
+    assert sorted(written, key=repr) == sorted(wanted, key=repr)
+    if namespaces and more:
+        wide = [rule for role in rendered.of("ClusterRole") for rule in role["rules"]]
+        assert not any(rule in wide for rule in more)
+        homes = {role["metadata"]["namespace"] for role in rendered.of("Role") if more[0] in role["rules"]}
+        assert homes == set(namespaces)
+    (lease,) = [role for role in rendered.of("Role") if AUDIT[0] in role["rules"]]
+    assert lease["metadata"]["namespace"] == NAMESPACE
+    arguments = rendered.pod["spec"]["containers"][0]["args"]
+    assert f"--audit-lease={NAMESPACE}/{RELEASE}-audit" in arguments
+
+
+def test_an_audit_without_its_rights_is_refused(chart: Chart) -> None:
+    assert "config.audit: expected it in `audit`" in chart.refused({"config": {"audit": {"enabled": True}}})
+
+
 def test_secrets_are_written_in_the_own_namespace_only(default: Rendered) -> None:
     (role,) = [one for one in default.of("Role") if any("secrets" in rule["resources"] for rule in one["rules"])]
     assert role["metadata"]["namespace"] == NAMESPACE

@@ -8,6 +8,7 @@ from typing import Any
 
 from webhook.cluster.client import WHOLE, Query
 from webhook.cluster.errors import ClusterError, RefusedError, refused
+from webhook.cluster.kinds import Kind
 
 Raw = dict[str, Any]
 
@@ -58,6 +59,22 @@ class ObjectStore:
                 return b"{}"
             case _:
                 raise AssertionError(method)
+
+    def serves(self, *kinds: Kind) -> None:
+        """Serve these kinds and no other, as discovery tells."""
+        named: dict[str, set[str]] = {}
+        self.served.clear()
+        for kind in kinds:
+            group, _, version = kind.api_version.partition("/")
+            named.setdefault(group, set()).add(version)
+            resources = [
+                {"name": k.plural, "kind": k.name, "namespaced": True, "verbs": ["list", "watch"]} for k in kinds
+            ]
+            self.served[f"/apis/{kind.api_version}"] = json.dumps({"resources": resources}).encode()
+        every = [
+            {"name": group, "versions": [{"version": v} for v in sorted(versions)]} for group, versions in named.items()
+        ]
+        self.served["/apis"] = json.dumps({"groups": every}).encode()
 
     def touch(self, path: str) -> None:
         """Write an object again as it is, as somebody else does."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from webhook.cli.readers import age, dns, dns_label, glob, output, port
-from webhook.cli.serve_flags import certificate, server
+from webhook.cli.serve_flags import audit, certificate, server
 
 FORMATS: Final = ("text", "json")
 CI_FORMATS: Final = (*FORMATS, "markdown", "github", "gitlab", "junit", "sarif")
@@ -228,6 +228,7 @@ def _serve(parser: argparse.ArgumentParser) -> None:
         )  # fmt: skip
     _kubeconfig(group)
     server(parser.add_argument_group("the server"))
+    audit(parser.add_argument_group("the audit in the cluster, by one of the replicas"))
     certificate(parser.add_argument_group("a certificate that replicas share, kept and renewed in a Secret"))
 
 

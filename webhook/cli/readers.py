@@ -82,6 +82,14 @@ def secret(text: str) -> tuple[str, str]:
     return namespace, name
 
 
+def lease(text: str) -> tuple[str, str]:
+    """Read NAMESPACE/NAME of a Lease."""
+    namespace, slash, name = text.partition("/")
+    if not slash or not _LABEL.fullmatch(namespace) or not _NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"`{text}` names no Lease: expected NAMESPACE/NAME")
+    return namespace, name
+
+
 def dns(text: str) -> tuple[str, str, int | None]:
     """Read NAMESPACE/SERVICE[:PORT]; the port is that of the pods."""
     place, colon, number = text.partition(":")

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import socket
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,12 +22,14 @@ from webhook.cli.terminal import emit
 from webhook.cluster.certificate_objects import SecretRef
 from webhook.cluster.client_configuration import Access, in_cluster
 from webhook.cluster.errors import ClusterError
+from webhook.cluster.lease import LeaseRef
 from webhook.config import Invalid
 from webhook.facade import UsageError
 from webhook.facade.sources import CLUSTER, read_settings
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings
 from webhook.report.safe import clean
+from webhook.wiring.background_audit import Auditing
 from webhook.wiring.cluster_source import Cluster
 from webhook.wiring.serve import Serving, serve
 from webhook.wiring.source import Configured, Folder, Source, Unusable
@@ -70,6 +73,12 @@ def _source(arguments: argparse.Namespace) -> Source:
 
 def _settings(arguments: argparse.Namespace, *, live: bool) -> Settings:
     made = read_settings(arguments.config, arguments.cni, arguments.mode, dns=arguments.dns, live=live)
+    if made.audit.enabled and not live:
+        raise UsageError("`audit.enabled` is for a cluster: expected `--source cluster` with it")
+    if made.audit.enabled and not arguments.audit_lease:
+        raise UsageError(
+            "`audit.enabled` is for one replica at a time: expected `--audit-lease NAMESPACE/NAME` with it"
+        )
     return msgspec.structs.replace(made, disclose=arguments.disclose) if arguments.disclose else made
 
 
@@ -99,6 +108,11 @@ def _managed(arguments: argparse.Namespace) -> Managed | None:
     return Managed(_access(arguments), SecretRef(*secret), configuration, tuple(arguments.tls_san), lives)
 
 
+def _auditing(arguments: argparse.Namespace) -> Auditing | None:
+    lease = arguments.audit_lease
+    return Auditing(_access(arguments), LeaseRef(*lease), socket.gethostname()) if lease else None
+
+
 def _serving(arguments: argparse.Namespace) -> Serving:
     if bool(arguments.tls_cert) != bool(arguments.tls_key):
         raise UsageError("`--tls-cert` and `--tls-key` go together")
@@ -122,6 +136,7 @@ def _serving(arguments: argparse.Namespace) -> Serving:
         key=_path(arguments.tls_key),
         names=tuple(arguments.tls_san),
         managed=_managed(arguments),
+        auditing=_auditing(arguments),
         drain=arguments.drain,
     )
 

@@ -3,7 +3,7 @@
 import argparse
 from datetime import timedelta
 
-from webhook.cli.readers import dns_name, lifetime, listen, seconds, secret
+from webhook.cli.readers import dns_name, lease, lifetime, listen, seconds, secret
 
 
 def server(group: argparse._ArgumentGroup) -> None:
@@ -44,6 +44,15 @@ def server(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="of the lines on standard error (default: text)"
     )
+
+
+def audit(group: argparse._ArgumentGroup) -> None:
+    """Add how replicas agree on who audits the cluster."""
+    group.add_argument(
+        "--audit-lease", type=lease, metavar="NAMESPACE/NAME",
+        help="the Lease by which replicas agree on who does it; it is made if it is not there. `audit.enabled` in the "
+        "configuration turns it on",
+    )  # fmt: skip
 
 
 def certificate(group: argparse._ArgumentGroup) -> None:

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from webhook.cluster.client import Connection
+from webhook.cluster.client import Connection, Requests
 from webhook.cluster.errors import UNREADABLE, ClusterError, ForbiddenError, GarbledError, NotServedError, cleaned
 from webhook.cluster.kinds import DISCOVERY, KINDS, Collection, Kind, Live, Phase, Standing, State, collections, overall
 from webhook.cluster.reflector import Pace, Reads, Reflector, Sink, jittered
@@ -72,7 +72,7 @@ class _Resources(Struct):
     resources: list[_Resource] | None = None
 
 
-async def served(connection: Connection, wanted: Iterable[Family]) -> Served:
+async def served(connection: Requests, wanted: Iterable[Family]) -> Served:
     """Ask what is served of `wanted`. Raises ClusterError where the groups cannot be read at all.
 
     A kind is read in the first version that has it: a group may have different kinds in different versions.
@@ -100,7 +100,7 @@ async def served(connection: Connection, wanted: Iterable[Family]) -> Served:
     return Served(kinds, troubles)
 
 
-async def _kinds(connection: Connection, group: str, version: str) -> list[Kind]:
+async def _kinds(connection: Requests, group: str, version: str) -> list[Kind]:
     said = await _read(connection, f"/apis/{group}/{version}", _Resources)
     return [
         Kind(f"{group}/{version}", one.kind, one.name, namespaced=one.namespaced)
@@ -109,7 +109,7 @@ async def _kinds(connection: Connection, group: str, version: str) -> list[Kind]
     ]
 
 
-async def _read(connection: Connection, path: str, form: type[T]) -> T:
+async def _read(connection: Requests, path: str, form: type[T]) -> T:
     try:
         return msgspec.json.decode(await connection.get(path, {}), type=form)
     except UNREADABLE as error:

@@ -8,7 +8,7 @@ was lost, and what is written in between cannot ask whether it still leads.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -96,8 +96,8 @@ class Election:
         """Say whether nobody else can hold it at this moment."""
         return self._renewed is not None and self._clock() - self._renewed < self._term.deadline
 
-    async def run(self, moved: Callable[[bool], Awaitable[None]]) -> None:
-        """Try again and again until cancelled. `moved` hears whether it holds, after each attempt."""
+    async def run(self) -> None:
+        """Try again and again until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(self._term.deadline):
@@ -107,7 +107,6 @@ class Election:
                 self._say(f"Lease `{self._ref}`: no answer in time")
             except ClusterError as error:
                 self._say(f"Lease `{self._ref}`: {error}")
-            await moved(self.holds())
             await asyncio.sleep(jittered(self._term.retry))
 
     async def attempt(self) -> bool:

@@ -110,6 +110,17 @@ class InboundFile(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
 
+class AuditFile(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What `serve` does with the workloads that are there already: it judges them when something changes."""
+
+    enabled: Annotated[
+        bool, Meta(description="Needs `serve --audit-lease`, and rights to write reports and Events.")
+    ] = False
+    every_minutes: Annotated[int, Meta(ge=1, le=1440, description="Everybody is judged anew after so many.")] = 30
+    reports: Annotated[bool, Meta(description="Write a report for each namespace.")] = True
+    events: Annotated[bool, Meta(description="Say on a workload what has closed, or opened.")] = True
+
+
 class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """The configuration of netpol-preflight. A flag wins over it."""
 
@@ -152,6 +163,7 @@ class File(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
         tuple[ExpectedFile, ...], Meta(description="Pods that an operator will make: nobody has seen them yet.")
     ] = ()
     infer: Annotated[bool, Meta(description="Judge what containers are told to talk to, too.")] = True
+    audit: AuditFile = AuditFile()
 
 
 # -- JSON Schema 2020-12 -----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from webhook.model.settings import (
     GENERIC,
     STANDARD_LABELS,
     UNRECOGNISED,
+    AuditSettings,
     Dns,
     Enforcer,
     Everywhere,
@@ -72,6 +73,7 @@ def settings(
         admit=(*file.admit, *admit),
         disclose=file.disclose,
         everywhere=tuple(map(_everywhere, file.dependencies)),
+        audit=AuditSettings(file.audit.enabled, file.audit.every_minutes, file.audit.reports, file.audit.events),
     )
 
 

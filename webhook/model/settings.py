@@ -141,6 +141,15 @@ class InboundSettings(Struct, frozen=True):
     scrapers: tuple[WorkloadRef, ...] = ()
 
 
+class AuditSettings(Struct, frozen=True):
+    """Whether, and how, a server goes on judging what is there. `minutes`: after which everybody is judged anew."""
+
+    enabled: bool = False
+    minutes: int = 30
+    reports: bool = True
+    events: bool = True
+
+
 class Settings(Struct, frozen=True):
     """Everything that can be set and that changes an answer.
 
@@ -164,6 +173,7 @@ class Settings(Struct, frozen=True):
     inbound: InboundSettings = InboundSettings()
     expected: tuple[Expected, ...] = ()
     disclose: Literal["all", "own"] = "all"  # whose namespaces an answer may tell of
+    audit: AuditSettings = AuditSettings()
     detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
 
     def admits(self, client: str, server: str = "") -> bool:

@@ -32,6 +32,7 @@ from webhook.report import admission
 from webhook.review import Decision, decide
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.wire.shapes import Malformed
+from webhook.wiring.background_audit import Auditing, BackgroundAudit
 from webhook.wiring.source import Health, Source
 from webhook.world import View, World
 
@@ -47,8 +48,18 @@ _Key = tuple[bytes, date, str | None]
 class Reviewer:
     """The backend of `webhook.api`. Nothing that goes wrong here stops a deployment."""
 
-    def __init__(self, source: Source, today: Callable[[], date], steps: int = STEPS) -> None:
-        """Judge by the world of `source`, in so many steps; exemptions end by the day that `today` returns."""
+    def __init__(
+        self,
+        source: Source,
+        today: Callable[[], date],
+        steps: int = STEPS,
+        more: Callable[[], tuple[Check, ...]] = tuple,
+    ) -> None:
+        """Judge by the world of `source`, in so many steps; exemptions end by the day that `today` returns.
+
+        `more`: conditions besides the source's.
+        """
+        self._more = more
         self._source = source
         self._today = today
         self._steps = steps
@@ -56,8 +67,8 @@ class Reviewer:
         self._of: tuple[View | None, int | None] = (None, None)  # the world that they are about, and its version
 
     def readiness(self) -> tuple[Check, ...]:
-        """Return the source's conditions."""
-        return self._source.checks()
+        """Return the source's conditions, and others."""
+        return (*self._source.checks(), *self._more())
 
     def version(self) -> int | None:
         """Return the source's."""
@@ -150,6 +161,7 @@ class Serving(Struct, frozen=True):
 
     `health`, `metrics`: without TLS. `client_ca`: of clients that are reviewed for, by one of `client_names`.
     `managed`: one that is shared, and put into `directory`. `drain`: seconds between being told to stop and closing.
+    `auditing`: how the audit in the cluster is done, where it may be turned on.
     """
 
     listen: Place
@@ -162,6 +174,7 @@ class Serving(Struct, frozen=True):
     key: Path | None = None
     names: tuple[str, ...] = ()
     managed: Managed | None = None
+    auditing: Auditing | None = None
     drain: float = 0.0
 
 
@@ -181,7 +194,11 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
         metrics.registry.register(collector)
     certificates = SharedCertificate(serving.managed, files) if serving.managed else None
     expiry = _expiry(files, metrics, certificates)
-    backend = WithCertificate(Reviewer(source, lambda: utc().date()), expiry)
+    audit = BackgroundAudit(source, serving.auditing, utc) if serving.auditing else None
+    if audit:
+        metrics.registry.register(audit)
+    more = (lambda: (audit.check(),)) if audit else tuple
+    backend = WithCertificate(Reviewer(source, lambda: utc().date(), more=more), expiry)
     server = Server(
         build_app(
             backend,
@@ -213,6 +230,8 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
             background.add(group.create_task(source.run()))
             if certificates:
                 background.add(group.create_task(certificates.run(server.reload)))
+            if audit:
+                background.add(group.create_task(audit.run()))
             await server.serve(lambda host, port: background.add(group.create_task(announce(host, port))))
             for task in background:
                 task.cancel()

@@ -75,7 +75,8 @@ app.kubernetes.io/component: webhook
 {{- end -}}
 
 {{- define "npp.config" -}}
-{{- toYaml (mergeOverwrite (deepCopy .Values.config) (dict "mode" .Values.mode "cni" .Values.cni)) -}}
+{{- $audit := ternary (dict "audit" .Values.audit) dict .Values.audit.enabled -}}
+{{- toYaml (mergeOverwrite (deepCopy .Values.config) (dict "mode" .Values.mode "cni" .Values.cni) $audit) -}}
 {{- end -}}
 
 {{- /* The API server is in no mesh: a proxy that asks for the mesh's TLS would answer in the webhook's place. */ -}}
@@ -115,7 +116,7 @@ linkerd.io/inject: disabled
 
 {{- /* What cannot work is refused while rendering, with the value's name. */ -}}
 {{- define "npp.validate" -}}
-{{- range list "autoscaling" "clientCA" "containerSecurityContext" "podSecurityContext" -}}
+{{- range list "audit" "autoscaling" "clientCA" "containerSecurityContext" "podSecurityContext" -}}
 {{- if kindIs "invalid" (index $.Values .) -}}
 {{- fail (printf "%s: expected a value; these are an older chart's: upgrade with --reset-then-reuse-values, not --reuse-values" .) -}}
 {{- end -}}
@@ -141,6 +142,9 @@ linkerd.io/inject: disabled
 {{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
 {{- fail "networkPolicy.metricsFrom: expected the peers that Prometheus runs as, as serviceMonitor.enabled is true" -}}
 {{- end -}}
+{{- if .Values.config.audit -}}
+{{- fail "config.audit: expected it in `audit`, which brings the rights for it" -}}
+{{- end -}}
 {{- if and .Values.clientCA.configMap .Values.clientCA.secret -}}
 {{- fail "clientCA: expected configMap or secret, not both" -}}
 {{- end -}}
@@ -150,6 +154,10 @@ linkerd.io/inject: disabled
 {{- if and (eq .Values.certificates.mode "provided") (not .Values.certificates.secretName) -}}
 {{- fail "certificates.secretName: expected the name of your Secret, as certificates.mode is `provided`" -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "npp.lease" -}}
+{{- printf "%s-audit" (include "npp.fullname" .) -}}
 {{- end -}}
 
 {{- define "npp.testLabels" -}}
