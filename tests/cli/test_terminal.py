@@ -67,6 +67,19 @@ def test_an_explanation_folds_between_words_and_keeps_them_all(asked: tuple[str,
     assert [word for word in head.split() if word != "|"] == [word for word in whole.split() if word != "|"]
 
 
+@pytest.mark.parametrize("command", ["check", "audit"])
+def test_findings_fold_between_words_too(command: str) -> None:
+    screen = _CODE.sub("", drawn(command, "-f", STORY, COLUMNS="80"))
+    piped = spawn(command, "-f", STORY).out
+    assert max(map(len, screen.splitlines())) <= 80 < max(map(len, piped.splitlines()))
+    assert screen.split() == piped.split()
+
+
+def test_in_a_log_that_is_coloured_nothing_folds() -> None:
+    told = spawn(*EXPLAINED, "--to", "postgres:5432", FORCE_COLOR="1", COLUMNS="40").out
+    assert _CODE.sub("", told) == spawn(*EXPLAINED, "--to", "postgres:5432").out
+
+
 def test_what_does_not_fit_goes_on_below_its_column_and_a_ways_stem_with_it() -> None:
     screen = _CODE.sub("", drawn(*EXPLAINED, "--to", "postgres:5432", COLUMNS="80")).splitlines()
     at = screen.index("    x  egress   denied   isolated by production/web-api-egress; no rule lets it")

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import structs
 
 import webhook
-from webhook.cli.terminal import emit, paint, say
+from webhook.cli.terminal import emit, folded, paint, say
 from webhook.facade import UsageError
 from webhook.manifests import STDIN, dump
 from webhook.manifests.files import SUFFIXES
@@ -42,7 +42,7 @@ def deliver(arguments: argparse.Namespace, renderers: Renderers) -> None:
         raise UsageError(f"two outputs go to {where}: expected another FILE for one of them")
     for name, file in wanted:
         if file == STDIN:
-            emit(renderers[name](paint() if name == "text" else plain))
+            emit(folded(renderers[name](paint())) if name == "text" else renderers[name](plain))
         else:
             _write(file, renderers[name](plain))
 

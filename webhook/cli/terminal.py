@@ -118,7 +118,7 @@ def folded(text: str) -> str:
 
     What does not fit goes on below the last column of its line. From a `---` on it is YAML, and as it is.
     """
-    if not colour():
+    if not sys.stdout.isatty() or not colour():
         return text
     from rich.console import Console
 
@@ -148,7 +148,8 @@ def _folded(line: str, width: int) -> str:
         rows[-1].append_text(word if empty else Text(" ").append_text(word))
         empty = False
     out = io.StringIO()
-    Console(file=out, force_terminal=True, highlight=False).print(*rows, sep="\n", soft_wrap=True)
+    console = Console(file=out, force_terminal=True, color_system="standard", highlight=False)
+    console.print(*rows, sep="\n", soft_wrap=True)
     return "\n".join(row.rstrip() for row in out.getvalue().splitlines())
 
 
