@@ -26,6 +26,7 @@ CACHES = {
     "_configured",
     "_context",
     "_unlisted",
+    "_families",
     "_filled",
     "_found_at",
     "_known",
