@@ -246,7 +246,7 @@ def general_names(sans: Iterable[str]) -> tuple[x509.GeneralName, ...]:
 
 
 def general_name(san: str) -> x509.GeneralName:
-    """Return one name; an IPv6 address may stand in brackets. Raises ValueError."""
+    """Return one name; an IPv6 address may be in brackets. Raises ValueError."""
     bare = san[1:-1] if san.startswith("[") and san.endswith("]") else san
     try:
         return x509.IPAddress(ipaddress.ip_address(bare))

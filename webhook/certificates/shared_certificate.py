@@ -74,7 +74,7 @@ class SharedCertificate:
         return self._clock.now()
 
     def troubles(self) -> tuple[str, ...]:
-        """Say what stands in the way, and what a person should know of this machine's clock."""
+        """Say what is in the way, and what a person should know of this machine's clock."""
         found = self._controller.troubles if self._controller else ()
         skew = self._clock.skew()
         return (*found, skew) if skew else found

@@ -39,7 +39,7 @@ def malformed(workload: WorkloadRef, item: Malformed, annotation: str = "connect
 
 
 def _missing(workload: WorkloadRef, answer: Judged, *, complete: bool) -> Iterator[Finding]:
-    """Several parts of one dependency may lack the same thing; it is told once, by the first."""
+    """Several parts of one dependency may lack the same thing; it is reported once, by the first."""
     told: set[str] = set()
     for lost in answer.missing:
         if lost.what in told:
@@ -77,7 +77,7 @@ def check_labels(view: View, workload: Workload) -> Iterator[Finding]:
 
 
 def check_undeclared(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
-    """Yield NP304 where containers are told to talk to somebody whom no annotation names.
+    """Yield NP304 where containers are configured to call somebody whom no annotation names.
 
     It is where the namespace asks for declarations, or the workload has begun to declare.
     """

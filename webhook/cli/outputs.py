@@ -80,7 +80,7 @@ def _sarif(run: Run) -> str:
 
 
 def insert_at(location: Location) -> int | None:
-    """Return before which line of a file another document fits: above the comments of the one that stands there."""
+    """Return before which line of a file another document fits: above the comments of the one that is there."""
     if not location.file.endswith(SUFFIXES[:-1]):
         return None
     try:

@@ -100,7 +100,7 @@ def collections(kind: Kind, namespaces: tuple[str, ...]) -> tuple[Collection, ..
 
 
 class Phase(Enum):
-    """Where one collection stands."""
+    """The state of one collection."""
 
     WAITING = "not yet listed"
     LIVE = "listed and watched"

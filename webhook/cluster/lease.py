@@ -90,7 +90,7 @@ class Election:
         self._seen_at = 0.0
         self._renewed: float | None = None
         self.trouble = ""
-        """Why the last attempt came to nothing, where that was nobody's right; empty: it did not."""
+        """Why the last attempt failed, where that was nobody's right; empty: it did not."""
 
     def holds(self) -> bool:
         """Say whether nobody else can hold it at this moment."""

@@ -30,10 +30,10 @@ _SERVER_SECONDS: Final = 50  # the server gives up before we do, and says so
 
 
 class Reader(Protocol):
-    """Who is told of lists; called on the event loop, must not block."""
+    """Who is notified of lists; called on the event loop, must not block."""
 
     def begin(self, where: Collection, /) -> None:
-        """Hear that a list begins, perhaps once more after one that came to nothing."""
+        """Hear that a list begins, perhaps once more after one that failed."""
 
     def take(self, where: Collection, raws: list[Raw], remaining: int, /) -> None:
         """Take some objects of the list; `remaining`: how many are still to come, 0 where the server does not say."""

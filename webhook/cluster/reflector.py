@@ -29,7 +29,7 @@ _TOO_SHORT: Final = 1.0  # seconds: a watch that ends sooner without an event is
 
 
 class Sink(Reader, Protocol):
-    """Who is told. Called on the event loop; must not block, and must not raise: that begins the list anew.
+    """Who is notified. Called on the event loop; must not block, and must not raise: that begins the list anew.
 
     INVARIANT: of a collection it hears first one whole list (`begin`, `take`s, `end`), then `event`s, each once and
     in order; after anything that could have lost an event, the list comes again. A list that breaks off ends with
@@ -97,11 +97,11 @@ class Reflector:
 
     @property
     def standing(self) -> Standing:
-        """Where this collection stands."""
+        """The state of this collection."""
         return Standing(self.where, self._phase, self._reason, self._heard)
 
     async def run(self) -> None:
-        """List and watch in turn; every failure is told, waited out and tried again."""
+        """List and watch in turn; every failure is reported, waited out and tried again."""
         while True:
             try:
                 if not self._version:

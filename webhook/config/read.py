@@ -206,7 +206,7 @@ def _at(path: str) -> str:
 
 
 def _under(path: str, name: object) -> str:
-    """Return the path of what stands under a name; one with dots or the like in brackets."""
+    """Return the path of what is under a name; one with dots or the like in brackets."""
     text = shown(name)
     if _PLAIN.fullmatch(text):
         return f"{path}.{text}" if path else text

@@ -26,7 +26,7 @@ _INJECTED: Final = re.compile(r"(?P<service>[A-Z0-9_]+)_SERVICE_(?P<what>HOST|PO
 
 
 class Variables:
-    """What a container is told, with the ConfigMaps that are in the world filled in."""
+    """What a container is given, with the ConfigMaps that are in the world filled in."""
 
     def __init__(self, view: View, namespace: str, container: ContainerHints, most: int) -> None:
         """Take at most so many variables and keys of ConfigMaps."""
@@ -46,7 +46,7 @@ class Variables:
         }
 
     def _given(self, container: ContainerHints) -> Iterator[tuple[Hint, MapUse | None]]:
-        """Yield what is given, and the ConfigMap that it stands in."""
+        """Yield what is given, and the ConfigMap that it is in."""
         for given in container.given:
             if isinstance(given, Hint):
                 yield given, None
@@ -75,7 +75,7 @@ class Variables:
                 yield Hint(use.variable or f"{use.prefix}{entry.name}", entry.mentions, entry.number)
 
     def mentions(self) -> Iterator[tuple[Mention, str, str]]:
-        """Yield each mention with the name that it stands under, and the ConfigMap where that is given as it is.
+        """Yield each mention with the name that it is under, and the ConfigMap where that is given as it is.
 
         References and ports are filled in.
         """
@@ -153,7 +153,7 @@ def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
 
 
 def _shared(view: View, workload: Workload, config_map: str) -> str | None:
-    """Say that a ConfigMap is given as it is to several workloads: each may mean only some of what stands there."""
+    """Say that a ConfigMap is given as it is to several workloads: each may mean only some of what is there."""
     if not config_map:
         return None
     readers = view.workloads.mentioning([given_whole(workload.ref.namespace, config_map)])
@@ -164,7 +164,7 @@ def _shared(view: View, workload: Workload, config_map: str) -> str | None:
 def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str, str]]:
     """Yield what all containers name, with the names that they know it by: each once, where those say the same.
 
-    With it goes the ConfigMap that it stands in, where they are given that as it is.
+    With it goes the ConfigMap that it is in, where they are given that as it is.
     """
     seen: set[tuple[Mention, tuple[str, ...], str]] = set()
     left = MOST_GIVEN

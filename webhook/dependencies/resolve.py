@@ -39,7 +39,7 @@ def is_localhost(host: str) -> bool:
 
 
 def in_hosts_file(view: View, workload: Workload, target: NameTarget, port: Port, protocol: Protocol) -> Found | None:
-    """Return the flows to a name that stands in the pod's own file; None: it does not."""
+    """Return the flows to a name that is in the pod's own file; None: it is not."""
     name = target.host.rstrip(".")
     addresses = [alias.address for alias in workload.template.aliases if name in alias.names]
     if not addresses:

@@ -57,7 +57,7 @@ def of_ingress(view: View, ingress: Ingress) -> Senders:
 
 
 def of_route(view: View, route: Route) -> Senders:
-    """Return whose pods stand behind the Gateways of a route; nobody, where that is not known of each."""
+    """Return whose pods are behind the Gateways of a route; nobody, where that is not known of each."""
     found: dict[Workload, None] = {}
     claimed = False
     for namespace, name in route.parents:

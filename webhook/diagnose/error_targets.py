@@ -158,7 +158,7 @@ FORMS: Final = tuple(
     )
     for form in _FORMS
 )
-GENERAL: Final = _FORMS.index("URL")  # from this rank on forms that stand in any text: a link, another host
+GENERAL: Final = _FORMS.index("URL")  # from this rank on forms that are in any text: a link, another host
 _NAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?\.?")
 _AT_BEHIND: Final = re.compile(r"[^\s@]{0,300}@")  # then what was read may be user info
 _LETTER: Final = re.compile(r"[a-z]")
@@ -168,7 +168,7 @@ _GUIDES: Final = (  # whose pages stand in messages of libraries
     r"learn\.microsoft\.com|pris\.ly|sqlalche\.me|stackoverflow\.com"
 )
 _GUIDE: Final = re.compile(r"[a-z]{1,10}://(?:www\.)?(?:" + _GUIDES + r")(?:[/:?#]|\Z)")
-_READ_ON: Final = re.compile(  # what stands before a link to documentation
+_READ_ON: Final = re.compile(  # what is before a link to documentation
     r"\b(?:see|visit|help|refer to|more (?:info|information|details|help)|read more|documentation|this error)"
     r"(?: (?:also|at|on|the|in|here|about|this|page|docs|link|please|for|it|details|more|information)){0,4}"
     r"[:,]? ?[(<\"'`]?\Z"
@@ -219,7 +219,7 @@ def _is_guide(match: re.Match[str]) -> bool:
 
 
 def _host(text: str, dotted: str = "") -> Place | None:
-    """Read a name or an address. `dotted`: what stands behind it."""
+    """Read a name or an address. `dotted`: what is behind it."""
     address = _address(text)
     if address is not None:
         return Place(address=address)

@@ -86,7 +86,7 @@ def read_error(text: str, known: IsKnown = _nobody) -> ConnectionFailure | None:
 
 
 def _caller(text: str, hit: _Hit) -> Caller:
-    """Return whose error it is, by the line that it stands in."""
+    """Return whose error it is, by the line that it is in."""
     line = text[slice(*_line(text, hit))]
     return next((caller for caller, words in CALLERS if words.search(line)), Caller.WORKLOAD)
 
@@ -124,9 +124,9 @@ def _line(text: str, hit: _Hit) -> tuple[int, int]:
 
 
 def _near(text: str, hit: _Hit, known: IsKnown) -> Place | None:
-    """Return the target that stands in the same line, or else nearest around it.
+    """Return the target that is in the same line, or else nearest around it.
 
-    Of forms that stand in any text, one that is known comes first: a link is no target.
+    Of forms that are in any text, one that is known comes first: a link is no target.
     """
     low, high = max(0, hit.start - _WINDOW), min(len(text), hit.end + _WINDOW)
     for start, end in (_line(text, hit), (low, high)):

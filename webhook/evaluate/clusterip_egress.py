@@ -40,7 +40,7 @@ def judge_front(view: View, source: PodEnd, service: Service, protocol: Protocol
 
 
 def _resolved(view: View, compiled: CompiledPolicy, service: Service, protocol: Protocol, port: int) -> CompiledPolicy:
-    """Return a compiled policy whose rules say of this one Service and port what the rules come to."""
+    """Return a compiled policy whose rules say of this one Service and port what the rules amount to."""
     asked = (protocol, port)
     rules = tuple(one for rule in compiled.rules for one in _rules_of(view, rule, service, asked))
     return with_rules(compiled, rules)

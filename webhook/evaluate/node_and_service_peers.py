@@ -157,7 +157,7 @@ Held = Callable[[BlockPeer], Truth]
 
 
 def behind(view: View, peer: ServicesPeer, other: End, family: Family | None, held: Held) -> Truth:
-    """Say whether `other` stands behind one of the Services; in a world that is not whole, others may be there.
+    """Say whether `other` is behind one of the Services; in a world that is not whole, others may be there.
 
     `held`: whether a block holds it.
     """
@@ -166,7 +166,7 @@ def behind(view: View, peer: ServicesPeer, other: End, family: Family | None, he
     if not found:
         return Truth.of(peer.or_any) if view.complete else Truth.MAYBE
     if peer.or_any and not any(service.selector or view.services.serving(service) for service in found):
-        return Truth.MAYBE  # nobody stands behind them: to some versions that is as if there were none
+        return Truth.MAYBE  # nobody is behind them: to some versions that is as if there were none
     best = max(_stands(view, peer, service, other, family, held) for service in found)
     named = all(some and w.labels is None and w.namespace for w, some in zip(peer.wanted, by_wish, strict=True))
     return best if view.complete or named else max(best, Truth.MAYBE)
@@ -277,7 +277,7 @@ def on_host_network(view: View, peer: PodMatch | EndpointPeer, pod_class: PodCla
 
 
 def _in_namespace(peer: PodMatch, labels: Labels) -> Truth:
-    """Hosts stand in a namespace of their own: sure only for a rule that asks for the label that says so."""
+    """Hosts are in a namespace of their own: sure only for a rule that asks for the label that says so."""
     if peer.namespace is not None or peer.pods.requirements or peer.namespaces.matches(labels) is Truth.NO:
         return Truth.NO
     named = any(requirement.key in labels.as_dict() for requirement in peer.namespaces.requirements)

@@ -94,9 +94,9 @@ class Sources(Struct, frozen=True, kw_only=True):
 
 
 class Gathered(Struct, frozen=True):
-    """A world and what to judge in it: workloads and policies, with where they stand.
+    """A world and what to judge in it: workloads and policies, with where they are.
 
-    `crd_policies`: those of other families than NetworkPolicy. `read`: whatever stands in files, of any family: what is
+    `crd_policies`: those of other families than NetworkPolicy. `read`: whatever is in files, of any family: what is
     wrong with it is among the failures. `before`: what is there without the files, where there is anything; `written`:
     what of the files others may depend on. `notes`: what a person is to know of what was read.
     """

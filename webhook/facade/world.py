@@ -28,7 +28,7 @@ from webhook.world import View
 
 
 def audited(gathered: Gathered, today: date) -> list[Audited]:
-    """Return what each subject depends on, as judged, and what is found about it, where it stands."""
+    """Return what each subject depends on, as judged, and what is found about it, where it is."""
     reviewed = {subject.workload.ref for subject in gathered.subjects}
     found = []
     for subject in gathered.subjects:
@@ -39,7 +39,7 @@ def audited(gathered: Gathered, today: date) -> list[Audited]:
 
 
 def review(gathered: Gathered, today: date, every: Iterable[Audited] | None = None) -> list[Finding]:
-    """Return the findings of every subject, where it stands; without those that an annotation exempts.
+    """Return the findings of every subject, where it is; without those that an annotation exempts.
 
     What is one slip of a policy or a server is one finding, however many workloads it hits. `every`: what `audited`
     returned, where that was asked for already.
@@ -54,7 +54,7 @@ def review(gathered: Gathered, today: date, every: Iterable[Audited] | None = No
 
 
 def changes(gathered: Gathered, today: date) -> list[Finding]:
-    """Return what workloads that are there already lose by what is in the files, where that stands."""
+    """Return what workloads that are there already lose by what is in the files, where that is."""
     if gathered.before is None:
         return []
     values = [value for value, _ in gathered.written]
@@ -74,7 +74,7 @@ def changes(gathered: Gathered, today: date) -> list[Finding]:
 def policy_findings(
     gathered: Gathered, policies: Iterable[Policy], crd_policies: Iterable[CrdPolicy], today: date
 ) -> list[Finding]:
-    """Return the findings of policies, where they stand in what is judged."""
+    """Return the findings of policies, where they are in what is judged."""
     places = {policy.ref: place for policy, place in gathered.policies}
     places |= {policy.ref: place for policy, place in gathered.crd_policies}
     found = (

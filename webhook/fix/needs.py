@@ -81,7 +81,7 @@ def clusterips_of(answer: Judged) -> Iterator[tuple[object, Service]]:
 
 
 def _dialled(answer: Judged) -> dict[object, tuple[tuple[str, str], ...]]:
-    """Return by who stands behind a Service what its selector asks."""
+    """Return by who is behind a Service what its selector asks."""
     flows = answer.resolved.found.flows if answer.resolved else ()
     behind = ((f.to.ref, f.through.selector) for f in flows if isinstance(f.to, Group) and f.through)
     return {ref: selector.pairs for ref, selector in behind if selector}

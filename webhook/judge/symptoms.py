@@ -102,7 +102,7 @@ def _nodes_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator
 
 
 def _services_in_blocks(view: View, workload: Workload, judged: Judged) -> Iterator[str]:
-    """S2: a block that holds a Service's address, and not what stands behind it."""
+    """S2: a block that holds a Service's address, and not what is behind it."""
     if view.dialect.services.egress_before:
         return
     closed = {(flow.to, flow.port) for flow in _shut_out(judged, Direction.EGRESS)}

@@ -128,7 +128,7 @@ def _json_pieces(text: str) -> Iterator[Piece]:
 
 
 def _read(piece: Piece) -> dict[str, Any] | None:
-    """Return the document of a piece; None where it cannot be read, which is told elsewhere, or is no object."""
+    """Return the document of a piece; None where it cannot be read, which is reported elsewhere, or is no object."""
     try:
         found = list(json_documents(piece.text) if piece.json else yaml_documents(piece.text, piece.line))
     except Unreadable:

@@ -93,7 +93,7 @@ def chunks(text: str) -> Iterator[tuple[int, int, str]]:
     for end in [*starts, len(text)]:
         chunk = text[begin:end]
         if end < len(text) and "%" in chunk and _DIRECTIVES.fullmatch(chunk):
-            continue  # `%YAML 1.1` belongs to the document that it stands above
+            continue  # `%YAML 1.1` belongs to the document that it is above
         if chunk:
             bare = chunk.removeprefix("\ufeff")
             yield line, end - len(bare), bare

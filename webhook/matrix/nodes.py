@@ -38,7 +38,7 @@ class Places:
         self._listed: Bits = bits_of(below + place(address) for address in classes.asked.served)
 
     def matched(self, peer: Peer, family: Family, node: str, port: Port | None) -> Pair:
-        """Return who stands there, as seen from a pod on `node`; behind a Service on `port`."""
+        """Return who is there, as seen from a pod on `node`; behind a Service on `port`."""
         classes = self._classes
         match peer:
             case PlacePeer(Place.POD):

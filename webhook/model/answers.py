@@ -46,7 +46,7 @@ class Dependency(Struct, frozen=True):
 class Malformed(Struct, frozen=True):
     """An item that cannot be read. `position` counts items from 1; `item` is already safe to print.
 
-    `place`: which annotation it stands in, the workload's own (`metadata`) or its `template`'s.
+    `place`: which annotation it is in, the workload's own (`metadata`) or its `template`'s.
     """
 
     position: int

@@ -55,7 +55,7 @@ class MapUse(Struct, frozen=True, gc=False):
 
 
 class ContainerHints(Struct, frozen=True, gc=False):
-    """What a container is told: `given` as variables and files, where a later one wins, `said` on its command line."""
+    """What a container is given: `given` as variables and files, where a later one wins, `said` on its command line."""
 
     given: tuple[Hint | MapUse, ...] = ()
     said: tuple[Mention, ...] = ()

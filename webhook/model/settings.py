@@ -22,7 +22,7 @@ VISIBLE_LABEL: Final = PREFIX + "visible"  # on a namespace: anybody may be told
 ALLOW_PATH: Final = PREFIX + "allow-path"  # on a deny policy: how a new service gets past it
 DECLARE_LABEL: Final = (
     PREFIX + "declare"
-)  # on a namespace: `required`, so that a workload that declares nothing is told
+)  # on a namespace: `required`, so that a workload that declares nothing is warned
 
 
 class Mode(StrEnum):
@@ -161,7 +161,7 @@ class Settings(Struct, frozen=True):
     enforcer: Enforcer = GENERIC
     pending_labels: LabelKeys = LabelKeys.of(PENDING_LABELS)
     cluster_domain: str = "cluster.local"
-    infer: bool = True  # judge what containers are told to talk to, too
+    infer: bool = True  # judge what containers are configured to call, too
     dns: Dns = Dns()
     required_labels: tuple[RequiredLabel, ...] = ()
     severities: tuple[tuple[str, int], ...] = ()
@@ -177,7 +177,7 @@ class Settings(Struct, frozen=True):
     detect: Literal["", "cluster", "files"] = ""  # find out who enforces policy by what is there, instead of `enforcer`
 
     def admits(self, client: str, server: str = "") -> bool:
-        """Say whether a fix of what stands in namespace `server` lets in who only claims to need it from `client`."""
+        """Say whether a fix of what is in namespace `server` lets in who only claims to need it from `client`."""
         return client == server or any(fnmatchcase(client, pattern) for pattern in self.admit)
 
 

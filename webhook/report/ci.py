@@ -29,7 +29,7 @@ class _Case(Struct):
 
 
 _Cases = dict[tuple[str, str], _Case]  # by who and what
-ELSEWHERE: Final = "cluster"  # the suite of what stands in no file
+ELSEWHERE: Final = "cluster"  # the suite of what is in no file
 
 
 def junit(run: Run, dump_yaml: DumpYaml) -> str:
@@ -160,7 +160,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
 
 
 def by_file(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """Return findings by the file that they stand in, and within it by workload or policy, the worst first."""
+    """Return findings by the file that they are in, and within it by workload or policy, the worst first."""
     found: dict[str, list[Finding]] = {}
     for one in sorted(findings, key=_order):
         found.setdefault(place(one.location)[0], []).append(one)

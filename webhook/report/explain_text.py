@@ -201,7 +201,7 @@ def where_to(flow: FlowVerdict, *, kind: bool = False) -> str:
 
 
 def pods(flow: FlowVerdict) -> str:
-    """Return what stands behind the far end: `, 3 pods`, `, outside`."""
+    """Return what is behind the far end: `, 3 pods`, `, outside`."""
     if not isinstance(flow.to, WorkloadRef):
         return f", {clean(flow.holder) or 'outside'}"
     if not flow.pods and flow.to.kind == EXPECTED:

@@ -92,19 +92,19 @@ def policy(ref: PolicyRef, cut: Cut) -> str:
 
 
 def place(ref: PolicyRef, direction: Direction, position: str = "") -> str:
-    """Return where a rule stands in its policy: `ingress[0]`, deny rules of their own list `ingressDeny[0]`."""
+    """Return where a rule is in its policy: `ingress[0]`, deny rules of their own list `ingressDeny[0]`."""
     section = direction.value.lower() + ("Deny" if position == DENY_RULES else "")
     return f"{section}[{ref.rule}]" if ref.rule is not None else "rule"
 
 
 def rule(ref: PolicyRef, direction: Direction, position: str, cut: Cut) -> str:
-    """Return a rule as its author finds it, and where its policy stands: `(Admin tier, priority 10)`."""
+    """Return a rule as its author finds it, and where its policy is: `(Admin tier, priority 10)`."""
     stands = f" ({cut(position)})" if position and position != DENY_RULES else ""
     return f"{policy(ref, cut)} {place(ref, direction, position)}{stands}"
 
 
 def deciders(sides: Iterable[Side], direction: Direction, cut: Cut, otherwise: Iterable[PolicyRef] = ()) -> str:
-    """Return what stops packets: `denied by` a rule and where it stands, or `isolated by` policies.
+    """Return what stops packets: `denied by` a rule and where it is, or `isolated by` policies.
 
     `otherwise`: those that isolate, where the sides name none.
     """

@@ -66,7 +66,7 @@ def data(whole: Matrix, errors: Sequence[Failure] = (), hidden: int = 0) -> Reco
 
 
 def _table(whole: Matrix) -> tuple[list[End], list[Cell]]:
-    """Return who stands in the grid, by namespace and then addresses, and what is open between them."""
+    """Return who is in the grid, by namespace and then addresses, and what is open between them."""
     blocks: dict[Ranges, None] = {}  # in the order in which they are met
     drawn: list[tuple[int | Ranges, int | Ranges, str, bool]] = []
     for layer, verdict in layers(whole):

@@ -169,7 +169,7 @@ def markdown(found: Evidence) -> Iterator[str]:
 
 
 def record(found: Evidence) -> Record:
-    """Return what stands under `observed` in an audit's object."""
+    """Return what is under `observed` in an audit's object."""
     tally = found.tally
     return {
         "lines": tally.lines,

@@ -66,7 +66,7 @@ class Row(Struct, frozen=True):
 class Run(Struct, frozen=True, kw_only=True):
     """What a command found. `findings`: in order, without what a baseline accepts; `rows`: what was judged.
 
-    `places`: where workloads stand; `fails_from`: the least severity that fails the run, None: none does. `compared`:
+    `places`: where workloads are; `fails_from`: the least severity that fails the run, None: none does. `compared`:
     findings of something else were taken away, so that these are new; by a baseline `accepted` many, and `unmet` is
     what it accepts that is not there. `version`: the program's.
     """

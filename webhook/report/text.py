@@ -28,7 +28,7 @@ def plain(_style: str, text: str) -> str:
 
 
 def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary, paint: Paint = plain) -> str:
-    """Return the report of a check: findings where they stand, and one line that sums up."""
+    """Return the report of a check: findings where they are, and one line that sums up."""
     return "\n".join([*grouped(sorted(findings, key=_place), paint), total(summary, len(tuple(errors)), paint)])
 
 

@@ -36,7 +36,7 @@ def sentence(finding: Finding, limit: int | None = None) -> str:
 
 
 def mark(finding: Finding) -> str:
-    """Return what stands behind the sentence of a finding that nobody declared."""
+    """Return what is behind the sentence of a finding that nobody declared."""
     return INFERRED if finding.source == "inferred" else ""
 
 

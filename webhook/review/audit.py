@@ -1,6 +1,6 @@
 """What is in a world already: every answer for a workload, and slips in policies that nobody would find by testing.
 
-And what workloads are told of one slip in a policy, or of one server: that is one finding.
+And what workloads are warned of one slip in a policy, or of one server: that is one finding.
 """
 
 from collections.abc import Collection, Generator, Iterable, Mapping
@@ -45,8 +45,8 @@ def audit_workload(
 ) -> Audited:
     """Judge a workload as a review of it would, whatever the mode of its namespace is.
 
-    `reviewed`: everybody who is, so that what a client is told is not told to its server once more. `asked`: somebody
-    asks about this workload, and not about all that are there: a fix may let it into other namespaces.
+    `reviewed`: everybody who is, so that a client's warning is not repeated for its server. `asked`: somebody asks
+    about this workload, and not about all that are there: a fix may let it into other namespaces.
     """
     judged = judge_workload(view, workload)
     found = (*review_judged(view, judged), *review_server(view, workload, today, without=reviewed))
@@ -78,7 +78,7 @@ def audit_in_steps(
 
 
 def _heeded(view: View, workload: Workload, today: date, judged: JudgedWorkload, found: Iterable[Finding]) -> Audited:
-    """Return what is told: as the settings and the workload's own exemptions want it."""
+    """Return what is reported: as the settings and the workload's own exemptions want it."""
     granted, bad = exemptions(workload, today)
     every = (*found, *(malformed(workload.ref, item, "exempt") for item in bad))
     told, exempt = configured(view.settings, every, today)
@@ -138,7 +138,7 @@ _OF_THE_RULE: Final = frozenset({"port", "protocol", "policyTypes"})  # near mis
 
 
 def told_once(findings: Iterable[Finding], places: Places) -> list[Finding]:
-    """Return findings in which one slip that hits several workloads is one, where the policy or the server stands."""
+    """Return findings in which one slip that hits several workloads is one, where the policy or the server is."""
     slips: dict[Slip, list[Finding]] = {}
     for number, finding in enumerate(findings):
         slip = _server_slip(finding) or _policy_slip(finding) or (number,)

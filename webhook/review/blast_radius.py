@@ -1,6 +1,6 @@
 """What a change of policies (NP501), of labels or Services (NP502, NP503) takes from workloads that are there already.
 
-The same dependency is judged in the world before the change and in the world after it. Who loses is told, whoever
+The same dependency is judged in the world before the change and in the world after it. Who loses is reported, whoever
 wrote the policy; what passes neither before nor after is no news, and what is not sure on either side is not told.
 Nobody is judged whom the change cannot touch (`touched`).
 """

@@ -57,7 +57,7 @@ class Steps(Struct, frozen=True):
 
 
 class Lost(Struct, frozen=True):
-    """What was found: drafts in the order in which they are told. `unseen`: workloads that there was no time for.
+    """What was found: drafts in the order in which they are reported. `unseen`: workloads that there was no time for.
 
     `misread`: what of the policies that are written is not understood, so that nothing sure can be said of it.
     """

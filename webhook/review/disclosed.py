@@ -44,7 +44,7 @@ def undisclosed(
     every: Iterable[Draft],
     granted: Sequence[Exemption],
 ) -> list[Draft]:
-    """Return what is told of a workload.
+    """Return what is reported of a workload.
 
     `views`: the whole world and what is seen of it, both with the workload in it. `every` is found in the one, `mine`
     in the other. `granted`: exemptions; one of any finding about an item covers what is said in its place.

@@ -153,7 +153,7 @@ def _names(pattern: str, finding: Finding) -> bool:
 MOST_WARNINGS: Final = 8  # lines of one answer
 MOST_FIXES: Final = 16_384  # bytes: a denial's message has no room for more
 UNWRITTEN: Final = "too much to work out in time: run `netpol-preflight fix`"
-HEARD: Final = frozenset({Mode.WARN, Mode.ENFORCE})  # modes in which the person who applies is told
+HEARD: Final = frozenset({Mode.WARN, Mode.ENFORCE})  # modes in which the person who applies is warned
 STALE: Final = "what is known of the cluster may be out of date"
 Audit = tuple[tuple[str, str], ...]
 

@@ -114,7 +114,7 @@ def touched(before: View, after: View, change: Change) -> Touched:
 
 
 def _spaces(before: View, after: View, change: Change) -> Iterator[str]:
-    """Yield the namespaces whose policies may come to something else; `EVERYWHERE` for the cluster-wide ones."""
+    """Yield the namespaces whose policies may be compiled to something else; `EVERYWHERE` for the cluster-wide ones."""
     referred = any((ref.group, ref.kind) in REFERENCES for ref in change.policies)
     if referred or (change.namespaces and before.compile_context.objects):
         every = (EVERYWHERE, *after.namespaces.names())
@@ -125,7 +125,7 @@ def _spaces(before: View, after: View, change: Change) -> Iterator[str]:
 
 
 def _other_pieces(before: View, after: View, space: str, direction: Direction) -> Iterator[tuple[View, CompiledPolicy]]:
-    """Yield what policies came to before, and come to after, where that is not the same."""
+    """Yield what policies are compiled to, before and after, where that is not the same."""
     was, now = _by_policy(before, space, direction), _by_policy(after, space, direction)
     for ref in {**was, **now}:
         if was.get(ref) != now.get(ref):
@@ -222,7 +222,7 @@ class _Reach:
             self._sending.add(pod_class)
 
     def service(self, namespace: str, name: str) -> None:
-        """Take a Service that is another, and who stands behind it, before and after."""
+        """Take a Service that is another, and who is behind it, before and after."""
         self._names[namespace, name] = None
         for view in self._views:
             found = view.services.get(namespace, name)

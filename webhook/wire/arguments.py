@@ -187,7 +187,7 @@ _ENTRY: Final = re.compile(
 _TRAILING_COMMENT: Final = re.compile(r"\s[#;].*")
 _END_OF_VALUE: Final = re.compile(r"(?<![\s,;])[\s,;]++$")
 _ALONE: Final = Meaning(Says.ANYTHING)
-_OPENS: Final = frozenset({"", "[", "(", "|", "|-", ">", ">-"})  # what stands behind a name whose values are below it
+_OPENS: Final = frozenset({"", "[", "(", "|", "|-", ">", ">-"})  # what is behind a name whose values are below it
 _SET: Final = re.compile(r"set\s++\$(?P<name>\w++)\s++(?P<value>[^;]++);?")  # of nginx
 _REFERENCE: Final = re.compile(r"\$(?P<name>\w++)")
 _MOST_REFERENCES: Final = 10  # in one line
@@ -239,7 +239,7 @@ def _replaced(lines: list[str], allowance: Allowance) -> Iterator[str]:
 
 
 def _filled(line: str, values: dict[str, str], allowance: Allowance) -> str:
-    """Return a line with its variables; one that is not known is a path where it stands behind a host to pass to."""
+    """Return a line with its variables; one that is not known is a path where it is behind a host to pass to."""
     passes = _PASSES.search(line) is not None
     if "$" not in line or not (values or passes) or line.count("$") > _MOST_REFERENCES:
         return line

@@ -1,4 +1,4 @@
-"""What a pod template's containers are told: env, command, args and ConfigMaps -> hints. Secrets are never read.
+"""What a pod template's containers are given: env, command, args and ConfigMaps -> hints. Secrets are never read.
 
 What has not the shape that the API gives it says nothing: it is not for inference to refuse an object.
 """
@@ -18,7 +18,7 @@ from webhook.wire.shapes import Raw
 
 MOST_ENTRIES: Final = 500  # variables of a container, keys of a ConfigMap
 MOST_USES: Final = 200  # of ConfigMaps by one container
-MOST_TEXT: Final = 131_072  # characters that are read of a ConfigMap, or of what a pod's containers are told
+MOST_TEXT: Final = 131_072  # characters that are read of a ConfigMap, or of what a pod's containers are given
 LONGEST_VALUE: Final = 32_768  # characters of one value once `$(NAME)` is replaced
 Values = dict[str, str | None]  # of variables, by name; None: too long
 _EXPANSION: Final = re.compile(r"\$\$|\$\((?P<name>[^()$\s]*+)\)")
@@ -155,7 +155,7 @@ def _expanded(text: str, known: Values, allowance: Allowance) -> str | None:
 
 
 def _value(match: re.Match[str] | None, known: Values) -> str | None:
-    """Return what stands in the place of a reference; behind the last one nothing does."""
+    """Return what is in the place of a reference; behind the last one there is nothing."""
     if match is None:
         return ""
     return "$" if match.group() == "$$" else known.get(match["name"], match.group())

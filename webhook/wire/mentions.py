@@ -73,7 +73,7 @@ def mentions(text: str, *, bare: bool) -> tuple[Mention, ...]:
 
 
 def before_secret(text: str) -> str:
-    """Return what stands before the first key that announces a secret."""
+    """Return what is before the first key that announces a secret."""
     for key in _KEY.finditer(text):
         if (found := _SECRET[key["clear"] is not None].search(text, key.start("key"), key.end("key"))) is not None:
             return text[: found.start()]

@@ -75,7 +75,7 @@ def remarks(spec: Raw) -> Iterator[Remark]:
 
 
 def _dicts(value: object) -> list[dict[str, object]]:
-    """Return the objects of a list; whatever else stands there is told as a problem elsewhere."""
+    """Return the objects of a list; whatever else stands there is reported as a problem elsewhere."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 

@@ -125,7 +125,7 @@ KUBERNETES: Final = "networking.k8s.io"
 
 
 def crd_policy(raw: Raw, namespace: str | None) -> CrdPolicy:
-    """Read an object. Its `spec` holds `spec` and what stands beside it (`specs`); of a ServiceAccount AUTOMOUNT.
+    """Read an object. Its `spec` holds `spec` and what is beside it (`specs`); of a ServiceAccount AUTOMOUNT.
 
     Of one nothing else is looked at: Secrets are named there.
     """

@@ -53,7 +53,7 @@ _CLASSES: Final[Mapping[str, bool]] = {
 
 
 def namespace(raw: Raw) -> Namespace:
-    """Read a Namespace. The API server owns the name label: whatever stands there, it is the name."""
+    """Read a Namespace. The API server owns the name label: whatever is there, it is the name."""
     name = shapes.name(raw)
     labels = Labels({**shapes.labels(raw).as_dict(), NAME_LABEL: name})
     return Namespace(name, labels, injected=shapes.injected(shapes.annotations(raw)))

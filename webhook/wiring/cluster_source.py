@@ -78,7 +78,7 @@ class Cluster:
         return tuple(self._check(standing, now) for standing in standings)
 
     def collectors(self) -> tuple[Collector, ...]:
-        """Return what Prometheus is told of the watches."""
+        """Return the metrics of the watches."""
         return (Gauges(lambda: self._watcher.standings if self._watcher else (), self._clock, self._cache),)
 
     async def ready(self) -> None:

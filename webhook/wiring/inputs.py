@@ -43,7 +43,7 @@ class Inputs(Struct):
 
 
 class Subject(Struct, frozen=True):
-    """A workload to be judged, and where it stands."""
+    """A workload to be judged, and where it is."""
 
     workload: Workload
     location: Location
@@ -114,7 +114,7 @@ def _project(item: Mapping[str, object], namespace: str, location: Location, fou
 
 
 def _note(item: Mapping[str, object], namespace: str, location: Location, found: Inputs) -> None:
-    """Keep where an object stands, and say so where it stands somewhere else, too: the later one counts."""
+    """Keep where an object is, and say so where it is somewhere else, too: the later one counts."""
     metadata = item.get("metadata")
     name, own = (metadata.get(key) for key in ("name", "namespace")) if isinstance(metadata, Mapping) else (None, None)
     if not isinstance(name, str):

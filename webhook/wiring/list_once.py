@@ -76,7 +76,7 @@ class _Visit(Generic[T]):
             self._missing[where.kind] = error
 
     def begin(self, where: Collection) -> None:
-        """Forget a list that came to nothing."""
+        """Forget a list that failed."""
         self._found[where], self._unreadable[where] = [], []
 
     def take(self, where: Collection, raws: list[Raw], remaining: int) -> None:

@@ -1,7 +1,7 @@
 """A snapshot: what the evaluator needs of a cluster, as one file (gzip of JSON), never a Secret.
 
 Kept is what the core reads, by name (`snapshot_forms`); whatever is not listed there never gets out. Of what
-containers are told (env, command lines, ConfigMaps) only hosts and ports remain, as hints; of annotations only this
+containers are given (env, command lines, ConfigMaps) only hosts and ports remain, as hints; of annotations only this
 product's, without user info in URLs.
 
 ```
@@ -9,7 +9,7 @@ product's, without user info in URLs.
  "namespaces": [what it was limited to], "kinds": {"Pod": "ok", "Deployment.apps": "forbidden", ...: "absent"},
  "objects": [...]}
 ```
-Objects stand in the API's own spelling, cut down to what policy can see, sorted by kind, namespace and name.
+Objects are in the API's own spelling, cut down to what policy can see, sorted by kind, namespace and name.
 """
 
 import gzip

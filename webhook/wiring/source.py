@@ -42,7 +42,7 @@ class Source(Protocol):
         ...
 
     def collectors(self) -> tuple[Collector, ...]:
-        """Return what Prometheus is told of this source."""
+        """Return the metrics of this source."""
         ...
 
     async def ready(self) -> None:

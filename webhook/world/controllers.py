@@ -68,7 +68,7 @@ class Pods:
         return self.owners.top(pod)
 
     def behind(self, service: Service) -> tuple[Group, ...]:
-        """Return who stands behind a Service's selector; a workload without pods by its template."""
+        """Return who is behind a Service's selector; a workload without pods by its template."""
         namespace, labels = service.namespace, service.selector
         if labels is None:
             return ()

@@ -156,7 +156,7 @@ class Pods:
         return controllers(self._view, pod)[-1] if self._reowned else self._base.top(pod)
 
     def behind(self, service: Service) -> tuple[Group, ...]:
-        """Return who stands behind a Service's selector."""
+        """Return who is behind a Service's selector."""
         below = self._kept(self._base.behind(service))
         namespace, labels = service.namespace, service.selector
         if labels is None:

@@ -86,7 +86,7 @@ class PodLister(Protocol):
         """Return everybody of a namespace."""
 
     def behind(self, service: Service) -> tuple[Group, ...]:
-        """Return who stands behind a Service's selector; a workload without pods by its template."""
+        """Return who is behind a Service's selector; a workload without pods by its template."""
 
     def families(self) -> Iterable[Family]:
         """Return the address families that pods have."""
@@ -110,11 +110,11 @@ class WorkloadLister(Protocol):
     def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
         """Return the workloads that may reach one of these (namespace, name), or an address, sorted.
 
-        That is by what they declare, or by what their containers are told.
+        That is by what they declare, or by what their containers are given.
         """
 
     def telling(self, names: Collection[tuple[str, str]]) -> set[WorkloadRef]:
-        """Return who may mean one of these names, or an address, by what its containers are told."""
+        """Return who may mean one of these names, or an address, by what its containers are given."""
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return what a ConfigMap says of hosts and ports."""

@@ -108,7 +108,7 @@ class Workloads:
         return tuple(sorted(self._mentions.reaching(names)))
 
     def telling(self, names: Iterable[Name]) -> set[WorkloadRef]:
-        """Return the workloads whose containers are told one of these names, or an address."""
+        """Return the workloads whose containers are given one of these names, or an address."""
         return self._mentions.telling(names)
 
     # -- ConfigMaps ------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class Mentions:
     def __init__(self) -> None:
         """Start empty."""
         self._declared = _Names[WorkloadRef]()
-        self._told = _Names[WorkloadRef]()  # by what their containers are told, without ConfigMaps
+        self._told = _Names[WorkloadRef]()  # by what their containers are given, without ConfigMaps
         self._using = _Names[WorkloadRef]()  # ConfigMaps, by the same kind of name
         self._maps = _Names[Name]()  # ConfigMaps that mention a name
         self._addressed: dict[WorkloadRef, None] = {}  # who declares an address
@@ -187,12 +187,12 @@ class Mentions:
         return self._declared.of(names)
 
     def reaching(self, names: Iterable[Name]) -> set[WorkloadRef]:
-        """Return who may mean one of these names, or an address, by a declaration or by what containers are told."""
+        """Return who may mean one of these names, or an address, by a declaration or by what containers are given."""
         wanted = tuple(names)
         return self._declared.of(wanted) | self.telling(wanted) | self._addressed.keys()
 
     def telling(self, names: Iterable[Name]) -> set[WorkloadRef]:
-        """Return who may mean one of these names, or an address, by what containers are told."""
+        """Return who may mean one of these names, or an address, by what containers are given."""
         wanted = (*names, _AN_ADDRESS)
         return self._told.of(wanted) | self._using.of(self._maps.of(wanted))
 
@@ -237,7 +237,7 @@ def addressed(text: str) -> bool:
 
 
 def _told(workload: Workload) -> Iterator[Name]:
-    """Yield the names in what a workload's containers are told, and of the Service of its own pods."""
+    """Yield the names in what a workload's containers are given, and of the Service of its own pods."""
     space = workload.ref.namespace
     if workload.service_name:
         yield space, workload.service_name
