@@ -8,14 +8,14 @@ import ssl
 import sys
 from collections import deque
 from itertools import count
-from time import perf_counter, process_time
+from time import perf_counter, process_time, time_ns
 from typing import Final, cast
 
 import msgspec
 import uvloop
 from msgspec import Struct
 
-from tests.benchmarks.requests import bodies
+from tests.benchmarks.requests import MARK, WORKLOADS, bodies, marked
 from tests.benchmarks.synthetic import Sizes
 
 _LONGEST: Final = 60.0  # seconds that a run goes on for want of answers, one for each connection at least
@@ -23,7 +23,10 @@ _HEAD_END: Final = b"\r\n\r\n"
 
 
 class Job(Struct):
-    """`warm` and `seconds` are durations; `allowed`: what every answer has to say."""
+    """`warm` and `seconds` are durations; `allowed`: what every answer has to say.
+
+    `fresh`: each request is about a workload that nobody has seen.
+    """
 
     host: str
     port: int
@@ -34,6 +37,7 @@ class Job(Struct):
     warm: float
     seconds: float
     allowed: bool
+    fresh: bool = False
 
 
 class Result(Struct):
@@ -94,10 +98,10 @@ class Load:
     def __init__(self, job: Job) -> None:
         path = "/validate?timeout=10s"
         head = f"POST {path} HTTP/1.1\r\nhost: {job.host}:{job.port}\r\ncontent-type: application/json\r\n"
-        self._requests = [
-            f"{head}content-length: {len(body)}\r\n\r\n".encode() + body for body in bodies(job.case, job.sizes)
-        ]
-        self._turn = count()
+        some = marked(job.case, job.sizes) if job.fresh else bodies(job.case, job.sizes, WORKLOADS)
+        self._requests = [f"{head}content-length: {len(body)}\r\n\r\n".encode() + body for body in some]
+        self._fresh = job.fresh
+        self._turn = count(time_ns() // 1_000_000 % 100_000_000 if job.fresh else 0)  # another run has others
         self.expected = b'"allowed":true' if job.allowed else b'"allowed":false'
         self.latencies: deque[float] = deque()
         self.wrong = 0
@@ -107,7 +111,9 @@ class Load:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def next(self) -> bytes:
-        return self._requests[next(self._turn) % len(self._requests)]
+        turn = next(self._turn)
+        request = self._requests[turn % len(self._requests)]
+        return request.replace(MARK.encode(), b"%08d" % (turn % 100_000_000)) if self._fresh else request
 
     def answered(self, seconds: float, *, good: bool) -> None:
         self.wrong += not good

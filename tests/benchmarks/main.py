@@ -44,7 +44,7 @@ def main() -> int:
     sizes = Sizes(arguments.pods, arguments.policies, arguments.services)
     results = _results(names, sizes, arguments)
     if results:
-        Console(width=None if sys.stdout.isatty() else 160).print(_table(results))
+        Console(width=None if sys.stdout.isatty() else 240).print(_table(results))
     if arguments.json:
         Path(arguments.json).write_bytes(msgspec.json.format(msgspec.json.encode(_document(sizes, results)), indent=2))
     if "profile" in names:

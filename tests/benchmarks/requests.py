@@ -1,4 +1,4 @@
-"""AdmissionReviews as the API server sends them: Deployments with ten declared dependencies, all open or all closed."""
+"""AdmissionReviews as the API server sends them: Deployments with ten dependencies, of which some are closed."""
 
 import json
 from typing import Any, Final
@@ -14,25 +14,39 @@ from tests.benchmarks.synthetic import (
     team_of,
 )
 
-CASES: Final = ("allowed", "warned", "denied")
+CASES: Final = {"allowed": "allowed", "two denied": "denied", "warned": "warned", "denied": "denied"}  # and the outcome
 WORKLOADS: Final = 16  # different ones of a case
 BODIES: Final = 256  # different ones of a case: names, uids, images
 DEPENDENCIES: Final = 10
+MARK: Final = "@" * 8  # in the place of a number in the name of a workload that is another one with each request
 
 
 def bodies(case: str, sizes: Sizes, count: int = BODIES) -> list[bytes]:
     """Return `count` different AdmissionReviews of a case.
 
-    `allowed`: gateways, whom everything lets in. `denied` and `warned`: batch jobs' workers, whom nothing does, where
-    that is refused and where it is only said.
+    `allowed`: gateways, whom everything lets in; `two denied`: whom two of another team's do not. `denied` and
+    `warned`: batch jobs' workers, whom nothing does, where that is refused and where it is only said.
     """
-    return [json.dumps(review(case, sizes, number), separators=(",", ":")).encode() for number in range(count)]
+    return [_encoded(review(case, sizes, number)) for number in range(count)]
 
 
-def review(case: str, sizes: Sizes, number: int, version: str = "1.4.2") -> Raw:
+def marked(case: str, sizes: Sizes) -> list[bytes]:
+    """Return AdmissionReviews with MARK in the names, labels and uids of workloads."""
+    return [_encoded(review(case, sizes, number, name=f"{_role(case)}-{MARK}")) for number in range(WORKLOADS)]
+
+
+def _encoded(raw: Raw) -> bytes:
+    return json.dumps(raw, separators=(",", ":")).encode()
+
+
+def _role(case: str) -> str:
+    return "gateway" if case in ("allowed", "two denied") else "worker"
+
+
+def review(case: str, sizes: Sizes, number: int, version: str = "1.4.2", name: str | None = None) -> Raw:
     """Return one AdmissionReview. `version` is a label of the pods: a new one is a workload never seen before."""
     place = _place(case, sizes, number % WORKLOADS)
-    name = f"{'front' if case == 'allowed' else 'worker'}-{number % WORKLOADS}"
+    name = name or f"{_role(case)}-{number % WORKLOADS}"
     uid = f"{number:08x}-59d3-4f0e-8a62-0a3c5b1f7e90"
     user = {"username": "deployer@example.com", "groups": ["system:authenticated"]}
     kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
@@ -82,9 +96,11 @@ def dependencies(sizes: Sizes, place: int) -> list[str]:
 
 
 def _deployment(case: str, sizes: Sizes, place: int, name: str, number: int, version: str) -> Raw:
-    role = "gateway" if case == "allowed" else "worker"
-    labels = {"app": name, "role": role, "env": "production", "version": version}
+    labels = {"app": name, "role": _role(case), "env": "production", "version": version}
     items = dependencies(sizes, place)
+    if case == "two denied":
+        far = namespace_name((place + NAMESPACES_OF_A_TEAM) % sizes.namespaces)
+        items[:2] = [f"{app_name(1)}.{far}:80", f"{app_name(2)}-headless.{far}:{HTTP}"]
     assert len(items) == DEPENDENCIES
     return {
         "kind": "Deployment",

@@ -8,6 +8,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.benchmarks.synthetic import Sizes
+from tests.benchmarks.synthetic import Raw, Sizes
 from tests.benchmarks.world import build, encoded
 from webhook.api.app import build_app
 from webhook.api.asgi import Drain
@@ -26,15 +27,21 @@ from webhook.api.backend import Answer, Check
 from webhook.api.certificate import TlsPaths
 from webhook.api.server import Server
 from webhook.certificates.directory import ensure
+from webhook.families import project
 from webhook.wiring.serve import Serving, serve
-from webhook.world import View, World
+from webhook.world import Put, View, World
+from webhook.world.changes import key_of
 
 HOST: Final = "127.0.0.1"
 PREFLIGHT: Final = "netpol-preflight"
 BARE_JSON: Final = "FastAPI, json"
 BARE_MSGSPEC: Final = "FastAPI, msgspec"
 OWN_HTTP: Final = "webhook.api alone"
-KINDS: Final = (PREFLIGHT, BARE_JSON, BARE_MSGSPEC, OWN_HTTP)
+BUSY: Final = "netpol-preflight with 1,000 events/s"
+KINDS: Final = (PREFLIGHT, BUSY, BARE_JSON, BARE_MSGSPEC, OWN_HTTP)
+_PAUSE: Final = 0.02  # seconds between batches, as `wiring.informer_cache` makes them
+_BATCH: Final = 20  # events: 1,000 a second
+_COMES: Final = 5  # every so many a pod comes, and goes with the next of these; the others say nothing new to policy
 _SILENT: Final = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
 
 
@@ -47,8 +54,8 @@ class Fixed:
     def view(self) -> View | None:
         return self._world
 
-    def version(self) -> int:
-        return self._world.version
+    def version(self) -> None:
+        return None  # no denial is held back to see whether the world changes: that takes 250 ms, and no work
 
     def stale(self) -> str | None:
         return None
@@ -64,6 +71,31 @@ class Fixed:
 
     async def run(self) -> None:
         await asyncio.Event().wait()
+
+
+class Busy(Fixed):
+    """A world that hears events: read from JSON and applied, beside the reviews on one loop."""
+
+    def __init__(self, world: World, pods: list[bytes]) -> None:
+        super().__init__(world)
+        self._pods = pods
+
+    async def run(self) -> None:
+        turn = 0
+        while True:
+            begun = perf_counter()
+            for _ in range(_BATCH):
+                turn += 1
+                self._hear(turn, msgspec.json.decode(self._pods[turn % len(self._pods)]))
+            await asyncio.sleep(max(0.0, _PAUSE - (perf_counter() - begun)))
+
+    def _hear(self, turn: int, raw: Raw) -> None:
+        comes, odd = turn % _COMES == 0, turn // _COMES % 2
+        if comes:
+            raw["metadata"]["name"] = "comes-and-goes"
+        value = project(raw)
+        assert value is not None
+        self._world.apply([key_of(value) if comes and odd else Put(value)])
 
 
 class Allowing:
@@ -118,9 +150,12 @@ def _ready(address: str) -> None:
 
 
 def main(kind: str, directory: str, *sizes: str) -> None:
-    if kind == PREFLIGHT:
-        world = build(encoded(Sizes(*map(int, sizes)))).world
-        serve(Fixed(world), Serving((HOST, 0), directory=Path(directory)), _ready)
+    if kind in (PREFLIGHT, BUSY):
+        every = encoded(Sizes(*map(int, sizes)))
+        pods = [text for text in every if b'"kind":"Pod"' in text][: _BATCH * 100]
+        world = build(every).world
+        source = Fixed(world) if kind == PREFLIGHT else Busy(world, pods)
+        serve(source, Serving((HOST, 0), directory=Path(directory)), _ready)
     else:
         _plain(kind, Path(directory))
 

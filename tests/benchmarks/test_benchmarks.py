@@ -8,7 +8,7 @@ import pytest
 
 from tests.benchmarks import changes
 from tests.benchmarks.commands import DOCUMENTS, folder
-from tests.benchmarks.requests import CASES, DEPENDENCIES, bodies, dependencies
+from tests.benchmarks.requests import CASES, DEPENDENCIES, MARK, bodies, dependencies, marked
 from tests.benchmarks.server import Fixed
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.benchmarks.world import build, encoded
@@ -44,9 +44,16 @@ def test_no_two_objects_and_no_two_pods_addresses_are_the_same() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_body_of_a_case_is_answered_as_the_case_is_called(case: str, reviewer: Reviewer) -> None:
-    some = bodies(case, SMALL, 32)
-    assert {reviewer.review(body, timeout=None).outcome for body in some} == {case}
+    some = bodies(case, SMALL, 32) + [body.replace(MARK.encode(), b"00000001") for body in marked(case, SMALL)]
+    assert {reviewer.review(body, timeout=None).outcome for body in some} == {CASES[case]}
     assert len(set(some)) == len(some)
+
+
+def test_two_of_ten_dependencies_are_denied_on_both_sides(reviewer: Reviewer) -> None:
+    for body in bodies("two denied", SMALL, 16):
+        message = json.loads(reviewer.review(body, timeout=None).body)["response"]["status"]["message"]
+        sentences = Counter(line.split()[0] for line in message.splitlines() if line.startswith("NP"))
+        assert sentences == {"NP101": 2, "NP102": 2}
 
 
 def test_all_ten_dependencies_are_denied_on_each_side_that_has_one_and_the_fix_is_printed(reviewer: Reviewer) -> None:
