@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from webhook.evaluate.clusterip_egress import judge_front
 from webhook.evaluate.coverage import Where, judge_coverage, may_be_a_pods
 from webhook.evaluate.ends import End, Flow, Outside, PodEnd, ends_of_pod, ends_on_nodes, template_end
-from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair
+from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair, told_apart
 from webhook.evaluate.match import ports_match
 from webhook.evaluate.mesh import Member, carried, membership, running, tunnel
 from webhook.evaluate.node_and_service_peers import node_matters
@@ -157,9 +157,12 @@ def _to_pods(view: View, client: Client, flow: Flow, group: Group, members: list
     if not by_address(view, client.end, first.end) and not node_matters(view, client.end, first.end):
         yield Answer(first.end, len(members), *_to_pod(view, client, flow, group, first))
         return
-    seen: dict[tuple[Pair, int | None], list[Member]] = {}
+    kinds: dict[object, list[Member]] = {}
     for member in members:
-        seen.setdefault(_to_pod(view, client, flow, group, member), []).append(member)
+        kinds.setdefault((member.template, told_apart(view, client.end, member.end)), []).append(member)
+    seen: dict[tuple[Pair, int | None], list[Member]] = {}
+    for some in kinds.values():
+        seen.setdefault(_to_pod(view, client, flow, group, some[0]), []).extend(some)
     for (pair, port), alike in seen.items():
         yield Answer(alike[0].end, len(alike), pair, port)
 

@@ -1,5 +1,6 @@
 """One source and one other end: both directions of a packet, on every address family of both."""
 
+from collections.abc import Hashable
 from typing import Final
 
 from msgspec import structs
@@ -7,8 +8,8 @@ from msgspec import structs
 from webhook.evaluate.coverage import judge_coverage
 from webhook.evaluate.ends import Outside, PodEnd
 from webhook.evaluate.match import Packet
-from webhook.evaluate.node_and_service_peers import from_node, to_node
-from webhook.evaluate.rules import of_host, rules_of
+from webhook.evaluate.node_and_service_peers import from_node, node_matters, to_node
+from webhook.evaluate.rules import blocks_apart, of_host, rules_of
 from webhook.evaluate.side import decide, decided, judge_side
 from webhook.model.addresses import FAMILIES, FAMILY_NAME, Address, Block, Family, Protocol
 from webhook.model.answers import OPEN, Side, Verdict, both, together
@@ -140,6 +141,16 @@ def by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
     out, into = rules_of(view, source.pod_class, Direction.EGRESS), rules_of(view, target.pod_class, Direction.INGRESS)
     egress = out.by_address if target.pod_class.host_network else out.pods_apart
     return egress or (into.by_address if source.pod_class.host_network else into.pods_apart)
+
+
+def told_apart(view: View, source: PodEnd, target: PodEnd) -> Hashable:
+    """Return what is the same for pods of one class that fare alike with `source`, wherever they are."""
+    if target.pod_class.host_network or node_matters(view, source, target):
+        return target
+    blocks = blocks_apart(view, source.pod_class, target.pod_class)
+    if blocks is None:
+        return target
+    return tuple([(a.family, tuple([block.holds(a) for block in blocks])) for a in target.addresses])
 
 
 def _merged(sides: dict[Family, Side]) -> Side:

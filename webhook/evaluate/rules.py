@@ -9,13 +9,13 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.model.addresses import NamedPort, PortMatch, PortRange
+from webhook.model.addresses import Block, NamedPort, PortMatch, PortRange
 from webhook.model.answers import OPEN, Side, Verdict
 from webhook.model.labels import NO_KEYS
 from webhook.model.objects import PodClass
-from webhook.model.policy import Direction
+from webhook.model.policy import BlockPeer, Direction
 from webhook.model.refs import EXPECTED, PolicyRef
-from webhook.model.tier import NETWORK_POLICIES, CompiledPolicy, CompiledRule
+from webhook.model.tier import NETWORK_POLICIES, CompiledPolicy, CompiledRule, leaves, tells_pods_apart
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.index import Memo
@@ -85,6 +85,34 @@ def rules_for(view: View, selecting: Selecting, direction: Direction, answer: Si
         sure=sure,
         denial=denial if told else None,
     )
+
+
+MOST_BLOCKS: Final = 64  # that addresses are compared with: of more, pods are judged one by one
+_BLOCKS: Final = Memo[tuple[PodClass, PodClass], tuple[Block, ...] | None](50_000)
+
+
+def blocks_apart(view: View, source: PodClass, target: PodClass) -> tuple[Block, ...] | None:
+    """Return the blocks by which alone rules tell pods of `target` apart that a pod of `source` sends to.
+
+    Neither is on the host network. None: by more than addresses, or there are too many.
+    """
+    answers = view.memo(_BLOCKS)
+    if (source, target) not in answers:
+        answers[source, target] = _blocks_apart(view, source, target)
+    return answers[source, target]
+
+
+def _blocks_apart(view: View, source: PodClass, target: PodClass) -> tuple[Block, ...] | None:
+    out, into = rules_of(view, source, Direction.EGRESS), rules_of(view, target, Direction.INGRESS)
+    of_others = (match for i, _ in out.selecting for rule in i.rules for match in rule.peers or ())
+    of_own = (match for i, _ in into.selecting for rule in i.rules for match in rule.subject_peers or ())
+    found: dict[Block, None] = {}
+    for leaf in (leaf for match in (*of_others, *of_own) for leaf in leaves(match)):
+        if isinstance(leaf, BlockPeer):
+            found |= dict.fromkeys((leaf.block, *leaf.excepts))
+        elif tells_pods_apart(leaf):
+            return None
+    return tuple(found) if len(found) <= MOST_BLOCKS else None
 
 
 def rules_or_answer(view: View, subject: PodClass, direction: Direction) -> Selecting | Side:

@@ -12,11 +12,11 @@ from webhook.matrix.classes import Classes
 from webhook.matrix.nodes import Port
 from webhook.matrix.peers import Pair, Peers
 from webhook.matrix.sets import Bits, bits_of, members
-from webhook.matrix.workloads import is_near, leaves, services_of
+from webhook.matrix.workloads import is_near, services_of
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, PROTOCOLS, Family, NamedPort, PortMatch, PortRange
 from webhook.model.objects import PodClass
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Peer, ServicePeer
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Peer, ServicePeer, leaves
 from webhook.model.truth import Truth
 from webhook.world import View
 

@@ -24,6 +24,7 @@ from webhook.model.tier import (
     ServicePeer,
     ServicesPeer,
     by_address,
+    leaves,
 )
 from webhook.world import View
 from webhook.world.pods import DEEPEST, HASH_LABEL
@@ -141,15 +142,6 @@ class Asked(Struct, frozen=True):
             asking.own_address,
             asking.hosts,
         )
-
-
-def leaves(peer: Peer) -> Iterator[Peer]:
-    """Yield what a match is put together from."""
-    if isinstance(peer, AllOf | AnyOf | NoneOf):
-        for part in peer.parts:
-            yield from leaves(part)
-    else:
-        yield peer
 
 
 def is_near(peer: Peer) -> bool:

@@ -226,6 +226,15 @@ def with_rules(compiled: CompiledPolicy, rules: tuple[CompiledRule, ...]) -> Com
     )
 
 
+def leaves(peer: Peer) -> Iterator[Peer]:
+    """Yield what a match is put together from."""
+    if isinstance(peer, AllOf | AnyOf | NoneOf):
+        for part in peer.parts:
+            yield from leaves(part)
+    else:
+        yield peer
+
+
 def by_address(peer: Peer) -> bool:
     """Say whether a match looks at more than labels."""
     match peer:
