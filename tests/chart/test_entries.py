@@ -202,8 +202,9 @@ def test_every_kind_that_may_cut_somebody_is_named(default: Rendered) -> None:
         for kind in rule["resources"]
     }
     wanted = {kind for kind, family in POLICIES.items() if family != "opaque"} | REFERENCES
-    plural = {(group, _plural(kind)): (group, kind) for group, kind in wanted if group}
+    plural = {(group, _plural(kind)): (group, kind) for group, kind in wanted}
     assert named.keys() == {*plural, ("networking.k8s.io", "networkpolicies"), ("", "services"), ("", "namespaces")}
+    assert ("", "serviceaccounts") in plural
     for place, kind in plural.items():
         assert named[place] == ("Cluster" if kind in WIDE else "Namespaced")
 
@@ -217,7 +218,7 @@ def test_what_is_new_or_gone_and_takes_nothing_away_is_not_asked_about(default: 
     operations = {
         kind: set(rule["operations"]) for rule in default.webhooks["changes"]["rules"] for kind in rule["resources"]
     }
-    assert operations.pop("services") == {"UPDATE", "DELETE"}
+    assert operations.pop("services") == operations.pop("serviceaccounts") == {"UPDATE", "DELETE"}
     assert operations.pop("namespaces") == {"UPDATE"}
     assert all(some == {"CREATE", "UPDATE", "DELETE"} for some in operations.values())
 

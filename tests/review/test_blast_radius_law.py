@@ -96,6 +96,25 @@ MORE: Final[tuple[tuple[Raw, ...], ...]] = (
         ),
     ),
 )
+ACCOUNTS: Final = (  # who asks for the labels of ServiceAccounts, as peers and as subjects
+    _of(
+        V3,
+        "NetworkPolicy",
+        "by-account",
+        "x",
+        {
+            "selector": "all()",
+            "types": ["Ingress"],
+            "ingress": [
+                {
+                    "action": "Allow",
+                    "source": {"namespaceSelector": "all()", "serviceAccounts": {"selector": "app == 'a'"}},
+                }
+            ],
+        },
+    ),
+    _of(V3, "GlobalNetworkPolicy", "of-account", None, {"serviceAccountSelector": "app == 'b'", "types": ["Egress"]}),
+)
 SETTINGS: Final = (
     Settings(),
     Settings(detect="files"),
@@ -151,6 +170,7 @@ def cluster(draw: st.DrawFn) -> list[Raw]:
     objects = [*spaces, _service("alias", "y", {"type": "ExternalName", "externalName": "one.x.svc.cluster.local"})]
     objects.append(_service("listed", "y", {"ports": [{"port": 80, "targetPort": 8080}]}))
     objects.append(_listed("10.0.0.2"))
+    objects += [_account(space, draw(labels)) for space in ("x", "y", "kube-system")]
     for number, (space, name, app) in enumerate(CAST, 1):
         objects += draw(_workload(number, space, name, {"app": app, **draw(st.sampled_from(({}, {"tier": "a"})))}))
     return objects + list(INGRESS if draw(st.booleans()) else ())
@@ -173,6 +193,8 @@ def _workload(draw: st.DrawFn, number: int, space: str, name: str, own: dict[str
         value = draw(st.sampled_from(("one.x:80", "http://three.y", "$(HOST)")))
         container["env"] = [{"name": "HOST", "value": "two.x"}, {"name": "BACKEND_URL", "value": value}]
     template: Raw = {"metadata": {"labels": own}, "spec": {"containers": [container]}}
+    if draw(st.booleans()):
+        template["spec"]["serviceAccountName"] = "runner"
     if draw(st.integers(0, 3)) == 0:
         template["spec"]["volumes"] = [TOKEN]
     spec = {"selector": {"matchLabels": {"app": own["app"]}}, "template": template}
@@ -194,6 +216,14 @@ def _service(name: str, space: str, spec: Raw) -> Raw:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": space}, "spec": spec}
 
 
+def _account(space: str, own: dict[str, str]) -> Raw:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "runner", "namespace": space, "labels": own},
+    }
+
+
 def _listed(address: str) -> Raw:
     return {
         "apiVersion": "discovery.k8s.io/v1",
@@ -213,7 +243,11 @@ def fences(draw: st.DrawFn, objects: list[Raw]) -> list[Raw]:
     found = [draw(policies(pods, f"np{n}")) for n in range(draw(number))] if len(pods) > 2 else []
     found += [draw(wide_policies(pods, f"w{n}")) for n in range(draw(number))] if len(pods) > 2 else []
     found += draw(
-        st.lists(st.sampled_from((*WALLS, *WALLS, *draw(st.sampled_from((CALICO, CILIUM))))), max_size=3, unique_by=str)
+        st.lists(
+            st.sampled_from((*WALLS, *WALLS, *ACCOUNTS, *draw(st.sampled_from((CALICO, CILIUM))))),
+            max_size=3,
+            unique_by=str,
+        )
     )
     found += draw(st.sampled_from(MORE))
     return found
@@ -224,7 +258,7 @@ def steps(draw: st.DrawFn, objects: list[Raw], fenced: list[Raw]) -> tuple[list[
     """Draw what is there before of the policies, and what is written and taken away then."""
     before = [raw for raw in fenced if draw(st.integers(0, 2)) == 0]
     late = [raw for raw in fenced if raw not in before]
-    match draw(st.sampled_from(("late", "late", "late", "gone", "namespace", "service"))):
+    match draw(st.sampled_from(("late", "late", "late", "gone", "namespace", "account", "service"))):
         case "late" if late:
             return before, draw(st.lists(st.sampled_from(late), min_size=1, max_size=2, unique_by=str)), []
         case "namespace":
@@ -234,6 +268,11 @@ def steps(draw: st.DrawFn, objects: list[Raw], fenced: list[Raw]) -> tuple[list[
                 [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space, "labels": draw(labels)}}],
                 [],
             )
+        case "account":
+            space = draw(st.sampled_from(("x", "y")))
+            gone = [_account(space, {})] if draw(st.booleans()) else []
+            asking = draw(st.sampled_from((ACCOUNTS, ACCOUNTS[:1], ACCOUNTS[1:])))
+            return list(asking), [] if gone else [_account(space, draw(labels))], gone
         case "service":
             old = draw(
                 st.sampled_from([raw for raw in objects if raw["kind"] == "Service" and "selector" in raw["spec"]])

@@ -156,6 +156,43 @@ def test_the_labels_of_a_server_drop_it_out_of_its_clients_rules() -> None:
     )
 
 
+ACCOUNT: Final[Raw] = {
+    "apiVersion": "v1",
+    "kind": "ServiceAccount",
+    "metadata": {"name": "default", "namespace": "shop", "labels": {"role": "web"}},
+}
+BY_ACCOUNT: Final[Raw] = {
+    "apiVersion": "projectcalico.org/v3",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "by-account", "namespace": "data"},
+    "spec": {
+        "selector": "all()",
+        "types": ["Ingress"],
+        "ingress": [
+            {
+                "action": "Allow",
+                "source": {"namespaceSelector": "all()", "serviceAccounts": {"selector": "role == 'web'"}},
+            }
+        ],
+    },
+}
+
+
+def test_the_labels_of_a_service_account_are_what_policies_may_ask_for() -> None:
+    made = cluster(json.dumps(ACCOUNT), json.dumps(BY_ACCOUNT), settings=Settings(enforcer=Enforcer("calico")))
+    made.apply([Drop("NetworkPolicy", "data", "fence")])
+    other = {**ACCOUNT, "metadata": {**ACCOUNT["metadata"], "labels": {"role": "x"}}}
+    said = "the label change of ServiceAccount shop/default cuts shop/web -> data/db:5432/TCP: ingress isolated by "
+    for written in (asked(other, ACCOUNT), asked(None, ACCOUNT)):
+        (line,) = answered(decide(written, made, TODAY))["warnings"]
+        assert line.startswith(f"netpol-preflight: {said}")
+        assert "(NP502)" in line
+    noted = {**ACCOUNT, "metadata": {**ACCOUNT["metadata"], "annotations": {"a": "b"}}}
+    found = answered(decide(asked(noted, ACCOUNT), made, TODAY))
+    assert found["auditAnnotations"]["not-evaluated"] == "what policies see of it is the same"
+    assert answered(decide(asked(ACCOUNT), made, TODAY))["warnings"] == []
+
+
 # -- what nobody should send -------------------------------------------------------------------------------------------
 
 

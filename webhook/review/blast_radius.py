@@ -245,6 +245,12 @@ def _cause(change: Change, loser: WorkloadRef, part: Judged) -> tuple[str, str, 
         return "NP503", f"the label change of namespace {', '.join(spaces)}", ()
     if servers := sorted(ref for ref in change.workloads if _reached(ref, part.flows)):
         return "NP502", f"the label change of {', '.join(str(ref) for ref in servers)}", ()
+    if change.accounts:
+        return (
+            "NP502",
+            f"the label change of {', '.join(f'ServiceAccount {s}/{n}' for s, n in sorted(change.accounts))}",
+            (),
+        )
     if change.services:
         return "NP502", ", ".join(f"Service {namespace}/{name}" for namespace, name in sorted(change.services)), ()
     every = tuple(sorted(change.policies))

@@ -30,12 +30,13 @@ from webhook.review.drafts import (
     rank,
     skipped,
 )
-from webhook.review.touched import Change, Written, change_of
+from webhook.review.touched import Change, Written, change_of, changed
 from webhook.wire.admission import AdmissionRequest
-from webhook.wire.shapes import Malformed, Raw, mapping
+from webhook.wire.shapes import Malformed, mapping
 from webhook.world import Change as Step
 from webhook.world import Drop, Overlay, Put, View
 from webhook.world.changes import key_of
+from webhook.world.pod_labels import is_account
 from webhook.world.proposed import Proposed
 
 _JUDGED: Final = 0.6  # of the budget, until which workloads are judged; then come near misses and fixes
@@ -147,17 +148,15 @@ def steps_of(request: AdmissionRequest, view: View) -> Steps:
     value = project(raw, space)
     if not isinstance(value, Policy | CrdPolicy | Namespace | Service) or isinstance(value, Workload):
         return Steps(why="not a write that others may depend on")
-    if _ending(raw) and not gone:
+    if not gone and mapping(raw, "metadata", "").get("deletionTimestamp"):
         return Steps(why="it is being deleted")
     if isinstance(value, Namespace) and (gone or view.namespaces.get(value.name).synthetic):
         return Steps(why="a namespace that comes or goes")
-    if isinstance(value, Namespace | Service) and request.operation == "CREATE":
+    if (isinstance(value, Namespace | Service) or is_account(value)) and request.operation == "CREATE":
         return Steps(why="what is new takes nothing away")
+    if is_account(value) and not gone and not changed(view, (value,)):
+        return Steps(why="what policies see of it is the same")
     return Steps((key_of(value) if gone else Put(value),), (value,))
-
-
-def _ending(raw: Raw) -> bool:
-    return bool(mapping(raw, "metadata", "").get("deletionTimestamp"))
 
 
 def policy_mode(view: View, namespace: str, mode: Mode) -> tuple[Mode, tuple[str, ...]]:
@@ -260,7 +259,7 @@ def _deleted(
     view: View, after: View, radius: Radius, steps: Steps, opened: list[str], drafts: list[Draft]
 ) -> Finding | None:
     """Return what deleting a policy opens and closes; None where nothing is deleted, or nothing comes of it."""
-    gone = [value for value in steps.values if isinstance(value, Policy | CrdPolicy)]
+    gone = [value for value in steps.values if isinstance(value, Policy | CrdPolicy) and not is_account(value)]
     if not gone or not any(isinstance(step, Drop) for step in steps.steps):
         return None
     closed = [f"{one.finding.workload.short} -> {one.finding.dependency}" for one in drafts if one.finding.workload]

@@ -12,13 +12,14 @@ from webhook.families import REFERENCES
 from webhook.judge.dns import NODE_LOCAL, dns_service
 from webhook.model.crd_policies import CrdPolicy
 from webhook.model.inbound import Exposure, IstioGateway
-from webhook.model.labels import NO_KEYS, Space, Value, holds
+from webhook.model.labels import NO_KEYS
 from webhook.model.objects import Namespace, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world import View
+from webhook.world.pod_labels import is_account, may_be_in
 from webhook.world.policies import EVERYWHERE, selects
 from webhook.world.workloads import Name, names_in
 
@@ -38,10 +39,11 @@ class Change(Struct, frozen=True):
     services: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[WorkloadRef] = frozenset()
     moved: frozenset[tuple[WorkloadRef, PodClass]] = frozenset()
+    accounts: frozenset[tuple[str, str]] = frozenset()
 
     def __bool__(self) -> bool:
         """Say whether anything that others may depend on changes."""
-        return bool(self.policies or self.namespaces or self.services or self.workloads or self.moved)
+        return any((self.policies, self.namespaces, self.services, self.workloads, self.moved, self.accounts))
 
 
 def changed(before: View, written: Iterable[Written]) -> Change:
@@ -53,10 +55,11 @@ def change_of(values: Iterable[Written]) -> Change:
     """Return the change that writes, or takes away, these values."""
     every = list(values)
     return Change(
-        frozenset(value.ref.at(None) for value in every if isinstance(value, Policy | CrdPolicy)),
+        frozenset(one.ref.at(None) for one in every if isinstance(one, Policy | CrdPolicy) and not is_account(one)),
         frozenset(value.name for value in every if isinstance(value, Namespace)),
         frozenset((value.namespace, value.name) for value in every if isinstance(value, Service)),
         frozenset(value.ref for value in every if isinstance(value, Workload)),
+        accounts=frozenset((value.namespace or "", value.ref.name) for value in every if is_account(value)),
     )
 
 
@@ -65,6 +68,9 @@ def _differs(before: View, value: Written) -> bool:
     match value:
         case Policy(ref=ref, namespace=namespace):
             return before.policies.named(namespace).get(ref) != value
+        case CrdPolicy(ref=ref, namespace=home) if is_account(value):
+            old = before.accounts.get(home or "", ref.name)
+            return old is None or old.labels != value.labels
         case CrdPolicy(ref=ref, namespace=home):
             return before.policies.crd_policies(home or "").get(ref) != value
         case Namespace(name=name, labels=labels):
@@ -72,8 +78,8 @@ def _differs(before: View, value: Written) -> bool:
         case Service(namespace=namespace, name=name):
             return before.services.get(namespace, name) not in (None, value)
         case Workload(ref=ref, template=template):
-            old = before.workloads.get(ref)
-            return old is not None and old.template.pod_class != template.pod_class
+            there = before.workloads.get(ref)
+            return there is not None and there.template.pod_class != template.pod_class
 
 
 class Touched(Struct, frozen=True):
@@ -110,6 +116,8 @@ def touched(before: View, after: View, change: Change) -> Touched:
         reach.service(*service)
     for moved in change.moved:
         reach.moved(*moved)
+    for account in change.accounts:
+        reach.account(*account)
     return reach.found(spaces | change.namespaces)
 
 
@@ -174,7 +182,7 @@ class _Reach:
         """Take whom a compiled policy selects, or may select."""
         space = compiled.namespace or compiled.ref.namespace
         for name in (space,) if space else view.namespaces.names():
-            if not _may_be_in(view, compiled, name):
+            if not may_be_in(view, compiled, name):
                 continue
             for pod_class, refs in self._of(name).items():
                 view.budget.spend()
@@ -198,6 +206,12 @@ class _Reach:
         """Take everybody of a namespace."""
         for pod_class, refs in self._of(space).items():
             self._take(pod_class, refs, *Direction)
+
+    def account(self, space: str, name: str) -> None:
+        """Take everybody who runs as a ServiceAccount."""
+        for pod_class, refs in self._of(space).items():
+            if pod_class.account == name:
+                self._take(pod_class, refs, *Direction)
 
     def workload(self, ref: WorkloadRef) -> None:
         """Take a workload whose template is another."""
@@ -270,22 +284,6 @@ class _Reach:
 def _is_published(service: Service) -> bool:
     out = bool(service.published or service.outside_ips or service.outside_hosts)
     return out or service.labels.get(_OF_GATEWAY) is not None
-
-
-def _may_be_in(view: View, compiled: CompiledPolicy, name: str) -> bool:
-    """Say whether a compiled policy may select anybody in a namespace, whatever the pods there are like."""
-    view.budget.spend()
-    if compiled.scope is None:
-        return True
-    namespace = view.namespaces.get(name)
-
-    def lookup(space: Space, key: str) -> Value:
-        if space is Space.NAMESPACE:
-            value = namespace.labels.get(key)
-            return Truth.MAYBE if value is None and namespace.synthetic else value
-        return name if space is Space.FIELD and key == "namespace" else Truth.MAYBE
-
-    return holds(compiled.scope, lookup) is not Truth.NO
 
 
 def _aliases(views: Iterable[View], names: Iterable[Name], servers: set[WorkloadRef]) -> Iterator[Name]:

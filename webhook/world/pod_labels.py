@@ -1,10 +1,12 @@
 """Labels that policies may ask for: of a pod, of its namespace and of its ServiceAccount."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final, TypeGuard
 
 from webhook.model.crd_policies import CrdPolicy
-from webhook.model.labels import NAME_LABEL, Labels, Lookup, Space, Value
+from webhook.model.labels import NAME_LABEL, Labels, Lookup, Space, Value, holds
 from webhook.model.objects import UNKNOWN_ACCOUNT, Account, Namespace, PodClass
+from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.wire.workloads import AUTOMOUNT
 from webhook.world.index import Clock
@@ -53,6 +55,9 @@ class Namespaces:
         return sorted({*self.by_name, *(name for index in self._filled for name in index if name)})
 
 
+ACCOUNT: Final = ("", "ServiceAccount")  # API group and kind
+
+
 class Accounts:
     """An index of ServiceAccounts."""
 
@@ -68,11 +73,11 @@ class Accounts:
 
     def has(self, value: CrdPolicy) -> bool:
         """Say whether an account that says the same is here."""
-        return self._every.get((value.namespace or "", value.ref.name)) == _account(value)
+        return self._every.get((value.namespace or "", value.ref.name)) == account_of(value)
 
     def put(self, value: CrdPolicy) -> None:
         """Add or replace an account."""
-        self._every[value.namespace or "", value.ref.name] = _account(value)
+        self._every[value.namespace or "", value.ref.name] = account_of(value)
         self.changed = self._clock.tick()
 
     def drop(self, namespace: str, name: str) -> None:
@@ -86,7 +91,13 @@ class Accounts:
         return Account() if found is None and self._complete and self._every else found
 
 
-def _account(value: CrdPolicy) -> Account:
+def is_account(value: object) -> TypeGuard[CrdPolicy]:
+    """Say whether a value is a ServiceAccount."""
+    return isinstance(value, CrdPolicy) and (value.group, value.ref.kind) == ACCOUNT
+
+
+def account_of(value: CrdPolicy) -> Account:
+    """Return what counts of a ServiceAccount."""
     return Account(value.labels, value.spec.get(AUTOMOUNT) is not False)
 
 
@@ -112,3 +123,19 @@ def labels_of(view: View, pod_class: PodClass) -> Lookup:
         return Truth.MAYBE if value is None and unsure else value
 
     return lookup
+
+
+def may_be_in(view: View, piece: CompiledPolicy, name: str) -> bool:
+    """Say whether a piece may select anybody in a namespace, whatever the pods there are like."""
+    view.budget.spend()
+    if piece.scope is None:
+        return True
+    namespace = view.namespaces.get(name)
+
+    def lookup(space: Space, key: str) -> Value:
+        if space is Space.NAMESPACE:
+            value = namespace.labels.get(key)
+            return Truth.MAYBE if value is None and namespace.synthetic else value
+        return name if space is Space.FIELD and key == "namespace" else Truth.MAYBE
+
+    return holds(piece.scope, lookup) is not Truth.NO

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from webhook.families import compile_crd_policy, compile_policy
 from webhook.families.family import Compiled
+from webhook.model.budget import Budget
 from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
 from webhook.model.labels import NO_KEYS, AskedLabels, LabelKeys, Operator, holds
 from webhook.model.objects import PodClass
@@ -19,6 +20,7 @@ from webhook.world.pod_labels import labels_of
 from webhook.world.view import Selecting, View
 
 REMEMBERED: Final = 300_000  # labels of pod classes with what selects them; templates under review pass through, too
+_COMPILED, _UNREAD = 10, 16  # steps for each rule, peer and port, or for each value where those are not known yet
 EVERYWHERE = ""  # the namespace under which cluster-wide policies stand
 Pair = tuple[str, str]
 ByLabel = tuple[Direction, Pair | None]  # where a policy is found by a label that its subject must have
@@ -45,6 +47,16 @@ class Fixed(Struct, frozen=True):
     def ready(self) -> CompileContext:
         """The context."""
         return self.current
+
+
+def pay_for(budget: Budget, policy: Policy | CrdPolicy, context: CompileContext) -> None:
+    """Spend what compiling a policy costs, before it is compiled; nothing is made of one that nobody evaluates."""
+    if isinstance(policy, CrdPolicy):
+        evaluated = (policy.group, policy.ref.kind) in context.dialect.evaluated
+        budget.spend_on(policy.spec if evaluated else (), _UNREAD)
+        return
+    for rule in (*policy.ingress, *policy.egress):
+        budget.spend(_COMPILED * (1 + len(rule.peers or ()) + len(rule.ports or ())))
 
 
 class _Compiled:

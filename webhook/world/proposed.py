@@ -11,10 +11,9 @@ from msgspec import structs
 
 from webhook.families import POLICIES, REFERENCES, dialect_of
 from webhook.model.addresses import Address, Family
-from webhook.model.budget import Budget
 from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
 from webhook.model.labels import AskedLabels
-from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
+from webhook.model.objects import Account, Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer
@@ -24,12 +23,11 @@ from webhook.world.compile_context import SWITCHES, as_set, from_cluster, from_f
 from webhook.world.controllers import backends
 from webhook.world.index import Clock, Memos
 from webhook.world.overlay import Overlay, Pods, Spaces
-from webhook.world.pod_labels import unlabelled
-from webhook.world.policies import EVERYWHERE, Fixed, Policies
+from webhook.world.pod_labels import ACCOUNT, account_of, unlabelled
+from webhook.world.policies import EVERYWHERE, Fixed, Policies, pay_for
 from webhook.world.services import Services
-from webhook.world.view import Group, NamespaceLister, Selecting, ServiceLister, View
+from webhook.world.view import AccountLister, Group, NamespaceLister, Selecting, ServiceLister, View
 
-_COMPILED, _UNREAD = 10, 16  # steps for each rule, peer and port, or for each value where those are not known yet
 _NO_POLICY: Final = PolicyRef(None, "")
 Key = tuple[str, str]  # namespace, name
 Refs = Mapping[PolicyRef, Value | None]  # None: dropped
@@ -60,13 +58,15 @@ class Proposed(Overlay):
         self.namespaces = _Namespaces(base.namespaces, filled, spaces)
         self.services = _Services(base.services, services, keys)
         self.pods = _Pods(self, base, self._mine, keys)
+        accounts = {(key.namespace, key.name): value for key, value in named if key.kind == ACCOUNT[1]}
+        self.accounts = _Accounts(base.accounts, accounts)
         referred = {
             (group, word, key.namespace or None, key.name): value
             for key, value in named
             for word, _, group in (key.kind.partition("."),)
             if (group, word) in REFERENCES and group
         }
-        self.policies = _Policies(self, refs, referred, spaces)
+        self.policies = _Policies(self, refs, referred, spaces, relabelled=bool(accounts))
 
 
 # -- policies ----------------------------------------------------------------------------------------------------------
@@ -75,15 +75,17 @@ class Proposed(Overlay):
 class _Policies:
     """Policies, with those that change."""
 
-    def __init__(self, view: Overlay, refs: Refs, referred: Referred, spaces: Mapping[str, Value | None]) -> None:
+    def __init__(
+        self, view: Overlay, refs: Refs, referred: Referred, spaces: Mapping[str, Value | None], *, relabelled: bool
+    ) -> None:
         self._view, self._base, self._refs = view, view.base.policies, refs
         self._selected: dict[tuple[PodClass, Direction], Selecting] = {}
         self.context = self._compiled_in(referred, spaces)
         self._own = Policies(view, Clock(), Fixed(self.context))
-        self._whole = self._reread(spaces)
+        self._whole = self._reread(spaces, relabelled=relabelled)
         for value in self._everything() if self._whole else refs.values():
             if isinstance(value, Policy | CrdPolicy):
-                _pay(view.budget, value, self.context)
+                pay_for(view.budget, value, self.context)
                 self._own.put(value)
 
     def _compiled_in(self, referred: Referred, spaces: Mapping[str, Value | None]) -> CompileContext:
@@ -132,11 +134,15 @@ class _Policies:
         own = (ref.namespace or EVERYWHERE for ref in self._refs)
         return dict.fromkeys((EVERYWHERE, *self._view.base.namespaces.names(), *own))
 
-    def _reread(self, spaces: Mapping[str, Value | None]) -> bool:
-        """Say whether policies that are not in the change may be compiled to something else by it."""
+    def _reread(self, spaces: Mapping[str, Value | None], *, relabelled: bool) -> bool:
+        """Say whether policies that are not in the change may come to, or select, something else by it.
+
+        `relabelled`: ServiceAccounts are.
+        """
         if self.context is not self._base.context:
             return True
-        return bool(spaces) and any(self._base.crd_policies(space) for space in (EVERYWHERE, *spaces))
+        asking = self._spaces() if relabelled else (EVERYWHERE, *spaces) if spaces else ()
+        return any(self._base.crd_policies(space) for space in asking)
 
     def _everything(self) -> Iterator[Policy | CrdPolicy]:
         """Yield all policies; a namespace's are compiled when somebody asks for them."""
@@ -187,16 +193,6 @@ class _Policies:
         return {**kept, **self._own.problems()}
 
 
-def _pay(budget: Budget, policy: Policy | CrdPolicy, context: CompileContext) -> None:
-    """Spend what compiling a policy costs, before it is compiled; nothing is made of one that nobody evaluates."""
-    if isinstance(policy, CrdPolicy):
-        evaluated = (policy.group, policy.ref.kind) in context.dialect.evaluated
-        budget.spend_on(policy.spec if evaluated else (), _UNREAD)
-        return
-    for rule in (*policy.ingress, *policy.egress):
-        budget.spend(_COMPILED * (1 + len(rule.peers or ()) + len(rule.ports or ())))
-
-
 def _policy_of(key: Drop) -> PolicyRef:
     """Return the policy that a key names; `_NO_POLICY` where it is none."""
     word, _, group = key.kind.partition(".")
@@ -221,6 +217,19 @@ class _Namespaces(Spaces):
         if isinstance(found, Namespace):
             return found
         return unlabelled(name) if name in self._changed else super().get(name)
+
+
+class _Accounts:
+    """ServiceAccounts, with those that change."""
+
+    def __init__(self, base: AccountLister, changed: Mapping[Key, Value | None]) -> None:
+        self._base, self._changed = base, changed
+
+    def get(self, namespace: str, name: str) -> Account | None:
+        if (namespace, name) not in self._changed:
+            return self._base.get(namespace, name)
+        found = self._changed[namespace, name]
+        return account_of(found) if isinstance(found, CrdPolicy) else Account()
 
 
 class _Services:

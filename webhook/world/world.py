@@ -17,14 +17,12 @@ from webhook.world.compile_context import Contexts, UnlistedKinds
 from webhook.world.controllers import Pods, made_of
 from webhook.world.inbound import Declarations, key_of_inbound
 from webhook.world.index import Clock, Memos
-from webhook.world.pod_labels import Accounts, Namespaces
+from webhook.world.pod_labels import ACCOUNT, Accounts, Namespaces
 from webhook.world.pods import Nodes, PodIndex
 from webhook.world.policies import Policies
 from webhook.world.services import Services
 from webhook.world.view import Purse, View
 from webhook.world.workloads import Workloads
-
-ACCOUNT = ("", "ServiceAccount")
 
 
 class World(View):
