@@ -38,7 +38,7 @@ from webhook.world import View, World
 
 _log: Final = logging.getLogger(__name__)
 _NO_TIME: Final = 0.02  # seconds: with less left the answer would come too late to count
-_PROCESSOR: Final = 0.25  # seconds of it that one review may take; the loop is everybody's
+PROCESSOR: Final = 0.25  # seconds of it that one review may take; the loop is everybody's
 STEPS: Final = 1_000_000  # what that is worth on no slow machine: the same review is not judged here and skipped there
 NOT_EVALUATED: Final = "not-evaluated"
 _MOST: Final = 512  # answers that are remembered, 16 KiB each at the most
@@ -54,11 +54,13 @@ class Reviewer:
         today: Callable[[], date],
         steps: int = STEPS,
         more: Callable[[], tuple[Check, ...]] = tuple,
+        processor: float = PROCESSOR,
     ) -> None:
-        """Judge by the world of `source`, in so many steps; exemptions end by the day that `today` returns.
+        """Judge by the world of `source`, in so many steps and seconds of processor time.
 
-        `more`: conditions besides the source's.
+        Exemptions end by the day that `today` returns. `more`: conditions besides the source's.
         """
+        self._processor = processor
         self._more = more
         self._source = source
         self._today = today
@@ -76,7 +78,7 @@ class Reviewer:
 
     def review(self, body: bytes, *, timeout: float | None) -> Answer:
         """Answer one AdmissionReview: 400 where it is none, else 200."""
-        budget = Budget(self._steps, _late(timeout))
+        budget = Budget(self._steps, _late(self._processor, timeout))
         try:
             request = admission_request(body)
         except Malformed as error:
@@ -125,12 +127,12 @@ def _answer(request: AdmissionRequest, decision: Decision) -> Answer:
     return Answer(200, body, outcome, decision.mode.value, request.dry_run, about, left_out=decision.left_out)
 
 
-def _late(timeout: float | None) -> Callable[[float], bool]:
+def _late(seconds: float, timeout: float | None) -> Callable[[float], bool]:
     """Return what says that a review that begins here has taken a share of its time: its answer must arrive."""
-    processor, began = thread_time(), perf_counter()
+    began_thread, began = thread_time(), perf_counter()
 
     def late(share: float) -> bool:
-        if thread_time() > processor + share * _PROCESSOR:
+        if thread_time() > began_thread + share * seconds:
             return True
         return timeout is not None and perf_counter() > began + share * (timeout - _NO_TIME)
 
