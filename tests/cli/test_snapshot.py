@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -493,6 +494,43 @@ def test_a_snapshot_is_stale_after_a_day(
     arguments = ("audit", "--against", str(tmp_path / "x.json.gz"), "--format", "json")
     main(arguments, clock=lambda: TAKEN + timedelta(hours=hours))
     assert json.loads(capsys.readouterr().out)["world"]["stale"] is stale
+
+
+@pytest.mark.parametrize("redacted", [False, True])
+def test_a_snapshot_that_was_taken_before_is_written_anew(
+    run: Run, stored: Path, tmp_path: Path, redacted: bool
+) -> None:
+    place = tmp_path / "new.json.gz"
+    done = run("snapshot", "--from", stored, "-o", place, *(["--redact"] if redacted else []))
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("wrote ")
+    text = gzip.decompress(place.read_bytes()).decode()
+    assert ("postgres" in text) is not redacted
+    assert ("https://a" in text + done.err) is not redacted
+    before, after = (
+        run("audit", "--against", one, "--cni", "generic", "--format", "json").json for one in (stored, place)
+    )
+    assert [one["verdict"] for one in after["dependencies"]] == [one["verdict"] for one in before["dependencies"]]
+    assert Counter(one["id"] for one in after["findings"]) == Counter(one["id"] for one in before["findings"])
+    if not redacted:
+        assert place.read_bytes() == stored.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--from", "/nonexistent"), "/nonexistent: No such file or directory"),
+        (("--from", STORY / "web-api.yaml"), "not a snapshot that can be read"),
+        (("--from", "x", "-n", "a"), "--from takes a snapshot whole"),
+    ],
+)
+def test_what_no_snapshot_can_be_made_of_is_bad_usage(
+    run: Run, tmp_path: Path, flags: tuple[object, ...], said: str
+) -> None:
+    done = run("snapshot", "-o", tmp_path / "x", *flags)
+    assert done.code == 2
+    assert said in done.err
+    assert not (tmp_path / "x").exists()
 
 
 # -- of a real cluster -------------------------------------------------------------------------------------------------

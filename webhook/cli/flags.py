@@ -120,6 +120,11 @@ def _snapshot(parser: argparse.ArgumentParser) -> None:
         "-n", "--namespace", dest="namespaces", action="append", default=[], type=dns_label, metavar="NS",
         help="only what is in this namespace; repeatable (default: everything)",
     )  # fmt: skip
+    parser.add_argument(
+        "--redact", action="store_true",
+        help="with made-up words for all names, the same everywhere, so that every answer is the same",
+    )  # fmt: skip
+    parser.add_argument("--from", dest="known", metavar="SNAPSHOT", help="of one that was taken before: no cluster")
     _kubeconfig(parser.add_argument_group("the cluster"))
 
 

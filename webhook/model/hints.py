@@ -96,6 +96,21 @@ _NOT_DIALLED: Final = _all(
     "referer trusted",
 )
 
+KNOWN_WORDS: Final = (  # in lower case, of the names of settings: all that `meaning` knows
+    _HOST
+    | _NOT_HOSTS
+    | _SECRET
+    | _NOT_DIALLED
+    | _all("port number name no proxy pass fastcgi uwsgi scgi grpc memcached")
+)
+
+
+def telling(word: str) -> str:
+    """Return the end of a word of a setting's name that says what it holds: all of the word, or nothing of it."""
+    low = word.lower()
+    ends = (end for end in (*_HOST_ENDS, *_SECRET_ENDS, "port") if low.endswith(end))
+    return word if low in KNOWN_WORDS else word[len(word) - len(next(ends, "")) :]
+
 
 class Says(Enum):
     """What kind of value a name announces."""
