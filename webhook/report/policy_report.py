@@ -42,7 +42,7 @@ _API_VERSIONS: Final = {"Job": "batch/v1", "CronJob": "batch/v1", "Pod": "v1", "
 Raw = dict[str, Any]
 
 
-class Result(Struct, frozen=True):
+class Result(Struct, frozen=True, gc=False):
     """One line of a report. `policy`: a finding's id, or `dependency` where there is none. `severity` may be empty."""
 
     result: str
@@ -54,7 +54,7 @@ class Result(Struct, frozen=True):
     verdict: str = ""
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """What is said of one workload.
 
     `closed`: declared dependencies that are not sure to work for a reason that somebody should hear of, each with that
@@ -81,7 +81,7 @@ def told(audited: Audited, *, own: bool = False) -> Told:
     closed: dict[str, str] = {}
     for finding in findings:
         if finding.id in _CLOSING and finding.severity > Severity.INFO and finding.source in _DECLARED:
-            closed.setdefault(finding.dependency or "DNS", line(finding).removeprefix(f"{PRODUCT}: "))
+            closed.setdefault(clean(finding.dependency or "DNS"), line(finding).removeprefix(f"{PRODUCT}: "))
     return Told(
         workload.ref,
         workload.uid,
@@ -227,14 +227,15 @@ Instant = tuple[datetime, str, int]  # when, by which replica, and how many it h
 
 
 def event(one: Told, before: frozenset[str], said: Instant) -> Raw | None:
-    """Return the Event on a workload that tells what is closed that was not `before`, or open again; None: nothing.
+    """Return the Event on a workload that tells what is closed that was not `before`, or passes again; None: nothing.
 
     Its name follows from what it says, so that the same is not said twice while an Event lives. What closes goes before
     what opens.
     """
     closed = dict(one.closed)
     newly = {text: words for text, words in closed.items() if text not in before}
-    opened = sorted(before - closed.keys())
+    passing = {result.dependency for result in one.results if result.verdict == Verdict.ALLOWED}
+    opened = sorted((before - closed.keys()) & passing)
     if newly:
         reason, kind, note = "DependencyDenied", "Warning", _several(list(newly.values()))
     elif opened:

@@ -6,7 +6,7 @@ world may change: what is said of a workload counts once nobody waits who could 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import date
 from time import thread_time, time
 from typing import Final
@@ -18,7 +18,7 @@ from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Mode
 from webhook.report.policy_report import Told, not_judged, told
-from webhook.review.audit import audit_in_steps
+from webhook.review.audit import Audited, audit_in_steps
 from webhook.review.decide import mode_of
 from webhook.review.since import judged_again
 from webhook.world import World
@@ -154,15 +154,10 @@ class Judging:
             self._whole, self.whole_at = True, time()
 
     def _of(self, workload: Workload, reviewed: frozenset[WorkloadRef]) -> Iterator[None]:
-        steps = audit_in_steps(self._world, workload, self._today(), reviewed)
         try:
-            while True:
-                with self._world.within(_budget()):
-                    next(steps)
-                yield
-        except StopIteration as end:
+            audited = yield from self._within(audit_in_steps(self._world, workload, self._today(), reviewed))
+            self._put(told(audited, own=self._world.settings.disclose == "own"))
             self.judged += 1
-            self._put(told(end.value, own=self._world.settings.disclose == "own"))
         except Exhausted:
             self.failed[TOO_MUCH] += 1
             self._put(not_judged(workload))
@@ -170,6 +165,17 @@ class Judging:
             _log.exception("audit of %s failed", workload.ref)
             self.failed[INTERNAL_ERROR] += 1
             self._drop(workload.ref)
+
+    def _within(self, steps: Generator[None, None, Audited]) -> Generator[None, None, Audited]:
+        """Take steps, each within a budget of its own."""
+        while True:
+            try:
+                with self._world.within(_budget()):
+                    next(steps)
+            except StopIteration as end:
+                audited: Audited = end.value
+                return audited
+            yield
 
     def _put(self, one: Told) -> None:
         if self.picture.put(one):
