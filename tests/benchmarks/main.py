@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import changes, commands, hotspots, latency, matrix, reviews, sync
+from tests.benchmarks import changes, commands, hotspots, latency, matrix, reviews, soak, sync
 from tests.benchmarks.results import Result
 from tests.benchmarks.synthetic import Sizes
 
@@ -25,13 +25,14 @@ BENCHMARKS: Final = {
     "changes": f"reviews of a policy among {changes.DEPENDENCIES:,} dependencies, without HTTP",
     "latency": "reviews without HTTP, events, the world's time and memory",
     "sync": f"memory and first sync of `serve`, also at {sync.LARGE:,} pods, and what {sync.RATE:,} events/s cost",
+    "soak": "`serve` for --minutes under events and reviews: memory and latency, first and last (only when asked for)",
     "profile": "where the time of a review goes (only when asked for, prints text)",
 }
-_ASKED_FOR: Final = ("profile",)
+_ASKED_FOR: Final = ("profile", "soak")
 
 
 def main() -> int:
-    """Run what is named, all but `profile` without a name; 0 even where a target is missed: it is a measurement."""
+    """Run what is named, or all but `profile` and `soak`; 0 even where a target is missed: it is a measurement."""
     parser = _parser()
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in BENCHMARKS]:
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--nca", metavar="PROGRAM", help="network-config-analyzer's `nca`: also run on `matrix`'s folder"
     )
+    parser.add_argument("--minutes", type=float, default=30.0, metavar="N", help="of `soak` (default: 30)")
     parser.add_argument("--times", type=int, default=15, metavar="N", help="runs of a command (default: 15)")
     return parser
 
@@ -88,6 +90,8 @@ def _results(names: list[str], sizes: Sizes, arguments: argparse.Namespace) -> l
         rows += matrix.measure(max(1, arguments.times // 3), arguments.nca, _say)
     if "sync" in names:
         rows += sync.measure(sizes, arguments.rounds, _say)
+    if "soak" in names:
+        rows += soak.measure(sizes, arguments.minutes, _say)
     if chosen := [name for name in ("check", "help") if name in names]:
         _say(", ".join(chosen))
         rows += commands.measure(chosen, arguments.times)

@@ -30,7 +30,7 @@ RATE: Final = 1_000  # events a second
 MOST_CORE: Final = 0.25
 MOST_PAUSE: Final = 20.0  # ms
 SECONDS: Final = 10.0  # of events
-_PYTHON: Final = (sys.executable, "-m")
+PYTHON: Final = (sys.executable, "-m")
 
 
 def measure(sizes: Sizes, rounds: int, say: Callable[[str], object]) -> list[Result]:
@@ -39,7 +39,7 @@ def measure(sizes: Sizes, rounds: int, say: Callable[[str], object]) -> list[Res
     for pods in (sizes.pods, LARGE):
         here = Sizes(pods, sizes.policies, sizes.services)
         say(f"sync of {pods:,} pods")
-        with _api_server(here) as url, _kubeconfig(url) as kubeconfig:
+        with api_server(here) as url, kubeconfig_for(url) as kubeconfig:
             rows += list(_rows(f"{pods:,} pods", pods, url, kubeconfig, rounds))
     return rows
 
@@ -80,7 +80,7 @@ def _row(
 def _served(kubeconfig: str) -> tuple[float, float]:
     """Return memory and peak of `serve` once it is ready."""
     command = [
-        *_PYTHON,
+        *PYTHON,
         "webhook",
         "serve",
         "--source",
@@ -90,7 +90,7 @@ def _served(kubeconfig: str) -> tuple[float, float]:
         "--listen",
         "127.0.0.1:0",
     ]
-    with _process(command) as (process, out):
+    with process_of(command) as (process, out):
         line = out.readline()
         if not line.startswith("ready "):
             raise RuntimeError(f"serve is not ready: {line}")
@@ -98,13 +98,13 @@ def _served(kubeconfig: str) -> tuple[float, float]:
 
 
 def _once(kubeconfig: str, what: str) -> Said:
-    with _process([*_PYTHON, "tests.benchmarks.follower", kubeconfig, what]) as (_, out):
+    with process_of([*PYTHON, "tests.benchmarks.follower", kubeconfig, what]) as (_, out):
         return msgspec.json.decode(out.readline(), type=Said)
 
 
 def _followed(url: str, kubeconfig: str) -> tuple[Said, Said, Said]:
     """Return what the first sync cost, then the events, then a new list of the pods."""
-    with _process([*_PYTHON, "tests.benchmarks.follower", kubeconfig, "follow"]) as (process, out):
+    with process_of([*PYTHON, "tests.benchmarks.follower", kubeconfig, "follow"]) as (process, out):
         synced = msgspec.json.decode(out.readline(), type=Said)
         assert process.stdin is not None
         found = [synced]
@@ -121,14 +121,14 @@ def _followed(url: str, kubeconfig: str) -> tuple[Said, Said, Said]:
 
 
 @contextmanager
-def _api_server(sizes: Sizes) -> Iterator[str]:
+def api_server(sizes: Sizes) -> Iterator[str]:
     words = map(str, (sizes.pods, sizes.policies, sizes.services))
-    with _process([*_PYTHON, "tests.benchmarks.paged", *words]) as (_, out):
+    with process_of([*PYTHON, "tests.benchmarks.paged", *words]) as (_, out):
         yield out.readline().split()[1]
 
 
 @contextmanager
-def _process(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+def process_of(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
     """Run a program that speaks in lines; it is ended with the block."""
     pipe = subprocess.PIPE
     with (
@@ -143,7 +143,7 @@ def _process(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], IO[str
 
 
 @contextmanager
-def _kubeconfig(url: str) -> Iterator[str]:
+def kubeconfig_for(url: str) -> Iterator[str]:
     config = {
         "current-context": "x",
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
