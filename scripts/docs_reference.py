@@ -24,7 +24,7 @@ from webhook.model.answers import DEFAULT_SEVERITY
 from webhook.model.settings import DEFAULTS
 from webhook.wiring.background_audit import Auditing, BackgroundAudit
 from webhook.wiring.cluster_source import Cluster
-from webhook.wiring.source import Health
+from webhook.wiring.source import Health, Reloads
 
 DOCS = Path(__file__).parent.parent / "docs"
 FOLDER = DOCS / "reference"
@@ -171,7 +171,7 @@ def metrics() -> str:
     health = Health(lambda: True, lambda: False)
     cluster = Cluster(Access(), DEFAULTS)
     audit = BackgroundAudit(cluster, Auditing(Access(), LeaseRef("", ""), ""), utc)
-    for collector in (*cluster.collectors(), health, audit):
+    for collector in (*cluster.collectors(), health, Reloads(lambda: True), audit):
         made.registry.register(collector)
     rows = []
     for family in sorted(made.registry.collect(), key=lambda one: one.name):

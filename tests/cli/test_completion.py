@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.patience import PATIENCE
 from tests.support.running import Run
+from tests.testbed.binaries import Binaries
 from webhook.cli.commands import COMMANDS, EXAMPLES
 from webhook.cli.main import parser
 
@@ -132,10 +133,9 @@ def test_kubectl_is_told_values(words: tuple[str, ...], first: str, here: Path) 
     assert asked_by_kubectl(*words, folder=here)[0].partition("\t")[0] == first
 
 
-@needs("kubectl")
-def test_kubectl_itself_asks_the_plugin(here: Path) -> None:
+def test_kubectl_itself_asks_the_plugin(testbed_binaries: Binaries, here: Path) -> None:
     done = subprocess.run(
-        ["kubectl", "__complete", "netpol-preflight", "check", "--format", "gith"],
+        [testbed_binaries.paths["kubectl"], "__complete", "netpol-preflight", "check", "--format", "gith"],
         cwd=here, env=ENVIRONMENT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[0].startswith("github")

@@ -22,6 +22,8 @@ def test_an_audit_shows_how_far_it_is_and_leaves_nothing_behind() -> None:
 @pytest.mark.parametrize(
     ("command", "what"),
     [
+        (("check", "-f", STORY), "judging"),
+        (("fix", "-f", STORY), "finding what opens it"),
         (("matrix", "-f", STORY), "finding connections"),
         (("diff", "--before", STORY, "--after", STORY), "finding connections"),
         (("lockdown", "production", "-f", STORY), "finding what is needed"),

@@ -8,6 +8,8 @@ from typing import Final
 import pytest
 import yaml
 
+from tests.support.running import served
+from webhook.cli.demo import review_of
 from webhook.cli.main import main
 
 PAGE: Final = (Path(__file__).parents[2] / "docs/tutorial.md").read_text(encoding="utf-8")
@@ -31,6 +33,16 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_the_page_shows_is_printed(command: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(shlex.split(command))
     assert capsys.readouterr().out.rstrip("\n") == printed.rstrip("\n")
+
+
+def test_the_warning_that_the_page_shows_is_the_webhooks(checkout: Path) -> None:
+    (shown,) = re.findall(r"^Warning: (.*)$", PAGE, re.MULTILINE)
+    with served(checkout / "tutorial", checkout / "tls") as webhook:
+        assert list(review_of(webhook.address, checkout / "tutorial/web.yaml", webhook.ca).warnings) == [shown]
+    with served(checkout / "tutorial", checkout / "tls", "--mode", "enforce") as webhook:
+        reply = review_of(webhook.address, checkout / "tutorial/web.yaml", webhook.ca)
+        assert not reply.allowed
+        assert "kind: NetworkPolicy" in reply.message
 
 
 def test_the_fix_that_the_page_applies_opens_it(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

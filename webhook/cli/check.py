@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from webhook.cli.gather import gather
 from webhook.cli.outputs import deliver, fails_from, machine, sifted
+from webhook.cli.terminal import progress
 from webhook.facade.world import audited, review
 from webhook.model.answers import Finding
 from webhook.report import audit, json_, text
@@ -15,8 +16,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print findings; 1 where one is at or above `--fail-on`, 2 where something could not be read."""
     gathered = gather(arguments)
     today = arguments.clock().date()
-    every = audited(gathered, today)
-    findings = review(gathered, today, every)
+    with progress("judging", counted=False):
+        every = audited(gathered, today)
+        findings = review(gathered, today, every)
     whole = Run(
         command="check",
         findings=tuple(findings),

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from webhook.cli.flags import NEVER
 from webhook.cli.gather import gather
-from webhook.cli.terminal import emit, say
+from webhook.cli.terminal import emit, progress, say
 from webhook.facade.world import every_fix
 from webhook.fix import Fixes
 from webhook.manifests import dump
@@ -17,7 +17,8 @@ from webhook.report.safe import clean
 def run(arguments: argparse.Namespace) -> int:
     """Print policies; 1 where something has no fix, 2 where something could not be read."""
     gathered = gather(arguments)
-    fixes = every_fix(gathered, arguments.clock().date())
+    with progress("finding what opens it", counted=False):
+        fixes = every_fix(gathered, arguments.clock().date())
     if arguments.format == "json":
         emit(json_.render(json_.fixed(fixes, gathered.failures)))
     else:

@@ -220,7 +220,7 @@ class Configured:
 
     def collectors(self) -> tuple[Collector, ...]:
         """Return the source's measures, and whether the file is the one that is in force."""
-        return (*self._source.collectors(), _Reloads(lambda: not self._problem))
+        return (*self._source.collectors(), Reloads(lambda: not self._problem))
 
     async def ready(self) -> None:
         """Wait for the source."""
@@ -267,7 +267,9 @@ class Configured:
         self._problem = problem
 
 
-class _Reloads(Collector):
+class Reloads(Collector):
+    """Asks whether the configuration file as it is now is the one by which it is judged."""
+
     def __init__(self, good: Callable[[], bool]) -> None:
         self._good = good
 
