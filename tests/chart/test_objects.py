@@ -168,6 +168,20 @@ def test_metrics_are_only_for_whom_they_are_opened_to(chart: Chart) -> None:
     assert ways_in(rendered) == {"https": None, "health": None, "metrics": peers}
 
 
+def test_the_report_has_a_port_of_its_own_and_only_where_it_is_on(chart: Chart, default: Rendered) -> None:
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
+    assert not any("report" in argument for argument in default.pod["spec"]["containers"][0]["args"])
+    assert "report" not in {port["name"] for port in default.one("Service")["spec"]["ports"]}
+    rendered = chart.render({"report": {"enabled": True, "port": 9999}, "networkPolicy": {"reportFrom": peers}})
+    assert ways_in(rendered) == {"https": None, "health": None, "report": peers}
+    container = rendered.pod["spec"]["containers"][0]
+    assert "--report-listen=[::]:9999" in container["args"]
+    assert {"name": "report", "containerPort": 9999, "protocol": "TCP"} in container["ports"]
+    (port,) = [one for one in rendered.one("Service")["spec"]["ports"] if one["name"] == "report"]
+    assert (port["port"], port["targetPort"]) == (9999, "report")
+    assert "report" not in ways_in(chart.render({"report": {"enabled": True}})), "nobody, where nobody is named"
+
+
 def test_who_may_call_the_webhook_can_be_narrowed_and_helm_test_still_may(chart: Chart) -> None:
     peers = [{"ipBlock": {"cidr": "192.0.2.0/28"}}]
     rendered = chart.render({"networkPolicy": {"webhookFrom": peers}})

@@ -93,6 +93,16 @@ def test_an_audit_without_its_rights_is_refused(chart: Chart) -> None:
     assert "config.audit: expected it in `audit`" in chart.refused({"config": {"audit": {"enabled": True}}})
 
 
+def test_who_asks_for_the_report_may_be_asked_about_only_where_it_is_on(chart: Chart) -> None:
+    rendered = chart.render({"report": {"enabled": True}})
+    asked = [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+        {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+    ]
+    written = [rule for rule in rendered.rules if rule["verbs"] != READ]
+    assert sorted(written, key=repr) == sorted([*WRITES, *asked], key=repr)
+
+
 def test_secrets_are_written_in_the_own_namespace_only(default: Rendered) -> None:
     (role,) = [one for one in default.of("Role") if any("secrets" in rule["resources"] for rule in one["rules"])]
     assert role["metadata"]["namespace"] == NAMESPACE

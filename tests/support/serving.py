@@ -24,7 +24,7 @@ from webhook.api.backend import Answer, Check
 from webhook.api.certificate import TlsPaths
 from webhook.api.concurrency_limits import Bounds, Limits
 from webhook.api.metrics import Metrics
-from webhook.api.server import Plain, Server, Timing
+from webhook.api.server import Beside, Server, Timing
 from webhook.certificates.directory import TlsFiles, ensure
 
 JSON = {"content-type": "application/json"}
@@ -183,7 +183,7 @@ def serving(
         timing=timing,
         bounds=bounds,
         metrics=metrics,
-        plain=[Plain(build_probes(backend, metrics=metrics, drain=drain), HOST, 0, connections=plain_connections)],
+        plain=[Beside(build_probes(backend, metrics=metrics, drain=drain), HOST, 0, connections=plain_connections)],
         known=known,
         on_certificate=on_certificate,
     )
@@ -213,7 +213,7 @@ def main(directory: str, drain_seconds: str) -> None:
         tls=TlsPaths(files.cert, files.key),
         drain=drain,
         timing=Timing(drain=float(drain_seconds)),
-        plain=[Plain(build_probes(backend, metrics=metrics, drain=drain), HOST, 0)],
+        plain=[Beside(build_probes(backend, metrics=metrics, drain=drain), HOST, 0)],
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(lambda _, port: print("ready", port, server.plain_ports[0], flush=True)))  # noqa: T201

@@ -9,8 +9,8 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from webhook.api.asgi import Drain, reply
-from webhook.api.backend import Backend, Check
+from webhook.api.asgi import TEXT, Drain, reply
+from webhook.api.backend import Backend, Check, Reports
 from webhook.api.concurrency_limits import Limits
 from webhook.api.metrics import Metrics
 from webhook.api.validate import Validate
@@ -40,6 +40,11 @@ def build_app(
 def build_probes(backend: Backend, *, metrics: Metrics, drain: Drain, telling: bool = True) -> FastAPI:
     """Return the application for a listener without TLS: probes, and metrics and reasons where it is `telling`."""
     return _app(_probes(backend, metrics, drain, telling=telling))
+
+
+def build_report(reports: Reports) -> FastAPI:
+    """Return the application for a listener of its own with TLS: the report for whoever may see some of it."""
+    return _app([Route("/report", Report(reports), methods=["GET"])])
 
 
 def _probes(backend: Backend, metrics: Metrics, drain: Drain, *, telling: bool) -> list[BaseRoute]:
@@ -106,6 +111,45 @@ class Scrape:
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer with everything that is registered."""
         await reply(send, 200, self._metrics.text(), self._metrics.content_type)
+
+
+_HTML: Final = b"text/html; charset=utf-8"
+_NOT_KEPT: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"frame-ancestors 'none'"),  # all else is in the page's own
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_ASK: Final = (b"www-authenticate", b'Bearer realm="netpol-preflight"')
+_MOST_NAMESPACES: Final = 100  # that one request may name
+
+
+class Report:
+    """Who asks is known by the bearer token of its request (RFC 6750), and by nothing else: no cookie, no query."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer with the page, 401 (who?), 403 (nothing of it), 400 or 503."""
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        scheme, _, token = given[0].strip().partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        if scheme.lower() != b"bearer" or not token.strip() or not token.isascii():
+            await reply(send, 401, b"expected a bearer token of the cluster", TEXT, _ASK, *_NOT_KEPT)
+            return
+        asked = parse_qsl(scope["query_string"].decode("latin-1"))
+        names = tuple(dict.fromkeys(value for name, value in asked if name == "namespace"))
+        if len(names) > _MOST_NAMESPACES:
+            await reply(send, 400, b"expected at most %d namespaces" % _MOST_NAMESPACES, TEXT, *_NOT_KEPT)
+            return
+        try:
+            told = await self._reports.report(token.strip().decode(), names)
+        except Exception:  # noqa: BLE001 (logged; of a mistake of ours nobody is told anything)
+            _log.exception("report failed")
+            await reply(send, 500, b"internal error", TEXT, *_NOT_KEPT)
+            return
+        kind, ask = (_HTML, ()) if told.status == 200 else (TEXT, (_ASK,) if told.status == 401 else ())  # noqa: PLR2004 (HTTP's own)
+        await reply(send, told.status, told.body, kind, *ask, *_NOT_KEPT)
 
 
 def _verbose(query: bytes) -> bool:

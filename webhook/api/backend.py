@@ -58,3 +58,18 @@ class Backend(Protocol):
     def readiness(self) -> tuple[Check, ...]:
         """Return every condition of being ready, met or not."""
         ...
+
+
+class Told(Struct, frozen=True):
+    """An answer to whoever asks for the report: a page for `status` 200, else a plain sentence for a person."""
+
+    status: int
+    body: bytes
+
+
+class Reports(Protocol):
+    """Who may see what of the world, and its page."""
+
+    async def report(self, token: str, namespaces: tuple[str, ...]) -> Told:
+        """Return the page of all that the token's owner may see, or of these `namespaces` of it; 401 or 403 else."""
+        ...

@@ -37,8 +37,11 @@ class Timing(Struct, frozen=True):
     """Between two looks at the certificate's files."""
 
 
-class Plain(Struct, frozen=True):
-    """A listener without TLS. `name`: its own among them, for metrics."""
+class Beside(Struct, frozen=True):
+    """A listener beside the webhook's, without TLS. `name`: its own among them, for metrics.
+
+    `tls`: with it after all, and with the webhook's certificate.
+    """
 
     app: ASGIApp
     host: str
@@ -46,6 +49,7 @@ class Plain(Struct, frozen=True):
     name: str = "health"
     connections: int = 100
     """The kubelet and Prometheus ask with one or two at a time."""
+    tls: bool = False
 
 
 class Server:
@@ -62,7 +66,7 @@ class Server:
         metrics: Metrics | None = None,
         timing: Timing | None = None,
         bounds: Bounds | None = None,
-        plain: Sequence[Plain] = (),
+        plain: Sequence[Beside] = (),
         known: frozenset[str] = frozenset(),
         on_certificate: Callable[[], object] | None = None,
     ) -> None:
@@ -133,10 +137,14 @@ class Server:
         self._metrics.watch("webhook", listener.connections)
         return listener
 
-    def _beside(self, plain: Plain, listening: socket.socket) -> Listener:
+    def _beside(self, plain: Beside, listening: socket.socket) -> Listener:
         bounds = structs.replace(self._bounds, connections=plain.connections)
         listener = Listener(
-            _config(plain.app, self._timing), listening, bounds=bounds, cut=self._metrics.cut(plain.name)
+            _config(plain.app, self._timing),
+            listening,
+            bounds=bounds,
+            cut=self._metrics.cut(plain.name),
+            context=(lambda: self._certificate.context) if plain.tls else None,
         )
         self._metrics.watch(plain.name, listener.connections)
         return listener

@@ -25,12 +25,14 @@ from webhook.cluster.errors import ClusterError
 from webhook.cluster.lease import LeaseRef
 from webhook.config import Invalid
 from webhook.facade import UsageError
+from webhook.facade.assets import parts
 from webhook.facade.sources import CLUSTER, read_settings
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings
 from webhook.report.safe import clean
 from webhook.wiring.background_audit import Auditing
 from webhook.wiring.cluster_source import Cluster
+from webhook.wiring.report_server import Reporting
 from webhook.wiring.serve import Serving, serve
 from webhook.wiring.source import Configured, Folder, Source, Unusable
 
@@ -113,6 +115,14 @@ def _auditing(arguments: argparse.Namespace) -> Auditing | None:
     return Auditing(_access(arguments), LeaseRef(*lease), socket.gethostname()) if lease else None
 
 
+def _reporting(arguments: argparse.Namespace) -> Reporting | None:
+    if arguments.report_listen is None:
+        return None
+    if arguments.source not in {None, CLUSTER}:
+        raise UsageError("`--report-listen` asks a cluster who a caller is: expected `--source cluster` with it")
+    return Reporting(arguments.report_listen, _access(arguments), parts("audit"))
+
+
 def _serving(arguments: argparse.Namespace) -> Serving:
     if bool(arguments.tls_cert) != bool(arguments.tls_key):
         raise UsageError("`--tls-cert` and `--tls-key` go together")
@@ -137,6 +147,7 @@ def _serving(arguments: argparse.Namespace) -> Serving:
         names=tuple(arguments.tls_san),
         managed=_managed(arguments),
         auditing=_auditing(arguments),
+        reporting=_reporting(arguments),
         drain=arguments.drain,
     )
 

@@ -20,6 +20,10 @@ def server(group: argparse._ArgumentGroup) -> None:
         help="metrics and /readyz?verbose without TLS, which are then on no other port",
     )  # fmt: skip
     group.add_argument(
+        "--report-listen", type=listen, metavar="HOST:PORT",
+        help="/report, with TLS: the audit as a page, for whoever's bearer token may list NetworkPolicies",
+    )  # fmt: skip
+    group.add_argument(
         "--client-ca", metavar="FILE",
         help="CA of client certificates: review only for a client that shows one, as the API server can be told to",
     )  # fmt: skip

@@ -81,7 +81,8 @@ def world(audit: Audit) -> str:
     origin = audit.origin
     of = f"cluster {clean(origin.cluster)} as of {origin.taken}" if origin.taken else "manifests"
     old = " (more than a day old: it may look different by now)" if origin.stale else ""
-    return f"{of}{old}; policy as enforced by: {clean(audit.enforcer)}"
+    part = f", {clean(origin.part)}" if origin.part else ""
+    return f"{of}{old}{part}; policy as enforced by: {clean(audit.enforcer)}"
 
 
 def verdicts(some: Iterable[Row]) -> Counter[Verdict]:

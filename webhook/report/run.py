@@ -44,12 +44,13 @@ class Summary(Struct, frozen=True):
 class Origin(Struct, frozen=True):
     """Where a world comes from. `taken`: when (RFC 3339), None for files; `cluster`: its API server's address.
 
-    `stale`: so long ago that the cluster may look different by now.
+    `stale`: so long ago that the cluster may look different by now. `part`: what of it is looked at, where not all is.
     """
 
     taken: str | None = None
     cluster: str = ""
     stale: bool = False
+    part: str = ""
 
 
 class Row(Struct, frozen=True):

@@ -18,12 +18,12 @@ import uvloop
 from msgspec import Struct, structs
 from starlette.types import ASGIApp
 
-from webhook.api.app import build_app, build_probes
+from webhook.api.app import build_app, build_probes, build_report
 from webhook.api.asgi import Drain
 from webhook.api.backend import INTERNAL_ERROR, NO_TIME, NOT_SYNCED, Answer, Check
 from webhook.api.certificate import TlsPaths
 from webhook.api.metrics import Metrics
-from webhook.api.server import Plain, Server, Timing
+from webhook.api.server import Beside, Server, Timing
 from webhook.certificates.directory import Expiry, TlsFiles, WithCertificate, ensure
 from webhook.certificates.shared_certificate import Managed, SharedCertificate, utc
 from webhook.manifests import dump
@@ -33,6 +33,7 @@ from webhook.review import Decision, decide
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.wire.shapes import Malformed
 from webhook.wiring.background_audit import Auditing, BackgroundAudit
+from webhook.wiring.report_server import Reporting, ReportServer
 from webhook.wiring.source import Health, Source
 from webhook.world import View, World
 
@@ -163,7 +164,7 @@ class Serving(Struct, frozen=True):
 
     `health`, `metrics`: without TLS. `client_ca`: of clients that are reviewed for, by one of `client_names`.
     `managed`: one that is shared, and put into `directory`. `drain`: seconds between being told to stop and closing.
-    `auditing`: how the audit in the cluster is done, where it may be turned on.
+    `auditing`: how the audit in the cluster is done, where it may be turned on. `reporting`: how the report is served.
     """
 
     listen: Place
@@ -177,6 +178,7 @@ class Serving(Struct, frozen=True):
     names: tuple[str, ...] = ()
     managed: Managed | None = None
     auditing: Auditing | None = None
+    reporting: Reporting | None = None
     drain: float = 0.0
 
 
@@ -201,6 +203,7 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
         metrics.registry.register(audit)
     more = (lambda: (audit.check(),)) if audit else tuple
     backend = WithCertificate(Reviewer(source, lambda: utc().date(), more=more), expiry)
+    reports = ReportServer(source, serving.reporting, utc) if serving.reporting else None
     server = Server(
         build_app(
             backend,
@@ -214,7 +217,10 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
         drain=drain,
         metrics=metrics,
         timing=Timing(drain=serving.drain),
-        plain=_plain(serving, partial(build_probes, backend, metrics=metrics, drain=drain)),
+        plain=[
+            *_plain(serving, partial(build_probes, backend, metrics=metrics, drain=drain)),
+            *([Beside(build_report(reports), *reports.listen, "report", tls=True)] if reports else []),
+        ],
         known=serving.client_names,
         on_certificate=expiry.loaded,
     )
@@ -234,6 +240,8 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
                 background.add(group.create_task(certificates.run(server.reload)))
             if audit:
                 background.add(group.create_task(audit.run()))
+            if reports:
+                background.add(group.create_task(reports.run()))
             await server.serve(lambda host, port: background.add(group.create_task(announce(host, port))))
             for task in background:
                 task.cancel()
@@ -241,10 +249,10 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
         raise _first(several) from None
 
 
-def _plain(serving: Serving, app: Callable[..., ASGIApp]) -> list[Plain]:
+def _plain(serving: Serving, app: Callable[..., ASGIApp]) -> list[Beside]:
     """Return the listeners without TLS. Metrics and reasons are told on one alone, the one that is for them, if any."""
-    told = [Plain(app(telling=True), *serving.metrics, "metrics")] if serving.metrics else []
-    health = [Plain(app(telling=not told), *serving.health, "health")] if serving.health else []
+    told = [Beside(app(telling=True), *serving.metrics, "metrics")] if serving.metrics else []
+    health = [Beside(app(telling=not told), *serving.health, "health")] if serving.health else []
     return [*health, *told]
 
 

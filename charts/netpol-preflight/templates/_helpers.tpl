@@ -116,7 +116,7 @@ linkerd.io/inject: disabled
 
 {{- /* What cannot work is refused while rendering, with the value's name. */ -}}
 {{- define "npp.validate" -}}
-{{- range list "audit" "autoscaling" "clientCA" "containerSecurityContext" "podSecurityContext" -}}
+{{- range list "audit" "autoscaling" "clientCA" "containerSecurityContext" "podSecurityContext" "report" -}}
 {{- if kindIs "invalid" (index $.Values .) -}}
 {{- fail (printf "%s: expected a value; these are an older chart's: upgrade with --reset-then-reuse-values, not --reuse-values" .) -}}
 {{- end -}}
@@ -138,6 +138,9 @@ linkerd.io/inject: disabled
 {{- end -}}
 {{- if has (int .Values.service.metricsPort) (list (int .Values.webhook.port) (int .Values.service.port) (int .Values.service.healthPort)) -}}
 {{- fail "service.metricsPort: expected another port than webhook.port, service.port and service.healthPort" -}}
+{{- end -}}
+{{- if and .Values.report.enabled (has (int .Values.report.port) (list (int .Values.webhook.port) (int .Values.service.port) (int .Values.service.healthPort) (int .Values.service.metricsPort))) -}}
+{{- fail "report.port: expected another port than webhook.port, service.port, service.healthPort and service.metricsPort" -}}
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
 {{- fail "networkPolicy.metricsFrom: expected the peers that Prometheus runs as, as serviceMonitor.enabled is true" -}}
