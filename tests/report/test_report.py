@@ -174,7 +174,7 @@ def test_warnings_do_not_depend_on_the_order_of_findings(findings: list[Finding]
 def test_every_format_prints_any_finding(findings: list[Finding]) -> None:
     summary = Summary.of(findings, checked=1, skipped=0)
     failures = [Failure(f.workload.name, 1, f.workload.namespace) for f in findings if f.workload]
-    printed = text.check(findings, failures, summary)
+    printed = text.check(ran(findings, failures, summary))
     assert not unprintable(printed.replace("\n", ""))
     commands = text.annotations(findings, failures).split("\n")
     assert all(command.startswith("::") for command in commands if command)
@@ -248,7 +248,7 @@ def test_github_levels_follow_the_severity() -> None:
 
 
 def test_text_shows_place_severity_id_and_indented_evidence() -> None:
-    printed = text.check([finding(near_misses=(WRONG_LABEL,))], [], Summary(1, 0, 0, 3, 1)).split("\n")
+    printed = text.check(ran([finding(near_misses=(WRONG_LABEL,))], summary=Summary(1, 0, 0, 3, 1))).split("\n")
     assert printed[0] == "deploy/web-api.yaml:12: deploy/production/web-api"
     assert printed[1].startswith("  error NP102 production/web-api -> production/postgres:5432/TCP")
     assert printed[2] == "    near miss: allow-db-access admits app=web-api; this workload has app=webapi"
@@ -261,7 +261,7 @@ def test_text_shows_place_severity_id_and_indented_evidence() -> None:
 def test_text_stands_under_the_workload_or_the_policy_that_it_is_about() -> None:
     other = msgspec.structs.replace(finding("NP306", workload=None), location=Location("deploy/a.yaml", 1))
     again = finding("NP101")
-    printed = text.check([finding(), other, again], [], Summary(2, 0, 1, 1, 0)).split("\n")
+    printed = text.check(ran([finding(), other, again])).split("\n")
     assert [line for line in printed if line and not line.startswith(" ")] == [
         "deploy/a.yaml:1: netpol/production/default-deny-ingress",
         "deploy/web-api.yaml:12: deploy/production/web-api",
@@ -277,7 +277,7 @@ def test_text_stands_under_the_workload_or_the_policy_that_it_is_about() -> None
 @pytest.mark.parametrize("place", [Location("-", 7, "shop/web.yaml"), Location("charts/shop", 7, "shop/web.yaml")])
 def test_what_was_rendered_stands_in_its_template(place: Location) -> None:
     found = finding(location=place)
-    assert text.check([found], [], Summary(1, 0, 0, 1, 0)).startswith("shop/web.yaml: deploy/production/web-api\n")
+    assert text.check(ran([found])).startswith("shop/web.yaml: deploy/production/web-api\n")
     assert text.annotations([found], []).startswith("::error file=shop/web.yaml,line=1,")
     assert json_.finding(found)["location"]["template"] == "shop/web.yaml"
 
@@ -296,7 +296,7 @@ def test_the_last_line_sums_up(summary: Summary, broken: int, said: str) -> None
 
 def test_colour_is_codes_around_the_same_text() -> None:
     summary = Summary(1, 0, 0, 1, 0)
-    painted = text.check([finding()], [], summary, coloured)
+    painted = text.check(ran([finding()], summary=summary), coloured)
     assert "\x1b[1;31merror\x1b[0m" in painted
 
 

@@ -22,7 +22,7 @@ from webhook.report import audit as report
 from webhook.report import json_
 from webhook.report.observed import text as seen_text
 from webhook.report.run import Run, Summary
-from webhook.report.text import Paint
+from webhook.report.text import Paint, accepted
 from webhook.review.audit import Audited, audit_workload, review_namespaces
 from webhook.review.evidence import Evidence
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments,
         {
             **machine(run),
-            "text": lambda shown: report.text(found, tabulate, shown, _seen(found, shown)),
+            "text": lambda shown: report.text(found, tabulate, shown, _seen(found, shown), accepted(run)),
             "json": lambda _: report.record(found, json_.compared(run)),
             "markdown": lambda _: report.markdown(found, dump),
             "html": lambda _: _page(found),

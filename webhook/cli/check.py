@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     deliver(
         arguments,
         {
-            "text": lambda shown: text.check(found.findings, found.failures, found.summary, shown),
+            "text": lambda shown: text.check(found, shown),
             "json": lambda _: json_.check(found),
             **machine(found),
         },

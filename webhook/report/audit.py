@@ -67,13 +67,16 @@ def record(audit: Audit, more: json_.Record | None = None) -> str:
     return json_.render(whole)
 
 
-def text(audit: Audit, tabulate: Tabulate, paint: Paint = plain, seen: Iterable[str] = ()) -> str:
-    """Return where the world is from, the findings, a line for each namespace, what was `seen`, and two that sum up."""
+def text(audit: Audit, tabulate: Tabulate, paint: Paint = plain, seen: Iterable[str] = (), accepted: str = "") -> str:
+    """Return where the world is from, the findings, a line for each namespace, what was `seen`, and two that sum up.
+
+    `accepted`: what is put behind the sum.
+    """
     lines = [paint("bold", world(audit)), ""]
     lines += grouped(order(audit.findings), paint)
     lines += [*_namespaces(audit, tabulate, paint), *seen, summed(audit, paint)]
     exempted = f", {count(audit.exempt, 'finding')} exempted" if audit.exempt else ""
-    return "\n".join([*lines, total(audit.summary, len(audit.errors), paint) + exempted])
+    return "\n".join([*lines, total(audit.summary, len(audit.errors), paint) + exempted + accepted])
 
 
 def world(audit: Audit) -> str:

@@ -15,7 +15,7 @@ from webhook.report import json_
 from webhook.report.admission import DumpYaml, combined
 from webhook.report.run import Failure, Run, place
 from webhook.report.safe import clean, code, escaped, fenced, lines, table
-from webhook.report.text import block, failure, subject, total, where
+from webhook.report.text import block, count, failure, subject, total, where
 from webhook.report.words import mark, message, near_misses, remedy, sentence
 from webhook.review.baseline import digest, fingerprints
 
@@ -145,7 +145,7 @@ def _fixes(findings: Iterable[Finding], dump_yaml: DumpYaml) -> Iterator[str]:
     if not fixes:
         return
     yaml = dump_yaml(fixes)
-    yield from (f"<details><summary>The fix ({len(fixes)} NetworkPolicies)</summary>", "")
+    yield from (f"<details><summary>The fix ({count(len(fixes), 'NetworkPolicy')})</summary>", "")
     if len(yaml) > _FIX:
         yield "It is too long for a comment: `netpol-preflight fix` prints it."
     else:

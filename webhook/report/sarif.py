@@ -19,6 +19,8 @@ from webhook.review.baseline import fingerprints
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 Page = Callable[[str], str]  # id -> its page in Markdown, empty where it has none
 InsertAt = Callable[[Location], int | None]  # before which line of its file another document fits; None: nowhere
+HOME: Final = "https://github.com/netpol-preflight/netpol-preflight"
+PAGES: Final = f"{HOME}/blob/main/docs/findings/"
 _LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _GITHUB: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
 _ROOT: Final = "%SRCROOT%"
@@ -33,7 +35,7 @@ def sarif(run: Run, page: Page, dump_yaml: DumpYaml, insert_at: InsertAt) -> str
         _result(run, one, mark, ids.index(one.id), _fixes(one, dump_yaml, insert_at))
         for one, mark in zip(run.findings, marks, strict=True)
     ]
-    driver = {"name": PRODUCT, "version": run.version, "semanticVersion": run.version}
+    driver = {"name": PRODUCT, "version": run.version, "semanticVersion": run.version, "informationUri": HOME}
     invocation: Record = {"executionSuccessful": not run.failures}
     if run.failures:
         invocation["toolExecutionNotifications"] = [_notification(one) for one in run.failures]
@@ -61,6 +63,7 @@ def _rule(name: str, page: str) -> Record:
         **({"name": "".join(word.capitalize() for word in re.findall(r"[A-Za-z0-9]+", title))} if title else {}),
         "shortDescription": {"text": title or name},
         "fullDescription": {"text": what},
+        **({"helpUri": f"{PAGES}{name}.md"} if page else {}),
         "help": {"text": text or name, "markdown": page or name},
         "defaultConfiguration": {"level": _LEVEL[severity]},
         "properties": {

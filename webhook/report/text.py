@@ -6,7 +6,7 @@ from typing import Final, Protocol
 from webhook.model.answers import Finding, Location, Manifest, Severity
 from webhook.model.settings import PRODUCT
 from webhook.report.admission import order
-from webhook.report.run import Failure, Summary, place
+from webhook.report.run import Failure, Run, Summary, place
 from webhook.report.safe import clean
 from webhook.report.words import details, mark, message, near_misses, remedy, sentence
 
@@ -27,9 +27,15 @@ def plain(_style: str, text: str) -> str:
     return text
 
 
-def check(findings: Iterable[Finding], errors: Iterable[Failure], summary: Summary, paint: Paint = plain) -> str:
+def check(run: Run, paint: Paint = plain) -> str:
     """Return the report of a check: findings where they are, and one line that sums up."""
-    return "\n".join([*grouped(sorted(findings, key=_place), paint), total(summary, len(tuple(errors)), paint)])
+    last = total(run.summary, len(run.failures), paint) + accepted(run)
+    return "\n".join([*grouped(sorted(run.findings, key=_place), paint), last])
+
+
+def accepted(run: Run) -> str:
+    """Return what is put behind the sum where a baseline took findings away."""
+    return f", {count(run.accepted, 'finding')} accepted by the baseline" if run.accepted else ""
 
 
 def grouped(findings: Iterable[Finding], paint: Paint = plain) -> Iterator[str]:
