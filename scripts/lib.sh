@@ -88,3 +88,21 @@ ensure_browser() {
     { apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium; }; } >&2 ||
     echo "browser: chromium cannot be installed here" >&2
 }
+
+# ensure_promtool: what Prometheus itself makes of the alerts, out of Debian's or Ubuntu's package, of which nothing is
+# installed. Without it that test is skipped, and says so: this never fails.
+ensure_promtool() {
+  kept=$HOME/.cache/netpol-preflight/promtool
+  if found=$(PATH=$PATH:$kept/usr/bin command -v promtool); then
+    echo "promtool: $found"
+    return
+  fi
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    echo "promtool: none; to get one, as root: apt-get install prometheus" >&2
+    return
+  fi
+  package=$(mktemp -d)
+  (cd "$package" && { apt-get download --quiet prometheus || { apt-get update --quiet && apt-get download --quiet prometheus; }; } &&
+    mkdir -p "$kept" && dpkg-deb --extract prometheus_*.deb "$kept") >&2 || echo "promtool: it cannot be had here" >&2
+  rm -rf "$package"
+}

@@ -1,9 +1,14 @@
 """Alerts, dashboard and scraping name only what there is."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.chart.rendering import CHART, Chart, Object
 from webhook.api.backend import NOT_JUDGED
@@ -27,6 +32,59 @@ THE_API_SERVERS = ("FailsOpen", "Slow")
 OF_THE_AUDIT = ("DependenciesDenied", "AuditStalls", "AuditWritesFail")
 ON: Object = {"enabled": True}
 NAME = re.compile(r"\b(?:netpol_preflight|apiserver|process)_[a-z_0-9]+\b|\bup\b")
+
+
+PROMTOOL = Path.home() / ".cache/netpol-preflight/promtool/usr/bin"  # where scripts/lib.sh puts it
+LABELS = 'namespace="preflight", service="netpol-preflight", pod="a"'
+
+
+def series(name: str, values: str, more: str = "") -> Object:
+    return {"series": f"{PREFIX}{name}{{{LABELS}{more}}}", "values": values}
+
+
+def firing(alert: str, minutes: int, *expected: Object) -> Object:
+    return {"alertname": f"NetpolPreflight{alert}", "eval_time": f"{minutes}m", "exp_alerts": list(expected)}
+
+
+def healthy(minutes: int) -> list[Object]:
+    """Return what an audit exposes that works."""
+    passes = " ".join(str(60 * (minute - minute % 30)) for minute in range(minutes + 1))
+    return [series("audit_leading", f"1x{minutes}"), series("audit_last_pass_timestamp_seconds", passes)]
+
+
+STALLED: Object = {
+    "exp_labels": {"severity": "warning", "namespace": "preflight"},
+    "exp_annotations": {
+        "summary": "Nobody audits the cluster",
+        "description": "No replica has judged everybody for three times as long as it should take. "
+        "See /readyz?verbose of the replicas.",
+    },
+}
+DENIED: Object = {
+    "exp_labels": {"severity": "warning", "namespace": "preflight"},
+    "exp_annotations": {
+        "summary": "Workloads cannot reach what they declare",
+        "description": "3 dependencies are denied by policies. The reports of their namespaces and the Events on the "
+        "workloads say which; so does netpol-preflight audit.",
+    },
+}
+SERIES: list[Object] = [  # what promtool plays
+    {
+        "interval": "1m",
+        "input_series": [*healthy(240), series("dependencies", "0x240", ', verdict="denied"')],
+        "alert_rule_test": [firing(one, 240) for one in OF_THE_AUDIT],
+    },
+    {
+        "interval": "1m",
+        "input_series": [*healthy(60), series("dependencies", "0x10 3x50", ', verdict="denied"')],
+        "alert_rule_test": [firing("DependenciesDenied", 20), firing("DependenciesDenied", 60, DENIED)],
+    },
+    {
+        "interval": "1m",
+        "input_series": [series("audit_leading", "1x10 0x50")],
+        "alert_rule_test": [firing("AuditStalls", 20), firing("AuditStalls", 60, STALLED)],
+    },
+]
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +115,19 @@ def test_the_alerts_and_the_dashboard_ask_for_metrics_that_there_are(chart: Char
     asked = {name for expression in expressions for name in NAME.findall(expression)}
     assert asked <= exposed | OF_THE_API_SERVER | OF_EVERY_PROCESS
     assert len({name for name in asked if name.startswith(PREFIX)}) >= 8
+
+
+def test_prometheus_takes_the_alerts(chart: Chart, tmp_path: Path) -> None:
+    promtool = shutil.which("promtool", path=f"{os.environ.get('PATH', '')}{os.pathsep}{PROMTOOL}")
+    if promtool is None:
+        pytest.skip("no promtool; to get one, scripts/testbed, or as root: apt-get install prometheus")
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(yaml.safe_dump({"groups": [{"name": "netpol-preflight", "rules": alerts(chart)}]}))
+    tests = tmp_path / "tests.yaml"
+    tests.write_text(yaml.safe_dump({"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": SERIES}))
+    for arguments in (("check", "rules", rules), ("test", "rules", tests)):
+        done = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_there_is_an_alert_for_each_way_to_be_of_no_use(chart: Chart) -> None:

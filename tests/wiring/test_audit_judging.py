@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.reviewing import world as story
 from tests.support.watched import OBJECTS
 from webhook.families import project
@@ -29,6 +30,13 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no machine be too slow."""
+    monkeypatch.setattr(audit_judging, "_PROCESSOR", PATIENCE)
+    monkeypatch.setattr(audit_judging, "_AT_MOST", PATIENCE)
 
 
 def today() -> date:

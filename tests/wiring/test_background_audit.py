@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.object_store import ObjectStore, said
+from tests.support.patience import PATIENCE
 from tests.support.reviewing import Fixed
 from tests.support.reviewing import world as story
 from webhook.cluster.errors import ClusterError, UnreachableError
@@ -17,6 +18,7 @@ from webhook.cluster.report_objects import ReportObjects
 from webhook.families import project
 from webhook.model.settings import AuditSettings, Mode, Settings
 from webhook.report.policy_report import MOST_RESULTS, NAME
+from webhook.wiring import audit_judging
 from webhook.wiring.audit_writer import AuditWriter
 from webhook.wiring.background_audit import Auditor
 from webhook.world import Drop, Put, World
@@ -28,6 +30,13 @@ ON: Final = Settings(audit=AuditSettings(enabled=True))
 HOME: Final = "production"
 EGRESS: Final = Drop("NetworkPolicy", HOME, "web-api-egress")
 WALL: Final = Drop("NetworkPolicy", HOME, "default-deny-ingress")
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no machine be too slow."""
+    monkeypatch.setattr(audit_judging, "_PROCESSOR", PATIENCE)
+    monkeypatch.setattr(audit_judging, "_AT_MOST", PATIENCE)
 
 
 class Live(Fixed):

@@ -27,8 +27,9 @@ from webhook.world.changes import Journal
 _log: Final = logging.getLogger(__name__)
 FAILURES: Final = (TOO_MUCH, INTERNAL_ERROR)
 _ANYBODY: Final = 60.0  # seconds between two times that everybody is judged for a change that may touch anybody
-_STEPS: Final = 300_000  # of a budget, that one step may take
+_STEPS: Final = 1_000_000  # of a budget, that one step may take, as a review may
 _PROCESSOR: Final = 0.05  # seconds of it
+_AT_MOST: Final = 0.25  # of a second attempt, as of a review: in the first the garbage collector may have come by
 
 
 class Picture:
@@ -87,6 +88,7 @@ class Judging:
         self.failed: Counter[str] = Counter(dict.fromkeys(FAILURES, 0))
         self.whole_at: float | None = None  # when everybody had been judged, Unix time
         self._current: WorkloadRef | None = None
+        self._second: set[WorkloadRef] = set()  # who took too much once
         self._context, self._settings = world.compile_context, world.settings
         self._began = clock()
         self._anybody = False  # who is not known; everybody, soon
@@ -114,7 +116,7 @@ class Judging:
         world, context = self._world, self._context
         self._context = world.compile_context
         try:
-            with world.within(_budget()):
+            with world.within(_budget(_PROCESSOR)):
                 return judged_again(world, self._journal.take(), context)
         except Exhausted:
             return None
@@ -158,19 +160,28 @@ class Judging:
             audited = yield from self._within(audit_in_steps(self._world, workload, self._today(), reviewed))
             self._put(told(audited, own=self._world.settings.disclose == "own"))
             self.judged += 1
+            self._second.discard(workload.ref)
         except Exhausted:
-            self.failed[TOO_MUCH] += 1
-            self._put(not_judged(workload))
+            self._took_too_much(workload)
         except Exception:  # noqa: BLE001 - logged and counted, and the others are judged all the same
             _log.exception("audit of %s failed", workload.ref)
             self.failed[INTERNAL_ERROR] += 1
             self._drop(workload.ref)
 
+    def _took_too_much(self, workload: Workload) -> None:
+        if workload.ref in self._second:
+            self._second.discard(workload.ref)
+            self.failed[TOO_MUCH] += 1
+            self._put(not_judged(workload))
+        else:
+            self._second.add(workload.ref)
+            self.pending[workload.ref] = None
+
     def _within(self, steps: Generator[None, None, Audited]) -> Generator[None, None, Audited]:
         """Take steps, each within a budget of its own."""
         while True:
             try:
-                with self._world.within(_budget()):
+                with self._world.within(_budget(_AT_MOST if self._current in self._second else _PROCESSOR)):
                     next(steps)
             except StopIteration as end:
                 audited: Audited = end.value
@@ -183,6 +194,7 @@ class Judging:
             self.untold[one.workload] = None
 
     def _drop(self, ref: WorkloadRef) -> None:
+        self._second.discard(ref)
         if self.picture.drop(ref):
             self.unwritten.add(ref.namespace)
             self.untold[ref] = None
@@ -193,6 +205,6 @@ def _reviewed(world: World) -> Iterator[WorkloadRef]:
     return (one.ref for one in world.workloads.every() if one.owner is None)
 
 
-def _budget() -> Budget:
+def _budget(processor: float) -> Budget:
     began = thread_time()
-    return Budget(_STEPS, lambda share: thread_time() > began + share * _PROCESSOR)
+    return Budget(_STEPS, lambda share: thread_time() > began + share * processor)
