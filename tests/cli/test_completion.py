@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from tests.support.patience import PATIENCE
-from tests.support.running import Run
+from tests.support.running import STORY, Run
 from tests.testbed.binaries import Binaries
 from webhook.cli.commands import COMMANDS, EXAMPLES
 from webhook.cli.main import parser
@@ -126,6 +126,11 @@ def test_kubectl_is_told_commands_with_what_they_do(here: Path) -> None:
         (("explain", "NP101"), "NP101"),
         (("check", "-n", ""), ":4"),
         (("check", "--output", "sa"), "sarif="),
+        (("explain", "-f", str(STORY), "--from", ""), "deploy/coredns.kube-system"),
+        (("explain", "-f", str(STORY), "--from", "deploy/w"), "deploy/web-api.production"),
+        (("matrix", "--against", str(STORY), "--focus", "s"), "sts/postgres.production"),
+        (("explain", "-f", "/nowhere", "--from", ""), ":4"),
+        (("explain", "--against", "cluster", "--from", ""), ":4"),
         (("check", "--output", "sarif=manif"), "sarif=manifests/"),
     ],
 )

@@ -47,3 +47,13 @@ def test_the_index_names_every_page() -> None:
     wanted = {page for page in (TOP / "docs").glob("*.md") if page != index}
     wanted |= {TOP / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md")}
     assert wanted <= linked
+
+
+def test_the_counts_of_what_it_agrees_with_are_those_that_the_tests_ask_for() -> None:
+    page = (TOP / "docs/how-right.md").read_text(encoding="utf-8")
+    asked = "".join(test.read_text(encoding="utf-8") for test in (TOP / "tests/conformance").glob("test_*.py"))
+    counts = re.findall(r"\| ([\d,]+) of ([\d,]+) \|", page)
+    assert len(counts) == 6
+    for agrees, every in counts:
+        assert agrees == every
+        assert every.replace(",", "_") in asked, every

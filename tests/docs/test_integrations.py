@@ -180,6 +180,24 @@ def test_no_shell_reads_an_argument_of_the_step(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
+def test_what_jenkins_and_tekton_run_writes_what_they_read(tmp_path: Path) -> None:
+    shutil.copytree(STORY, tmp_path / "k8s")
+    (groovy,) = blocks(CI, "groovy")
+    (line,) = re.findall(r"sh '(netpol-preflight [^']*)'", groovy)
+    (task,) = (one for one in map(yaml.safe_load, blocks(CI, "yaml")) if one.get("kind") == "Task")
+    (step,) = task["spec"]["steps"]
+    arguments = " ".join(step["args"])
+    for parameter in task["spec"]["params"]:
+        assert f"$(params.{parameter['name']})" in arguments
+        arguments = arguments.replace(f"$(params.{parameter['name']})", parameter["default"])
+    for words in (line.split()[1:], arguments.split()):
+        (tmp_path / "preflight.xml").unlink(missing_ok=True)
+        assert ran([BIN / "netpol-preflight", *words], tmp_path, os.environ).returncode == 1
+        assert "<failure" in (tmp_path / "preflight.xml").read_text()
+    assert re.findall(r"(?:testResults|pattern): '([^']*)'", groovy) == ["preflight.xml", "preflight.sarif"]
+    assert (tmp_path / "preflight.sarif").exists()
+
+
 @pytest.mark.parametrize("block", [one for one in blocks(CI, "sh") if "baseline" in one])
 def test_the_baseline_of_the_page_accepts_what_is_there(block: str, tmp_path: Path) -> None:
     shutil.copytree(STORY, tmp_path / "k8s")

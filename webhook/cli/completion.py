@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -90,6 +91,8 @@ def _completer(action: argparse.Action) -> _Completer:
     """Return what completes a value, by what its flag calls it: `FILE|DIR|-`, `PATH|SNAPSHOT|cluster`, `NPxxx`."""
     if action.dest in _VALUES:
         return _VALUES[action.dest]
+    if action.metavar == "W":
+        return _workloads
     if isinstance(action.type, partial) and "formats" in action.type.keywords:
         return partial(_format_and_file, action.type.keywords["formats"])
     words = str(action.metavar).split("|")
@@ -109,6 +112,25 @@ def _format_and_file(formats: Iterable[str], prefix: str, **_: object) -> list[s
 
 def _nothing(**_: object) -> list[str]:
     return []
+
+
+def _workloads(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """Return `deploy/web.shop` for each workload in the files that the line names. A cluster is not asked."""
+    from webhook.facade import UsageError
+    from webhook.facade.sources import CLUSTER, Sources, read_sources
+    from webhook.manifests import STDIN
+    from webhook.model.refs import SHORT_KINDS
+
+    files, against = (
+        [path for path in getattr(parsed_args, name, ()) if path not in {CLUSTER, STDIN}]
+        for name in ("files", "against")
+    )
+    try:
+        found = read_sources(Sources(files=files, against=against), datetime.now(UTC), judging=False)
+    except UsageError:
+        return []
+    refs = (workload.ref for workload in found.world.workloads.every() if workload.owner is None)
+    return sorted(f"{SHORT_KINDS.get(ref.kind, ref.kind)}/{ref.name}.{ref.namespace}" for ref in refs)
 
 
 def _enforcers(**_: object) -> list[str]:
