@@ -31,7 +31,7 @@ from webhook.world.seen import Seen
 _log: Final = logging.getLogger(__name__)
 _WAITING: Final = 4  # callers whose turn has not come; more are told to come later
 _SECONDS: Final = 50.0  # for one page, less than a listener gives an answer
-_AT_ONCE: Final = 16  # questions to the API server
+_AT_ONCE: Final = 16  # questions to the API server, of all callers together
 _MOST_ASKED: Final = 1_000  # namespaces of which one caller's right is asked; with more it has to name them
 _REST: Final = 0.002  # seconds between two workloads: reviews come first
 
@@ -51,51 +51,56 @@ class ReportServer:
         """Show what is in `source`."""
         self._source, self._access, self._parts, self._now = source, reporting.access, reporting.parts, now
         self.listen = reporting.listen
-        self._connection: Connection | None = None
+        self.connection: Connection | None = None
+        """To the API server, while `run` holds it."""
+        self._asking = asyncio.Semaphore(_AT_ONCE)
         self._turn = asyncio.Lock()
         self._waiting = 0
 
     async def run(self) -> None:
         """Hold the connection, until cancelled. Raises BadConfigError."""
-        async with connect(self._access.kubeconfig, self._access.context) as self._connection:
+        async with connect(self._access.kubeconfig, self._access.context) as self.connection:
             await asyncio.Event().wait()
 
     async def report(self, token: str, namespaces: tuple[str, ...]) -> Told:
         """Return the page of what the token's owner may see; of `namespaces` alone, where some are named."""
-        view, connection = self._source.view(), self._connection
+        view, connection = self._source.view(), self.connection
         if view is None or connection is None:
             return Told(503, NOT_SYNCED.encode())
         try:
-            caller = await caller_of(connection, token)
-            if caller is None:
-                return Told(401, b"the API server does not know this token")
-            readable = await self._readable(connection, caller, namespaces, view)
+            async with asyncio.timeout(_SECONDS):
+                return await self._answer(connection, view, token, namespaces)
         except ClusterError as error:
             _log.warning("who asks for the report cannot be told: %s", error)
             return Told(503, b"the API server cannot be asked who you are")
-        if isinstance(readable, Told):
-            return readable
-        try:
-            async with asyncio.timeout(_SECONDS), self._my_turn():
-                return Told(200, await self._page(view, readable))
         except (TimeoutError, asyncio.QueueFull):
             return Told(503, b"too much to do: try again, or name namespaces: /report?namespace=shop")
+
+    async def _answer(self, connection: Connection, view: View, token: str, namespaces: tuple[str, ...]) -> Told:
+        async with self._asking:
+            caller = await caller_of(connection, token)
+        if caller is None:
+            return Told(401, b"the API server does not know this token")
+        readable = await self._readable(connection, caller, namespaces, view)
+        if isinstance(readable, Told):
+            return readable
+        async with self._my_turn():
+            return Told(200, await self._page(view, readable))
 
     async def _readable(
         self, connection: Connection, caller: Caller, asked: tuple[str, ...], view: View
     ) -> frozenset[str] | Told | None:
         """Return the namespaces that are shown; None: all of them, and what belongs to none."""
-        if not asked and await may_list_policies(connection, caller, None):
+
+        async def one(name: str | None) -> bool:
+            async with self._asking:
+                return await may_list_policies(connection, caller, name)
+
+        if not asked and await one(None):
             return None
         names = asked or tuple(view.namespaces.names())
         if len(names) > _MOST_ASKED:
             return Told(400, b"there are many namespaces: name some of yours, /report?namespace=shop")
-        room = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(name: str) -> bool:
-            async with room:
-                return await may_list_policies(connection, caller, name)
-
         allowed = await asyncio.gather(*map(one, names))
         found = frozenset(name for name, may in zip(names, allowed, strict=True) if may)
         return found or Told(403, b"you may not list NetworkPolicies of any of these namespaces")
@@ -121,7 +126,7 @@ class ReportServer:
                 break
             await asyncio.sleep(_REST)
         taken = self._now().isoformat(timespec="seconds").replace("+00:00", "Z")
-        cluster = self._connection.server if self._connection else ""
+        cluster = self.connection.server if self.connection else ""
         part = _part(readable, self._source.stale())
         audit = structs.replace(audit, origin=Origin(taken, cluster, part=part))
         # Beside the event loop: by now it is nothing but values that never change.
