@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from webhook.dependencies import Missing, Resolved
 from webhook.dependencies.services import Found
-from webhook.evaluate import Client, Flow, PodEnd, judge_connection, template_end
+from webhook.evaluate import Answer, Client, Flow, PodEnd, judge_connection, template_end
 from webhook.evaluate.coverage import holder_of
 from webhook.evaluate.ends import SUPPOSED, End, alike, ends_on_nodes, supposes
 from webhook.evaluate.rules import is_volatile, pooled
@@ -100,36 +100,36 @@ def judge_flow(
     """Yield one answer for each kind of pod, or for the addresses, that the flow goes to."""
     others = (flow.to.ref.namespace,) if isinstance(flow.to, Group) else ()
     client = Client(workload, alike(view, source, *others))
-    known = tuple(_answers(view, client, flow, purpose))
-    if near and any(side.verdict in CLOSED for one in known for side in (one.egress, one.ingress)):
-        known = tuple(_answers(view, client, flow, purpose, Client(workload, source)))
-    yield from known
-
-
-def _answers(view: View, client: Client, flow: Flow, purpose: str, near: Client | None = None) -> Iterable[FlowVerdict]:
-    if isinstance(flow.to, Group) and flow.to.ref != client.workload.ref:
-        return _remembered(view, client, flow, flow.to, purpose, near)
-    return _judged(view, client, flow, purpose, near)
+    if isinstance(flow.to, Group) and flow.to.ref != workload.ref:
+        known = _remembered(view, client, flow, flow.to, purpose)
+    else:
+        known = _judged(view, client, flow, purpose)
+    if near and any(side.verdict in CLOSED for one in known.told for side in (one.egress, one.ingress)):
+        yield from _told(view, flow, known.found, purpose, Client(workload, source))
+    else:
+        yield from known.told
 
 
 class _Known(Struct, frozen=True):
-    """What was found of a flow. `near`: the version of the pods around, where it rests on others than the flow's."""
+    """What was `found` of a flow, and how it is `told`. `around`: the version of the pods around, where it rests on it.
+
+    `families`: those that pods have.
+    """
 
     flow: Flow
-    families: tuple[Family, ...]
-    near: Hashable
-    answers: tuple[FlowVerdict, ...]
+    found: tuple[Answer, ...]
+    told: tuple[FlowVerdict, ...]
+    families: tuple[Family, ...] = ()
+    around: Hashable = None
 
 
 _Ends = tuple[PodEnd, tuple[PodEnd, ...]]
-_Asked = tuple[WorkloadRef, Protocol, int | None, int | None, _Ends, bool | None, str, PodEnd | None]
+_Asked = tuple[WorkloadRef, Protocol, int | None, int | None, _Ends, bool | None, str]
 _FLOWS: Final = Memo[_Asked, _Known](50_000)
 
 
-def _remembered(
-    view: View, client: Client, flow: Flow, group: Group, purpose: str, near: Client | None
-) -> tuple[FlowVerdict, ...]:
-    """Return the answers of `_judged` about pods of anybody but the workload itself.
+def _remembered(view: View, client: Client, flow: Flow, group: Group, purpose: str) -> _Known:
+    """Return what `_judged` does about pods of anybody but the workload itself.
 
     The memo outlives pods, so the flow is compared, its pods included, and the families that pods have; pods that are
     the same objects compare at once.
@@ -137,30 +137,16 @@ def _remembered(
     families = view.families()
     source, injected = client.end, client.workload.template.injected
     ends = source, ends_on_nodes(view, client.workload, source)
-    missing = None if near is None else near.end
-    key = (group.ref, flow.protocol, flow.port, flow.service_port, ends, injected, purpose, missing)
+    key = (group.ref, flow.protocol, flow.port, flow.service_port, ends, injected, purpose)
+    bare = group.template is not None and group.ref.kind == "Pod"
+    around = view.version_of(client.workload.ref.namespace, group.ref.namespace) if bare else None
     known = view.memo(_FLOWS).get(key)
-    if known is not None and known.flow == flow and known.families == families and _is_near(known, view, client, group):
-        return known.answers
-    answers = tuple(_judged(view, client, flow, purpose, near))
+    if known is not None and known.flow == flow and known.families == families and known.around == around:
+        return known
+    found = _judged(view, client, flow, purpose)
     if not _volatile(view, source, group):
-        bare = group.template is not None and group.ref.kind == "Pod"
-        denied = near and any(side.verdict in CLOSED for one in answers for side in (one.egress, one.ingress))
-        version = _near_version(view, client, group) if denied or bare else None
-        view.memo(_FLOWS)[key] = _Known(flow, families, version, answers)
-    return answers
-
-
-def _is_near(known: _Known, view: View, client: Client, group: Group) -> bool:
-    """Say whether near misses that were found are those that would be."""
-    return known.near is None or known.near == _near_version(view, client, group)
-
-
-def _near_version(view: View, client: Client, group: Group) -> Hashable:
-    """Return what differs as soon as a near miss of a flow may: pods and Services around, and the makers' labels."""
-    server = view.workloads.get(group.ref)
-    labels = client.workload.ref.kind, client.workload.labels, server.labels if server else None
-    return view.version_of("default", client.workload.ref.namespace, group.ref.namespace), labels
+        view.memo(_FLOWS)[key] = structs.replace(found, families=families, around=around)
+    return found
 
 
 def _volatile(view: View, source: PodEnd, group: Group) -> bool:
@@ -171,10 +157,17 @@ def _volatile(view: View, source: PodEnd, group: Group) -> bool:
     return is_volatile(view.policies.selecting(source.pod_class, Direction.EGRESS)) or any(map(is_volatile, ingress))
 
 
-def _judged(view: View, client: Client, flow: Flow, purpose: str, near: Client | None) -> Iterator[FlowVerdict]:
-    """Judge a flow; `near`: whose labels near misses are about, which may differ from those of `client`."""
+def _judged(view: View, client: Client, flow: Flow, purpose: str) -> _Known:
+    found = tuple(judge_connection(view, client, flow))
+    return _Known(flow, found, tuple(_told(view, flow, found, purpose)))
+
+
+def _told(
+    view: View, flow: Flow, found: Iterable[Answer], purpose: str, near: Client | None = None
+) -> Iterator[FlowVerdict]:
+    """Yield answers as they are told, equal ones once. `near`: with near misses, which are about labels of this one."""
     seen: dict[FlowVerdict, int] = {}
-    for answer in judge_connection(view, client, flow):
+    for answer in found:
         verdict, *sides = answer.pair
         egress, ingress = (
             side if near is None else _with_near_misses(view, direction, side, near, answer.end, flow)

@@ -6,7 +6,7 @@ is octal too, and dates stay text. A fraction of zero is dropped, as it is when 
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -72,35 +72,32 @@ def emit(objects: Iterable[Mapping[str, object]]) -> str:
 
     The emitter gets events of ours: PyYAML's nodes take twice as long, of which a denial has many.
     """
-    return str(yaml.emit(_stream(objects), Dumper=_BASE, width=_WIDE))
-
-
-def _stream(objects: Iterable[Mapping[str, object]]) -> Iterator[yaml.Event]:
-    yield yaml.StreamStartEvent()
+    events: list[yaml.Event] = [yaml.StreamStartEvent()]
     for one in objects:
-        yield yaml.DocumentStartEvent(explicit=False)
-        yield from _value(one)
-        yield yaml.DocumentEndEvent(explicit=False)
-    yield yaml.StreamEndEvent()
+        events.append(yaml.DocumentStartEvent(explicit=False))
+        _add(events, one)
+        events.append(yaml.DocumentEndEvent(explicit=False))
+    events.append(yaml.StreamEndEvent())
+    return str(yaml.emit(events, Dumper=_BASE, width=_WIDE))
 
 
-def _value(value: object) -> Iterator[yaml.Event]:
+def _add(events: list[yaml.Event], value: object) -> None:
     match value:
         case str():
-            yield _text(value)
-        case Mapping():
-            yield yaml.MappingStartEvent(None, None, implicit=True, flow_style=not value)
+            events.append(_text(value))
+        case dict() | Mapping():
+            events.append(yaml.MappingStartEvent(None, None, implicit=True, flow_style=not value))
             for key, item in value.items():
-                yield _text(str(key))
-                yield from _value(item)
-            yield yaml.MappingEndEvent()
+                events.append(_text(str(key)))
+                _add(events, item)
+            events.append(yaml.MappingEndEvent())
         case list() | tuple():
-            yield yaml.SequenceStartEvent(None, None, implicit=True, flow_style=not value)
+            events.append(yaml.SequenceStartEvent(None, None, implicit=True, flow_style=not value))
             for item in value:
-                yield from _value(item)
-            yield yaml.SequenceEndEvent()
+                _add(events, item)
+            events.append(yaml.SequenceEndEvent())
         case _:
-            yield yaml.ScalarEvent(None, None, _PLAIN, _SCALARS.represent_data(value).value)
+            events.append(yaml.ScalarEvent(None, None, _PLAIN, _SCALARS.represent_data(value).value))
 
 
 def _text(value: str) -> yaml.Event:

@@ -26,7 +26,7 @@ class Labels:
         self._hash = hash(self.pairs)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Labels) and self.pairs == other.pairs
+        return self is other or (isinstance(other, Labels) and self.pairs == other.pairs)
 
     def __hash__(self) -> int:
         return self._hash
