@@ -163,11 +163,11 @@ def _judged(view: View, client: Client, flow: Flow, purpose: str) -> _Known:
 
 
 def _told(
-    view: View, flow: Flow, found: Iterable[Answer], purpose: str, near: Client | None = None
+    view: View, flow: Flow, answers: Iterable[Answer], purpose: str, near: Client | None = None
 ) -> Iterator[FlowVerdict]:
     """Yield answers as they are told, equal ones once. `near`: with near misses, which are about labels of this one."""
     seen: dict[FlowVerdict, int] = {}
-    for answer in found:
+    for answer in answers:
         verdict, *sides = answer.pair
         egress, ingress = (
             side if near is None else _with_near_misses(view, direction, side, near, answer.end, flow)
