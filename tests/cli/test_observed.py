@@ -329,6 +329,7 @@ def test_a_packed_log_is_read_as_it_is_even_where_it_breaks_off(run: Run, tmp_pa
         (["--observed", "/nowhere/x.log"], "cannot read `/nowhere/x.log`: no such file"),
         (["--observed", "/"], "cannot read `/`: is a directory"),
         (["--observed", "-", "--against", "-"], "standard input can be read once"),
+        (["--observed", "x", "--observed-format", "pcap"], "choose from"),
         (["--observed", "x", "--since", "yesterday"], "`yesterday` is no age"),
         (["--observed", "x", "--since=-1d"], "is no age"),
     ],

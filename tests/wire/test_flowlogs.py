@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.wire.flowlogs import LONGEST_LINE, Endpoint, FlowLog, FlowRecord, Read, Skipped
+from webhook.wire.flow_records import record
+from webhook.wire.flowlogs import FORMATS, LONGEST_LINE, Endpoint, FlowLog, FlowRecord, Read, Skipped
 from webhook.wire.shapes import Malformed
 
 HUBBLE: Final = {  # a line of the exporter, https://docs.cilium.io/en/stable/observability/hubble/configuration/export/
@@ -235,6 +236,42 @@ def test_what_is_no_flow_is_told_in_a_word(line: object, says: str) -> None:
 def test_a_row_without_an_end_is_none() -> None:
     with pytest.raises(Malformed, match="at both ends"):
         read("src,dst,dport,proto", "10.0.0.1,-,80,tcp")
+
+
+CONNTRACK: Final = (
+    "tcp 6 86399 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=80 src=10.0.0.2 dst=10.0.0.1 sport=80 dport=1"
+)
+AWS: Final = "Src IP: 10.0.0.1 Src Port: 1 Dest IP: 10.0.0.2 Dest Port: 80 Proto TCP Verdict ACCEPT"
+OF_FORM: Final[dict[str, object]] = {
+    "hubble": HUBBLE,
+    "calico": CALICO,
+    "aws": AWS,
+    "conntrack": CONNTRACK,
+    "csv": "src,dst,dport,proto",
+}
+
+
+def test_of_whose_form_lines_are_can_be_said() -> None:
+    assert tuple(OF_FORM) == FORMATS
+    for form in FORMATS:
+        for other, line in OF_FORM.items():
+            text = (line if isinstance(line, str) else json.dumps(line)).encode()
+            wrong = told(FlowLog(form), text)
+            if form == other:
+                assert not wrong
+                assert FlowLog(form).read(text) == FlowLog().read(text)
+            elif not (form in ("hubble", "calico", "aws") and text.startswith(b"{")):
+                assert wrong.startswith(f"expected a flow of {form}, not `"), (form, other)
+
+
+def test_a_form_that_is_said_is_read_where_nothing_shows_it() -> None:
+    bare = {key: value for key, value in CALICO.items() if key != "reporter"}
+    assert told(FlowLog(), json.dumps(bare).encode())
+    assert FlowLog("calico").read(json.dumps(bare).encode()) == FlowLog().read(json.dumps(CALICO).encode())
+    header, row = b"src,dst,dport,proto,note", b"10.0.0.1,10.0.0.2,80,tcp,x src=1 dst=2"
+    log, said = FlowLog(), FlowLog("csv")
+    assert [one.read(header) for one in (log, said)] == [None, None]
+    assert log.read(row) != said.read(row) == record(Endpoint("10.0.0.1"), Endpoint("10.0.0.2"), "tcp", "80", "")
 
 
 def told(log: FlowLog, line: bytes) -> str:

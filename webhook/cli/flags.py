@@ -86,6 +86,9 @@ def _admit(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+_LOGS: Final = ("hubble", "calico", "aws", "conntrack", "csv")  # FORMATS of `wire.flowlogs`, loaded where it is used
+
+
 def _observed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--observed", action="append", default=[], metavar="FILE|-",
@@ -95,6 +98,10 @@ def _observed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since", type=age, default=_WEEK, metavar="AGE",
         help="flows that are older do not count: 7d (default), 36h, ...; 0: all do",
+    )  # fmt: skip
+    parser.add_argument(
+        "--observed-format", choices=_LOGS, default="", metavar="FORMAT",
+        help=f"what the logs are, where their lines do not show it: {', '.join(_LOGS)}",
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def observed(arguments: argparse.Namespace, gathered: Gathered) -> Evidence | No
     tally = Tally(gathered.world, _since(arguments, gathered))
     for path in dict.fromkeys(arguments.observed):
         try:
-            _read(tally, path)
+            _read(tally, path, FlowLog(arguments.observed_format))
         except (OSError, zlib.error) as error:
             why = (isinstance(error, OSError) and error.strerror) or str(error)
             raise UsageError(f"--observed: cannot read `{clean(path)}`: {why.lower()}") from error
@@ -50,14 +50,15 @@ def _since(arguments: argparse.Namespace, gathered: Gathered) -> float | None:
     return at.timestamp() - float(arguments.since)
 
 
-def _read(tally: Tally, path: str) -> None:
-    log, number = FlowLog(), 0
-    with progress(f"reading {Path(path).name}, MiB") as told, _opened(path) as (raw, size):
+def _read(tally: Tally, path: str, log: FlowLog) -> None:
+    number = 0
+    what = "standard input, lines" if path == STDIN else f"{Path(path).name}, MiB"
+    with progress(f"reading {what}") as told, _opened(path) as (raw, size):
         try:
             for number, line in enumerate(_lines(_unpacked(raw)), 1):
                 tally.read(log, line, path, number)
-                if number % _TELL == 0 and size:
-                    told(raw.tell() >> _MIB, size >> _MIB)
+                if number % _TELL == 0:
+                    told(*((raw.tell() >> _MIB, size >> _MIB) if size else (number, 0)))
         except EOFError:
             tally.unreadable(path, number + 1, "the compressed file ends here, in its middle")
 

@@ -167,6 +167,7 @@ def _has(ports: Iterable[ServicePort], record: FlowRecord) -> bool:
 # -- who an end is -----------------------------------------------------------------------------------------------------
 
 _NOBODY: Final = "nobody"  # a pod that is not here
+_UNSEEN: Final = "not looked for yet"
 _NODE: Final = "node"  # a node, by an address that the world may not know
 _End = WorkloadRef | Address | str | None
 _OF_NODES: Final = frozenset({"reserved:host", "reserved:remote-node"})  # Cilium's identities
@@ -185,11 +186,12 @@ class _Ends:
 
     def find(self, end: Endpoint) -> _End:
         """Return a workload, an address, what is neither, or None for addresses that are not told."""
-        if end not in self._known:
+        found = self._known.get(end, _UNSEEN)
+        if found is _UNSEEN:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[end] = self._find(end)
-        return self._known[end]
+            found = self._known[end] = self._find(end)
+        return found
 
     def _find(self, end: Endpoint) -> _End:
         if end.namespace:

@@ -8,19 +8,23 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from webhook.wire.flow_records import Endpoint, FlowRecord, Read, Skipped, json_record, record
+from webhook.wire.flow_records import Endpoint, FlowRecord, Read, Skipped, record
+from webhook.wire.flowlogs_json import json_record
 from webhook.wire.shapes import fail, shown
 
-__all__ = ["LONGEST_LINE", "Endpoint", "FlowLog", "FlowRecord", "Read", "Skipped"]
+__all__ = ["FORMATS", "LONGEST_LINE", "Endpoint", "FlowLog", "FlowRecord", "Read", "Skipped"]
 
+FORMATS: Final = ("hubble", "calico", "aws", "conntrack", "csv")
+_JSON: Final = frozenset({"", "hubble", "calico", "aws"})  # which may be lines of JSON
 LONGEST_LINE: Final = 65_536  # bytes; Hubble's longest, with all labels of both ends, have a few KiB
 
 
 class FlowLog:
     """A log that is read line by line; each line shows of which form it is, and a CSV's first what its columns are."""
 
-    def __init__(self) -> None:
-        """Start before the first line."""
+    def __init__(self, form: str = "") -> None:
+        """Start before the first line. `form`: one of FORMATS, where lines do not show it."""
+        self._form = form
         self._columns: Mapping[str, int] = {}
 
     def read(self, line: bytes) -> Read | None:
@@ -30,9 +34,11 @@ class FlowLog:
         bare = line.removeprefix(b"\xef\xbb\xbf").strip()
         if not bare or bare.startswith(b"#"):
             return None
-        found = json_record(bare, _aws) if bare.startswith(b"{") else self._of_text(bare)
+        json = bare.startswith(b"{") and self._form in _JSON
+        found = json_record(bare, _aws, self._form) if json else self._of_text(bare)
         if found is None:
-            fail("", f"expected a flow, not {shown(bare.decode(errors='replace'))}")
+            what = f"a flow of {self._form}" if self._form else "a flow"
+            fail("", f"expected {what}, not {shown(bare.decode(errors='replace'))}")
         return found if isinstance(found, FlowRecord | Skipped) else None
 
     def _of_text(self, line: bytes) -> Read | str | None:
@@ -40,7 +46,17 @@ class FlowLog:
             text = line.decode()
         except UnicodeDecodeError:
             fail("", "expected UTF-8")
-        return _aws(text, _first_word(text)) or _conntrack(text) or self._csv(text)
+        match self._form:
+            case "aws":
+                return _aws(text, _first_word(text))
+            case "conntrack":
+                return _conntrack(text)
+            case "csv":
+                return self._csv(text)
+            case "":
+                return _aws(text, _first_word(text)) or _conntrack(text) or self._csv(text)
+            case _:
+                return None
 
     def _csv(self, text: str) -> Read | str | None:
         """Read a row; the first line that names enough columns says what they are."""
