@@ -76,3 +76,36 @@ def test_a_service_that_leads_elsewhere_is_told_of(make_scene: MakeScene) -> Non
     said = scene.apply(elsewhere, DRY_RUN)
     assert (said.code, said.ids) == (0, ["NP502"])
     assert "no backends are left" in said.stderr
+
+
+def test_nothing_is_rejected_of_what_is_being_deleted(make_scene: MakeScene) -> None:
+    """A policy that a finalizer keeps, and then a whole namespace: whoever tidies up is not held up."""
+    scene = open_scene(make_scene)
+    policy = denial(scene)
+    scene.wait_ids(policy, "NP501")
+    lets = {
+        **policy,
+        "metadata": {**policy["metadata"], "name": "lets", "finalizers": ["example.com/keep"]},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]},
+    }
+    shuts = {**lets, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
+    scene.set_up([lets])
+    scene.label(f"{POLICY_MODE}=enforce")
+    scene.wait_denied(shuts)
+
+    gone = scene.kubectl("delete", "networkpolicy", "lets", "--wait=false")
+    assert gone.code == 0
+    edited = scene.apply(shuts)
+    assert (edited.code, edited.ids) == (0, [])
+    freed = scene.kubectl("patch", "networkpolicy", "lets", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+    assert (freed.code, freed.ids) == (0, [])
+    assert not scene.exists("networkpolicy", "lets")
+
+    kept = {**lets, "metadata": {**lets["metadata"], "finalizers": []}}
+    scene.set_up([kept])
+    shut = {**shuts, "metadata": {**shuts["metadata"], "finalizers": []}}
+    scene.wait_denied(shut)
+    assert scene.kubectl("delete", "namespace", scene.namespace, "--wait=false").code == 0
+    scene.control_plane.wait_for(lambda: scene.apply(shut).code == 0, what="a write in a namespace that goes")
+    removed = scene.kubectl("delete", "networkpolicy", "lets")
+    assert removed.code == 0

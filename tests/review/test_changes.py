@@ -291,6 +291,17 @@ def test_it_rejects_only_where_the_namespace_asks_for_that(label: str, more: Raw
         assert "name: allow-db-from-web.shop-5432" in found["status"]["message"]
 
 
+def test_nothing_is_rejected_in_a_namespace_that_is_being_deleted() -> None:
+    policy, old = with_spec("NetworkPolicy", "fence", ingress=OTHERS)
+    made = cluster(label="enforce")
+    assert not decide(asked(policy, old), made, TODAY).allowed
+    meta = {"name": "data", "labels": {POLICY_MODE_LABEL: "enforce"}, "deletionTimestamp": "2026-11-20T12:00:00Z"}
+    made.apply(Put(value) for value in values(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})))
+    found = answered(decide(asked(policy, old), made, TODAY))
+    assert found["allowed"]
+    assert len(found["warnings"]) == 1
+
+
 def test_what_is_off_is_not_looked_at_and_what_is_audited_is_not_said() -> None:
     policy, old = with_spec("NetworkPolicy", "fence", ingress=OTHERS)
     off = answered(decide(asked(policy, old), cluster(label="off"), TODAY))

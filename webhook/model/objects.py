@@ -14,13 +14,14 @@ from webhook.model.refs import WorkloadRef
 class Namespace(Struct, frozen=True, gc=False):
     """A namespace; `synthetic`: nobody gave the object, only its `kubernetes.io/metadata.name` is known.
 
-    `injected`: whether Linkerd adds its proxy to pods; None: nothing is said.
+    `injected`: whether Linkerd adds its proxy to pods; None: nothing is said. `deleting`: it goes, with all in it.
     """
 
     name: str
     labels: Labels = NO_LABELS
     synthetic: bool = False
     injected: bool | None = None
+    deleting: bool = False
 
 
 UNKNOWN_ACCOUNT: Final = "?"  # in place of a ServiceAccount's name: pods run as one of which nothing is known

@@ -231,7 +231,8 @@ def seen_by(view: View, steps: Steps, today: date, namespace: str, every: Lost) 
 def may_reject(request: AdmissionRequest, view: View, mode: Mode, drafts: Iterable[Draft]) -> list[Draft]:
     """Return what rejects: what was declared, was sure to pass and is sure to be dropped."""
     automatic = request.user.startswith(_SYSTEM) or request.user in _CONTROLLERS
-    if mode is not Mode.ENFORCE or request.operation == "DELETE" or automatic or not view.enforcer.decisive:
+    goes = request.operation == "DELETE" or view.namespaces.get(request.namespace).deleting
+    if mode is not Mode.ENFORCE or goes or automatic or not view.enforcer.decisive:
         return []
     return [
         one

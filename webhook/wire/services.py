@@ -56,7 +56,7 @@ def namespace(raw: Raw) -> Namespace:
     """Read a Namespace. The API server owns the name label: whatever is there, it is the name."""
     name = shapes.name(raw)
     labels = Labels({**shapes.labels(raw).as_dict(), NAME_LABEL: name})
-    return Namespace(name, labels, injected=shapes.injected(shapes.annotations(raw)))
+    return Namespace(name, labels, injected=shapes.injected(shapes.annotations(raw)), deleting=shapes.deleting(raw))
 
 
 def service(raw: Raw, namespace_name: str) -> Service:
