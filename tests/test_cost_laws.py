@@ -14,6 +14,7 @@ from tests.support.growing import CLOSED, OUT, SPACES, Input, addresses, egress,
 from tests.support.making import deployment, service
 from tests.support.reviews import request
 from tests.support.worlds import port
+from webhook import World as Checked
 from webhook.dependencies.resolve import Resolved
 from webhook.judge import judge
 from webhook.model.budget import Budget
@@ -122,6 +123,19 @@ def growths(costs: list[int]) -> list[float]:
 def test_twice_the_input_costs_about_twice_as_much(name: str, mode: Mode, count: str) -> None:
     costs = [cost(LAWS[name], size, mode, count) for size in SIZES]
     assert max(growths(costs)) < (3.5 if count == "steps" and name in PRODUCTS else 2.6), costs
+
+
+def checked(size: int) -> int:
+    """How many calls a check takes of so many clients of one server, none of whom is let in: each has a fix."""
+    web = [deployment(f"data/w{number}", annotations={CONNECTS_TO: "deploy/db:5432"}) for number in range(size)]
+    given = [*CLOSED, deployment("data/db", [port("pg", 5432)]), *web]
+    return calls(lambda: Checked.from_objects(given).check())
+
+
+def test_a_check_of_twice_the_workloads_costs_about_twice_as_much() -> None:
+    checked(1)  # what is loaded once
+    costs = [checked(size) for size in (50, 100, 200)]
+    assert max(growths(costs)) < 2.6, costs
 
 
 @pytest.mark.parametrize("count", ["steps", "calls"])

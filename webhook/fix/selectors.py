@@ -83,6 +83,7 @@ class _Here:
         self.version = version
         self.everybody: ByLabel[Group] | None = None
         self.names: dict[str, set[WorkloadRef]] | None = None
+        self.everyone: dict[PodClass, WorkloadRef] | None = None
         self.open: dict[object, Exposed] = {}
 
 
@@ -133,17 +134,23 @@ class Neighbours:
         """Say whether a NetworkPolicy of that name is there."""
         return PolicyRef(namespace, name) in self.view.policies.named(namespace)
 
+    def _everyone(self, namespace: str) -> dict[PodClass, WorkloadRef]:
+        """Return each kind of pod that runs, or that a template may still make, with whose it is."""
+        found = {pod_class: group.ref for group in self._groups(namespace) for pod_class in shapes_of(group)}
+        for one in self.view.workloads.every(namespace):
+            if one.owner is None and one.ref.kind != "Pod":
+                found.setdefault(one.template.pod_class, one.ref)
+        return found
+
     def exposed(self, namespace: str, direction: Direction, more: Iterable[PodClass], ref: WorkloadRef) -> "Exposed":
         """Return who is not sure to be isolated: running pods, those that a template may still make, and `more`."""
-        here, more = self._here(namespace), tuple(more)
-        key = (direction, more, ref if more else None)
+        here = self._here(namespace)
+        if here.everyone is None:
+            here.everyone = self._everyone(namespace)
+        others = tuple(pod_class for pod_class in more if pod_class not in here.everyone)  # none of who is here already
+        key = (direction, others, ref if others else None)
         if key not in here.open:
-            found = {pod_class: group.ref for group in self._groups(namespace) for pod_class in shapes_of(group)}
-            for one in self.view.workloads.every(namespace):
-                if one.owner is None and one.ref.kind != "Pod":
-                    found.setdefault(one.template.pod_class, one.ref)
-            for pod_class in more:
-                found.setdefault(pod_class, ref)
+            found = here.everyone | dict.fromkeys(others, ref)
             open_ones = {s: r for s, r in found.items() if not s.host_network and not isolated(self.view, s, direction)}
             by_label = ByLabel(self.view, ((pod_class.labels, pod_class) for pod_class in open_ones))
             here.open[key] = Exposed(open_ones, by_label)
