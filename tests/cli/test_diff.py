@@ -212,6 +212,22 @@ def test_a_comment_for_a_pull_request_says_what_is_lost_first(
     assert lost < next(number for number, line in enumerate(lines) if line.startswith("<details><summary>Closed"))
 
 
+def test_what_only_is_inferred_is_said_to_be_lost_too_and_costs_nothing(
+    before: Path, after: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (before, after):
+        declared = ', annotations: {netpol-preflight.io/connects-to: "db:5432"}'
+        told = "{name: c, image: i, env: [{name: DB_URL, value: 'postgres://db:5432'}]}"
+        text = (folder / "shop.yaml").read_text().replace(declared, "").replace("{name: c, image: i}", told)
+        (folder / "shop.yaml").write_text(text)
+    assert main(["diff", "--before", str(before), "--after", str(after), "--format", "markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("### ⚠️ Network policy: 0 connections opened")
+    assert "no declared dependency lost, 1 inferred;" in lines[0]
+    lost = lines.index("**Inferred dependencies that are lost**")
+    assert lost < next(number for number, line in enumerate(lines) if line.startswith("<details><summary>Closed"))
+
+
 def test_what_cannot_be_read_is_said_and_the_rest_is_compared(
     before: Path, after: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

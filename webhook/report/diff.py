@@ -153,18 +153,20 @@ def _lines(found: Differences, some: Sequence[Connection], style: str, paint: Pa
 
 
 def _line(one: DependencyChange, paint: Paint) -> str:
-    style = "error" if one.worsens else "dim"
+    style = "error" if one.worsens else "warning" if one.may_worsen else "dim"
     return f"  {clean(one.workload.short)} -> {clean(one.dependency)}: {paint(style, _verdicts(one))}"
 
 
 def summary(diff: Diff) -> str:
-    """Return `2 connections opened, 1 closed; 1 declared dependency lost; 1 new finding`."""
+    """Return `2 connections opened, 1 closed; 1 declared dependency lost, 2 inferred; 1 new finding`."""
     found = diff.connections
     parts = [f"{count(len(found.opened), 'connection')} opened, {len(found.closed)} closed"]
     if found.unsure:
         parts.append(f"{len(found.unsure)} not sure")
     lost = sum(one.worsens for one in diff.dependencies)
-    parts.append(f"{count(lost, 'declared dependency')} lost" if lost else "no declared dependency lost")
+    told = f"{count(lost, 'declared dependency')} lost" if lost else "no declared dependency lost"
+    inferred = sum(one.may_worsen for one in diff.dependencies)
+    parts.append(f"{told}, {inferred} inferred" if inferred else told)
     parts.append(f"{count(len(diff.new), 'finding')} new, {len(diff.gone)} gone")
     return "; ".join(parts) + (f"; {count(len(diff.errors), 'document')} unreadable" if diff.errors else "")
 
@@ -174,12 +176,15 @@ def summary(diff: Diff) -> str:
 
 def comment(diff: Diff) -> str:
     """Return a comment for a pull request: what is lost in front, what is long folded away."""
-    mark = "❌" if diff.worse else "⚠️" if diff.connections.opened else "✅"
+    perhaps = [one for one in diff.dependencies if one.may_worsen]
+    mark = "❌" if diff.worse else "⚠️" if perhaps or diff.connections.opened else "✅"
     lines = [f"### {mark} Network policy: {safe.escaped(summary(diff))}", ""]
     lines += [*_dependencies([one for one in diff.dependencies if one.worsens], "Declared dependencies that are lost")]
+    lines += [*_dependencies(perhaps, "Inferred dependencies that are lost")]
     for name, _ in _SECTIONS:
         lines += _folded(_TITLES[name], diff.connections, getattr(diff.connections, name))
-    lines += [*_dependencies([one for one in diff.dependencies if not one.worsens], "Other dependencies that change")]
+    rest = [one for one in diff.dependencies if not (one.worsens or one.may_worsen)]
+    lines += [*_dependencies(rest, "Other dependencies that change")]
     for title, some in (("New findings", diff.new), ("Findings that are gone", diff.gone)):
         told = ((one.id, one.severity.word, safe.escaped(sentence(one))) for one in some)
         lines += _section(title, len(some), safe.table(("Id", "Severity", "What"), told))

@@ -27,7 +27,16 @@ class DependencyChange(Struct, frozen=True):
     @property
     def worsens(self) -> bool:
         """Whether something that passed before is surely dropped after, of what is declared, not inferred."""
-        if self.before not in _ORDER or self.after not in _ORDER or self.source == "inferred":
+        return self.source != "inferred" and self._drops
+
+    @property
+    def may_worsen(self) -> bool:
+        """Whether that is so of what is inferred."""
+        return self.source == "inferred" and self._drops
+
+    @property
+    def _drops(self) -> bool:
+        if self.before not in _ORDER or self.after not in _ORDER:
             return False
         return _ORDER[self.after] > _ORDER[self.before]
 
@@ -43,7 +52,7 @@ def dependency_changes(before: Iterable[Answer], after: Iterable[Answer]) -> tup
         for key, source, verdicts in _joined(there, here)
         if verdicts[0] is not verdicts[1]
     ]
-    return tuple(sorted(found, key=lambda one: (not one.worsens, one.workload, one.dependency)))
+    return tuple(sorted(found, key=lambda one: (not one.worsens, not one.may_worsen, one.workload, one.dependency)))
 
 
 _Known = dict[tuple[WorkloadRef, str], tuple[Source, Verdict]]
