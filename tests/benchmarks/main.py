@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import changes, commands, hotspots, latency, matrix, reviews, soak, sync
+from tests.benchmarks import changes, commands, hotspots, latency, matrix, reviews, soak, sync, whole
 from tests.benchmarks.results import Result
 from tests.benchmarks.synthetic import Sizes
 
@@ -21,7 +21,8 @@ BENCHMARKS: Final = {
     "reviews": "reviews a second over TLS, beside FastAPI handlers that only decode and allow",
     "check": f"`check` on {commands.DOCUMENTS} documents, the whole process",
     "help": "`--help`, the whole process",
-    "matrix": f"`matrix` of {matrix.SMALL}, {matrix.BESIDE} and {matrix.LARGE} workloads, the whole process",
+    "matrix": f"`matrix` of {matrix.SMALL} to {matrix.LARGE} workloads, whole processes",
+    "whole": "one verdict with its evidence, and `audit` of a cluster, the whole process",
     "changes": f"reviews of a policy among {changes.DEPENDENCIES:,} dependencies, without HTTP",
     "latency": "reviews without HTTP, events, the world's time and memory",
     "sync": f"memory and first sync of `serve`, also at {sync.LARGE:,} pods, and what {sync.RATE:,} events/s cost",
@@ -88,6 +89,9 @@ def _results(names: list[str], sizes: Sizes, arguments: argparse.Namespace) -> l
     if "matrix" in names:
         _say("matrix")
         rows += matrix.measure(max(1, arguments.times // 3), arguments.nca, _say)
+    if "whole" in names:
+        _say("whole")
+        rows += whole.measure(sizes, max(1, arguments.times // 3))
     if "sync" in names:
         rows += sync.measure(sizes, arguments.rounds, _say)
     if "soak" in names:

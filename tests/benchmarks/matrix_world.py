@@ -4,7 +4,7 @@ The same number gives the same files, always. `python -m tests.benchmarks.matrix
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from tests.benchmarks.synthetic import Raw
 from webhook.manifests import dump
 
 OF_A_NAMESPACE: Final = 20  # applications
+NEIGHBOURS: Final = 100  # applications of a namespace that is open inside
 OPEN: Final = 2  # namespaces that nobody has closed yet, however large the cluster is
 PORTS: Final = (8080, 8443, 5432, 6379, 9092)
 DNS: Final = "kube-system"
@@ -27,6 +28,30 @@ def objects(workloads: int) -> Iterator[Raw]:
         for index in range(min(OF_A_NAMESPACE, workloads - number * OF_A_NAMESPACE)):
             yield _deployment(name, index)
             yield _policy(name, f"app-{index:02}", _rules(number, index))
+
+
+def neighbourhoods(workloads: int) -> Iterator[Raw]:
+    """Yield as many Deployments and policies, in namespaces of `NEIGHBOURS` which every policy lets in and out whole.
+
+    The hardest for a join: each side of each policy opens many, and hardly a pair of policies has any in common.
+    """
+    yield _namespace(DNS, {})
+    for number in range(-(-workloads // NEIGHBOURS)):
+        name = f"team-{number:03}"
+        yield _namespace(name, {"team": f"t{number}"})
+        for spare in range(NEIGHBOURS // 10):
+            nobody = {"podSelector": {"matchLabels": {"tier": f"spare-{spare}"}}, "policyTypes": ["Ingress"]}
+            yield _policy(name, f"spare-{spare}", nobody)
+        for index in range(min(NEIGHBOURS, workloads - number * NEIGHBOURS)):
+            yield _deployment(name, index)
+            here, served, called = [{"podSelector": {}}], PORTS[index % len(PORTS)], PORTS[(index + 1) % len(PORTS)]
+            spec: Raw = {
+                "podSelector": {"matchLabels": {"app": f"app-{index:02}"}},
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{"from": here, "ports": [{"protocol": "TCP", "port": served}]}],
+                "egress": [{"to": here, "ports": [{"protocol": "TCP", "port": called}]}, _dns()],
+            }
+            yield _policy(name, f"app-{index:02}", spec)
 
 
 def _namespace(name: str, labels: Raw) -> Raw:
@@ -117,18 +142,18 @@ def _rules(number: int, index: int) -> Raw:
     return spec
 
 
-def write(workloads: int, folder: Path) -> dict[str, int]:
+def write(raws: Iterable[Raw], folder: Path) -> dict[str, int]:
     """Write one file a namespace; return how many objects of each kind there are."""
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, list[Raw]] = {}
     counts: dict[str, int] = {}
-    for raw in objects(workloads):
+    for raw in raws:
         files.setdefault(raw["metadata"].get("namespace", "namespaces"), []).append(raw)
         counts[raw["kind"]] = counts.get(raw["kind"], 0) + 1
-    for name, raws in files.items():
-        (folder / f"{name}.yaml").write_text(dump(raws), encoding="utf-8")
+    for name, some in files.items():
+        (folder / f"{name}.yaml").write_text(dump(some), encoding="utf-8")
     return counts
 
 
 if __name__ == "__main__":
-    print(write(int(sys.argv[1]), Path(sys.argv[2])))  # noqa: T201 - a program
+    print(write(objects(int(sys.argv[1])), Path(sys.argv[2])))  # noqa: T201 - a program

@@ -1,6 +1,7 @@
 """From flags to a world, and what is to be judged in it."""
 
 import argparse
+import gc
 import os
 import shutil
 import subprocess
@@ -42,11 +43,20 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
             found = read_sources(sources, arguments.clock(), told, judging=judging)
     else:
         found = read_sources(sources, arguments.clock(), judging=judging)
+    _spare_gc()
     for note in found.notes:
         say(f"note: {note}")
     for failure in found.failures:
         say(text.failure(failure))
     return found
+
+
+def _spare_gc() -> None:
+    """Take what was read out of the garbage collector's sight: it is there to the end, and looking through it again
+    and again takes a fifth of the time of an audit of a large cluster.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # answers are not garbage, either: it looks after as many new ones
 
 
 # -- what Kustomize and Helm make of a folder, where their programs are on PATH ----------------------------------------
