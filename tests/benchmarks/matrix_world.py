@@ -44,7 +44,8 @@ def neighbourhoods(workloads: int) -> Iterator[Raw]:
             yield _policy(name, f"spare-{spare}", nobody)
         for index in range(min(NEIGHBOURS, workloads - number * NEIGHBOURS)):
             yield _deployment(name, index)
-            here, served, called = [{"podSelector": {}}], PORTS[index % len(PORTS)], PORTS[(index + 1) % len(PORTS)]
+            here: list[Raw] = [{"podSelector": {}}]
+            served, called = PORTS[index % len(PORTS)], PORTS[(index + 1) % len(PORTS)]
             spec: Raw = {
                 "podSelector": {"matchLabels": {"app": f"app-{index:02}"}},
                 "policyTypes": ["Ingress", "Egress"],

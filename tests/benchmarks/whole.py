@@ -82,7 +82,8 @@ def declaring(sizes: Sizes) -> Iterator[Raw]:
         if raw["kind"] == "Deployment" and space.startswith("shop-"):
             raw["metadata"]["annotations"] = {CONNECTS_TO: ", ".join(_declared(sizes, space, raw["metadata"]["name"]))}
         yield raw
-    own, metrics = [{"podSelector": {}}], [{"port": "metrics"}]
+    own: list[Raw] = [{"podSelector": {}}]
+    metrics: list[Raw] = [{"port": "metrics"}]
     for number in range(sizes.namespaces):
         spec: Raw = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
         spec |= {"ingress": [{"from": own, "ports": metrics}], "egress": [{"to": own, "ports": metrics}]}

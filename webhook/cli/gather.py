@@ -52,8 +52,9 @@ def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
 
 
 def _spare_gc() -> None:
-    """Take what was read out of the garbage collector's sight: it is there to the end, and looking through it again
-    and again takes a fifth of the time of an audit of a large cluster.
+    """Take what was read out of the garbage collector's sight: it is there to the end.
+
+    Looking through it again and again takes a fifth of the time of an audit of a large cluster.
     """
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)  # answers are not garbage, either: it looks after as many new ones
