@@ -136,10 +136,14 @@ def measure() -> list[Result]:
     reviewer = Reviewer(Fixed(world()), lambda: _TODAY, steps=_STEPS)
     rows: list[Result] = []
     medians: dict[int, float] = {}
+    kinds = [(hub, closing, body(hub, closing=closing)) for hub in range(len(HUBS)) for closing in (False, True)]
+    turns: dict[tuple[int, bool], list[float]] = {}
+    for _ in range(ROUNDS):  # in turns, so that what else runs on the machine disturbs all of them
+        for hub, closing, asked in kinds:
+            turns.setdefault((hub, closing), []).append(_seconds(reviewer, asked))
     for hub, count in enumerate(HUBS):
         for closing in (False, True):
-            asked = body(hub, closing=closing)
-            found = [_seconds(reviewer, asked) for _ in range(ROUNDS)]
+            found = turns[hub, closing]
             row = timed(
                 f"changes: {count} of {DEPENDENCIES:,} touched, {'all' if closing else 'none'} cut", "ms", found, 1e3
             )
@@ -155,6 +159,7 @@ def measure() -> list[Result]:
 
 
 def _seconds(reviewer: Reviewer, asked: bytes) -> float:
-    started = time.perf_counter()
+    """Return processor time, which other programs on the machine disturb least."""
+    started = time.process_time()
     reviewer.review(asked, timeout=None)
-    return time.perf_counter() - started
+    return time.process_time() - started
