@@ -41,7 +41,7 @@ def many(page_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory)
 
 def test_all_of_it_is_there_and_only_what_is_looked_at_is_drawn(window: Opened, many: Path) -> None:
     page = window.show(many)
-    assert page.locator("h1").inner_text().endswith(f"of {TOTAL} connections will not get through")
+    assert page.locator("h1").inner_text().endswith(f"of {TOTAL:,} connections will not get through")
     assert page.locator("#count").inner_text() == f"{TOTAL:,} of {TOTAL:,} shown"
     assert page.locator(".node").count() == 20
     assert 0 < page.locator(".edge").count() <= 120

@@ -9,11 +9,12 @@ from typing import Final, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.patience import PATIENCE
 
 Scheme = Literal["light", "dark"]
+expect.set_options(timeout=PATIENCE * 1000)
 NO_BROWSER: Final = "no Chromium on PATH: run `scripts/testbed` as root on Debian or Ubuntu, or install one"
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -1,7 +1,7 @@
 "use strict";
 // The audit: what is shown is what the filters let through, in the list and in the graph alike.
 (() => {
-  const { make, by, name, counted, copier, block, data, graph, themes, tabs } = preflight;
+  const { make, by, name, counted, figure, copier, block, data, graph, themes, tabs } = preflight;
   const VERDICTS = ["denied", "partial", "unknown", "allowed"];
   const MEANS = { denied: "will not get through", partial: "get through in part", unknown: "cannot be told", allowed: "get through" };
   const WORST = (some) => VERDICTS.find((verdict) => some.includes(verdict)) ?? "allowed";
@@ -22,7 +22,8 @@
     const words = [full(ends[one.from]), one.text, ...one.ends.map(([end]) => full(ends[end])), one.reason, ...one.by];
     one.words = [...words, ...one.about.flatMap((found) => [found.id, found.what, found.todo])].join("\n").toLowerCase();
   }
-  const rest = findings.filter((found, number) => !connections.some((one) => one.findings.includes(number)));
+  const drawnOnes = new Set(connections.flatMap((one) => one.findings));
+  const rest = findings.filter((found, number) => !drawnOnes.has(number));
   for (const found of rest) found.words = [found.id, found.what, found.todo, found.ns, ...found.more].join("\n").toLowerCase();
   const known = new Map(connections.map((one) => [one.id, one]));
 
@@ -165,12 +166,16 @@
   const inner = (some) => {
     const of = KEYS[state.group];
     if (!of) return [make("ul", { class: "items" }, ...some.map(item))];
-    const parts = Map.groupBy ? Map.groupBy(some, of) : grouped(some, of);
+    const parts = grouped(some, of);
     return [...parts].flatMap(([key, every]) => [make("h3", {}, name(key), make("small", {}, ` ${every.length}`)), make("ul", { class: "items" }, ...every.map(item))]);
   };
   const grouped = (some, of) => {
     const parts = new Map();
-    for (const one of some) parts.set(of(one), [...(parts.get(of(one)) ?? []), one]);
+    for (const one of some) {
+      const key = of(one);
+      if (!parts.has(key)) parts.set(key, []);
+      parts.get(key).push(one);
+    }
     return parts;
   };
   const drawList = (some) => {
@@ -178,7 +183,7 @@
       const every = some.filter(belongs);
       if (!every.length) return null;
       const inside = make("div", {});
-      const head = make("summary", {}, make("h2", {}, `${title} `, make("small", {}, every.length)));
+      const head = make("summary", {}, make("h2", {}, `${title} `, make("small", {}, figure(every.length))));
       const part = make("details", { class: `part ${key}`, "data-part": key }, head, inside);
       const build = () => inside.childElementCount || inside.append(...inner(every));
       part.addEventListener("toggle", build);
@@ -200,11 +205,10 @@
     const some = rest.filter((found) => (!state.ns || found.ns === state.ns) && (!state.id || found.id === state.id) && words.every((word) => found.words.includes(word)));
     const one = (found) => make("li", { class: "item" }, told(found), found.fix === null ? null : make("details", { class: "policies" }, make("summary", {}, "Fix"), block(fixes[found.fix], "Fix")));
     by("rest").replaceChildren(some.length ? make("ul", { class: "items" }, ...some.map(one)) : make("p", { class: "empty" }, rest.length ? "No finding matches." : "Nothing is wrong with policies or namespaces."));
-    by("tab-rest").querySelector("b").textContent = some.length;
+    by("tab-rest").querySelector("b").textContent = figure(some.length);
   };
   const drawSpaces = () => {
-    const rows = [...new Set(connections.map((one) => place(ends[one.from])))].sort().map((space) => {
-      const every = connections.filter((one) => place(ends[one.from]) === space);
+    const rows = [...grouped(connections, (one) => place(ends[one.from]))].sort(([a], [b]) => (a < b ? -1 : 1)).map(([space, every]) => {
       const cells = VERDICTS.map((verdict) => [verdict, every.filter((one) => one.verdict === verdict).length]);
       const choose = make("button", { type: "button", class: "plain", onclick: () => set({ ns: space }) }, name(space));
       return make(
@@ -221,7 +225,7 @@
   };
   const drawFixes = () => {
     const many = data.everyFix.split(/^---$/m).filter((text) => text.trim()).length;
-    by("tab-fixes").querySelector("b").textContent = many;
+    by("tab-fixes").querySelector("b").textContent = figure(many);
     const text = "Everything that is needed, each policy once. Nothing else is opened, but as the notes at a connection say.";
     by("fixes").replaceChildren(...(data.everyFix ? [make("p", { class: "told" }, text, " Apply with ", make("code", {}, "kubectl apply -f -"), "."), block(data.everyFix, "All fixes")] : [make("p", { class: "empty" }, "There is nothing to fix that a policy could.")]));
   };
@@ -266,7 +270,17 @@
     if (left) edges.sort((a, b) => weight(a) - weight(b)).splice(most);
     const kept = new Set(edges.flatMap((edge) => [edge.from, edge.to]));
     const spaces = [...new Set(used.map((number) => place(ends[number])))];
-    const nodes = [...new Set(used.map(key))].filter((node) => !left || kept.has(node) || node.startsWith("s")).map((node) => (node.startsWith("s") ? folded(node, used, pairs, inside) : single(Number(node.slice(1)), pairs)));
+    const members = grouped(used, key);
+    const touching = new Map(); // box -> the pairs that begin or end there
+    for (const pair of pairs) {
+      for (const box of new Set([key(pair.from), key(pair.to)])) {
+        if (!touching.has(box)) touching.set(box, []);
+        touching.get(box).push(pair);
+      }
+    }
+    const nodes = [...members.keys()]
+      .filter((node) => !left || kept.has(node) || node.startsWith("s"))
+      .map((node) => (node.startsWith("s") ? folded(node, members.get(node), touching.get(node), inside) : single(Number(node.slice(1)), touching.get(node))));
     const open_ = spaces.filter((space) => nodes.some((node) => node.space === `c${space}`)).map((space) => ({ key: `c${space}`, label: space, foldable: true }));
     drawn = { nodes, edges, spaces: open_, left };
     picture.update(drawn);
@@ -292,9 +306,8 @@
       title: `${ends_}: ${what}`,
     };
   };
-  const single = (number, pairs) => {
+  const single = (number, touching) => {
     const one = ends[number];
-    const touching = pairs.filter((pair) => pair.from === number || pair.to === number);
     const kind = one.short ? "workload" : one.kind === "missing" ? "missing" : "beyond";
     return {
       key: `n${number}`,
@@ -306,12 +319,11 @@
       title: `${full(one)}: ${counted(touching.length, "connection")}`,
     };
   };
-  const folded = (key, used, pairs, inside) => {
+  const folded = (key, members, touching, inside) => {
     const space = key.slice(1);
-    const many = used.filter((number) => place(ends[number]) === space).length;
-    const touching = pairs.filter((pair) => place(ends[pair.from]) === space || place(ends[pair.to]) === space);
+    const many = members.length;
     const own = inside.get(key)?.length ?? 0;
-    const word = PLACES[ends.find((one) => place(one) === space).kind] || space === "outside the cluster" ? "end" : "workload";
+    const word = PLACES[ends[members[0]].kind] || space === "outside the cluster" ? "end" : "workload";
     return {
       key,
       label: space,
@@ -332,10 +344,10 @@
     for (const tile of by("tiles").children) {
       const { verdict } = tile.dataset;
       tile.setAttribute("aria-pressed", String(state.verdicts.has(verdict)));
-      tile.querySelector("b").textContent = connections.filter((one) => one.verdict === verdict && passes(one, new Set())).length;
+      tile.querySelector("b").textContent = figure(connections.filter((one) => one.verdict === verdict && passes(one, new Set())).length);
     }
-    by("count").textContent = `${some.length.toLocaleString("en")} of ${connections.length.toLocaleString("en")} shown`;
-    by("tab-list").querySelector("b").textContent = some.length;
+    by("count").textContent = `${figure(some.length)} of ${figure(connections.length)} shown`;
+    by("tab-list").querySelector("b").textContent = figure(some.length);
     const said = state.focus && [state.focus.from, state.focus.to].filter(Boolean).map((key) => (key.startsWith("s") ? key.slice(1) : title(ends[Number(key.slice(1))])));
     by("focus").hidden = !said;
     by("focus").replaceChildren(...(said ? ["only ", name(said.join(" \u2192 "))] : []));
@@ -373,9 +385,9 @@
     const broken = numbers.denied + numbers.partial;
     if (!all) return "Nothing declares what it connects to";
     if (all === 1 && broken) return `The one connection ${numbers.denied ? "will not get" : "gets"} through${numbers.denied ? "" : " in part only"}`;
-    if (numbers.denied) return `${numbers.denied} of ${all} connections will not get through`;
-    if (broken) return `${broken} of ${all} connections get through in part only`;
-    return numbers.unknown ? `Nothing is broken; of ${numbers.unknown} of ${counted(all, "connection")} it cannot be told` : `${all === 1 ? "The one connection gets" : `All ${all} connections get`} through`;
+    if (numbers.denied) return `${figure(numbers.denied)} of ${figure(all)} connections will not get through`;
+    if (broken) return `${figure(broken)} of ${figure(all)} connections get through in part only`;
+    return numbers.unknown ? `Nothing is broken; of ${figure(numbers.unknown)} of ${counted(all, "connection")} it cannot be told` : `${all === 1 ? "The one connection gets" : `All ${figure(all)} connections get`} through`;
   };
   const begin = () => {
     themes();
@@ -390,7 +402,7 @@
     [...by("bar").children].forEach((part) => { part.style.flexGrow = numbers[part.className]; });
     by("tiles").append(
       ...VERDICTS.map((verdict) =>
-        make("button", { type: "button", class: `tile ${verdict}`, "data-verdict": verdict, "aria-pressed": "false", onclick: () => set({ verdicts: new Set([...state.verdicts].filter((one) => one !== verdict).concat(state.verdicts.has(verdict) ? [] : verdict)) }) }, make("b", {}, numbers[verdict]), make("span", {}, verdict), make("small", {}, MEANS[verdict])),
+        make("button", { type: "button", class: `tile ${verdict}`, "data-verdict": verdict, "aria-pressed": "false", onclick: () => set({ verdicts: new Set([...state.verdicts].filter((one) => one !== verdict).concat(state.verdicts.has(verdict) ? [] : verdict)) }) }, make("b", {}, figure(numbers[verdict])), make("span", {}, verdict), make("small", {}, MEANS[verdict])),
       ),
     );
     if (data.errors.length) {

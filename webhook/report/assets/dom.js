@@ -20,7 +20,8 @@ const preflight = {};
   // Names may run from right to left: each stands for itself, and moves nothing around it.
   const name = (text, attributes = {}) => make("bdi", attributes, text);
 
-  const counted = (number, noun, several = `${noun}s`) => `${number.toLocaleString("en")} ${number === 1 ? noun : several}`;
+  const figure = (number) => number.toLocaleString("en");
+  const counted = (number, noun, several = `${noun}s`) => `${figure(number)} ${number === 1 ? noun : several}`;
 
   // Characters that are not seen, or that turn text around, shown by their number; what is copied stays as it is.
   const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
@@ -112,6 +113,6 @@ const preflight = {};
     return { show: (id) => show(by(id)) };
   };
 
-  Object.assign(preflight, { make, draw, by, name, counted, visible, copier, block, themes, tabs });
+  Object.assign(preflight, { make, draw, by, name, figure, counted, visible, copier, block, themes, tabs });
   preflight.data = JSON.parse(by("data").textContent);
 })();
