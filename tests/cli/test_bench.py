@@ -15,7 +15,7 @@ def test_a_given_world_is_measured(run: Run) -> None:
     told = json.loads(done.out)
     assert list(told) == ["world", "results"]
     assert told["world"]["workloads"] > 0
-    assert [list(row) for row in told["results"]] == [["name", "unit", "p50", "p99", "n"]] * 3
+    assert [list(row) for row in told["results"]] == [["name", "unit", "p50", "p99", "n"]] * 5
     assert all(0 <= row["p50"] <= row["p99"] for row in told["results"])
     assert told["results"][0]["n"] == told["world"]["workloads"]
 
@@ -24,6 +24,7 @@ def test_the_table_has_the_same_rows(run: Run) -> None:
     out = run("bench", "-f", STORY).out
     assert "workloads" in out.splitlines()[0]
     assert "every open connection" in out
+    assert "one verdict with its evidence, again" in out
 
 
 def test_a_world_without_workloads_is_no_measurement(run: Run, tmp_path: Path) -> None:

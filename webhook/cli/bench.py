@@ -13,10 +13,12 @@ from msgspec import Struct
 
 from webhook.cli.gather import gather
 from webhook.cli.terminal import emit, progress, tabulate
+from webhook.evaluate import PodEnd, judge_pair, template_end
 from webhook.facade import UsageError
 from webhook.families import project
 from webhook.judge import judge_workload
 from webhook.matrix import matrix
+from webhook.model.addresses import Protocol
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO
 from webhook.world import Overlay, Put, View, World
@@ -28,7 +30,10 @@ _APPS: Final = 20  # in each
 _CALLED: Final = 5  # others that each declares
 _MOST: Final = 500  # workloads of a world that are judged
 _ROUNDS: Final = 3  # of what is measured whole
+_STEPS: Final = 10  # other ends that each workload is asked about
+_DOZEN: Final = 12
 _PERCENT: Final = 99
+Asked = tuple[PodEnd, PodEnd, Protocol, int]
 
 
 class Result(Struct, frozen=True):
@@ -60,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def measure(view: View) -> list[Result]:
-    """Measure each workload's verdicts, the first time and again, and the matrix. UsageError: no workloads."""
+    """Measure each workload's dependencies, the matrix, and single verdicts, by the dozen. UsageError: no workloads."""
     some = list(islice((one for one in view.workloads.every() if one.owner is None), _MOST))
     if not some:
         raise UsageError("nothing to measure: the world has no workloads")
@@ -68,11 +73,33 @@ def measure(view: View) -> list[Result]:
         first = [_timed(partial(_judge, view, one)) for one in _counted(some, told)]
         again = [_timed(partial(_judge, view, one)) for one in some]
         whole = [_timed(lambda: matrix(view, unknown=False)) for _ in range(_ROUNDS)]
+        asked = list(_pairs(view, some))
+        view.memos.clear()
+        fresh, known = ([_timed(partial(_verdicts, view, few)) / len(few) for few in asked] for _ in range(2))
     return [
         _result("a workload's dependencies, first time", "µs", first, 1e6),
         _result("a workload's dependencies, again", "µs", again, 1e6),
         _result("every open connection", "ms", whole, 1e3),
+        _result("one verdict with its evidence, first time", "µs", fresh, 1e6),
+        _result("one verdict with its evidence, again", "µs", known, 1e6),
     ]
+
+
+def _pairs(view: View, some: Sequence[Workload]) -> Iterator[list[Asked]]:
+    """Yield pairs of pods with a port of the second, by the dozen: a clock cannot tell how long one takes."""
+    ends = [template_end(view, workload) for workload in some]
+    ports = [next(iter(workload.template.declares), None) for workload in some]
+    for step in range(1, min(_STEPS, len(some)) + 1):
+        every = zip(ends, ends[step:] + ends[:step], ports[step:] + ports[:step], strict=True)
+        asked = [
+            (one, other, port.protocol if port else "TCP", port.number if port else 80) for one, other, port in every
+        ]
+        yield from (asked[first : first + _DOZEN] for first in range(0, len(asked), _DOZEN))
+
+
+def _verdicts(view: View, asked: Iterable[Asked]) -> None:
+    for source, target, protocol, port in asked:
+        judge_pair(view, source, target, protocol, port)
 
 
 def _judge(view: View, workload: Workload) -> object:

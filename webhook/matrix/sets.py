@@ -103,7 +103,7 @@ def less(whole: Parts, taken: Parts) -> Parts:
 
 def within(parts: Parts, some: Bits) -> Parts:
     """Return what is granted to `some`."""
-    return {ports: who & some for ports, who in parts.items() if who & some}
+    return {ports: kept for ports, who in parts.items() if (kept := who & some)}
 
 
 def added(one: Parts, other: Parts) -> Parts:
