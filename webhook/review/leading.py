@@ -1,10 +1,11 @@
 """What of running workloads' declarations leads to what a change touches, looked up once for all of a namespace."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from webhook.dependencies import Resolved, is_localhost, parse, resolve
-from webhook.dependencies.grammar import items
+from webhook.dependencies.grammar import MOST_ITEMS, items
 from webhook.judge import Alike, Judged
 from webhook.judge.alike import is_of
 from webhook.judge.workload import declared, everybodys, may_lead
@@ -25,7 +26,7 @@ class Leading:
         self._words = {name for _, name in names}
         self._read: dict[str, tuple[Dependency, ...]] = {}  # items of declarations, by their text
         self._found: dict[tuple[str, str], tuple[Resolved, ...]] = {}  # by namespace and text
-        self._named: dict[str, bool] = {}  # whether a declaration names anything
+        self._named: dict[str, bool] = {}  # whether an item names anything
         self.alike = Alike(view)
 
     def judged(self, workload: Workload, *, look_up: bool) -> Iterator[Judged]:
@@ -38,11 +39,12 @@ class Leading:
     def looks_up(self, workload: Workload) -> bool:
         """Say whether a workload declares, or the configuration for it, what it looks up by a name."""
         view, known = self._view, self._named
-        for text in (note.text for note in workload.connects_to):
-            if text not in known:
-                known[text] = any(map(_is_name, parse(text)))
+        texts = () if workload.template.aliases else (note.text for note in workload.connects_to)
+        for piece in islice((piece.strip() for text in texts for piece in _pieces(text)), MOST_ITEMS):
             view.budget.spend()
-            if known[text] and not workload.template.aliases:
+            if piece not in known:
+                known[piece] = any(map(_is_name, parse(piece)))
+            if known[piece]:
                 return True
         every = (*(declared(workload) if workload.template.aliases else ()), *everybodys(view, workload))
         return any(
@@ -57,8 +59,7 @@ class Leading:
             yield from self._some(workload, (one for one in declared(workload) if isinstance(one, Dependency)))
         else:
             for text in texts:
-                every = items(text) if ":/" in text or "jdbc" in text.lower() else text.replace("\n", ",").split(",")
-                for piece in every:
+                for piece in _pieces(text):
                     view.budget.spend()
                     yield from self._of_item(workload, piece.strip())
         if view.settings.everywhere:
@@ -91,6 +92,11 @@ class Leading:
         """Say whether items are looked up alike for all clients of a namespace who are not behind what they ask for."""
         named = all(isinstance(one.target, NameTarget | WorkloadTarget) for one in read)
         return named and (self._view.complete or not any(one.found.missing for one in found))
+
+
+def _pieces(text: str) -> Iterable[str]:
+    """Return the items of a declaration; where no URL is in it, they are what commas and lines part."""
+    return items(text) if ":/" in text or "jdbc" in text.lower() else text.replace("\n", ",").split(",")
 
 
 def _is_name(item: Declared) -> bool:
