@@ -8,7 +8,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.patience import PATIENCE
@@ -103,6 +104,16 @@ class Serve:
             return self._process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still runs {STOP_TIMEOUT:g} s after SIGTERM; its log:\n{self.tail()}") from None
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Keep it from running, as a machine that hangs does."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._process.pid, signal.SIGCONT)
 
     def close(self) -> None:
         """End it if it still runs, by force."""

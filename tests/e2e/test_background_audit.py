@@ -166,6 +166,29 @@ def test_who_was_there_before_hears_of_it_from_one_of_two_replicas(
     wait(lambda: report(scene, kind) is None, what="a report of nothing to be deleted")
 
 
+def test_who_was_away_when_the_lease_ended_overwrites_nothing(
+    control_plane: ControlPlane,
+    crds: Callable[[tuple[str, str]], None],
+    grant: Callable[[], None],
+    start_replica: StartReplica,
+    scene: Scene,
+) -> None:
+    crds(OPEN)
+    grant()
+    replicas = [start_replica(), start_replica()]
+    wait = control_plane.wait_for
+    wait(lambda: bool(results(scene, OPEN)), what="the report")
+    away, other = sorted(replicas, key=lambda one: metric(one, "audit_leading") != 1)
+    with away.stopped():
+        wait(lambda: metric(other, "audit_leading") == 1, what="the other replica to go on")
+        assert scene.kubectl("delete", "networkpolicy", "--all").code == 0
+        wait(lambda: results(scene, OPEN) == [("dependency", "pass")], what="its report")
+        version = report(scene, OPEN)["metadata"]["resourceVersion"]
+    wait(lambda: metric(away, "audit_leading") == 0, what="the one that was away to stand back")
+    assert metric(other, "audit_leading") == 1
+    assert report(scene, OPEN)["metadata"]["resourceVersion"] == version, "nobody has written it since"
+
+
 def test_without_rights_and_without_the_kind_reviews_go_on_and_it_is_said(
     control_plane: ControlPlane,
     crds: Callable[[tuple[str, str]], None],

@@ -357,6 +357,27 @@ def test_reports_of_the_other_kind_that_are_ours_are_taken_away() -> None:
     assert scene.report(OLDER) is None
 
 
+def test_what_may_not_be_read_of_the_other_kind_holds_nothing_up() -> None:
+    scene = Scene()
+    scene.store.serves(OLDER, REPORT)
+    scene.store.fault = lambda _, path: said(403) if "/policyreports" in path else None
+    scene.turn()
+    assert scene.results == CLOSED
+
+
+def test_a_report_of_another_name_stays_whatever_its_labels_say() -> None:
+    scene = Scene()
+    for kind in (REPORT, OLDER):
+        path = f"{kind.path_in(HOME)}/mine"
+        labels = {"app.kubernetes.io/managed-by": "netpol-preflight"}
+        metadata = {"name": "mine", "namespace": HOME, "resourceVersion": "x", "labels": labels}
+        scene.store.objects[path] = {"metadata": metadata}
+    scene.store.serves(OLDER, REPORT)
+    scene.turn()
+    assert scene.results == CLOSED
+    assert all(f"{kind.path_in(HOME)}/mine" in scene.store.objects for kind in (REPORT, OLDER))
+
+
 def test_a_report_of_that_name_that_is_somebody_elses_stays() -> None:
     scene = Scene()
     path = f"{REPORT.path_in(HOME)}/{NAME}"

@@ -101,32 +101,40 @@ class AuditWriter:
 
     async def look(self) -> None:
         """Find out which kind of report is served, and which are there. What is of the other kind is taken away."""
+        self._kind, self._known = None, {}
         try:
             kinds = await self._store.served()
-            self._kind, self._known = None, {}
-            for kind in kinds:
+            for kind in kinds[:1]:
                 async for raw in self._store.listed(kind, OWNED, PRODUCT):
-                    await self._see(kind, raw, written=kind is kinds[0])
+                    self._see(raw)
         except ClusterError as error:
             self._fail(REPORTS, error)
             return
         if not kinds:
-            self._trouble(
-                REPORTS, f"neither {' nor '.join(group for group, _ in FAMILIES)} is served: no report is written"
-            )
+            groups = " nor ".join(group for group, _ in FAMILIES)
+            self._trouble(REPORTS, f"neither {groups} is served: no report is written")
             self._again[REPORTS] = self._clock() + _LATER
             return
         self._kind = kinds[0]
         self._trouble(REPORTS, "")
+        for kind in kinds[1:]:
+            await self._clear(kind)
 
-    async def _see(self, kind: Kind, raw: Raw, *, written: bool) -> None:
-        metadata = raw.get("metadata") or {}
-        namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
-        if written and name == NAME:
+    def _see(self, raw: Raw) -> None:
+        namespace, name = _place(raw)
+        if name == NAME:
             self._known[namespace] = _Known(version_of(raw))
             self._before.update(closed_before(raw))
-        elif self._may_write():
-            await self._store.delete(kind, namespace, name, version_of(raw))
+
+    async def _clear(self, kind: Kind) -> None:
+        """Take reports of ours away that nobody will write again, as far as that is allowed."""
+        try:
+            async for raw in self._store.listed(kind, OWNED, PRODUCT):
+                namespace, name = _place(raw)
+                if name == NAME and self._may_write():
+                    await self._store.delete(kind, namespace, name, version_of(raw))
+        except ClusterError as error:
+            _log.info("audit: reports of kind %s stay: %s", kind, error)
 
     @property
     def namespaces(self) -> Iterable[str]:
@@ -236,7 +244,10 @@ class AuditWriter:
     # -- what goes wrong ---------------------------------------------------------------------------------------------
 
     def _waits(self, what: str) -> bool:
-        return self._clock() < self._again.get(what, 0.0)
+        if self._clock() < self._again.get(what, 0.0):
+            return True
+        self._again.pop(what, None)
+        return False
 
     def _fail(self, what: str, error: ClusterError) -> None:
         lasting = isinstance(error, ForbiddenError | NotServedError)
@@ -256,6 +267,12 @@ class AuditWriter:
             self.troubles[what] = why
         else:
             self.troubles.pop(what, None)
+
+
+def _place(raw: Raw) -> tuple[str, str]:
+    """Return namespace and name of an object."""
+    metadata = raw.get("metadata") or {}
+    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
 
 
 def _digest(body: Raw | None) -> str:
