@@ -1,6 +1,7 @@
 """The formats of CI: valid by their schemas whatever stands in a name, and read as their consumers read them."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -19,6 +20,7 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report import ci
 from webhook.report.run import Failure, Row, Run
 from webhook.report.sarif import sarif
+from webhook.review import baseline
 from webhook.review.baseline import fingerprints
 
 SCHEMAS: Final = Path(__file__).parent / "schemas"
@@ -207,4 +209,37 @@ def test_a_long_comment_is_cut_and_says_how_much_is_missing() -> None:
     found = [finding(workload=WorkloadRef("Deployment", "a", f"w{number}")) for number in range(300)]
     comment = ci.comment(ran(found), dump)
     assert len(comment) < 65_536
-    assert "and 100 more: `netpol-preflight check`" in comment
+    shown = comment.count("| NP102 |")
+    assert f"and {300 - shown} more: `netpol-preflight check`" in comment
+    slight = [finding("NP405", severity=Severity.INFO, location=Location("a.yaml", 1)) for _ in range(300)]
+    assert "NP102" in ci.comment(ran([*slight, finding()]), dump)
+
+
+def test_long_names_do_not_make_a_comment_too_long() -> None:
+    found = [named(f"{number}" + "<" * 2_000) for number in range(200)]
+    failures = [Failure("<" * 2_000, number, "|" * 2_000) for number in range(200)]
+    assert len(ci.comment(ran(found, failures), dump)) < 65_536
+
+
+# -- baselines ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(hostile(), max_size=6), st.data())
+def test_what_was_written_accepts_all_of_it_and_nothing_else(found: list[Finding], data: st.DataObject) -> None:
+    known = baseline.read(baseline.written(baseline.of(found)))
+    assert known == baseline.of(found)
+    shuffled = data.draw(st.permutations(found))
+    assert baseline.sift(shuffled, known) == baseline.Sifted((), len(found), ())
+    some = data.draw(st.lists(st.sampled_from(range(len(found))), unique=True)) if found else []
+    kept = [found[number] for number in sorted(some)]
+    sifted = baseline.sift(found, baseline.of(kept))
+    assert sifted.accepted == len(kept)
+    assert len(sifted.new) == len(found) - len(kept)
+    assert baseline.sift(kept, known).new == ()
+
+
+@given(st.binary(max_size=200), st.integers(0, 400), st.lists(hostile(), max_size=2))
+def test_a_damaged_baseline_is_refused_or_read(junk: bytes, at: int, found: list[Finding]) -> None:
+    good = baseline.written(baseline.of(found))
+    with suppress(baseline.NotABaseline):
+        baseline.read(good[:at] + junk + good[at:])

@@ -12,9 +12,9 @@ from msgspec import Struct, field
 
 from webhook.model.answers import Finding, Severity
 from webhook.report import json_
-from webhook.report.admission import DumpYaml, combined
+from webhook.report.admission import DumpYaml, combined, order
 from webhook.report.run import Failure, Run, place
-from webhook.report.safe import clean, code, escaped, fenced, lines, table
+from webhook.report.safe import clean, clip, code, escaped, fenced, lines, table
 from webhook.report.text import block, count, failure, subject, total, where
 from webhook.report.words import mark, message, near_misses, remedy, sentence
 from webhook.review.baseline import digest, fingerprints
@@ -115,7 +115,10 @@ def _issue(name: str, text: str, mark_: str, severity: str, where: tuple[str, in
 
 # -- Markdown: a pull request's comment, a job's summary ---------------------------------------------------------------
 
-_ROWS: Final = 200  # of all tables: GitHub's comments may be 65,536 characters long
+_ROWS: Final = 200  # of all tables
+_TABLES: Final = 32_768  # characters of them: GitHub's comments may be 65,536 long
+_BROKEN: Final = 20  # documents that cannot be read, and characters of a line about one
+_LINE: Final = 300
 _FIX: Final = 16_384  # characters of fixes
 _MARKS: Final = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}  # noqa: RUF001 - the sign itself
 
@@ -127,17 +130,27 @@ def comment(run: Run, dump_yaml: DumpYaml) -> str:
     lines = [f"### {sign} Network policy: {escaped(total(run.summary, len(run.failures)))}", ""]
     if run.compared:
         lines += [f"{run.accepted} accepted by the baseline, {len(run.unmet)} of its entries no longer met.", ""]
-    lines += [*(f"- unreadable: {escaped(failure(one))}" for one in run.failures), *([""] if run.failures else [])]
-    left = _ROWS
-    for file, some in by_file(run.findings).items():
-        cells = [_cells(one) for one in some[:left]]
-        left -= len(cells)
-        if cells:
-            lines += [f"**{code(file)}**" if file else f"**{ELSEWHERE}**", ""]
-            lines += [*table(("", "Id", "Workload or policy", "What", "What to do"), cells), ""]
-    if len(run.findings) > _ROWS:
-        lines += [f"and {len(run.findings) - _ROWS} more: `netpol-preflight {run.command}`", ""]
+    lines += [f"- unreadable: {escaped(clip(failure(one), _LINE))}" for one in run.failures[:_BROKEN]]
+    lines += [f"- and {len(run.failures) - _BROKEN} more"] if len(run.failures) > _BROKEN else []
+    lines += [""] if run.failures else []
+    shown = _fitting(run.findings)
+    for file, some in by_file(shown).items():
+        rows = table(("", "Id", "Workload or policy", "What", "What to do"), map(_cells, some))
+        lines += [f"**{code(file) if file else ELSEWHERE}**", "", *rows, ""]
+    if len(run.findings) > len(shown):
+        lines += [f"and {len(run.findings) - len(shown)} more: `netpol-preflight {run.command}`", ""]
     return "\n".join([*lines, *_fixes(run.findings, dump_yaml)]).rstrip("\n") + "\n"
+
+
+def _fitting(findings: Iterable[Finding]) -> list[Finding]:
+    """Return as many findings as have room, the worst first."""
+    found, left = list[Finding](), _TABLES
+    for one in order(findings):
+        left -= sum(map(len, (*_cells(one), place(one.location)[0])))
+        if left < 0 or len(found) == _ROWS:
+            break
+        found.append(one)
+    return found
 
 
 def _fixes(findings: Iterable[Finding], dump_yaml: DumpYaml) -> Iterator[str]:
