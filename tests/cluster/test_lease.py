@@ -119,6 +119,31 @@ def test_a_lease_of_others_that_cannot_be_read_is_no_reason_to_go_on() -> None:
     assert not first.holds()
 
 
+def test_whatever_goes_wrong_is_told_and_tried_again() -> None:
+    store, time = ObjectStore(), Time()
+    one = Election(store, REF, "pod-0", time, term=Term(retry=0.001))
+    mistakes = [True, True]
+
+    def before(_method: str, _path: str) -> None:
+        if mistakes:
+            mistakes.pop()
+            assert not one.holds()
+            raise RuntimeError("a mistake of ours")
+
+    store.before = before
+
+    async def scenario() -> None:
+        task = asyncio.create_task(one.run())
+        while not one.holds():
+            assert one.trouble == "" or "internal error" in one.trouble
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
+    assert one.trouble == ""
+
+
 Step = tuple[int, float, bool]
 
 

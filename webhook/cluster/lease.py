@@ -107,6 +107,9 @@ class Election:
                 self._say(f"Lease `{self._ref}`: no answer in time")
             except ClusterError as error:
                 self._say(f"Lease `{self._ref}`: {error}")
+            except Exception:  # noqa: BLE001 - logged and told; nothing else may end with it
+                _log.exception("Lease `%s`", self._ref)
+                self.trouble = f"Lease `{self._ref}`: internal error, see the log"
             await asyncio.sleep(jittered(self._term.retry))
 
     async def attempt(self) -> bool:

@@ -41,6 +41,7 @@ PIECE: Final = 0.005  # seconds that reviews wait, at most, but for one dependen
 _REST: Final = 3.0  # times as long as a piece took, nothing is done after it
 _TURN: Final = 1.0  # seconds of pieces and rests, after which changes are heard and what is complete is written
 _PAUSE: Final = 0.5  # seconds between turns with nothing to do: changes that come together are judged together
+_AFTER_ERROR: Final = 30.0  # seconds until it is begun anew
 _WRITES: Final = 20  # reports, and as many Events, of one turn
 _RELEASE: Final = 2.0  # seconds that whoever stops has to let others have the Lease
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
@@ -86,6 +87,7 @@ class Auditor:
                 except Exception:  # noqa: BLE001 - logged, and begun anew
                     _log.exception("audit: internal error")
                     self._stop()
+                    await asyncio.sleep(_AFTER_ERROR)
                 await asyncio.sleep(0 if self.judging and self.judging.pending and not self.waits else _PAUSE)
         finally:
             self._stop()
