@@ -5,7 +5,7 @@ stand there once: ends, the answers of one side, and fixes.
 """
 
 import hashlib
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Final
 
 from webhook.judge import Judged
@@ -17,12 +17,13 @@ from webhook.report import explain_text, flows
 from webhook.report.admission import DumpYaml, combined, order
 from webhook.report.audit import Audit, namespace_of, world
 from webhook.report.json_ import Record
-from webhook.report.observed import markdown as seen
+from webhook.report.observed import text as seen
 from webhook.report.page import Parts, page
 from webhook.report.run import Row
 from webhook.report.safe import clean
 from webhook.report.text import failure, where
 from webhook.report.words import WHOLE, details, mark, near_misses, remedy, sentence
+from webhook.review.evidence import Evidence
 
 TITLE: Final = "Network policy audit"
 _ID: Final = 10  # characters of a link's id: of 2,000 connections none meets another
@@ -63,8 +64,28 @@ def data(audit: Audit, dump_yaml: DumpYaml) -> Record:
         "findings": [_finding(tables, one) for one in findings],
         "everyFix": dump_yaml(fixes) if (fixes := combined(findings)) else "",
         "errors": [failure(one) for one in audit.errors],
-        "observed": "\n".join(seen(audit.evidence)) if audit.evidence else "",
+        "observed": _observed(audit.evidence) if audit.evidence else [],
     }
+
+
+def _observed(evidence: Evidence) -> list[Record]:
+    """Return what a log tells: titles, tables and sentences, in the order in which the text has them."""
+    found: list[Record] = []
+
+    def tabulate(
+        head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[int] = (), least: int = 0
+    ) -> str:
+        del numbers, least  # the page lays out its tables itself
+        found.append({"head": list(head), "rows": [list(row) for row in rows]})
+        return ""
+
+    def title(_style: str, text: str) -> str:
+        found.append({"title": text})
+        return ""
+
+    for line in seen(evidence, tabulate, title):
+        found += [{"text": line}] if line else []
+    return found
 
 
 class _Table:

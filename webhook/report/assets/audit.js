@@ -230,6 +230,14 @@
     by("fixes").replaceChildren(...(data.everyFix ? [make("p", { class: "told" }, text, " Apply with ", make("code", {}, "kubectl apply -f -"), "."), block(data.everyFix, "All fixes")] : [make("p", { class: "empty" }, "There is nothing to fix that a policy could.")]));
   };
 
+  const observed = ({ title, text, head, rows }) => {
+    if (title) return make("h2", {}, name(title));
+    if (text) return make("p", { class: "told" }, name(text));
+    const heads = head.map((one) => make("th", { scope: "col" }, one.toLowerCase()));
+    const cells = (row) => row.map((one) => make("td", {}, name(one)));
+    return make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Flows" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows.map((row) => make("tr", {}, ...cells(row))))));
+  };
+
   // -- the graph ------------------------------------------------------------------------------------------------------------
 
   const picture = graph(by("graph"), { open: (key) => open(key), fold: (key) => toggle(key.slice(1), true) });
@@ -412,9 +420,9 @@
     const options = (some) => some.sort().map((text) => make("option", { value: text }, text));
     by("ns").append(...options([...new Set([...connections.flatMap((one) => [...one.spaces]), ...rest.map((found) => found.ns)])].filter(Boolean)));
     by("id").append(...options([...new Set(findings.map((found) => found.id))]));
-    if (data.observed) {
+    if (data.observed.length) {
       by("tab-seen").hidden = false;
-      by("seen").append(block(data.observed, "Observed"));
+      by("seen").append(...data.observed.map(observed));
     }
     listen();
     drawSpaces();

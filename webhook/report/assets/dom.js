@@ -60,7 +60,7 @@ const preflight = {};
   };
 
   const block = (text, what) =>
-    make("div", { class: "block" }, make("pre", { tabindex: "0", role: "region", "aria-label": what }, make("code", {}, visible(text))), copier("Copy", text));
+    make("div", { class: "block" }, make("pre", { tabindex: "0", role: "group", "aria-label": what }, make("code", {}, visible(text))), copier("Copy", text));
 
   // -- theme: as the system says, or as it was chosen here -------------------------------------------------------------
 
