@@ -97,11 +97,11 @@ PEERS: Final = frozenset({"podLabels", "namespaceLabels", "namespace", "serviceA
 MISPLACED: Final = ", and belongs into "
 # By what was denied; with the version of the pods and Services that were looked at.
 Denied = tuple[PolicyRef | None, tuple[PolicyRef, ...]] | None
-_NEAR: Final = Memo[tuple[Packet, tuple[Family, ...], Denied], tuple[Hashable, tuple[NearMiss, ...]]](50_000)
+_NEAR: Final = Memo[tuple[Packet, tuple[Family, ...], Denied], tuple[Hashable, tuple[NearMiss, ...]]](5_000)
 _ABOUT_OTHERS: Final = Memo[PolicyRef, tuple[Hashable, bool]](50_000)
 _SHAPES: Final = Memo[str, tuple[Hashable, tuple[PodClass, ...]]](1_000)
 _Nearly = tuple[CompiledPolicy, tuple[Miss, ...]]
-_SELECTING: Final = Memo[tuple[PodClass, Direction], tuple[Hashable, tuple[_Nearly, ...]]](20_000)
+_SELECTING: Final = Memo[tuple[PodClass, Direction], tuple[Hashable, tuple[_Nearly, ...]]](2_000)
 _COMPILED: Final = Memo[tuple[PolicyRef, Direction], CompiledPolicy | None](50_000)
 
 
