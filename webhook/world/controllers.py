@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Final
 
 from webhook.model.addresses import Address, Family
 from webhook.model.labels import NO_KEYS, Labels, Selector
@@ -17,7 +18,7 @@ POD_NAME = "statefulset.kubernetes.io/pod-name"
 POD_INDEX = "apps.kubernetes.io/pod-index"
 
 
-_EVERYBODY = ("", None)  # beside the names and selectors of Services
+_EVERYBODY: Final = None  # beside the selectors of Services
 
 
 class Pods:
@@ -72,10 +73,10 @@ class Pods:
         namespace, labels = service.namespace, service.selector
         if labels is None:
             return ()
-        here, key = self._remembered(namespace).groups, (service.name, labels)
-        if key not in here:
-            here[key] = backends(self._view, namespace, labels, partial(self._index.selected, namespace, labels))
-        return here[key]
+        here = self._remembered(namespace).groups
+        if labels not in here:
+            here[labels] = backends(self._view, namespace, labels, partial(self._index.selected, namespace, labels))
+        return here[labels]
 
     def groups(self, namespace: str) -> tuple[Group, ...]:
         """Return everybody of a namespace."""
@@ -101,7 +102,7 @@ class _Known:
     def __init__(self, made: int) -> None:
         self.made = self.checked = made
         self.of: dict[WorkloadRef, tuple[Pod, ...]] = {}
-        self.groups: dict[tuple[str, Labels | None], tuple[Group, ...]] = {}
+        self.groups: dict[Labels | None, tuple[Group, ...]] = {}  # by what a Service selects; None: everybody
 
 
 def by_controller(view: View, pods: Iterable[Pod]) -> dict[WorkloadRef, list[Pod]]:
@@ -121,10 +122,10 @@ def backends(view: View, namespace: str, labels: Labels, selected: Callable[[], 
     for workload in view.workloads.every(namespace):
         view.budget.spend()
         if workload.ref not in found:
-            own = workload.template.pod_class.labels
-            if selector.matches(own) is Truth.YES:
+            selects = selector.matches(workload.template.pod_class.labels, view.settings.pending_labels)
+            if selects is Truth.YES:
                 found.update(_template(view, workload))
-            elif selector.matches(own, view.settings.pending_labels) is Truth.MAYBE and _gives(workload, labels):
+            elif selects is Truth.MAYBE and _gives(workload, labels):
                 later.append(workload)
     if not found:  # whoever will have the labels, where nobody has them yet
         for workload in later:
