@@ -59,7 +59,7 @@ def machine(run: Run) -> Renderers:
     """Return the formats of CI, which are the same for every command; their paths are those of the repository."""
     here = _relative(run)
     return {
-        "github": lambda _: text.annotations(here.findings, here.failures),
+        "github": lambda _: text.annotations(run.findings, run.failures),  # its runner finds any path's file
         "gitlab": lambda _: ci.code_quality(here),
         "junit": lambda _: ci.junit(here, dump),
         "markdown": lambda _: ci.comment(here, dump),
