@@ -134,6 +134,7 @@ CONFIGURATION = ("--webhook-configuration", "npp")
         (("--watch-namespace", "A"), "`A` is no name of a namespace"),
         (("--watch-namespace", "a"), "expected `--source cluster` with it"),
         (("--no-bindings",), "expected `--source cluster`"),
+        (("--audit-lease", "audit"), "`audit` names no Lease: expected NAMESPACE/NAME"),
         (("--drain", "-1"), "no such time"),
         (("--drain", "soon"), "`soon` is no such time: expected 0 to 3600 seconds"),
     ],

@@ -20,12 +20,13 @@ from tests.support.running import STORY, eventually, served
 from tests.support.worlds import namespace, policy, port
 from webhook import config
 from webhook.cli.demo import review_of
+from webhook.cli.main import main
 from webhook.config.file import File
 from webhook.config.read import wrong
 from webhook.manifests import read
 from webhook.manifests.files import Document
 from webhook.model.answers import Severity
-from webhook.model.settings import DECLARE_LABEL, MODE_LABEL, Mode
+from webhook.model.settings import DECLARE_LABEL, MODE_LABEL, AuditSettings, Mode
 from webhook.report import admission
 from webhook.review import Decision, decide
 from webhook.review.audit import audit_workload, review_policies
@@ -170,6 +171,27 @@ def test_off_may_be_written_as_yaml_reads_it() -> None:
     file = config.read_file(yaml.safe_load("mode: off\nmodes: {a: off}\nseverities: {NP305: off}\n"))
     made = config.settings(file=file)
     assert (made.mode, made.modes, made.severities) == (Mode.OFF, (("a", Mode.OFF),), (("NP305", 0),))
+
+
+def test_the_audit_in_the_cluster_is_off_unless_it_is_turned_on() -> None:
+    assert config.settings().audit == AuditSettings(enabled=False)
+    file = config.read_file({"audit": {"enabled": True, "everyMinutes": 5, "events": False}})
+    assert config.settings(file=file).audit == AuditSettings(enabled=True, minutes=5, events=False)
+    for bad in ({"everyMinutes": 0}, {"everyMinutes": "5"}, {"interval": 5}):
+        with pytest.raises(config.Invalid, match="audit"):
+            config.read_file({"audit": bad})
+
+
+@pytest.mark.parametrize(
+    ("source", "says"), [("cluster", "`--audit-lease NAMESPACE/NAME` with it"), (".", "`--source cluster` with it")]
+)
+def test_an_audit_that_cannot_be_done_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, says: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("audit: {enabled: true}\n", encoding="utf-8")
+    assert main(["serve", "--source", source, "--config", str(file)]) == 2
+    assert says in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_the_schema_that_editors_use_is_that_of_the_program() -> None:
