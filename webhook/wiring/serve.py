@@ -57,7 +57,7 @@ class Reviewer:
         more: Callable[[], tuple[Check, ...]] = tuple,
         processor: float = PROCESSOR,
     ) -> None:
-        """Judge by `source`'s world, in so many steps and seconds of processor time. `more`: conditions besides its own."""
+        """Judge by the world of `source`, in so many steps and seconds. `more`: conditions besides the source's."""
         self._processor = processor
         self._more = more
         self._source = source
