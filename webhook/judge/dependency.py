@@ -10,7 +10,7 @@ from webhook.dependencies.services import Found
 from webhook.evaluate import Answer, Client, Flow, PodEnd, judge_connection, template_end
 from webhook.evaluate.coverage import holder_of
 from webhook.evaluate.ends import SUPPOSED, End, alike, ends_on_nodes, supposes
-from webhook.evaluate.rules import is_volatile, pooled
+from webhook.evaluate.rules import rules_of
 from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import near_misses
 from webhook.model.addresses import Block, Family, Protocol
@@ -151,10 +151,8 @@ def _remembered(view: View, client: Client, flow: Flow, group: Group, purpose: s
 
 def _volatile(view: View, source: PodEnd, group: Group) -> bool:
     """Say whether a policy of either end asks for the endpoints of a Service: then nothing may be remembered."""
-    ingress = [view.policies.selecting(pod_class, Direction.INGRESS) for pod_class in _pod_classes(group)]
-    if any(pooled(view, some, Direction.INGRESS) is not some for some in ingress):
-        return True
-    return is_volatile(view.policies.selecting(source.pod_class, Direction.EGRESS)) or any(map(is_volatile, ingress))
+    ingress = (rules_of(view, pod_class, Direction.INGRESS) for pod_class in _pod_classes(group))
+    return rules_of(view, source.pod_class, Direction.EGRESS).volatile or not all(rules.lasting for rules in ingress)
 
 
 def _judged(view: View, client: Client, flow: Flow, purpose: str) -> _Known:
