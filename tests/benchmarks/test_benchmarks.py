@@ -20,7 +20,7 @@ SMALL = Sizes(pods=700, policies=200, services=400)
 
 @pytest.fixture(scope="module")
 def reviewer() -> Reviewer:
-    return Reviewer(Fixed(build(encoded(SMALL)).world), lambda: date(2026, 11, 1))
+    return Reviewer(Fixed(build(encoded(SMALL)).world), lambda: date(2026, 11, 1), processor=60)
 
 
 @pytest.mark.parametrize("sizes", [SMALL, Sizes()])
@@ -78,7 +78,7 @@ def test_check_is_measured_on_twenty_documents() -> None:
 def test_a_change_of_policy_cuts_as_many_dependencies_as_it_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "SPACES", 8)
     monkeypatch.setattr(changes, "HUBS", (0, 10, 100))
-    cluster = Reviewer(Fixed(changes.world()), lambda: date(2026, 11, 1))
+    cluster = Reviewer(Fixed(changes.world()), lambda: date(2026, 11, 1), processor=60)
     for hub, count in enumerate(changes.HUBS):
         for closing in (False, True):
             answer = cluster.review(changes.body(hub, closing=closing), timeout=None)
