@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.dependencies.services import Found, declares, named, port_text, through_service
+from webhook.dependencies.container_ports import declares, named
+from webhook.dependencies.services import Found, port_text, through_service
 from webhook.evaluate import Flow
 from webhook.model.addresses import IPV6, Address, Block, Family, Protocol, is_loopback
 from webhook.model.objects import Node, Service, Workload

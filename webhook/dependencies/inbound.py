@@ -5,8 +5,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.dependencies.container_ports import declares, named
 from webhook.dependencies.resolve import Resolved
-from webhook.dependencies.services import Found, declares, named
+from webhook.dependencies.services import Found
 from webhook.dependencies.sources import Senders, of_exposure, of_ingress, of_route, scrapers
 from webhook.evaluate import Flow
 from webhook.model.addresses import Protocol

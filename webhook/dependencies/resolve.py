@@ -5,13 +5,11 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.dependencies.addresses import at_address, at_block
+from webhook.dependencies.container_ports import declared_ports, declares, declaring
 from webhook.dependencies.services import (
     MOST_PORTS,
     Found,
     Missing,
-    declared_ports,
-    declares,
-    declaring,
     has,
     or_supposed,
     port_text,

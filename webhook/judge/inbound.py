@@ -13,8 +13,8 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.dependencies.apiserver import control_plane_nodes
+from webhook.dependencies.container_ports import named
 from webhook.dependencies.inbound import Path, exposed_ports, inbound
-from webhook.dependencies.services import named
 from webhook.evaluate import Outside, PodEnd, judge_side
 from webhook.evaluate.connection import ALL_ADDRESSES
 from webhook.evaluate.coverage import POD_RANGES
