@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.spec import dialled
 from tests.support.arena import Arena, Raw, world_of
 from tests.support.making import node
-from tests.support.worlds import OUTSIDE, policy, port, questions, worlds
+from tests.support.worlds import OUTSIDE, namespace, policy, port, questions, worlds
+from tests.support.worlds import pod as running
 from webhook.judge import Explanation, explain
 from webhook.model.answers import Verdict
 from webhook.model.refs import WorkloadRef
@@ -97,3 +98,13 @@ def test_port_names_of_ingress_rules_are_pooled_as_the_judge_says(world: list[Ra
         verdicts = aws.evaluate(*question)
         sure = tuple({Verdict.ALLOWED: True, Verdict.DENIED: False}.get(side) for side in verdicts)
         assert sure == judge.judge(*question), question
+
+
+def test_of_a_name_that_a_pod_gives_twice_aws_opens_the_first_number_alone() -> None:
+    side = {"name": "s", "image": "s", "restartPolicy": "Always", "ports": [port("web", 81)]}
+    server = running("x/server", 2, {}, [port("web", 80)], initContainers=[side])
+    named = policy("x/named", podSelector={}, ingress=[{"ports": [{"port": "web"}]}])
+    world = [namespace("x"), running("x/client", 1, {}, []), server, named]
+    aws = Arena(world, Settings(enforcer=Enforcer("aws")))
+    answers = [aws.evaluate("x/client", "x/server", 4, "TCP", number) for number in (80, 81)]
+    assert [ingress for *_, ingress in answers] == [Verdict.ALLOWED, Verdict.DENIED]

@@ -5,6 +5,7 @@ Ports by name of ingress rules may be pooled (`Ports.names_pooled`):
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct, structs
@@ -27,7 +28,7 @@ class Rules(Struct, frozen=True):
 
     `volatile`, `pooled`: the answer rests on a Service's endpoints, or on other pods, which what a view remembers
     outlives. `lists`: these are allow lists of one tier, which have no order and need no walk. `by_address`,
-    `pods_apart`: as of pieces (`model.tier.CompiledPolicy`). `refs`, `sure`: all that select, and those that surely do.
+    `pods_apart`: as of a policy (`model.tier.CompiledPolicy`). `refs`, `sure`: all that select, and those that surely do.
     `denial`: the answer to what no rule admits; None: whether they select, or what they admit, cannot be told of all.
     """
 
@@ -68,7 +69,7 @@ def rules_of(view: View, subject: PodClass, direction: Direction) -> Rules:
 
 
 def rules_for(view: View, selecting: Selecting, direction: Direction, answer: Side | None = None) -> Rules:
-    """Return the same of given pieces."""
+    """Return the same of given policies."""
     numbered = view.dialect.ports.names_pooled and direction is Direction.INGRESS
     sure = tuple([compiled.ref for compiled, truth in selecting if truth is Truth.YES])
     told = len(sure) == len(selecting) and all(compiled.unclear is None for compiled, _ in selecting)
@@ -165,7 +166,7 @@ _PERHAPS: Final = "names a port, and whether the pods that call one so are among
 
 
 def pooled(view: View, selecting: Selecting, direction: Direction) -> Selecting:
-    """Return pieces with numbers in place of port names, where the enforcer looks them up so; else the same value."""
+    """Return `selecting` with numbers for port names, where the enforcer looks them up so; else the same value."""
     if not view.dialect.ports.names_pooled or direction is Direction.EGRESS:
         return selecting
     found = tuple((in_numbers(view, compiled), truth) for compiled, truth in selecting)
@@ -173,7 +174,7 @@ def pooled(view: View, selecting: Selecting, direction: Direction) -> Selecting:
 
 
 def in_numbers(view: View, compiled: CompiledPolicy) -> CompiledPolicy:
-    """Return a piece with numbers in place of the port names of its ingress rules."""
+    """Return a policy with numbers in place of the port names of its ingress rules."""
     if not view.dialect.ports.names_pooled or not _is_numbered(compiled) or compiled.subject is None:
         return compiled
     pod_classes = list(_pod_classes(view, compiled))
@@ -182,7 +183,7 @@ def in_numbers(view: View, compiled: CompiledPolicy) -> CompiledPolicy:
 
 
 def _is_numbered(compiled: CompiledPolicy) -> bool:
-    """Say whether a piece is one whose port names an enforcer that pools them puts numbers in place of."""
+    """Say whether a policy is one whose port names an enforcer that pools them puts numbers in place of."""
     whose = compiled.subject is not None and bool(compiled.namespace)
     return whose and compiled.direction is Direction.INGRESS and any(map(_names, compiled.rules))
 
@@ -217,10 +218,11 @@ def _rules_of(rule: CompiledRule, pod_classes: list[tuple[PodClass, Truth]]) -> 
 
 
 def _numbers(port: PortMatch, pod_classes: Iterable[PodClass]) -> Iterator[PortMatch]:
+    """Yield the numbers of a port: of a name the first that each pod calls so, where the look-up ends."""
     if isinstance(port, PortRange):
         yield port
         return
     for pod_class in pod_classes:
-        for one in pod_class.ports:
-            if (one.name, one.protocol) == (port.name, port.protocol):
-                yield PortRange(port.protocol, one.number, one.number)
+        named = (one.number for one in pod_class.ports if (one.name, one.protocol) == (port.name, port.protocol))
+        for number in islice(named, 1):
+            yield PortRange(port.protocol, number, number)
