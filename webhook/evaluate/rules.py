@@ -28,7 +28,7 @@ class Rules(Struct, frozen=True):
 
     `volatile`, `pooled`: the answer rests on a Service's endpoints, or on other pods, which what a view remembers
     outlives. `lists`: these are allow lists of one tier, which have no order and need no walk. `by_address`,
-    `pods_apart`: as of a policy (`model.tier.CompiledPolicy`). `refs`, `sure`: all that select, and those that surely do.
+    `pods_apart`: as of a policy (`model.tier.CompiledPolicy`). `refs`, `sure`: all that select, and the sure ones.
     `denial`: the answer to what no rule admits; None: whether they select, or what they admit, cannot be told of all.
     """
 
