@@ -10,8 +10,9 @@ from tests.support.browsing import Opened, chromium, opened
 from tests.support.running import spawn
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """One for this folder: Playwright's event loop runs as long as it does, and no other test has one beside it."""
     with chromium() as running:
         yield running
 
