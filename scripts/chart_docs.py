@@ -7,7 +7,7 @@ The README's table of values, out of the comments (`# --`) of values.yaml; in va
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -93,17 +93,21 @@ def schema() -> str:
     return json.dumps(whole, indent=1) + "\n"
 
 
-def main() -> int:
-    """Write them, or compare."""
+def written(files: Mapping[Path, str], script: str) -> int:
+    """Write files, or with `--check` compare them; return the exit code."""
     code = 0
-    for name, text in (("README.md", readme()), ("values.schema.json", schema())):
-        target = CHART / name
+    for target, text in files.items():
         if "--check" not in sys.argv[1:]:
             target.write_text(text, encoding="utf-8")
         elif not target.is_file() or target.read_text(encoding="utf-8") != text:
-            sys.stderr.write(f"{target} is not what it is made from: run scripts/chart-docs\n")
+            sys.stderr.write(f"{target} is not what it is made from: run {script}\n")
             code = 1
     return code
+
+
+def main() -> int:
+    """Write them, or compare."""
+    return written({CHART / "README.md": readme(), CHART / "values.schema.json": schema()}, "scripts/chart-docs")
 
 
 if __name__ == "__main__":

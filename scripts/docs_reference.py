@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from chart_docs import CHART, described, value_at
+from chart_docs import CHART, described, value_at, written
 
 from webhook.api.metrics import PREFIX, Metrics
 from webhook.certificates.shared_certificate import utc
@@ -197,15 +197,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 def main() -> int:
     """Write them, or compare."""
-    code = 0
-    for name, make in PAGES.items():
-        target, text = FOLDER / f"{name}.md", make()
-        if "--check" not in sys.argv[1:]:
-            target.write_text(text, encoding="utf-8")
-        elif not target.is_file() or target.read_text(encoding="utf-8") != text:
-            sys.stderr.write(f"{target} is not what it is made from: run scripts/docs-reference\n")
-            code = 1
-    return code
+    return written({FOLDER / f"{name}.md": make() for name, make in PAGES.items()}, "scripts/docs-reference")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.pages import laid_out
 from webhook.cli.main import main
 
 PAGE: Final = (Path(__file__).parents[2] / "docs/ci-formats.md").read_text(encoding="utf-8")
@@ -18,12 +19,7 @@ SHOWN: Final = re.findall(r"^(`{3,4})console\n\$ netpol-preflight ([^\n]*)\n(.*?
 @pytest.fixture(autouse=True)
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the page's files in it, where its reader stands."""
-    (tmp_path / "k8s").mkdir()
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NO_COLOR", "1")
-    return tmp_path
+    return laid_out(FILES, tmp_path, monkeypatch)
 
 
 def test_what_the_page_shows_is_printed(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 import yaml
 
+from tests.support.pages import laid_out
 from tests.support.running import served
 from webhook.cli.demo import review_of
 from webhook.cli.main import main
@@ -20,12 +21,7 @@ SHOWN: Final = re.findall(r"```console\n\$ netpol-preflight ([^\n]*)\n(.*?)```",
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the page's files in it, where its reader stands."""
-    (tmp_path / "tutorial").mkdir()
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NO_COLOR", "1")
-    return tmp_path
+    return laid_out(FILES, tmp_path, monkeypatch)
 
 
 @pytest.mark.usefixtures("checkout")

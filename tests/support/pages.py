@@ -1,12 +1,15 @@
-"""The pages of docs/findings: the files and the command of an example, and what it prints."""
+"""The pages of docs: the files and the command of an example, and what it prints."""
 
 import contextlib
 import io
 import re
 import shlex
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import pytest
 
 from webhook.cli.main import main
 
@@ -40,3 +43,13 @@ def printed(one: Example, folder: Path) -> str:
     with contextlib.chdir(folder), contextlib.redirect_stdout(out):
         main(shlex.split(one.command), clock=lambda: THEN)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def laid_out(files: Mapping[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a page's files below `folder`, stand there as its reader does, and print without colour."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("NO_COLOR", "1")
+    return folder

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from webhook.cluster.client import Connection
+from webhook.cluster.client import Connection, ObjectRef
 from webhook.cluster.errors import CONFLICT, GarbledError, NotServedError, OvertakenError, RefusedError
 
 # What the chart's empty Secret is, as kubernetes.io/tls may not be empty: a type never changes, and Helm's replacing
@@ -22,14 +22,8 @@ _LABELS: Final = {"app.kubernetes.io/part-of": "netpol-preflight"}
 _WHO: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
-class SecretRef(Struct, frozen=True):
-    """Where it is."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
+class SecretRef(ObjectRef, frozen=True):
+    """Where a Secret is."""
 
     @property
     def folder(self) -> str:

@@ -38,6 +38,16 @@ BARE: Final = f"{WHOLE};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{WHOLE}"
 BARE_LIST: Final = f"{WHOLE};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{WHOLE}"
 
 
+class ObjectRef(Struct, frozen=True):
+    """Where an object of a namespace is."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
 class Requests(Protocol):
     """What whoever writes asks of a connection. Both raise ClusterError."""
 

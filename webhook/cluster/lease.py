@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from webhook.cluster.client import Requests
+from webhook.cluster.client import ObjectRef, Requests
 from webhook.cluster.errors import (
     CONFLICT,
     UNREADABLE,
@@ -31,14 +31,8 @@ _API_VERSION: Final = "coordination.k8s.io/v1"
 _LONGEST_TERM: Final = 3600  # seconds that somebody else's Lease may ask us to wait
 
 
-class LeaseRef(Struct, frozen=True):
-    """Where it is."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
+class LeaseRef(ObjectRef, frozen=True):
+    """Where a Lease is."""
 
     @property
     def folder(self) -> str:
