@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 from kubernetes.aio.client import Configuration
@@ -192,6 +193,35 @@ def test_the_service_account_s_place_is_the_official_client_s() -> None:
 def test_the_official_client_is_imported_only_to_connect() -> None:
     program = "import sys, webhook.cluster.client, webhook.cluster.discovery; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+_KUBECONFIG: Final = """
+current-context: x
+contexts: [{name: x, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {}}]
+"""
+_DEFERRED: Final = """
+import asyncio, sys
+from webhook.cluster.client_configuration import configuration
+settings = asyncio.run(configuration(sys.argv[1], None))
+from kubernetes.aio.client import ApiClient, Configuration
+assert type(settings) is Configuration
+assert not {"requests", "oauthlib", "websocket"} & set(sys.modules), "the synchronous client was loaded"
+import kubernetes
+assert kubernetes.aio.client.ApiClient is ApiClient
+assert not hasattr(kubernetes, "__wrapped__") and "requests" not in sys.modules, "nothing was asked for"
+assert kubernetes.client.CoreV1Api.__module__ == "kubernetes.client.api.core_v1_api"
+assert kubernetes.__version__ and not hasattr(kubernetes, "nothing")
+from kubernetes import dynamic, watch
+assert kubernetes.aio.watch.Watch and "requests" in sys.modules
+"""
+
+
+def test_connecting_does_not_load_the_synchronous_client_and_whoever_asks_for_it_gets_it(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(_KUBECONFIG, encoding="utf-8")
+    assert subprocess.run([sys.executable, "-c", _DEFERRED, str(config)], check=False).returncode == 0
 
 
 def test_the_recording_sink_is_a_sink() -> None:

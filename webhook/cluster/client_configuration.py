@@ -4,9 +4,12 @@ import asyncio
 import ipaddress
 import os
 import socket
+import sys
 import weakref
 from contextlib import suppress
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies_environment
@@ -32,7 +35,8 @@ async def configuration(kubeconfig: str | None, context: str | None) -> "Configu
 
     In a pod the client reads the token file again every minute.
     """
-    from kubernetes.aio.client import Configuration  # noqa: PLC0415 - takes a second, and only who connects pays
+    defer_packages()
+    from kubernetes.aio.client import Configuration  # noqa: PLC0415 - takes its time, and only who connects pays
 
     settings = Configuration()
     files = kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube/config")
@@ -43,6 +47,42 @@ async def configuration(kubeconfig: str | None, context: str | None) -> "Configu
     else:
         _from_service_account(settings)
     return settings
+
+
+def defer_packages() -> None:
+    """Let modules of `kubernetes.aio` be imported without all that its packages import of themselves.
+
+    That is the synchronous client with libraries of its own, 8 MiB of which nothing is used here. Who asks one of the
+    packages for anything gets it whole, as ever. Without effect where they are imported already.
+    """
+    for name in ("kubernetes", "kubernetes.aio"):
+        if name not in sys.modules:
+            _defer(name)
+
+
+def _defer(name: str) -> None:
+    spec = find_spec(name)
+    if spec is None or spec.loader is None:
+        return
+    module, loader = module_from_spec(spec), spec.loader
+    lock, begun = RLock(), False
+
+    def attribute(wanted: str) -> object:
+        nonlocal begun
+        if wanted == "__version__" or not wanted.startswith("__"):  # for the others import machinery only feels
+            with lock:
+                if not begun:
+                    begun = True
+                    loader.exec_module(module)
+        if wanted not in vars(module):
+            raise AttributeError(f"module {name!r} has no attribute {wanted!r}")
+        return vars(module)[wanted]
+
+    vars(module)["__getattr__"] = attribute
+    sys.modules[name] = module
+    parent, _, own = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], own, module)
 
 
 def _any_exists(files: str) -> bool:
