@@ -13,10 +13,9 @@ from typing import Any
 import yaml
 from chart_docs import CHART, described, value_at, written
 
-from webhook.api.metrics import PREFIX, Metrics
+from webhook.api.backend import PREFIX, Metrics
 from webhook.certificates.shared_certificate import utc
-from webhook.cli.commands import COMMANDS, EXAMPLES
-from webhook.cli.main import parser
+from webhook.cli.main import COMMANDS, EXAMPLES, parser
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.lease import LeaseRef
 from webhook.config.file import schema

@@ -17,8 +17,8 @@ from tests.support.patience import PATIENCE
 from tests.support.serving import HOST, JSON, Running, eventually, exchange, request_of, review_of, serving
 from webhook.api.backend import Check
 from webhook.api.concurrency_limits import MIB, ConcurrencyLimit, Limits, OverloadedError
-from webhook.api.durations import duration, timeout_of
 from webhook.api.validate import fail_open
+from webhook.model.budget import duration, timeout_of
 
 
 @pytest.fixture(scope="module")

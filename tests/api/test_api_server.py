@@ -29,8 +29,7 @@ from tests.support.serving import HOST, JSON, Running, eventually, exchange, req
 from webhook.api.app import build_app
 from webhook.api.asgi import Drain
 from webhook.api.backend import Answer
-from webhook.api.certificate import Certificate, CertificateError, TlsPaths
-from webhook.api.listener import listen, port_of
+from webhook.api.listener import Certificate, CertificateError, TlsPaths, listen, port_of
 from webhook.api.server import Server, Timing
 from webhook.certificates.directory import TlsFiles, ensure
 

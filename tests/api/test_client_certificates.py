@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.support.patience import PATIENCE
 from tests.support.serving import HOST, JSON, Reply, Running, eventually, exchange, request_of, serving
 from tests.testbed.certificates import CertificateAuthority
-from webhook.api.certificate import Certificate, CertificateError, TlsPaths
+from webhook.api.listener import Certificate, CertificateError, TlsPaths
 from webhook.api.protocol import names_in
 from webhook.api.server import Timing
 from webhook.certificates.directory import ensure

@@ -24,7 +24,7 @@ from tests.benchmarks.world import build, encoded
 from webhook.api.app import build_app
 from webhook.api.asgi import Drain
 from webhook.api.backend import Answer, Check
-from webhook.api.certificate import TlsPaths
+from webhook.api.listener import TlsPaths
 from webhook.api.server import Server
 from webhook.certificates.directory import ensure
 from webhook.families import project

@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from tests.chart.rendering import CHART, Chart, Object
-from webhook.api.backend import NOT_JUDGED
-from webhook.api.metrics import ENDS, PREFIX, Metrics
+from webhook.api.backend import ENDS, NOT_JUDGED, PREFIX, Metrics
 from webhook.certificates.shared_certificate import utc
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.lease import LeaseRef

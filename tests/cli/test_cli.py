@@ -19,8 +19,8 @@ from tests.support.running import PROGRAM, STORY, Done, Run, eventually, served,
 from tests.support.worlds import policy
 from tests.testbed.processes import free_port
 from webhook import __version__, config
-from webhook.cli.commands import COMMANDS
 from webhook.cli.demo import review_of
+from webhook.cli.main import COMMANDS
 from webhook.facade import UsageError
 from webhook.facade.sources import find
 from webhook.model.objects import PodClass, Template, Workload

@@ -17,8 +17,7 @@ import pytest
 from tests.support.patience import PATIENCE
 from tests.support.running import STORY, Run
 from tests.testbed.binaries import Binaries
-from webhook.cli.commands import COMMANDS, EXAMPLES
-from webhook.cli.main import parser
+from webhook.cli.main import COMMANDS, EXAMPLES, parser
 
 BIN: Final = Path(sys.executable).parent
 ENVIRONMENT: Final = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "TERM": "dumb", "PS1": "> ", "PROMPT": "> "}

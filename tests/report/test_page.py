@@ -9,7 +9,7 @@ from importlib import resources
 
 import pytest
 
-from webhook.facade.assets import parts
+from webhook.cli.outputs import parts
 from webhook.report.page import embedded, page
 
 ASSETS = resources.files("webhook.report") / "assets"

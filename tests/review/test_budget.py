@@ -16,7 +16,7 @@ from tests.support.reviews import BAD, GOOD, TO_API, annotated, request
 from tests.support.reviews import world as shop
 from tests.support.worlds import namespace, policy
 from webhook import config
-from webhook.api.metrics import Metrics
+from webhook.api.backend import Metrics
 from webhook.dependencies.grammar import MOST_ITEMS
 from webhook.judge.workload import declared
 from webhook.manifests import dump

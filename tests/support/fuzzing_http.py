@@ -9,9 +9,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from webhook.api.app import build_app
-from webhook.api.backend import Backend
+from webhook.api.backend import ENDS, Backend
 from webhook.api.concurrency_limits import Bounds, Member
-from webhook.api.metrics import ENDS
 from webhook.api.protocol import BoundedProtocol
 
 BOUNDS: Final = Bounds(head_bytes=2_000, headers=20, body_bytes=20_000)

@@ -20,10 +20,9 @@ from fastapi import FastAPI
 from tests.support.patience import PATIENCE
 from webhook.api.app import build_app, build_probes
 from webhook.api.asgi import Drain
-from webhook.api.backend import Answer, Check
-from webhook.api.certificate import TlsPaths
+from webhook.api.backend import Answer, Check, Metrics
 from webhook.api.concurrency_limits import Bounds, Limits
-from webhook.api.metrics import Metrics
+from webhook.api.listener import TlsPaths
 from webhook.api.server import Beside, Server, Timing
 from webhook.certificates.directory import TlsFiles, ensure
 

@@ -12,9 +12,9 @@ from tests.support.object_store import ObjectStore, said
 from tests.support.patience import PATIENCE
 from tests.support.reviewing import Fixed
 from tests.support.reviewing import world as story
+from webhook.cluster.audit_requests import ReportObjects
 from webhook.cluster.errors import ClusterError, UnreachableError
 from webhook.cluster.kinds import Kind
-from webhook.cluster.report_objects import ReportObjects
 from webhook.families import project
 from webhook.model.settings import AuditSettings, Mode, Settings
 from webhook.report.policy_report import MOST_RESULTS, NAME

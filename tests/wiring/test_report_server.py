@@ -12,11 +12,11 @@ from tests.support.arena import world_of
 from tests.support.making import deployment
 from tests.support.worlds import namespace
 from webhook.api.backend import Told
-from webhook.cluster.callers import Caller, caller_of, may_list_policies
+from webhook.cli.outputs import parts
+from webhook.cluster.audit_requests import Caller, caller_of, may_list_policies
 from webhook.cluster.client import Connection
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.errors import GarbledError, UnreachableError
-from webhook.facade.assets import parts
 from webhook.wiring.report_server import Reporting, ReportServer
 from webhook.wiring.source import Folder
 from webhook.world import View, World

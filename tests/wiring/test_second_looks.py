@@ -12,9 +12,8 @@ from starlette.types import Message, Scope
 
 from tests.support.serving import request_of, serving
 from webhook.api.asgi import Drain
-from webhook.api.backend import Answer, Check
+from webhook.api.backend import Answer, Check, Metrics
 from webhook.api.concurrency_limits import Limits
-from webhook.api.metrics import Metrics
 from webhook.api.validate import Validate
 from webhook.model.budget import TOO_MUCH
 

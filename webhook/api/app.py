@@ -10,9 +10,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from webhook.api.asgi import TEXT, Drain, reply
-from webhook.api.backend import Backend, Check, Reports
+from webhook.api.backend import Backend, Check, Metrics, Reports
 from webhook.api.concurrency_limits import Limits
-from webhook.api.metrics import Metrics
 from webhook.api.validate import Validate
 
 _SILENT: Final = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)

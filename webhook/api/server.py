@@ -15,10 +15,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from webhook.api.asgi import Drain
-from webhook.api.certificate import Certificate, TlsPaths
+from webhook.api.backend import Metrics
 from webhook.api.concurrency_limits import Bounds
-from webhook.api.listener import Listener, listen, port_of
-from webhook.api.metrics import Metrics
+from webhook.api.listener import Certificate, Listener, TlsPaths, listen, port_of
 
 _log: Final = logging.getLogger(__name__)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)

@@ -24,11 +24,10 @@ from webhook.api.asgi import (
     read_body,
     reply,
 )
-from webhook.api.backend import FIELDS, INTERNAL_ERROR, Answer, Backend
+from webhook.api.backend import FIELDS, INTERNAL_ERROR, Answer, Backend, Metrics
 from webhook.api.concurrency_limits import ConcurrencyLimit, Limits, OverloadedError
-from webhook.api.durations import timeout_of
-from webhook.api.metrics import Metrics
 from webhook.api.protocol import KNOWN
+from webhook.model.budget import timeout_of
 
 _log: Final = logging.getLogger(__name__)
 _LAST: Final = frozenset({403, 408})  # the rest of the body must not be taken for a new request, nor is one welcome

@@ -5,8 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from webhook.cli.gather import gather
-from webhook.cli.observed import observed
+from webhook.cli.gather import gather, observed
 from webhook.cli.terminal import emit, say
 from webhook.dependencies import Resolved, infer, parse, resolve, uncovered
 from webhook.facade import UsageError

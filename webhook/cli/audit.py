@@ -7,11 +7,9 @@ from datetime import date
 from msgspec import structs
 
 from webhook.cli.check import exit_code
-from webhook.cli.gather import gather
-from webhook.cli.observed import observed
-from webhook.cli.outputs import deliver, fails_from, machine, sifted
+from webhook.cli.gather import gather, observed
+from webhook.cli.outputs import deliver, fails_from, machine, parts, sifted
 from webhook.cli.terminal import progress, tabulate
-from webhook.facade.assets import parts
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.facade.world import policy_findings
 from webhook.manifests import dump

@@ -4,8 +4,7 @@ import argparse
 from functools import partial
 from typing import Final
 
-from webhook.cli.readers import age, dns, dns_label, glob, output, port
-from webhook.cli.serve_flags import audit, certificate, server
+from webhook.cli.flag_values import age, audit, certificate, dns, dns_label, glob, output, port, server
 
 FORMATS: Final = ("text", "json")
 CI_FORMATS: Final = (*FORMATS, "markdown", "github", "gitlab", "junit", "sarif")

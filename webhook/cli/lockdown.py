@@ -7,8 +7,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from webhook.cli.flags import NEVER
-from webhook.cli.gather import gather
-from webhook.cli.observed import observed
+from webhook.cli.gather import gather, observed
 from webhook.cli.terminal import emit, progress, say
 from webhook.facade import UsageError
 from webhook.facade.sources import CLUSTER, Gathered

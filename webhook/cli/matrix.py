@@ -5,8 +5,8 @@ import argparse
 from msgspec import structs
 
 from webhook.cli.gather import gather
+from webhook.cli.outputs import parts
 from webhook.cli.terminal import colour, emit, progress, tabulate
-from webhook.facade.assets import parts
 from webhook.facade.world import asked
 from webhook.matrix import Matrix, matrix
 from webhook.report import json_, matrix_picture, matrix_text

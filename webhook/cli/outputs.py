@@ -1,8 +1,9 @@
-"""What a command found to where it is wanted: one format on standard output, others in files; and a baseline."""
+"""What a command found to where it is wanted: one format on standard output, others in files; pages; a baseline."""
 
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -15,6 +16,7 @@ from webhook.manifests import STDIN, dump
 from webhook.manifests.files import SUFFIXES
 from webhook.model.answers import Location, Severity
 from webhook.report import ci, text
+from webhook.report.page import Parts
 from webhook.report.run import Run, Summary
 from webhook.report.safe import clean
 from webhook.report.text import Paint, plain
@@ -154,3 +156,23 @@ def _read(file: str) -> baseline.Baseline:
         raise UsageError(f"--baseline {clean(file)}: {getattr(error, 'strerror', None) or error}") from error
     except baseline.NotABaseline as error:
         raise UsageError(f"--baseline {clean(file)}: not a baseline that can be read: {error}") from error
+
+
+_LAYOUT: Final = ("dagre.min.js", *(f"d3-{name}.min.js" for name in ("dispatch", "quadtree", "timer", "force")))
+_PROGRAMS: Final = {  # page -> what runs in it, in this order
+    "audit": (*_LAYOUT, "dom.js", "graph.js", "audit.js"),
+    "matrix": ("dom.js", "matrix.js"),
+}
+_LICENCES: Final = {"audit": ("dagre", "d3"), "matrix": ()}  # of what is not our own
+
+
+def parts(name: str) -> Parts:
+    """Return the files of the page `name`, `audit` or `matrix`."""
+    files = resources.files("webhook.report") / "assets"
+    programs = _PROGRAMS[name]
+    return Parts(
+        body=(files / f"{name}.html").read_text(encoding="utf-8"),
+        style="".join((files / style).read_text(encoding="utf-8") for style in ("page.css", f"{name}.css")),
+        scripts=tuple((files / program).read_text(encoding="utf-8") for program in programs),
+        licences=tuple((files / f"{name}.LICENSE").read_text(encoding="utf-8") for name in _LICENCES[name]),
+    )

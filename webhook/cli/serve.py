@@ -13,11 +13,12 @@ from typing import Final
 import msgspec
 
 from webhook.api.backend import FIELDS
-from webhook.api.certificate import CertificateError
+from webhook.api.listener import CertificateError
 from webhook.certificates.directory import TlsError
 from webhook.certificates.issue import general_name
 from webhook.certificates.rotation import Lives
 from webhook.certificates.shared_certificate import Managed, utc
+from webhook.cli.outputs import parts
 from webhook.cli.terminal import emit
 from webhook.cluster.certificate_objects import SecretRef
 from webhook.cluster.client_configuration import Access, in_cluster
@@ -25,7 +26,6 @@ from webhook.cluster.errors import ClusterError
 from webhook.cluster.lease import LeaseRef
 from webhook.config import Invalid
 from webhook.facade import UsageError
-from webhook.facade.assets import parts
 from webhook.facade.sources import CLUSTER, read_settings
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings

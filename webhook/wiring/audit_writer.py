@@ -13,9 +13,9 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import Struct
 
+from webhook.cluster.audit_requests import FAMILIES, version_of
 from webhook.cluster.errors import ClusterError, ForbiddenError, NotServedError, OvertakenError
 from webhook.cluster.kinds import Kind
-from webhook.cluster.report_objects import FAMILIES, version_of
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import PRODUCT
 from webhook.report.policy_report import NAME, OWNED, Before, Told, closed_before, event, report

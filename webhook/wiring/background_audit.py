@@ -19,13 +19,12 @@ from prometheus_client import Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from webhook.api.backend import Check
-from webhook.api.metrics import PREFIX
+from webhook.api.backend import PREFIX, Check
+from webhook.cluster.audit_requests import ReportObjects
 from webhook.cluster.client import connect
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.discovery import clock as growing
 from webhook.cluster.lease import Election, LeaseRef
-from webhook.cluster.report_objects import ReportObjects
 from webhook.model.answers import DEFAULT_SEVERITY, UNDISCLOSED, Verdict
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Settings

@@ -8,8 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from webhook.api.backend import Check
-from webhook.api.metrics import PREFIX
+from webhook.api.backend import PREFIX, Check
 from webhook.cluster.client import connect
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.discovery import Watcher, clock

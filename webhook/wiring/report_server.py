@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.api.backend import NOT_SYNCED, Told
-from webhook.cluster.callers import Caller, caller_of, may_list_policies
+from webhook.cluster.audit_requests import Caller, caller_of, may_list_policies
 from webhook.cluster.client import Connection, connect
 from webhook.cluster.client_configuration import Access
 from webhook.cluster.errors import ClusterError

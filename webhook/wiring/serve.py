@@ -20,9 +20,8 @@ from starlette.types import ASGIApp
 
 from webhook.api.app import build_app, build_probes, build_report
 from webhook.api.asgi import Drain
-from webhook.api.backend import INTERNAL_ERROR, NO_TIME, NOT_SYNCED, Answer, Check
-from webhook.api.certificate import TlsPaths
-from webhook.api.metrics import Metrics
+from webhook.api.backend import INTERNAL_ERROR, NO_TIME, NOT_SYNCED, Answer, Check, Metrics
+from webhook.api.listener import TlsPaths
 from webhook.api.server import Beside, Server, Timing
 from webhook.certificates.directory import Expiry, TlsFiles, WithCertificate, ensure
 from webhook.certificates.shared_certificate import Managed, SharedCertificate, utc

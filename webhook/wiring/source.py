@@ -12,8 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from webhook.api.backend import Check
-from webhook.api.metrics import PREFIX
+from webhook.api.backend import PREFIX, Check
 from webhook.config import Invalid
 from webhook.manifests import NoSuchPath
 from webhook.model.settings import Settings

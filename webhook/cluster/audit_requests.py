@@ -1,26 +1,77 @@
-"""What an audit writes into a cluster: reports of the kind that is served, and Events.
+"""What an audit in the cluster asks of its API server: who reads its page and may read what; reports and Events.
 
 A report is created, and replaced or deleted as long as nobody else wrote it in between. Nothing else of a cluster is
 touched: what does not carry our label is somebody else's.
 """
 
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from webhook.cluster.client import Requests
 from webhook.cluster.discovery import served
-from webhook.cluster.errors import (
-    CONFLICT,
-    UNREADABLE,
-    GarbledError,
-    NotServedError,
-    OvertakenError,
-    RefusedError,
-)
+from webhook.cluster.errors import CONFLICT, UNREADABLE, GarbledError, NotServedError, OvertakenError, RefusedError
 from webhook.cluster.kinds import Kind, Raw, collections
+
+_AUTHENTICATION: Final = "authentication.k8s.io/v1"
+_AUTHORIZATION: Final = "authorization.k8s.io/v1"
+_Review = TypeVar("_Review")
+
+
+class Caller(Struct, frozen=True, rename="camel"):
+    """A user as the API server knows it (`authentication.k8s.io/v1 UserInfo`)."""
+
+    username: str = ""
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: dict[str, tuple[str, ...]] = {}
+
+
+class _TokenStatus(Struct, frozen=True):
+    authenticated: bool = False
+    user: Caller = Caller()
+
+
+class _TokenReview(Struct, frozen=True):
+    status: _TokenStatus = _TokenStatus()
+
+
+class _AccessStatus(Struct, frozen=True):
+    allowed: bool = False
+    denied: bool = False
+
+
+class _AccessReview(Struct, frozen=True):
+    status: _AccessStatus = _AccessStatus()
+
+
+async def caller_of(connection: Requests, token: str) -> Caller | None:
+    """Return whose token it is; None: the API server takes it for nobody's. Raises ClusterError."""
+    review = {"apiVersion": _AUTHENTICATION, "kind": "TokenReview", "spec": {"token": token}}
+    answer = await connection.send("POST", f"/apis/{_AUTHENTICATION}/tokenreviews", review)
+    status = _decoded(answer, _TokenReview).status
+    return status.user if status.authenticated and status.user.username else None
+
+
+async def may_list_policies(connection: Requests, caller: Caller, namespace: str | None) -> bool:
+    """Say whether the caller may list NetworkPolicies of a namespace; None: of all. Raises ClusterError."""
+    asked = {"verb": "list", "group": "networking.k8s.io", "resource": "networkpolicies", "namespace": namespace or ""}
+    more = (("uid", caller.uid), ("groups", caller.groups), ("extra", caller.extra))
+    spec = {"user": caller.username, "resourceAttributes": asked, **{name: value for name, value in more if value}}
+    review = {"apiVersion": _AUTHORIZATION, "kind": "SubjectAccessReview", "spec": spec}
+    answer = await connection.send("POST", f"/apis/{_AUTHORIZATION}/subjectaccessreviews", review)
+    status = _decoded(answer, _AccessReview).status
+    return status.allowed and not status.denied
+
+
+def _decoded(answer: bytes, kind: type[_Review]) -> _Review:
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except UNREADABLE:  # without its text: it may quote the token
+        raise GarbledError("an answer about a caller that cannot be read") from None
+
 
 FAMILIES: Final = (("openreports.io", "Report"), ("wgpolicyk8s.io", "PolicyReport"))  # the first that is served counts
 _PAGE: Final = 100
@@ -54,7 +105,7 @@ class ReportObjects:
         for where in collections(kind, self._namespaces):
             query: dict[str, str | int] = {"labelSelector": f"{label}={value}", "limit": _PAGE}
             while True:
-                page = _decoded(await self._api.get(where.path, query))
+                page = _page_of(await self._api.get(where.path, query))
                 for raw in page.items or ():
                     yield raw
                 if not page.metadata.continue_:
@@ -124,7 +175,7 @@ def _object(body: bytes) -> Raw:
     return found
 
 
-def _decoded(body: bytes) -> _Page:
+def _page_of(body: bytes) -> _Page:
     try:
         return msgspec.json.decode(body, type=_Page)
     except UNREADABLE as error:
