@@ -14,7 +14,7 @@ from tests.testbed.control_plane import ControlPlane
 from webhook.model.answers import Finding, Severity
 from webhook.model.refs import WorkloadRef
 from webhook.report.audit import Audit, markdown
-from webhook.report.run import Failure, Origin, Row, Summary
+from webhook.report.text import Failure, Origin, Row, Summary
 from webhook.wiring import snapshot
 
 HOSTILE = "a|b`c*<d>\n# e"

@@ -19,7 +19,7 @@ from webhook.cluster.errors import BadConfigError, ClusterError, UnreachableErro
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.reflector import Sink
 from webhook.wiring.cluster_snapshot import kind_name
-from webhook.wiring.list_once import list_once
+from webhook.wiring.cluster_source import list_once
 
 
 def test_cancelling_closes_every_stream(tmp_path: Path) -> None:

@@ -36,8 +36,7 @@ from webhook.model.settings import DEFAULTS
 from webhook.report.words import sentence
 from webhook.review import review_workload
 from webhook.wiring.cluster_snapshot import of_cluster
-from webhook.wiring.cluster_source import STALE_SECONDS, Cluster
-from webhook.wiring.list_once import list_once
+from webhook.wiring.cluster_source import STALE_SECONDS, Cluster, list_once
 
 NODES = next(kind for kind in KINDS if kind.name == "Node")
 QUICK = Pace(first=0.01, most=0.05, slow=0.05, discover=0.05)

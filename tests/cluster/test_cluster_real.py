@@ -26,7 +26,7 @@ from webhook.cluster.kinds import KINDS, Live, Phase
 from webhook.cluster.list_watch import PAGE
 from webhook.cluster.reflector import Pace
 from webhook.wiring.cluster_snapshot import kind_name
-from webhook.wiring.list_once import list_once
+from webhook.wiring.cluster_source import list_once
 
 QUICK = Pace(first=0.1, most=0.5, slow=0.5)
 

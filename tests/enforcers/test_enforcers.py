@@ -66,10 +66,10 @@ def test_the_evaluator_loads_no_vendors_policies() -> None:
 ROOT: Final = Path(webhook.__file__).parent
 BELOW: Final = {"families", "enforcers", "wire", "model"}
 SAID: Final = {
-    "cli/commands.py",  # examples of what a person may write
+    "cli/main.py",  # examples of what a person may write
     "cli/flags.py",
     "config/file.py",  # which names a person may write, and what a flow log may be
-    "wiring/public_names.py",  # what a snapshot without names keeps: words that are everybody's
+    "wiring/renamed.py",  # what a snapshot without names keeps: words that are everybody's
 }
 PRODUCTS: Final = re.compile(rf"(?<![a-z])({'|'.join({*ENFORCERS, 'azure', 'ovn'} - {'generic', 'none'})})")
 

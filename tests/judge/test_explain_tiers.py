@@ -16,7 +16,7 @@ from tests.support.arena import Raw, world_of
 from tests.support.making import deployment, metadata, service
 from tests.support.worlds import namespace, policy, port
 from tests.support.worlds_tiers import node, wide
-from webhook.checklist.namespaces import check_enforced, check_namespace, check_problems
+from webhook.checklist.workloads import check_enforced, check_namespace, check_problems
 from webhook.cli.main import main
 from webhook.fix import fix_dependency
 from webhook.judge import Judged, explain

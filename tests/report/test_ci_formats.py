@@ -18,10 +18,10 @@ from webhook.manifests import dump
 from webhook.model.answers import Finding, Location, Severity, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report import ci
-from webhook.report.run import Failure, Row, Run
 from webhook.report.sarif import sarif
-from webhook.review import baseline
-from webhook.review.baseline import fingerprints
+from webhook.report.text import Failure, Row, Run
+from webhook.review import compare
+from webhook.review.compare import fingerprints
 
 SCHEMAS: Final = Path(__file__).parent / "schemas"
 SARIF: Final = Draft4Validator(json.loads((SCHEMAS / "sarif-2.1.0.json").read_text()))
@@ -226,20 +226,20 @@ def test_long_names_do_not_make_a_comment_too_long() -> None:
 
 @given(st.lists(hostile(), max_size=6), st.data())
 def test_what_was_written_accepts_all_of_it_and_nothing_else(found: list[Finding], data: st.DataObject) -> None:
-    known = baseline.read(baseline.written(baseline.of(found)))
-    assert known == baseline.of(found)
+    known = compare.read(compare.written(compare.of(found)))
+    assert known == compare.of(found)
     shuffled = data.draw(st.permutations(found))
-    assert baseline.sift(shuffled, known) == baseline.Sifted((), len(found), ())
+    assert compare.sift(shuffled, known) == compare.Sifted((), len(found), ())
     some = data.draw(st.lists(st.sampled_from(range(len(found))), unique=True)) if found else []
     kept = [found[number] for number in sorted(some)]
-    sifted = baseline.sift(found, baseline.of(kept))
+    sifted = compare.sift(found, compare.of(kept))
     assert sifted.accepted == len(kept)
     assert len(sifted.new) == len(found) - len(kept)
-    assert baseline.sift(kept, known).new == ()
+    assert compare.sift(kept, known).new == ()
 
 
 @given(st.binary(max_size=200), st.integers(0, 400), st.lists(hostile(), max_size=2))
 def test_a_damaged_baseline_is_refused_or_read(junk: bytes, at: int, found: list[Finding]) -> None:
-    good = baseline.written(baseline.of(found))
-    with suppress(baseline.NotABaseline):
-        baseline.read(good[:at] + junk + good[at:])
+    good = compare.written(compare.of(found))
+    with suppress(compare.NotABaseline):
+        compare.read(good[:at] + junk + good[at:])

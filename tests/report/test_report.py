@@ -15,8 +15,8 @@ from webhook.model.answers import OPEN, Finding, FlowVerdict, Host, Location, Ne
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report import json_, text
 from webhook.report.admission import LONGEST, MOST_CHARACTERS, MOST_LINES, WANTED, line, order, warnings
-from webhook.report.run import Failure, Summary
 from webhook.report.safe import clean, clip, lines
+from webhook.report.text import Failure, Summary
 from webhook.report.words import message, near_misses, sentence
 
 EGRESS = PolicyRef("production", "web-api-egress")

@@ -10,8 +10,7 @@ from tests.support.reviews import TODAY
 from tests.support.worlds import namespace, policy, port
 from webhook.model.answers import Verdict
 from webhook.model.settings import CONNECTS_TO
-from webhook.review.audit import Audited
-from webhook.review.readable import UNREAD, audit_readable
+from webhook.review.audit import UNREAD, Audited, audit_readable
 
 MINE = frozenset({"shop", "data"})
 DECLARED = "db.data:5432, db.victim:5432, db.nowhere:5432, 10.0.0.9:443, api.example.com:443, api.example.com.:443"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from webhook.model.answers import DEFAULT_SEVERITY, OPEN, Finding, FlowVerdict, Location, NearMiss, Side, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.report.run import Failure, Row, Run, Summary
+from webhook.report.text import Failure, Row, Run, Summary
 
 WEB_API = WorkloadRef("Deployment", "production", "web-api")
 

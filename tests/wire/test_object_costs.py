@@ -26,8 +26,7 @@ from webhook.model.objects import PodClass, Workload
 from webhook.model.policy import Direction
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Enforcer, Settings
 from webhook.wire.arguments import MOST_PLACES
-from webhook.wiring.informer_cache import InformerCache
-from webhook.wiring.interning import Interning
+from webhook.wiring.informer_cache import InformerCache, Interning
 from webhook.world import Put, World
 from webhook.world.index import Memo
 

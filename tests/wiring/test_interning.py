@@ -9,7 +9,7 @@ from webhook.model.labels import Operator
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction
 from webhook.wire.objects import Projected
-from webhook.wiring.interning import Interning
+from webhook.wiring.informer_cache import Interning
 
 EVERY = list(objects(Sizes(pods=400, policies=60, services=120)))
 

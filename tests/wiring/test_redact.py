@@ -29,8 +29,8 @@ from webhook.review.audit import audit_workload
 from webhook.wire.objects import flatten
 from webhook.wire.shapes import Malformed
 from webhook.wiring.cluster_snapshot import contents
-from webhook.wiring.public_names import COPIED, NAMES, PLAIN_KEYS, PUBLIC_KEY
 from webhook.wiring.redact import HIDDEN, redact
+from webhook.wiring.renamed import COPIED, NAMES, PLAIN_KEYS, PUBLIC_KEY
 from webhook.wiring.snapshot import Snapshot
 from webhook.world import Put, World
 

@@ -1,1 +1,1 @@
-"""Findings that need no packet: one module a subject. Each returns findings; none decides what they cost."""
+"""Findings that need no packet, by subject. Each returns findings; none decides what they cost."""

@@ -19,8 +19,7 @@ from webhook.model.refs import WorkloadRef
 from webhook.report import audit as report
 from webhook.report import json_
 from webhook.report.observed import text as seen_text
-from webhook.report.run import Run, Summary
-from webhook.report.text import Paint, accepted
+from webhook.report.text import Paint, Run, Summary, accepted
 from webhook.review.audit import Audited, audit_workload, review_namespaces
 from webhook.review.evidence import Evidence
 

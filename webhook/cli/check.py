@@ -9,7 +9,7 @@ from webhook.cli.terminal import progress
 from webhook.facade.world import audited, review
 from webhook.model.answers import Finding
 from webhook.report import audit, json_, text
-from webhook.report.run import Failure, Run, Summary
+from webhook.report.text import Failure, Run, Summary
 
 
 def run(arguments: argparse.Namespace) -> int:

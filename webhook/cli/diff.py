@@ -22,7 +22,7 @@ from webhook.matrix import Matrix, differences, matrix
 from webhook.model.answers import Finding, Severity
 from webhook.report import diff as report
 from webhook.report.audit import Audit
-from webhook.report.run import Summary
+from webhook.report.text import Summary
 from webhook.review.compare import Answer, dependency_changes, finding_changes
 
 OPENED: Final = "opened"

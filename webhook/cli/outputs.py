@@ -17,10 +17,9 @@ from webhook.manifests.files import SUFFIXES
 from webhook.model.answers import Location, Severity
 from webhook.report import ci, text
 from webhook.report.page import Parts
-from webhook.report.run import Run, Summary
 from webhook.report.safe import clean
-from webhook.report.text import Paint, plain
-from webhook.review import baseline
+from webhook.report.text import Paint, Run, Summary, plain
+from webhook.review import compare
 
 Renderers = Mapping[str, Callable[[Paint], str]]  # format -> what makes it
 _THRESHOLD: Final = {"error": Severity.ERROR, "warning": Severity.WARNING, "info": Severity.INFO}
@@ -126,13 +125,13 @@ def sifted(arguments: argparse.Namespace, run: Run) -> Run:
     """Return the run without what the baseline accepts; one that is written accepts all of it. Raises UsageError."""
     old = None if arguments.baseline is None else _read(arguments.baseline)
     if arguments.write_baseline is not None:
-        known = baseline.of(run.findings)
-        _write(arguments.write_baseline, baseline.written(known).decode())
+        known = compare.of(run.findings)
+        _write(arguments.write_baseline, compare.written(known).decode())
         say(f"wrote a baseline of {text.count(len(run.findings), 'finding')} to {clean(arguments.write_baseline)}")
-        old = known if old is None else baseline.Baseline(known.accepted | old.accepted)
+        old = known if old is None else compare.Baseline(known.accepted | old.accepted)
     if old is None:
         return run
-    found = baseline.sift(run.findings, old)
+    found = compare.sift(run.findings, old)
     say(f"note: the baseline accepts {text.count(found.accepted, 'finding')}")
     if found.unmet and arguments.write_baseline is None:
         say(f"note: {_unmet(found.unmet)}")
@@ -142,19 +141,19 @@ def sifted(arguments: argparse.Namespace, run: Run) -> Run:
     )
 
 
-def _unmet(entries: Sequence[baseline.Entry]) -> str:
+def _unmet(entries: Sequence[compare.Entry]) -> str:
     named = ", ".join(clean(f"{one.id} of {one.of} ({one.about})") for one in entries[:_MOST_UNMET])
     more = f" and {len(entries) - _MOST_UNMET} more" if len(entries) > _MOST_UNMET else ""
     return f"no longer met, so that the baseline may be written anew: {named}{more}"
 
 
-def _read(file: str) -> baseline.Baseline:
+def _read(file: str) -> compare.Baseline:
     try:
         with sys.stdin.buffer if file == STDIN else Path(file).open("rb") as opened:
-            return baseline.read(opened.read(baseline.LARGEST + 1))
+            return compare.read(opened.read(compare.LARGEST + 1))
     except (OSError, ValueError) as error:
         raise UsageError(f"--baseline {clean(file)}: {getattr(error, 'strerror', None) or error}") from error
-    except baseline.NotABaseline as error:
+    except compare.NotABaseline as error:
         raise UsageError(f"--baseline {clean(file)}: not a baseline that can be read: {error}") from error
 
 

@@ -14,7 +14,7 @@ from webhook.facade import UsageError
 from webhook.manifests import STDIN
 from webhook.report.safe import clean
 from webhook.wiring.cluster_snapshot import NETWORK_POLICY, lost, notes
-from webhook.wiring.list_once import ListedCluster, list_once
+from webhook.wiring.cluster_source import ListedCluster, list_once
 from webhook.wiring.redact import redact
 from webhook.wiring.snapshot import NotASnapshot, Snapshot, pack, projection, read, write
 from webhook.wiring.snapshot_forms import Record

@@ -19,8 +19,8 @@ from webhook.model.objects import Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, PolicyRef, WorkloadRef
 from webhook.model.settings import Dns, Settings
-from webhook.report.run import Failure, Origin
 from webhook.report.safe import clean
+from webhook.report.text import Failure, Origin
 from webhook.review.touched import Written
 from webhook.wiring import snapshot
 from webhook.wiring.cluster_snapshot import ClusterSnapshot, of_snapshot
@@ -193,7 +193,7 @@ def _cluster(sources: Sources, now: datetime, told: Told) -> ClusterSnapshot:
     from webhook.cluster.client_configuration import Access
     from webhook.cluster.errors import ClusterError
     from webhook.wiring.cluster_snapshot import of_cluster
-    from webhook.wiring.list_once import list_once
+    from webhook.wiring.cluster_source import list_once
 
     access = Access(sources.kubeconfig, sources.context)
     try:

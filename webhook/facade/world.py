@@ -19,7 +19,7 @@ from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report import json_
 from webhook.report.json_ import Record
-from webhook.report.run import Summary
+from webhook.report.text import Summary
 from webhook.review.audit import Audited, audit_workload, review_crd_policies, review_policies, told_once
 from webhook.review.blast_radius import blast_radius
 from webhook.review.changes import deleted_by

@@ -10,9 +10,8 @@ from webhook.model.answers import Finding, Severity, Verdict
 from webhook.report import json_, observed
 from webhook.report import observed as seen
 from webhook.report.admission import DumpYaml, combined, order
-from webhook.report.run import Failure, Origin, Row, Summary
 from webhook.report.safe import clean, code, escaped, fenced, table
-from webhook.report.text import Paint, Tabulate, count, failure, grouped, plain, total
+from webhook.report.text import Failure, Origin, Paint, Row, Summary, Tabulate, count, failure, grouped, plain, total
 from webhook.report.words import mark, near_misses, remedy, sentence
 from webhook.review.audit import Audited
 from webhook.review.evidence import Evidence

@@ -19,9 +19,8 @@ from webhook.report.audit import Audit, namespace_of, world
 from webhook.report.json_ import Record
 from webhook.report.observed import text as seen
 from webhook.report.page import Parts, page
-from webhook.report.run import Row
 from webhook.report.safe import clean
-from webhook.report.text import failure, where
+from webhook.report.text import Row, failure, where
 from webhook.report.words import WHOLE, details, mark, near_misses, remedy, sentence
 from webhook.review.evidence import Evidence
 

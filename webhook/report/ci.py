@@ -13,11 +13,10 @@ from msgspec import Struct, field
 from webhook.model.answers import Finding, Severity
 from webhook.report import json_
 from webhook.report.admission import DumpYaml, combined, order
-from webhook.report.run import Failure, Run, place
 from webhook.report.safe import clean, clip, code, escaped, fenced, lines, table
-from webhook.report.text import block, count, failure, subject, total, where
+from webhook.report.text import Failure, Run, block, count, failure, place, subject, total, where
 from webhook.report.words import mark, message, near_misses, remedy, sentence
-from webhook.review.baseline import digest, fingerprints
+from webhook.review.compare import digest, fingerprints
 
 # -- JUnit: https://github.com/jenkinsci/xunit-plugin, src/main/resources/.../junit-10.xsd -----------------------------
 

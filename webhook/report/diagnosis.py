@@ -27,9 +27,8 @@ from webhook.report.advice import (
 from webhook.report.explain_text import NO_REMEDY, Remedy
 from webhook.report.flows import deciders, side_of
 from webhook.report.json_ import Record
-from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.report.text import Paint, plain
+from webhook.report.text import Failure, Paint, plain
 from webhook.report.words import WHOLE
 
 

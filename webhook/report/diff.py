@@ -10,9 +10,8 @@ from webhook.matrix import Connection, Differences, Ranges
 from webhook.model.answers import Finding
 from webhook.model.refs import WorkloadRef
 from webhook.report import json_, matrix_text, safe
-from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.report.text import Paint, count, failure, grouped, plain
+from webhook.report.text import Failure, Paint, count, failure, grouped, plain
 from webhook.report.words import sentence
 from webhook.review.compare import DependencyChange
 

@@ -15,7 +15,7 @@ from webhook.model.addresses import Block
 from webhook.model.answers import Destination, Finding, FlowVerdict, Host, Location, NearMiss, Side, TierResult, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report.matrix_text import layers
-from webhook.report.run import Failure, Run, Summary
+from webhook.report.text import Failure, Run, Summary
 from webhook.report.words import message
 
 Record = dict[str, Any]

@@ -13,9 +13,8 @@ from webhook.model.settings import PRODUCT
 from webhook.report.json_ import Record
 from webhook.report.matrix_text import ALL, addresses, layers, members, party, ports
 from webhook.report.page import Parts, ascii_text, page
-from webhook.report.run import Failure
 from webhook.report.safe import clean, clip
-from webhook.report.text import failure
+from webhook.report.text import Failure, failure
 
 TITLE: Final = "Open connections"
 OUTSIDE: Final = "addresses"  # the group of ends that are no workloads

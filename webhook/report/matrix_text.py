@@ -9,9 +9,8 @@ from webhook.matrix import Alike, Layer, Matrix, Party, Ranges
 from webhook.model.addresses import Address, Block
 from webhook.model.answers import Verdict
 from webhook.model.refs import SHORT_KINDS, WorkloadRef
-from webhook.report.run import Failure
 from webhook.report.safe import clean
-from webhook.report.text import Tabulate
+from webhook.report.text import Failure, Tabulate
 
 ALL: Final = "all"
 _MANY: Final = 4  # blocks; more are shown as the spans that they make up

@@ -11,10 +11,10 @@ from webhook.model.settings import PRODUCT
 from webhook.report import json_
 from webhook.report.admission import DumpYaml
 from webhook.report.json_ import Record
-from webhook.report.run import Failure, Run, place
 from webhook.report.safe import clean, lines
+from webhook.report.text import Failure, Run, place
 from webhook.report.words import message
-from webhook.review.baseline import fingerprints
+from webhook.review.compare import fingerprints
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 Page = Callable[[str], str]  # id -> its page in Markdown, empty where it has none

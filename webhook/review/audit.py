@@ -1,6 +1,9 @@
-"""What is in a world already: every answer for a workload, and slips in policies that nobody would find by testing.
+"""What is in a world already: every answer for a workload, slips in policies; and what of it somebody may be shown.
 
 And what workloads are warned of one slip in a policy, or of one server: that is one finding.
+
+A connection is shown in full where all its ends are in those namespaces, and what is outside them changes nothing of
+the answer. Of any other nothing is told but that it is declared: not whether its other end is there.
 """
 
 from collections.abc import Collection, Generator, Iterable, Mapping
@@ -10,13 +13,12 @@ from typing import Final
 from msgspec import Struct, structs
 
 from webhook.checklist.blocks import Own
-from webhook.checklist.declarations import malformed
-from webhook.checklist.namespaces import check_enforced, check_namespace, check_problems
 from webhook.checklist.policies import check_policy, check_selects
+from webhook.checklist.workloads import check_enforced, check_namespace, check_problems, malformed
 from webhook.fix.fix import distinct
 from webhook.judge import Judged, JudgedWorkload, judge_workload
 from webhook.judge.workload import judge_in_steps
-from webhook.model.answers import Finding, Location
+from webhook.model.answers import Finding, Location, Verdict
 from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Workload
 from webhook.model.policy import Policy
@@ -27,6 +29,7 @@ from webhook.review.drafts import configured, exemptions, without_exempt
 from webhook.review.inbound import draft_server, review_server
 from webhook.review.workload import draft_declared, review_judged
 from webhook.world import View
+from webhook.world.seen import Seen
 
 _OF_SERVERS: Final = frozenset({"NP108", "NP109"})
 
@@ -184,3 +187,48 @@ def _together(several: list[Finding], places: Places) -> Finding:
         assumptions=tuple(dict.fromkeys(note for one in several for note in one.assumptions)),
         location=first.location if whose is None else places.get(whose, first.location),
     )
+
+
+UNREAD: Final = "it depends on namespaces or policies that you may not read"
+_OF_ITSELF: Final = frozenset({"NP301", "NP302", "NP303"})  # what is said of a workload whatever is around it
+
+
+def audit_readable(
+    view: View, readable: Collection[str], workload: Workload, today: date, reviewed: Collection[WorkloadRef]
+) -> Audited:
+    """Judge a workload of a `readable` namespace, as `audit_workload` does, and keep what may be told."""
+    seen = Seen(view, readable.__contains__)
+    whole, small = judge_workload(view, workload), judge_workload(seen, workload)
+    known = {one.text: one for one in whole.parts}
+    told = {one.text for one in small.parts if _is_all_told(one, known.get(one.text), readable)}
+    kept = tuple(
+        one if one.text in told else _only_declared(one)
+        for one in small.dependencies
+        if one.text in told or one.source != "inferred"
+    )
+    audited = audit_workload(seen, workload, today, reviewed, asked=False)
+    findings = tuple(one for one in audited.findings if _is_about(one, told))
+    return structs.replace(audited, dependencies=kept, findings=findings)
+
+
+def _is_all_told(small: Judged, whole: Judged | None, readable: Collection[str]) -> bool:
+    """Say whether an answer rests on nothing but what may be read."""
+    ends = [flow.to for flow in small.flows]
+    return (
+        whole is not None
+        and bool(ends)
+        and all(isinstance(end, WorkloadRef) and end.namespace in readable for end in ends)
+        and (small.flows, small.verdict, small.reason, small.missing, small.assumptions)
+        == (whole.flows, whole.verdict, whole.reason, whole.missing, whole.assumptions)
+    )
+
+
+def _only_declared(one: Judged) -> Judged:
+    return Judged(one.text, one.source, Verdict.UNKNOWN, reason=UNREAD)
+
+
+def _is_about(finding: Finding, told: Collection[str]) -> bool:
+    """Say whether a finding is about the workload alone, or about an answer that is told."""
+    if finding.id in _OF_ITSELF:
+        return True
+    return finding.source != "inbound" and finding.dependency in told

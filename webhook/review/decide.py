@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.checklist.declarations import malformed
+from webhook.checklist.workloads import malformed
 from webhook.judge import judge_declared
 from webhook.model.answers import MAY_REJECT, RAISED, Finding, Severity
 from webhook.model.budget import FIXES, INFERRED, OTHERS, TOO_MUCH, UNLIMITED, Budget, Exhausted

@@ -5,7 +5,7 @@ from functools import cache, partial
 
 from msgspec import structs
 
-from webhook.checklist.declarations import check_declarations, check_labels, check_undeclared
+from webhook.checklist.workloads import check_declarations, check_labels, check_undeclared
 from webhook.fix import Fixed, fix_dependency
 from webhook.fix.needs import may_open
 from webhook.judge import Judged, JudgedWorkload, enforcer_notes, judge, judge_workload, with_inferred

@@ -10,8 +10,8 @@ from msgspec import Struct
 from webhook.cluster.kinds import DISCOVERY, Collection, Standing
 from webhook.families import POLICIES, REFERENCES
 from webhook.model.crd_policies import UnlistedKind
-from webhook.report.run import Failure
 from webhook.report.safe import clean
+from webhook.report.text import Failure
 from webhook.wire.inbound_others import BINDINGS
 from webhook.wire.objects import DECLARING, Projected
 from webhook.wire.shapes import Malformed
@@ -20,7 +20,7 @@ from webhook.world import Change, Drop, Put
 from webhook.world.changes import Value
 
 if TYPE_CHECKING:
-    from webhook.wiring.list_once import ListedCluster
+    from webhook.wiring.cluster_source import ListedCluster
 
 FAMILIES: Final = frozenset(kind for kind in (*POLICIES, *REFERENCES) if kind[0])  # API group, kind
 FOUND: Final = FAMILIES | DECLARING  # all that is read if it is served, and looked for again and again

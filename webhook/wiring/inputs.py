@@ -15,8 +15,8 @@ from webhook.model.inbound import Gateway, Ingress, Route
 from webhook.model.objects import Pod, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import WorkloadRef
-from webhook.report.run import Failure
 from webhook.report.safe import clean, clip
+from webhook.report.text import Failure
 from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
 from webhook.world import View

@@ -18,8 +18,7 @@ from webhook.families import POLICIES
 from webhook.judge.dns import RESERVED
 from webhook.model.settings import ALLOW_PATH, CONNECTS_TO, EXEMPT, PREFIX
 from webhook.wire.agents import NODE_ARGUMENTS
-from webhook.wiring.public_names import AS_IT_IS, COPIED, DOMAIN, GROUPS, KEYED_BY_NAME, KINDS
-from webhook.wiring.renamed import Names, Words, made_up
+from webhook.wiring.renamed import AS_IT_IS, COPIED, DOMAIN, GROUPS, KEYED_BY_NAME, KINDS, Names, Words, made_up
 from webhook.wiring.snapshot import Snapshot
 from webhook.wiring.snapshot_forms import Raw, Record
 

@@ -21,9 +21,15 @@ from webhook.model.refs import WorkloadRef
 from webhook.report import audit_page
 from webhook.report.audit import Audit, rows
 from webhook.report.page import Parts
-from webhook.report.run import Origin, Summary
-from webhook.review.audit import Audited, audit_workload, review_crd_policies, review_namespaces, review_policies
-from webhook.review.readable import audit_readable
+from webhook.report.text import Origin, Summary
+from webhook.review.audit import (
+    Audited,
+    audit_readable,
+    audit_workload,
+    review_crd_policies,
+    review_namespaces,
+    review_policies,
+)
 from webhook.wiring.source import Source
 from webhook.world import View
 from webhook.world.seen import Seen

@@ -9,11 +9,19 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.enforcers.calico import STORED
-from webhook.families.calico.dialects import guards
+from webhook.families.calico.dialects import (
+    TierEnd,
+    guards,
+    in_words,
+    order_of,
+    precedence,
+    tier_end,
+    tier_name,
+    version,
+)
 from webhook.families.calico.labels import OF_ACCOUNTS, OF_SUBJECTS, of_pods, selecting, subjects
 from webhook.families.calico.rules import Context, compile_rule
 from webhook.families.calico.selector import conjunction
-from webhook.families.calico.tiers import TierEnd, in_words, order_of, precedence, tier_end, tier_name, version
 from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.labels import Predicate

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.families.calico.dialects import NAMES_WITHOUT_PROTOCOL, Version
 from webhook.families.calico.entity import (
     POD,
     Entity,
@@ -21,7 +22,6 @@ from webhook.families.calico.entity import (
     neither,
     protocol,
 )
-from webhook.families.calico.tiers import NAMES_WITHOUT_PROTOCOL, Version
 from webhook.families.family import doubt
 from webhook.model.addresses import FAMILIES, PROTOCOLS, Family, PortMatch, PortRange
 from webhook.model.crd_policies import CompileContext

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, cast
 
-from webhook.families.cilium.reading import Context, checked, given, only, refuse
 from webhook.families.cilium.selectors import (
     NAMESPACE,
     POD_SOURCES,
@@ -20,7 +19,7 @@ from webhook.families.cilium.selectors import (
     peer_requirements,
     requirements_of,
 )
-from webhook.families.cilium.settings import Config
+from webhook.families.cilium.settings import Config, Context, checked, given, only, refuse
 from webhook.model.addresses import Block, parse_block
 from webhook.model.crd_policies import CrdPolicy
 from webhook.model.labels import AllOf, Selector

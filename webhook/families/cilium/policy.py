@@ -11,7 +11,6 @@ from msgspec import Struct, structs
 from webhook.families.cilium.dialect import ALLOWED, DENIED, HOSTS, UNION, WITHHELD
 from webhook.families.cilium.peers import ONLY_TO, READERS, peers_of
 from webhook.families.cilium.ports import Ports, Side, learns_names, ports_of
-from webhook.families.cilium.reading import Context, Refused, checked, given, only, refuse
 from webhook.families.cilium.selectors import (
     ANY,
     K8S,
@@ -25,7 +24,18 @@ from webhook.families.cilium.selectors import (
     split_condition,
     subject_of,
 )
-from webhook.families.cilium.settings import LOCAL_CLUSTER, NEWEST, Config, config_of
+from webhook.families.cilium.settings import (
+    LOCAL_CLUSTER,
+    NEWEST,
+    Config,
+    Context,
+    Refused,
+    checked,
+    config_of,
+    given,
+    only,
+    refuse,
+)
 from webhook.families.enforced import EGRESS_NAMES, following
 from webhook.families.family import CIDR_GROUPS, Compiled
 from webhook.model.addresses import NamedPort

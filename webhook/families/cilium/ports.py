@@ -10,8 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.cilium.reading import checked, given, only, refuse
-from webhook.families.cilium.settings import Config
+from webhook.families.cilium.settings import Config, checked, given, only, refuse
 from webhook.model.addresses import LAST_PORT, NamedPort, PortMatch, PortRange, Protocol
 from webhook.wire.shapes import Raw, fail, integer, mapping, mappings, shown, string, strings
 

@@ -6,8 +6,7 @@ Keys have a source: `k8s:app`, `reserved:host` (`pkg/labels`, `pkg/policy/api/se
 from collections.abc import Iterator
 from typing import Final
 
-from webhook.families.cilium.reading import Context
-from webhook.families.cilium.settings import Config
+from webhook.families.cilium.settings import Config, Context
 from webhook.model.dialect import seen
 from webhook.model.labels import ALWAYS, NEVER, AllOf, NoneOf, Operator, Predicate, Requirement, Selector, Space
 from webhook.model.policy import UnclearPeer
