@@ -24,7 +24,7 @@ from webhook.model.settings import CONNECTS_TO, Enforcer, Mode, Settings
 from webhook.review import decide
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, World
-from webhook.world.index import Answers, Clock, Memo, Memos
+from webhook.world.changes import Answers, Clock, Memo, Memos
 
 TODAY: Final = date(2026, 11, 20)
 EACH: Final = -(-settings().max_examples // len(ENFORCERS))

@@ -28,7 +28,7 @@ from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Enforcer, Sett
 from webhook.wire.arguments import MOST_PLACES
 from webhook.wiring.informer_cache import InformerCache, Interning
 from webhook.world import Put, World
-from webhook.world.index import Memo
+from webhook.world.changes import Memo
 
 MIB: Final = 1 << 20
 

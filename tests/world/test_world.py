@@ -11,8 +11,7 @@ from webhook.model.labels import Labels
 from webhook.model.objects import Namespace, Owner, Pod, PodClass, Service, Template, Workload
 from webhook.model.refs import WorkloadRef
 from webhook.world import Change, Drop, Put, World
-from webhook.world.changes import Value, key_of
-from webhook.world.index import Stamps
+from webhook.world.changes import Stamps, Value, key_of
 
 CACHES = {
     "memos",

@@ -12,7 +12,7 @@ from webhook.model.labels import NO_LABELS
 from webhook.model.objects import UNKNOWN_ACCOUNT, PodClass, Service, ServicePort, Template, Workload
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.world import Group, View
-from webhook.world.index import Memo
+from webhook.world.changes import Memo
 
 
 class Missing(Struct, frozen=True):

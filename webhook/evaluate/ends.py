@@ -13,7 +13,7 @@ from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import Peer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import Group, View
-from webhook.world.index import Memo
+from webhook.world.changes import Memo
 
 
 class PodEnd(Struct, frozen=True, gc=False):

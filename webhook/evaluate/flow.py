@@ -19,7 +19,7 @@ from webhook.model.policy import Direction
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, sort_key
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.index import Memo
+from webhook.world.changes import Memo
 
 Pair = tuple[Verdict, Side, Side]
 _PAIRS: Final = Memo[tuple[PodClass, PodClass, Protocol, int], Pair](100_000)

@@ -19,7 +19,7 @@ from webhook.model.refs import EXPECTED, PolicyRef
 from webhook.model.tier import NETWORK_POLICIES, CompiledPolicy, CompiledRule, leaves, tells_pods_apart
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.index import Memo
+from webhook.world.changes import Memo
 from webhook.world.view import Selecting
 
 

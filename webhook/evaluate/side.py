@@ -20,7 +20,7 @@ from webhook.model.refs import PolicyRef
 from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.index import Memo
+from webhook.world.changes import Memo
 from webhook.world.view import Selecting
 
 Key = tuple[

@@ -16,7 +16,7 @@ from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.truth import Truth
 from webhook.world import Group, View
-from webhook.world.index import Memo
+from webhook.world.changes import Memo
 
 Ports = tuple[ContainerPort, ...]
 

@@ -19,7 +19,7 @@ from webhook.model.objects import PodClass, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.world import Group, View
-from webhook.world.index import Memo
+from webhook.world.changes import Memo
 
 
 class Judged(Struct, frozen=True):

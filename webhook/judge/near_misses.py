@@ -18,7 +18,7 @@ from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Tier
 from webhook.model.truth import Truth
 from webhook.world import View
-from webhook.world.index import Memo
+from webhook.world.changes import Memo
 
 MOST: Final = 3
 _EVERYWHERE: Final = ""

@@ -17,7 +17,7 @@ from webhook.model.dialect import Dialect, Kind
 from webhook.model.labels import NO_LABELS, Labels
 from webhook.model.objects import Node, Workload
 from webhook.model.settings import GENERIC, UNRECOGNISED, Enforcer, Settings
-from webhook.world.index import Clock, discard
+from webhook.world.changes import Clock, discard
 from webhook.world.pod_labels import Namespaces
 
 SWITCHES: Final = frozenset(("kube-system", one.switches) for one in ENFORCERS.values() if one.switches)  # ConfigMaps

@@ -10,7 +10,7 @@ from webhook.model.objects import UNKNOWN_ACCOUNT, Owner, Pod, PodClass, Service
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.settings import Expected
 from webhook.model.truth import Truth
-from webhook.world.index import Clock
+from webhook.world.changes import Clock
 from webhook.world.pods import DEEPEST, Owners, PodIndex, hashed_owner
 from webhook.world.view import Group, View
 

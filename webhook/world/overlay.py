@@ -11,8 +11,8 @@ from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.tier import CompiledPolicy, Precedence, Tier, sort_key
 from webhook.model.truth import Truth
+from webhook.world.changes import Clock, Memos
 from webhook.world.controllers import backends, controllers, groups, or_expected, with_expected
-from webhook.world.index import Clock, Memos
 from webhook.world.policies import Fixed, Policies
 from webhook.world.view import Group, NamespaceLister, PolicyLister, Selecting, View, WorkloadLister
 from webhook.world.workloads import mentioned, reaches, scrapes, tells

@@ -9,7 +9,7 @@ from webhook.model.objects import UNKNOWN_ACCOUNT, Account, Namespace, PodClass
 from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.wire.workloads import AUTOMOUNT
-from webhook.world.index import Clock
+from webhook.world.changes import Clock
 from webhook.world.view import View
 
 

@@ -6,7 +6,7 @@ from webhook.model.addresses import Address, Family
 from webhook.model.labels import Labels
 from webhook.model.objects import Node, Owner, Pod, PodClass, Workload
 from webhook.model.refs import WorkloadRef
-from webhook.world.index import Clock, Sparse, Stamps, discard
+from webhook.world.changes import Clock, Sparse, Stamps, discard
 
 OwnerKey = tuple[str, str, str]  # namespace, kind, name
 HASH_LABEL = "pod-template-hash"

@@ -15,7 +15,7 @@ from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import CompiledPolicy, asks_of_pods, sort_key
 from webhook.model.truth import Truth
-from webhook.world.index import Clock, Stamps, discard
+from webhook.world.changes import Clock, Stamps, discard
 from webhook.world.pod_labels import labels_of
 from webhook.world.view import Selecting, View
 

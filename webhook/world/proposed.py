@@ -18,10 +18,9 @@ from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer
 from webhook.model.tier import CompiledPolicy, sort_key
-from webhook.world.changes import Change, Drop, Put, Value, key_of
+from webhook.world.changes import Change, Clock, Drop, Memos, Put, Value, key_of
 from webhook.world.compile_context import SWITCHES, as_set, from_cluster, from_files
 from webhook.world.controllers import backends
-from webhook.world.index import Clock, Memos
 from webhook.world.overlay import Overlay, Pods, Spaces
 from webhook.world.pod_labels import ACCOUNT, account_of, unlabelled
 from webhook.world.policies import EVERYWHERE, Fixed, Policies, pay_for

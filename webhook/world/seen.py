@@ -10,9 +10,9 @@ from webhook.model.objects import Account, Namespace, Pod, PodClass, Service, Wo
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.tier import CompiledPolicy
-from webhook.world.inbound import Declarations
-from webhook.world.index import Clock, Memos
+from webhook.world.changes import Clock, Memos
 from webhook.world.pod_labels import unlabelled
+from webhook.world.services import Declarations
 from webhook.world.view import Group, Selecting, View
 
 _NO_DECLARATIONS = Declarations(Clock())

@@ -1,10 +1,25 @@
-"""Services and their listed endpoints."""
+"""Services with their listed endpoints; and the Ingresses, Gateways and routes that send traffic to them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
 from webhook.model.addresses import Address, Family, Served
+from webhook.model.inbound import (
+    ISTIO_GATEWAY,
+    Binding,
+    Call,
+    Declaring,
+    Exposure,
+    Gateway,
+    GatewayClass,
+    Inbound,
+    Ingress,
+    IngressClass,
+    IstioGateway,
+    Monitor,
+    Route,
+)
 from webhook.model.objects import Endpoints, EndpointSlice, PodClass, Service
-from webhook.world.index import Clock, Sparse, Stamps, discard
+from webhook.world.changes import Clock, Sparse, Stamps, discard, key_of_inbound
 
 Key = tuple[str, str]  # namespace, name
 ByAddress = Sparse[Address, Service]
@@ -181,3 +196,105 @@ def _serving(pieces: Iterable[EndpointSlice]) -> dict[Address, Served]:
 
 def _name(service: Service) -> Key:
     return service.namespace, service.name
+
+
+DeclaringKey = tuple[str, str, str]  # kind, namespace, name
+
+
+class Declarations:
+    """An index of what declares that something is reached from outside."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start empty."""
+        self._clock = clock
+        self._every: dict[DeclaringKey, Inbound] = {}
+        self._by_service: dict[tuple[str, str], dict[DeclaringKey, Declaring]] = {}
+        self._classes: dict[str, IngressClass] = {}
+        self._monitors: dict[DeclaringKey, Monitor] = {}
+        self._bindings: dict[tuple[str, str], dict[DeclaringKey, Binding]] = {}  # by the account's namespace and name
+
+    def get(self, key: DeclaringKey) -> Inbound | None:
+        """Return what is here of that kind, namespace and name."""
+        return self._every.get(key)
+
+    def put(self, value: Inbound) -> None:
+        """Add or replace."""
+        key = key_of_inbound(value)
+        self.drop(*key)
+        self._clock.tick()
+        self._every[key] = value
+        match value:
+            case Ingress() | Route() | Call() | Exposure():
+                for service in dict.fromkeys((one.namespace, one.service) for one in value.backends):
+                    self._by_service.setdefault(service, {})[key] = value
+            case Monitor():
+                self._monitors[key] = value
+            case Binding():
+                for account in value.accounts:
+                    self._bindings.setdefault(account, {})[key] = value
+            case IngressClass():
+                self._classes[value.name] = value
+            case _:
+                pass
+
+    def drop(self, kind: str, namespace: str, name: str) -> bool:
+        """Remove, if it is here; True then."""
+        key = (kind, namespace, name)
+        old = self._every.pop(key, None)
+        match old:
+            case None:
+                return False
+            case Monitor():
+                del self._monitors[key]
+            case Binding():
+                for account in old.accounts:
+                    discard(self._bindings, account, key)
+            case Ingress() | Route() | Call() | Exposure():
+                for service in dict.fromkeys((one.namespace, one.service) for one in old.backends):
+                    discard(self._by_service, service, key)
+            case IngressClass():
+                del self._classes[old.name]
+            case _:
+                pass
+        self._clock.tick()
+        return True
+
+    def monitors(self) -> list[Monitor]:
+        """Return who asks that something is scraped, sorted."""
+        return [self._monitors[key] for key in sorted(self._monitors)]
+
+    def sending_to(self, namespace: str, service: str) -> list[Declaring]:
+        """Return what has a Service as a backend, sorted."""
+        found = self._by_service.get((namespace, service), {})
+        return [found[key] for key in sorted(found)]
+
+    def bindings_of(self, namespace: str, account: str) -> list[Binding]:
+        """Return what binds a ServiceAccount to roles, sorted."""
+        found = self._bindings.get((namespace, account), {})
+        return [found[key] for key in sorted(found)]
+
+    def istio_gateway(self, namespace: str, name: str) -> IstioGateway | None:
+        """Return a Gateway of Istio's."""
+        found = self._every.get((ISTIO_GATEWAY, namespace, name))
+        return found if isinstance(found, IstioGateway) else None
+
+    def ingress_class(self, name: str) -> IngressClass | None:
+        """Return the class of that name; of no name the default one, where there is just one."""
+        if name:
+            return self._classes.get(name)
+        defaults = [one for one in self._classes.values() if one.default]
+        return defaults[0] if len(defaults) == 1 else None
+
+    def gateway(self, namespace: str, name: str) -> Gateway | None:
+        """Return a Gateway."""
+        found = self._every.get(("Gateway", namespace, name))
+        return found if isinstance(found, Gateway) else None
+
+    def gateway_class(self, name: str) -> GatewayClass | None:
+        """Return a GatewayClass."""
+        found = self._every.get(("GatewayClass", "", name))
+        return found if isinstance(found, GatewayClass) else None
+
+    def every(self) -> Iterable[Inbound]:
+        """Return all of it."""
+        return self._every.values()

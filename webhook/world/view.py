@@ -22,8 +22,8 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
-from webhook.world.inbound import Declarations
-from webhook.world.index import Answers, Memo, Memos
+from webhook.world.changes import Answers, Memo, Memos
+from webhook.world.services import Declarations
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 from webhook.model.hints import ConfigMap, Hint, MapUse
 from webhook.model.objects import Pod, Workload
 from webhook.model.refs import EXPECTED, WorkloadRef
-from webhook.world.index import Clock, Stamps, discard
+from webhook.world.changes import Clock, Stamps, discard
 from webhook.world.pods import PodIndex
 
 Name = tuple[str, str]  # namespace, name

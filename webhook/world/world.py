@@ -12,15 +12,13 @@ from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod
 from webhook.model.policy import Policy
 from webhook.model.refs import WORKLOAD_KINDS, PolicyRef, WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
-from webhook.world.changes import Change, Drop, Journal, Put, Value, key_of
+from webhook.world.changes import Change, Clock, Drop, Journal, Memos, Put, Value, key_of, key_of_inbound
 from webhook.world.compile_context import Contexts, UnlistedKinds
 from webhook.world.controllers import Pods, made_of
-from webhook.world.inbound import Declarations, key_of_inbound
-from webhook.world.index import Clock, Memos
 from webhook.world.pod_labels import ACCOUNT, Accounts, Namespaces
 from webhook.world.pods import Nodes, PodIndex
 from webhook.world.policies import Policies
-from webhook.world.services import Services
+from webhook.world.services import Declarations, Services
 from webhook.world.view import Purse, View
 from webhook.world.workloads import Workloads
 
