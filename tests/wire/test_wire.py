@@ -1,6 +1,11 @@
 """Kubernetes objects -> model values: what is read of every kind, and how what is wrong is told."""
 
+import ipaddress
+from contextlib import suppress
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.support.arena import Raw
 from tests.support.making import (
@@ -640,3 +645,20 @@ def test_a_key_in_a_path_is_short_and_printable() -> None:
     found = problem(put(EVERY["Pod"], "metadata.labels", {"\x1b" + "k" * 100_000: 1}))
     assert found.isprintable()
     assert len(found) < 400
+
+
+# -- addresses ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.from_regex(r"\A[0-9]{1,3}(\.[0-9a]{0,3}){2,4}\s?\Z") | st.ip_addresses(v=4).map(str))
+@example("010.0.0.1")
+@example("10.0.0.256")
+@example("10.0.0.\u0661")
+@example("10.0.0.1\n")
+def test_an_address_is_what_the_standard_library_takes_it_for(text: str) -> None:
+    expected = found = None
+    with suppress(ValueError):
+        expected = int(ipaddress.IPv4Address(text))
+    with suppress(ValueError):
+        found = parse_address(text).value
+    assert found == expected

@@ -5,7 +5,8 @@ import functools
 import logging
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Collection as Members
 from enum import Enum
 from typing import Any, Final, TypeVar
 
@@ -117,6 +118,7 @@ def _weight(part: Any) -> int:  # noqa: ANN401 - a part of any type
 _log: Final = logging.getLogger(__name__)
 Raw = dict[str, Any]
 Names = dict[str, set[str]]  # namespace ("" for cluster-scoped kinds) -> names
+_POD: Final = "Pod"  # of which a cluster has most
 
 BATCH_SECONDS: Final = 0.02  # how long an event waits, at most, for others to be applied with
 _PIECE_SECONDS: Final = 0.005  # how long reviews wait for changes that are being applied, but for one that takes longer
@@ -148,7 +150,7 @@ class InformerCache:
 
     def objects(self) -> dict[str, int]:
         """Return how many objects of each kind there are."""
-        return {kind: sum(map(len, names.values())) for kind, names in self._names.items()}
+        return {kind: sum(map(len, self._known(kind).values())) for kind in self._names}
 
     # -- what a watcher says -----------------------------------------------------------------------------------------
 
@@ -160,23 +162,23 @@ class InformerCache:
     def take(self, where: Collection, raws: list[Raw], remaining: int) -> None:  # noqa: ARG002 - for progress bars
         """Take some objects of a list."""
         seen = self._seen[where]
-        known = self._names.setdefault(_word(where), {})
         changes = []
         for raw in raws:
             if (value := self._read(raw)) is None:
                 continue
             key = key_of(value)
             seen.setdefault(key.namespace, set()).add(key.name)
-            known.setdefault(key.namespace, set()).add(key.name)
+            self._note(key)
             changes.append(Put(value))
         self._apply(changes)
 
     def end(self, where: Collection) -> None:
         """Hear that a list is complete: what was not in it is gone."""
         seen = self._seen.pop(where)
-        known = self._names.setdefault(_word(where), {})
+        self._names.setdefault(_word(where), {})
+        known = self._known(_word(where))
         for namespace in list(known) if not where.namespace else [where.namespace]:
-            for name in known.get(namespace, set()) - seen.get(namespace, set()):
+            for name in set(known.get(namespace, ())) - seen.get(namespace, set()):
                 self._wait(Drop(_word(where), namespace, name), None)
         self.lists[str(where.kind)] += 1
         _log.info("%s: %d listed", where, sum(map(len, seen.values())))
@@ -240,15 +242,25 @@ class InformerCache:
 
     def _change(self, key: Drop, raw: Raw | None) -> None:
         value = None if raw is None else self._read(raw)
-        names = self._names.setdefault(key.kind, {})
-        if value is None:
-            here = names.get(key.namespace, set())
-            here.discard(key.name)
-            if not here:
-                names.pop(key.namespace, None)
-        else:
-            names.setdefault(key.namespace, set()).add(key.name)
+        self._note(key, there=value is not None)
         self.world.apply((key if value is None else Put(value),))
+
+    def _note(self, key: Drop, *, there: bool = True) -> None:
+        """Keep which names of a kind the world has, unless it has an index of them itself."""
+        names = self._names.setdefault(key.kind, {})
+        if key.kind == _POD:
+            return
+        here = names.setdefault(key.namespace, set())
+        if there:
+            here.add(key.name)
+        else:
+            here.discard(key.name)
+        if not here:
+            del names[key.namespace]
+
+    def _known(self, kind: str) -> Mapping[str, Members[str]]:
+        """Return the names of a kind that the world has, by namespace."""
+        return self.world.pods.names() if kind == _POD else self._names[kind]
 
     def _apply(self, changes: Iterable[Change]) -> None:
         for change in changes:

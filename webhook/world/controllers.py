@@ -1,6 +1,6 @@
 """Pods put under their controllers, and workloads without pods taken by their template."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -47,6 +47,10 @@ class Pods:
     def get(self, namespace: str, name: str) -> Pod | None:
         """Return a pod."""
         return self._index.get(namespace, name)
+
+    def names(self) -> Mapping[str, Collection[str]]:
+        """Return the names of all pods by namespace, finished ones, too."""
+        return self._index.by_namespace
 
     def at(self, address: Address) -> Pod | None:
         """Return the pod that has an address of its own."""
