@@ -6,12 +6,14 @@ from hypothesis import assume, event, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.support.arena import forgetful
 from tests.support.denied_worlds import (
     CLOSED,
     HEAVY,
     Case,
     Party,
     again,
+    another,
     applied,
     beyond,
     cases,
@@ -27,7 +29,9 @@ from webhook.model.answers import Manifest, Verdict
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
+from webhook.review.workload import review_workload
 from webhook.wire.networkpolicies import network_policy
+from webhook.world import Overlay
 
 # -- worlds -----------------------------------------------------------------------------------------------------------
 
@@ -145,6 +149,16 @@ def test_the_order_of_objects_changes_nothing(case: Case, random: Random) -> Non
     backwards = Case(shuffled, case.workloads[::-1])
     for workload in case.workloads:
         assert fix(case.world(), [workload]) == fix(backwards.world(), [workload])
+
+
+@given(cases())
+def test_what_is_remembered_changes_no_fix_and_no_near_miss(case: Case) -> None:
+    """Clients that policies do not tell apart share proofs and near misses."""
+    remembering, forgetting = case.world(), forgetful(case.world())
+    for workload in (one for w in case.workloads for one in (w, another(w, 1), another(w, 2))):
+        found = [review_workload(Overlay(world, [workload]), workload) for world in (remembering, forgetting)]
+        assert found[0] == found[1]
+        event(f"{sum(bool(one.fix) for one in found[0])} fixed")
 
 
 @given(cases())

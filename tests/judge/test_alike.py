@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.arena import Raw, world_of
+from tests.support.arena import Raw, forgetful, world_of
 from tests.support.cases import cases, objects_of
 from tests.support.worlds import KEYS, VALUES, namespace, pod, policy
 from tests.support.worlds_whole import OF_A_POD, whole
@@ -24,32 +24,27 @@ from webhook.model.settings import CONNECTS_TO, Enforcer, Mode, Settings
 from webhook.review import decide
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, World
-from webhook.world.changes import Answers, Clock, Memo, Memos
 
 TODAY: Final = date(2026, 11, 20)
 EACH: Final = -(-settings().max_examples // len(ENFORCERS))
-OTHERS: Final[tuple[Raw, ...]] = ({}, {"rev": "1"}, {"rev": "2"}, {"app": "nobody-asks"}, *OF_A_POD)
+OTHERS: Final[tuple[Raw, ...]] = ({}, {"rev": "1"}, {"rev": "2"}, {"app": "nobody-asks"}, {"app": "aa"}, *OF_A_POD)
+ON_A_NODE: Final[tuple[Raw, ...]] = (*({},) * 4, {"hostNetwork": True})
 TO: Final = "203.0.113.9:443, 10.0.0.0/16:80, api.example.com:443, s.x:80, s.y:80"
 
 
-class Forgetful(Memos):
-    """Remembers nothing: whoever asks gets an empty place to write to."""
-
-    def of(self, memo: Memo[Any, Any]) -> Answers[Any, Any]:
-        return Answers(memo.most)
-
-
-def forgetful(world: World) -> World:
-    world.memos = Forgetful(Clock(), lambda: 0)
-    return world
-
-
-def client(name: str, space: str, labels: Raw, to: str, **spec: Any) -> Raw:  # noqa: ANN401 - any field of a pod
+def client(
+    name: str,
+    space: str,
+    labels: Raw,
+    to: str,
+    kind: str = "Deployment",
+    **spec: Any,  # noqa: ANN401 - any field of a pod
+) -> Raw:
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main"}], **spec}}
     notes = {CONNECTS_TO: to}
     return {
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "kind": kind,
         "metadata": {"namespace": space, "name": name, "annotations": notes},
         "spec": {"selector": {"matchLabels": labels}, "template": template},
     }
@@ -63,7 +58,7 @@ def workload(raw: Raw) -> Workload:
 def asked(world: World, client: Workload) -> tuple[object, object]:
     """Judge what it declares, and review it."""
     namespace, name = client.ref.namespace, client.ref.name
-    request = AdmissionRequest("u", "CREATE", "Deployment", "", namespace, name, workload=client)
+    request = AdmissionRequest("u", "CREATE", client.ref.kind, "", namespace, name, workload=client)
     return judge_workload(Overlay(world, [client]), client, near=False), decide(request, world, TODAY)
 
 
@@ -76,7 +71,8 @@ def clients(draw: st.DrawFn, objects: list[Raw]) -> list[Workload]:
     found = []
     for number in range(6):
         mine = {**draw(labels), **draw(st.sampled_from(OTHERS))}
-        found.append(workload(client(f"c{number}", draw(st.sampled_from(("x", "x", "y"))), mine, to)))
+        where, kind = draw(st.sampled_from(("x", "x", "y"))), draw(st.sampled_from(("Deployment", "DaemonSet")))
+        found.append(workload(client(f"c{number}", where, mine, to, kind, **draw(st.sampled_from(ON_A_NODE)))))
     return found
 
 

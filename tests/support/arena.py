@@ -14,7 +14,7 @@ from webhook.model.objects import Pod
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.world import World
-from webhook.world.changes import Put
+from webhook.world.changes import Answers, Clock, Memo, Memos, Put
 
 Raw = dict[str, Any]
 
@@ -26,6 +26,18 @@ def world_of(objects: Iterable[Raw], *, complete: bool = True, settings: Setting
         value = project(raw)
         assert value is not None, raw
         world.apply([Put(value)])
+    return world
+
+
+class Forgetful(Memos):
+    """Remembers nothing: whoever asks gets an empty place to write to."""
+
+    def of(self, memo: Memo[Any, Any]) -> Answers[Any, Any]:
+        return Answers(memo.most)
+
+
+def forgetful(world: World) -> World:
+    world.memos = Forgetful(Clock(), lambda: 0)
     return world
 
 

@@ -79,6 +79,16 @@ def workloads(draw: st.DrawFn) -> list[Workload]:
     return found
 
 
+def another(workload: Workload, number: int) -> Workload:
+    """Return a workload that nobody has seen, of a name and labels of its own, that declares the same."""
+    name = f"{workload.ref.name}-{number}"
+    pod_class = workload.template.pod_class
+    labels = Labels({**pod_class.labels.as_dict(), "app": name, "rev": str(number)})
+    template = structs.replace(workload.template, pod_class=structs.replace(pod_class, labels=labels))
+    ref = structs.replace(workload.ref, name=name)
+    return structs.replace(workload, ref=ref, template=template, selector=Labels({"app": name}))
+
+
 @st.composite
 def pods_of(draw: st.DrawFn, workload: Workload, first: int) -> list[Pod]:
     """Draw the running pods of a workload; those of an older template may have labels of their own."""

@@ -1,18 +1,27 @@
 """Write, evaluate again, and only then show."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from msgspec import Struct, json, structs
 
+from webhook.evaluate import Flow, template_end
+from webhook.evaluate.ends import alike, ends_on_nodes
 from webhook.fix.needs import clusterips_of, may_open, needs, openable
 from webhook.fix.write import Unwritable, write
 from webhook.judge import Judged, judge, judge_dns, judge_workload
+from webhook.judge.dependency import is_lasting
 from webhook.judge.dns import NODES_OWN
+from webhook.model.addresses import Family
 from webhook.model.answers import CLOSED, FlowVerdict, Host, Manifest, Verdict
+from webhook.model.dialect import Unseen, seen
+from webhook.model.labels import Labels
 from webhook.model.objects import Workload
+from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.wire.networkpolicies import network_policy
-from webhook.world import Overlay, View
+from webhook.world import Group, Overlay, View
+from webhook.world.changes import Memo
 
 UNPROVED = "the obvious rules do not open it: another policy, or something that cannot be told, is in the way"
 
@@ -66,6 +75,9 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
         manifests, notes = write(view, workload, wanted)
     except Unwritable as error:
         return Fixed(reason=str(error))
+    like = _like(view, workload, parts, manifests)
+    if like is not None and view.memo(_PROVED).get(like[0]) == like[1]:
+        return Fixed(tuple(manifests), notes=tuple(notes))
     after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in manifests])
     proofs = [
         judge_dns(after, workload) if p.resolved is None else judge(after, workload, p.resolved, near=False)
@@ -75,7 +87,70 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
     left = {_asked(flow) for part, some in both for flow in part.flows if flow not in some.flows}
     if not all(proof is not None and is_open(proof, left) for proof in proofs):
         return Fixed(reason=in_the_way([proof for proof in proofs if proof is not None]) or UNPROVED)
+    if like is not None and all(proof is not None and proof.verdict is Verdict.ALLOWED for proof in proofs):
+        view.memo(_PROVED)[like[0]] = like[1]
     return Fixed(tuple(manifests), notes=(*notes, *_unsure(parts, proofs)))
+
+
+# -- what was proved already -------------------------------------------------------------------------------------------
+
+_Asked = tuple[tuple[tuple[Flow, ...], ...], tuple[Family, ...]]
+_PROVED: Final = Memo[Hashable, _Asked](20_000)  # fixes by which everything was open for sure
+_SELF: Final = "@"  # in the place of labels by which a policy selects the client
+
+
+def _like(
+    view: View, workload: Workload, parts: Sequence[Judged], manifests: Sequence[Manifest]
+) -> tuple[Hashable, _Asked] | None:
+    """Return what is the same for every client for whom these policies open the same; None: there may be more to it.
+
+    That is: clients that no policy of the view tells apart, who ask for the same flows, and to whom the same policies
+    are given but for labels of their own by which each is selected. Only a client and who is dialled are asked about,
+    and of a client only by policies for egress, and by peers of those for ingress.
+    """
+    flows = tuple(p.resolved.found.flows if p.resolved is not None else () for p in parts)
+    groups = [flow.to for some in flows for flow in some if isinstance(flow.to, Group)]
+    if not all(flows) or len(groups) < sum(map(len, flows)) or any(group.ref == workload.ref for group in groups):
+        return None
+    spaces = dict.fromkeys(group.ref.namespace for group in groups)
+    client = alike(view, template_end(view, workload), *spaces)
+    if not all(is_lasting(view, client, group) for group in groups):
+        return None
+    own, unseen = workload.template.pod_class.labels, view.dialect.peers.unseen
+    shapes = sorted([_shape(manifest, own, unseen) for manifest in manifests])
+    if len({(m["metadata"]["namespace"], m["metadata"]["name"]) for m in manifests}) < len(shapes):
+        return None
+    asked = [(f.to.ref, f.protocol, f.port, f.service_port) for s in flows for f in s if isinstance(f.to, Group)]
+    key = client, ends_on_nodes(view, workload, client), workload.template.injected, (*asked,), (*shapes,)
+    return key, (flows, view.families())
+
+
+def _shape(manifest: Manifest, own: Labels, unseen: Unseen | None) -> tuple[str, str, bytes]:
+    """Return a policy for one direction without its name, and without the labels by which it selects a client."""
+    spec = dict(manifest["spec"])
+    (direction,) = spec["policyTypes"]
+    if direction == Direction.EGRESS.value:
+        spec["podSelector"] = _whom(spec["podSelector"], own, unseen)
+    else:
+        spec["ingress"] = [
+            {**rule, "from": [_of_client(peer, own, unseen) for peer in rule["from"]]} if "from" in rule else rule
+            for rule in spec["ingress"]
+        ]
+    return manifest["metadata"]["namespace"], direction, json.encode(spec)
+
+
+def _of_client(peer: dict[str, Any], own: Labels, unseen: Unseen | None) -> dict[str, Any]:
+    return {**peer, "podSelector": _whom(peer["podSelector"], own, unseen)} if "podSelector" in peer else peer
+
+
+def _whom(selector: dict[str, Any], own: Labels, unseen: Unseen | None) -> object:
+    """Return a selector, or `_SELF` where it is sure to select pods with `own` labels."""
+    pairs = selector.get("matchLabels", {}).items()
+    is_own = selector.keys() == {"matchLabels"} and all(own.get(k) == v and seen(k, unseen) for k, v in pairs)
+    return _SELF if is_own else selector
+
+
+# -- what a fix is no answer to ----------------------------------------------------------------------------------------
 
 
 def _unsure(parts: Iterable[Judged], proofs: Iterable[Judged | None]) -> Iterator[str]:

@@ -138,8 +138,7 @@ def _remembered(view: View, client: Client, flow: Flow, group: Group, purpose: s
     source, injected = client.end, client.workload.template.injected
     ends = source, ends_on_nodes(view, client.workload, source)
     key = (group.ref, flow.protocol, flow.port, flow.service_port, ends, injected, purpose)
-    bare = group.template is not None and group.ref.kind == "Pod"
-    around = view.version_of(client.workload.ref.namespace, group.ref.namespace) if bare else None
+    around = view.version_of(client.workload.ref.namespace, group.ref.namespace) if _is_bare(group) else None
     known = view.memo(_FLOWS).get(key)
     if known is not None and known.flow == flow and known.families == families and known.around == around:
         return known
@@ -147,6 +146,15 @@ def _remembered(view: View, client: Client, flow: Flow, group: Group, purpose: s
     if not _volatile(view, source, group):
         view.memo(_FLOWS)[key] = structs.replace(found, families=families, around=around)
     return found
+
+
+def _is_bare(group: Group) -> bool:
+    return group.template is not None and group.ref.kind == "Pod"
+
+
+def is_lasting(view: View, source: PodEnd, group: Group) -> bool:
+    """Say whether what becomes of a flow to pods of anybody else follows from the flow, as long as policies stay."""
+    return not _is_bare(group) and not _volatile(view, source, group)
 
 
 def _volatile(view: View, source: PodEnd, group: Group) -> bool:
