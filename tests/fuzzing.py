@@ -28,8 +28,8 @@ from tests.support.patience import PATIENCE
 from tests.support.snapshots import story, taken
 from webhook import config
 from webhook.cluster.client import Connection
+from webhook.cluster.decoders import Decoders
 from webhook.cluster.errors import UNREADABLE, ClusterError
-from webhook.cluster.fields import Decoders
 from webhook.cluster.kinds import KINDS, Collection
 from webhook.cluster.list_watch import Reading, events
 from webhook.manifests import Document, read

@@ -24,18 +24,20 @@ from tests.support.snapshots import OK, TAKEN, story, taken
 from tests.support.ways_in import GATEWAY, GATEWAY_CLASS, INGRESS, INGRESS_CLASS, ROUTE
 from tests.testbed.control_plane import ControlPlane
 from webhook.cli.main import main
-from webhook.cluster.fields import FIELDS, UNOWNED_POD
 from webhook.dependencies import parse
 from webhook.families import compile_crd_policy, dialect_of, project
 from webhook.manifests import Document, read
 from webhook.model.answers import Malformed as Unclear
 from webhook.model.crd_policies import CompileContext, CrdPolicy, UnlistedKind
 from webhook.model.hints import ConfigMap
+from webhook.model.inbound import ROUTES
 from webhook.model.objects import Declaration, Node, Pod, Workload
 from webhook.model.settings import Enforcer
+from webhook.wire.agents import arguments_of, variables_of
 from webhook.wire.inbound import CLASS_ANNOTATION
 from webhook.wire.objects import Projected, flatten
 from webhook.wire.shapes import Malformed
+from webhook.wire.workloads import TEMPLATE_PATHS
 from webhook.wiring import cluster_snapshot, snapshot
 from webhook.wiring.cluster_snapshot import of_snapshot
 from webhook.wiring.snapshot import NotASnapshot, State, projection, restored
@@ -651,24 +653,24 @@ def test_a_place_that_cannot_be_written_is_bad_usage(control_plane: ControlPlane
     assert "cannot write" in done.err
 
 
-GIVEN = {"name", "command", "args", "env", "envFrom", "volumeMounts"}  # to containers: kept as hints
-# A DaemonSet's form is that of all workloads, and a CronJob's template has no more than it needs.
-FORM_ONLY = {"replicas", "serviceName", "nodeName", "image"}
-DECODED_ONLY = {"ConfigMap": {"data"}, "CronJob": {"replicas", "serviceName", "selector"}}
+def kept(form: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield each field that is kept without going into it, and what is made of its value; None: nothing."""
+    if isinstance(form, Mapping):
+        for name, inner in form.items():
+            yield from kept(inner, (*path, name))
+    else:
+        yield path, form
 
 
-def differences(form: object, fields: object) -> Iterator[tuple[str, bool]]:
-    """Yield the fields that only one of two tables has, and whether that is the form."""
-    inside = fields[0] if isinstance(fields, list) else fields
-    if isinstance(form, Mapping) and isinstance(inside, Mapping):
-        yield from ((name, name in form) for name in form.keys() ^ inside.keys())
-        for name in form.keys() & inside.keys():
-            yield from differences(form[name], inside[name])
+GIVEN = {"command", "args", "env", "envFrom", "volumeMounts", "data"}  # it may hold a password: hints are made of it
 
 
-@pytest.mark.parametrize("kind", sorted(FIELDS.keys() & FORMS.keys()))
-def test_a_snapshot_keeps_the_fields_that_are_decoded(kind: str) -> None:
-    form = {name: inner for name, inner in FORMS[kind].items() if name != "metadata"}
-    found = set(differences(form, UNOWNED_POD if kind == "Pod" else FIELDS[kind]))
-    assert {name for name, kept in found if kept} == (FORM_ONLY if kind == "DaemonSet" else set())
-    assert {name for name, kept in found if not kept} - GIVEN == DECODED_ONLY.get(kind, set())
+@pytest.mark.parametrize("kind", sorted(FORMS))
+def test_nothing_that_containers_are_given_is_kept_but_for_what_tells_who_enforces(kind: str) -> None:
+    found = {path[-1]: made for path, made in kept(FORMS[kind]) if GIVEN.intersection(path)}
+    assert found == ({"args": arguments_of, "env": variables_of} if kind == "DaemonSet" else {})
+
+
+def test_every_kind_that_is_read_has_a_form() -> None:
+    assert FORMS.keys() >= {"Pod", "Service", "Endpoints", "Ingress", *TEMPLATE_PATHS, *ROUTES}
+    assert ("spec", "template", "spec", "containers", "image") in dict(kept(FORMS["DaemonSet"]))

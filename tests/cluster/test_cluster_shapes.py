@@ -11,7 +11,7 @@ from tests.support.fakes import ScriptedApi, body, event, page, pod, status, str
 from tests.support.watching import PODS, run, watched
 from tests.support.ways_in import EVERY
 from webhook.cluster.client import BARE, BARE_LIST, WHOLE
-from webhook.cluster.fields import Decoders
+from webhook.cluster.decoders import Decoders
 from webhook.cluster.kinds import KINDS, Kind, Raw
 from webhook.families import project
 

@@ -10,7 +10,7 @@ from tests.support.patience import PATIENCE
 from tests.support.watching import reached
 from tests.testbed.control_plane import ControlPlane
 from webhook.cluster.client_configuration import Access
-from webhook.cluster.fields import Decoders
+from webhook.cluster.decoders import Decoders
 from webhook.cluster.kinds import Collection, Kind
 from webhook.families import project
 from webhook.model.inbound import Backend, Call, Exposure

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from webhook.cluster.client import BARE, BARE_LIST, WHOLE, Connection, Query
+from webhook.cluster.decoders import Decoders, Page, made
 from webhook.cluster.errors import (
     UNREADABLE,
     ExpiredError,
@@ -21,7 +22,6 @@ from webhook.cluster.errors import (
     cleaned,
     refused_in_stream,
 )
-from webhook.cluster.fields import Decoders, Page, made
 from webhook.cluster.kinds import Collection, Raw
 
 PAGE: Final = 500  # objects, as kubectl and client-go ask for

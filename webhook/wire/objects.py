@@ -1,14 +1,16 @@
-"""Any Kubernetes object -> a model value, or None for a kind that no verdict depends on.
+"""Any Kubernetes object -> a model value, or None for a kind that no verdict depends on; and which fields are read.
 
 Whoever compiles them must take them as untrusted input.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.model.crd_policies import CrdPolicy
 from webhook.model.hints import ConfigMap
-from webhook.model.inbound import Inbound
+from webhook.model.inbound import ROUTES, Inbound
 from webhook.model.objects import Endpoints, EndpointSlice, Namespace, Node, Pod, Service, Workload
 from webhook.model.policy import Policy
 from webhook.model.refs import PolicyRef
@@ -151,3 +153,125 @@ def _refused(raw: Raw) -> str:
     except Malformed:
         return ""
     return ""
+
+
+# -- the fields that are read ------------------------------------------------------------------------------------------
+
+Fields = Mapping[str, Any]
+
+
+class Whole(Struct, frozen=True):
+    """A value that is decoded as it comes, of which `fields` are read. None: nothing but what hints are made of."""
+
+    fields: Any
+
+
+def _any(*names: str) -> Fields:
+    return dict.fromkeys(names)
+
+
+HINTED: Final = Whole(None)
+_NAME: Final = _any("name", "namespace")
+_LABELLED: Final = {**_NAME, "labels": None}
+_META: Final = {
+    **_LABELLED,
+    **_any("annotations", "deletionTimestamp"),
+    "ownerReferences": Whole([_any("apiVersion", "kind", "name", "controller")]),
+}
+_PORTS: Final = Whole([_any("name", "port", "protocol", "targetPort", "nodePort", "containerPort", "hostPort")])
+_MADE_CONTAINER: Final = {"name": HINTED, "ports": _PORTS, "restartPolicy": None}
+_PROBE: Final = dict.fromkeys(("httpGet", "tcpSocket", "grpc"), _any("port"))
+_CONTAINER: Final = {
+    **_MADE_CONTAINER,
+    **dict.fromkeys(("readinessProbe", "livenessProbe", "startupProbe"), _PROBE),
+    **dict.fromkeys(("command", "args", "env", "envFrom", "volumeMounts"), HINTED),
+}
+_AGENT: Final = {**_CONTAINER, "image": None}  # images tell what enforces policy
+_IDENTITY: Final = _any("hostNetwork", "dnsPolicy", "serviceAccountName", "subdomain")
+_TEMPLATE_SPEC: Final = {
+    **_IDENTITY,
+    **_any("hostAliases", workloads.AUTOMOUNT, "volumes"),
+    "dnsConfig": Whole(_any("nameservers")),
+    "containers": [_CONTAINER],
+    "initContainers": [_CONTAINER],
+}
+_POD_SPEC: Final = {"nodeName": None, **_TEMPLATE_SPEC}
+
+
+def _template(spec: Fields) -> Fields:
+    return {"metadata": _any("labels", "annotations"), "spec": spec}
+
+
+_WORKLOAD: Final = {
+    "metadata": _META,
+    "spec": {**_any("replicas", "selector", "serviceName"), "template": _template(_POD_SPEC)},
+    "status": _any("desiredNumberScheduled"),
+}
+_POD: Final = {"metadata": _META, "status": {**_any("phase", "podIP"), "podIPs": Whole([_any("ip")])}}
+_BALANCER: Final = {"loadBalancer": Whole({"ingress": [_any("ip", "hostname")]})}
+_BACKEND: Final = Whole({"service": _any("name", "port")})
+_REFERENCE: Final = _any("group", "kind", "namespace", "name", "port")
+_ROUTE: Final = {
+    "metadata": _NAME,
+    "spec": {"parentRefs": Whole([_REFERENCE]), "rules": [{"backendRefs": [_REFERENCE]}]},
+}
+_SERVICE: Final = {
+    **_any("type", "externalName", "externalIPs", "clusterIP", "clusterIPs", "ipFamilies", "selector"),
+    **_any("internalTrafficPolicy", "externalTrafficPolicy", "publishNotReadyAddresses", "loadBalancerClass"),
+    "ports": _PORTS,
+}
+
+FIELDS: Final[Mapping[str, Fields]] = {
+    "Namespace": {"metadata": _any("name", "labels", "annotations")},
+    "ServiceAccount": {"metadata": _LABELLED, workloads.AUTOMOUNT: None},
+    "Node": {
+        "metadata": _any("name", "labels", "annotations"),
+        "spec": _any("podCIDR", "podCIDRs"),
+        "status": {"addresses": Whole([_any("type", "address")])},
+    },
+    "Pod": {**_POD, "spec": _POD_SPEC},
+    "Service": {"metadata": {**_LABELLED, "annotations": None}, "spec": Whole(_SERVICE), "status": _BALANCER},
+    "Endpoints": {
+        "metadata": _NAME,
+        "subsets": [{"addresses": [_any("ip")], "notReadyAddresses": [_any("ip")], "ports": _PORTS}],
+    },
+    "EndpointSlice": {
+        "metadata": _LABELLED,
+        "addressType": None,
+        "endpoints": [{"addresses": None, "conditions": Whole(_any("ready"))}],
+        "ports": _PORTS,
+    },
+    "ConfigMap": {"metadata": _NAME, "data": HINTED},
+    **dict.fromkeys(("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"), _WORKLOAD),
+    "DaemonSet": {
+        "metadata": _META,
+        "spec": {"selector": None, "template": _template({**_TEMPLATE_SPEC, "containers": [_AGENT]})},
+        "status": _any("desiredNumberScheduled", "numberReady"),
+    },
+    "CronJob": {"metadata": _META, "spec": {"jobTemplate": {"spec": {"template": _template(_POD_SPEC)}}}},
+    "NetworkPolicy": {"metadata": {**_NAME, "annotations": None}, "spec": None},
+    "Ingress": {
+        "metadata": {**_NAME, "annotations": None},
+        "spec": {
+            "ingressClassName": None,
+            "defaultBackend": _BACKEND,
+            "rules": [{"http": {"paths": [{"backend": _BACKEND}]}}],
+        },
+        "status": _BALANCER,
+    },
+    "IngressClass": {"metadata": {**_NAME, "annotations": None}, "spec": _any("controller")},
+    "Gateway": {
+        "metadata": _NAME,
+        "spec": {"gatewayClassName": None, "listeners": [_any("port")]},
+        "status": {"addresses": Whole([_any("type", "value")])},
+    },
+    "GatewayClass": {"metadata": _NAME, "spec": _any("controllerName")},
+    **dict.fromkeys(ROUTES, _ROUTE),
+}
+"""Of the API's own kinds; of others see `inbound_others.READ`. `cluster` decodes these fields and no others, and a
+snapshot keeps them and no others. A mapping is an object, a list of one a list of such, None any value."""
+MADE_POD: Final[Fields] = {
+    **_POD,
+    "spec": {"nodeName": None, **_IDENTITY, "containers": [_MADE_CONTAINER], "initContainers": [_MADE_CONTAINER]},
+}
+"""Of a pod that a workload made: what its containers are given is asked of the workload's template."""

@@ -1,4 +1,4 @@
-"""What a snapshot keeps, kind by kind: the fields that the core reads, by name, and of annotations what is ours."""
+"""What a snapshot keeps of each kind: the fields that are read (`wire.objects.FIELDS`), less what may be secret."""
 
 import json
 import re
@@ -7,12 +7,11 @@ from typing import Any, Final
 
 from webhook.dependencies.grammar import MOST_ITEMS, is_url, items, parse, shown
 from webhook.model.answers import Malformed as Unclear
-from webhook.model.inbound import ROUTES
 from webhook.model.settings import CONNECTS_TO, PREFIX
 from webhook.wire import inbound_others
 from webhook.wire.agents import CONTAINERS, NODE_ARGUMENTS, arguments_of, command_of, image_of, variables_of
 from webhook.wire.inbound import CLASS_ANNOTATION, DEFAULT_CLASS, SCRAPE, SCRAPE_PORT
-from webhook.wire.objects import kind_of
+from webhook.wire.objects import FIELDS, HINTED, Fields, Whole, kind_of
 from webhook.wire.services import INTERNAL
 from webhook.wire.shapes import INJECT, Malformed
 from webhook.wire.workloads import AUTOMOUNT, asks_for_token
@@ -64,16 +63,6 @@ def _safe(item: str) -> str:
     return bare if parse(bare) == meant else shown(item)
 
 
-def _form(fields: Any) -> Form:  # noqa: ANN401 - a table of fields, where a list stands for each of its items
-    match fields:
-        case dict():
-            return {key: _form(inner) for key, inner in fields.items()}
-        case [item]:
-            return _form(item)
-        case _:
-            return None
-
-
 def _tokens(volumes: object) -> list[Any]:
     """Return the volumes that are tokens for the API server, as far as that tells."""
     several = volumes if isinstance(volumes, list) else []
@@ -118,121 +107,56 @@ def _without_headers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
             return value
 
 
-_OWNER: Final[Form] = dict.fromkeys(("apiVersion", "kind", "name", "controller"))
-_NAME: Final = dict.fromkeys(("name", "namespace"))
-_META: Final = {
-    **_NAME,
-    "labels": None,
-    "annotations": _ours,
-    "ownerReferences": _OWNER,
-    "deletionTimestamp": None,
-}
-_PORT: Final[Form] = dict.fromkeys(("name", "port", "protocol", "targetPort", "nodePort", "containerPort", "hostPort"))
-_PROBE: Final[Form] = {way: {"port": None} for way in ("httpGet", "tcpSocket", "grpc")}
-_PROBES: Final = dict.fromkeys(("readinessProbe", "livenessProbe", "startupProbe"), _PROBE)
-_CONTAINER: Final[dict[str, Form]] = {"ports": _PORT, "restartPolicy": None, **_PROBES}
-_POD_SPEC: Final = {
-    **dict.fromkeys(("nodeName", "hostNetwork", "dnsPolicy", "hostAliases", "serviceAccountName", "subdomain")),
-    "dnsConfig": {"nameservers": None},
-    "automountServiceAccountToken": None,
-    "volumes": _tokens,
-    "containers": _CONTAINER,
-    "initContainers": _CONTAINER,
+Narrow = Mapping[str, Callable[[Any], Any]]  # a field, or `the one around it.field` -> what is kept of its value
+
+_NARROW: Final[Narrow] = {"annotations": _ours, "volumes": _tokens, "subjects": _accounts}
+_OF_AGENTS: Final[Narrow] = {"name": _agent, "image": image_of, "args": arguments_of, "env": variables_of}
+_NARROW_BY_KIND: Final[Mapping[str, Narrow]] = {
+    "Node": {"annotations": _told_by_nodes},
+    "DaemonSet": {f"{of}.{key}": kept for of in ("containers", "initContainers") for key, kept in _OF_AGENTS.items()},
 }
 
 
-def _template(container: Form) -> dict[str, Form]:
-    containers = {"containers": container, "initContainers": container}
-    return {"metadata": {"labels": None, "annotations": _ours}, "spec": {**_POD_SPEC, **containers}}
+def _object(fields: Fields, narrow: Narrow, around: str = "") -> dict[str, Form]:
+    """Return what is kept of an object with these fields."""
+    kept: dict[str, Form] = {}
+    for key, inner in fields.items():
+        special = narrow.get(f"{around}.{key}") or narrow.get(key)
+        if special or inner != HINTED:
+            kept[key] = special or _form(inner, narrow, key)
+    return kept
 
 
-def _workload(container: Form = _CONTAINER) -> dict[str, Form]:
-    spec = {**dict.fromkeys(("replicas", "selector", "serviceName")), "template": _template(container)}
-    return {"metadata": _META, "spec": spec, "status": {"desiredNumberScheduled": None}}
+def _form(fields: Any, narrow: Narrow, around: str) -> Form:  # noqa: ANN401 - a table of fields
+    match fields:
+        case Whole(inner) | [inner]:  # a form holds for each item of a list
+            return _form(inner, narrow, around)
+        case dict():
+            return _object(fields, narrow, around)
+        case _:
+            return None
 
 
-OWNED: Final[dict[str, Form]] = {"metadata": _META}
-_FOREIGN: Final[dict[str, Form]] = {
-    "metadata": {**_NAME, "labels": None},
+FORMS: Final[Mapping[str, Mapping[str, Form]]] = {
+    kind: _object(fields, {**_NARROW, **_NARROW_BY_KIND.get(kind, {})}) for kind, fields in FIELDS.items()
+}
+OWNED: Final[Mapping[str, Form]] = {"metadata": FORMS["ReplicaSet"]["metadata"]}
+_FOREIGN: Final[Mapping[str, Form]] = {
+    "metadata": dict.fromkeys(("name", "namespace", "labels")),
     "spec": _without_headers,
     "specs": _without_headers,
     "status": {"conditions": dict.fromkeys(("type", "status", "message"))},
     AUTOMOUNT: None,  # of a ServiceAccount
 }
-_NAMED: Final = {"metadata": {**_NAME, "annotations": _ours}}
-_BALANCER: Final[Form] = {"loadBalancer": {"ingress": {"ip": None, "hostname": None}}}
-_BACKEND: Final[Form] = {"service": {"name": None, "port": None}}
-_REFERENCE: Final[Form] = dict.fromkeys(("group", "kind", "namespace", "name", "port"))
-_ROUTE: Final[Form] = {"parentRefs": _REFERENCE, "rules": {"backendRefs": _REFERENCE}}
-FORMS: Final[dict[str, dict[str, Form]]] = {
-    "Namespace": {"metadata": {"name": None, "labels": None, "annotations": _ours}},
-    "Node": {
-        "metadata": {"name": None, "labels": None, "annotations": _told_by_nodes},
-        "spec": {"podCIDR": None, "podCIDRs": None},
-        "status": {"addresses": {"type": None, "address": None}},
-    },
-    "Pod": {
-        "metadata": _META,
-        "spec": _POD_SPEC,
-        "status": {"phase": None, "podIP": None, "podIPs": {"ip": None}},
-    },
-    "Service": {
-        "metadata": {**_NAME, "labels": None, "annotations": _ours},
-        "spec": {
-            **dict.fromkeys(("type", "externalName", "externalIPs", "clusterIP", "clusterIPs", "ipFamilies")),
-            **dict.fromkeys(("selector", "internalTrafficPolicy", "externalTrafficPolicy", "publishNotReadyAddresses")),
-            "loadBalancerClass": None,
-            "ports": _PORT,
-        },
-        "status": _BALANCER,
-    },
-    "Endpoints": {
-        "metadata": _NAME,
-        "subsets": {"addresses": {"ip": None}, "notReadyAddresses": {"ip": None}, "ports": _PORT},
-    },
-    "EndpointSlice": {
-        "metadata": {**_NAME, "labels": None},
-        "addressType": None,
-        "endpoints": {"addresses": None, "conditions": {"ready": None}},
-        "ports": _PORT,
-    },
-    "ConfigMap": {"metadata": _NAME},
-    "Ingress": {
-        **_NAMED,
-        "spec": {
-            "ingressClassName": None,
-            "defaultBackend": _BACKEND,
-            "rules": {"http": {"paths": {"backend": _BACKEND}}},
-        },
-        "status": _BALANCER,
-    },
-    "IngressClass": {**_NAMED, "spec": {"controller": None}},
-    "Gateway": {
-        "metadata": _NAME,
-        "spec": {"gatewayClassName": None, "listeners": {"port": None}},
-        "status": {"addresses": {"type": None, "value": None}},
-    },
-    "GatewayClass": {"metadata": _NAME, "spec": {"controllerName": None}},
-    **{kind: {"metadata": _NAME, "spec": _ROUTE} for kind in ROUTES},
-    "NetworkPolicy": {"metadata": {**_NAME, "annotations": _ours}, "spec": None},
-    "CronJob": {"metadata": _META, "spec": {"jobTemplate": {"spec": {"template": _template(_CONTAINER)}}}},
-    "DaemonSet": {
-        **_workload({"name": _agent, "image": image_of, "args": arguments_of, "env": variables_of, **_CONTAINER}),
-        "status": {"desiredNumberScheduled": None, "numberReady": None},
-    },
-    **dict.fromkeys(("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"), _workload()),
-}
-_OTHERS: Final[dict[str, dict[str, Form]]] = {
-    kind: {"metadata": _NAME, **{key: _form(inner) for key, inner in fields.items()}}
+_OTHERS: Final[Mapping[str, Mapping[str, Form]]] = {
+    kind: _object({"metadata": dict.fromkeys(("name", "namespace")), **fields}, _NARROW)
     for kind, fields in inbound_others.READ.items()
 }
-for _, _kind in inbound_others.BINDINGS:
-    _OTHERS[_kind]["subjects"] = _accounts
 
 
 def form_of(raw: Raw) -> Mapping[str, Form]:
     """Return what is kept of an object."""
-    if (kind := kind_of(raw)) in FORMS:
+    if (kind := kind_of(raw)) is not None:
         return FORMS[kind]
     whole = str(raw.get("apiVersion")).rpartition("/")[0], str(raw.get("kind"))
     return _OTHERS[whole[1]] if whole in inbound_others.KINDS else _FOREIGN
