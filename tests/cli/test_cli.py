@@ -64,6 +64,13 @@ def test_check_does_not_load_the_server() -> None:
     assert not set(done.stdout.split()) & {"fastapi", "uvicorn", "kubernetes", "cryptography", "asyncio"}
 
 
+def test_serve_loads_what_is_not_turned_on_for_nobody() -> None:
+    code = "import sys; import webhook.cli.serve; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    unused = ("wiring.background_audit", "wiring.report_server", "report.audit", "report.policy_report", "wire.flowlogs")
+    assert not set(done.stdout.split()) & {*(f"webhook.{name}" for name in unused), "kubernetes", "rich", "yaml"}
+
+
 def test_version_is_the_packages(run: Run) -> None:
     assert run("--version") == Done(0, f"netpol-preflight {__version__}\n", "")
 

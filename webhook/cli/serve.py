@@ -4,11 +4,11 @@ import argparse
 import logging
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,7 +18,6 @@ from webhook.certificates.directory import TlsError
 from webhook.certificates.issue import general_name
 from webhook.certificates.rotation import Lives
 from webhook.certificates.shared_certificate import Managed, utc
-from webhook.cli.outputs import parts
 from webhook.cli.terminal import emit
 from webhook.cluster.certificate_objects import SecretRef
 from webhook.cluster.client_configuration import Access, in_cluster
@@ -30,11 +29,13 @@ from webhook.facade.sources import CLUSTER, read_settings
 from webhook.manifests import STDIN
 from webhook.model.settings import Settings
 from webhook.report.safe import clean
-from webhook.wiring.background_audit import Auditing
 from webhook.wiring.cluster_source import Cluster
-from webhook.wiring.report_server import Reporting
 from webhook.wiring.serve import Serving, serve
 from webhook.wiring.source import Configured, Folder, Source, Unusable
+
+if TYPE_CHECKING:  # what few turn on, and only they load
+    from webhook.wiring.background_audit import BackgroundAudit
+    from webhook.wiring.report_server import ReportServer
 
 _API_SERVER: Final = "kube-apiserver"  # the common name that OPA Gatekeeper expects, too
 
@@ -110,17 +111,25 @@ def _managed(arguments: argparse.Namespace) -> Managed | None:
     return Managed(_access(arguments), SecretRef(*secret), configuration, tuple(arguments.tls_san), lives)
 
 
-def _auditing(arguments: argparse.Namespace) -> Auditing | None:
-    lease = arguments.audit_lease
-    return Auditing(_access(arguments), LeaseRef(*lease), socket.gethostname()) if lease else None
+def _auditing(arguments: argparse.Namespace) -> "Callable[[Source], BackgroundAudit] | None":
+    if not arguments.audit_lease:
+        return None
+    from webhook.wiring.background_audit import Auditing, BackgroundAudit
+
+    how = Auditing(_access(arguments), LeaseRef(*arguments.audit_lease), socket.gethostname())
+    return lambda source: BackgroundAudit(source, how, utc)
 
 
-def _reporting(arguments: argparse.Namespace) -> Reporting | None:
+def _reporting(arguments: argparse.Namespace) -> "Callable[[Source], ReportServer] | None":
     if arguments.report_listen is None:
         return None
     if arguments.source not in {None, CLUSTER}:
         raise UsageError("`--report-listen` asks a cluster who a caller is: expected `--source cluster` with it")
-    return Reporting(arguments.report_listen, _access(arguments), parts("audit"))
+    from webhook.cli.outputs import parts
+    from webhook.wiring.report_server import Reporting, ReportServer
+
+    how = Reporting(arguments.report_listen, _access(arguments), parts("audit"))
+    return lambda source: ReportServer(source, how, utc)
 
 
 def _serving(arguments: argparse.Namespace) -> Serving:

@@ -5,7 +5,7 @@ import functools
 import logging
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Collection as Members
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -49,9 +49,8 @@ class Interning:
 
     def interned(self, value: T) -> T:
         """Put what is here already in the place of equal parts of `value`, which nobody else has seen yet."""
-        if isinstance(value, ConfigMap):  # no two are alike
-            return value
-        self._fill(value)
+        if not isinstance(value, ConfigMap):  # of which no two are alike
+            self._fill(value)
         if self._new > self._room:
             self._sweep(_UNUSED)
         return value
@@ -81,7 +80,7 @@ class Interning:
         found = kept.get(part)
         return self._put(part, kind, kept) if found is None else found
 
-    def _put(self, part: Any, kind: type, kept: dict[Any, Any]) -> Hashable:  # noqa: ANN401 - see _one
+    def _put(self, part: Any, kind: type, kept: dict[Any, Any]) -> Any:  # noqa: ANN401 - see _one
         made = part
         if kind is tuple or kind is frozenset:
             made = kind(map(self._one, part))
@@ -92,9 +91,8 @@ class Interning:
         weight = _weight(part)
         self._new += weight
         self._weight += weight
-        shared: Hashable = made
-        kept[shared] = shared
-        return shared
+        kept[made] = made
+        return made
 
     def _sweep(self, unused: int) -> None:
         """Look at every part, and again where some that held others have gone."""
@@ -175,7 +173,6 @@ class InformerCache:
     def end(self, where: Collection) -> None:
         """Hear that a list is complete: what was not in it is gone."""
         seen = self._seen.pop(where)
-        self._names.setdefault(_word(where), {})
         known = self._known(_word(where))
         for namespace in list(known) if not where.namespace else [where.namespace]:
             for name in set(known.get(namespace, ())) - seen.get(namespace, set()):
@@ -248,19 +245,17 @@ class InformerCache:
     def _note(self, key: Drop, *, there: bool = True) -> None:
         """Keep which names of a kind the world has, unless it has an index of them itself."""
         names = self._names.setdefault(key.kind, {})
-        if key.kind == _POD:
-            return
-        here = names.setdefault(key.namespace, set())
-        if there:
-            here.add(key.name)
-        else:
+        if there and key.kind != _POD:
+            names.setdefault(key.namespace, set()).add(key.name)
+        elif here := names.get(key.namespace):
             here.discard(key.name)
-        if not here:
-            del names[key.namespace]
+            if not here:
+                del names[key.namespace]
 
     def _known(self, kind: str) -> Mapping[str, Members[str]]:
         """Return the names of a kind that the world has, by namespace."""
-        return self.world.pods.names() if kind == _POD else self._names[kind]
+        names = self._names.setdefault(kind, {})
+        return self.world.pods.names() if kind == _POD else names
 
     def _apply(self, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -276,11 +271,10 @@ class InformerCache:
 
     def _read(self, raw: Raw) -> Projected | None:
         try:
-            value = project(raw)
+            if (value := project(raw)) is None:
+                return None
         except Malformed as error:
             _log.warning("an object of kind %s cannot be read: %s", raw.get("kind"), error)
-            return None
-        if value is None:
             return None
         self.cuts.update(_cuts(value))
         return self._interning.interned(value)

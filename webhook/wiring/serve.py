@@ -12,7 +12,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from time import perf_counter, thread_time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 from msgspec import Struct, structs
@@ -31,10 +31,12 @@ from webhook.report import admission
 from webhook.review import Decision, decide
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.wire.shapes import Malformed
-from webhook.wiring.background_audit import Auditing, BackgroundAudit
-from webhook.wiring.report_server import Reporting, ReportServer
 from webhook.wiring.source import Health, Source
 from webhook.world import View, World
+
+if TYPE_CHECKING:  # what few turn on, and only they load
+    from webhook.wiring.background_audit import BackgroundAudit
+    from webhook.wiring.report_server import ReportServer
 
 _log: Final = logging.getLogger(__name__)
 _NO_TIME: Final = 0.02  # seconds: with less left the answer would come too late to count
@@ -160,7 +162,7 @@ class Serving(Struct, frozen=True):
 
     `health`, `metrics`: without TLS. `client_ca`: of clients that are reviewed for, by one of `client_names`.
     `managed`: one that is shared, and put into `directory`. `drain`: seconds between being told to stop and closing.
-    `auditing`: how the audit in the cluster is done, where it may be turned on. `reporting`: how the report is served.
+    `auditing`: makes the audit in the cluster, where it may be turned on. `reporting`: makes what serves the report.
     """
 
     listen: Place
@@ -173,8 +175,8 @@ class Serving(Struct, frozen=True):
     key: Path | None = None
     names: tuple[str, ...] = ()
     managed: Managed | None = None
-    auditing: Auditing | None = None
-    reporting: Reporting | None = None
+    auditing: "Callable[[Source], BackgroundAudit] | None" = None
+    reporting: "Callable[[Source], ReportServer] | None" = None
     drain: float = 0.0
 
 
@@ -194,12 +196,12 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
         metrics.registry.register(collector)
     certificates = SharedCertificate(serving.managed, files) if serving.managed else None
     expiry = _expiry(files, metrics, certificates)
-    audit = BackgroundAudit(source, serving.auditing, utc) if serving.auditing else None
+    audit = serving.auditing(source) if serving.auditing else None
+    reports = serving.reporting(source) if serving.reporting else None
     if audit:
         metrics.registry.register(audit)
     more = (lambda: (audit.check(),)) if audit else tuple
     backend = WithCertificate(Reviewer(source, lambda: utc().date(), more=more), expiry)
-    reports = ReportServer(source, serving.reporting, utc) if serving.reporting else None
     server = Server(
         build_app(
             backend,
