@@ -67,7 +67,13 @@ def test_check_does_not_load_the_server() -> None:
 def test_serve_loads_what_is_not_turned_on_for_nobody() -> None:
     code = "import sys; import webhook.cli.serve; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    unused = ("wiring.background_audit", "wiring.report_server", "report.audit", "report.policy_report", "wire.flowlogs")
+    unused = (
+        "wiring.background_audit",
+        "wiring.report_server",
+        "report.audit",
+        "report.policy_report",
+        "wire.flowlogs",
+    )
     assert not set(done.stdout.split()) & {*(f"webhook.{name}" for name in unused), "kubernetes", "rich", "yaml"}
 
 
