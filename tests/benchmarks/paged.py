@@ -1,4 +1,4 @@
-"""An API server of one trick: it serves the heavy synthetic cluster in pages made beforehand, and events by rate.
+"""An API server of one trick: it serves the heavy synthetic cluster in pages or streams, and events by rate.
 
 python -m tests.benchmarks.paged PODS POLICIES SERVICES; says `ready http://127.0.0.1:PORT` on stdout. `POST /events`
 with `{"rate": per second, "seconds": how long, "expired": whether}` lets the pods' watch speak, after it was told that
@@ -34,6 +34,11 @@ class Order(msgspec.Struct):
     expired: bool = False
 
 
+ADDED: Final = b'{"type":"ADDED","object":%b}\n'
+END_OF_LIST: Final = (
+    b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1","annotations":'
+    b'{"k8s.io/initial-events-end":"true"}}}}\n'
+)
 EXPIRED: Final = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old resource version"}}\n'
 
 
@@ -42,7 +47,7 @@ class Server:
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
-        self._pages = _pages(sizes)
+        self._items = _items(sizes)
         self._version = 1
         self._watches: dict[str, set[web.StreamResponse]] = defaultdict(set)
 
@@ -55,13 +60,20 @@ class Server:
             return web.json_response({"kind": "APIGroupList", "groups": []})
         if "watch" in request.query:
             return await self._watch(request)
-        pages = self._pages[request.path, BARE in request.headers.get("Accept", "")]
-        body = pages[int(request.query.get("continue") or 0)]
+        body = _page(self._asked(request), int(request.query.get("continue") or 0))
         return web.Response(body=body, content_type="application/json")
+
+    def _asked(self, request: web.BaseRequest) -> list[bytes]:
+        return self._items[request.path, BARE in request.headers.get("Accept", "")]
 
     async def _watch(self, request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
+        if "sendInitialEvents" in request.query:
+            items = self._asked(request)
+            for start in range(0, len(items), PAGE):
+                await response.write(b"".join(map(ADDED.__mod__, items[start : start + PAGE])))
+            await response.write(END_OF_LIST)
         self._watches[request.path].add(response)
         try:
             await asyncio.Event().wait()
@@ -106,25 +118,25 @@ def _events(sizes: Sizes) -> Iterator[tuple[str, Raw]]:
             yield "ADDED", pods[(number - 5) % len(pods)]
 
 
-def _pages(sizes: Sizes) -> dict[tuple[str, bool], list[bytes]]:
-    """Return every kind's pages, whole and bare."""
+def _items(sizes: Sizes) -> dict[tuple[str, bool], list[bytes]]:
+    """Return every kind's objects, whole and bare."""
     paths = {kind.name: kind.path for kind in KINDS}
     items: dict[tuple[str, bool], list[bytes]] = {(path, bare): [] for path in paths.values() for bare in (False, True)}
     for raw in heavy_objects(sizes):
         path = paths[raw["kind"]]
+        raw["metadata"]["resourceVersion"] = "1"
         whole = {key: value for key, value in raw.items() if key not in ("apiVersion", "kind")}
         items[path, False].append(msgspec.json.encode(whole))
         items[path, True].append(msgspec.json.encode({"metadata": raw["metadata"]}))
-    return {key: list(_cut(found)) for key, found in items.items()}
+    return items
 
 
-def _cut(items: list[bytes]) -> Iterator[bytes]:
-    starts = range(0, max(1, len(items)), PAGE)
-    for number, start in enumerate(starts, 1):
-        last = number == len(starts)
-        metadata: dict[str, str | int] = {"resourceVersion": "1", "continue": "" if last else str(number)}
-        metadata |= {} if last else {"remainingItemCount": len(items) - start - PAGE}
-        yield b'{"metadata":%b,"items":[%b]}' % (msgspec.json.encode(metadata), b",".join(items[start : start + PAGE]))
+def _page(items: list[bytes], number: int) -> bytes:
+    start = number * PAGE
+    left = len(items) - start - PAGE
+    metadata: dict[str, str | int] = {"resourceVersion": "1", "continue": str(number + 1) if left > 0 else ""}
+    metadata |= {"remainingItemCount": left} if left > 0 else {}
+    return b'{"metadata":%b,"items":[%b]}' % (msgspec.json.encode(metadata), b",".join(items[start : start + PAGE]))
 
 
 async def _serve(sizes: Sizes) -> None:

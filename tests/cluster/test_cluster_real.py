@@ -139,7 +139,7 @@ def test_a_user_without_rights_is_told_which_kind_by_the_server_s_own_words(cont
             assert sink.world == {}
             reasons = {one.kind: one.reason for one in state.unknown}
             assert reasons[PODS] == (
-                'HTTP 403: pods is forbidden: User "developer" cannot list resource "pods" in API group "" '
+                'HTTP 403: pods is forbidden: User "developer" cannot watch resource "pods" in API group "" '
                 "at the cluster scope"
             )
         seen = await list_once(Access(str(control_plane.kubeconfig("developer"))), lambda _, value: value)

@@ -145,6 +145,12 @@ def bookmark(version: str) -> Raw:
     return event("BOOKMARK", {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": version}})
 
 
+def end_of_list(version: str) -> Raw:
+    """Return the bookmark that ends the objects with which a watch begins."""
+    metadata = {"resourceVersion": version, "annotations": {"k8s.io/initial-events-end": "true"}}
+    return event("BOOKMARK", {"kind": "Pod", "apiVersion": "v1", "metadata": metadata})
+
+
 def refusal(code: int, message: str = "") -> Raw:
     return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message, "metadata": {}}
 
@@ -163,14 +169,20 @@ class Asked:
 
     @property
     def watches(self) -> bool:
-        return "watch" in self.query
+        return "watch" in self.query and not self.streams
+
+    @property
+    def streams(self) -> bool:
+        """A streaming list."""
+        return "sendInitialEvents" in self.query
 
 
 @dataclass
 class ScriptedApi:
     """Answers each collection's lists and watches from two scripts.
 
-    A list without a script is empty; a watch without one is held open. `token`: other credentials get 401.
+    A list without a script is empty; a watch without one is held open; a streaming list without one is refused, as by
+    an API server that has none. `token`: other credentials get 401.
     """
 
     url: str = ""
@@ -179,6 +191,7 @@ class ScriptedApi:
     open_watches: int = 0
     _lists: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     _watches: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
+    _streams: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     _always: dict[str, Answer] = field(default_factory=dict)
     _always_watches: dict[str, Answer] = field(default_factory=dict)
 
@@ -196,10 +209,14 @@ class ScriptedApi:
     def watches(self, kind: Kind, *answers: Answer) -> None:
         self._watches[kind.path].extend(answers)
 
+    def streams(self, kind: Kind, *answers: Answer) -> None:
+        """Answer streaming lists, and the watches that they become."""
+        self._streams[kind.path].extend(answers)
+
     @property
     def listed(self) -> list[dict[str, str]]:
         """The queries of the lists."""
-        return [one.query for one in self.asked if not one.watches]
+        return [one.query for one in self.asked if not (one.watches or one.streams)]
 
     @property
     def watched_from(self) -> list[str]:
@@ -223,6 +240,9 @@ class ScriptedApi:
         self.asked.append(asked)
         if asked.token != self.token:
             return await status(401, "Unauthorized")(request)
+        if asked.streams:
+            found = self._streams[request.path]
+            return await (found.popleft() if found else status(422, "sendInitialEvents is forbidden"))(request)
         script = (self._watches if asked.watches else self._lists)[request.path]
         if not asked.watches:
             return await (script.popleft() if script else self._always.get(request.path, page()))(request)

@@ -28,6 +28,7 @@ Query = Mapping[str, str | int]
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0  # for one page, as the API server's own --request-timeout default
 LARGEST_ANSWER: Final = 256 << 20  # bytes: 500 objects of etcd's largest size, each, would be more than we can hold
+_BUFFER: Final = 64 << 10  # bytes of an answer that wait to be read: the official client keeps 2 MiB of each stream
 _LARGEST_REFUSAL: Final = 64 << 10
 _DONE: Final = (HTTPStatus.OK, HTTPStatus.CREATED)
 MANAGER: Final = "netpol-preflight"  # whom managedFields names as the writer
@@ -216,7 +217,8 @@ class _Client:
         self._connector = aiohttp.TCPConnector(
             ssl=self.api.rest_client.ssl_context, limit=0, socket_factory=self._sockets.make
         )
-        settings.client_session_kwargs = {**(settings.client_session_kwargs or {}), "connector": self._connector}
+        more = {"connector": self._connector, "read_bufsize": _BUFFER}
+        settings.client_session_kwargs = {**(settings.client_session_kwargs or {}), **more}
 
     async def close(self) -> None:
         await self.api.close()  # type: ignore[no-untyped-call] # generated code

@@ -1,6 +1,7 @@
-"""The two requests of a reflector: a complete list, page by page, and the watch that goes on from it.
+"""The requests of a reflector: a complete list, page by page, and the watch that goes on from it; or one for both.
 
-No more than a page of raw objects is ever held.
+A streaming list (KEP-3157) is a watch that begins with everything there is, which costs an API server a small part of
+the memory that lists do. No more than a page of raw objects is ever held.
 """
 
 import asyncio
@@ -90,6 +91,28 @@ class Reading(msgspec.Struct, frozen=True):
             seen.add(more)
             query["continue"] = more
 
+    async def stream_into(self, reader: Reader, events: "AsyncIterator[Event]") -> tuple[str, "list[Event]"]:
+        """Read the list that a watch without a version begins with; return its version.
+
+        And what changed before it was complete, which is to be told after it. Raises ClusterError.
+        """
+        reader.begin(self.where)
+        some: list[Raw] = []
+        changes: list[Event] = []
+        async for event in events:
+            if event.ends_list:
+                reader.take(self.where, some, 0)
+                reader.end(self.where)
+                return event.version, changes
+            if changes or event.type in {"MODIFIED", "DELETED"}:
+                changes.append(event)
+            elif event.type is not None and (whole := await self.completed(event.raw)):
+                some.append(whole)
+            if len(some) >= SLICE:
+                reader.take(self.where, some, 0)
+                some = []
+        raise UnreachableError(f"the list of {self.where} was cut")
+
     async def completed(self, raw: Raw) -> Raw | None:
         """Return what the core needs of an object: more than was asked for where no workload made it.
 
@@ -130,16 +153,22 @@ def _sliced(items: list[Raw]) -> Iterator[list[Raw]]:
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 AT_ONCE: Final = 20  # events, before the event loop may do something else
+_FROM_THE_BEGINNING: Final = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+_END_OF_LIST: Final = "k8s.io/initial-events-end"  # an annotation of a bookmark (metav1.InitialEventsAnnotationKey)
 LARGEST_EVENT: Final = 32 << 20  # bytes: far above what etcd stores of one object, far below what would hurt
 _NAMES: Final[dict[str, EventType]] = {"ADDED": "ADDED", "MODIFIED": "MODIFIED", "DELETED": "DELETED"}
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One object came, changed or went; `type` None: a bookmark, only `version` counts."""
+    """One object came, changed or went; `type` None: a bookmark, only `version` counts.
+
+    `ends_list`: the bookmark after the last object that was there when the watch began.
+    """
 
     type: EventType | None
     raw: Raw
     version: str
+    ends_list: bool = False
 
 
 class _Wire(msgspec.Struct):
@@ -154,15 +183,17 @@ _EVENTS: Final = msgspec.json.Decoder(_Wire)
 async def watch(reading: Reading, version: str, *, seconds: int, silence: float) -> AsyncIterator[AsyncIterator[Event]]:
     """Open a watch of everything after `version`, which the server ends after `seconds`. Raises ClusterError.
 
-    Out of the events come also: ExpiredError where `version` is too old, GarbledError for what is no event,
-    UnreachableError where the connection is cut, SilentError after `silence` seconds without a word.
+    Without a version it begins with all that is there, at this moment or later, and a bookmark that says where that
+    ends; a server that cannot do that refuses with 400 or 422. Out of the events come also: ExpiredError where
+    `version` is too old, GarbledError for what is no event, UnreachableError where the connection is cut, SilentError
+    after `silence` seconds without a word.
     """
     query: Query = {
         **reading.where.query,
         "watch": "1",
         "allowWatchBookmarks": "true",
-        "resourceVersion": version,
         "timeoutSeconds": seconds,
+        **({"resourceVersion": version} if version else _FROM_THE_BEGINNING),
     }
     accept = BARE if reading.bare else WHOLE
     async with reading.connection.stream(reading.where.path, query, silence, accept) as chunks:
@@ -193,7 +224,8 @@ def _event(line: bytes, reading: Reading) -> Event:
     except KeyError as error:
         raise GarbledError(f"an event of {kind} has no resourceVersion") from error
     if wire.type == "BOOKMARK":
-        return Event(None, raw, version)
+        notes = raw["metadata"].get("annotations")
+        return Event(None, raw, version, isinstance(notes, dict) and notes.get(_END_OF_LIST) == "true")
     if wire.type not in _NAMES:
         raise GarbledError(f"an event of {kind} is of an unknown type: {cleaned(wire.type)}")
     return Event(_NAMES[wire.type], raw, version)
@@ -204,13 +236,17 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     begun: list[bytes] = []
     size = 0
     async for chunk in chunks:
-        first, *rest = chunk.split(b"\n")
-        begun.append(first)
-        size += len(first)
-        if size > LARGEST_EVENT:
-            raise GarbledError(f"an event of more than {LARGEST_EVENT >> 20} MiB")
-        for line in rest:
-            yield b"".join(begun)
-            begun, size = [line], len(line)
+        lines = chunk.split(b"\n")
+        del chunk  # as each line is let go: a stream may be silent for long after this
+        lines.reverse()
+        while lines:
+            piece = lines.pop()
+            begun.append(piece)
+            size += len(piece)
+            if size > LARGEST_EVENT:
+                raise GarbledError(f"an event of more than {LARGEST_EVENT >> 20} MiB")
+            if lines:
+                yield b"".join(begun)
+                begun, size = [], 0
     if size:
         raise UnreachableError("the connection was cut inside an event")

@@ -1,4 +1,7 @@
-"""List, then watch, forever: one collection kept up to date, as client-go's Reflector does."""
+"""List, then watch, forever: one collection kept up to date, as client-go's Reflector does.
+
+Both are one request where the API server can stream lists.
+"""
 
 import asyncio
 import logging
@@ -25,6 +28,7 @@ from webhook.cluster.list_watch import Event, EventType, Reader, Reading, watch
 _log: Final = logging.getLogger(__name__)
 RESUMES: Final = 3  # times a cut watch is taken up again before everything is listed anew
 _SERVER_SECONDS: Final = (240, 480)  # a watch's length is drawn from here, so that the watches do not all end at once
+_NO_STREAMS: Final = frozenset({400, 422})  # how streaming lists are refused: by older API servers, and for some kinds
 _TOO_SHORT: Final = 1.0  # seconds: a watch that ends sooner without an event is no watch
 
 
@@ -90,6 +94,7 @@ class Reflector:
         self._reads = reads
         self._reading = Reading.of(reads.connection, where, bare=where.kind.bare != "none")
         self._version = ""  # "": to be listed
+        self._served = self._streams = True  # streaming lists: at all; the next one
         self._failures = 0  # since the server last proved to be well
         self._phase = Phase.WAITING
         self._reason = ""
@@ -104,7 +109,7 @@ class Reflector:
         """List and watch in turn; every failure is reported, waited out and tried again."""
         while True:
             try:
-                if not self._version:
+                if not (self._version or self._streams):
                     await self._list()
                 await self._watch()
             except ClusterError as error:
@@ -118,30 +123,49 @@ class Reflector:
 
     async def _list(self) -> None:
         self._version = await self._reading.list_into(self._reads.sink)
+        self._streams = self._served
         self._stand(Phase.LIVE)
 
     async def _watch(self) -> None:
         seconds = random.randint(*_SERVER_SECONDS)  # noqa: S311 - spreads load, guards nothing
         opened, since = self._reads.clock(), self._version
         async with watch(self._reading, since, seconds=seconds, silence=self._reads.pace.silence) as events:
+            if not since:
+                await self._stream_list(events)
             self._stand(Phase.LIVE)
             with suppress(SilentError):  # asked again from where it stopped, which tells quiet from dead
                 await self._follow(events)
         idle = self._version == since and self._reads.clock() - opened < _TOO_SHORT
         self._failures = self._failures + 1 if idle else 0
 
+    async def _stream_list(self, events: AsyncIterator[Event]) -> None:
+        """Read the list that the watch begins with; where that fails, the next one is asked for in pages."""
+        self._streams = False
+        version, changes = await self._reading.stream_into(self._reads.sink, events)
+        for event in changes:
+            await self._tell(event)
+        self._version, self._streams = version, True
+
     async def _follow(self, events: AsyncIterator[Event]) -> None:
         async for event in events:
-            if event.type == "DELETED":
-                self._reads.sink.event(self.where, event.type, event.raw)
-            elif event.type is not None and (raw := await self._reading.completed(event.raw)):
-                self._reads.sink.event(self.where, event.type, raw)
+            await self._tell(event)
             self._version = event.version
             self._heard = self._reads.clock()
             self._failures = 0
 
+    async def _tell(self, event: Event) -> None:
+        if event.type == "DELETED":
+            self._reads.sink.event(self.where, event.type, event.raw)
+        elif event.type is not None and (raw := await self._reading.completed(event.raw)):
+            self._reads.sink.event(self.where, event.type, raw)
+
     def _after(self, error: ClusterError) -> float:
         """Note a failure, decide whether the watch can be resumed, and return how long to wait."""
+        if self._streams and not self._version and isinstance(error, RefusedError):
+            self._streams = False
+            self._served = error.status not in _NO_STREAMS
+            if not self._served:
+                return 0.0
         self._failures += 1
         if isinstance(error, ExpiredError):
             self._version = ""  # the server's own way of saying: list again
