@@ -14,8 +14,10 @@ from tests.support.worlds_tiers import wide_policies
 from tests.support.worlds_whole import CALICO, CILIUM
 from webhook.dependencies import assumed_api_server, parse, resolve
 from webhook.families import REFERENCES, project
-from webhook.judge import Alike, judge, judge_dns, judge_workload
+from webhook.judge import judge, judge_dns, judge_workload
 from webhook.judge.inbound import judge_inbound
+from webhook.judge.remembered import Remembered
+from webhook.judge.workload import judge_item, judge_look_up
 from webhook.model.answers import CLOSED, Dependency, Verdict
 from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Namespace, Service
@@ -371,10 +373,8 @@ def test_what_is_known_of_one_client_holds_for_those_that_no_policy_tells_apart(
     fenced = data.draw(fences(objects))
     settings = data.draw(st.sampled_from(SETTINGS))
     view = filled(settings, [value for raw in (*objects, *fenced) if (value := project(raw)) is not None])
-    alike = Alike(view)
     for workload in view.workloads.every():
+        remembered = Remembered(view, workload)
         for item in (one for text in TARGETS for one in parse(text) if isinstance(one, Dependency)):
-            one = resolve(view, workload, item)
-            assert alike.judge(workload, one) == judge(view, workload, one, near=False)
-        mine, its_own = alike.look_up(workload), judge_dns(view, workload)
-        assert (mine and (mine.text, mine.verdict)) == (its_own and (its_own.text, its_own.verdict))
+            assert judge_item(remembered, item) == judge(view, workload, resolve(view, workload, item), near=False)
+        assert judge_look_up(remembered) == judge_dns(view, workload, near=False)

@@ -30,7 +30,7 @@ def world_of(objects: Iterable[Raw], *, complete: bool = True, settings: Setting
 
 
 class Forgetful(Memos):
-    """Remembers nothing: whoever asks gets an empty place to write to."""
+    """Remembers nothing: whoever asks gets an empty place to write to, and nobody's answer is worked out for others."""
 
     def of(self, memo: Memo[Any, Any]) -> Answers[Any, Any]:
         return Answers(memo.most)
@@ -38,6 +38,7 @@ class Forgetful(Memos):
 
 def forgetful(world: World) -> World:
     world.memos = Forgetful(Clock(), lambda: 0)
+    vars(world)["ground"] = lambda: None
     return world
 
 

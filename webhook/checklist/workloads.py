@@ -30,7 +30,8 @@ def check_declarations(judged: JudgedWorkload, *, complete: bool) -> Iterator[Fi
     for item in judged.malformed:
         yield malformed(judged.workload.ref, item)
     for answer in judged.dependencies:
-        yield from _missing(judged.workload.ref, answer, complete=complete)
+        if answer.missing:
+            yield from _missing(judged.workload.ref, answer, complete=complete)
 
 
 def malformed(workload: WorkloadRef, item: Malformed, annotation: str = "connects-to") -> Finding:
@@ -95,10 +96,9 @@ def check_undeclared(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
 
     It is where the namespace asks for declarations, or the workload has begun to declare.
     """
-    if not _asked(view, judged.workload) and not judged.workload.connects_to:
-        return
-    for one in judged.dependencies:
-        if one.source == "inferred":
+    inferred = [one for one in judged.dependencies if one.source == "inferred"]
+    if inferred and (judged.workload.connects_to or _asked(view, judged.workload)):
+        for one in inferred:
             severity = DEFAULT_SEVERITY["NP304"]
             yield Finding("NP304", severity, judged.workload.ref, dependency=one.text, source="inferred")
 

@@ -5,7 +5,7 @@ peers of a StatefulSet. Who may ask the API server needs that, too.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -201,8 +201,10 @@ def reached(resolved: Resolved) -> frozenset[tuple[object, Protocol, int | None]
     )
 
 
-def uncovered(inferred: Iterable[Resolved], declared: Iterable[Resolved]) -> Iterator[Resolved]:
+def uncovered(inferred: Sequence[Resolved], declared: Iterable[Resolved]) -> Iterator[Resolved]:
     """Yield the inferred dependencies that no declared one stands for."""
+    if not inferred:
+        return
     said = list(declared)
     names = {one.text for one in said} | {one.found.name for one in said if one.found.port == "*"}
     everything = frozenset[tuple[object, Protocol, int | None]]().union(*map(reached, said))

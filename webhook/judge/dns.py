@@ -47,18 +47,22 @@ def needs_dns(workload: Workload) -> bool:
     return template.dns_policy == "ClusterFirstWithHostNet"
 
 
-def judge_dns(view: View, workload: Workload) -> Judged | None:
-    """Judge the look-up once for a workload; None where nobody is known to answer, or policy is not about it."""
+def judge_dns(view: View, workload: Workload, *, near: bool = True) -> Judged | None:
+    """Judge the look-up once for a workload; None where nobody is known to answer, or policy is not about it.
+
+    `near`: with near misses.
+    """
     if needs_dns(workload):
         service = dns_service(view)
         if service is None and view.settings.dns.service and view.complete:
             return _not_here(view)
-        answer = _of_cluster(view, workload, service)
-        answer = answer and _or_others(view, workload, answer)
+        answer = _of_cluster(view, workload, service, near=near)
+        answer = answer and _or_others(view, workload, answer, near=near)
     elif workload.template.pod_class.host_network:
         return None
     else:
-        answer = _of_others(view, workload) if workload.template.nameservers else _of_node(view, workload)
+        of = _of_others if workload.template.nameservers else _of_node
+        answer = of(view, workload, near=near)
     if answer is None:
         return None
     flows = tuple(flow for some in answer.flows.values() for flow in some)
@@ -74,13 +78,13 @@ def judge_dns(view: View, workload: Workload) -> Judged | None:
     )
 
 
-def _of_cluster(view: View, workload: Workload, service: Service | None) -> _Answer | None:
+def _of_cluster(view: View, workload: Workload, service: Service | None, *, near: bool) -> _Answer | None:
     """Judge the cluster's DNS; None: a cluster without any."""
     if service is None and view.complete and not view.dialect.dns.addresses:
         return None
     supposed = service is None and not view.complete
     where = f"{service.name}.{service.namespace}" if service else _of_assumed(view)
-    flows = {p: _judge(view, workload, service, p) for p in PROTOCOLS}
+    flows = {p: _judge(view, workload, service, p, near=near) for p in PROTOCOLS}
     if not flows["UDP"]:
         return None
     several = node_local(view) or (supposed and len(assumed(view)) > 1)
@@ -88,7 +92,10 @@ def _of_cluster(view: View, workload: Workload, service: Service | None) -> _Ans
     if not supposed:
         return answer
     claims = claimed(view)
-    more = {p: (*flows[p], *(flow for one in claims for flow in _judge(view, workload, one, p))) for p in PROTOCOLS}
+    more = {
+        p: (*flows[p], *(flow for one in claims for flow in _judge(view, workload, one, p, near=near)))
+        for p in PROTOCOLS
+    }
     if claims and (unsure := _of_ways(where, more, several=True)).verdict is Verdict.UNKNOWN:
         return structs.replace(unsure, assumptions=(assumption(view), CLAIMED.format(name=_full(claims[0]))))
     if answer.verdict is Verdict.DENIED:
@@ -111,21 +118,24 @@ def _of_ways(where: str, flows: Mapping[Protocol, tuple[FlowVerdict, ...]], *, s
     return _Answer(where, flows, verdict, _either(every) if split else None)
 
 
-def _or_others(view: View, workload: Workload, cluster: _Answer) -> _Answer:
+def _or_others(view: View, workload: Workload, cluster: _Answer, *, near: bool) -> _Answer:
     """Where the cluster's DNS does not answer, those of dnsConfig are asked next."""
     if cluster.verdict is not Verdict.DENIED or not workload.template.nameservers:
         return cluster
-    others = _of_others(view, workload)
+    others = _of_others(view, workload, near=near)
     flows = {p: (*cluster.flows.get(p, ()), *others.flows.get(p, ())) for p in PROTOCOLS}
     verdict = together((cluster.verdict, others.verdict))
     return structs.replace(cluster, flows=flows, verdict=verdict, reason=others.reason)
 
 
-def _of_others(view: View, workload: Workload) -> _Answer:
+def _of_others(view: View, workload: Workload, *, near: bool) -> _Answer:
     """Judge the name servers of dnsConfig: the next is asked where one does not answer."""
     servers = workload.template.nameservers
     found = {p: [at_address(view, workload, one, PORT, p) for one in servers] for p in PROTOCOLS}
-    judged = {p: [judge(view, workload, Resolved("", "annotation", one), "dns") for one in found[p]] for p in PROTOCOLS}
+    judged = {
+        p: [judge(view, workload, Resolved("", "annotation", one), "dns", near=near) for one in found[p]]
+        for p in PROTOCOLS
+    }
     verdicts = {p: _in_turn([one.verdict for one in some]) for p, some in judged.items()}
     reason = next((one.reason for some in judged.values() for one in some if one.verdict is Verdict.UNKNOWN), None)
     flows = {p: tuple(flow for one in some for flow in one.flows) for p, some in judged.items()}
@@ -136,10 +146,12 @@ def _in_turn(verdicts: list[Verdict]) -> Verdict:
     return Verdict.ALLOWED if verdicts[0] is Verdict.ALLOWED else together(verdicts)
 
 
-def _of_node(view: View, workload: Workload) -> _Answer:
+def _of_node(view: View, workload: Workload, *, near: bool) -> _Answer:
     """Judge the node's own resolver: a server outside, or the node itself at an address of the link."""
     source = template_end(view, workload)
-    flows = {p: tuple(judge_flow(view, workload, source, Flow(NODES_OWN, p, PORT), "dns")) for p in PROTOCOLS}
+    flows = {
+        p: tuple(judge_flow(view, workload, source, Flow(NODES_OWN, p, PORT), "dns", near=near)) for p in PROTOCOLS
+    }
     verdicts = {}
     for protocol, some in flows.items():
         link = judge_outside(view, source, LINK_LOCAL[0], protocol, PORT)[0]
@@ -240,12 +252,14 @@ def _answers(service: Service) -> bool:
     return service.labels.get(LABEL[0]) == LABEL[1] and any(p.port == PORT for p in service.ports)
 
 
-def _judge(view: View, workload: Workload, service: Service | None, protocol: Protocol) -> tuple[FlowVerdict, ...]:
+def _judge(
+    view: View, workload: Workload, service: Service | None, protocol: Protocol, *, near: bool
+) -> tuple[FlowVerdict, ...]:
     found = _found(view, workload, service, protocol)
-    flows = list(judge(view, workload, Resolved("", "annotation", found), "dns").flows)
+    flows = list(judge(view, workload, Resolved("", "annotation", found), "dns", near=near).flows)
     source = template_end(view, workload)
     for address in _addresses(view, service, bool(flows)):
-        flows += judge_flow(view, workload, source, Flow(address.block, protocol, PORT, PORT), "dns")
+        flows += judge_flow(view, workload, source, Flow(address.block, protocol, PORT, PORT), "dns", near=near)
     return tuple(flows)
 
 

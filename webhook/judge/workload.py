@@ -1,17 +1,17 @@
 """All that one workload declares, or is inferred to need, judged, the DNS look-up once for all; and its dependants."""
 
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterator
 from fnmatch import fnmatchcase
 from typing import Final, TypeVar
 
 from msgspec import Struct, structs
 
 from webhook.dependencies import Resolved, assumed_api_server, infer, parse, resolve, uncovered
-from webhook.judge.alike import Alike
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import judge_dns
+from webhook.judge.remembered import Remembered
 from webhook.model.addresses import Address, Block
-from webhook.model.answers import Declared, Dependency, Malformed, NameTarget, Verdict, WorkloadTarget
+from webhook.model.answers import CLOSED, Declared, Dependency, Malformed, NameTarget, Verdict, WorkloadTarget
 from webhook.model.budget import Exhausted
 from webhook.model.objects import Workload
 from webhook.model.refs import WorkloadRef
@@ -56,24 +56,29 @@ def everybodys(view: View, workload: Workload) -> tuple[Dependency, ...]:
     return tuple(found)
 
 
-def judge_workload(view: View, workload: Workload, *, near: bool = True, alike: Alike | None = None) -> JudgedWorkload:
+def judge_workload(view: View, workload: Workload, *, near: bool = True) -> JudgedWorkload:
     """Judge each dependency once: those declared, in that order, then those of everybody, then those inferred.
 
-    `near`: with near misses; the look-up always has them. `alike`: what is known of other workloads, without any.
+    `near`: with near misses; the look-up always has them.
     """
-    return finished(judge_in_steps(view, workload, near=near, alike=alike))
+    return finished(judge_in_steps(view, workload, near=near))
 
 
-def judge_declared(view: View, workload: Workload, *, near: bool = True, alike: Alike | None = None) -> JudgedWorkload:
-    """Judge what is declared, by the workload or for everybody, and the look-up that it needs."""
-    return finished(_of_declared(view, workload, alike, near=near))
+def judge_declared(view: View, workload: Workload) -> JudgedWorkload:
+    """Judge what is declared, by the workload or for everybody, and the look-up that it needs, without near misses."""
+    said = workload.connects_to
+
+    def answer(view: View, client: Workload) -> JudgedWorkload:
+        return finished(_of_declared(view, structs.replace(client, connects_to=said), near=False))
+
+    found = Remembered(view, workload).ask(("declared", said), answer, lambda one: one.parts)
+    return structs.replace(found, workload=workload, dns=_near_look_up(view, workload, found.dns))
 
 
-def with_inferred(
-    view: View, declared: JudgedWorkload, *, near: bool = True, alike: Alike | None = None
-) -> JudgedWorkload:
+def with_inferred(view: View, declared: JudgedWorkload, *, near: bool = True) -> JudgedWorkload:
     """Add what is inferred, and the look-up where only that needs it."""
-    return finished(_with_inferred(view, declared, alike, near=near))
+    found = finished(_with_inferred(view, declared, near=near))
+    return found if declared.dns else structs.replace(found, dns=_near_look_up(view, found.workload, found.dns))
 
 
 Steps = Generator[None, None, T]
@@ -89,45 +94,74 @@ def finished(steps: Steps[T]) -> T:
             return found
 
 
-def judge_in_steps(
-    view: View, workload: Workload, *, near: bool = True, alike: Alike | None = None
-) -> Steps[JudgedWorkload]:
-    """Do as `judge_workload` does, one dependency a step; between two the view may change, but for what is `alike`."""
-    declared = yield from _of_declared(view, workload, alike, near=near)
-    return (yield from _with_inferred(view, declared, alike, near=near))
+def judge_in_steps(view: View, workload: Workload, *, near: bool = True) -> Steps[JudgedWorkload]:
+    """Do as `judge_workload` does, one dependency a step; between two the view may change."""
+    declared = yield from _of_declared(view, workload, near=near)
+    found = yield from _with_inferred(view, declared, near=near)
+    return structs.replace(found, dns=_near_look_up(view, workload, found.dns))
 
 
-def _of_declared(view: View, workload: Workload, alike: Alike | None, *, near: bool) -> Steps[JudgedWorkload]:
-    items = declared(workload)
-    first: dict[str, Resolved] = {}
+def _of_declared(view: View, workload: Workload, *, near: bool) -> Steps[JudgedWorkload]:
+    items, remembered = declared(workload), Remembered(view, workload)
+    found: dict[str, Judged] = {}
     for item in (*(item for item in items if isinstance(item, Dependency)), *everybodys(view, workload)):
-        one = resolve(view, workload, item)
-        first.setdefault(one.text, one)
+        one = judge_item(remembered, item)
+        if one.text not in found:
+            found[one.text] = _nearer(view, workload, one) if near else one
         yield
-    answers = yield from _judged(view, workload, first.values(), alike, near=near)
+    answers = tuple(found.values())
     bad = tuple(item for item in items if isinstance(item, Malformed))
-    return JudgedWorkload(workload, answers, bad, _look_up(view, workload, answers, alike))
+    return JudgedWorkload(workload, answers, bad, _look_up(view, workload, answers))
 
 
-def _with_inferred(view: View, declared: JudgedWorkload, alike: Alike | None, *, near: bool) -> Steps[JudgedWorkload]:
+def judge_item(remembered: Remembered, item: Dependency) -> Judged:
+    """Judge one dependency, without near misses."""
+
+    def answer(view: View, workload: Workload) -> Judged:
+        return judge(view, workload, resolve(view, workload, item), near=False)
+
+    return remembered.ask(item, answer, lambda one: (one,))
+
+
+def judge_look_up(remembered: Remembered) -> Judged | None:
+    """Judge the look-up that names need, without near misses."""
+
+    def answer(view: View, workload: Workload) -> Judged | None:
+        return judge_dns(view, workload, near=False)
+
+    return remembered.ask("look-up", answer, lambda one: (one,) if one else ())
+
+
+def _nearer(view: View, workload: Workload, one: Judged) -> Judged:
+    """Return an answer with near misses, which only what is closed has."""
+    return judge(view, workload, one.resolved) if _is_closed(one) and one.resolved is not None else one
+
+
+def _near_look_up(view: View, workload: Workload, dns: Judged | None) -> Judged | None:
+    """Return the look-up with near misses."""
+    again = judge_dns(view, workload) if dns is not None and _is_closed(dns) else None
+    return dns if again is None or dns is None else structs.replace(again, source=dns.source, unsure=dns.unsure)
+
+
+def _is_closed(one: Judged) -> bool:
+    return any(flow.egress.verdict in CLOSED or flow.ingress.verdict in CLOSED for flow in one.flows)
+
+
+def _with_inferred(view: View, declared: JudgedWorkload, *, near: bool) -> Steps[JudgedWorkload]:
     if not view.settings.infer:
         return declared
     workload = declared.workload
     said = tuple(one.resolved for one in declared.dependencies if one.resolved is not None)
-    inferred = yield from _judged(view, workload, uncovered(infer(view, workload), said), alike, near=near)
-    answers = (*declared.dependencies, *inferred, *_api_server(view, workload, said, near=near))
-    look_up = declared.dns or _look_up(view, workload, answers, alike)
-    return structs.replace(declared, dependencies=answers, dns=look_up)
-
-
-def _judged(
-    view: View, workload: Workload, some: Iterable[Resolved], alike: Alike | None, *, near: bool
-) -> Steps[tuple[Judged, ...]]:
-    found = []
-    for one in some:
-        found.append(judge(view, workload, one, near=near) if alike is None else alike.judge(workload, one))
+    inferred = []
+    for one in uncovered(infer(view, workload), said):
+        inferred.append(judge(view, workload, one, near=near))
         yield
-    return tuple(found)
+    inferred += _api_server(view, workload, said, near=near)
+    if not inferred:
+        return declared
+    answers = (*declared.dependencies, *inferred)
+    look_up = declared.dns or _look_up(view, workload, answers)
+    return structs.replace(declared, dependencies=answers, dns=look_up)
 
 
 def _api_server(view: View, workload: Workload, said: tuple[Resolved, ...], *, near: bool) -> Iterator[Judged]:
@@ -147,10 +181,10 @@ def allowed_api_server(view: View, workload: Workload) -> Judged | None:
     return found if found is not None and found.verdict is Verdict.ALLOWED else None
 
 
-def _look_up(view: View, workload: Workload, answers: tuple[Judged, ...], alike: Alike | None = None) -> Judged | None:
+def _look_up(view: View, workload: Workload, answers: tuple[Judged, ...]) -> Judged | None:
     """Judge the look-up that names need; where only inferred ones do, it is inferred too."""
     named = [answer for answer in answers if answer.by_name]
-    dns = (judge_dns(view, workload) if alike is None else alike.look_up(workload)) if named else None
+    dns = judge_look_up(Remembered(view, workload)) if named else None
     if dns is None or any(answer.source != "inferred" for answer in named):
         return dns
     return structs.replace(dns, source="inferred", unsure=all(answer.unsure for answer in named))

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from webhook.dependencies import Missing, parse
 from webhook.fix import Fixed, fix_dependency
 from webhook.fix.inbound import fix_way
-from webhook.judge import Alike, Judged, enforcer_notes, judge, judge_workload
+from webhook.judge import Judged, enforcer_notes, judge, judge_workload
 from webhook.judge.dns import judge_dns
 from webhook.judge.inbound import Way, judge_inbound
 from webhook.judge.workload import allowed_api_server
@@ -110,8 +110,8 @@ class Radius:
         before, after = self._before, self._after
         was, now = self._leading
         if self._wholly(workload):
-            whole = judge_workload(after, workload, near=False, alike=now.alike)
-            return _by_text(whole.parts), lambda: _by_text(_whole_before(before, workload, was.alike))
+            whole = judge_workload(after, workload, near=False)
+            return _by_text(whole.parts), lambda: _by_text(_whole_before(before, workload))
         asking = self.reach.look_ups
         return _by_text(now.judged(workload, look_up=asking)), lambda: _by_text(was.judged(workload, look_up=asking))
 
@@ -210,9 +210,9 @@ def _graded(draft: Draft, told: Finding) -> Finding:
     return structs.replace(draft.whole(), severity=told.severity)
 
 
-def _whole_before(view: View, workload: Workload, alike: Alike) -> Iterator[Judged]:
+def _whole_before(view: View, workload: Workload) -> Iterator[Judged]:
     """Yield the answers before a change; of the API server an audit tells only where it is shut."""
-    yield from judge_workload(view, workload, near=False, alike=alike).parts
+    yield from judge_workload(view, workload, near=False).parts
     if (found := allowed_api_server(view, workload)) is not None:
         yield found
 

@@ -191,7 +191,7 @@ class _Told:
         granted, self._bad = exemptions(workload, today)
         self._granted: tuple[Exemption, ...] = granted if heeded(view, mode) else ()
         self._overlay = Overlay(view, [workload])
-        self._declared = judge_declared(self._overlay, workload, near=False)
+        self._declared = judge_declared(self._overlay, workload)
 
     def may_reject(self) -> list[Draft]:
         """Return what is declared, and how."""

@@ -1,15 +1,15 @@
-"""What of running workloads' declarations leads to what a change touches, looked up once for all of a namespace."""
+"""What of running workloads' declarations leads to what a change touches, read once for all of a namespace."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from webhook.dependencies import Resolved, is_localhost, parse, resolve
+from webhook.dependencies import is_localhost, parse, resolve
 from webhook.dependencies.grammar import MOST_ITEMS, items
-from webhook.judge import Alike, Judged
-from webhook.judge.alike import is_of
-from webhook.judge.workload import declared, everybodys, may_lead
-from webhook.model.answers import Declared, Dependency, NameTarget, WorkloadTarget
+from webhook.judge import Judged
+from webhook.judge.remembered import Remembered
+from webhook.judge.workload import declared, everybodys, judge_item, judge_look_up, may_lead
+from webhook.model.answers import Declared, Dependency, NameTarget
 from webhook.model.objects import Workload
 from webhook.world import View
 from webhook.world.workloads import Name, addressed
@@ -21,19 +21,18 @@ class Leading:
     """The dependencies of workloads that lead to one of `names`, in one view, judged without near misses."""
 
     def __init__(self, view: View, names: frozenset[Name]) -> None:
-        """Start with nothing looked up."""
+        """Start with nothing read."""
         self._view, self._names = view, names
         self._words = {name for _, name in names}
-        self._read: dict[str, tuple[Dependency, ...]] = {}  # items of declarations, by their text
-        self._found: dict[tuple[str, str], tuple[Resolved, ...]] = {}  # by namespace and text
+        self._found: dict[tuple[str, str], tuple[Dependency, ...]] = {}  # what of them leads there, by namespace
         self._named: dict[str, bool] = {}  # whether an item names anything
-        self.alike = Alike(view)
 
     def judged(self, workload: Workload, *, look_up: bool) -> Iterator[Judged]:
         """Yield the answer to each. `look_up`: to the look-up of workloads that declare a name, too."""
-        for one in self._resolved(workload):
-            yield self.alike.judge(workload, one)
-        if look_up and self.looks_up(workload) and (dns := self.alike.look_up(workload)) is not None:
+        remembered = Remembered(self._view, workload)
+        for item in self._items(workload):
+            yield judge_item(remembered, item)
+        if look_up and self.looks_up(workload) and (dns := judge_look_up(remembered)) is not None:
             yield dns
 
     def looks_up(self, workload: Workload) -> bool:
@@ -51,7 +50,8 @@ class Leading:
             _is_name(one) and resolve(view, workload, one).by_name for one in every if isinstance(one, Dependency)
         )
 
-    def _resolved(self, workload: Workload) -> Iterator[Resolved]:
+    def _items(self, workload: Workload) -> Iterator[Dependency]:
+        """Yield what a workload declares that may lead to a name."""
         view = self._view
         texts = [note.text for note in workload.connects_to]
         if len(self._words) > _FEW or sum(text.count(",") + text.count("\n") for text in texts) >= _FEW:
@@ -65,33 +65,19 @@ class Leading:
         if view.settings.everywhere:
             yield from self._some(workload, everybodys(view, workload))
 
-    def _some(self, workload: Workload, every: Iterable[Dependency]) -> Iterator[Resolved]:
-        """Look up those that may lead to a name."""
-        view = self._view
-        return (resolve(view, workload, one) for one in every if may_lead(view, workload, one, self._names))
+    def _some(self, workload: Workload, every: Iterable[Dependency]) -> Iterator[Dependency]:
+        return (one for one in every if may_lead(self._view, workload, one, self._names))
 
-    def _of_item(self, workload: Workload, text: str) -> Iterator[Resolved]:
-        """Look up what one item says: nothing where it holds neither a word of a name nor an address."""
-        read = self._read.get(text)
-        if read is None:
-            low = text.lower()
-            wanted = addressed(low) or any(word in low for word in self._words)
-            read = tuple(one for one in parse(text) if isinstance(one, Dependency)) if wanted else ()
-            self._read[text] = read
-        if not read:
-            return
+    def _of_item(self, workload: Workload, text: str) -> tuple[Dependency, ...]:
+        """Return what one item says: nothing where it holds neither a word of a name nor an address."""
         key = workload.ref.namespace, text
         known = self._found.get(key)
-        if known is None or _is_its_own(workload, known):
-            known = tuple(self._some(workload, read))
-            if not _is_its_own(workload, known) and self._are_names(read, known):
-                self._found[key] = known
-        yield from known
-
-    def _are_names(self, read: Iterable[Dependency], found: Iterable[Resolved]) -> bool:
-        """Say whether items are looked up alike for all clients of a namespace who are not behind what they ask for."""
-        named = all(isinstance(one.target, NameTarget | WorkloadTarget) for one in read)
-        return named and (self._view.complete or not any(one.found.missing for one in found))
+        if known is None:
+            low = text.lower()
+            wanted = addressed(low) or any(word in low for word in self._words)
+            read = (one for one in parse(text) if isinstance(one, Dependency)) if wanted else ()
+            known = self._found[key] = tuple(self._some(workload, read))
+        return known
 
 
 def _pieces(text: str) -> Iterable[str]:
@@ -102,8 +88,3 @@ def _pieces(text: str) -> Iterable[str]:
 def _is_name(item: Declared) -> bool:
     target = item.target if isinstance(item, Dependency) else None
     return isinstance(target, NameTarget) and not is_localhost(target.host)
-
-
-def _is_its_own(workload: Workload, found: Iterable[Resolved]) -> bool:
-    """Say whether what was looked up rests on who asks."""
-    return bool(workload.template.aliases) or any(is_of(workload.ref, one) for one in found)

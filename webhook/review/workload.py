@@ -218,6 +218,8 @@ def draft_declared(view: View, declared: JudgedWorkload) -> Iterator[Draft]:
 def draft_inferred(view: View, declared: JudgedWorkload) -> Iterator[Draft]:
     """Yield what more there is to say of what is inferred."""
     every = with_inferred(view, declared, near=False)
+    if every is declared:
+        return
     inferred = every.dependencies[len(declared.dependencies) :]
     look_up = None if declared.dns else every.dns
     yield from _drafts(view, every, structs.replace(every, dependencies=inferred, malformed=(), dns=look_up))
@@ -227,6 +229,8 @@ def _drafts(view: View, judged: JudgedWorkload, about: JudgedWorkload) -> Iterat
     """Yield the findings about some of what was judged."""
     yield from map(ready, _without_packets(view, about))
     for part in about.parts:
+        if part.verdict is Verdict.ALLOWED:
+            continue
         if view.enforcer.enforces:
             yield from _of_packets(view, judged, part)
         else:

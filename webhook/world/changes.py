@@ -207,6 +207,11 @@ class Memos:
         self._made = self._checked = clock.now
         self._every: dict[object, Any] = {}  # answers of one type by the memo that names them
 
+    @property
+    def now(self) -> int:
+        """The number of the last change of any kind."""
+        return self._clock.now
+
     def of(self, memo: Memo[K, V]) -> Answers[K, V]:
         """Return the answers that are remembered, to be read and added to."""
         if self._checked != self._clock.now:

@@ -15,13 +15,15 @@ from webhook.world.changes import Clock, Memos
 from webhook.world.controllers import backends, controllers, groups, or_expected, with_expected
 from webhook.world.policies import Fixed, Policies
 from webhook.world.view import Group, NamespaceLister, PolicyLister, Selecting, View, WorkloadLister
-from webhook.world.workloads import mentioned, reaches, scrapes, tells
+from webhook.world.workloads import mentions, reaches, scrapes, tells
 
 Mine = Mapping[WorkloadRef, Workload]
 
 
 class Overlay(View):
     """`base` with some workloads and policies put on top. The base must not change while this is in use."""
+
+    pods: "Pods"
 
     def __init__(self, base: View, puts: Iterable[Workload | Policy] = (), *, anew: bool = False) -> None:
         """Put values over `base`; what has the same kind, namespace and name is hidden.
@@ -53,6 +55,17 @@ class Overlay(View):
             self.policies = _Policies(base.policies, own)
         if policies or (anew and not base.complete):
             self.memos = Memos(Clock(), lambda: 0)
+
+    def ground(self) -> tuple[View, tuple[Workload, ...]] | None:
+        """Return the view whose answers are remembered, and the workloads that are on top of it here."""
+        if self.memos is not self.base.memos:
+            return self, ()
+        below = self.base.ground()
+        if below is None or self.pods.reowned or (self._mine and self.settings.expected):
+            return None
+        mine = tuple(self._mine.values())
+        here = all(one.ref.namespace in self.base.namespaces for one in mine)
+        return (below[0], (*below[1], *mine)) if here else None
 
     def version_of(self, *namespaces: str) -> Hashable:
         """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
@@ -109,7 +122,7 @@ class _Workloads:
     def mentioning(self, names: Iterable[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
         wanted = set(names)
         below = (ref for ref in self._base.mentioning(wanted) if ref not in self._mine)
-        mine = (w.ref for w in self._mine.values() if w.owner is None and not wanted.isdisjoint(mentioned(w)))
+        mine = (w.ref for w in self._mine.values() if w.owner is None and mentions(w, wanted))
         return tuple(sorted((*below, *mine)))
 
     def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
@@ -129,7 +142,7 @@ class Pods:
 
     def __init__(self, view: View, base: View, mine: Mine, *, anew: bool) -> None:
         self._view, self._base, self._mine, self._anew = view, base.pods, mine, anew
-        self._reowned = any(_changes_owners(base, workload) for workload in mine.values())
+        self.reowned = any(_changes_owners(base, workload) for workload in mine.values())
 
     def at(self, address: Address) -> Pod | None:
         """Return the pod that has an address of its own."""
@@ -143,7 +156,7 @@ class Pods:
         """Return the live pods below `ref`, by name."""
         if self._anew and ref in self._mine:
             return ()
-        if not self._reowned or ref.kind == "Pod":
+        if not self.reowned or ref.kind == "Pod":
             return self._base.of(ref)
         below = (pod for pod in self._pods(ref.namespace) if ref in controllers(self._view, pod))
         return tuple(sorted(below, key=lambda pod: pod.name))
@@ -153,7 +166,7 @@ class Pods:
 
     def top(self, pod: Pod) -> WorkloadRef:
         """Return the topmost controller of a pod."""
-        return controllers(self._view, pod)[-1] if self._reowned else self._base.top(pod)
+        return controllers(self._view, pod)[-1] if self.reowned else self._base.top(pod)
 
     def behind(self, service: Service) -> tuple[Group, ...]:
         """Return who is behind a Service's selector."""
@@ -161,7 +174,7 @@ class Pods:
         namespace, labels = service.namespace, service.selector
         if labels is None:
             return below
-        if self._reowned:
+        if self.reowned:
             return backends(self._view, namespace, labels, lambda: (p for g in below for p in g.pods))
         mine = self._of_namespace(namespace)
         found = self._with_templates(below, [w for w in mine if _selects(service, w)]) if mine else below
@@ -169,7 +182,7 @@ class Pods:
 
     def groups(self, namespace: str) -> tuple[Group, ...]:
         """Return everybody of a namespace."""
-        if self._reowned:
+        if self.reowned:
             return groups(self._view, namespace, self._pods(namespace))
         found = self._with_templates(self._kept(self._base.groups(namespace)), self._of_namespace(namespace))
         return with_expected(self._view, namespace, found)

@@ -237,6 +237,13 @@ class View:
         """
         return self.memos.of(memo)
 
+    def ground(self) -> tuple["View", tuple[Workload, ...]] | None:
+        """Return the view whose answers are remembered, and the workloads that are on top of it here.
+
+        None: these may change more than look-ups that they answer to.
+        """
+        return self, ()
+
     def version_of(self, *namespaces: str) -> Hashable:
         """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
         raise NotImplementedError

@@ -227,8 +227,12 @@ def reaches(workload: Workload, names: Collection[Name]) -> bool:
 
 def tells(workload: Workload, names: Collection[Name]) -> bool:
     """Say whether a workload that is in no index may be among those of `Mentions.telling`, ConfigMaps unseen."""
-    uses = any(isinstance(one, MapUse) for container in workload.hints for one in container.given)
-    return uses or any(name in names or name == _AN_ADDRESS for name in _told(workload))
+    return uses_maps(workload) or any(name in names or name == _AN_ADDRESS for name in _told(workload))
+
+
+def uses_maps(workload: Workload) -> bool:
+    """Say whether containers are given what is in ConfigMaps."""
+    return any(isinstance(one, MapUse) for container in workload.hints for one in container.given)
 
 
 def addressed(text: str) -> bool:
@@ -268,6 +272,13 @@ def mentioned(workload: Workload) -> tuple[Name, ...]:
     uses = (given for one in workload.hints for given in one.given if isinstance(given, MapUse) and not given.variable)
     found.update((given_whole(workload.ref.namespace, use.name), None) for use in islice(uses, MOST - len(found)))
     return tuple(found)
+
+
+def mentions(workload: Workload, wanted: Collection[Name]) -> bool:
+    """Say whether a workload that is in no index may be among those of `Mentions.of`."""
+    texts = [note.text.lower() for note in workload.connects_to]
+    told = any(name in text for text in texts for _, name in wanted) or uses_maps(workload)
+    return told and not frozenset(wanted).isdisjoint(mentioned(workload))  # which most are not
 
 
 def given_whole(namespace: str, config_map: str) -> Name:

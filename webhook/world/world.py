@@ -70,7 +70,7 @@ class World(View):
     def version_of(self, *namespaces: str) -> Hashable:
         """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
         indexes = self._pod_index.stamps, self.workloads.stamps, self.services.stamps
-        return max(self._configured, *(index.of(namespace) for namespace in namespaces for index in indexes))
+        return max([self._configured, *[index.of(namespace) for namespace in namespaces for index in indexes]])
 
     def families(self) -> tuple[Family, ...]:
         """Return the address families that pods have, or get; IPv4 where nothing tells."""
