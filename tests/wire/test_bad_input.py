@@ -4,6 +4,7 @@ Nothing here is timed; what once cost seconds is kept as an example, and would h
 """
 
 import json
+from collections import OrderedDict
 from copy import deepcopy
 from datetime import date
 from typing import Final
@@ -35,6 +36,7 @@ from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode
 from webhook.report.admission import encode
 from webhook.review import decide
+from webhook.wire import admission
 from webhook.wire.admission import admission_request
 from webhook.wire.objects import flatten
 from webhook.wire.shapes import Malformed
@@ -130,6 +132,28 @@ def test_every_place_of_a_review_takes_every_kind_of_json(value: object) -> None
             answer(replaced(REVIEWS[number], path, value), READY)
         except Malformed as error:
             told(error)
+
+
+def read(body: bytes) -> object:
+    try:
+        return admission_request(body)
+    except Malformed as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 0, "", "a", [], {}, [None], {"": None}, 10**300], ids=lambda v: repr(v)[:9]
+)
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_what_is_passed_over_makes_no_difference(kind: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A review of a workload is read without what says nothing; the same as when all of it is looked at."""
+    raw = review_of(FULL[kind], kind)
+    bodies = [json.dumps(replaced(raw, path, value)).encode() for path in places(raw)]
+    monkeypatch.setattr(admission, "_READ", OrderedDict())
+    quick = [read(body) for body in bodies]
+    monkeypatch.setattr(admission, "_workload", lambda _: None)
+    monkeypatch.setattr(admission, "_READ", OrderedDict())
+    assert quick == [read(body) for body in bodies]
 
 
 # -- any JSON in any place of an object --------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """AdmissionReview v1 on the wire: what is read of a request, and which requests are about a workload."""
 
 import json
+from collections import OrderedDict
 from datetime import date
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from tests.support.arena import Raw, world_of
 from tests.support.making import VERSIONS, owned_by, workload
 from tests.support.worlds import namespace, policy
-from webhook.model.objects import Declaration, Owner
+from webhook.model.objects import Declaration, Owner, Workload
 from webhook.model.refs import WORKLOAD_KINDS, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.review import decide
+from webhook.wire import admission, workloads
 from webhook.wire.admission import LONGEST_UID, AdmissionRequest, admission_request
 from webhook.wire.shapes import Malformed
 
@@ -396,3 +398,78 @@ def test_a_workload_that_was_bad_before_may_be_updated_and_one_that_becomes_bad_
 def test_a_dry_run_is_decided_alike() -> None:
     bad = workload("Deployment", "shop/web", annotations=BAD)
     assert decided(review(obj=bad, dryRun=True)) == decided(review(obj=bad)) == (False, True)
+
+
+class Looked(dict[str, Any]):
+    """An object that knows which keys were looked for."""
+
+    def __init__(self, raw: Raw, seen: set[str]) -> None:
+        super().__init__(raw)
+        self.seen = seen
+
+    def get(self, key: str, default: object = None) -> Any:  # noqa: ANN401 - any JSON
+        self.seen.add(key)
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"])
+def test_nothing_is_passed_over_that_is_looked_for(kind: str) -> None:
+    seen: dict[str, set[str]] = {name: set() for name in READ_AS}
+    container = Looked({}, seen["container"])
+    pod = Looked({"containers": [container], "initContainers": [container]}, seen["pod"])
+    template = Looked({"metadata": Looked({}, seen["metadata"]), "spec": pod}, seen["template"])
+    spec = Looked({"template": template}, seen["spec"])
+    workloads.workload(Looked({"metadata": Looked({}, seen["metadata"]), "spec": spec}, seen["object"]), kind, "x", "x")
+    for name, keys in seen.items():
+        assert keys
+        assert keys <= vars(admission)[READ_AS[name]].__annotations__.keys(), name
+
+
+READ_AS = {
+    "object": "_Object",
+    "metadata": "_Metadata",
+    "spec": "_Spec",
+    "template": "_Template",
+    "pod": "_PodSpec",
+    "container": "_Container",
+}
+
+
+SPACE = {"name": "SPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}
+TOLD: Raw = {
+    "name": "main",
+    "env": [SPACE, {"name": "DB_URL", "value": "http://db.$(SPACE):80"}],
+    "args": ["--cache=redis:6379"],
+    "volumeMounts": [{"name": "v", "mountPath": "/etc"}],
+}
+MAPPED: Raw = {"name": "v", "configMap": {"name": "settings"}}
+
+
+def told(namespace: str = "shop", volume: str = "settings", **container: Any) -> bytes:  # noqa: ANN401 - any field
+    raw = workload("Deployment", f"{namespace}/x", containers=[{**TOLD, **container}])
+    raw["spec"]["template"]["spec"]["volumes"] = [{**MAPPED, "configMap": {"name": volume}}]
+    return json.dumps(review("Deployment", raw, namespace=namespace)).encode()
+
+
+def test_what_containers_say_is_remembered_by_all_that_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    several = [
+        told(),
+        told(namespace="till"),
+        told(volume="others"),
+        told(args=["--cache=redis:6380"]),
+        told(args=[], command=TOLD["args"]),
+        told(env=TOLD["env"][:1]),
+        told(volumeMounts=[]),
+        told(envFrom=[{"configMapRef": {"name": "more"}}]),
+    ]
+    quick = [workload_of(body).hints for body in several * 2]
+    monkeypatch.setattr(admission, "_workload", lambda _: None)
+    monkeypatch.setattr(admission, "_READ", OrderedDict())
+    assert quick == [workload_of(body).hints for body in several * 2]
+    assert len(set(quick)) == len(several) - 1  # a command line is one, whoever's words these are
+
+
+def workload_of(body: bytes) -> Workload:
+    found = admission_request(body).workload
+    assert found is not None
+    return found

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final, TypedDict, cast
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +13,8 @@ from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, string
 
 LONGEST_UID = 128
 _GENERATED = "(generated)"
+_REVIEW: Final = ("admission.k8s.io/v1", "AdmissionReview")
+_GROUPS: Final = ("", "apps", "batch", "extensions")  # of kinds that have a pod template
 
 
 class AdmissionRequest(Struct, frozen=True):
@@ -74,6 +76,65 @@ class _Envelope(Struct, rename="camel"):
 
 
 _ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
+
+
+# -- what is read of a workload: the rest, `managedFields` before all, is passed over ----------------------------------
+
+
+class _Metadata(TypedDict, total=False):
+    name: Any
+    generateName: Any
+    namespace: Any
+    uid: Any
+    labels: Any
+    annotations: Any
+    ownerReferences: Any
+
+
+class _Container(TypedDict, total=False):
+    env: msgspec.Raw  # these are hints, and most often as they were: by their bytes it is told whether they were read
+    envFrom: msgspec.Raw
+    command: msgspec.Raw
+    args: msgspec.Raw
+    volumeMounts: msgspec.Raw
+    ports: Any
+    restartPolicy: Any
+    readinessProbe: Any
+    livenessProbe: Any
+    startupProbe: Any
+
+
+class _PodSpec(TypedDict, total=False):
+    containers: list[_Container] | None
+    initContainers: list[_Container] | None
+    volumes: Any
+    dnsPolicy: Any
+    dnsConfig: Any
+    serviceAccountName: Any
+    automountServiceAccountToken: Any
+    hostNetwork: Any
+    hostAliases: Any
+    subdomain: Any
+
+
+class _Template(TypedDict, total=False):
+    metadata: _Metadata | None
+    spec: _PodSpec | None
+
+
+class _Spec(TypedDict, total=False):
+    replicas: Any
+    selector: Any
+    serviceName: Any
+    template: _Template | None
+
+
+class _Object(TypedDict, total=False):
+    metadata: _Metadata | None
+    spec: _Spec | None
+
+
+_OBJECTS: Final = msgspec.json.Decoder(_Object | None)
 _MOST: Final = 512  # requests that are remembered
 _LONGEST: Final = 32_768  # bytes of one of them
 _READ: Final[OrderedDict[bytes, AdmissionRequest]] = OrderedDict()
@@ -85,15 +146,18 @@ def admission_request(body: bytes) -> AdmissionRequest:
     Tools ask the same again all day: with the objects byte for byte the same, nothing of them is read again.
     """
     try:
-        asked = _ENVELOPES.decode(body).request
+        envelope = _ENVELOPES.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read(body)  # which says what is wrong
+    asked = envelope.request
+    if (envelope.api_version, envelope.kind) != _REVIEW or not _is_uid(asked.uid):
+        return _read(body)
     digest = _digest(asked)
     known = _READ.get(digest)
-    if known is not None and _is_uid(asked.uid):
+    if known is not None:
         _READ.move_to_end(digest)
         return msgspec.structs.replace(known, uid=asked.uid, dry_run=bool(asked.dry_run))
-    found = _read(body)
+    found = _workload(asked) or _read(body)
     if found.workload is None or len(body) > _LONGEST:
         return found
     found = msgspec.structs.replace(found, digest=digest)
@@ -101,6 +165,35 @@ def admission_request(body: bytes) -> AdmissionRequest:
     if len(_READ) > _MOST:
         _READ.popitem(last=False)
     return found
+
+
+def _workload(asked: _Asked) -> AdmissionRequest | None:
+    """Read a review of a workload; None: it is of something else, or `_read` says what is wrong."""
+    kind, group = asked.kind.kind or "", asked.kind.group or ""
+    usual = workloads.TEMPLATE_PATHS.get(kind) == workloads.USUAL_PATH and kind != "DaemonSet"
+    if not usual or group not in _GROUPS or asked.operation not in ("CREATE", "UPDATE") or asked.sub_resource:
+        return None
+    base = AdmissionRequest(
+        uid=asked.uid,
+        operation=asked.operation,
+        kind=kind,
+        group=group,
+        subresource="",
+        namespace=asked.namespace or "",
+        name=asked.name or "",
+        dry_run=bool(asked.dry_run),
+        user=(asked.user_info.username if asked.user_info else None) or "",
+    )
+    try:
+        objects = {
+            key: _OBJECTS.decode(raw)
+            for key, raw in (("object", asked.object), ("oldObject", asked.old_object))
+            if len(raw)
+        }
+        empty = any(one == {} for one in objects.values())  # or nothing is there that is read
+        return None if empty else _with_objects(base, cast("Raw", objects))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _digest(asked: _Asked) -> bytes:
@@ -124,7 +217,7 @@ def _read(body: bytes) -> AdmissionRequest:
         fail("body", f"expected an AdmissionReview as JSON: {message}")
     if not isinstance(review, dict):
         fail("body", "expected an AdmissionReview object")
-    if (review.get("apiVersion"), review.get("kind")) != ("admission.k8s.io/v1", "AdmissionReview"):
+    if (review.get("apiVersion"), review.get("kind")) != _REVIEW:
         fail("apiVersion, kind", "expected admission.k8s.io/v1 AdmissionReview")
     request = mapping(review, "request", "")
     uid = string(request, "uid", "request")
@@ -149,7 +242,7 @@ def _request(request: Raw, uid: str) -> AdmissionRequest:
     )
     if base.subresource or base.operation not in ("CREATE", "UPDATE", "DELETE"):
         return base
-    if word not in workloads.TEMPLATE_PATHS or group not in ("", "apps", "batch", "extensions"):
+    if word not in workloads.TEMPLATE_PATHS or group not in _GROUPS:
         return _with_raw(base, request)
     return base if base.operation == "DELETE" else _with_objects(base, request)
 
