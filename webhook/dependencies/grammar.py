@@ -149,7 +149,7 @@ _parsed: Final = lru_cache(1024)(_parse)  # workloads are written again and agai
 
 def _read(position: int, item: str, source: Source) -> tuple[Declared, ...]:
     try:
-        return _item(item, source)
+        return (_known_item if len(item) <= _SHORT else _item)(item, source)
     except _Expected as error:
         return (Malformed(position, shown(item), str(error), source),)
 
@@ -181,6 +181,10 @@ def _item(item: str, source: Source) -> tuple[Dependency, ...]:
     if isinstance(target, Address | Block) and port is None:
         raise _Expected("a port behind the address: ADDRESS:PORT")
     return (Dependency(target, port, protocol, source),)
+
+
+_SHORT: Final = 128  # characters of an item that is remembered
+_known_item: Final = lru_cache(4_096)(_item)  # and what it declares many others do, too
 
 
 def _workload(kind: str, text: str, source: Source) -> Dependency:

@@ -169,6 +169,9 @@ def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str, str]]
     seen: set[tuple[Mention, tuple[str, ...], str]] = set()
     left = MOST_GIVEN
     for container in workload.hints:
+        if not _says(container):
+            left -= min(left, len(container.given))
+            continue
         variables = Variables(view, workload.ref.namespace, container, left)
         left -= variables.taken
         for mention, name, config_map in variables.mentions():
@@ -177,6 +180,11 @@ def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str, str]]
             if key not in seen:
                 seen.add(key)
                 yield mention, name, config_map
+
+
+def _says(container: ContainerHints) -> bool:
+    """Say whether what a container is given may name anything."""
+    return bool(container.said) or any(isinstance(one, MapUse) or one.mentions for one in container.given)
 
 
 def _peers(view: View, workload: Workload) -> Iterator[Resolved]:

@@ -50,6 +50,7 @@ _WORDS: Final = re.compile(r"[^\s,;|:]++(?:[,;|]\s*+[^\s,;|:]++)*+")
 _TELLING: Final = re.compile(
     r":[\d$]|\.svc\b|\._(?:tcp|udp)\.", re.IGNORECASE
 )  # that it may be a place, whatever its name says
+_PUNCTUATED: Final = re.compile(r"[:.=@]")  # as all are that name a host and are not known to
 _DISCOVERY: Final = re.compile(r"dns(?:srv(?:noa)?)?\+")  # of Thanos, Cortex, Loki and Mimir
 _SRV: Final = re.compile(r"_(?P<port>[a-z0-9-]++)\._(?P<protocol>tcp|udp)\.(?P<host>[a-z0-9].*)")  # RFC 2782
 _ADDRESS: Final = re.compile(r"(?!0|127\.)\d{1,3}(?:\.\d{1,3}){3}")  # but of the container itself
@@ -63,7 +64,7 @@ class _Unclear(Exception):  # noqa: N818 - says that a text cannot be told apart
 def mentions(text: str, *, bare: bool) -> tuple[Mention, ...]:
     """Return the places that `text` names, each once. `bare`: it is known to name hosts, so that one word is one."""
     text = text.strip()
-    if not text or len(text) > LONGEST:
+    if not text or len(text) > LONGEST or not (bare or _PUNCTUATED.search(text)):
         return ()
     try:
         found = dict.fromkeys(_read(text, bare=bare))
