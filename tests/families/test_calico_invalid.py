@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from webhook.families import compile_crd_policy, dialect_of, project
-from webhook.families.family import Compiled
+from webhook.families import Compiled, compile_crd_policy, dialect_of, project
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.settings import Enforcer
 from webhook.model.tier import CompiledPolicy

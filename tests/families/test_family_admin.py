@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from tests.support.arena import Arena, Raw
 from tests.support.worlds_tiers import NEW, TIERS, made, packets, tiered_worlds, tiers_of, wide
 from webhook.cli.main import main
-from webhook.families import compile_crd_policy, dialect_of, project
-from webhook.families.family import Compiled
+from webhook.families import Compiled, compile_crd_policy, dialect_of, project
 from webhook.model.answers import Verdict
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import BlockReading, Dialect, PeerReading, TierOrder

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from tests.support.arena import Arena, Raw
 from tests.support.bad_input import anything, places, replaced
-from webhook.families import compile_crd_policy, dialect_of, project
+from webhook.families import NODE_CONFIG, Compiled, compile_crd_policy, dialect_of, project
 from webhook.families.cilium.settings import DEFAULT_UNSEEN, config_of
-from webhook.families.family import NODE_CONFIG, Compiled
 from webhook.model.answers import Verdict
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import Unseen, seen, visible

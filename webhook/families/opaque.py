@@ -3,7 +3,7 @@
 from typing import Final
 
 from webhook.enforcers.ovn import EGRESS_FIREWALL
-from webhook.families.family import Compiled, Family
+from webhook.families import Compiled, Family
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.labels import NoneOf
 from webhook.model.policy import Direction

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from webhook.enforcers import ENFORCERS
 from webhook.enforcers.record import Staged
-from webhook.families.family import CILIUM_POLICY
+from webhook.families import CILIUM_POLICY
 from webhook.model.answers import Manifest
 from webhook.model.dialect import NETWORK_POLICY, Kind
 from webhook.model.labels import NAME_LABEL

@@ -5,8 +5,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from webhook.families import compile_crd_policy, compile_policy
-from webhook.families.family import Compiled
+from webhook.families import Compiled, compile_crd_policy, compile_policy
 from webhook.model.budget import Budget
 from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
 from webhook.model.labels import NO_KEYS, AskedLabels, LabelKeys, Operator, holds

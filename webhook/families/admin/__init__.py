@@ -9,10 +9,10 @@ Source: the API types' comments (`kubernetes-sigs/network-policy-api`, apis).
 from functools import partial
 from typing import Final
 
+from webhook.families import Compiled, Family
 from webhook.families.admin.kinds import VERSIONS, Newer, Terms, only, terms_of
 from webhook.families.admin.peers import scope_of, subject_of
 from webhook.families.admin.rules import compiled_rules
-from webhook.families.family import Compiled, Family
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import BOTH_APIS, Dialect, visible
 from webhook.model.policy import Direction

@@ -8,9 +8,9 @@ Source: the API types' comments (`projectcalico/api`), `projectcalico/calico` (f
 
 from typing import Final
 
+from webhook.families import Family
 from webhook.families.calico.dialects import DIALECTS
 from webhook.families.calico.policies import compile_policy, scope
-from webhook.families.family import Family
 
 FAMILY: Final = Family(
     "calico",

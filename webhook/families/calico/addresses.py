@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.families import HOSTS, POOLS, SETS
 from webhook.families.calico.labels import NAME, NAMESPACE, OF_NAMESPACE
-from webhook.families.family import HOSTS, POOLS, SETS
 from webhook.model.addresses import Block, has_host_bits, merged, parse_address, parse_block
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import AddressSet

@@ -14,8 +14,8 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.enforcers.calico import STORED
+from webhook.families import CALICO_POLICIES, FELIX, HOSTS, TIERS, doubt
 from webhook.families.calico.addresses import of_namespaces, of_no_namespace, pod_blocks
-from webhook.families.family import CALICO_POLICIES, FELIX, HOSTS, TIERS, doubt
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import (
     CNP,

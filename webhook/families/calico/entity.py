@@ -10,10 +10,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.families import doubt
 from webhook.families.calico.addresses import blocks, peers, sets
 from webhook.families.calico.labels import ACCOUNT, OF_ACCOUNTS, OF_SPACES, endpoints, selecting, within
 from webhook.families.calico.selector import conjunction, negation
-from webhook.families.family import doubt
 from webhook.model.addresses import (
     FAMILIES,
     FIRST_PORT,

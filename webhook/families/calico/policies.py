@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.enforcers.calico import STORED
+from webhook.families import GLOBAL, NOTHING, Compiled, Doubtful, doubt
 from webhook.families.calico.dialects import (
     TierEnd,
     guards,
@@ -22,7 +23,6 @@ from webhook.families.calico.dialects import (
 from webhook.families.calico.labels import OF_ACCOUNTS, OF_SUBJECTS, of_pods, selecting, subjects
 from webhook.families.calico.rules import Context, compile_rule
 from webhook.families.calico.selector import conjunction
-from webhook.families.family import GLOBAL, NOTHING, Compiled, Doubtful, doubt
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.labels import Predicate
 from webhook.model.policy import Direction

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.families import doubt
 from webhook.families.calico.dialects import NAMES_WITHOUT_PROTOCOL, Version
 from webhook.families.calico.entity import (
     POD,
@@ -22,7 +23,6 @@ from webhook.families.calico.entity import (
     neither,
     protocol,
 )
-from webhook.families.family import doubt
 from webhook.model.addresses import FAMILIES, PROTOCOLS, Family, PortMatch, PortRange
 from webhook.model.crd_policies import CompileContext
 from webhook.model.policy import Direction

@@ -5,9 +5,9 @@ Measured against the policy engine of 1.20.2 (tests/conformance); `docs/cni/cili
 
 from typing import Final
 
+from webhook.families import Family
 from webhook.families.cilium.dialect import cilium, dataplane_v2
 from webhook.families.cilium.policy import compile_policy, scope_of
-from webhook.families.family import Family
 
 FAMILY: Final = Family(
     "cilium",

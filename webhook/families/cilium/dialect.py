@@ -10,9 +10,9 @@ from typing import Final
 from msgspec import structs
 
 from webhook.enforcers.cilium import OWN_POLICIES
+from webhook.families import CILIUM_CLUSTERWIDE, CILIUM_POLICY
 from webhook.families.cilium.selectors import cluster_hidden
 from webhook.families.cilium.settings import CONFIG, NEWEST, Config, config_of
-from webhook.families.family import CILIUM_CLUSTERWIDE, CILIUM_POLICY
 from webhook.model.addresses import parse_address
 from webhook.model.crd_policies import CompileContext
 from webhook.model.dialect import CNP as CLUSTER_POLICY

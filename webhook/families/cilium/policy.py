@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
+from webhook.families import CIDR_GROUPS, Compiled
 from webhook.families.cilium.dialect import ALLOWED, DENIED, HOSTS, UNION, WITHHELD
 from webhook.families.cilium.peers import ONLY_TO, READERS, peers_of
 from webhook.families.cilium.ports import Ports, Side, learns_names, ports_of
@@ -37,7 +38,6 @@ from webhook.families.cilium.settings import (
     refuse,
 )
 from webhook.families.enforced import EGRESS_NAMES, following
-from webhook.families.family import CIDR_GROUPS, Compiled
 from webhook.model.addresses import NamedPort
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import Dialect

@@ -6,7 +6,7 @@ from typing import Final, NoReturn, ParamSpec, TypeVar
 
 from msgspec import Struct
 
-from webhook.families.family import NODE_CONFIG
+from webhook.families import NODE_CONFIG
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import Unseen
 from webhook.wire.shapes import Malformed, Problem, Raw, fail, shown
