@@ -11,16 +11,16 @@ from tests.support.denied_worlds import (
     CLOSED,
     HEAVY,
     Case,
-    Party,
+    Endpoint,
     again,
     another,
     applied,
     beyond,
     cases,
     denied,
+    endpoints,
     lost,
     one_denied,
-    parties,
     passing,
 )
 from webhook.fix import fix, fix_dependency
@@ -58,7 +58,7 @@ def test_what_is_denied_is_open_afterwards_or_there_is_a_reason(case: Case, data
 @given(cases(), st.data())
 def test_nothing_that_was_open_closes(case: Case, data: st.DataObject) -> None:
     world, *_, found = one_denied(case, data)
-    everybody, after = parties(world), applied(case, found.policies)
+    everybody, after = endpoints(world), applied(case, found.policies)
     assert [*lost(passing(world, everybody), passing(after, everybody))] == []
     assert [*lost(beyond(world, everybody), beyond(after, everybody))] == []
 
@@ -68,7 +68,7 @@ def test_nothing_that_was_open_closes(case: Case, data: st.DataObject) -> None:
 def test_nothing_opens_but_what_was_asked_and_what_the_notes_name(case: Case, data: st.DataObject) -> None:
     world, workload, part, lookup, found = one_denied(case, data)
     assume(found.policies)
-    everybody, after = parties(world), applied(case, found.policies)
+    everybody, after = endpoints(world), applied(case, found.policies)
     flows = [*part.flows, *(lookup.flows if lookup and part.by_name else ())]
     dialled = {(flow.protocol, flow.port) for flow in flows}
     named = {p.ref for p in everybody if any(names(note, p.ref) for note in found.notes)}
@@ -76,8 +76,8 @@ def test_nothing_opens_but_what_was_asked_and_what_the_notes_name(case: Case, da
     targets = {flow.to for flow in flows} | named
     hosts = any("host network" in note for note in found.notes)
 
-    def meant(party: Party, whom: set[object]) -> bool:
-        return party.ref in whom or (hosts and party.end.pod_class.host_network)
+    def meant(endpoint: Endpoint, whom: set[object]) -> bool:
+        return endpoint.ref in whom or (hosts and endpoint.end.pod_class.host_network)
 
     before, then = passing(world, everybody), passing(after, everybody)
     for question, verdict in before.items():
@@ -113,8 +113,8 @@ def test_a_policy_says_its_direction_and_isolates_nobody_who_was_not(case: Case,
         assert policy.ref not in world.policies.named(space)
         assert policy.subject is not None
         assert policy.subject.requirements
-        for party in parties(world):
-            pod_class = party.end.pod_class
+        for endpoint in endpoints(world):
+            pod_class = endpoint.end.pod_class
             if pod_class.namespace == space and policy.subject.matches(pod_class.labels) is Truth.YES:
                 assert any(truth is Truth.YES for _, truth in world.policies.selecting(pod_class, direction)), (
                     manifest,
@@ -138,7 +138,7 @@ def test_one_fix_for_everything_opens_all_that_has_a_fix_alone(case: Case) -> No
     assert unfixable == {}
     keys = [(m["metadata"]["namespace"], m["metadata"]["name"]) for m in fixes.policies]
     assert keys == sorted(set(keys))
-    everybody = parties(world)
+    everybody = endpoints(world)
     assert [*lost(passing(world, everybody), passing(after, everybody))] == []
 
 

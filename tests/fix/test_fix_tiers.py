@@ -16,9 +16,9 @@ from tests.support.denied_worlds import (
     applied,
     beyond,
     cases,
+    endpoints,
     lost,
     one_denied,
-    parties,
     passing,
 )
 from tests.support.worlds import namespace, pod, policy, port
@@ -127,7 +127,7 @@ def test_what_is_denied_is_open_afterwards_or_there_is_a_reason(case: Case, data
 @given(worlds(), st.data())
 def test_nothing_that_was_open_closes(case: Case, data: st.DataObject) -> None:
     world, *_, found = one_denied(case, data)
-    everybody, after = parties(world), applied(case, found.policies)
+    everybody, after = endpoints(world), applied(case, found.policies)
     assert [*lost(passing(world, everybody), passing(after, everybody))] == []
     assert [*lost(beyond(world, everybody), beyond(after, everybody))] == []
 
@@ -137,7 +137,7 @@ def test_nothing_that_was_open_closes(case: Case, data: st.DataObject) -> None:
 def test_nothing_opens_but_what_was_asked(case: Case, data: st.DataObject) -> None:
     world, workload, part, lookup, found = one_denied(case, data)
     assume(found.policies and not found.notes)
-    everybody, after = parties(world), applied(case, found.policies)
+    everybody, after = endpoints(world), applied(case, found.policies)
     flows = [*part.flows, *(lookup.flows if lookup and part.by_name else ())]
     dialled, targets = {(flow.protocol, flow.port) for flow in flows}, {flow.to for flow in flows}
     then = passing(after, everybody)
@@ -154,7 +154,7 @@ def test_nothing_opens_but_what_was_asked(case: Case, data: st.DataObject) -> No
 def test_one_fix_for_everything_closes_nothing(case: Case) -> None:
     world = case.world()
     fixes = fix(world, case.workloads)
-    everybody, after = parties(world), applied(case, fixes.policies)
+    everybody, after = endpoints(world), applied(case, fixes.policies)
     assert [*lost(passing(world, everybody), passing(after, everybody))] == []
     assert {Direction(d) for m in fixes.policies for d in m["spec"]["policyTypes"]} <= set(Direction)
 

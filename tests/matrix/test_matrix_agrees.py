@@ -116,12 +116,12 @@ def _is_clear(spec: Raw) -> bool:
 def test_groups_say_what_their_members_rows_say(objects: list[Raw]) -> None:
     whole = matrix(world_of(objects, complete=False), unknown=True)
     folded = fold(whole)
-    event(f"folded {len(folded.parties) < len(whole.parties)}")
+    event(f"folded {len(folded.workloads) < len(whole.workloads)}")
     for layer, other in ((whole.sure, folded.sure), (whole.unknown, folded.unknown)):
         assert layer is not None
         assert other is not None
         expected = {(c.source, c.target): c.ports for c in whole.connections(layer)}
-        own = {whole.parties[number] for number in listed(whole.own)}
+        own = {whole.workloads[number] for number in listed(whole.own)}
         found = {
             (source, target): c.ports
             for c in folded.connections(other)
@@ -138,8 +138,8 @@ def _each(end: End) -> tuple[End, ...]:
 @given(populated(), st.data())
 def test_a_focus_shows_exactly_the_rows_that_touch_it(objects: list[Raw], data: st.DataObject) -> None:
     whole = matrix(world_of(objects, complete=False), unknown=True)
-    number = data.draw(st.integers(0, len(whole.parties) - 1))
-    focus, seen = whole.parties[number], focused(whole, number)
+    number = data.draw(st.integers(0, len(whole.workloads) - 1))
+    focus, seen = whole.workloads[number], focused(whole, number)
     for layer, other in ((whole.sure, seen.sure), (whole.unknown, seen.unknown)):
         assert layer is not None
         assert other is not None

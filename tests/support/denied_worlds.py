@@ -195,32 +195,32 @@ def dns() -> list[Value]:
     return [workload, Service("kube-system", "kube-dns", ports, pod_class.labels)]
 
 
-class Party(NamedTuple):
+class Endpoint(NamedTuple):
     ref: WorkloadRef
     end: PodEnd
 
 
-def parties(view: View) -> list[Party]:
+def endpoints(view: View) -> list[Endpoint]:
     """Return every running pod and every template that may still become one."""
     running = [
-        Party(g.ref, ends_of_pod(p)) for n in view.namespaces.names() for g in view.pods.groups(n) for p in g.pods
+        Endpoint(g.ref, ends_of_pod(p)) for n in view.namespaces.names() for g in view.pods.groups(n) for p in g.pods
     ]
-    return [*running, *(Party(w.ref, PodEnd(w.template.pod_class)) for w in view.workloads.every())]
+    return [*running, *(Endpoint(w.ref, PodEnd(w.template.pod_class)) for w in view.workloads.every())]
 
 
-Question = tuple[Party, Party, Protocol, int]
+Question = tuple[Endpoint, Endpoint, Protocol, int]
 
 
-def passing(view: View, everybody: list[Party]) -> dict[Question, Verdict]:
+def passing(view: View, everybody: list[Endpoint]) -> dict[Question, Verdict]:
     return {
         (one, two, *dialled): judge_pair(view, one.end, two.end, *dialled)[0]
         for one, two, dialled in product(everybody, everybody, DIALLED)
     }
 
 
-def beyond(view: View, everybody: list[Party]) -> dict[tuple[Party, Block, Protocol, int, str], Verdict]:
+def beyond(view: View, everybody: list[Endpoint]) -> dict[tuple[Endpoint, Block, Protocol, int, str], Verdict]:
     """Return what passes between anybody and the addresses outside, in either direction."""
-    found: dict[tuple[Party, Block, Protocol, int, str], Verdict] = {}
+    found: dict[tuple[Endpoint, Block, Protocol, int, str], Verdict] = {}
     for one, block, (protocol, port) in product(everybody, OUTSIDE, DIALLED):
         found[one, block, protocol, port, "out"] = judge_outside(view, one.end, block, protocol, port)[0]
         side = judge_side(view, Direction.INGRESS, one.end, Outside(block), block.family, protocol, port)

@@ -288,7 +288,7 @@ def test_matrix_and_explain_agree_on_them(cni: str) -> None:
     objects = [*SPACES, SERVICE, CLIENT, policy("data/some", podSelector={"matchLabels": KAFKA}, ingress=rules), SHUT]
     view = world_of(objects, settings=expecting(cni=cni))
     assert list(differences(view, Random(1))) == []
-    assert WorkloadRef(EXPECTED, "data", "c") in matrix(view).parties
+    assert WorkloadRef(EXPECTED, "data", "c") in matrix(view).workloads
 
 
 # -- who learns of them -----------------------------------------------------------------------------------------------

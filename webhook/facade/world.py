@@ -117,7 +117,7 @@ def _key(policy: Manifest) -> tuple[str, str]:
 def asked(whole: Matrix, focus: str | None, namespace: str, *, group: bool) -> Matrix:
     """Return the rows of one workload, or all, with who behaves alike folded into one. Raises UsageError."""
     if focus is not None:
-        refs = [one for one in whole.parties if isinstance(one, WorkloadRef)]
+        refs = [one for one in whole.workloads if isinstance(one, WorkloadRef)]
         whole = focused(whole, refs.index(find_ref(focus, refs, namespace)))
     return fold(whole) if group else whole
 

@@ -184,7 +184,7 @@ def _open_besides(after: View, locked: Collection[str], declared: _Declared) -> 
     whole = matrix(after)
     inside = {
         ref
-        for ref in whole.parties
+        for ref in whole.workloads
         if isinstance(ref, WorkloadRef) and ref.namespace in locked and not _on_host(after, ref)
     }
     blocks: dict[WorkloadRef, list[tuple[Block, portset.PortSet]]] = {}

@@ -19,7 +19,7 @@ from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.world import Group
 
-Party = WorkloadRef | Block
+OtherEnd = WorkloadRef | Block
 
 
 class Need(Struct, frozen=True, order=True, repr_omit_defaults=True):
@@ -30,7 +30,7 @@ class Need(Struct, frozen=True, order=True, repr_omit_defaults=True):
 
     direction: Direction
     subject: WorkloadRef
-    other: Party
+    other: OtherEnd
     protocol: Protocol
     port: int
     dialled: tuple[tuple[str, str], ...] | None = (

@@ -8,7 +8,7 @@ from msgspec import json
 from webhook.dependencies.services import supposed
 from webhook.evaluate.coverage import entities_of
 from webhook.fix.behind import Entangled, denied_behind, said_behind
-from webhook.fix.needs import Need, Party, free_name, name
+from webhook.fix.needs import Need, OtherEnd, free_name, name
 from webhook.fix.selectors import Chosen, Neighbours, choose, isolated, lost
 from webhook.judge.dns_assumed import assumed
 from webhook.model.addresses import Address, Block, ContainerPort
@@ -102,7 +102,7 @@ def _policy(
     notes = _reached(subject, chosen)
     key, peers_key = _KEYS[direction]
     rules = []
-    by_other: dict[Party, list[Need]] = {}
+    by_other: dict[OtherEnd, list[Need]] = {}
     for need in needs:
         by_other.setdefault(need.other, []).append(need)
     for some in by_other.values():

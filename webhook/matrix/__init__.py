@@ -7,7 +7,7 @@ together.
 from webhook.matrix.build import matrix
 from webhook.matrix.classes import Ranges
 from webhook.matrix.difference import Differences, differences
-from webhook.matrix.matrix import Alike, Connection, End, Layer, Matrix, Party, focused, fold
+from webhook.matrix.matrix import Alike, Connection, End, Layer, Matrix, Workloads, focused, fold
 
 __all__ = [
     "Alike",
@@ -16,8 +16,8 @@ __all__ = [
     "End",
     "Layer",
     "Matrix",
-    "Party",
     "Ranges",
+    "Workloads",
     "differences",
     "focused",
     "fold",

@@ -45,7 +45,7 @@ _WHAT: Final = ("opened", "closed", "unsure")
 
 
 def differences(before: Matrix, after: Matrix) -> Differences:
-    """Compare two matrices whose parties are workloads, both with the layer of what is not known."""
+    """Compare two matrices of single workloads, both with the layer of what is not known."""
     there, here = _workloads(before), _workloads(after)
     changes = [*_between(before, after), *_beyond(before, after)]
     opened, closed, unsure = (_sorted(one for one in changes if one[2] == what) for what in _WHAT)
@@ -56,7 +56,7 @@ Change = tuple[WorkloadRef | Ranges, WorkloadRef | Ranges, str, PortSet]
 
 
 def _workloads(matrix: Matrix) -> set[WorkloadRef]:
-    return {one for one in matrix.parties if isinstance(one, WorkloadRef)}
+    return {one for one in matrix.workloads if isinstance(one, WorkloadRef)}
 
 
 def _sorted(changes: Iterable[Change]) -> tuple[Connection, ...]:
@@ -112,7 +112,7 @@ def _states(matrix: Matrix) -> dict[Pair, State]:
 def _pairs(matrix: Matrix, layer: Layer) -> Iterator[tuple[Pair, PortSet]]:
     for source, target, ports in matrix.rows(layer):
         if isinstance(source, int) and isinstance(target, int):
-            here, there = matrix.parties[source], matrix.parties[target]
+            here, there = matrix.workloads[source], matrix.workloads[target]
             if isinstance(here, WorkloadRef) and isinstance(there, WorkloadRef):
                 yield (here, there), ports
 
@@ -135,7 +135,7 @@ _NOBODY: Final[Answers] = ((), ())
 def _outside(matrix: Matrix, *, outward: bool) -> dict[WorkloadRef, Answers]:
     layers = [layer.out if outward else layer.into for layer in (matrix.sure, matrix.unknown) if layer is not None]
     found: dict[WorkloadRef, Answers] = {}
-    for number, ref in enumerate(matrix.parties):
+    for number, ref in enumerate(matrix.workloads):
         each = [layer[number] for layer in layers]
         if isinstance(ref, WorkloadRef) and any(each):
             found[ref] = (each[0], each[1] if len(each) > 1 else ())

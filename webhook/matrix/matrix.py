@@ -18,9 +18,9 @@ class Alike(Struct, frozen=True):
     members: tuple[WorkloadRef, ...]
 
 
-Party = WorkloadRef | Alike
-End = Party | Ranges
-Row = tuple[int | Ranges, int | Ranges, PortSet]  # source, target: a party's number, or address ranges
+Workloads = WorkloadRef | Alike  # one, or a group
+End = Workloads | Ranges
+Row = tuple[int | Ranges, int | Ranges, PortSet]  # source, target: an index into `workloads`, or address ranges
 
 
 class Connection(Struct, frozen=True):
@@ -32,7 +32,7 @@ class Connection(Struct, frozen=True):
 
 
 class Layer(Struct, frozen=True):
-    """Connections of one certainty, by the number of a party: to parties, to and from addresses outside."""
+    """Connections of one certainty, by index into `workloads`: to others of them, to and from addresses outside."""
 
     pods: list[Parts]
     out: list[Beyond]
@@ -42,17 +42,17 @@ class Layer(Struct, frozen=True):
 class Matrix(Struct, frozen=True):
     """Everybody with their connections: those that are sure, and where asked for those that cannot be told.
 
-    `own`: the parties whose connections among their own pods count. A row is sure where every pod of the source may
+    `own`: those whose connections among their own pods count. A row is sure where every pod of the source may
     send to every pod of the target on every address family that both have; it is not known where that may be so.
     """
 
-    parties: tuple[Party, ...]
+    workloads: tuple[Workloads, ...]
     own: Bits
     sure: Layer
     unknown: Layer | None = None
 
     def rows(self, layer: Layer) -> Iterator[Row]:
-        """Yield rows by source and target in the order of parties; address ranges after them."""
+        """Yield rows by source and target in the order of `workloads`; address ranges after them."""
         for source, parts in enumerate(layer.pods):
             hidden = 1 << source & ~self.own
             targets = [(target, ports) for ports, bits in parts.items() for target in listed(bits & ~hidden)]
@@ -68,19 +68,19 @@ class Matrix(Struct, frozen=True):
     def connections(self, layer: Layer) -> Iterator[Connection]:
         """Yield rows with their ends as values."""
         for source, target, ports in self.rows(layer):
-            here, there = (self.parties[end] if isinstance(end, int) else end for end in (source, target))
+            here, there = (self.workloads[end] if isinstance(end, int) else end for end in (source, target))
             yield Connection(here, there, ports)
 
 
 def focused(matrix: Matrix, number: int) -> Matrix:
-    """Return only the rows that touch one party, and whom they join."""
+    """Return only the rows that touch one of `workloads`, and whom they join."""
     sure = _touching(matrix.sure, number)
     unknown = _touching(matrix.unknown, number) if matrix.unknown else None
     seen = {number}
     for layer in filter(None, (sure, unknown)):
         seen |= {source for source, parts in enumerate(layer.pods) if parts}
         seen |= {target for bits in layer.pods[number].values() for target in listed(bits)}
-    touched = Matrix(matrix.parties, matrix.own, sure, unknown)
+    touched = Matrix(matrix.workloads, matrix.own, sure, unknown)
     return regrouped(touched, [[one] for one in sorted(seen)], matrix.own)
 
 
@@ -107,14 +107,14 @@ def regrouped(matrix: Matrix, groups: list[list[int]], own: Bits) -> Matrix:
         return Layer(pods, *([some[first] for first in firsts] for some in (whole.out, whole.into)))
 
     return Matrix(
-        tuple(_party([matrix.parties[number] for number in some]) for some in groups),
+        tuple(_joined([matrix.workloads[number] for number in some]) for some in groups),
         bits_of(place[first] for first in listed(own & among)),
         layer(matrix.sure),
         layer(matrix.unknown) if matrix.unknown else None,
     )
 
 
-def _party(some: list[Party]) -> Party:
+def _joined(some: list[Workloads]) -> Workloads:
     if len(some) == 1:
         return some[0]
     return Alike(tuple(ref for one in some for ref in (one.members if isinstance(one, Alike) else (one,))))
@@ -131,7 +131,7 @@ def fold(matrix: Matrix) -> Matrix:
     layers = [layer for layer in (matrix.sure, matrix.unknown) if layer is not None]
     rows, columns = _rows(layers), _columns(layers)
     found: dict[object, list[int]] = {}
-    for number in range(len(matrix.parties)):
+    for number in range(len(matrix.workloads)):
         key = (matrix.own >> number & 1, *(row[number] for row in rows), *_outside(layers, number), *columns[number])
         found.setdefault(key, []).append(number)
     together = [some for some in found.values() if len(some) > 1]
@@ -142,7 +142,7 @@ def fold(matrix: Matrix) -> Matrix:
 
 
 def _rows(layers: list[Layer]) -> list[list[int]]:
-    """Return by layer and party the number of its row: the same for equal rows."""
+    """Return by layer and index the number of its row: the same for equal rows."""
     found = []
     for layer in layers:
         numbers: dict[object, int] = {}
@@ -151,7 +151,7 @@ def _rows(layers: list[Layer]) -> list[list[int]]:
 
 
 def _columns(layers: list[Layer]) -> Columns:
-    """Return by party which rows reach it; equal rows count once."""
+    """Return by index which rows reach it; equal rows count once."""
     found: Columns = [[] for _ in layers[0].pods]
     for which, layer in enumerate(layers):
         numbers: dict[object, int] = {}

@@ -10,7 +10,7 @@ from webhook.evaluate import portset
 from webhook.evaluate.portset import PortSet
 from webhook.fix import Fixes
 from webhook.judge import Explanation, Judged
-from webhook.matrix import Alike, Layer, Matrix, Party, Ranges
+from webhook.matrix import Alike, Layer, Matrix, Ranges, Workloads
 from webhook.model.addresses import Block
 from webhook.model.answers import Destination, Finding, FlowVerdict, Host, Location, NearMiss, Side, TierResult, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -209,7 +209,7 @@ def matrix(whole: Matrix, errors: Iterable[Failure] = (), skipped: int = 0) -> s
     return f'{{"connections": [{some}],\n"errors": {failures},\n"skipped": {skipped}}}'
 
 
-def party(one: Party) -> Record:
+def workloads(one: Workloads) -> Record:
     """Return W; a group is `{workloads: [W, ...]}`."""
     if isinstance(one, Alike):
         return {"workloads": [workload(ref) for ref in one.members]}
@@ -222,7 +222,7 @@ def ports(some: PortSet) -> list[Record]:
 
 
 def _rows(whole: Matrix, layer: Layer, verdict: Verdict) -> Iterator[str]:
-    ends = [_encoded(party(one)) for one in whole.parties]
+    ends = [_encoded(workloads(one)) for one in whole.workloads]
     sources = [f'{{"from":{end},"to":' for end in ends]
     tail = "}" if verdict is Verdict.ALLOWED else f',"verdict":"{verdict}"}}'
 

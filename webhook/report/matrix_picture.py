@@ -11,7 +11,7 @@ from webhook.model.answers import Verdict
 from webhook.model.refs import SHORT_KINDS, WorkloadRef
 from webhook.model.settings import PRODUCT
 from webhook.report.json_ import Record
-from webhook.report.matrix_text import ALL, addresses, layers, members, party, ports
+from webhook.report.matrix_text import ALL, addresses, layers, members, names_of, ports
 from webhook.report.page import Parts, ascii_text, page
 from webhook.report.safe import clean, clip
 from webhook.report.text import Failure, failure
@@ -74,7 +74,7 @@ def _table(whole: Matrix) -> tuple[list[End], list[Cell]]:
                 if not isinstance(end, int):
                     blocks[end] = None
             drawn.append((source, target, ports(some), verdict is Verdict.ALLOWED))
-    listed = [(_end(one), number) for number, one in enumerate(whole.parties)]
+    listed = [(_end(one), number) for number, one in enumerate(whole.workloads)]
     order = sorted(listed, key=lambda pair: (pair[0].space, pair[0].name))
     place = {number: row for row, (_, number) in enumerate(order)}
     columns = {some: row for row, some in enumerate(blocks, len(order))}
@@ -92,8 +92,8 @@ def _end(one: WorkloadRef | Alike) -> End:
     if isinstance(one, Alike):
         first = _short(one.members[0])
         more = len(one.members) - 1
-        return End(", ".join(spaces), f"{first} and {more} more" if more else first, party(one))
-    return End(spaces[0], _short(one), party(one))
+        return End(", ".join(spaces), f"{first} and {more} more" if more else first, names_of(one))
+    return End(spaces[0], _short(one), names_of(one))
 
 
 def _short(ref: WorkloadRef) -> str:

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Final
 
 from webhook.evaluate.portset import EVERYTHING, PortSet, ranges
-from webhook.matrix import Alike, Layer, Matrix, Party, Ranges
+from webhook.matrix import Alike, Layer, Matrix, Ranges, Workloads
 from webhook.model.addresses import Address, Block
 from webhook.model.answers import Verdict
 from webhook.model.refs import SHORT_KINDS, WorkloadRef
@@ -23,12 +23,12 @@ def layers(matrix: Matrix) -> Iterator[tuple[Layer, Verdict]]:
         yield matrix.unknown, Verdict.UNKNOWN
 
 
-def members(party: Party) -> tuple[WorkloadRef, ...]:
-    """Return the workloads of a party."""
-    return party.members if isinstance(party, Alike) else (party,)
+def members(some: Workloads) -> tuple[WorkloadRef, ...]:
+    """Return each of the workloads."""
+    return some.members if isinstance(some, Alike) else (some,)
 
 
-def party(one: Party) -> str:
+def names_of(one: Workloads) -> str:
     """Return `deploy/production/web-api`; several as `deploy/production/{api,web}, sts/data/db`."""
     if isinstance(one, WorkloadRef):
         return clean(str(one))
@@ -71,10 +71,10 @@ def ports(some: PortSet) -> str:
 
 def total(matrix: Matrix, rows: int, unknown: int, skipped: int, errors: tuple[Failure, ...], hidden: int = 0) -> str:
     """Return `12 connections between 5 workloads; 1 document skipped`."""
-    workloads = sum(len(members(one)) for one in matrix.parties)
+    workloads = sum(len(members(one)) for one in matrix.workloads)
     between = _counted(workloads, "workload")
-    if len(matrix.parties) < workloads:
-        between = f"{_counted(len(matrix.parties), 'group')} of {between}"
+    if len(matrix.workloads) < workloads:
+        between = f"{_counted(len(matrix.workloads), 'group')} of {between}"
     found = f"{_counted(rows, 'connection')} between {between}"
     if matrix.unknown is not None:
         found += f", {unknown} not known"
@@ -128,11 +128,11 @@ def _aligned(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str
 
 
 def _names(whole: Matrix) -> tuple[list[str], list[str]]:
-    """Return what parties are called, and lines that say who is in those whose members no column holds."""
+    """Return what workloads are called, and lines that say who is in those whose members no column holds."""
     names: list[str] = []
     groups: list[str] = []
-    for one in whole.parties:
-        name = party(one)
+    for one in whole.workloads:
+        name = names_of(one)
         if isinstance(one, Alike) and len(name) > _WIDEST:
             short = f"group {len(groups) + 1} ({len(one.members)} workloads)"
             groups.append(f"{short}: {name}")
@@ -143,7 +143,7 @@ def _names(whole: Matrix) -> tuple[list[str], list[str]]:
 
 def markdown(whole: Matrix) -> str:
     """Return a table as GitHub and GitLab show it."""
-    names = [party(one) for one in whole.parties]
+    names = [names_of(one) for one in whole.workloads]
     asked = whole.unknown is not None
     lines = (
         ["| From | To | Verdict | Ports |", "|---|---|---|---|"]
@@ -197,12 +197,12 @@ def _node(end: int | Ranges, beyond: dict[Ranges, int]) -> str:
 
 def _boxes(whole: Matrix) -> Iterator[str]:
     framed: dict[str, list[str]] = {}
-    for number, one in enumerate(whole.parties):
+    for number, one in enumerate(whole.workloads):
         spaces = {ref.namespace for ref in members(one)}
         if len(spaces) == 1:
             framed.setdefault(spaces.pop(), []).append(f"w{number} [label={_quoted(*_lines(one))}];")
         else:
-            yield f"  w{number} [label={_quoted(*map(party, members(one)))}];"
+            yield f"  w{number} [label={_quoted(*map(names_of, members(one)))}];"
     for number, (space, boxes) in enumerate(framed.items()):
         yield f"  subgraph cluster_{number} {{"
         yield f"    label={_quoted(space)};"
@@ -210,7 +210,7 @@ def _boxes(whole: Matrix) -> Iterator[str]:
         yield "  }"
 
 
-def _lines(one: Party) -> Iterator[str]:
+def _lines(one: Workloads) -> Iterator[str]:
     """Yield names without the namespace, which the frame says."""
     for ref in one.members if isinstance(one, Alike) else (one,):
         yield _short(ref)
