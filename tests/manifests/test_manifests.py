@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.manifests import Broken, Document, NoSuchPath, Skipped, Unbuilt, dump, read
+from webhook.manifests.emit import emit_any
 from webhook.manifests.files import MOST_MIB
 
 
@@ -541,6 +542,19 @@ trees = st.recursive(
 @given(st.lists(st.dictionaries(texts, trees, max_size=3), min_size=1, max_size=3))
 def test_what_is_written_reads_back_the_same(objects: list[dict[str, Any]]) -> None:
     assert values(dump(objects)) == objects
+
+
+words = st.from_regex(r"[a-z0-9A-Z._/:-]{1,8}", fullmatch=True) | st.sampled_from(("a" * 99, "a" * 130, "yes", "1e3"))
+plain = st.recursive(
+    words | st.integers() | texts | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.dictionaries(words, plain, max_size=3), min_size=1, max_size=3))
+def test_what_is_written_without_the_emitter_is_what_that_writes(objects: list[dict[str, Any]]) -> None:
+    assert dump(objects) == emit_any(objects)
 
 
 @given(st.dictionaries(texts, trees, max_size=3))
