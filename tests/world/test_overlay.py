@@ -1,6 +1,6 @@
 """A change on top of a world answers as the world with that change in it, and leaves the world alone."""
 
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -23,7 +23,7 @@ from webhook.model.labels import Labels
 from webhook.model.objects import Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.world import Overlay, Put, World
+from webhook.world import Overlay, Put, View, World
 from webhook.world.changes import Value
 
 bases = st.lists(values, max_size=25)
@@ -82,6 +82,24 @@ def test_a_bare_pod_on_top_is_a_template_until_it_runs(below: list[Value], pod_c
     running = Pod("a", "new", pod_class, declares=pod_class.ports, bare=proposed)
     world.apply([Put(running)])
     assert [g.pods for g in Overlay(world, [proposed]).pods.groups("a") if g.ref == proposed.ref] == [(running,)]
+
+
+@given(bases, st.lists(workloads(), min_size=1, max_size=3, unique_by=lambda one: one.ref), st.booleans())
+def test_what_is_beneath_has_everybody_but_who_is_only_proposed(
+    below: list[Value], on_top: list[Workload], anew: bool
+) -> None:
+    overlay = Overlay(filled(below), on_top, anew=anew)
+    beneath, proposed = overlay.beneath()
+    event(f"the world itself: {beneath is overlay.base}")
+    for space in NAMESPACES:
+        mine = {pod_class for pod_class in proposed if pod_class.namespace == space}
+        assert everybody(overlay, space) == everybody(beneath, space) | mine
+
+
+def everybody(view: View, space: str) -> set[PodClass]:
+    groups = view.pods.groups(space)
+    to_come = {group.template.template.pod_class for group in groups if group.template}
+    return {pod.pod_class for group in groups for pod in group.pods} | to_come
 
 
 def test_a_policy_on_top_replaces_the_one_of_its_name() -> None:

@@ -48,6 +48,17 @@ class Miss(Struct, frozen=True, order=True):
 FAR: Final = Miss(99, "", "", "")  # more than one thing away
 
 
+class Lack(Struct, frozen=True):
+    """A requirement on labels of a pod that it does not meet: a miss, as soon as it is said which value it has."""
+
+    requirement: Requirement
+
+
+def told(miss: "Miss | Lack", labels: Labels) -> Miss:
+    """Return what a pod with `labels` misses by."""
+    return miss if isinstance(miss, Miss) else _label_miss(miss.requirement, labels, _FIELDS[Space.POD])
+
+
 def of_labels(selector: Selector, labels: Labels, field: str, *, synthetic: bool = False) -> Iterator[Miss]:
     """Yield what keeps `selector` from selecting `labels`. `synthetic`: labels that are not given are not known."""
     keys = ANY_KEY if synthetic else NO_KEYS
@@ -107,7 +118,10 @@ ON_HOST: Final = "is on the host network, and selectors never match it"
 
 
 class Packet(Struct, frozen=True):
-    """One side's question: may `subject` talk to `other` on this port? `service_port`: what the client dialled."""
+    """One side's question: may `subject` talk to `other` on this port? `service_port`: what the client dialled.
+
+    `later`: of labels of `other` by which a rule misses it nothing is said yet, but that it does.
+    """
 
     direction: Direction
     subject: PodEnd
@@ -116,6 +130,7 @@ class Packet(Struct, frozen=True):
     port: int
     service_port: int | None = None
     family: Family | None = None
+    later: bool = False
 
 
 def matched(view: View, rule: CompiledRule, other: End, families: tuple[Family, ...]) -> bool:
@@ -132,7 +147,7 @@ def families_of(view: View, packet: Packet) -> tuple[Family, ...]:
     return packet.other.families or view.families()
 
 
-def peer_misses(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet) -> Iterator[Miss]:
+def peer_misses(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet) -> Iterator[Miss | Lack]:
     """Yield, of each peer that misses by one thing, what that is."""
     for peer in rule.peers or ():
         misses = [*_of_peer(view, compiled, peer, packet)]
@@ -140,15 +155,15 @@ def peer_misses(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet
             yield misses[0]
 
 
-def _of_peer(view: View, compiled: CompiledPolicy, peer: Peer, packet: Packet) -> Iterator[Miss]:
+def _of_peer(view: View, compiled: CompiledPolicy, peer: Peer, packet: Packet) -> Iterator[Miss | Lack]:
     """Yield what keeps one peer from being the other end; of a place, a node or a Service there is nothing to say."""
     other = packet.other
     pod_class = other.pod_class if isinstance(other, PodEnd) and not other.pod_class.host_network else None
     match peer:
         case PodMatch() if pod_class is not None:
-            yield from _pod_miss(view, peer, pod_class)
+            yield from _pod_miss(view, peer, pod_class, packet)
         case PodMatch() if isinstance(other, PodEnd) and view.dialect.nodes.host_pods is Truth.NO:
-            found = [*_pod_miss(view, peer, other.pod_class)]
+            found = [*_pod_miss(view, peer, other.pod_class, packet)]
             yield from found or (Miss(0, "podLabels", _named(peer), ON_HOST),)
             yield from (FAR,) if found else ()
         case PodMatch() if isinstance(other, Outside):
@@ -161,8 +176,7 @@ def _of_peer(view: View, compiled: CompiledPolicy, peer: Peer, packet: Packet) -
             families = families_of(view, packet)
             for part in peers:
                 if not matched(view, CompiledRule(compiled.ref, (part,)), other, families):
-                    found = [*_of_peer(view, compiled, part, packet)]
-                    yield from found or (FAR,)
+                    yield from [*_of_peer(view, compiled, part, packet)] or (FAR,)
         case _:
             yield FAR
 
@@ -179,8 +193,11 @@ def _global(view: View, peer: PodMatch, other: Outside) -> Miss:
     return FAR
 
 
-def _pod_miss(view: View, peer: PodMatch, pod_class: PodClass) -> Iterator[Miss]:
-    yield from of_labels(peer.pods, pod_class.labels, "podLabels")
+def _pod_miss(view: View, peer: PodMatch, pod_class: PodClass, packet: Packet) -> Iterator[Miss | Lack]:
+    if packet.later:
+        yield from (Lack(one) for one in peer.pods.requirements if one.matches(pod_class.labels) is not Truth.YES)
+    else:
+        yield from of_labels(peer.pods, pod_class.labels, "podLabels")
     if peer.namespace is not None:
         if peer.namespace != pod_class.namespace:
             yield Miss(1, "namespace", peer.namespace, pod_class.namespace)

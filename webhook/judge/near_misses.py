@@ -1,19 +1,32 @@
 """Rules that would let the packet through but for one thing: what a person most often got wrong."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final
+
+from msgspec import structs
 
 from webhook.evaluate.ends import End, PodEnd
 from webhook.evaluate.match import ports_match
-from webhook.families.enforced import compile_direction
-from webhook.families.networkpolicy import isolates, policy_types
-from webhook.judge.near_miss_peers import FAR, Miss, Packet, families_of, matched, of_expression, of_labels, peer_misses
+from webhook.families.networkpolicy import isolates
+from webhook.judge.near_miss_peers import (
+    FAR,
+    Lack,
+    Miss,
+    Packet,
+    families_of,
+    matched,
+    of_expression,
+    of_labels,
+    peer_misses,
+    told,
+)
 from webhook.judge.near_miss_ports import Dialled, cut_short, port_misses
+from webhook.judge.near_miss_subjects import Near, Nearly, about_others, compiled_for, near, selects_one, unrelated
 from webhook.model.addresses import Family
 from webhook.model.answers import NearMiss, Side
-from webhook.model.labels import Selector
+from webhook.model.labels import NO_LABELS
 from webhook.model.objects import PodClass
-from webhook.model.policy import Direction, Policy
+from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Tier
 from webhook.model.truth import Truth
@@ -27,11 +40,8 @@ MISPLACED: Final = ", and belongs into "
 # By what was denied; with the version of the pods and Services that were looked at.
 Denied = tuple[PolicyRef | None, tuple[PolicyRef, ...]] | None
 _NEAR: Final = Memo[tuple[Packet, tuple[Family, ...], Denied], tuple[Hashable, tuple[NearMiss, ...]]](5_000)
-_ABOUT_OTHERS: Final = Memo[PolicyRef, tuple[Hashable, bool]](50_000)
-_SHAPES: Final = Memo[str, tuple[Hashable, tuple[PodClass, ...]]](1_000)
-_Nearly = tuple[CompiledPolicy, tuple[Miss, ...]]
-_SELECTING: Final = Memo[tuple[PodClass, Direction], tuple[Hashable, tuple[_Nearly, ...]]](2_000)
-_COMPILED: Final = Memo[tuple[PolicyRef, Direction], CompiledPolicy | None](50_000)
+_Row = tuple[PolicyRef, tuple[Miss | Lack, ...]]  # a rule, and what keeps the packet from it
+_ROWS: Final = Memo[Hashable, tuple[Hashable, tuple[Nearly, ...], tuple[_Row, ...]]](5_000)
 
 
 def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[NearMiss, ...]:
@@ -40,6 +50,8 @@ def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[N
     `side`: the denial, where it was made by a rule or at a tier's end; None: no rule let it through.
     """
     denied = (side.denied_by, side.policies) if side is not None and side.tier_results else None
+    if next(_others(view, packet), None) is None:
+        return _near_misses(view, packet, side if denied else None)
     key, version = (packet, view.families(), denied), near_version(view, packet.subject, packet.other)
     answers = view.memo(_NEAR)
     known = answers.get(key)
@@ -85,9 +97,7 @@ def _in_time(compiled: CompiledPolicy, end: Place | None) -> bool:
 
 def _misses(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
     own = view.policies.named(packet.subject.pod_class.namespace)
-    for compiled, missed in _near(view, packet.subject.pod_class, packet.direction):
-        if _in_time(compiled, end):
-            yield from _of_rules(view, compiled, list(compiled.rules), packet, list(missed))
+    yield from _of_near(view, packet, end)
     yield from _misplaced(view, packet)
     for compiled in _others(view, packet):
         view.budget.spend()
@@ -109,9 +119,9 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
             continue
         if policy.subject.matches(packet.subject.pod_class.labels) is not Truth.YES or about_others(view, policy):
             continue
-        compiled = _compiled(view, policy, packet.direction)
+        compiled = compiled_for(view, policy, packet.direction)
         for rule in compiled.rules if compiled else ():
-            if compiled is not None and not [*_of_rule(view, compiled, rule, packet)]:
+            if compiled is not None and _of_rule(view, compiled, rule, packet) == ([], None):
                 yield rule.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
 
 
@@ -129,108 +139,119 @@ def _of_compiled(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterat
         return
     pod_class = packet.subject.pod_class
     missed = [*of_labels(compiled.subject, pod_class.labels, "podLabels")]
-    if _unrelated(compiled.subject, missed):
+    if unrelated(compiled.subject, missed):
         return
     if compiled.scope is not None:
         missed += of_expression(view, compiled.scope, pod_class)
-    yield from _of_rules(view, compiled, rules, packet, missed)
+    for row in _rows(view, compiled, rules, packet, missed):
+        yield from _nearest(row, packet)
 
 
-def _near(view: View, pod_class: PodClass, direction: Direction) -> tuple[_Nearly, ...]:
-    """Return the NetworkPolicies that select pods of a class, or would but for one thing, with that."""
-    answers, version = view.memo(_SELECTING), view.version_of(pod_class.namespace)
-    known = answers.get((pod_class, direction))
-    if known is None or known[0] != version:
-        policies = view.policies.named(pod_class.namespace).values()
-        view.budget.spend(len(policies))
-        found = tuple(near for one in policies if (near := _nearly(view, one, pod_class, direction)) is not None)
-        known = answers[pod_class, direction] = version, found
-    return known[1]
+def _of_near(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
+    """Yield the near misses of NetworkPolicies, which are looked for once for all that rules do not tell apart."""
+    nearly, (below, proposed) = near(view, packet.subject.pod_class, packet.direction), view.beneath()
+    here = tuple(
+        [
+            (compiled, missed)
+            for compiled, missed in nearly.found
+            if _in_time(compiled, end)
+            if not (missed and compiled.ref in nearly.lacking and selects_one(nearly.lacking[compiled.ref], proposed))
+        ]
+    )
+    like = _like(view, nearly, packet)
+    if like is None:
+        rows: Iterable[_Row] = _rows_of(view, here, packet)
+    else:
+        key = like, tuple([compiled.ref for compiled, _ in here])
+        spaces = (one.pod_class.namespace for one in (packet.subject, packet.other) if isinstance(one, PodEnd))
+        version = below.version_of("default", *spaces)  # there the API server's own Service is
+        known = view.memo(_ROWS).get(key)
+        if known is None or known[:2] != (version, here):
+            found = tuple(_rows_of(view, here, structs.replace(packet, later=True)))
+            known = view.memo(_ROWS)[key] = version, here, found
+        rows = known[2]
+    for row in rows:
+        yield from _nearest(row, packet)
 
 
-def _nearly(view: View, policy: Policy, pod_class: PodClass, direction: Direction) -> _Nearly | None:
-    if policy.unreadable is not None or policy.subject is None:
-        return None
-    missed = list(of_labels(policy.subject, pod_class.labels, "podLabels"))
-    if _unrelated(policy.subject, missed) or (missed and about_others(view, policy)):
-        return None
-    isolating = isolates(policy, direction)
-    if len(missed) > 1 or not (isolating or policy.rules(direction)):
-        return None
-    compiled = _compiled(view, policy, direction)
-    if compiled is None:
-        return None
-    if not isolating and view.dialect.outside_types is Truth.NO:
-        types = "+".join(d.value for d in Direction if d in policy_types(policy))
-        missed.append(Miss(0, "policyTypes", direction.value, types or "none"))
-    return compiled, tuple(missed)
+def _like(view: View, nearly: Near, packet: Packet) -> Hashable:
+    """Return what is the same for packets that rules do not tell apart; None: that cannot be said."""
+    other = packet.other
+    whose: Hashable = other
+    if isinstance(other, PodEnd):
+        if nearly.asked is None:
+            return None
+        pod_class = other.pod_class
+        asked = nearly.asked.of(pod_class.labels)
+        kind = pod_class.namespace, pod_class.ports, pod_class.host_network, pod_class.template, pod_class.account
+        whose = (
+            kind,
+            asked,
+            other.addresses if nearly.by_address else other.families,
+            pod_class.host_network and other.node,
+        )
+    target = packet.subject.pod_class if packet.direction is Direction.INGRESS else None
+    dialled = packet.protocol, packet.port, packet.service_port
+    return packet.direction, target, whose, dialled, packet.family, view.families()
 
 
-def _unrelated(subject: Selector, missed: list[Miss]) -> bool:
-    """Say whether nothing ties a policy to the pod: the one label that it asks for is absent, or nothing like it."""
-    return bool(missed and missed[0].rank) and len(subject.requirements) == 1
+def _rows_of(view: View, nearly: Iterable[Nearly], packet: Packet) -> Iterator[_Row]:
+    for compiled, missed in nearly:
+        yield from _rows(view, compiled, list(compiled.rules), packet, list(missed))
 
 
-def about_others(view: View, policy: Policy) -> bool:
-    """Say whether a policy selects other pods of its namespace: then it is about these."""
-    version, subject = view.version_of(policy.namespace), policy.subject
-    answers = view.memo(_ABOUT_OTHERS)
-    known = answers.get(policy.ref)
-    if known is None or known[0] != version:
-        here = view.memo(_SHAPES).get(policy.namespace)
-        if here is None or here[0] != version:
-            here = view.memo(_SHAPES)[policy.namespace] = version, _pod_classes(view, policy.namespace)
-        found = subject is not None and any(subject.matches(pod_class.labels) is Truth.YES for pod_class in here[1])
-        known = answers[policy.ref] = version, found
-    return known[1]
+def _nearest(row: _Row, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
+    """Yield the nearest of what keeps a packet from a rule, where it is one thing, or one of several peers."""
+    ref, misses = row
+    labels = packet.other.pod_class.labels if isinstance(packet.other, PodEnd) else NO_LABELS
+    nearest = sorted({told(one, labels) for one in misses})[:MOST]
+    if FAR not in nearest and (len(nearest) == 1 or all(miss.field in PEERS for miss in nearest)):
+        yield from ((ref, miss) for miss in nearest)
 
 
-def _pod_classes(view: View, namespace: str) -> tuple[PodClass, ...]:
-    groups = view.pods.groups(namespace)
-    every = dict.fromkeys(pod.pod_class for group in groups for pod in group.pods)
-    return (*every, *(group.template.template.pod_class for group in groups if group.template))
-
-
-def _of_rules(
+def _rows(
     view: View, compiled: CompiledPolicy, rules: list[CompiledRule], packet: Packet, missed: list[Miss]
-) -> Iterator[tuple[PolicyRef, Miss]]:
+) -> Iterator[_Row]:
+    """Yield the rules from which one thing keeps the packet, or one peer of several that may have been meant."""
     if len(missed) > 1:
         return
     for rule in rules:
         view.budget.spend(1 + len(rule.peers or ()) + len(rule.ports or ()))
         dialled = Dialled(packet.protocol, packet.port, packet.service_port)
-        misses = [*missed, *_of_rule(view, compiled, rule, packet)] or [*cut_short(view, rule, dialled)]
-        alternatives = not missed and all(miss.field in PEERS for miss in misses)
-        if FAR not in misses and (len(misses) == 1 or alternatives):
-            yield from ((rule.ref, miss) for miss in misses)
+        sure, peers = _of_rule(view, compiled, rule, packet)
+        misses = [*missed, *sure]
+        if peers is None:
+            misses = misses or [*cut_short(view, rule, dialled)]
+            if len(misses) == 1 and FAR not in misses:
+                yield rule.ref, tuple(misses)
+        elif not misses:
+            yield rule.ref, tuple(dict.fromkeys(peers))
 
 
-def _compiled(view: View, policy: Policy, direction: Direction) -> CompiledPolicy | None:
-    """Compile the rules of a direction, once; None: it selects nobody."""
-    key, answers = (policy.ref, direction), view.memo(_COMPILED)
-    if key not in answers:
-        answers[key] = compile_direction(policy, direction, view.dialect)
-    return answers[key]
+def _of_rule(
+    view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet
+) -> tuple[list[Miss], list[Miss | Lack] | None]:
+    """Return one miss for each part of a rule that does not match, and one for each peer that may have been meant.
 
-
-def _of_rule(view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet) -> Iterator[Miss]:
-    """Yield one miss for each part of the rule that does not match, and for each peer that may have been meant."""
+    No peers: one of them matches.
+    """
     target: PodClass | None = packet.subject.pod_class
     if packet.direction is Direction.EGRESS:
         target = packet.other.pod_class if isinstance(packet.other, PodEnd) else None
     closed = ports_match(rule.ports, packet.protocol, packet.port, target) is Truth.NO
     if rule.unclear is not None or (rule.conditional is not None and not closed):
-        yield FAR
-        return
+        return [FAR], None
+    sure: list[Miss] = []
     if closed:
         dialled = Dialled(packet.protocol, packet.port, packet.service_port)
-        yield min(port_misses(view, rule, dialled, target), default=FAR)
+        sure.append(min(port_misses(view, rule, dialled, target), default=FAR))
     if rule.not_ports and ports_match(rule.not_ports, packet.protocol, packet.port, target) is not Truth.NO:
-        yield Miss(3, "port", f"not {', '.join(map(str, rule.not_ports))}", f"{packet.port}/{packet.protocol}")
+        sure.append(Miss(3, "port", f"not {', '.join(map(str, rule.not_ports))}", f"{packet.port}/{packet.protocol}"))
     families = families_of(view, packet)
     if rule.subject_peers is not None and not matched(
         view, CompiledRule(rule.ref, rule.subject_peers), packet.subject, families
     ):
-        yield FAR
-    if not matched(view, rule, packet.other, families):
-        yield from sorted(set(peer_misses(view, compiled, rule, packet)))[:MOST] or (FAR,)
+        sure.append(FAR)
+    if matched(view, rule, packet.other, families):
+        return sure, None
+    return sure, [*peer_misses(view, compiled, rule, packet)] or [FAR]

@@ -35,6 +35,7 @@ class Overlay(View):
         self.accounts, self.nodes, self.services, self.inbound = base.accounts, base.nodes, base.services, base.inbound
         self._mine: dict[WorkloadRef, Workload] = {}
         self._anew = anew
+        self._beneath: tuple[View, tuple[PodClass, ...]] | None = None
         policies: list[Policy] = []
         for value in puts:
             match value:
@@ -72,6 +73,22 @@ class Overlay(View):
         mine = [one for ref, one in self._mine.items() if ref.namespace in namespaces]
         seen = tuple((one.ref, one.owner, one.template.pod_class) for one in mine)
         return self.base.version_of(*namespaces), seen, self._anew
+
+    def beneath(self) -> tuple[View, tuple[PodClass, ...]]:
+        """Return a view with everybody who is in this one, but for pods of classes that are only proposed; and these.
+
+        Workloads on top are either new, or judged by the pods that they have.
+        """
+        if self._beneath is None:
+            new = [one for one in self._mine.values() if not self.base.pods.of(one.ref)]
+            more = any(_changes_owners(self.base, one) for one in self._mine.values())
+            more = more or any(self.base.workloads.get(one.ref) is not None for one in new)
+            if more or self._anew or self.settings.expected or self.policies is not self.base.policies:
+                self._beneath = self, ()
+            else:
+                below, others = self.base.beneath()
+                self._beneath = below, (*others, *(one.template.pod_class for one in new))
+        return self._beneath
 
     def families(self) -> tuple[Family, ...]:
         """Return the address families that pods have, or get; what is on top has no addresses."""

@@ -248,6 +248,13 @@ class View:
         """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
         raise NotImplementedError
 
+    def beneath(self) -> "tuple[View, tuple[PodClass, ...]]":
+        """Return a view with everybody who is in this one, but for pods of classes that are only proposed; and these.
+
+        What it rests on changes less often, so that more is remembered.
+        """
+        return self, ()
+
     @property
     def compile_context(self) -> CompileContext:
         """What policies are compiled in."""

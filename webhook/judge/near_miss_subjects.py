@@ -1,0 +1,145 @@
+"""The NetworkPolicies that select a pod, or would but for one thing, and whether they are about others."""
+
+from collections.abc import Hashable, Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.families.enforced import compile_direction
+from webhook.families.networkpolicy import isolates, policy_types
+from webhook.judge.near_miss_peers import Miss, of_labels
+from webhook.model.labels import AskedLabels, Selector
+from webhook.model.objects import PodClass
+from webhook.model.policy import BlockPeer, Direction, Policy
+from webhook.model.refs import PolicyRef
+from webhook.model.tier import CompiledPolicy, PodMatch, asks_of_pods, leaves
+from webhook.model.truth import Truth
+from webhook.world import View
+from webhook.world.changes import Memo
+
+Nearly = tuple[CompiledPolicy, tuple[Miss, ...]]
+_ABOUT_OTHERS: Final = Memo[PolicyRef, tuple[Hashable, bool]](50_000)
+_POD_CLASSES: Final = Memo[str, tuple[Hashable, tuple[PodClass, ...]]](1_000)
+_COMPILED: Final = Memo[tuple[PolicyRef, Direction], CompiledPolicy | None](50_000)
+
+
+class Near(Struct, frozen=True):
+    """The NetworkPolicies that select pods of a class, or would but for one thing, with that.
+
+    Of those that lack a label, `lacking` has the policy: they may be about pods that are only proposed. `asked`: what
+    rules ask of labels of pods at the other end; None: they ask for more. `by_address`: they look at addresses, too.
+    """
+
+    found: tuple[Nearly, ...]
+    lacking: dict[PolicyRef, Policy]
+    asked: AskedLabels | None
+    by_address: bool
+
+
+_NEAR: Final = Memo[tuple[PodClass, Direction], tuple[Hashable, Near]](2_000)
+
+
+def near(view: View, pod_class: PodClass, direction: Direction) -> Near:
+    """Return the NetworkPolicies that are near to selecting pods of a class, less those that are about others.
+
+    Pods that are only proposed are left out of the others.
+    """
+    below, _ = view.beneath()
+    answers, version = view.memo(_NEAR), below.version_of(pod_class.namespace)
+    known = answers.get((pod_class, direction))
+    if known is None or known[0] != version:
+        policies = view.policies.named(pod_class.namespace).values()
+        view.budget.spend(len(policies))
+        every = [
+            (policy, found)
+            for policy in policies
+            if (found := _nearly(view, policy, pod_class, direction)) is not None
+            if not (_lacks(found) and _is_about(below, policy))
+        ]
+        plain = all(_is_plain(compiled) for _, (compiled, _) in every)
+        known = answers[pod_class, direction] = (
+            version,
+            Near(
+                tuple([found for _, found in every]),
+                {policy.ref: policy for policy, found in every if _lacks(found)},
+                AskedLabels(one for _, (compiled, _) in every for one in asks_of_pods(compiled)) if plain else None,
+                any(compiled.by_address for _, (compiled, _) in every),
+            ),
+        )
+    return known[1]
+
+
+def _lacks(found: Nearly) -> bool:
+    return any(miss.field != "policyTypes" for miss in found[1])
+
+
+def _is_plain(compiled: CompiledPolicy) -> bool:
+    """Say whether rules ask for nothing of who they select, and of others for labels, namespaces and addresses."""
+    return not any(
+        rule.subject_peers is not None
+        or not all(isinstance(leaf, PodMatch | BlockPeer) for peer in rule.peers or () for leaf in leaves(peer))
+        for rule in compiled.rules
+    )
+
+
+def _nearly(view: View, policy: Policy, pod_class: PodClass, direction: Direction) -> Nearly | None:
+    if policy.unreadable is not None or policy.subject is None:
+        return None
+    missed = list(of_labels(policy.subject, pod_class.labels, "podLabels"))
+    if unrelated(policy.subject, missed):
+        return None
+    isolating = isolates(policy, direction)
+    if len(missed) > 1 or not (isolating or policy.rules(direction)):
+        return None
+    compiled = compiled_for(view, policy, direction)
+    if compiled is None:
+        return None
+    if not isolating and view.dialect.outside_types is Truth.NO:
+        types = "+".join(d.value for d in Direction if d in policy_types(policy))
+        missed.append(Miss(0, "policyTypes", direction.value, types or "none"))
+    return compiled, tuple(missed)
+
+
+def unrelated(subject: Selector, missed: list[Miss]) -> bool:
+    """Say whether nothing ties a policy to the pod: the one label that it asks for is absent, or nothing like it."""
+    return bool(missed and missed[0].rank) and len(subject.requirements) == 1
+
+
+def about_others(view: View, policy: Policy) -> bool:
+    """Say whether a policy selects other pods of its namespace: then it is about these."""
+    below, proposed = view.beneath()
+    return _is_about(below, policy) or selects_one(policy, proposed)
+
+
+def selects_one(policy: Policy, pod_classes: Iterable[PodClass]) -> bool:
+    """Say whether a policy is sure to select pods of one of these classes."""
+    return policy.subject is not None and any(
+        pod_class.namespace == policy.namespace and policy.subject.matches(pod_class.labels) is Truth.YES
+        for pod_class in pod_classes
+    )
+
+
+def _is_about(view: View, policy: Policy) -> bool:
+    """Say whether a policy selects pods of those that are here."""
+    version, answers = view.version_of(policy.namespace), view.memo(_ABOUT_OTHERS)
+    known = answers.get(policy.ref)
+    if known is None or known[0] != version:
+        here = view.memo(_POD_CLASSES).get(policy.namespace)
+        if here is None or here[0] != version:
+            here = view.memo(_POD_CLASSES)[policy.namespace] = version, _pod_classes(view, policy.namespace)
+        known = answers[policy.ref] = version, selects_one(policy, here[1])
+    return known[1]
+
+
+def _pod_classes(view: View, namespace: str) -> tuple[PodClass, ...]:
+    groups = view.pods.groups(namespace)
+    every = dict.fromkeys(pod.pod_class for group in groups for pod in group.pods)
+    return (*every, *(group.template.template.pod_class for group in groups if group.template))
+
+
+def compiled_for(view: View, policy: Policy, direction: Direction) -> CompiledPolicy | None:
+    """Compile the rules of a direction, once; None: it selects nobody."""
+    key, answers = (policy.ref, direction), view.memo(_COMPILED)
+    if key not in answers:
+        answers[key] = compile_direction(policy, direction, view.dialect)
+    return answers[key]
