@@ -10,14 +10,14 @@ from functools import partial
 from typing import Final
 
 from webhook.families import Compiled, Family
-from webhook.families.admin.kinds import VERSIONS, Newer, Terms, only, terms_of
-from webhook.families.admin.peers import scope_of, subject_of
+from webhook.families.admin.peers import VERSIONS, Newer, Terms, among, only, selectors, terms_of
 from webhook.families.admin.rules import compiled_rules
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import BOTH_APIS, Dialect, visible
+from webhook.model.labels import AllOf, Predicate, Selector, Space
 from webhook.model.policy import Direction
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Precedence, compiled_policy
-from webhook.wire.shapes import Malformed, mapping, mappings
+from webhook.wire.shapes import Malformed, Raw, mapping, mappings
 
 _SECTIONS: Final = ((Direction.INGRESS, "ingress", "from"), (Direction.EGRESS, "egress", "to"))
 _FIRST: Final = {Action.DENY: 0, Action.ALLOW: 1, Action.PASS: 2}  # at one place, where a denial wins
@@ -45,7 +45,7 @@ def _compiled(policy: CrdPolicy, compile_context: CompileContext) -> Compiled:
     spec = mapping(policy.spec, "spec", "")
     terms = terms_of(policy.ref, spec, compile_context.dialect)
     only(spec, terms.keys, "spec")
-    namespaces, selected = subject_of(spec)
+    namespaces, selected = _subject_of(spec)
     if (pods := visible(selected, compile_context.dialect.peers.unseen)) is None:
         return Compiled((), ("spec.subject: selects no pod, by labels that are not seen here",))
     problems: list[str] = []
@@ -60,6 +60,23 @@ def _compiled(policy: CrdPolicy, compile_context: CompileContext) -> Compiled:
         places = _places(terms, policy.ref.name, rules)
         policies += [made(policy.ref, direction, part, terms.tier, precedence) for precedence, part in places]
     return Compiled(tuple(policies), tuple(problems))
+
+
+def _subject_of(spec: Raw) -> tuple[Predicate | None, Selector]:
+    """Return the condition on the namespace (None: none) and the selector of the pods. Raises Malformed."""
+    namespaces, pods = selectors(mapping(spec, "subject", "spec"), "spec.subject")
+    return among(namespaces, Space.NAMESPACE), pods
+
+
+def scope_of(policy: CrdPolicy) -> Predicate | None:
+    """Return which pods a policy may select of which nothing else can be read; None: any."""
+    try:
+        subject = mapping(mapping(policy.spec, "spec", ""), "subject", "spec")
+        namespaces, pods = selectors(subject, "spec.subject")
+    except Malformed:
+        return None
+    parts = [part for part in (among(namespaces, Space.NAMESPACE), among(pods, Space.POD)) if part is not None]
+    return AllOf(tuple(parts)) if parts else None
 
 
 def _places(terms: Terms, name: str, rules: list[CompiledRule]) -> list[tuple[Precedence, tuple[CompiledRule, ...]]]:

@@ -8,8 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.families.admin.kinds import Terms, one_of, only
-from webhook.families.admin.peers import Lost, Peers, peers_of
+from webhook.families.admin.peers import Lost, Peers, Terms, one_of, only, peers_of
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.labels import NoneOf
 from webhook.model.refs import PolicyRef
