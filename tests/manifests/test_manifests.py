@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.manifests import Broken, Document, NoSuchPath, Skipped, Unbuilt, dump, read
+from webhook.manifests import Broken, Document, NoSuchPath, Skipped, Unbuilt, dump, read, yaml_events
 from webhook.manifests.emit import emit_any
 from webhook.manifests.files import MOST_MIB
+from webhook.manifests.parse import documents
 
 
 def from_stdin(data: str | bytes) -> list[Any]:
@@ -568,6 +570,20 @@ def test_any_bytes_end_as_documents_or_errors(data: bytes) -> None:
     for one in from_stdin(data):
         assert 1 <= one.line <= lines
         assert isinstance(one, Document) or one.reason.isprintable()
+
+
+LINES = st.sampled_from(
+    ["a: 1", "b:", "  c: x", "  - &x y", "  - *x", "- z", "- k: v", "  <<: {d: 1}", "'<<': 1", "a: yes", "1: 2", "? q",
+     "...", "[1, 2]: 3", "e: !!str 1", "f: !x 1", "g: .inf", "h: |", "  text", "i: 'j", "{k: l}", "m: [n, {o: p}]",
+     "---", "# c", "%YAML 1.1", "", "\t", "q: 0x1F", "r: {s: {t: u}}"]
+)  # fmt: skip
+
+
+@given(st.lists(LINES, max_size=8).map("\n".join) | st.text("ab:-[]{}&*!|>'\"#%\n\t ,?~0.<", max_size=40))
+def test_reading_what_is_plain_at_once_changes_nothing(text: str) -> None:
+    found = repr([*documents("x.yaml", text.encode())])  # tells 1, 1.0 and True apart, and the order of keys
+    with mock.patch.object(yaml_events, "_plain_documents", return_value=None):
+        assert repr([*documents("x.yaml", text.encode())]) == found
 
 
 def test_importing_the_package_does_not_import_yaml() -> None:

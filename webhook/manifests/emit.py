@@ -4,6 +4,8 @@ The rules are those of `sigs.k8s.io/yaml` (goyaml.v2/resolve.go), which is YAML 
 is octal too, and dates stay text. A fraction of zero is dropped, as it is when the value passes through JSON.
 """
 
+import base64
+import binascii
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -58,13 +60,76 @@ def shortened(number: float) -> float:
     return int(number) if number.is_integer() and abs(number) < _BIGGEST_INTEGRAL else number
 
 
+class _Meant(dict[str, str | bool | float | None]):
+    """What plain scalars mean. A few make up most of all manifests, and are the same objects wherever they stand."""
+
+    def __missing__(self, text: str) -> str | bool | float | None:
+        value = plain(text)
+        if len(text) <= _SHORT:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[text] = value
+        return value
+
+
+_SHORT: Final = 128  # characters of a scalar that is remembered
+_REMEMBERED: Final = 4_096
+MEANT: Final = _Meant()
+
+
+# -- YAML's own tags ---------------------------------------------------------------------------------------------------
+
+
+CORE: Final = "tag:yaml.org,2002:"
+_TYPES: Final[dict[str, tuple[type, ...]]] = {  # of scalars that are no text
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "null": (type(None),),
+}
+_TEXTS: Final = frozenset({"str", "timestamp", "binary"})
+
+
+def is_known_tag(tag: str) -> bool:
+    """Say whether a scalar's tag is one of YAML's own."""
+    name = tag.removeprefix(CORE)
+    return tag == "!" or (name != tag and (name in _TEXTS or name in _TYPES))
+
+
+def tagged(tag: str, text: str) -> object:
+    """Return the value of a scalar with one of YAML's own tags. Raises ValueError."""
+    name = tag.removeprefix(CORE)
+    if name == "binary":
+        return _binary(text)
+    if name not in _TYPES:
+        return text
+    value = plain(text)
+    if type(value) not in _TYPES[name]:
+        raise ValueError(f"`{text[:40]}` is not what its tag `{short_tag(tag)}` says")
+    return value
+
+
+def _binary(text: str) -> str:
+    try:
+        return base64.b64decode(text.translate({10: None, 13: None, 32: None, 9: None}), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ValueError("`!!binary` is not text in base64") from error
+
+
+def short_tag(tag: str) -> str:
+    """Return a tag as it is written."""
+    return "!!" + tag.removeprefix(CORE) if tag.startswith(CORE) else tag
+
+
+# -- values to YAML ----------------------------------------------------------------------------------------------------
+
+
 _BASE: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # PyYAML may be built without libyaml
-_TEXT: Final = "tag:yaml.org,2002:str"
+_TEXT: Final = CORE + "str"
 _WIDE: Final = 1 << 20  # never fold a line: a folded selector is hard to read and harder to grep
 _PLAIN: Final = (True, False)  # to be read as a plain scalar without a tag
 _SCALARS: Final = yaml.representer.SafeRepresenter()
 _RESOLVER: Final[Any] = yaml.resolver.Resolver()
-_SHORT: Final = 128  # characters of a text of which it is remembered whether it is quoted
 
 
 def emit(objects: Iterable[Mapping[str, object]]) -> str:
@@ -125,7 +190,7 @@ def _word(value: object) -> str:
     raise NotPlainError
 
 
-@lru_cache(4096)
+@lru_cache(_REMEMBERED)
 def _plain_word(value: str) -> bool:
     """Say whether a text is written without quotes, wherever it stands."""
     return _PLAIN_TEXT.fullmatch(value) is not None and _is_bare(value)
@@ -181,4 +246,4 @@ def _is_bare(value: str) -> bool:
     return means_text and _RESOLVER.resolve(yaml.ScalarNode, value, _PLAIN) == _TEXT
 
 
-_bare: Final = lru_cache(4096)(_is_bare)
+_bare: Final = lru_cache(_REMEMBERED)(_is_bare)

@@ -4,20 +4,17 @@ Built from events, not nodes: the C composer recurses without a limit. Anchored 
 what aliases would expand to is counted, so time and memory stay in proportion to the text.
 """
 
-import base64
-import binascii
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import yaml
 
-from webhook.manifests.emit import plain
+from webhook.manifests.emit import CORE, MEANT, is_known_tag, plain, short_tag, tagged
 from webhook.manifests.files import MOST_DEEP, TOO_DEEP, Odd, Unreadable
 from webhook.manifests.text import character_error, syntax_error
 
 MOST_ALIASED_NODES: Final = 1_000_000
 MOST_ALIASED_TEXT: Final = 8 << 20  # characters
-_CORE: Final = "tag:yaml.org,2002:"
 _EVENTS: Final[type] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may be built without libyaml
 _NO_KEY: Final = object()
 _MERGE: Final = object()
@@ -28,12 +25,69 @@ def yaml_documents(text: str, first_line: int) -> Iterator[tuple[int, object]]:
 
     `first_line` is the line of `text` in its file. Raises Unreadable at the first that is no YAML Kubernetes takes.
     """
+    if (found := _plain_documents(text, first_line)) is not None:
+        yield from found
+        return
     try:
         yield from _Builder(text, first_line).documents()
     except yaml.MarkedYAMLError as error:
         raise syntax_error(error, text, first_line) from error
     except yaml.reader.ReaderError as error:
         raise character_error(text, first_line) from error
+
+
+# -- what most manifests are: objects, lists and scalars, with nothing to be told about them ---------------------------
+
+
+_TOP, _KEY, _ITEM = object(), object(), object()  # what comes next: a document, a key, an item of a list
+
+
+def _plain_documents(text: str, first_line: int) -> list[tuple[int, object]] | None:  # noqa: C901, PLR0912
+    """Return what `_Builder` makes of a text; None where something has to be looked at closely, such as an anchor.
+
+    In one piece: calls for each of a manifest's events would take longer than all that is done about them here.
+    """
+    found: list[tuple[int, object]] = []
+    outer: list[Any] = []  # what `into`, which is being filled, stands in; `key`: where in it the next value belongs
+    into: Any = None
+    key, line, result, loader = _TOP, 0, None, _EVENTS(text)
+    try:
+        while (kind := type(event := loader.get_event())) is not yaml.StreamEndEvent:
+            if kind is yaml.ScalarEvent:
+                value, inside = MEANT[event.value] if event.implicit[0] else event.value, None
+            elif kind is yaml.MappingStartEvent:
+                value, inside = {}, _KEY
+            elif kind is yaml.SequenceStartEvent:
+                value, inside = [], _ITEM
+            else:
+                if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                    into = outer.pop()
+                    key = _ITEM if type(into) is list else _KEY if outer else _TOP
+                elif kind is yaml.DocumentEndEvent:
+                    found.append((line, result))
+                elif kind is yaml.AliasEvent:
+                    return None
+                continue
+            if event.anchor or event.tag is not None or (inside and len(outer) == MOST_DEEP):
+                return None
+            if key is _ITEM:
+                into.append(value)
+            elif key is _TOP:
+                result, line = value, first_line + event.start_mark.line
+            elif key is not _KEY:
+                into[key], key = value, _KEY
+            elif type(value) is str and value not in into and value != "<<":
+                key = value
+            else:
+                return None
+            if inside:
+                outer.append(into)
+                into, key = value, inside
+    except (yaml.YAMLError, ValueError):  # which who looks closely puts into words
+        return None
+    finally:
+        loader.dispose()
+    return found
 
 
 class _Open:
@@ -128,10 +182,10 @@ class _Builder:
         try:
             if event.tag is None:
                 return plain(event.value) if event.implicit[0] else event.value
-            if not _is_known(event.tag):
+            if not is_known_tag(event.tag):
                 self._note(self._at(event), event.tag)
                 return event.value
-            return _tagged(event.tag, event.value)
+            return tagged(event.tag, event.value)
         except ValueError as error:
             raise Unreadable(self._at(event), str(error)) from error
 
@@ -143,7 +197,7 @@ class _Builder:
 
     def _open(self, value: list[Any] | dict[str, Any], event: yaml.CollectionStartEvent, tag: str) -> None:
         line = self._at(event)
-        if event.tag not in (None, "!", _CORE + tag):
+        if event.tag not in (None, "!", CORE + tag):
             self._note(line, event.tag)
         if len(self._stack) == MOST_DEEP:
             raise Unreadable(line, TOO_DEEP)
@@ -153,7 +207,7 @@ class _Builder:
         self._nodes += 1
 
     def _note(self, line: int, tag: str) -> None:
-        self._strange = self._strange or Unreadable(line, f"tag `{_short(tag)}` is not supported")
+        self._strange = self._strange or Unreadable(line, f"tag `{short_tag(tag)}` is not supported")
 
     def _close(self, _event: yaml.CollectionEndEvent) -> None:
         done = self._stack.pop()
@@ -228,41 +282,3 @@ def _mergeable(value: object, line: int) -> list[dict[str, Any]]:
     if len(mappings) < len(values):
         raise Unreadable(line, "`<<` merges objects: expected an alias of one")
     return mappings
-
-
-_SCALARS: Final[dict[str, tuple[type, ...]]] = {  # YAML's own tags of scalars that are no text
-    "int": (int,),
-    "float": (float, int),
-    "bool": (bool,),
-    "null": (type(None),),
-}
-_TEXTS: Final = frozenset({"str", "timestamp", "binary"})
-
-
-def _is_known(tag: str) -> bool:
-    name = tag.removeprefix(_CORE)
-    return tag == "!" or (name != tag and (name in _TEXTS or name in _SCALARS))
-
-
-def _tagged(tag: str, text: str) -> object:
-    """Return the value of a scalar with one of YAML's own tags. Raises ValueError."""
-    name = tag.removeprefix(_CORE)
-    if name == "binary":
-        return _binary(text)
-    if name not in _SCALARS:
-        return text
-    value = plain(text)
-    if type(value) not in _SCALARS[name]:
-        raise ValueError(f"`{text[:40]}` is not what its tag `{_short(tag)}` says")
-    return value
-
-
-def _binary(text: str) -> str:
-    try:
-        return base64.b64decode(text.translate({10: None, 13: None, 32: None, 9: None}), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise ValueError("`!!binary` is not text in base64") from error
-
-
-def _short(tag: str) -> str:
-    return "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag
