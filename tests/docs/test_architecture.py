@@ -1,13 +1,17 @@
-"""docs/architecture.md: every room stands in its table, and its glossary names what is in the code."""
+"""docs/architecture.md: every room stands in its table, and what it names is in the code; so do decisions."""
 
 import re
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 import webhook
 
-PAGE = (Path(__file__).parents[2] / "docs/architecture.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "architecture.md").read_text(encoding="utf-8")
 PACKAGE = Path(webhook.__file__).parent
+PAGES = (DOCS / "architecture.md", *sorted((DOCS / "decisions").glob("*.md")))
 
 
 def first_cells(header: str) -> list[str]:
@@ -36,3 +40,11 @@ def test_every_word_of_the_glossary_is_in_the_code() -> None:
         known = {*dir(holder), *getattr(holder, "__struct_fields__", ())}
         missing += [name] if attribute not in known else []
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_module_that_is_named_is_there(page: Path) -> None:
+    named = re.findall(r"`([a-z]+)\.([a-z_]+)\b", page.read_text(encoding="utf-8"))
+    there = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.glob("*/*")}
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert [f"{room}.{module}" for room, module in named if room in rooms and f"{room}/{module}" not in there] == []
