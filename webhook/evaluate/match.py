@@ -94,7 +94,7 @@ def peers_match(
     view: View, rule: CompiledRule, other: End, family: Family | None, packet: Packet | None = None
 ) -> Truth:
     """Say whether any peer of `rule` is the other end. Without `packet` there is no subject: places are not known."""
-    if rule.peers is None or (may_be_own_node(view, other) and either_way(rule.peers)):
+    if rule.peers is None or (isinstance(other, Outside) and may_be_own_node(view, other) and either_way(rule.peers)):
         return Truth.YES
     pod = other.pod_class if isinstance(other, PodEnd) and not other.pod_class.host_network else None
     best = Truth.NO

@@ -22,8 +22,19 @@ from webhook.model.policy import BlockPeer, Direction, NetworkPolicyPeer, PodPee
 from webhook.model.refs import PolicyRef
 from webhook.model.settings import ALLOW_PATH, LOCKDOWN
 from webhook.wire import shapes
-from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string, string_map, strings
-from webhook.wire.workloads import protocol
+from webhook.wire.shapes import (
+    Malformed,
+    Raw,
+    fail,
+    integer,
+    mapping,
+    mappings,
+    protocol,
+    shown,
+    string,
+    string_map,
+    strings,
+)
 
 _OPERATORS = {o.value: o for o in OF_SELECTORS}
 KEYS = frozenset({"matchLabels", "matchExpressions"})

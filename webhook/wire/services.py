@@ -10,8 +10,8 @@ from webhook.model.objects import EndpointPort, Endpoints, EndpointSlice, Namesp
 from webhook.wire import shapes
 from webhook.wire.agents import node_flags
 from webhook.wire.inbound import scrape
-from webhook.wire.shapes import Raw, fail, integer, mapping, mappings, shown, string, string_map, strings
-from webhook.wire.workloads import address, protocol
+from webhook.wire.shapes import Raw, fail, integer, mapping, mappings, protocol, shown, string, string_map, strings
+from webhook.wire.workloads import address
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 _FAMILY = {"IPv4": 4, "IPv6": 6}

@@ -8,6 +8,7 @@ from typing import NoReturn, cast
 
 from msgspec import Struct
 
+from webhook.model.addresses import PROTOCOLS, Protocol
 from webhook.model.labels import Labels
 from webhook.model.objects import Owner
 from webhook.model.refs import makes
@@ -229,3 +230,11 @@ def uid(raw: Raw) -> str:
 def deleting(raw: Raw) -> bool:
     """Say whether the object is being deleted."""
     return mapping(raw, "metadata", "").get("deletionTimestamp") is not None
+
+
+def protocol(raw: Raw, path: str) -> Protocol:
+    """Read `protocol` of a port, TCP when absent."""
+    found = string(raw, "protocol", path) or "TCP"
+    if found not in PROTOCOLS:
+        fail(f"{path}.protocol", f"expected TCP, UDP or SCTP, not {shown(found)}")
+    return found

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
-from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, Address, ContainerPort, Protocol, parse_address
+from webhook.model.addresses import FIRST_PORT, LAST_PORT, Address, ContainerPort, Protocol, parse_address
 from webhook.model.hints import Cut
 from webhook.model.labels import Labels
 from webhook.model.objects import Declaration, HostAlias, Pod, PodClass, Template, Workload
@@ -23,6 +23,7 @@ from webhook.wire.shapes import (
     integer,
     mapping,
     mappings,
+    protocol,
     shown,
     string,
     string_map,
@@ -252,14 +253,6 @@ def _port(raw: Raw, path: str) -> ContainerPort:
     if number is None or not FIRST_PORT <= number <= LAST_PORT:
         fail(f"{path}.containerPort", f"expected a port from 1 to 65535, not {shown(number)}")
     return ContainerPort(number, protocol(raw, path), string(raw, "name", path))
-
-
-def protocol(raw: Raw, path: str) -> Protocol:
-    """Read `protocol`, TCP when absent."""
-    found = string(raw, "protocol", path) or "TCP"
-    if found not in PROTOCOLS:
-        fail(f"{path}.protocol", f"expected TCP, UDP or SCTP, not {shown(found)}")
-    return found
 
 
 def _addresses(status: Raw) -> Iterator[Address]:

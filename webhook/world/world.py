@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable
 
 from webhook.families import REFERENCES
 from webhook.model.addresses import Family
-from webhook.model.crd_policies import CrdPolicy, Unevaluated, UnlistedKind
+from webhook.model.crd_policies import CrdPolicy, UnlistedKind
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
 from webhook.model.labels import NO_LABELS
@@ -48,7 +48,7 @@ class World(View):
         self.pods = Pods(self, clock, self._pod_index, self._changed_workloads)
         self.inbound = Declarations(clock)
         self._contexts, self._unlisted_kinds = Contexts(clock, self.namespaces, settings), UnlistedKinds(clock)
-        self.policies = Policies(self, clock, self._contexts, self._changed_selection, self._unlisted)
+        self.policies = Policies(self, clock, self._contexts, self._changed_selection, self._unlisted_kinds.under)
         self.memos = Memos(clock, self._changed_verdicts)
         self.namespaces.filled_by(
             self._pod_index.by_namespace,
@@ -94,9 +94,6 @@ class World(View):
         return max(
             self._changed_selection(), self.policies.stamps.last, self.nodes.changed, self._unlisted_kinds.changed, pods
         )
-
-    def _unlisted(self, enforcer: str) -> Unevaluated | None:
-        return self._unlisted_kinds.under(enforcer)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

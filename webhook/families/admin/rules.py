@@ -13,8 +13,7 @@ from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, NamedPort,
 from webhook.model.labels import NoneOf
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, CompiledRule, Peer, Place, PlacePeer
-from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, shown, string
-from webhook.wire.workloads import protocol
+from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, protocol, shown, string
 
 _OF_WORD: Final[dict[str, Protocol]] = {spoken.lower(): spoken for spoken in PROTOCOLS}
 _NAMED: Final = ("namedPort", "destinationNamedPort")
