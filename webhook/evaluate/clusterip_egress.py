@@ -28,7 +28,7 @@ _ANYWHERE: Final = Block(IPV4, 0, 32)
 _ALL: Final = Selector()
 
 
-def judge_front(view: View, source: PodEnd, service: Service, protocol: Protocol, port: int) -> Side:
+def judge_cluster_ip(view: View, source: PodEnd, service: Service, protocol: Protocol, port: int) -> Side:
     """Judge what a pod sends to a Service, of which only its own address and `port` are seen."""
     selecting = rules_or_answer(view, source.pod_class, Direction.EGRESS)
     if isinstance(selecting, Side):

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.evaluate.clusterip_egress import judge_front
+from webhook.evaluate.clusterip_egress import judge_cluster_ip
 from webhook.evaluate.coverage import Where, judge_coverage, may_be_a_pods
 from webhook.evaluate.ends import End, Flow, Outside, PodEnd, ends_of_pod, ends_on_nodes, template_end
 from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair, told_apart
@@ -238,7 +238,7 @@ def _as_dialled(view: View, source: PodEnd, flow: Flow, pair: Pair) -> Pair:
         pair = both(pair[1].verdict, ingress.verdict), pair[1], ingress
     if not view.dialect.services.egress_before or flow.through is None or flow.service_port is None:
         return pair
-    egress = judge_front(view, source, flow.through, flow.protocol, flow.service_port)
+    egress = judge_cluster_ip(view, source, flow.through, flow.protocol, flow.service_port)
     return both(egress.verdict, pair[2].verdict), egress, pair[2]
 
 

@@ -27,7 +27,7 @@ _BY_VERSION: Final = UnclearPeer("asks for a label that pods have or not, by ver
 _LOCAL: Final = (PlacePeer(Place.OWN_NODE),)
 _PLACES: Final = tuple(PlacePeer(place) for place in (Place.OWN_NODE, Place.OTHER_NODE, Place.WORLD))
 # Who has no labels at all, and so none that a peer may forbid: nodes, the world, and, perhaps, all pods at once.
-STRANGERS: Final[tuple[Peer, ...]] = (
+UNLABELLED: Final[tuple[Peer, ...]] = (
     *_PLACES,
     UnclearPeer("asks only what labels are missing, and may so match all pods at once"),
 )
@@ -192,7 +192,7 @@ def _peers_of(peer: Peer, namespace: str, dialect: Dialect) -> Iterator[Peer]:
     elif (pods := visible(peer.pods, dialect.peers.unseen)) is not None:
         yield from pods_as_seen(peer if pods is peer.pods else PodMatch(None, peer.namespaces, pods), dialect)
         if dialect.peers.loose_pods and _lacking(peer.namespaces, pods):
-            yield from STRANGERS
+            yield from UNLABELLED
 
 
 def pods_as_seen(peer: PodMatch, dialect: Dialect) -> Iterator[Peer]:

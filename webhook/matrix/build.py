@@ -129,14 +129,14 @@ def matrix(view: View, *, unknown: bool = False) -> Matrix:
     classes = Classes(view, everybody, [i for some in compiled_policies.values() for i in some])
     by_family = _opened(classes, compiled_policies, classes.families if classes.by_address else classes.families[:1])
     beyond = _beyond_families(classes, compiled_policies, by_family)
-    strangers = no_common_family(classes, by_family)
+    no_common = no_common_family(classes, by_family)
     tunnels = Tunnels(classes, _unselected(by_family))
     nodes = Nodes(classes, everybody)
-    workloads = Workloads(classes, nodes, Sides(classes, by_family, strangers))
+    workloads = Workloads(classes, nodes, Sides(classes, by_family, no_common))
     addresses, node_addresses = taken(everybody), NodeAddresses(classes, nodes)
 
     def parts(*, sure: bool) -> list[list[Parts]]:
-        pods = workloads.reached(reached(classes, by_family, strangers, tunnels, sure=sure), sure=sure)
+        pods = workloads.reached(reached(classes, by_family, no_common, tunnels, sure=sure), sure=sure)
         found = [pods]
         for direction in (EGRESS, INGRESS):
             surely = outside(classes, direction, beyond, sure=True)

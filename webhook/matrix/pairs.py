@@ -74,11 +74,11 @@ def _unsure(parts: Parts, targets: Bits, *, sure: bool) -> Parts:
 
 
 Opened = dict[Direction, list[tuple[Kind, Opening]]]
-Strangers = dict[int, Bits]
+NoCommonFamily = dict[int, Bits]
 
 
 def reached(
-    classes: Classes, by_family: dict[Family, Opened], strangers: Strangers, tunnels: Tunnels, *, sure: bool
+    classes: Classes, by_family: dict[Family, Opened], no_common: NoCommonFamily, tunnels: Tunnels, *, sure: bool
 ) -> list[Parts]:
     """Return by class whom it surely reaches, or whom it possibly does, by the rules.
 
@@ -95,21 +95,21 @@ def reached(
     found = [_on_both(classes, source, *each) for source, each in enumerate(zip(four, six, strict=True))]
     for here, there in _apart(classes):
         rest = enumerate(joined(4, here, there))
-        known = (within(parts, ~strangers.get(source, 0)) for source, parts in rest)
+        known = (within(parts, ~no_common.get(source, 0)) for source, parts in rest)
         found = list(map(added, found, known))
     if not sure:
-        for source, targets in strangers.items():
+        for source, targets in no_common.items():
             found[source] = added(found[source], {EVERYTHING: targets})
     return found
 
 
-def no_common_family(classes: Classes, by_family: dict[Family, Opened]) -> Strangers:
+def no_common_family(classes: Classes, by_family: dict[Family, Opened]) -> NoCommonFamily:
     """Return by class those of which nothing can be told: addresses matter, and no family of these is in common."""
     if len(by_family) == 1:
         return {}
     hosts = classes.host_network
     asking = {d: _asking(by_family[4][d]) for d in Direction}
-    found: Strangers = {}
+    found: NoCommonFamily = {}
     for here, there in _apart(classes):
         for source in members(here):
             targets = 0
@@ -158,10 +158,10 @@ def _joined(classes: Classes, some: Opened, here: Bits, there: Bits, *, sure: bo
 class Sides:
     """What the rules of each class open on its own side, for pairs of which one is a node to the other."""
 
-    def __init__(self, classes: Classes, by_family: dict[Family, Opened], strangers: Strangers) -> None:
+    def __init__(self, classes: Classes, by_family: dict[Family, Opened], no_common: NoCommonFamily) -> None:
         """Look at the classes one by one."""
         self._classes = classes
-        self._strangers = strangers
+        self._no_common = no_common
         self._of: dict[Family, dict[Direction, dict[int, tuple[Kind, Opening]]]] = {
             family: {d: {one: pair for pair in some for one in members(pair[0].classes)} for d, some in opened.items()}
             for family, opened in by_family.items()
@@ -170,7 +170,7 @@ class Sides:
     def ports(self, one: int, other: int, needed: tuple[Needed, Needed], wanted: Truth) -> PortSet:
         """Return the ports on which the rules of each side answer what is needed, on every family of both ends."""
         unknown = EVERYTHING if wanted is Truth.MAYBE else NOTHING
-        if self._strangers.get(one, 0) >> other & 1:
+        if self._no_common.get(one, 0) >> other & 1:
             return unknown
         on = self._classes.on
         common = [family for family in self._of if on[family] >> one & on[family] >> other & 1]

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.families.enforced import STRANGERS, block_peer, pods_as_seen
+from webhook.families.enforced import UNLABELLED, block_peer, pods_as_seen
 from webhook.model.addresses import parse_block
 from webhook.model.dialect import ANP, BANP, CNP, Dialect, visible
 from webhook.model.labels import EVERYTHING, AllOf, Predicate, Selector, Space
@@ -256,7 +256,7 @@ def _peers_of(raw: Raw, word: str, path: str, dialect: Dialect) -> list[Peer]:
 def _pods(namespaces: Selector, pods: Selector, word: str, dialect: Dialect) -> list[Peer]:
     negative = namespaces.requirements and all(r.negative for r in namespaces.requirements)
     if word == "namespaces" and negative and dialect.peers.loose_namespaces:
-        return [PodMatch(None, namespaces), *STRANGERS]
+        return [PodMatch(None, namespaces), *UNLABELLED]
     seen = visible(pods, dialect.peers.unseen)
     if seen is None:
         return []
