@@ -136,7 +136,7 @@ def fold(matrix: Matrix) -> Matrix:
         found.setdefault(key, []).append(number)
     together = [some for some in found.values() if len(some) > 1]
     alone = [some[0] for some in found.values() if len(some) == 1]
-    groups = [*together, *_no_common(matrix, layers, rows, columns, alone)]
+    groups = [*together, *_unconnected(matrix, layers, rows, columns, alone)]
     own = bits_of(some[0] for some in together) | matrix.own
     return regrouped(matrix, sorted(groups), own)
 
@@ -170,7 +170,7 @@ def _outside(layers: list[Layer], number: int) -> list[object]:
     return [some for layer in layers for some in (layer.out[number], layer.into[number])]
 
 
-def _no_common(
+def _unconnected(
     matrix: Matrix, layers: list[Layer], rows: list[list[int]], columns: Columns, alone: list[int]
 ) -> list[list[int]]:
     """Put single pods together that reach, and are reached by, the same others, and not each other."""
