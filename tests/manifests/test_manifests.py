@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.manifests import Broken, Document, NoSuchPath, Skipped, Unbuilt, dump, read, yaml_events
+from webhook.manifests import Broken, Document, NoSuchPath, Skipped, Unbuilt, dump, parse, read, yaml_events
 from webhook.manifests.emit import emit_any
 from webhook.manifests.files import MOST_MIB
 from webhook.manifests.parse import documents
@@ -582,7 +582,8 @@ LINES = st.sampled_from(
 @given(st.lists(LINES, max_size=8).map("\n".join) | st.text("ab:-[]{}&*!|>'\"#%\n\t ,?~0.<", max_size=40))
 def test_reading_what_is_plain_at_once_changes_nothing(text: str) -> None:
     found = repr([*documents("x.yaml", text.encode())])  # tells 1, 1.0 and True apart, and the order of keys
-    with mock.patch.object(yaml_events, "_plain_documents", return_value=None):
+    never = mock.Mock(return_value=None)
+    with mock.patch.object(yaml_events, "plain_documents", never), mock.patch.object(parse, "plain_documents", never):
         assert repr([*documents("x.yaml", text.encode())]) == found
 
 

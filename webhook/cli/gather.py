@@ -5,15 +5,13 @@ import gc
 import gzip
 import io
 import os
-import shutil
-import subprocess
 import sys
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from webhook.cli.terminal import progress, say
 from webhook.facade import UsageError
@@ -21,9 +19,11 @@ from webhook.facade.sources import CLUSTER, Gathered, Sources, read_sources
 from webhook.manifests import STDIN, Content
 from webhook.report import text
 from webhook.report.safe import clean, clip
-from webhook.review.evidence import Evidence, evidence
-from webhook.review.observed import Tally
-from webhook.wire.flowlogs import LONGEST_LINE, FlowLog
+
+if TYPE_CHECKING:  # what few commands are asked to read, and only they load
+    from webhook.review.evidence import Evidence
+    from webhook.review.observed import Tally
+    from webhook.wire.flowlogs import FlowLog
 
 
 def gather(arguments: argparse.Namespace, *, judging: bool = True) -> Gathered:
@@ -67,7 +67,6 @@ def _spare_gc() -> None:
     Looking through it again and again takes a fifth of the time of an audit of a large cluster.
     """
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)  # answers are not garbage, either: it looks after as many new ones
 
 
 # -- what Kustomize and Helm make of a folder, where their programs are on PATH ----------------------------------------
@@ -85,6 +84,8 @@ def built(arguments: argparse.Namespace) -> Iterator[Content]:
 
 
 def _kustomize(folder: str) -> Sequence[str]:
+    import shutil
+
     for program, word in _BUILDERS:
         if found := shutil.which(program):
             return (found, word, folder)
@@ -92,6 +93,8 @@ def _kustomize(folder: str) -> Sequence[str]:
 
 
 def _helm(folder: str, namespace: str) -> Sequence[str]:
+    import shutil
+
     found = shutil.which("helm")
     if found is None:
         raise UsageError("--helm: expected `helm` on PATH")
@@ -100,6 +103,8 @@ def _helm(folder: str, namespace: str) -> Sequence[str]:
 
 def _run(command: Sequence[str], folder: str) -> Content:
     """Return what a program prints; what it complains about is the reason for there being nothing."""
+    import subprocess
+
     if not os.path.isdir(folder):  # noqa: PTH112 - a path is shown as it was typed
         raise UsageError(f"cannot read `{clean(folder)}`: it is no folder")
     try:
@@ -123,12 +128,16 @@ _TELL: Final = 5_000  # lines between two looks at how far it is
 _MIB: Final = 20  # bits
 
 
-def observed(arguments: argparse.Namespace, gathered: Gathered) -> Evidence | None:
+def observed(arguments: argparse.Namespace, gathered: Gathered) -> "Evidence | None":
     """Compare the logs that `--observed` names with the world; None: it names none. Raises UsageError."""
     if not arguments.observed:
         return None
     if STDIN in arguments.observed and STDIN in (*arguments.files, *arguments.against):
         raise UsageError("standard input can be read once: expected `-` in one of `-f`, `--against` and `--observed`")
+    from webhook.review.evidence import evidence
+    from webhook.review.observed import Tally
+    from webhook.wire.flowlogs import FlowLog
+
     tally = Tally(gathered.world, _since(arguments, gathered))
     for path in dict.fromkeys(arguments.observed):
         try:
@@ -148,7 +157,7 @@ def _since(arguments: argparse.Namespace, gathered: Gathered) -> float | None:
     return at.timestamp() - float(arguments.since)
 
 
-def _read(tally: Tally, path: str, log: FlowLog) -> None:
+def _read(tally: "Tally", path: str, log: "FlowLog") -> None:
     number = 0
     what = "standard input, lines" if path == STDIN else f"{Path(path).name}, MiB"
     with progress(f"reading {what}") as told, _opened(path) as (raw, size):
@@ -177,6 +186,8 @@ def _unpacked(raw: io.BufferedReader) -> gzip.GzipFile | io.BufferedReader:
 
 def _lines(stream: gzip.GzipFile | io.BufferedReader) -> Iterator[bytes]:
     """Yield lines; of one that is too long its start, so that no more than that is ever held."""
+    from webhook.wire.flowlogs import LONGEST_LINE
+
     while line := stream.readline(LONGEST_LINE + 1):
         yield line
         while len(line) > LONGEST_LINE and not line.endswith(b"\n"):

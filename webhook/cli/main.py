@@ -4,6 +4,7 @@ What every command does, with examples of its use, is data, as `--help` and the 
 """
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -155,6 +156,8 @@ def main(arguments: Sequence[str] | None = None, clock: Callable[[], datetime] =
         return BAD_USAGE
     parsed = parser().parse_args(words)
     parsed.clock = clock
+    if parsed.command != "serve":
+        gc.set_threshold(20_000, 20, 20)  # what is read and answered is there to the end: little of it is garbage
     try:
         code: int = import_module(f"webhook.cli.{parsed.command}").run(parsed)
     except UsageError as error:

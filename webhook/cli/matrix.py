@@ -5,11 +5,10 @@ import argparse
 from msgspec import structs
 
 from webhook.cli.gather import gather
-from webhook.cli.outputs import parts
 from webhook.cli.terminal import colour, emit, progress, tabulate
 from webhook.facade.world import asked
 from webhook.matrix import Matrix, matrix
-from webhook.report import json_, matrix_picture, matrix_text
+from webhook.report import json_, matrix_text
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,8 +27,13 @@ def run(arguments: argparse.Namespace) -> int:
         case "markdown":
             emit(matrix_text.markdown(whole))
         case "html":
+            from webhook.cli.outputs import parts
+            from webhook.report import matrix_picture
+
             emit(matrix_picture.html(whole, parts("matrix"), gathered.failures, _hidden(every, whole)))
         case "svg":
+            from webhook.report import matrix_picture
+
             emit(matrix_picture.svg(whole))
         case _:
             drawn = tabulate if colour() else None

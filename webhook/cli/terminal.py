@@ -64,7 +64,7 @@ def paint() -> Callable[[str, str], str]:
 
 def _write(stream: TextIO, text: str) -> None:
     encoding = stream.encoding or "utf-8"
-    safe = text.encode(encoding, "backslashreplace").decode(encoding)
+    safe = text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding)
     stream.write(safe if not safe or safe.endswith("\n") else f"{safe}\n")
     stream.flush()
 

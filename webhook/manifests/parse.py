@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 from webhook.manifests.emit import shortened
 from webhook.manifests.files import MOST_DEEP, TOO_DEEP, Broken, Document, Odd, Skipped, Unreadable
 from webhook.manifests.text import check_encoding, decode
-from webhook.manifests.yaml_events import yaml_documents
+from webhook.manifests.yaml_events import plain_documents, yaml_documents
 
 # `---` at the start of a line ends a document wherever it stands: YAML forbids it inside any scalar (1.2.2, rule 206).
 _SEPARATOR: Final = re.compile(r"^\ufeff?---(?=\s|\Z)", re.MULTILINE)
@@ -35,8 +35,22 @@ def documents(file: str, data: bytes) -> Iterator[Found]:
         if file.endswith(".json") or _is_json(found, text):
             yield from found
             return
+    if (whole := _at_once(text)) is not None:
+        yield from _collect(file, iter(whole))
+        return
     for line, _, chunk in chunks(text):
         yield from _collect(file, _yaml(chunk, line), chunk)
+
+
+def _at_once(text: str) -> list[tuple[int, object]] | None:
+    """Return the documents of a text of which nothing needs a look at each alone, None: something does.
+
+    Such are errors, which must not reach another document, directives, a template's name, and what is a line's end to
+    YAML and no line's end in a file.
+    """
+    if not text.isascii() or "\r" in text or "\n%" in text or text.startswith("%") or _SOURCE in text:
+        return None
+    return plain_documents(text, 1)
 
 
 def _is_json(found: list[Found], text: str) -> bool:

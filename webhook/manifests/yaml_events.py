@@ -25,7 +25,7 @@ def yaml_documents(text: str, first_line: int) -> Iterator[tuple[int, object]]:
 
     `first_line` is the line of `text` in its file. Raises Unreadable at the first that is no YAML Kubernetes takes.
     """
-    if (found := _plain_documents(text, first_line)) is not None:
+    if (found := plain_documents(text, first_line)) is not None:
         yield from found
         return
     try:
@@ -42,7 +42,7 @@ def yaml_documents(text: str, first_line: int) -> Iterator[tuple[int, object]]:
 _TOP, _KEY, _ITEM = object(), object(), object()  # what comes next: a document, a key, an item of a list
 
 
-def _plain_documents(text: str, first_line: int) -> list[tuple[int, object]] | None:  # noqa: C901, PLR0912
+def plain_documents(text: str, first_line: int) -> list[tuple[int, object]] | None:  # noqa: C901, PLR0912
     """Return what `_Builder` makes of a text; None where something has to be looked at closely, such as an anchor.
 
     In one piece: calls for each of a manifest's events would take longer than all that is done about them here.

@@ -235,8 +235,8 @@ def _rows(whole: Matrix, layer: Layer, verdict: Verdict) -> Iterator[str]:
         return f',"ports":{_encoded(ports(some))}{tail}'
 
     for source, target, some in whole.rows(layer):
-        head = sources[source] if isinstance(source, int) else f'{{"from":{beyond(source)},"to":'
-        yield head + (ends[target] if isinstance(target, int) else beyond(target)) + open_ports(some)
+        head = sources[source] if type(source) is int else f'{{"from":{beyond(source)},"to":'
+        yield head + (ends[target] if type(target) is int else beyond(target)) + open_ports(some)
 
 
 def _encoded(value: Any) -> str:  # noqa: ANN401 - any JSON value

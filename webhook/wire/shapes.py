@@ -69,7 +69,7 @@ def mapping(raw: Raw, key: str, path: str) -> Raw:
         return NOTHING
     if not isinstance(value, dict):
         fail(_join(path, key), "expected an object")
-    return cast("Raw", value)
+    return value
 
 
 def sequence(raw: Raw, key: str, path: str) -> Sequence[object]:
