@@ -1,6 +1,10 @@
-"""A record of one connection, as flow logs have it, and what it is made of."""
+"""A record of one connection, as flow logs have it; and logs that are text: the AWS agent's, conntrack's and CSV.
+
+conntrack's lines are those of `conntrack -L` and `conntrack -E` (conntrack-tools) and of /proc/net/nf_conntrack.
+"""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -104,3 +108,95 @@ def seconds(time: object) -> float | None:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         fail("time", f"expected RFC 3339 or Unix seconds, not {shown(time)}")
+
+
+# -- the AWS agent -----------------------------------------------------------------------------------------------------
+
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\S+")
+
+
+def time_before(text: str) -> str | None:
+    """Return the time that `aws logs tail` and others put before a message."""
+    word = text.partition(" ")[0]
+    return word if _TIME.fullmatch(word) else None
+
+
+_AWS: Final = re.compile(
+    r"Src IP: (?P<source>\S+) Src Port: \d+ Dest IP: (?P<target>\S+) Dest Port: (?P<port>\d+) "
+    r"Proto:? (?P<protocol>\S+) Verdict:? (?P<verdict>\S+)"
+    r"|SIP: (?P<source_>[^;]+);SPORT: \d+;DIP: (?P<target_>[^;]+);DPORT: (?P<port_>\d+);"
+    r"PROTOCOL: (?P<protocol_>[^;]+);PolicyVerdict: (?P<verdict_>\S+)"
+)
+
+
+def aws_record(text: str, time: object = None) -> Read | None:
+    """Read what the AWS agent says of a connection in its log, or sends to CloudWatch; None: it says something else."""
+    found = _AWS.search(text)
+    if found is None:
+        return None
+    names: Sequence[str] = ("source", "target", "protocol", "port", "verdict")
+    source, target, protocol, port, verdict = (found[name] or found[f"{name}_"] for name in names)
+    return record(Endpoint(source), Endpoint(target), protocol, port, verdict, time)
+
+
+# -- conntrack ---------------------------------------------------------------------------------------------------------
+
+_CONNTRACK: Final = re.compile(
+    r"(?:\[(?P<time>\d{9,11}\.\d+)\s*\]\s*)?.*?\b(?P<protocol>tcp|udp|sctp|icmp|icmpv6)\b.*?"
+    r"src=(?P<source>\S+) dst=(?P<target>\S+)(?: sport=\d+ dport=(?P<port>\d+))?"
+    r"(?:.*?src=(?P<behind>\S+) dst=\S+ sport=(?P<its_port>\d+) dport=\d+)?"
+)
+
+
+def conntrack_record(text: str) -> Read | None:
+    """Read an entry of the kernel's table. Who answers is who was dialled after translation, as policy sees it."""
+    if " src=" not in text or " dst=" not in text:
+        return None
+    found = _CONNTRACK.match(text)
+    if found is None or found["port"] is None:
+        return Skipped.OTHER
+    target = Endpoint(found["behind"] or found["target"])
+    return record(
+        Endpoint(found["source"]), target, found["protocol"], found["its_port"] or found["port"], "", found["time"]
+    )
+
+
+# -- CSV ---------------------------------------------------------------------------------------------------------------
+
+_NAMES: Final[Mapping[str, Sequence[str]]] = {  # what a column is called, by what it holds
+    "source": ("src", "source", "src_ip", "source_ip", "srcaddr", "src_addr", "orig_src"),
+    "source_namespace": ("src_namespace", "source_namespace"),
+    "source_pod": ("src_pod", "source_pod", "src_name", "source_name"),
+    "target": ("dst", "destination", "dst_ip", "dest_ip", "destination_ip", "dstaddr", "dst_addr", "orig_dst"),
+    "target_namespace": ("dst_namespace", "dest_namespace", "destination_namespace"),
+    "target_pod": ("dst_pod", "dest_pod", "destination_pod", "dst_name", "dest_name", "destination_name"),
+    "port": ("dport", "dst_port", "dstport", "dest_port", "destination_port", "port"),
+    "protocol": ("proto", "protocol", "l4proto"),
+    "verdict": ("verdict", "action"),
+    "time": ("time", "timestamp", "ts", "start_time", "end_time"),
+}
+_MEANING: Final = {name: what for what, names in _NAMES.items() for name in names}
+_NEEDED: Final = ({"source", "source_pod"}, {"target", "target_pod"}, {"port"}, {"protocol"})
+_NOTHING: Final = ("", "-")
+
+
+def columns(cells: Sequence[str]) -> Mapping[str, int]:
+    """Return which cell holds what, where these are the names of columns; empty else."""
+    found: dict[str, int] = {}
+    for at, cell in enumerate(cells):
+        if what := _MEANING.get(cell.strip().lower()):
+            found.setdefault(what, at)
+    return found if all(not some.isdisjoint(found) for some in _NEEDED) else {}
+
+
+def row(cells: Mapping[str, str]) -> Read:
+    """Read the cells of a row by what they hold. Raises Malformed."""
+    told = {what: cell for what, cell in cells.items() if cell not in _NOTHING}
+    source, target = (
+        Endpoint(told.get(end, ""), told.get(f"{end}_namespace", ""), told.get(f"{end}_pod", ""))
+        for end in ("source", "target")
+    )
+    if not (source.address or source.pod) or not (target.address or target.pod):
+        fail("", "expected an address or a pod at both ends")
+    words = (told.get(what, "") for what in ("protocol", "port", "verdict", "time"))
+    return record(source, target, *words)

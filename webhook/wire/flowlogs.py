@@ -1,15 +1,30 @@
 """Lines of flow logs -> records of connections: JSON of three projects, the AWS agent's text, conntrack's and CSV.
 
-conntrack's lines are those of `conntrack -L` and `conntrack -E` (conntrack-tools) and of /proc/net/nf_conntrack.
+Where each form of JSON is defined: Hubble's in cilium/cilium `api/v1/flow/flow.proto` (`hubble observe -o jsonpb`, and
+files of its exporter), Calico's in projectcalico/calico `felix/collector/flowlog` and `whisker-backend/pkg/apis/v1`,
+that of the AWS agent in aws/aws-network-policy-agent `pkg/ebpf/events`.
 """
 
 import csv
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Final
 
-from webhook.wire.flow_records import Endpoint, FlowRecord, Read, Skipped, record
-from webhook.wire.flowlogs_json import json_record
+import msgspec
+from msgspec import Struct, field
+
+from webhook.wire.flow_records import (
+    Endpoint,
+    FlowRecord,
+    Read,
+    Skipped,
+    aws_record,
+    columns,
+    conntrack_record,
+    record,
+    row,
+    time_before,
+)
 from webhook.wire.shapes import fail, shown
 
 __all__ = ["FORMATS", "LONGEST_LINE", "Endpoint", "FlowLog", "FlowRecord", "Read", "Skipped"]
@@ -35,7 +50,7 @@ class FlowLog:
         if not bare or bare.startswith(b"#"):
             return None
         json = bare.startswith(b"{") and self._form in _JSON
-        found = json_record(bare, _aws, self._form) if json else self._of_text(bare)
+        found = _of_json(bare, self._form) if json else self._of_text(bare)
         if found is None:
             what = f"a flow of {self._form}" if self._form else "a flow"
             fail("", f"expected {what}, not {shown(bare.decode(errors='replace'))}")
@@ -48,13 +63,13 @@ class FlowLog:
             fail("", "expected UTF-8")
         match self._form:
             case "aws":
-                return _aws(text, _first_word(text))
+                return aws_record(text, time_before(text))
             case "conntrack":
-                return _conntrack(text)
+                return conntrack_record(text)
             case "csv":
                 return self._csv(text)
             case "":
-                return _aws(text, _first_word(text)) or _conntrack(text) or self._csv(text)
+                return aws_record(text, time_before(text)) or conntrack_record(text) or self._csv(text)
             case _:
                 return None
 
@@ -64,102 +79,215 @@ class FlowLog:
             cells = next(csv.reader([text], skipinitialspace=True), [])
         except csv.Error:
             return None
-        named = _columns(cells)
+        named = columns(cells)
         if named:
             self._columns = named
             return "columns"
         if not self._columns:
             return None
-        return _row({name: cells[at].strip() for name, at in self._columns.items() if at < len(cells)})
+        return row({name: cells[at].strip() for name, at in self._columns.items() if at < len(cells)})
 
 
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\S+")
+# -- JSON --------------------------------------------------------------------------------------------------------------
 
 
-def _first_word(text: str) -> str | None:
-    """Return the time that `aws logs tail` and others put before a message."""
-    word = text.partition(" ")[0]
-    return word if _TIME.fullmatch(word) else None
+def _of_json(line: bytes, form: str) -> Read | None:
+    """Read a line of JSON; None where it is of no log that is known. Raises Malformed.
+
+    `form`: whose it is; empty: it shows that.
+    """
+    try:
+        found = _DECODER.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        fail("", f"expected a flow as JSON: {error}")
+    if found.lost_events is not None or found.node_status is not None:
+        return Skipped.LOST if found.lost_events is not None else Skipped.OTHER
+    if form == "hubble" or (not form and (found.flow is not None or found.l4 is not None)):
+        return _hubble(found.flow or found)
+    if form == "calico" or (not form and found.reporter is not None):
+        return _calico(found)
+    if found.event is not None:
+        ends = Endpoint(found.event.src_ip), Endpoint(found.event.dst_ip)
+        return record(*ends, found.event.protocol, found.event.dst_port, found.event.verdict, found.timestamp)
+    if found.aws_source is not None and found.aws_target is not None:
+        ends = Endpoint(found.aws_source), Endpoint(found.aws_target)
+        return record(*ends, found.aws_protocol, found.aws_port, found.aws_verdict, found.ts)
+    if found.msg is not None:
+        return aws_record(found.msg, found.ts) or Skipped.OTHER
+    return None
 
 
-# -- the AWS agent -----------------------------------------------------------------------------------------------------
+# -- the forms ---------------------------------------------------------------------------------------------------------
 
 
-_AWS: Final = re.compile(
-    r"Src IP: (?P<source>\S+) Src Port: \d+ Dest IP: (?P<target>\S+) Dest Port: (?P<port>\d+) "
-    r"Proto:? (?P<protocol>\S+) Verdict:? (?P<verdict>\S+)"
-    r"|SIP: (?P<source_>[^;]+);SPORT: \d+;DIP: (?P<target_>[^;]+);DPORT: (?P<port_>\d+);"
-    r"PROTOCOL: (?P<protocol_>[^;]+);PolicyVerdict: (?P<verdict_>\S+)"
-)
+class _Maker(Struct):
+    kind: str = ""
+    name: str = ""
 
 
-def _aws(text: str, time: object = None) -> Read | None:
-    """Read what the AWS agent says of a connection in its log, or sends to CloudWatch; None: it says something else."""
-    found = _AWS.search(text)
-    if found is None:
-        return None
-    names: Sequence[str] = ("source", "target", "protocol", "port", "verdict")
-    source, target, protocol, port, verdict = (found[name] or found[f"{name}_"] for name in names)
-    return record(Endpoint(source), Endpoint(target), protocol, port, verdict, time)
+_NO_MAKER: Final = _Maker()
 
 
-# -- conntrack ---------------------------------------------------------------------------------------------------------
-
-_CONNTRACK: Final = re.compile(
-    r"(?:\[(?P<time>\d{9,11}\.\d+)\s*\]\s*)?.*?\b(?P<protocol>tcp|udp|sctp|icmp|icmpv6)\b.*?"
-    r"src=(?P<source>\S+) dst=(?P<target>\S+)(?: sport=\d+ dport=(?P<port>\d+))?"
-    r"(?:.*?src=(?P<behind>\S+) dst=\S+ sport=(?P<its_port>\d+) dport=\d+)?"
-)
+class _Side(Struct):
+    namespace: str = ""
+    pod_name: str = ""
+    labels: tuple[str, ...] = ()
+    workloads: tuple[_Maker, ...] = ()
 
 
-def _conntrack(text: str) -> Read | None:
-    """Read an entry of the kernel's table. Who answers is who was dialled after translation, as policy sees it."""
-    if " src=" not in text or " dst=" not in text:
-        return None
-    found = _CONNTRACK.match(text)
-    if found is None or found["port"] is None:
-        return Skipped.OTHER
-    target = Endpoint(found["behind"] or found["target"])
-    return record(
-        Endpoint(found["source"]), target, found["protocol"], found["its_port"] or found["port"], "", found["time"]
-    )
+class _Ip(Struct):
+    source: str = ""
+    destination: str = ""
 
 
-# -- CSV ---------------------------------------------------------------------------------------------------------------
+class _Flags(Struct):
+    syn: bool = field(name="SYN", default=False)
+    ack: bool = field(name="ACK", default=False)
 
-_NAMES: Final[Mapping[str, Sequence[str]]] = {  # what a column is called, by what it holds
-    "source": ("src", "source", "src_ip", "source_ip", "srcaddr", "src_addr", "orig_src"),
-    "source_namespace": ("src_namespace", "source_namespace"),
-    "source_pod": ("src_pod", "source_pod", "src_name", "source_name"),
-    "target": ("dst", "destination", "dst_ip", "dest_ip", "destination_ip", "dstaddr", "dst_addr", "orig_dst"),
-    "target_namespace": ("dst_namespace", "dest_namespace", "destination_namespace"),
-    "target_pod": ("dst_pod", "dest_pod", "destination_pod", "dst_name", "dest_name", "destination_name"),
-    "port": ("dport", "dst_port", "dstport", "dest_port", "destination_port", "port"),
-    "protocol": ("proto", "protocol", "l4proto"),
-    "verdict": ("verdict", "action"),
-    "time": ("time", "timestamp", "ts", "start_time", "end_time"),
+
+class _Ports(Struct):
+    destination_port: int = 0
+    flags: _Flags | None = None
+
+
+class _L4(Struct):
+    tcp: _Ports | None = field(name="TCP", default=None)
+    udp: _Ports | None = field(name="UDP", default=None)
+    sctp: _Ports | None = field(name="SCTP", default=None)
+
+
+class _Hubble(Struct):
+    """`flow.Flow`; enumerations as names, or as numbers of those who print them so."""
+
+    time: str = ""
+    verdict: str | int = ""
+    ip: _Ip | None = field(name="IP", default=None)
+    l4: _L4 | None = None
+    source: _Side = field(default_factory=_Side)
+    destination: _Side = field(default_factory=_Side)
+    type: str | int = field(name="Type", default="")
+    source_names: list[str] = []
+    destination_names: list[str] = []
+    is_reply: bool | None = None
+    drop_reason: int = 0
+    drop_reason_desc: str | int = ""
+
+
+class _Labels(Struct):
+    labels: list[str] = []
+
+
+class _AwsEvent(Struct):
+    src_ip: str
+    dst_ip: str
+    dst_port: int
+    protocol: str
+    verdict: str
+
+
+class _Line(_Hubble):
+    """All fields of all forms that are asked for: none of them has one name for two things."""
+
+    flow: _Hubble | None = None
+    lost_events: dict[str, object] | None = None
+    node_status: dict[str, object] | None = None
+    # Calico's
+    reporter: str | None = None
+    action: str = ""
+    start_time: str | float = ""
+    end_time: str | float = ""
+    source_ip: str | None = None
+    source_name: str = ""
+    source_name_aggr: str = ""
+    source_namespace: str = ""
+    source_labels: _Labels | str | None = None
+    dest_ip: str | None = None
+    dest_name: str = ""
+    dest_name_aggr: str = ""
+    dest_namespace: str = ""
+    dest_port: int | None = None
+    dest_labels: _Labels | str | None = None
+    dest_domains: list[str] | None = None
+    proto: str | int = ""
+    protocol: str | int = ""
+    # the AWS agent's: of its log, as it has them since v1.2.2 and before, and of its metrics
+    msg: str | None = None
+    ts: str | float | None = None
+    aws_source: str | None = field(name="Src IP", default=None)
+    aws_target: str | None = field(name="Dest IP", default=None)
+    aws_port: int = field(name="Dest Port", default=0)
+    aws_protocol: str = field(name="Proto", default="")
+    aws_verdict: str = field(name="Verdict", default="")
+    event: _AwsEvent | None = None
+    timestamp: float | str | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Line)
+_L7: Final = ("L7", "SOCK", 2, 3)  # what a proxy, or a socket, sees: told of packets, too
+_POLICY_DROPS: Final = ("", 0, "POLICY_DENIED", "POLICY_DENY", "AUTH_REQUIRED", 133, 181, 189)
+_VERDICTS: Final[dict[str | int, str]] = {
+    "FORWARDED": "allow",
+    1: "allow",
+    "REDIRECTED": "allow",
+    5: "allow",
+    "TRACED": "allow",
+    6: "allow",
+    "DROPPED": "deny",
+    2: "deny",
+    "AUDIT": "deny",  # it would be, were policies not audited only
+    4: "deny",
 }
-_MEANING: Final = {name: what for what, names in _NAMES.items() for name in names}
-_NEEDED: Final = ({"source", "source_pod"}, {"target", "target_pod"}, {"port"}, {"protocol"})
-_NOTHING: Final = ("", "-")
 
 
-def _columns(cells: Sequence[str]) -> Mapping[str, int]:
-    """Return which cell holds what, where these are the names of columns; empty else."""
-    found: dict[str, int] = {}
-    for at, cell in enumerate(cells):
-        if what := _MEANING.get(cell.strip().lower()):
-            found.setdefault(what, at)
-    return found if all(not some.isdisjoint(found) for some in _NEEDED) else {}
+def _hubble(flow: _Hubble) -> Read:
+    verdict, l4 = _VERDICTS.get(flow.verdict), flow.l4
+    ports = None if l4 is None else l4.tcp or l4.udp or l4.sctp
+    if verdict is None or ports is None or flow.type in _L7:
+        return Skipped.OTHER
+    flags = ports.flags
+    if flow.is_reply or (flow.is_reply is None and flags is not None and (flags.ack or not flags.syn)):
+        return Skipped.REPLY  # a drop does not say which it is: only the first packet of a connection is sure
+    if verdict == "deny" and (flow.drop_reason_desc or flow.drop_reason) not in _POLICY_DROPS:
+        return Skipped.FAULT
+    ip = flow.ip or _Ip()
+    source = _side(flow.source, ip.source, flow.source_names)
+    target = _side(flow.destination, ip.destination, flow.destination_names)
+    protocol = "SCTP" if l4 is None or ports is l4.sctp else "TCP" if ports is l4.tcp else "UDP"
+    return record(source, target, protocol, ports.destination_port, verdict, flow.time)
 
 
-def _row(cells: Mapping[str, str]) -> Read:
-    told = {what: cell for what, cell in cells.items() if cell not in _NOTHING}
-    source, target = (
-        Endpoint(told.get(end, ""), told.get(f"{end}_namespace", ""), told.get(f"{end}_pod", ""))
-        for end in ("source", "target")
-    )
-    if not (source.address or source.pod) or not (target.address or target.pod):
-        fail("", "expected an address or a pod at both ends")
-    words = (told.get(what, "") for what in ("protocol", "port", "verdict", "time"))
-    return record(source, target, *words)
+def _side(one: _Side, address: str, hosts: Collection[str]) -> Endpoint:
+    maker = one.workloads[0] if one.workloads else _NO_MAKER
+    return Endpoint(address, one.namespace, one.pod_name, maker.kind, maker.name, _bare(one.labels), _hosts(hosts))
+
+
+@lru_cache(maxsize=4_096)
+def _bare(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return labels without what says that they are Kubernetes'; thousands of lines have the same."""
+    return tuple(label.removeprefix("k8s:") for label in labels)
+
+
+def _hosts(names: Collection[str]) -> tuple[str, ...]:
+    return tuple(name.lower().rstrip(".") for name in names) if names else ()
+
+
+_NOT_TOLD: Final = ("", "-")  # Calico's mark of a field that is folded into another
+_NETWORKS: Final = ("pub", "pvt", "PUBLIC NETWORK", "PRIVATE NETWORK")  # who is no pod, and has no address in the log
+
+
+def _calico(line: _Line) -> Read:
+    source_name = next((n for n in (line.source_name, line.source_name_aggr) if n not in _NOT_TOLD), "")
+    dest_name = next((n for n in (line.dest_name, line.dest_name_aggr) if n not in _NOT_TOLD), "")
+    source = _named(line.source_ip, line.source_namespace, source_name, line.source_labels)
+    target = _named(line.dest_ip, line.dest_namespace, dest_name, line.dest_labels, line.dest_domains or ())
+    return record(source, target, line.proto or line.protocol, line.dest_port, line.action, line.end_time)
+
+
+def _named(
+    address: str | None, namespace: str, name: str, labels: _Labels | str | None, hosts: Collection[str] = ()
+) -> Endpoint:
+    some = labels.labels if isinstance(labels, _Labels) else (labels or "").split(" | ")
+    found = tuple(one for one in some if one)
+    if namespace in _NOT_TOLD or name in _NETWORKS:
+        return Endpoint(address or "", labels=found, hosts=_hosts(hosts))
+    return Endpoint(address or "", namespace, name, labels=found)
