@@ -89,11 +89,14 @@ def test_what_is_beneath_has_everybody_but_who_is_only_proposed(
     below: list[Value], on_top: list[Workload], anew: bool
 ) -> None:
     overlay = Overlay(filled(below), on_top, anew=anew)
-    beneath, proposed = overlay.beneath()
-    event(f"the world itself: {beneath is overlay.base}")
+    beneath = overlay.beneath()
+    event(f"the world itself: {beneath.view is overlay.base}")
     for space in NAMESPACES:
-        mine = {pod_class for pod_class in proposed if pod_class.namespace == space}
-        assert everybody(overlay, space) == everybody(beneath, space) | mine
+        mine = {pod_class for pod_class in beneath.proposed if pod_class.namespace == space}
+        assert everybody(overlay, space) == everybody(beneath.view, space) | mine
+        old = {was for _, was in beneath.put} & {*beneath.view.workloads.every(space)}
+        new = {one for one, _ in beneath.put if one.ref.namespace == space}
+        assert {*overlay.workloads.every(space)} == ({*beneath.view.workloads.every(space)} - old) | new
 
 
 def everybody(view: View, space: str) -> set[PodClass]:

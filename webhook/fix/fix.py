@@ -8,7 +8,8 @@ from msgspec import Struct, json, structs
 from webhook.evaluate import Flow, template_end
 from webhook.evaluate.ends import alike, ends_on_nodes
 from webhook.fix.needs import clusterips_of, may_open, needs, openable
-from webhook.fix.write import Unwritable, write
+from webhook.fix.selectors import Unwritable
+from webhook.fix.write import write
 from webhook.judge import Judged, judge, judge_dns, judge_workload
 from webhook.judge.dependency import is_lasting
 from webhook.judge.dns import NODES_OWN

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from webhook.fix.fix import UNPROVED, Fixed, Fixes, Unfixable, distinct, fix, in_the_way, is_open
 from webhook.fix.needs import needs
-from webhook.fix.write import Unwritable, write
+from webhook.fix.selectors import Unwritable
+from webhook.fix.write import write
 from webhook.judge.dependency import judge
 from webhook.judge.inbound import Way, closed_part, judge_inbound
 from webhook.judge.workload import Dependant, judge_dependants

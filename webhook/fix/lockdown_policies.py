@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from webhook.fix.fix import Unfixable
 from webhook.fix.needs import Need
-from webhook.fix.write import Unwritable, write
+from webhook.fix.selectors import Unwritable
+from webhook.fix.write import write
 from webhook.judge import Judged
 from webhook.model.answers import Manifest
 from webhook.model.objects import Workload

@@ -114,17 +114,20 @@ _AMBIGUOUS: Final = re.compile(r"-(?:to|from|egress|ingress)(?:-|$)|\.|[^a-z0-9.
 def name(near: Neighbours, needs: Sequence[Need], rest: Sequence[object] = ()) -> str:
     """Return the name for a policy that opens `needs`, which have one subject and one direction, and keeps `rest`."""
     subject, direction = needs[0].subject, needs[0].direction
-    content = hashlib.sha256(repr([*sorted(map(repr, needs)), *map(repr, rest)]).encode()).hexdigest()[:_HASH]
     others = {need.other for need in needs}
     (other,) = others if len(others) == 1 else (None,)
     if not isinstance(other, WorkloadRef):
-        return _cut(f"allow-{subject.name}-{direction.lower()}", content)
+        return _cut(f"allow-{subject.name}-{direction.lower()}", _hashed(needs, rest))
     where = "" if other.namespace == subject.namespace else f".{other.namespace}"
     numbers = dict.fromkeys(need.port for need in needs)
     ports = "-".join(map(str, numbers)) + _protocols(needs)
     text = f"allow-{subject.name}-{_WORDS[direction]}-{other.name}{where}-{ports}"
     clear = len(numbers) == 1 and not rest and not any(_ambiguous(near, ref) for ref in (subject, other))
-    return text if clear and len(text) <= LONGEST else _cut(text, content)
+    return text if clear and len(text) <= LONGEST else _cut(text, _hashed(needs, rest))
+
+
+def _hashed(needs: Sequence[Need], rest: Sequence[object]) -> str:
+    return hashlib.sha256(repr([*sorted(map(repr, needs)), *map(repr, rest)]).encode()).hexdigest()[:_HASH]
 
 
 def free_name(near: Neighbours, namespace: str, wanted: str) -> str:

@@ -1,17 +1,17 @@
 """Labels that select one workload and nobody else: who else is in the namespace, and who is isolated already."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Final, Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from webhook.evaluate import PodEnd, ends_of_pod, judge_side, template_end
 from webhook.model.addresses import ContainerPort
 from webhook.model.answers import Verdict
 from webhook.model.dialect import Unseen, seen
-from webhook.model.labels import LabelKeys, Labels
-from webhook.model.objects import Pod, PodClass
+from webhook.model.labels import NO_LABELS, LabelKeys, Labels
+from webhook.model.objects import Pod, PodClass, Workload
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.truth import Truth
@@ -19,6 +19,10 @@ from webhook.world import Group, View
 from webhook.world.changes import Memo
 
 Ports = tuple[ContainerPort, ...]
+
+
+class Unwritable(Exception):  # noqa: N818 - carries why no policy can be written; caught in this package
+    """No policy opens the need without doing something else."""
 
 
 def isolated(view: View, pod_class: PodClass, direction: Direction) -> bool:
@@ -91,10 +95,10 @@ _HERE: Final = Memo[str, _Here](1_000)
 
 
 class Neighbours:
-    """Who else is in the namespaces that a fix is about."""
+    """Who else is in the namespaces that a fix is about. `beneath`: without the workloads on top."""
 
-    def __init__(self, view: View) -> None:
-        self.view = view
+    def __init__(self, view: View, *, beneath: bool = False) -> None:
+        self.view, self.beneath = view, beneath
 
     def _here(self, namespace: str) -> _Here:
         """Return what was found out about a namespace; policies are those of the memo."""
@@ -122,6 +126,12 @@ class Neighbours:
 
     def called(self, namespace: str, name: str) -> set[WorkloadRef]:
         """Return everybody of that name, whatever the kind."""
+        below = self.view.beneath()
+        if below.view is not self.view:
+            put = (
+                one for one, _ in below.put if (one.owner, one.ref.namespace, one.ref.name) == (None, namespace, name)
+            )
+            return Neighbours(below.view).called(namespace, name) | {one.ref for one in put}
         here = self._here(namespace)
         if here.names is None:
             names: dict[str, set[WorkloadRef]] = {}
@@ -183,11 +193,48 @@ def shapes_of(group: Group) -> list[PodClass]:
 
 
 class Chosen(Struct, frozen=True):
-    """The labels to select a workload by, who else in its namespace has them, and what was to be avoided."""
+    """The labels to select a workload by, who else in its namespace has them, and what was to be avoided.
+
+    `start`: those of them that were tried first, without which none were.
+    """
 
     labels: Labels
     others: tuple[Group, ...] = ()
     reached: tuple[PodClass, ...] = ()
+    start: Labels = NO_LABELS
+
+
+_CHOICES: Final = Memo[Hashable, tuple[Hashable, Chosen]](5_000)
+_OF_PROPOSED: Final = Memo[Hashable, tuple[Hashable, Chosen]](64)  # within one review they are asked for often
+
+
+def once(
+    view: View, workload: Workload, ref: WorkloadRef, how: Hashable, choose: Callable[[Neighbours], Chosen]
+) -> Chosen:
+    """Return how one of a namespace is selected, chosen once for all views that differ by others on top of them.
+
+    Whoever has not the labels that were tried first has not those that were chosen, and changes nothing. `how`: what
+    is chosen for. Raises Unwritable.
+    """
+    below = view.beneath()
+    put = [pair for pair in below.put if pair[0].ref.namespace == ref.namespace]
+    own = [(one, was) for one, was in put if one.ref == ref]
+    known = ref == workload.ref or (not own and view.workloads.get(ref) is not None)
+    if below.view is view or not known or any(was is not None or one is not workload for one, was in own):
+        return choose(Neighbours(view))
+    key = (ref, how, workload.template.pod_class, workload.selector) if own else (ref, how)
+    answers, version = view.memo(_OF_PROPOSED if own else _CHOICES), below.view.version_of(ref.namespace)
+    found = answers.get(key)
+    if found is None or found[0] != version:
+        try:
+            found = answers[key] = version, choose(Neighbours(below.view, beneath=True))
+        except Unwritable:
+            return choose(Neighbours(view))
+    start = found[1].start.pairs
+    others = (one.template.pod_class.labels for pair in put for one in pair if one is not None and one.ref != ref)
+    if any(all(labels.get(k) == v for k, v in start) for labels in others):
+        return choose(Neighbours(view))
+    return found[1]
 
 
 def choose(
@@ -207,13 +254,13 @@ def choose(
         return None
     pairs = set(lasting.pairs)
     start = own if own and set(own.pairs) <= pairs else lasting
-    best = _chosen(near, ref, start, avoid)
+    best = structs.replace(_chosen(near, ref, start, avoid), start=start)
     for pair in lasting.pairs if start != lasting else ():
         if not best.others and not best.reached:
             break
         longer = _chosen(near, ref, Labels((*best.labels.pairs, pair)), avoid)
         if len(longer.others) + len(longer.reached) < len(best.others) + len(best.reached):
-            best = longer
+            best = structs.replace(longer, start=start)
     return best
 
 

@@ -9,7 +9,7 @@ from webhook.dependencies.services import supposed
 from webhook.evaluate.coverage import entities_of
 from webhook.fix.behind import Entangled, denied_behind, said_behind
 from webhook.fix.needs import Need, OtherEnd, free_name, name
-from webhook.fix.selectors import Chosen, Neighbours, choose, isolated, lost
+from webhook.fix.selectors import Chosen, Neighbours, Unwritable, choose, isolated, lost, once
 from webhook.judge.dns_assumed import assumed
 from webhook.model.addresses import Address, Block, ContainerPort
 from webhook.model.answers import Manifest
@@ -23,10 +23,6 @@ from webhook.world import Overlay, View
 
 _MOST_NAMED: Final = 3
 _KEYS: Final = {Direction.EGRESS: ("egress", "to"), Direction.INGRESS: ("ingress", "from")}
-
-
-class Unwritable(Exception):  # noqa: N818 - carries why no policy can be written; caught in this package
-    """No policy opens the need without doing something else."""
 
 
 def write(view: View, workload: Workload, needs: Iterable[Need]) -> tuple[list[Manifest], list[str]]:
@@ -120,8 +116,13 @@ def _policy(
 
 
 def _subject(near: Neighbours, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
+    """Choose whom to open, once."""
+    return once(near.view, workload, ref, direction, lambda some: _to_open(some, workload, ref, direction))
+
+
+def _to_open(near: Neighbours, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
     """Choose whom to open: only those that are isolated already, since whoever a policy selects is isolated by it."""
-    view, here = near.view, workload.ref.namespace == ref.namespace
+    view, here = near.view, workload.ref.namespace == ref.namespace and not near.beneath
     pod_classes = _pod_classes(view, workload, ref)
     closed = [s for s in pod_classes if isolated(view, s, direction) or denied_behind(view, s, direction)]
     more = [workload.template.pod_class] if here and not _running(view, workload.ref) else []
@@ -191,13 +192,17 @@ def _peers(
         peers += _node_blocks(view, other, needs)
         notes.append(f"{other.short} is on the host network: its nodes' addresses are opened")
     if inside or not pod_classes:
-        chosen = _or_unwritable(choose(near, other, inside, _own_labels(view, workload, other)), other)
+        chosen = once(view, workload, other, None, lambda some: _as_peer(some, workload, other, inside))
         notes += _reached(other, chosen)
         space = {"namespaceSelector": {"matchLabels": {NAME_LABEL: other.namespace}}}
         labels = dict(needs[0].dialled) if needs[0].dialled else chosen.labels.as_dict()
         pods = {"podSelector": {"matchLabels": labels}}
         peers.append(pods if other.namespace == subject.namespace else {**space, **pods})
     return peers, notes
+
+
+def _as_peer(near: Neighbours, workload: Workload, ref: WorkloadRef, pod_classes: Sequence[PodClass]) -> Chosen:
+    return _or_unwritable(choose(near, ref, pod_classes, _own_labels(near.view, workload, ref)), ref)
 
 
 _NO_NODES: Final = "{what}, and address blocks of a NetworkPolicy hold no nodes here"

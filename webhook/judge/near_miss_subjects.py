@@ -44,7 +44,7 @@ def near(view: View, pod_class: PodClass, direction: Direction) -> Near:
 
     Pods that are only proposed are left out of the others.
     """
-    below, _ = view.beneath()
+    below = view.beneath().view
     answers, version = view.memo(_NEAR), below.version_of(pod_class.namespace)
     known = answers.get((pod_class, direction))
     if known is None or known[0] != version:
@@ -107,8 +107,8 @@ def unrelated(subject: Selector, missed: list[Miss]) -> bool:
 
 def about_others(view: View, policy: Policy) -> bool:
     """Say whether a policy selects other pods of its namespace: then it is about these."""
-    below, proposed = view.beneath()
-    return _is_about(below, policy) or selects_one(policy, proposed)
+    below = view.beneath()
+    return _is_about(below.view, policy) or selects_one(policy, below.proposed)
 
 
 def selects_one(policy: Policy, pod_classes: Iterable[PodClass]) -> bool:

@@ -149,22 +149,16 @@ def _of_compiled(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterat
 
 def _of_near(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
     """Yield the near misses of NetworkPolicies, which are looked for once for all that rules do not tell apart."""
-    nearly, (below, proposed) = near(view, packet.subject.pod_class, packet.direction), view.beneath()
-    here = tuple(
-        [
-            (compiled, missed)
-            for compiled, missed in nearly.found
-            if _in_time(compiled, end)
-            if not (missed and compiled.ref in nearly.lacking and selects_one(nearly.lacking[compiled.ref], proposed))
-        ]
-    )
+    nearly, below = near(view, packet.subject.pod_class, packet.direction), view.beneath()
+    of_others = {ref for ref, policy in nearly.lacking.items() if selects_one(policy, below.proposed)}
+    here = tuple([pair for pair in nearly.found if _in_time(pair[0], end) and pair[0].ref not in of_others])
     like = _like(view, nearly, packet)
     if like is None:
         rows: Iterable[_Row] = _rows_of(view, here, packet)
     else:
         key = like, tuple([compiled.ref for compiled, _ in here])
         spaces = (one.pod_class.namespace for one in (packet.subject, packet.other) if isinstance(one, PodEnd))
-        version = below.version_of("default", *spaces)  # there the API server's own Service is
+        version = below.view.version_of("default", *spaces)  # there the API server's own Service is
         known = view.memo(_ROWS).get(key)
         if known is None or known[:2] != (version, here):
             found = tuple(_rows_of(view, here, structs.replace(packet, later=True)))

@@ -14,7 +14,7 @@ from webhook.model.truth import Truth
 from webhook.world.changes import Clock, Memos
 from webhook.world.controllers import backends, controllers, groups, or_expected, with_expected
 from webhook.world.policies import Fixed, Policies
-from webhook.world.view import Group, NamespaceLister, PolicyLister, Selecting, View, WorkloadLister
+from webhook.world.view import Beneath, Group, NamespaceLister, PolicyLister, Selecting, View, WorkloadLister
 from webhook.world.workloads import mentions, reaches, scrapes, tells
 
 Mine = Mapping[WorkloadRef, Workload]
@@ -35,7 +35,7 @@ class Overlay(View):
         self.accounts, self.nodes, self.services, self.inbound = base.accounts, base.nodes, base.services, base.inbound
         self._mine: dict[WorkloadRef, Workload] = {}
         self._anew = anew
-        self._beneath: tuple[View, tuple[PodClass, ...]] | None = None
+        self._beneath: Beneath | None = None
         policies: list[Policy] = []
         for value in puts:
             match value:
@@ -74,20 +74,19 @@ class Overlay(View):
         seen = tuple((one.ref, one.owner, one.template.pod_class) for one in mine)
         return self.base.version_of(*namespaces), seen, self._anew
 
-    def beneath(self) -> tuple[View, tuple[PodClass, ...]]:
-        """Return a view with everybody who is in this one, but for pods of classes that are only proposed; and these.
-
-        Workloads on top are either new, or judged by the pods that they have.
-        """
+    def beneath(self) -> Beneath:
+        """Return what this is over, where the workloads on top are either new, or judged by the pods that they have."""
         if self._beneath is None:
             new = [one for one in self._mine.values() if not self.base.pods.of(one.ref)]
             more = any(_changes_owners(self.base, one) for one in self._mine.values())
             more = more or any(self.base.workloads.get(one.ref) is not None for one in new)
             if more or self._anew or self.settings.expected or self.policies is not self.base.policies:
-                self._beneath = self, ()
+                self._beneath = Beneath(self)
             else:
-                below, others = self.base.beneath()
-                self._beneath = below, (*others, *(one.template.pod_class for one in new))
+                below = self.base.beneath()
+                proposed = (*below.proposed, *(one.template.pod_class for one in new))
+                put = (*below.put, *((one, self.base.workloads.get(one.ref)) for one in self._mine.values()))
+                self._beneath = Beneath(below.view, proposed, put)
         return self._beneath
 
     def families(self) -> tuple[Family, ...]:

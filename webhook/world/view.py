@@ -40,6 +40,17 @@ class Group(Struct, frozen=True):
     template: Workload | None = None
 
 
+class Beneath(Struct, frozen=True):
+    """A view with everybody who is in another one, but for pods of the classes `proposed`.
+
+    `put`: the workloads that the other one has on top, each with what is here in its place.
+    """
+
+    view: "View"
+    proposed: tuple[PodClass, ...] = ()
+    put: tuple[tuple[Workload, Workload | None], ...] = ()
+
+
 class NamespaceLister(Protocol):
     """Namespaces."""
 
@@ -248,12 +259,12 @@ class View:
         """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
         raise NotImplementedError
 
-    def beneath(self) -> "tuple[View, tuple[PodClass, ...]]":
-        """Return a view with everybody who is in this one, but for pods of classes that are only proposed; and these.
+    def beneath(self) -> "Beneath":
+        """Return what this view is over, where it has the same but for some workloads: else the view itself.
 
-        What it rests on changes less often, so that more is remembered.
+        What that rests on changes less often, so that more is remembered.
         """
-        return self, ()
+        return Beneath(self)
 
     @property
     def compile_context(self) -> CompileContext:
