@@ -95,7 +95,7 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
 
 # -- what was proved already -------------------------------------------------------------------------------------------
 
-_Asked = tuple[tuple[tuple[Flow, ...], ...], tuple[Family, ...]]
+_Asked = tuple[tuple[tuple[Flow, ...], ...], tuple[Family, ...], Hashable]
 _PROVED: Final = Memo[Hashable, _Asked](20_000)  # fixes by which everything was open for sure
 _SELF: Final = "@"  # in the place of labels by which a policy selects the client
 
@@ -109,21 +109,22 @@ def _like(
     are given but for labels of their own by which each is selected. Only a client and who is dialled are asked about,
     and of a client only by policies for egress, and by peers of those for ingress.
     """
-    flows = tuple(p.resolved.found.flows if p.resolved is not None else () for p in parts)
-    groups = [flow.to for some in flows for flow in some if isinstance(flow.to, Group)]
-    if not all(flows) or len(groups) < sum(map(len, flows)) or any(group.ref == workload.ref for group in groups):
+    flows = tuple([p.resolved.found.flows if p.resolved is not None else () for p in parts])
+    every = [flow for some in flows for flow in some]
+    refs = [flow.to.ref if isinstance(flow.to, Group) else None for flow in every]
+    if not all(flows) or workload.ref in refs:
         return None
-    spaces = dict.fromkeys(group.ref.namespace for group in groups)
-    client = alike(view, template_end(view, workload), *spaces)
-    if not all(is_lasting(view, client, group) for group in groups):
+    client = alike(view, template_end(view, workload), *dict.fromkeys(ref.namespace for ref in refs if ref))
+    if not all(is_lasting(view, client, flow) for flow in every):
         return None
     own, unseen = workload.template.pod_class.labels, view.dialect.peers.unseen
     shapes = sorted([_shape(manifest, own, unseen) for manifest in manifests])
     if len({(m["metadata"]["namespace"], m["metadata"]["name"]) for m in manifests}) < len(shapes):
         return None
-    asked = [(f.to.ref, f.protocol, f.port, f.service_port) for s in flows for f in s if isinstance(f.to, Group)]
+    asked = [(ref or flow.to, flow.protocol, flow.port) for ref, flow in zip(refs, every, strict=True)]
     key = client, ends_on_nodes(view, workload, client), workload.template.injected, (*asked,), (*shapes,)
-    return key, (flows, view.families())
+    served = view.beneath().view.version_of("default") if None in refs else None  # there the API server's Service is
+    return key, (flows, view.families(), served)
 
 
 def _shape(manifest: Manifest, own: Labels, unseen: Unseen | None) -> tuple[str, str, bytes]:

@@ -9,7 +9,7 @@ from webhook.dependencies import Missing, Resolved
 from webhook.dependencies.services import Found
 from webhook.evaluate import Answer, Client, Flow, PodEnd, judge_connection, template_end
 from webhook.evaluate.coverage import holder_of
-from webhook.evaluate.ends import SUPPOSED, End, alike, ends_on_nodes, supposes
+from webhook.evaluate.ends import SUPPOSED, End, Outside, alike, ends_on_nodes, supposes
 from webhook.evaluate.rules import rules_of
 from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import near_misses
@@ -66,6 +66,21 @@ def judge(
         resolved,
         unsure=resolved.shared is not None,
     )
+
+
+def with_near_misses(view: View, workload: Workload, judged: Judged, resolved: Resolved) -> Judged:
+    """Return an answer about `resolved` that was judged without near misses, with them."""
+    source, flows = template_end(view, workload), list[FlowVerdict]()
+    client = Client(workload, source)
+    for flow in resolved.found.flows:
+        asked = flow.to, flow.protocol, flow.port or 0, flow.service_port
+        told = [one for one in judged.flows if (one.to, one.protocol, one.port, one.service_port) == asked]
+        if isinstance(flow.to, Block) and len(told) == 1:
+            egress = _with_near_misses(view, Direction.EGRESS, told[0].egress, client, Outside(flow.to), flow)
+            flows.append(structs.replace(told[0], egress=egress))
+        else:
+            flows += judge_flow(view, workload, source, flow)
+    return structs.replace(judged, flows=tuple(flows))
 
 
 def _shared(resolved: Resolved) -> tuple[str, ...]:
@@ -152,9 +167,15 @@ def _is_bare(group: Group) -> bool:
     return group.template is not None and group.ref.kind == "Pod"
 
 
-def is_lasting(view: View, source: PodEnd, group: Group) -> bool:
-    """Say whether what becomes of a flow to pods of anybody else follows from the flow, as long as policies stay."""
-    return not _is_bare(group) and not _volatile(view, source, group)
+def is_lasting(view: View, source: PodEnd, flow: Flow) -> bool:
+    """Say whether what becomes of a flow to anybody else follows from the flow, as long as policies stay.
+
+    Of one to addresses it follows from the API server's, too.
+    """
+    if isinstance(flow.to, Group):
+        return not _is_bare(flow.to) and not _volatile(view, source, flow.to)
+    plain = isinstance(flow.to, Block) and flow.through is None and flow.unsure is None and not flow.instead
+    return plain and not rules_of(view, source.pod_class, Direction.EGRESS).volatile
 
 
 def _volatile(view: View, source: PodEnd, group: Group) -> bool:

@@ -8,7 +8,8 @@ from msgspec import structs
 from webhook.checklist.workloads import check_declarations, check_labels, check_undeclared
 from webhook.fix import Fixed, fix_dependency
 from webhook.fix.needs import may_open
-from webhook.judge import Judged, JudgedWorkload, enforcer_notes, judge, judge_workload, with_inferred
+from webhook.judge import Judged, JudgedWorkload, enforcer_notes, judge_workload, with_inferred
+from webhook.judge.dependency import with_near_misses
 from webhook.judge.symptoms import symptoms
 from webhook.model.answers import (
     CLOSED,
@@ -263,8 +264,8 @@ def _nth(found: Callable[[], list[Finding]], number: int) -> Finding:
 
 
 def _again(view: View, judged: JudgedWorkload, part: Judged) -> Judged:
-    """Judge one dependency with near misses; the look-up has them."""
-    return part if part.resolved is None else judge(view, judged.workload, part.resolved)
+    """Return the answer about one dependency with near misses; the look-up has them."""
+    return part if part.resolved is None else with_near_misses(view, judged.workload, part, part.resolved)
 
 
 def order(finding: Finding) -> tuple[int, str, str, str]:

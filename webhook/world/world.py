@@ -1,6 +1,7 @@
 """The world itself: what was put and not dropped, and the answers to `View`."""
 
 from collections.abc import Hashable, Iterable
+from typing import Final
 
 from webhook.families import REFERENCES
 from webhook.model.addresses import Family
@@ -22,6 +23,8 @@ from webhook.world.services import Declarations, Services
 from webhook.world.view import Purse, View
 from webhook.world.workloads import Workloads
 
+_MOST_VERSIONS: Final = 4_096  # of combinations of namespaces
+
 
 class World(View):
     """A cluster (`complete`), or some files of one. `apply` and `configure` are its only writers."""
@@ -41,6 +44,7 @@ class World(View):
         self._clock = clock = Clock()
         self._configured = 0
         self._families: tuple[int, tuple[Family, ...]] = (-1, ())  # as of the change of that number
+        self._versions: tuple[int, dict[tuple[str, ...], int]] = (-1, {})  # by namespaces, likewise
         self._pod_index = PodIndex(clock)
         self.namespaces, self.accounts = Namespaces(clock), Accounts(clock, complete=complete)
         self.nodes, self.services = Nodes(clock), Services(clock)
@@ -69,8 +73,14 @@ class World(View):
 
     def version_of(self, *namespaces: str) -> Hashable:
         """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
-        indexes = self._pod_index.stamps, self.workloads.stamps, self.services.stamps
-        return max([self._configured, *[index.of(namespace) for namespace in namespaces for index in indexes]])
+        if self._versions[0] != self._clock.now or len(self._versions[1]) >= _MOST_VERSIONS:
+            self._versions = self._clock.now, {}
+        found = self._versions[1].get(namespaces)
+        if found is None:
+            indexes = self._pod_index.stamps, self.workloads.stamps, self.services.stamps
+            every = [self._configured, *[index.of(namespace) for namespace in namespaces for index in indexes]]
+            found = self._versions[1][namespaces] = max(every)
+        return found
 
     def families(self) -> tuple[Family, ...]:
         """Return the address families that pods have, or get; IPv4 where nothing tells."""
