@@ -42,8 +42,9 @@ KEYS = frozenset({"matchLabels", "matchExpressions"})
 
 def selector(raw: Raw, path: str) -> Selector:
     """Read a selector as `metav1.LabelSelectorAsSelector` does, with the checks of API validation."""
-    if strange := sorted(str(key) for key in raw if key not in KEYS):
-        fail(path, f"expected matchLabels and matchExpressions, not {shown(strange[0])}")
+    if not raw.keys() <= KEYS:
+        strange = min(str(key) for key in raw if key not in KEYS)
+        fail(path, f"expected matchLabels and matchExpressions, not {shown(strange)}")
     found = [
         Requirement(key, Operator.IN, frozenset((value,)))
         for key, value in string_map(raw, "matchLabels", path).items()
@@ -120,6 +121,7 @@ _INSIDE_PEER = {
     "podSelector": KEYS,
 }
 _PEER_KEYS = frozenset(_INSIDE_PEER)
+_RULE_KEYS = {peers: frozenset({peers, "ports"}) for _, _, peers in _SECTIONS}
 _PORT_KEYS = frozenset({"protocol", "port", "endPort"})
 Problems = list[str]
 T = TypeVar("T")
@@ -163,8 +165,9 @@ def _annotated(raw: Raw, key: str) -> bool:
 
 def _known(raw: Raw, keys: frozenset[str], path: str) -> None:
     """Fail on a field that the API does not have: a slip, or a newer API; either way its meaning is lost."""
-    if strange := sorted(str(key) for key in raw if key not in keys):
-        fail(path, f"expected {', '.join(sorted(keys))}, not {shown(strange[0])}")
+    if not raw.keys() <= keys:
+        strange = min(str(key) for key in raw if key not in keys)
+        fail(path, f"expected {', '.join(sorted(keys))}, not {shown(strange)}")
 
 
 def _subject(spec: Raw) -> tuple[Selector | None, Problems]:
@@ -201,11 +204,12 @@ def _rules(spec: Raw, key: str, peers_key: str, problems: Problems) -> tuple[Rul
 
 
 def _rule(raw: Raw, index: int, path: str, peers_key: str, problems: Problems) -> Rule:
-    _known(raw, frozenset({peers_key, "ports"}), path)
-    for place, entry in enumerate(mappings(raw, "ports", path)):
+    _known(raw, _RULE_KEYS[peers_key], path)
+    ported = mappings(raw, "ports", path)
+    for place, entry in enumerate(ported):
         _known(entry, _PORT_KEYS, f"{path}.ports[{place}]")
     peers = _each(mappings(raw, peers_key, path), f"{path}.{peers_key}", _peer, problems)
-    ports = _each(mappings(raw, "ports", path), f"{path}.ports", _port, problems)
+    ports = _each(ported, f"{path}.ports", _port, problems)
     problems += [peer.reason for peer in peers or () if isinstance(peer, UnclearPeer)]
     return Rule(index, peers, ports)
 
@@ -228,7 +232,8 @@ def _peer(raw: Raw, path: str) -> NetworkPolicyPeer:
         if not given:
             fail(path, "expected podSelector, namespaceSelector or ipBlock, not an empty peer")
         for key, keys in _INSIDE_PEER.items():
-            _known(mapping(raw, key, path), keys, f"{path}.{key}")
+            if key in given:
+                _known(mapping(raw, key, path), keys, f"{path}.{key}")
     except Malformed as error:
         return UnclearPeer(str(error))
     if "ipBlock" in given:
