@@ -20,7 +20,7 @@ from webhook.judge import judge
 from webhook.model.budget import Budget
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO, Enforcer, Mode, Settings
-from webhook.review import decide
+from webhook.review.decide import decide
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.world import View
 

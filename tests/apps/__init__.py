@@ -16,8 +16,8 @@ from webhook.manifests import Document, read
 from webhook.model.answers import Dependency, Finding
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, Settings
-from webhook.review import review_workload
 from webhook.review.inbound import review_server
+from webhook.review.workload import review_workload
 from webhook.wire.workloads import TEMPLATE_PATHS
 from webhook.world import Put, World
 

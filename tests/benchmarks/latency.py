@@ -15,7 +15,7 @@ from tests.benchmarks.synthetic import Sizes, namespace_name
 from tests.benchmarks.world import Built, build, encoded
 from webhook.families import project
 from webhook.model.objects import Workload
-from webhook.review import review_workload
+from webhook.review.workload import review_workload
 from webhook.wire.admission import admission_request
 from webhook.wiring.serve import Reviewer
 from webhook.world import Overlay, Put

@@ -16,7 +16,7 @@ from webhook.judge import Explanation, explain
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings
-from webhook.review import Decision
+from webhook.review.drafts import Decision
 from webhook.world import World
 
 ROWS: Final = {*range(1, 141), *(f"T{number}" for number in range(18, 26))}

@@ -21,8 +21,8 @@ from webhook.model.settings import (
     Settings,
 )
 from webhook.report.words import remedy
-from webhook.review import review_workload
 from webhook.review.audit import review_crd_policies, review_namespaces, review_policies
+from webhook.review.workload import review_workload
 
 TODAY: Final = date(2026, 11, 20)
 WEB: Final = deployment("shop/web", [port("http", 8080)])

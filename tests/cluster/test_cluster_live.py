@@ -34,7 +34,7 @@ from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS
 from webhook.report.words import sentence
-from webhook.review import review_workload
+from webhook.review.workload import review_workload
 from webhook.wiring.cluster_snapshot import of_cluster
 from webhook.wiring.cluster_source import STALE_SECONDS, Cluster, list_once
 

@@ -28,8 +28,9 @@ from webhook.manifests.files import Document
 from webhook.model.answers import Severity
 from webhook.model.settings import DECLARE_LABEL, MODE_LABEL, AuditSettings, Mode
 from webhook.report import admission
-from webhook.review import Decision, decide
 from webhook.review.audit import audit_workload, review_policies
+from webhook.review.decide import decide
+from webhook.review.drafts import Decision
 
 TOP = Path(__file__).parents[2]
 PAGE = (TOP / "docs/configuration.md").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ from webhook.model.settings import CONNECTS_TO, Settings
 from webhook.report.admission import LONGEST, line
 from webhook.report.text import block
 from webhook.report.words import message
-from webhook.review import review_workload
+from webhook.review.workload import review_workload
 from webhook.world import Drop, Overlay, World
 
 MARK = "zqsecretzq"

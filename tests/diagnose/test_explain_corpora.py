@@ -18,7 +18,7 @@ from webhook.model.settings import Enforcer, Settings
 from webhook.report import explain_text, json_
 from webhook.report.admission import LONGEST, line
 from webhook.report.words import message
-from webhook.review import review_workload
+from webhook.review.workload import review_workload
 from webhook.world import World
 
 Packet = tuple[str, str, int, str, int]  # source, target, family, protocol, port

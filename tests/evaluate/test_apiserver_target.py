@@ -12,7 +12,7 @@ from webhook.families import project
 from webhook.model.answers import Finding, Severity
 from webhook.model.objects import Workload
 from webhook.model.settings import DEFAULTS
-from webhook.review import review_workload
+from webhook.review.workload import review_workload
 from webhook.world import Put, World
 
 Raw = dict[str, Any]

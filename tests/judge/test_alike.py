@@ -21,7 +21,7 @@ from webhook.judge import judge_workload
 from webhook.model.answers import Verdict
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO, Enforcer, Mode, Settings
-from webhook.review import decide
+from webhook.review.decide import decide
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, World
 

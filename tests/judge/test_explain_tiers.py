@@ -26,7 +26,7 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import Enforcer, Settings
 from webhook.report import json_
 from webhook.report.words import message
-from webhook.review import review_workload
+from webhook.review.workload import review_workload
 from webhook.world import Drop, World
 
 PAGE: Final = Path(__file__).parents[2] / "docs/tiers.md"

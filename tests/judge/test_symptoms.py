@@ -16,8 +16,8 @@ from webhook.model.answers import Finding
 from webhook.model.objects import Workload
 from webhook.model.settings import CONNECTS_TO
 from webhook.report.words import message
-from webhook.review import review_workload
 from webhook.review.inbound import review_server
+from webhook.review.workload import review_workload
 from webhook.world import Overlay
 
 FILE: Final = yaml.safe_load((CASES / "symptoms.yaml").read_text(encoding="utf-8"))

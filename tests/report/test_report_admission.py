@@ -16,7 +16,7 @@ from webhook.manifests import dump
 from webhook.model.answers import Finding
 from webhook.model.settings import Mode
 from webhook.report.admission import encode, not_evaluated, outcome
-from webhook.review import Decision
+from webhook.review.drafts import Decision
 
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 

@@ -34,8 +34,8 @@ from webhook.model.budget import (
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.report.admission import denial
 from webhook.report.words import message
-from webhook.review import Decision, decide
-from webhook.review.drafts import UNWRITTEN
+from webhook.review.decide import decide
+from webhook.review.drafts import UNWRITTEN, Decision
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.wiring.serve import STEPS, Reviewer
 from webhook.world import View

@@ -17,7 +17,8 @@ from webhook.manifests import dump
 from webhook.model.budget import Budget
 from webhook.model.settings import DEFAULTS, POLICY_MODE_LABEL, Enforcer, Mode, Settings
 from webhook.report.admission import encode
-from webhook.review import Decision, decide
+from webhook.review.decide import decide
+from webhook.review.drafts import Decision
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.world import Drop, Put, World
 

@@ -17,7 +17,8 @@ from webhook import config
 from webhook.model.answers import MAY_REJECT, Severity, Verdict
 from webhook.model.refs import WORKLOAD_KINDS
 from webhook.model.settings import CONNECTS_TO, MODE_LABEL, UNRECOGNISED, Mode, Settings
-from webhook.review import Decision, decide
+from webhook.review.decide import decide
+from webhook.review.drafts import Decision
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import View
 

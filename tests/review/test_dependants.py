@@ -24,8 +24,8 @@ from webhook.model.refs import WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, EXEMPT, Mode, Settings
 from webhook.report.admission import line, warnings
 from webhook.report.words import remedy
-from webhook.review import decide
 from webhook.review.audit import audit_workload
+from webhook.review.decide import decide
 from webhook.review.inbound import review_server
 from webhook.world import Group, Overlay, World
 from webhook.world.workloads import mentioned

@@ -21,7 +21,8 @@ from webhook.model.budget import Budget
 from webhook.model.objects import EndpointSlice, Pod, Service
 from webhook.model.settings import CONNECTS_TO, EXEMPT, VISIBLE_LABEL, Mode, Settings
 from webhook.report.admission import encode
-from webhook.review import Decision, decide
+from webhook.review.decide import decide
+from webhook.review.drafts import Decision
 from webhook.world import View
 from webhook.world.changes import Value, key_of
 from webhook.world.seen import Seen

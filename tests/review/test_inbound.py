@@ -21,7 +21,7 @@ from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS, EXEMPT, Enforcer, Mode, Settings
 from webhook.report.admission import line
 from webhook.report.text import block
-from webhook.review import decide
+from webhook.review.decide import decide
 from webhook.review.inbound import review_server
 from webhook.world import World
 

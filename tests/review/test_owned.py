@@ -9,8 +9,8 @@ from tests.support.making import deployment, owned_by, workload
 from tests.support.reviews import OUT, TO_DB, TODAY, request, world
 from tests.support.worlds import namespace, port
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
-from webhook.review import Decision, decide
-from webhook.review.decide import CONTROL_PLANE
+from webhook.review.decide import CONTROL_PLANE, decide
+from webhook.review.drafts import Decision
 from webhook.world import View
 
 MADE_OF = [("ReplicaSet", "Deployment"), ("Job", "CronJob"), *(("Pod", kind) for kind in ("ReplicaSet", "StatefulSet"))]

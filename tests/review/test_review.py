@@ -13,7 +13,7 @@ from webhook import config
 from webhook.model.answers import DEFAULT_SEVERITY, MAY_REJECT, Finding, Severity, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, UNRECOGNISED, Settings
-from webhook.review import review_workload
+from webhook.review.workload import review_workload
 from webhook.world import Overlay
 
 DB = deployment("data/db", [port("pg", 5432)])

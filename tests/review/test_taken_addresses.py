@@ -12,7 +12,7 @@ from tests.support.worlds import namespace, policy, port
 from webhook.judge import Judged, judge
 from webhook.model.answers import Verdict
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
-from webhook.review import decide
+from webhook.review.decide import decide
 
 ADDRESS = "203.0.113.10"
 EVIL = (namespace("shop"), namespace("evil"), deployment("evil/trap", [port("web", 8080)]))

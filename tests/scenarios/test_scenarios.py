@@ -18,7 +18,7 @@ from webhook.model.answers import Finding, Severity
 from webhook.model.refs import WORKLOAD_KINDS
 from webhook.model.settings import DEFAULTS, Enforcer, Settings
 from webhook.report import admission
-from webhook.review import decide
+from webhook.review.decide import decide
 from webhook.wire.admission import admission_request
 from webhook.wire.shapes import Malformed
 from webhook.world import Put, World

@@ -15,7 +15,8 @@ from webhook.model.answers import FlowVerdict, Side, Verdict
 from webhook.model.policy import Direction
 from webhook.model.refs import KIND_OF_WORD, PolicyRef, WorkloadRef
 from webhook.model.settings import CONNECTS_TO
-from webhook.review import Decision, decide
+from webhook.review.decide import decide
+from webhook.review.drafts import Decision
 from webhook.wire.admission import admission_request
 from webhook.world import World
 

@@ -35,7 +35,7 @@ from webhook.manifests import dump
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode
 from webhook.report.admission import encode
-from webhook.review import decide
+from webhook.review.decide import decide
 from webhook.wire import admission
 from webhook.wire.admission import admission_request
 from webhook.wire.objects import flatten

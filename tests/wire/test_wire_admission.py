@@ -13,7 +13,7 @@ from tests.support.worlds import namespace, policy
 from webhook.model.objects import Declaration, Owner, Workload
 from webhook.model.refs import WORKLOAD_KINDS, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
-from webhook.review import decide
+from webhook.review.decide import decide
 from webhook.wire import admission, workloads
 from webhook.wire.admission import LONGEST_UID, AdmissionRequest, admission_request
 from webhook.wire.shapes import Malformed

@@ -29,8 +29,9 @@ from webhook.model.objects import Workload
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Expected, Settings
 from webhook.report.admission import encode
-from webhook.review import Decision, decide
 from webhook.review.audit import review_policies
+from webhook.review.decide import decide
+from webhook.review.drafts import Decision
 from webhook.world import Overlay, View
 from webhook.world.changes import Value
 

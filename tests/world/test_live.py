@@ -21,7 +21,7 @@ from webhook.families import project
 from webhook.matrix import matrix
 from webhook.model.addresses import Protocol, parse_address
 from webhook.model.settings import CONNECTS_TO, Enforcer, Mode, Settings
-from webhook.review import decide
+from webhook.review.decide import decide
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.world import Drop, Put, View, World
 from webhook.world.changes import Value, key_of

@@ -15,7 +15,7 @@ from tests.support.reviewing import Fixed, reviewer
 from webhook.families import project
 from webhook.model.objects import Workload
 from webhook.model.settings import Mode, Settings
-from webhook.review import review_workload
+from webhook.review.workload import review_workload
 from webhook.wire.admission import admission_request
 from webhook.world import Drop, Overlay, Put, World
 

@@ -13,7 +13,7 @@ from tests.support.counting import calls
 from tests.support.making import deployment
 from webhook.families import project
 from webhook.model.settings import CONNECTS_TO
-from webhook.review import review_workload
+from webhook.review.workload import review_workload
 from webhook.wire.admission import admission_request
 from webhook.world import Drop, Put, World
 

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from webhook.cli.gather import gather
 from webhook.cli.terminal import colour, emit, progress, tabulate
-from webhook.facade.world import asked
+from webhook.facade.sources import asked
 from webhook.matrix import Matrix, matrix
 from webhook.report import json_, matrix_text
 

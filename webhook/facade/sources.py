@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -21,12 +21,15 @@ from webhook.model.refs import KIND_OF_WORD, SHORT_KINDS, PolicyRef, WorkloadRef
 from webhook.model.settings import Dns, Settings
 from webhook.report.safe import clean
 from webhook.report.text import Failure, Origin
-from webhook.review.touched import Written
 from webhook.wiring import snapshot
 from webhook.wiring.cluster_snapshot import ClusterSnapshot, of_snapshot
 from webhook.wiring.inputs import Inputs, Subject, misread, read_inputs, subjects
 from webhook.world import Put, World
 from webhook.world.changes import key_of
+
+if TYPE_CHECKING:  # what only some commands ask about
+    from webhook.matrix import Matrix
+    from webhook.review.touched import Written
 
 
 def find(text: str, workloads: Iterable[Workload], namespace: str) -> Workload:
@@ -110,7 +113,7 @@ class Gathered(Struct, frozen=True):
     crd_policies: tuple[tuple[CrdPolicy, Location], ...] = ()
     read: frozenset[PolicyRef] = frozenset()
     before: World | None = None
-    written: tuple[tuple[Written, Location], ...] = ()
+    written: "tuple[tuple[Written, Location], ...]" = ()
     notes: tuple[str, ...] = ()
     deleted: bool = False
 
@@ -135,7 +138,7 @@ def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: Non
     world.apply(map(Put, below))
     world.apply(key_of(value) if sources.deleted else Put(value) for value, _ in judged.values)
     here = () if sources.deleted else judged.values
-    written = tuple((value, place) for value, place in judged.values if isinstance(value, Written)) if below else ()
+    written = _written(judged) if below else ()
     before = World(settings, complete=complete) if judging and written else None
     if before is not None:
         before.apply(map(Put, below))
@@ -158,6 +161,22 @@ def read_sources(sources: Sources, now: datetime, told: Told = lambda _, __: Non
         (*(note for one in known for note in one.notes), *_notes((there, judged))),
         sources.deleted,
     )
+
+
+def _written(judged: Inputs) -> "tuple[tuple[Written, Location], ...]":
+    from webhook.review.touched import Written
+
+    return tuple((value, place) for value, place in judged.values if isinstance(value, Written))
+
+
+def asked(whole: "Matrix", focus: str | None, namespace: str, *, group: bool) -> "Matrix":
+    """Return the rows of one workload, or all, with who behaves alike folded into one. Raises UsageError."""
+    from webhook.matrix import focused, fold
+
+    if focus is not None:
+        refs = [one for one in whole.workloads if isinstance(one, WorkloadRef)]
+        whole = focused(whole, refs.index(find_ref(focus, refs, namespace)))
+    return fold(whole) if group else whole
 
 
 def _origin(known: Sequence[ClusterSnapshot], now: datetime) -> Origin:

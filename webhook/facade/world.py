@@ -8,10 +8,10 @@ from typing import Any, Self, TypedDict, Unpack
 import msgspec
 
 from webhook.facade import UsageError
-from webhook.facade.sources import Gathered, Sources, find, find_ref, read_sources
+from webhook.facade.sources import Gathered, Sources, asked, find, read_sources
 from webhook.fix import Fixes, Unfixable, fix, fix_all
 from webhook.judge import explain
-from webhook.matrix import Matrix, focused, fold, matrix
+from webhook.matrix import matrix
 from webhook.model.answers import CLOSED, Finding, Location, Manifest
 from webhook.model.crd_policies import CrdPolicy
 from webhook.model.objects import Declaration, Workload
@@ -112,14 +112,6 @@ def _with_changes(fixes: Fixes, lost: Iterable[Finding]) -> Fixes:
 def _key(policy: Manifest) -> tuple[str, str]:
     metadata = policy["metadata"]
     return str(metadata.get("namespace", "default")), str(metadata["name"])
-
-
-def asked(whole: Matrix, focus: str | None, namespace: str, *, group: bool) -> Matrix:
-    """Return the rows of one workload, or all, with who behaves alike folded into one. Raises UsageError."""
-    if focus is not None:
-        refs = [one for one in whole.workloads if isinstance(one, WorkloadRef)]
-        whole = focused(whole, refs.index(find_ref(focus, refs, namespace)))
-    return fold(whole) if group else whole
 
 
 class Options(TypedDict, total=False):

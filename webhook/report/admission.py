@@ -15,8 +15,7 @@ from webhook.model.settings import PRODUCT, Mode
 from webhook.report.flows import fate
 from webhook.report.safe import clean, clip
 from webhook.report.words import FIX, FIXABLE, UNADMITTED, mark, near_misses, remedy, sentence
-from webhook.review import Decision
-from webhook.review.drafts import MOST_WARNINGS, rank
+from webhook.review.drafts import MOST_WARNINGS, Decision, rank
 
 MOST_LINES: Final = MOST_WARNINGS
 MOST_CHARACTERS: Final = 2_048

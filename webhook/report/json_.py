@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from webhook.evaluate import portset
 from webhook.evaluate.portset import PortSet
-from webhook.fix import Fixes
-from webhook.judge import Explanation, Judged
 from webhook.matrix import Alike, Layer, Matrix, Ranges, Workloads
 from webhook.model.addresses import Block
 from webhook.model.answers import Destination, Finding, FlowVerdict, Host, Location, NearMiss, Side, TierResult, Verdict
@@ -17,6 +15,10 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report.matrix_text import layers
 from webhook.report.text import Failure, Run, Summary
 from webhook.report.words import message
+
+if TYPE_CHECKING:  # `matrix` is written without them
+    from webhook.fix import Fixes
+    from webhook.judge import Explanation, Judged
 
 Record = dict[str, Any]
 
@@ -108,12 +110,12 @@ def flow(one: FlowVerdict) -> Record:
     }
 
 
-def explain(explanation: Explanation, fix: Sequence[Record], errors: Iterable[Failure] = ()) -> str:
+def explain(explanation: "Explanation", fix: Sequence[Record], errors: Iterable[Failure] = ()) -> str:
     """Return explain's object as text."""
     return render(explained(explanation, fix, errors))
 
 
-def explained(explanation: Explanation, fix: Sequence[Record], errors: Iterable[Failure] = ()) -> Record:
+def explained(explanation: "Explanation", fix: Sequence[Record], errors: Iterable[Failure] = ()) -> Record:
     """Return explain's object. `dns` holds the look-up that a name needs first, null where there is none."""
     return {
         "from": workload(explanation.source),
@@ -128,7 +130,7 @@ def explained(explanation: Explanation, fix: Sequence[Record], errors: Iterable[
     }
 
 
-def look_up(dns: Judged | None) -> Record | None:
+def look_up(dns: "Judged | None") -> Record | None:
     """Return explain's `dns`."""
     return {"verdict": dns.verdict, "flows": [flow(one) for one in dns.flows]} if dns else None
 
@@ -163,7 +165,7 @@ def checked(findings: Iterable[Finding], errors: Iterable[Failure], summary: Sum
     return {"findings": [finding(f) for f in findings], "errors": [failure(e) for e in errors], "summary": counts}
 
 
-def fixed(fixes: Fixes, errors: Iterable[Failure] = ()) -> Record:
+def fixed(fixes: "Fixes", errors: Iterable[Failure] = ()) -> Record:
     """Return fix's object; `notes` says who is, or is not, let in."""
     hopeless = [
         {"workload": workload(one.workload), "dependency": one.dependency, "reason": one.reason}

@@ -1,18 +1,20 @@
 """A run over files and its findings, as a person reads them on a terminal and as annotations of a GitHub workflow."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from msgspec import Struct
 
-from webhook.judge import Judged
 from webhook.model.answers import Finding, Location, Manifest, Severity, Source, Verdict
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import PRODUCT
 from webhook.report.admission import order
 from webhook.report.safe import clean
 from webhook.report.words import details, mark, message, near_misses, remedy, sentence
-from webhook.review.compare import Entry
+
+if TYPE_CHECKING:  # what is read and told without them needs neither
+    from webhook.judge import Judged
+    from webhook.review.compare import Entry
 
 
 class Failure(Struct, frozen=True, order=True):
@@ -65,7 +67,7 @@ class Row(Struct, frozen=True):
     source: Source
     verdict: Verdict
     findings: tuple[str, ...] = ()
-    judged: Judged | None = None
+    judged: "Judged | None" = None
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ class Run(Struct, frozen=True, kw_only=True):
     fails_from: Severity | None = Severity.ERROR
     compared: bool = False
     accepted: int = 0
-    unmet: tuple[Entry, ...] = ()
+    unmet: "tuple[Entry, ...]" = ()
     version: str = ""
 
 

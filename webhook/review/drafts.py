@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, json, structs
 
@@ -13,8 +13,10 @@ from webhook.model.budget import Exhausted
 from webhook.model.objects import Workload
 from webhook.model.refs import KIND_OF_WORD
 from webhook.model.settings import Exempted, Mode, Settings
-from webhook.wire.admission import AdmissionRequest
 from webhook.world import View
+
+if TYPE_CHECKING:
+    from webhook.wire.admission import AdmissionRequest
 
 FORM: Final = "NP102@postgres.production until=2026-12-31: reason"
 MOST: Final = 100  # lines of one annotation
@@ -179,7 +181,7 @@ class Decision(Struct, frozen=True):
     shown: tuple[Finding, ...] | None = None
 
 
-def skipped(request: AdmissionRequest, mode: Mode, why: str) -> Decision:
+def skipped(request: "AdmissionRequest", mode: Mode, why: str) -> Decision:
     """Return the answer to what is not judged: allowed, and the audit log says why."""
     audit = (("mode", mode.value), ("not-evaluated", why))
     return Decision(request.uid, mode=mode, audit=audit, dry_run=request.dry_run)

@@ -28,7 +28,8 @@ from webhook.certificates.shared_certificate import Managed, SharedCertificate, 
 from webhook.manifests import dump
 from webhook.model.budget import TOO_MUCH, Budget
 from webhook.report import admission
-from webhook.review import Decision, decide
+from webhook.review.decide import decide
+from webhook.review.drafts import Decision
 from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.wire.shapes import Malformed
 from webhook.wiring.source import Health, Source
