@@ -24,6 +24,11 @@ from webhook.wire.objects import UNSERVED, Projected, crd_policy
 from webhook.wire.objects import project as project_known
 from webhook.wire.shapes import Malformed, Problem, Raw
 
+__all__ = [
+    "FAMILIES", "POLICIES", "REFERENCES", "WIDE", "Compiled", "Family",
+    "compile_crd_policy", "compile_policy", "dialect_of", "project",
+]  # fmt: skip
+
 
 def both(name: str) -> tuple[Kind, Kind]:
     """Return a kind of Calico's in the group that is served and in the one that it is stored as."""
@@ -110,8 +115,6 @@ class Family(Struct, frozen=True):
     scope: Callable[[CrdPolicy], Predicate | None] = lambda _: None
     dialects: Mapping[str, Callable[[CompileContext], Dialect]] = {}
 
-
-__all__ = ["POLICIES", "REFERENCES", "WIDE", "compile_foreign", "compile_policy", "dialect_of", "project"]
 
 POLICIES: Final[dict[Kind, str]] = {kind: name for name, kinds in FAMILIES.items() for kind in kinds.policies}
 REFERENCES: Final[frozenset[Kind]] = frozenset(kind for kinds in FAMILIES.values() for kind in kinds.references)

@@ -141,12 +141,12 @@ FORMS: Final[Mapping[str, Mapping[str, Form]]] = {
     kind: _object(fields, {**_NARROW, **_NARROW_BY_KIND.get(kind, {})}) for kind, fields in FIELDS.items()
 }
 OWNED: Final[Mapping[str, Form]] = {"metadata": FORMS["ReplicaSet"]["metadata"]}
-_FOREIGN: Final[Mapping[str, Form]] = {
+_OF_POLICIES: Final[Mapping[str, Form]] = {
     "metadata": dict.fromkeys(("name", "namespace", "labels")),
     "spec": _without_headers,
     "specs": _without_headers,
     "status": {"conditions": dict.fromkeys(("type", "status", "message"))},
-    AUTOMOUNT: None,  # of a ServiceAccount
+    AUTOMOUNT: None,  # of a ServiceAccount, to which policies refer
 }
 _OTHERS: Final[Mapping[str, Mapping[str, Form]]] = {
     kind: _object({"metadata": dict.fromkeys(("name", "namespace")), **fields}, _NARROW)
@@ -159,4 +159,4 @@ def form_of(raw: Raw) -> Mapping[str, Form]:
     if (kind := kind_of(raw)) is not None:
         return FORMS[kind]
     whole = str(raw.get("apiVersion")).rpartition("/")[0], str(raw.get("kind"))
-    return _OTHERS[whole[1]] if whole in inbound_others.KINDS else _FOREIGN
+    return _OTHERS[whole[1]] if whole in inbound_others.KINDS else _OF_POLICIES
