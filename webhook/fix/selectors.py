@@ -1,6 +1,7 @@
 """Labels that select one workload and nobody else: who else is in the namespace, and who is isolated already."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import product
 from typing import Final, Generic, TypeVar
 
@@ -98,7 +99,7 @@ class Neighbours:
     """Who else is in the namespaces that a fix is about. `beneath`: without the workloads on top."""
 
     def __init__(self, view: View, *, beneath: bool = False) -> None:
-        self.view, self.beneath = view, beneath
+        self.view, self.beneath, self._below = view, beneath, view.beneath()
 
     def _here(self, namespace: str) -> _Here:
         """Return what was found out about a namespace; policies are those of the memo."""
@@ -126,12 +127,10 @@ class Neighbours:
 
     def called(self, namespace: str, name: str) -> set[WorkloadRef]:
         """Return everybody of that name, whatever the kind."""
-        below = self.view.beneath()
-        if below.view is not self.view:
-            put = (
-                one for one, _ in below.put if (one.owner, one.ref.namespace, one.ref.name) == (None, namespace, name)
-            )
-            return Neighbours(below.view).called(namespace, name) | {one.ref for one in put}
+        if self._below.view is not self.view:
+            found = self._beneath.called(namespace, name)
+            put = (one for one, _ in self._below.put if one.ref.name == name and one.ref.namespace == namespace)
+            return found.union(one.ref for one in put if one.owner is None)
         here = self._here(namespace)
         if here.names is None:
             names: dict[str, set[WorkloadRef]] = {}
@@ -139,6 +138,10 @@ class Neighbours:
                 names.setdefault(group.ref.name, set()).add(group.ref)
             here.names = names
         return here.names.get(name, set())
+
+    @cached_property
+    def _beneath(self) -> "Neighbours":
+        return Neighbours(self._below.view)
 
     def has_policy(self, namespace: str, name: str) -> bool:
         """Say whether a NetworkPolicy of that name is there."""

@@ -110,6 +110,8 @@ def _label_miss(requirement: Requirement, labels: Labels, field: str) -> Miss:
 
 @lru_cache(maxsize=4_096)  # in one namespace the same few names meet again and again
 def _similar(value: str, wanted: str) -> bool:
+    if 2 * min(len(value), len(wanted)) < _SIMILAR * (len(value) + len(wanted)):
+        return False  # what `real_quick_ratio` says, without what a matcher prepares
     matcher = SequenceMatcher(None, value, wanted)  # whose quick ratios are no less than the whole one
     return all(ratio() >= _SIMILAR for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio))
 

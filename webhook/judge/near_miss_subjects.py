@@ -1,6 +1,6 @@
 """The NetworkPolicies that select a pod, or would but for one thing, and whether they are about others."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -8,7 +8,7 @@ from msgspec import Struct
 from webhook.families.enforced import compile_direction
 from webhook.families.networkpolicy import isolates, policy_types
 from webhook.judge.near_miss_peers import Miss, of_labels
-from webhook.model.labels import AskedLabels, Selector
+from webhook.model.labels import AskedLabels, Labels, Operator, Selector
 from webhook.model.objects import PodClass
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.refs import PolicyRef
@@ -85,16 +85,19 @@ def _is_plain(compiled: CompiledPolicy) -> bool:
 def _nearly(view: View, policy: Policy, pod_class: PodClass, direction: Direction) -> Nearly | None:
     if policy.unreadable is not None or policy.subject is None:
         return None
-    missed = list(of_labels(policy.subject, pod_class.labels, "podLabels"))
+    lacking = [one for one in policy.subject.requirements if one.matches(pod_class.labels) is not Truth.YES]
+    if len(lacking) > 1:
+        return None
+    missed = list(of_labels(policy.subject, pod_class.labels, "podLabels")) if lacking else []
     if unrelated(policy.subject, missed):
         return None
-    isolating = isolates(policy, direction)
-    if len(missed) > 1 or not (isolating or policy.rules(direction)):
+    isolated = isolates(policy, direction)
+    if not (isolated or policy.rules(direction)):
         return None
     compiled = compiled_for(view, policy, direction)
     if compiled is None:
         return None
-    if not isolating and view.dialect.outside_types is Truth.NO:
+    if not isolated and view.dialect.outside_types is Truth.NO:
         types = "+".join(d.value for d in Direction if d in policy_types(policy))
         missed.append(Miss(0, "policyTypes", direction.value, types or "none"))
     return compiled, tuple(missed)
@@ -103,6 +106,34 @@ def _nearly(view: View, policy: Policy, pod_class: PodClass, direction: Directio
 def unrelated(subject: Selector, missed: list[Miss]) -> bool:
     """Say whether nothing ties a policy to the pod: the one label that it asks for is absent, or nothing like it."""
     return bool(missed and missed[0].rank) and len(subject.requirements) == 1
+
+
+_BY_LABEL: Final = Memo[tuple[str, Direction], dict[tuple[str, str] | None, list[Policy]]](5_000)
+
+
+def isolating(view: View, namespace: str, direction: Direction, labels: Labels) -> Iterator[Policy]:
+    """Yield the NetworkPolicies of a namespace that ask for labels and isolate pods with these, if they were there."""
+    answers = view.memo(_BY_LABEL)
+    known = answers.get((namespace, direction))
+    if known is None:
+        known = answers[namespace, direction] = {}
+        policies = view.policies.named(namespace).values()
+        view.budget.spend(len(policies))
+        for policy in policies:
+            subject = policy.subject
+            if subject and subject.requirements and policy.unreadable is None and isolates(policy, direction):
+                known.setdefault(_label_of(subject), []).append(policy)
+    for pair in (None, *labels.pairs):
+        for policy in known.get(pair, ()):
+            view.budget.spend()
+            if policy.subject and policy.subject.matches(labels) is Truth.YES:
+                yield policy
+
+
+def _label_of(subject: Selector) -> tuple[str, str] | None:
+    """Return a label that whoever it selects is sure to have; None: there is none."""
+    sure = ((one.key, *one.values) for one in subject.requirements if one.operator is Operator.IN)
+    return next(((pair[0], pair[1]) for pair in sure if len(pair) == 2), None)  # noqa: PLR2004 - a key, one value
 
 
 def about_others(view: View, policy: Policy) -> bool:

@@ -7,7 +7,6 @@ from msgspec import structs
 
 from webhook.evaluate.ends import End, PodEnd
 from webhook.evaluate.match import ports_match
-from webhook.families.networkpolicy import isolates
 from webhook.judge.near_miss_peers import (
     FAR,
     Lack,
@@ -21,7 +20,16 @@ from webhook.judge.near_miss_peers import (
     told,
 )
 from webhook.judge.near_miss_ports import Dialled, cut_short, port_misses
-from webhook.judge.near_miss_subjects import Near, Nearly, about_others, compiled_for, near, selects_one, unrelated
+from webhook.judge.near_miss_subjects import (
+    Near,
+    Nearly,
+    about_others,
+    compiled_for,
+    isolating,
+    near,
+    selects_one,
+    unrelated,
+)
 from webhook.model.addresses import Family
 from webhook.model.answers import NearMiss, Side
 from webhook.model.labels import NO_LABELS
@@ -41,7 +49,8 @@ MISPLACED: Final = ", and belongs into "
 Denied = tuple[PolicyRef | None, tuple[PolicyRef, ...]] | None
 _NEAR: Final = Memo[tuple[Packet, tuple[Family, ...], Denied], tuple[Hashable, tuple[NearMiss, ...]]](5_000)
 _Row = tuple[PolicyRef, tuple[Miss | Lack, ...]]  # a rule, and what keeps the packet from it
-_ROWS: Final = Memo[Hashable, tuple[Hashable, tuple[Nearly, ...], tuple[_Row, ...]]](5_000)
+_Said = tuple[tuple[PolicyRef, Miss], ...]
+_ROWS: Final = Memo[Hashable, tuple[Hashable, tuple[Nearly, ...], tuple[_Row, ...], _Said]](5_000)
 
 
 def near_misses(view: View, packet: Packet, side: Side | None = None) -> tuple[NearMiss, ...]:
@@ -109,15 +118,9 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
     """Yield policies in the other end's namespace that would let the packet through if they stood in the subject's."""
     here = packet.subject.pod_class.namespace
     there = packet.other.pod_class.namespace if isinstance(packet.other, PodEnd) else here
-    for policy in view.policies.named(there).values() if there != here else ():
-        if (
-            not isolates(policy, packet.direction)
-            or policy.unreadable is not None
-            or policy.subject is None
-            or not policy.subject.requirements
-        ):
-            continue
-        if policy.subject.matches(packet.subject.pod_class.labels) is not Truth.YES or about_others(view, policy):
+    found = isolating(view, there, packet.direction, packet.subject.pod_class.labels) if there != here else ()
+    for policy in found:
+        if about_others(view, policy):
             continue
         compiled = compiled_for(view, policy, packet.direction)
         for rule in compiled.rules if compiled else ():
@@ -151,21 +154,26 @@ def _of_near(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[Po
     """Yield the near misses of NetworkPolicies, which are looked for once for all that rules do not tell apart."""
     nearly, below = near(view, packet.subject.pod_class, packet.direction), view.beneath()
     of_others = {ref for ref, policy in nearly.lacking.items() if selects_one(policy, below.proposed)}
-    here = tuple([pair for pair in nearly.found if _in_time(pair[0], end) and pair[0].ref not in of_others])
+    here = nearly.found
+    if of_others or end is not None:
+        here = tuple([pair for pair in here if _in_time(pair[0], end) and pair[0].ref not in of_others])
     like = _like(view, nearly, packet)
     if like is None:
-        rows: Iterable[_Row] = _rows_of(view, here, packet)
+        for row in _rows_of(view, here, packet):
+            yield from _nearest(row, packet)
     else:
         key = like, tuple([compiled.ref for compiled, _ in here])
         spaces = (one.pod_class.namespace for one in (packet.subject, packet.other) if isinstance(one, PodEnd))
         version = below.view.version_of("default", *spaces)  # there the API server's own Service is
         known = view.memo(_ROWS).get(key)
         if known is None or known[:2] != (version, here):
-            found = tuple(_rows_of(view, here, structs.replace(packet, later=True)))
-            known = view.memo(_ROWS)[key] = version, here, found
-        rows = known[2]
-    for row in rows:
-        yield from _nearest(row, packet)
+            every = [*_rows_of(view, here, structs.replace(packet, later=True))]
+            open_ones = tuple([row for row in every if any(isinstance(one, Lack) for one in row[1])])
+            said = tuple([found for row in every if row not in open_ones for found in _nearest(row, packet)])
+            known = view.memo(_ROWS)[key] = version, here, open_ones, said
+        yield from known[3]
+        for row in known[2]:
+            yield from _nearest(row, packet)
 
 
 def _like(view: View, nearly: Near, packet: Packet) -> Hashable:
