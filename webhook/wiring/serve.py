@@ -7,7 +7,6 @@ import gc
 import logging
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -297,5 +296,5 @@ def tune_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(2_000, 20, 50)
-    with suppress(OSError, AttributeError):  # glibc's own; others give back what they want
+    with contextlib.suppress(OSError, AttributeError):  # glibc's own; others give back what they want
         ctypes.CDLL(None).malloc_trim(0)
