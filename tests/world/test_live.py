@@ -18,12 +18,13 @@ from tests.support.arena import Raw
 from tests.support.watched import BY_KIND, OBJECTS, WATCHED, Kind, kind_of, noted, workload
 from webhook.evaluate import ends_of_pod, judge_outside, judge_pair
 from webhook.families import project
+from webhook.judge.workload import judge_declared
 from webhook.matrix import matrix
 from webhook.model.addresses import Protocol, parse_address
 from webhook.model.settings import CONNECTS_TO, Enforcer, Mode, Settings
 from webhook.review.decide import decide
 from webhook.wire.admission import AdmissionRequest, admission_request
-from webhook.world import Drop, Put, View, World
+from webhook.world import Drop, Overlay, Put, View, World
 from webhook.world.changes import Value, key_of
 
 TODAY: Final = date(2026, 11, 20)
@@ -56,6 +57,7 @@ def asked(to: str, labels: Raw, namespace: str) -> AdmissionRequest:
 REQUESTS: Final = (
     asked("s.y:80, listed.x:80, 203.0.113.9:443, kubernetes.default:443, outside.x:80", {"app": "client"}, "x"),
     asked("listed.x:80, api.y:80", {"app": "a"}, "y"),
+    asked("deploy/s.y:80, db.y:80, 10.0.0.1:80, 10.96.0.10:53/UDP, s.y.svc:80, gone.x:80", {"app": "client"}, "x"),
 )
 
 
@@ -73,6 +75,13 @@ def answers(view: View) -> dict[str, Any]:
         "families": (view.families(), view.pod_blocks(4), view.pod_blocks(6)),
         "enforcer": view.enforcer,
     }
+
+
+def remember(view: View) -> None:
+    """Ask again what reviews ask, so that it is remembered."""
+    for request in (*REQUESTS, *REQUESTS):
+        if request.workload is not None:
+            judge_declared(Overlay(view, [request.workload]), request.workload)
 
 
 class Live:
@@ -115,6 +124,7 @@ def test_after_any_events_it_answers_as_a_fresh_one(
         live.hear(value)
     answers(live.world)
     for (kind, value), gone in then:
+        remember(live.world)
         live.hear(value, gone=gone == 0)
         event(f"{'gone' if gone == 0 else 'there'}: {kind[1]}")
         assert answers(live.world) == answers(live.fresh()), (kind, value, gone)
@@ -143,6 +153,7 @@ def heard_of(live: Live, some: list[tuple[Kind, Value]]) -> set[Kind]:
     before = answers(live.world)
     for kind, value in some:
         for gone in (True, False):
+            remember(live.world)
             live.hear(value, gone=gone)
             after = answers(live.world)
             assert after == answers(live.fresh()), (kind, value, gone)

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family, Protocol, parse_block
 from webhook.model.answers import Host
-from webhook.model.labels import NO_KEYS, AllOf, LabelKeys
+from webhook.model.labels import NO_KEYS, AllOf, AskedLabels, LabelKeys
 from webhook.model.objects import Pod, PodClass, Service, Workload
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import Peer, PodMatch
@@ -103,24 +103,32 @@ AMBIENT: Final = "istio.io/dataplane-mode"
 WAYPOINT: Final = "istio.io/use-waypoint"
 INJECTED: Final = "linkerd.io/control-plane-ns"  # a label that the injector adds to pods
 _MESHES: Final = frozenset({AMBIENT, WAYPOINT, INJECTED})
-_Class = tuple[str, tuple[str, ...], object, tuple[tuple[str, str | None], ...]]
+_Class = tuple[tuple[str, ...], object, object, tuple[tuple[str, str | None], ...]]
+_ASKED: Final = Memo[tuple[str, ...], tuple[AskedLabels, ...]](10_000)  # by namespaces whose policies are asked
 _MET: Final = Memo[_Class, PodClass](50_000)
 
 
 def alike(view: View, end: PodEnd, *others: str) -> PodEnd:
     """Return the first end that was met of those that nobody tells from `end` who judges what it sends.
 
-    That is by the policies of its namespace, of namespaces `others` and of all, by meshes, and by Services' selectors
-    not. Two pods that differ by a label for which no selector asks fare alike, and what is remembered of one is true of
-    the other. What is said of a near miss or a fix names labels, and is asked of the pod itself.
+    That is by the policies of its namespace that let it out, by those of namespaces `others` that let it in, by those
+    of the cluster and by meshes, and by Services' selectors not. Two pods that differ by a label for which none of these
+    asks fare alike, and what is remembered of one is true of the other. What is said of a near miss or a fix names
+    labels, and is asked of the pod itself.
     """
     pod_class = end.pod_class
-    spaces = dict.fromkeys(("", pod_class.namespace, *others))
-    every = [one for space in spaces for one in view.policies.asked(space)]
-    asked = tuple([pair for one in every for pair in one.of(pod_class.labels)])
-    meshes = tuple([pair for pair in pod_class.labels.pairs if pair[0] in _MESHES])
-    rest = pod_class.ports, pod_class.host_network, pod_class.template, pod_class.account, meshes
-    key, answers = (pod_class.namespace, others, rest, asked), view.memo(_MET)
+    spaces, labels = (pod_class.namespace, *others), pod_class.labels
+    every = view.memo(_ASKED).get(spaces)
+    if every is None:
+        out, into = dict.fromkeys(("", pod_class.namespace)), dict.fromkeys(("", *others))
+        every = view.memo(_ASKED)[spaces] = (
+            *(one for space in out for one in view.policies.asked(space, Direction.EGRESS)),
+            *(one for space in into for one in view.policies.asked(space, Direction.INGRESS)),
+        )
+    asked = tuple([pair for one in every for pair in one.of(labels)])
+    meshes = tuple([pair for pair in labels.pairs if pair[0] in _MESHES])
+    rest = pod_class.ports, pod_class.host_network, pod_class.template, pod_class.account
+    key, answers = (spaces, rest, meshes, asked), view.memo(_MET)
     met = answers.get(key)
     if met is None:
         met = answers[key] = pod_class

@@ -24,20 +24,27 @@ _Asked = tuple[Hashable, Hashable]  # what clients have in common beside what po
 
 
 class _Known(Struct, frozen=True):
-    answer: Any
-    rests: Rests
+    answer: Any = None
+    rests: Rests | None = None  # None: it was asked for once, and is worked out for all when somebody asks again
 
 
-_POLICED: Final = Memo[_Asked, tuple[str, ...]](10_000)  # namespaces by whose policies clients may be told apart
-_ANSWERS: Final = Memo[tuple[_Asked, PodClass], _Known](10_000)
+_ONCE: Final = _Known()
+_ANYBODYS: Final[tuple[str, ...]] = ("?",)  # whose they are is not known yet
+_TOO_MANY: Final[tuple[str, ...]] = ("*",)  # an answer rests on more look-ups than are worth to be noted
+_POLICED: Final = Memo[_Asked, tuple[str, ...]](20_000)  # namespaces by whose policies clients may be told apart
+_ANSWERS: Final = Memo[tuple[_Asked, PodClass], _Known](20_000)
 
 
 class Remembered:
     """What one client asks in a view."""
 
-    def __init__(self, view: View, workload: Workload) -> None:
-        """Find out with whom it may share answers."""
-        self._view, self._workload = view, workload
+    def __init__(self, view: View, workload: Workload, *, often: bool = False) -> None:
+        """Find out with whom it may share answers. `often`: many will ask the same, so that the first answer is kept.
+
+        Otherwise it is when somebody asks again: most of what is asked once is not.
+        """
+        self._often = often
+        self.view, self.workload = view, workload
         template, pod_class = workload.template, workload.template.pod_class
         single = pod_class.host_network or workload.ref.kind in _SINGLE
         self._ground = None if single else view.ground()
@@ -51,33 +58,56 @@ class Remembered:
         self._classes: dict[tuple[str, ...], PodClass] = {}
         self._classes_at = -1  # the change after which these were told apart
 
-    def ask(self, what: Hashable, answer: Callable[[View, Workload], T], parts: Callable[[T], Iterable[Judged]]) -> T:
-        """Return what `answer` says of a view and a workload, as it is remembered under `what`.
+    def ask(
+        self, what: Hashable, answer: Callable[[View, Workload], T], parts: Callable[[T], Iterable[Judged]]
+    ) -> T | None:
+        """Return what `answer` says of a view and any client that is alike, as it is remembered under `what`.
 
-        `parts`: what of it was judged, which is without near misses: these are about labels.
+        None: it is not, or the client's own is another one. `parts`: what of an answer was judged, which is without
+        near misses: these are about labels.
         """
         if self._ground is None:
-            return answer(self._view, self._workload)
-        self._view.budget.spend()
+            return None
         ground, on_top = self._ground
         view = ground.base if isinstance(ground, Noting) else ground
         asked: _Asked = self._common, what
-        policed = view.memo(_POLICED).get(asked)
-        known = None if policed is None else view.memo(_ANSWERS).get((asked, self._class(view, policed)))
-        if known is None or not known.rests.holds(view):
+        known = self._kept(view, asked)
+        if known is None:
+            return None
+        self.view.budget.spend()
+        if known.rests is None or not known.rests.holds(view):
             known = self._worked_out(view, asked, answer, parts)
-        if known is None or known.rests.is_about(self._workload) or any(map(known.rests.is_about, on_top)):
-            return answer(self._view, self._workload)
+        rests = known.rests
+        if rests is None or rests.is_about(self.workload) or any(map(rests.is_about, on_top)):
+            return None
         if isinstance(ground, Noting):
-            ground.take(known.rests)
+            ground.take(rests)
         found: T = known.answer
         return found
 
+    def _kept(self, view: View, asked: _Asked) -> _Known | None:
+        """Return what is remembered for all who are alike; None: none of them has asked before, or it is never kept."""
+        places, answers = view.memo(_POLICED), view.memo(_ANSWERS)
+        policed = places.get(asked)
+        if policed is _TOO_MANY:
+            return None
+        if policed is None:
+            places[asked] = _ANYBODYS
+            return _ONCE if self._often else None
+        if policed is _ANYBODYS:
+            return _ONCE
+        key = asked, self._class(view, policed)
+        known = answers.get(key)
+        if known is None:
+            answers[key] = _ONCE
+            return _ONCE if self._often else None
+        return known
+
     def _worked_out(
         self, view: View, asked: _Asked, answer: Callable[[View, Workload], T], parts: Callable[[T], Iterable[Judged]]
-    ) -> _Known | None:
-        """Work an answer out for anybody who is alike, and remember it; None: it rests on too much."""
-        noting, template = Noting(view), self._workload.template
+    ) -> _Known:
+        """Work an answer out for anybody who is alike, and remember it unless it rests on too much."""
+        noting, template = Noting(view), self.workload.template
         of_class = Template(
             template.pod_class,
             dns_policy=template.dns_policy,
@@ -88,10 +118,12 @@ class Remembered:
         found = answer(noting, Workload(WorkloadRef("Deployment", template.pod_class.namespace, ""), of_class))
         rests = noting.rests()
         if rests is None:
-            return None
+            view.memo(_POLICED)[asked] = _TOO_MANY
+            return _ONCE
         servers = (flow.to for part in parts(found) for flow in part.flows)
         spaces = {*rests.policed, *(to.namespace for to in servers if isinstance(to, WorkloadRef))}
-        policed = tuple(sorted(spaces.union(view.memo(_POLICED).get(asked, ()))))
+        before = view.memo(_POLICED).get(asked, _ANYBODYS)
+        policed = tuple(sorted(spaces if before is _ANYBODYS else spaces.union(before)))
         view.memo(_POLICED)[asked] = policed
         known = view.memo(_ANSWERS)[asked, self._class(view, policed)] = _Known(found, rests)
         return known
@@ -102,6 +134,6 @@ class Remembered:
             self._classes, self._classes_at = {}, view.memos.now
         found = self._classes.get(policed)
         if found is None:
-            end = alike(view, PodEnd(self._workload.template.pod_class), *policed)
+            end = alike(view, PodEnd(self.workload.template.pod_class), *policed)
             found = self._classes[policed] = end.pod_class
         return found

@@ -69,16 +69,21 @@ def judge_declared(view: View, workload: Workload) -> JudgedWorkload:
     said = workload.connects_to
 
     def answer(view: View, client: Workload) -> JudgedWorkload:
-        return finished(_of_declared(view, structs.replace(client, connects_to=said), near=False))
+        return finished(
+            _of_declared(Remembered(view, structs.replace(client, connects_to=said)), near=False, alone=False)
+        )
 
-    found = Remembered(view, workload).ask(("declared", said), answer, lambda one: one.parts)
-    return structs.replace(found, workload=workload, dns=_near_look_up(view, workload, found.dns))
+    remembered = Remembered(view, workload)
+    found = remembered.ask(("declared", said), answer, lambda one: one.parts)
+    if found is None:
+        return finished(_of_declared(remembered, near=False))
+    again = found.dns is not None and _is_closed(found.dns)
+    return structs.replace(found, workload=workload, dns=judge_dns(view, workload) if again else found.dns)
 
 
 def with_inferred(view: View, declared: JudgedWorkload, *, near: bool = True) -> JudgedWorkload:
     """Add what is inferred, and the look-up where only that needs it."""
-    found = finished(_with_inferred(view, declared, near=near))
-    return found if declared.dns else structs.replace(found, dns=_near_look_up(view, found.workload, found.dns))
+    return finished(_with_inferred(Remembered(view, declared.workload), declared, near=near))
 
 
 Steps = Generator[None, None, T]
@@ -96,61 +101,61 @@ def finished(steps: Steps[T]) -> T:
 
 def judge_in_steps(view: View, workload: Workload, *, near: bool = True) -> Steps[JudgedWorkload]:
     """Do as `judge_workload` does, one dependency a step; between two the view may change."""
-    declared = yield from _of_declared(view, workload, near=near)
-    found = yield from _with_inferred(view, declared, near=near)
-    return structs.replace(found, dns=_near_look_up(view, workload, found.dns))
+    remembered = Remembered(view, workload)
+    declared = yield from _of_declared(remembered, near=near)
+    return (yield from _with_inferred(remembered, declared, near=near))
 
 
-def _of_declared(view: View, workload: Workload, *, near: bool) -> Steps[JudgedWorkload]:
-    items, remembered = declared(workload), Remembered(view, workload)
+def _of_declared(remembered: Remembered, *, near: bool, alone: bool = True) -> Steps[JudgedWorkload]:
+    """Judge what is declared. `alone`: for this client, so that the look-up has near misses."""
+    view, workload = remembered.view, remembered.workload
+    items = declared(workload)
     found: dict[str, Judged] = {}
     for item in (*(item for item in items if isinstance(item, Dependency)), *everybodys(view, workload)):
-        one = judge_item(remembered, item)
-        if one.text not in found:
-            found[one.text] = _nearer(view, workload, one) if near else one
+        one = judge_item(remembered, item, near=near)
+        found.setdefault(one.text, one)
         yield
     answers = tuple(found.values())
     bad = tuple(item for item in items if isinstance(item, Malformed))
-    return JudgedWorkload(workload, answers, bad, _look_up(view, workload, answers))
+    return JudgedWorkload(workload, answers, bad, _look_up(remembered, answers, near=alone))
 
 
-def judge_item(remembered: Remembered, item: Dependency) -> Judged:
-    """Judge one dependency, without near misses."""
+def judge_item(remembered: Remembered, item: Dependency, *, near: bool = False) -> Judged:
+    """Judge one dependency. `near`: with near misses."""
 
-    def answer(view: View, workload: Workload) -> Judged:
-        return judge(view, workload, resolve(view, workload, item), near=False)
+    def answer(view: View, client: Workload) -> Judged:
+        return judge(view, client, resolve(view, client, item), near=False)
 
-    return remembered.ask(item, answer, lambda one: (one,))
-
-
-def judge_look_up(remembered: Remembered) -> Judged | None:
-    """Judge the look-up that names need, without near misses."""
-
-    def answer(view: View, workload: Workload) -> Judged | None:
-        return judge_dns(view, workload, near=False)
-
-    return remembered.ask("look-up", answer, lambda one: (one,) if one else ())
+    found = remembered.ask(item, answer, lambda one: (one,))
+    view, workload = remembered.view, remembered.workload
+    if found is None:
+        return judge(view, workload, resolve(view, workload, item), near=near)
+    again = found.resolved if near and _is_closed(found) else None
+    return found if again is None else judge(view, workload, again)
 
 
-def _nearer(view: View, workload: Workload, one: Judged) -> Judged:
-    """Return an answer with near misses, which only what is closed has."""
-    return judge(view, workload, one.resolved) if _is_closed(one) and one.resolved is not None else one
+def judge_look_up(remembered: Remembered, *, near: bool = False) -> Judged | None:
+    """Judge the look-up that names need. `near`: with near misses."""
 
+    def answer(view: View, client: Workload) -> tuple[Judged, ...]:
+        found = judge_dns(view, client, near=False)
+        return (found,) if found is not None else ()
 
-def _near_look_up(view: View, workload: Workload, dns: Judged | None) -> Judged | None:
-    """Return the look-up with near misses."""
-    again = judge_dns(view, workload) if dns is not None and _is_closed(dns) else None
-    return dns if again is None or dns is None else structs.replace(again, source=dns.source, unsure=dns.unsure)
+    found = remembered.ask("look-up", answer, lambda several: several)
+    if found is None or (near and any(map(_is_closed, found))):
+        return judge_dns(remembered.view, remembered.workload, near=near)
+    return found[0] if found else None
 
 
 def _is_closed(one: Judged) -> bool:
+    """Say whether there may be near misses of an answer."""
     return any(flow.egress.verdict in CLOSED or flow.ingress.verdict in CLOSED for flow in one.flows)
 
 
-def _with_inferred(view: View, declared: JudgedWorkload, *, near: bool) -> Steps[JudgedWorkload]:
+def _with_inferred(remembered: Remembered, declared: JudgedWorkload, *, near: bool) -> Steps[JudgedWorkload]:
+    view, workload = remembered.view, remembered.workload
     if not view.settings.infer:
         return declared
-    workload = declared.workload
     said = tuple(one.resolved for one in declared.dependencies if one.resolved is not None)
     inferred = []
     for one in uncovered(infer(view, workload), said):
@@ -160,7 +165,7 @@ def _with_inferred(view: View, declared: JudgedWorkload, *, near: bool) -> Steps
     if not inferred:
         return declared
     answers = (*declared.dependencies, *inferred)
-    look_up = declared.dns or _look_up(view, workload, answers)
+    look_up = declared.dns or _look_up(remembered, answers, near=True)
     return structs.replace(declared, dependencies=answers, dns=look_up)
 
 
@@ -181,10 +186,10 @@ def allowed_api_server(view: View, workload: Workload) -> Judged | None:
     return found if found is not None and found.verdict is Verdict.ALLOWED else None
 
 
-def _look_up(view: View, workload: Workload, answers: tuple[Judged, ...]) -> Judged | None:
+def _look_up(remembered: Remembered, answers: tuple[Judged, ...], *, near: bool) -> Judged | None:
     """Judge the look-up that names need; where only inferred ones do, it is inferred too."""
     named = [answer for answer in answers if answer.by_name]
-    dns = judge_look_up(Remembered(view, workload)) if named else None
+    dns = judge_look_up(remembered, near=near) if named else None
     if dns is None or any(answer.source != "inferred" for answer in named):
         return dns
     return structs.replace(dns, source="inferred", unsure=all(answer.unsure for answer in named))

@@ -273,6 +273,10 @@ class AskedLabels:
         asked = self._values[key]
         return value if asked is None or value in asked else None
 
+    def __bool__(self) -> bool:
+        """Whether anything is asked for."""
+        return bool(self._values)
+
 
 class _Every(AskedLabels):
     def of(self, labels: Labels) -> tuple[tuple[str, str | None], ...]:

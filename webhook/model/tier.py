@@ -272,14 +272,18 @@ def volatile(peer: Peer) -> bool:
             return False
 
 
-def asks_of_pods(compiled: CompiledPolicy) -> Iterator[Requirement]:
-    """Yield all that a compiled policy asks of the labels of pods, whichever end they are; Services' selectors not."""
-    if compiled.subject is not None:
+def asks_of_senders(compiled: CompiledPolicy) -> Iterator[Requirement]:
+    """Yield all that a compiled policy asks of the labels of pods that send; Services' selectors not.
+
+    Of its subject, where it is about what that sends, and of the peers of its rules, where about what that is sent.
+    """
+    sends = compiled.direction is Direction.EGRESS
+    if sends and compiled.subject is not None:
         yield from compiled.subject.requirements
-    if compiled.scope is not None:
+    if sends and compiled.scope is not None:
         yield from _of_pods(compiled.scope)
     for rule in compiled.rules:
-        for peer in (*(rule.peers or ()), *(rule.subject_peers or ())):
+        for peer in (rule.subject_peers if sends else rule.peers) or ():
             yield from _asks(peer)
 
 

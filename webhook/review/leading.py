@@ -24,12 +24,13 @@ class Leading:
         """Start with nothing read."""
         self._view, self._names = view, names
         self._words = {name for _, name in names}
+        self._read: dict[str, tuple[Dependency, ...]] = {}  # items of declarations, by their text
         self._found: dict[tuple[str, str], tuple[Dependency, ...]] = {}  # what of them leads there, by namespace
         self._named: dict[str, bool] = {}  # whether an item names anything
 
     def judged(self, workload: Workload, *, look_up: bool) -> Iterator[Judged]:
         """Yield the answer to each. `look_up`: to the look-up of workloads that declare a name, too."""
-        remembered = Remembered(self._view, workload)
+        remembered = Remembered(self._view, workload, often=True)
         for item in self._items(workload):
             yield judge_item(remembered, item)
         if look_up and self.looks_up(workload) and (dns := judge_look_up(remembered)) is not None:
@@ -70,12 +71,17 @@ class Leading:
 
     def _of_item(self, workload: Workload, text: str) -> tuple[Dependency, ...]:
         """Return what one item says: nothing where it holds neither a word of a name nor an address."""
+        read = self._read.get(text)
+        if read is None:
+            low = text.lower()
+            wanted = addressed(low) or any(word in low for word in self._words)
+            read = tuple(one for one in parse(text) if isinstance(one, Dependency)) if wanted else ()
+            self._read[text] = read
+        if not read:
+            return ()
         key = workload.ref.namespace, text
         known = self._found.get(key)
         if known is None:
-            low = text.lower()
-            wanted = addressed(low) or any(word in low for word in self._words)
-            read = (one for one in parse(text) if isinstance(one, Dependency)) if wanted else ()
             known = self._found[key] = tuple(self._some(workload, read))
         return known
 

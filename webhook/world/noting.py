@@ -314,7 +314,8 @@ class _Policies:
         self.asked, self.problems, self.unevaluated = base.asked, base.problems, base.unevaluated
 
     def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
-        self._notes.policed.add(pod_class.namespace)
+        if direction is Direction.INGRESS:  # what lets the client out is asked anyway
+            self._notes.policed.add(pod_class.namespace)
         return self._base.selecting(pod_class, direction)
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:

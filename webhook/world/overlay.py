@@ -249,7 +249,7 @@ class _Policies:
         kept = [i for i in self._base.compiled_policies(namespace, direction) if i.ref not in mine]
         return sorted([*kept, *self._own.compiled_policies(namespace, direction)], key=sort_key)
 
-    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:  # noqa: ARG002 - what is tried out is judged once
+    def asked(self, namespace: str, direction: Direction) -> tuple[AskedLabels, ...]:  # noqa: ARG002 - what is tried out is judged once
         return (EVERY_LABEL,)
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:

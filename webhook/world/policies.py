@@ -1,6 +1,6 @@
 """Policies of every family, compiled once; those that select a class are remembered per class."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from webhook.model.labels import NO_KEYS, AskedLabels, LabelKeys, Operator, hold
 from webhook.model.objects import PodClass
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import CompiledPolicy, asks_of_pods, sort_key
+from webhook.model.tier import CompiledPolicy, asks_of_senders, sort_key
 from webhook.model.truth import Truth
 from webhook.world.changes import Clock, Stamps, discard
 from webhook.world.pod_labels import labels_of
@@ -68,7 +68,7 @@ class _Compiled:
         }
         self.by_label: dict[ByLabel, dict[PolicyRef, None]] = {}
         self.problems: dict[PolicyRef, tuple[str, ...]] = {}
-        self.asked: tuple[int, AskedLabels] | None = None  # as after a change of that number
+        self.asked: dict[Direction, tuple[int, tuple[AskedLabels, ...]]] = {}  # as after a change of that number
         self._labels: dict[PolicyRef, list[ByLabel]] = {}
 
     def put(self, policy: Policy | CrdPolicy) -> None:
@@ -214,23 +214,19 @@ class Policies:
         here = self._of(namespace).compiled_policies[direction]
         return sorted((compiled for ref in here for compiled in here[ref]), key=sort_key)
 
-    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
-        """Return the labels by which a namespace's own policies tell pods apart."""
+    def asked(self, namespace: str, direction: Direction) -> tuple[AskedLabels, ...]:
+        """Return the labels by which a namespace's own policies of a direction tell pods apart that send."""
+        usual = self.context.dialect.without_policy if namespace == EVERYWHERE else ()
         if not self.named(namespace) and not self.crd_policies(namespace):
-            asks = self.context.dialect.without_policy if namespace == EVERYWHERE else ()
-            return (AskedLabels(one for compiled in asks for one in asks_of_pods(compiled)),) if asks else ()
+            return _asked_by([compiled for compiled in usual if compiled.direction is direction])
         here, changed = self._of(namespace), self.stamps.of(namespace)
-        if here.asked is None or here.asked[0] != changed:
-            kept = [
-                compiled
-                for found in here.compiled_policies.values()
-                for compiled_policies in found.values()
-                for compiled in compiled_policies
-            ]
-            kept += self.context.dialect.without_policy if namespace == EVERYWHERE else ()
+        known = here.asked.get(direction)
+        if known is None or known[0] != changed:
+            every = (usual, *here.compiled_policies[direction].values())
+            kept = [compiled for some in every for compiled in some if compiled.direction is direction]
             self._view.budget.spend(len(kept))
-            here.asked = changed, AskedLabels(one for compiled in kept for one in asks_of_pods(compiled))
-        return (here.asked[1],)
+            known = here.asked[direction] = changed, _asked_by(kept)
+        return known[1]
 
     def unevaluated(self, pod_class: PodClass, direction: Direction) -> Unevaluated | None:  # noqa: ARG002 - the same for both, so far
         """Return why answers on this side of `pod_class` cannot be trusted."""
@@ -280,6 +276,11 @@ class Policies:
                     truth = selects(view, compiled, pod_class, keys)
                     if truth is not Truth.NO:
                         yield compiled, truth
+
+
+def _asked_by(compiled_policies: Iterable[CompiledPolicy]) -> tuple[AskedLabels, ...]:
+    asked = AskedLabels(one for compiled in compiled_policies for one in asks_of_senders(compiled))
+    return (asked,) if asked else ()
 
 
 def selects(view: View, compiled: CompiledPolicy, pod_class: PodClass, keys: LabelKeys) -> Truth:

@@ -174,8 +174,9 @@ class _Policies:
         kept = [i for i in self._base.compiled_policies(namespace, direction) if i.ref not in self._refs]
         return sorted([*kept, *self._own.compiled_policies(namespace, direction)], key=sort_key)
 
-    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
-        return (*(() if self._whole else self._base.asked(namespace)), *self._own.asked(namespace))
+    def asked(self, namespace: str, direction: Direction) -> tuple[AskedLabels, ...]:
+        below = () if self._whole else self._base.asked(namespace, direction)
+        return (*below, *self._own.asked(namespace, direction))
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         mine = {r: v for r, v in self._refs.items() if isinstance(v, Policy) and v.namespace == namespace}

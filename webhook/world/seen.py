@@ -171,8 +171,8 @@ class _Policies(_Part):
             self._base.policies.compiled_policies(namespace, direction) if namespace and self._shown(namespace) else ()
         )
 
-    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
-        return self._base.policies.asked(namespace)
+    def asked(self, namespace: str, direction: Direction) -> tuple[AskedLabels, ...]:
+        return self._base.policies.asked(namespace, direction)
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
         return self._base.policies.named(namespace) if self._shown(namespace) else {}

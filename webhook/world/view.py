@@ -181,10 +181,10 @@ class PolicyLister(Protocol):
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
         """Return every piece of a namespace's own policies (empty: of cluster-wide ones), in the order asked."""
 
-    def asked(self, namespace: str) -> tuple[AskedLabels, ...]:
-        """Return the labels by which a namespace's own policies (empty: cluster-wide ones) tell pods apart.
+    def asked(self, namespace: str, direction: Direction) -> tuple[AskedLabels, ...]:
+        """Return the labels by which a namespace's own policies (empty: cluster-wide ones) tell pods apart that send.
 
-        There may be more than those.
+        By those for egress they are let out, by those for ingress let in by others. There may be more labels.
         """
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
