@@ -9,7 +9,7 @@ from tests.support.arena import Raw, forgetful, world_of
 from tests.support.watched import made, pod, service, sliced, template
 from webhook.dependencies import parse
 from webhook.families import project
-from webhook.judge import Judged, JudgedWorkload
+from webhook.judge import Judged, JudgedWorkload, judge_workload
 from webhook.judge.remembered import Remembered
 from webhook.judge.workload import judge_declared, judge_item
 from webhook.model.answers import Dependency
@@ -122,6 +122,16 @@ def test_clients_that_differ_by_what_an_answer_rests_on_do_not_share_it(by: str,
         if alone:
             assert [*told(found)] == alone[each.ref]
     assert [*told(declared(world, one))] != [*told(declared(world, other))]
+
+
+@pytest.mark.parametrize("by", DIFFERENT)
+def test_nor_do_they_where_both_are_there(by: str) -> None:
+    objects, *both = DIFFERENT[by]
+    world, bare = (world_of([*SPACES, *objects], complete=True) for _ in range(2))
+    for each in (world, forgetful(bare)):
+        each.apply(map(Put, both))
+    for one in (*both, *both, *both, *both):
+        assert judge_workload(world, one, near=False) == judge_workload(bare, one, near=False)
 
 
 def told(judged: JudgedWorkload) -> Iterable[object]:

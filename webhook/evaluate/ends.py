@@ -112,9 +112,9 @@ def alike(view: View, end: PodEnd, *others: str) -> PodEnd:
     """Return the first end that was met of those that nobody tells from `end` who judges what it sends.
 
     That is by the policies of its namespace that let it out, by those of namespaces `others` that let it in, by those
-    of the cluster and by meshes, and by Services' selectors not. Two pods that differ by a label for which none of these
-    asks fare alike, and what is remembered of one is true of the other. What is said of a near miss or a fix names
-    labels, and is asked of the pod itself.
+    of the cluster and by meshes, and by Services' selectors not. Two pods that differ by a label for which none of
+    these asks fare alike, and what is remembered of one is true of the other. What is said of a near miss or a fix
+    names labels, and is asked of the pod itself.
     """
     pod_class = end.pod_class
     spaces, labels = (pod_class.namespace, *others), pod_class.labels
