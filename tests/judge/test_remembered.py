@@ -124,6 +124,17 @@ def test_clients_that_differ_by_what_an_answer_rests_on_do_not_share_it(by: str,
     assert [*told(declared(world, one))] != [*told(declared(world, other))]
 
 
+def test_whoever_is_put_on_top_of_a_view_is_seen_by_others() -> None:
+    objects = [*SPACES, OWN, policy("x/shut", policyTypes=["Ingress"])]
+    world, bare = (world_of(objects, complete=True) for _ in range(2))
+    forgetful(bare)
+    one, server = client("own:80"), client("", "x/server", {"app": "own"})
+    for _ in range(4):
+        assert judge_declared(Overlay(world, [one]), one).dependencies[0].verdict == "unknown"
+        for on_top in (Overlay(Overlay(world, [one]), [server]), Overlay(Overlay(world, [server]), [one])):
+            assert judge_declared(on_top, one).dependencies[0].verdict == "denied"
+
+
 @pytest.mark.parametrize("by", DIFFERENT)
 def test_nor_do_they_where_both_are_there(by: str) -> None:
     objects, *both = DIFFERENT[by]

@@ -272,6 +272,17 @@ def volatile(peer: Peer) -> bool:
             return False
 
 
+def asks_of_pods(compiled: CompiledPolicy) -> Iterator[Requirement]:
+    """Yield all that a compiled policy asks of the labels of pods, whichever end they are; Services' selectors not."""
+    if compiled.subject is not None:
+        yield from compiled.subject.requirements
+    if compiled.scope is not None:
+        yield from _of_pods(compiled.scope)
+    for rule in compiled.rules:
+        for peer in (*(rule.peers or ()), *(rule.subject_peers or ())):
+            yield from _asks(peer)
+
+
 def asks_of_senders(compiled: CompiledPolicy) -> Iterator[Requirement]:
     """Yield all that a compiled policy asks of the labels of pods that send; Services' selectors not.
 
