@@ -68,15 +68,23 @@ class NodeAddresses:
             if address.family in policed:
                 self._pieces[name] = self._pieces.get(name, 0) | 1 << (len(classes.all) + piece)
 
-    def of(self, direction: Direction, surely: ByClass, possibly: ByClass, wanted: Truth) -> list[Parts]:
-        """Return by workload what is open to every pod of it, given what rules surely, and what they may, open."""
-        plain = surely if wanted is Truth.YES else possibly
+    def matter(self, direction: Direction) -> bool:
+        """Say whether it is another matter for some whether a packet is for, or from, a node."""
         fates = self._nodes.fates
         matters = fates.egress_matters if direction is Direction.EGRESS else fates.ingress_matters
+        return matters and bool(self._pieces)
+
+    def of(self, direction: Direction, plain: ByClass, other: ByClass, wanted: Truth) -> list[Parts]:
+        """Return by workload what is open to every pod of it, given what rules open surely (MAYBE: what they may).
+
+        `other`: what they may open (MAYBE: open surely); anything where nodes do not `matter`.
+        """
+        surely, possibly = (plain, other) if wanted is Truth.YES else (other, plain)
+        matters = self.matter(direction)
         shared: dict[object, Parts] = {}
         found = []
         for number, of in enumerate(self._classes.of):
-            changes = [self._changes(direction, number, one, wanted) if matters and self._pieces else () for one in of]
+            changes = [self._changes(direction, number, one, wanted) if matters else () for one in of]
             key = (of, tuple(changes))
             if key not in shared:
                 every = ((one, change) for one, change in zip(of, changes, strict=True))
@@ -139,9 +147,9 @@ def matrix(view: View, *, unknown: bool = False) -> Matrix:
         pods = workloads.reached(reached(classes, by_family, no_common, tunnels, sure=sure), sure=sure)
         found = [pods]
         for direction in (EGRESS, INGRESS):
-            surely = outside(classes, direction, beyond, sure=True)
-            possibly = outside(classes, direction, beyond, sure=False)
-            found.append(node_addresses.of(direction, surely, possibly, Truth.YES if sure else Truth.MAYBE))
+            plain = outside(classes, direction, beyond, sure=sure)
+            other = outside(classes, direction, beyond, sure=not sure) if node_addresses.matter(direction) else plain
+            found.append(node_addresses.of(direction, plain, other, Truth.YES if sure else Truth.MAYBE))
         return found
 
     surely = parts(sure=True)

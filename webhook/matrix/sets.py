@@ -33,10 +33,12 @@ def first(bits: Bits) -> int:
     return (bits & -bits).bit_length() - 1
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def members(bits: Bits) -> tuple[int, ...]:
-    """Return the same, of a set that is asked for again and again."""
-    return listed(bits)
+    """Return the same, of a set that is asked for again and again, or has one member, as most sets of classes."""
+    return (bits.bit_length() - 1,) if bits.bit_count() == 1 else _remembered(bits)
+
+
+_remembered: Final = lru_cache(maxsize=_REMEMBERED)(listed)
 
 
 def bits_of(numbers: Iterable[int]) -> Bits:
