@@ -128,6 +128,16 @@ TOLD_APART: Final[dict[str, tuple[list[Raw], Raw, Raw]]] = {
     ),
     "by a key": ([let_in(matchExpressions=[{"key": "web", "operator": "Exists"}])], {"web": "1"}, {"wet": "1"}),
     "by a policy of the whole cluster": ([WIDE], {"app": "a"}, {"app": "b"}),
+    "by whom a policy of the whole cluster lets in": (
+        [
+            {
+                **WIDE,
+                "spec": {"types": ["Ingress"], "ingress": [{"action": "Allow", "source": {"selector": "app == 'a'"}}]},
+            }
+        ],
+        {"app": "a"},
+        {"app": "b"},
+    ),
     "by a part of a value": ([calico("app contains 'ea'")], {"app": "bread"}, {"app": "corn"}),
     "by how a value begins": ([calico("app starts with 'b'")], {"app": "bread"}, {"app": "corn"}),
     "by their meshes": (

@@ -6,14 +6,15 @@ from typing import Any, Final
 import pytest
 
 from tests.support.arena import Raw, forgetful, world_of
-from tests.support.watched import made, pod, service, sliced, template
+from tests.support.watched import made, noted, owned, pod, service, sliced, template
 from webhook.dependencies import parse
+from webhook.evaluate.ends import INJECTED
 from webhook.families import project
 from webhook.judge import Judged, JudgedWorkload, judge_workload
 from webhook.judge.remembered import Remembered
 from webhook.judge.workload import judge_declared, judge_item
 from webhook.model.answers import Dependency
-from webhook.model.objects import Workload
+from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
 from webhook.world import Change, Overlay, Put, View, World
 from webhook.world.changes import key_of
@@ -50,12 +51,26 @@ def client(to: str, name: str = "x/client", labels: Raw | None = None, **rest: A
     return found
 
 
+def bare(raw: Raw) -> Workload:
+    found = project(raw)
+    assert isinstance(found, Pod)
+    assert found.bare is not None
+    return found.bare
+
+
 def declared(world: World, one: Workload) -> JudgedWorkload:
     return judge_declared(Overlay(world, [one]), one)
 
 
 TO_S: Final = "s.y:80"
 S: Final = service("y/s", {"app": "s"})
+PROXIED: Final = pod("y/s", "10.0.0.9", {"app": "s", INJECTED: "linkerd"})
+AGENT: Final = pod("x/agent-1", "192.168.0.1", {"app": "client"}, hostNetwork=True)
+ON_A_PORT: Final[Raw] = {"name": "c", "ports": [{"containerPort": 80, "hostPort": 8080}]}
+GUESSED: Final = {"app": "own", "pod-template-hash": "5d"}
+OF_A_GUESS: Final = owned(pod("x/web-5d-1", "10.0.0.12", GUESSED), "ReplicaSet", "web-5d")
+BARE: Final = noted(pod("x/p", "10.0.0.7", {"app": "client"}), **{CONNECTS_TO: TO_S})
+NODE: Final = made("v1", "Node", "n1", {}, status={"addresses": [{"type": "InternalIP", "address": "192.168.0.1"}]})
 OWN: Final = service("x/own", {"app": "own"})
 ONE: Final = {"podSelector": {"matchLabels": {"t": "1"}}}
 # By what they differ: what is there, and two clients, whose answers are not the same.
@@ -68,7 +83,7 @@ DIFFERENT: Final[dict[str, tuple[list[Raw], Workload, Workload]]] = {
     ),
     "whom they ask for names": ([S, A_POD, *DNS], client(TO_S), client(TO_S, dnsPolicy="Default")),
     "name servers of their own": (
-        [S, A_POD, *DNS, policy("x/out", policyTypes=["Egress"])],
+        [S, A_POD, *DNS],
         client(TO_S, dnsPolicy="None", dnsConfig={"nameservers": ["203.0.113.9"]}),
         client(TO_S, dnsPolicy="None", dnsConfig={"nameservers": ["10.0.0.53"]}),
     ),
@@ -82,12 +97,38 @@ DIFFERENT: Final[dict[str, tuple[list[Raw], Workload, Workload]]] = {
         client("own:80"),
         client("own:80", labels={"app": "own"}),
     ),
+    "having a port of a node": (
+        [NODE, policy("x/shut", policyTypes=["Ingress"])],
+        client("192.168.0.1:8080", "x/other"),
+        client("192.168.0.1:8080", containers=[ON_A_PORT]),
+    ),
+    "being the first of a namespace": ([], client("nobody.new:80"), client("nobody.new:80", "new/client")),
+    "whose pods are its own by then": (
+        [OWN, OF_A_GUESS, policy("x/shut", policyTypes=["Ingress"])],
+        client("own:80", "x/other"),
+        client("own:80", "x/web-5d", kind="ReplicaSet"),
+    ),
     "being it": ([], client("deploy/client:80", "x/other"), client("deploy/client:80")),
     "being called so": ([], client("client:80", "x/other"), client("client:80")),
     "the node that they are on": (
         [S, A_POD, SHUT],
         client(TO_S),
         client(TO_S, hostNetwork=True),
+    ),
+    "a proxy of a mesh": (
+        [S, PROXIED, policy("y/in", ingress=[{"ports": [{"port": 80}]}])],
+        client(TO_S, notes={"linkerd.io/inject": "enabled"}),
+        client(TO_S),
+    ),
+    "nodes that pods of a DaemonSet run on": (
+        [S, A_POD, SHUT, NODE, owned(AGENT, "DaemonSet", "agent")],
+        client(TO_S, "x/agent", kind="DaemonSet", hostNetwork=True),
+        client(TO_S, "x/other", kind="DaemonSet", hostNetwork=True),
+    ),
+    "addresses of pods": (
+        [S, A_POD, BARE, policy("y/in", ingress=[{"from": [{"ipBlock": {"cidr": "10.0.0.7/32"}}]}])],
+        bare(BARE),
+        bare({**BARE, "metadata": {**BARE["metadata"], "name": "to-come"}}),
     ),
     "what they say of themselves to others": (
         [S, A_POD, policy("y/in", ingress=[{"from": [{"namespaceSelector": {}, **ONE}]}])],
@@ -155,6 +196,54 @@ def of_item(world: View, text: str, one: Workload) -> Judged:
     return judge_item(Remembered(Overlay(world, [one]), one), item)
 
 
+def test_whose_policies_tell_clients_apart_is_not_forgotten_by_one_who_meets_fewer() -> None:
+    """A name server of their own is asked by those alone whom the cluster's DNS does not answer."""
+    let_in = [policy(f"{space}/in", ingress=[{"from": [{"namespaceSelector": {}, **labelled(key)}]}]) for space, key in
+              (("kube-system", "d"), ("default", "t"))]  # fmt: skip
+    objects = [*SPACES, *DNS, *let_in, pod("default/dns", "10.0.0.60", {"app": "other"}), S, A_POD]
+    world, alone = (world_of(objects, complete=True) for _ in range(2))
+    forgetful(alone)
+    more: Raw = {"dnsConfig": {"nameservers": ["10.0.0.60"]}}
+    answered, asking, refused = (client(TO_S, labels=labels, **more) for labels in ({"d": "1"}, {"t": "1"}, {"t": "2"}))
+    for one in (*[answered] * 3, *[asking] * 3, *[answered] * 3, refused, refused, refused):
+        assert declared(world, one) == declared(alone, one)
+
+
+def test_pods_that_are_assumed_tell_clients_apart_as_those_do_that_are_there() -> None:
+    objects = [
+        *SPACES,
+        policy("kube-system/in", ingress=[{"from": [{"namespaceSelector": {}, **labelled("d")}]}]),
+        S,
+        A_POD,
+    ]
+    world, alone = (world_of(objects, complete=False) for _ in range(2))
+    forgetful(alone)
+    answered, refused = client(TO_S, labels={"d": "1"}), client(TO_S, labels={"d": "2"})
+    for one in (*[answered] * 3, *[refused] * 3):
+        assert declared(world, one) == declared(alone, one)
+    assert [*told(declared(world, answered))] != [*told(declared(world, refused))]
+
+
+def labelled(key: str) -> Raw:
+    return {"podSelector": {"matchLabels": {key: "1"}}}
+
+
+def test_a_client_that_asks_on_is_told_apart_by_policies_that_came_meanwhile() -> None:
+    world = world_of([*SPACES, S, A_POD], complete=True)
+    refused, one = client(TO_S, "x/refused", {"t": "2"}), client(TO_S, labels={"t": "1"})
+    (item,) = parse(TO_S)
+    assert isinstance(item, Dependency)
+    first, asking = Remembered(world, refused), Remembered(world, one)
+    for each in (first, first, first, asking):
+        assert judge_item(each, item).verdict == "allowed"
+    let_in = project(policy("y/in", ingress=[{"from": [{"namespaceSelector": {}, **labelled("t")}]}]))
+    assert let_in is not None
+    world.apply([Put(let_in)])
+    for _ in range(3):
+        assert judge_item(first, item).verdict == "denied"
+        assert judge_item(asking, item).verdict == "allowed"
+
+
 def slice_of(*addresses: str) -> Raw:
     return sliced("y/listed-1", "listed", *addresses)
 
@@ -168,12 +257,12 @@ AT: Final = made(
 TAKEN: Final = service("y/taken", {"app": "s"}, externalIPs=["203.0.113.9"])
 TWIN: Final = pod("y/twin", "10.0.0.10", {"app": "s"})
 WEB: Final = made("apps/v1", "Deployment", "y/web", spec={"selector": {}, "template": template({"app": "web"})})
-ON_A_PORT: Final[Raw] = {"name": "c", "ports": [{"containerPort": 80, "hostPort": 8080}]}
 SHARED: Final = made("apps/v1", "Deployment", "y/host", spec={
     "selector": {}, "template": {"metadata": {"labels": {"app": "host"}}, "spec": {"containers": [ON_A_PORT]}}
 })  # fmt: skip
-NODE: Final = made("v1", "Node", "n1", {}, status={"addresses": [{"type": "InternalIP", "address": "192.168.0.1"}]})
 OVER_SIX: Final = pod("y/six", "fd00::6", {"app": "six"})
+OF_A_SET: Final = owned(pod("y/r-1", "10.0.0.11", {"app": "r"}), "ReplicaSet", "r")
+SET: Final = owned(made("apps/v1", "ReplicaSet", "y/r", spec={"template": template({"app": "r"})}), "Deployment", "web")
 LATE: Final = made("v1", "Service", "late/s", spec={"ports": [{"port": 80}], "selector": {"app": "s"}})
 OF_WEB: Final = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "u", "controller": True}
 # Of what comes and goes: an item, what is there before, and what changes the answer.
@@ -193,6 +282,8 @@ CHANGES: Final[dict[str, tuple[str, list[Raw], Raw]]] = {
     "a workload of that name": ("web.y:80", [], WEB),
     "a pod by its address": ("10.0.0.9:80", [], A_POD),
     "a Service by its address": ("10.96.0.9:80", [A_POD], AT),
+    "a pod behind a Service that is called by its address": ("10.96.0.9:80", [AT], A_POD),
+    "whose pod has an address": ("10.0.0.11:80", [OF_A_SET], SET),
     "who took an address": ("203.0.113.9:80", [A_POD], TAKEN),
     "who has a port of a node": ("192.168.0.1:8080", [NODE], SHARED),
     "a node": ("192.168.0.1:80", [], NODE),
@@ -200,7 +291,13 @@ CHANGES: Final[dict[str, tuple[str, list[Raw], Raw]]] = {
     "a policy": (TO_S, [A_POD, S], SHUT),
     "a policy of the client": (TO_S, [A_POD, S], policy("x/out", policyTypes=["Egress"])),
     "a namespace": ("s.late:80", [A_POD], LATE),
+    "a Service of that name in a new namespace": ("lost:80", [], service("late/lost", {"app": "s"})),
     "a Service of that name elsewhere": ("lost:80", [], service("y/lost", {"app": "s"})),
+    "a published Service": (
+        "api.example.com:443",
+        [A_POD, policy("x/out", policyTypes=["Egress"], egress=[{"to": [{"namespaceSelector": {}}]}])],
+        service("y/lb", {"app": "s"}, type="LoadBalancer", ports=[{"port": 443, "targetPort": 443}]),
+    ),
     "a family of addresses": ("api.example.com:443", [
         A_POD, policy("x/out", policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]),
     ], OVER_SIX),
