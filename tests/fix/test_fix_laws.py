@@ -5,6 +5,7 @@ from random import Random
 from hypothesis import assume, event, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.support.arena import forgetful
 from tests.support.denied_worlds import (
@@ -28,12 +29,14 @@ from webhook.fix.needs import may_open
 from webhook.judge import judge_workload
 from webhook.model.addresses import Block
 from webhook.model.answers import Manifest, Verdict
-from webhook.model.policy import Direction
+from webhook.model.objects import Pod
+from webhook.model.policy import Direction, Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.review.workload import review_workload
 from webhook.wire.networkpolicies import network_policy
-from webhook.world import Overlay
+from webhook.world import Overlay, Put
+from webhook.world.changes import Change, Drop
 
 # -- worlds -----------------------------------------------------------------------------------------------------------
 
@@ -164,6 +167,28 @@ def test_what_is_remembered_changes_no_fix_and_no_near_miss(case: Case) -> None:
         found = [review_workload(Overlay(world, [workload]), workload) for world in (remembering, forgetting)]
         assert found[0] == found[1]
         event(f"{sum(bool(one.fix) for one in found[0])} fixed")
+
+
+@given(cases(), st.data())
+def test_what_is_remembered_holds_no_longer_than_what_it_rests_on(case: Case, data: st.DataObject) -> None:
+    """Neighbours with the same labels, the same names and other ports come; pods and policies go, and come back."""
+    world, changes = case.world(), list[Change]()
+    doubles = [
+        structs.replace(w, ref=structs.replace(w.ref, name=f"{w.ref.name}-too"), connects_to=()) for w in case.workloads
+    ]
+    gone = [Drop("Pod", one.namespace, one.name) for one in case.objects if isinstance(one, Pod)]
+    shut = [
+        Drop("NetworkPolicy", one.ref.namespace or "", one.ref.name) for one in case.objects if isinstance(one, Policy)
+    ]
+    news: list[Change] = [*map(Put, doubles), *gone, *shut, *map(Put, case.objects)]
+    for number, change in enumerate((None, *data.draw(st.lists(st.sampled_from(news), min_size=1, max_size=4)))):
+        changes += [change] if change else []
+        world.apply([change] if change else [])
+        forgetting = forgetful(case.world())
+        forgetting.apply(changes)
+        for workload in (another(one, number) for one in case.workloads):
+            found = [review_workload(Overlay(some, [workload]), workload) for some in (world, forgetting)]
+            assert found[0] == found[1]
 
 
 @given(cases())
