@@ -163,7 +163,7 @@ def test_the_order_of_objects_changes_nothing(case: Case, random: Random) -> Non
 def test_what_is_remembered_changes_no_fix_and_no_near_miss(case: Case) -> None:
     """Clients that policies do not tell apart share proofs and near misses."""
     remembering, forgetting = case.world(), forgetful(case.world())
-    for workload in (one for w in case.workloads for one in (w, another(w, 1), another(w, 2))):
+    for workload in (one for w in case.workloads for one in (w, *(another(w, number) for number in range(1, 5)))):
         found = [review_workload(Overlay(world, [workload]), workload) for world in (remembering, forgetting)]
         assert found[0] == found[1]
         event(f"{sum(bool(one.fix) for one in found[0])} fixed")

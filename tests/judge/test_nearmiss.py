@@ -11,16 +11,17 @@ from tests.support.arena import Raw, world_of
 from tests.support.making import deployment, service
 from tests.support.worlds import namespace, pod, policy, port
 from webhook.evaluate import PodEnd
+from webhook.families import project
 from webhook.judge import explain
 from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import MOST, near_misses
 from webhook.model.addresses import PortRange, Protocol, parse_address
 from webhook.model.answers import Verdict
 from webhook.model.labels import Labels, Selector
-from webhook.model.objects import PodClass
+from webhook.model.objects import PodClass, Workload
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
 from webhook.model.refs import PolicyRef, WorkloadRef
-from webhook.world import Put, World
+from webhook.world import Overlay, Put, World
 
 Found = tuple[str, str, str, str]  # policy, field, want, have
 CAST = (
@@ -342,3 +343,58 @@ def differences(policy_: Policy, packet: Packet) -> int:
 
 def away(selector: Selector, given_: Labels) -> int:
     return sum(given_.get(requirement.key) not in requirement.values for requirement in selector.requirements)
+
+
+# -- clients that share what is remembered ---------------------------------------------------------------------------
+
+
+def of_new(world: World, name: str, space: str = "shop", **own: str) -> list[Found]:
+    """Return the near misses of a client that is only proposed, with the labels of its pods."""
+    raw = {**deployment(f"{space}/{name}", []), "spec": {"template": {"metadata": {"labels": own}, "spec": {}}}}
+    client = project(raw)
+    assert isinstance(client, Workload)
+    answer = explain(Overlay(world, [client]), client, "db.data:80")
+    near = [miss for flow in answer.flows for side in (flow.egress, flow.ingress) for miss in side.near_misses]
+    return [(str(miss.policy), miss.field, miss.want, miss.have) for miss in near]
+
+
+def test_each_client_has_its_own_label_said() -> None:
+    world = world_of([*CAST, WALL, admitting({**TEAM_A, "podSelector": labels(app="web")})])
+    assert of_new(world, "one", app="webs") == [("data/allow", "podLabels", "app=web", "app=webs")]
+    assert of_new(world, "two", app="job") == [("data/allow", "podLabels", "app=web", "app=job")]
+    assert of_new(world, "three") == [("data/allow", "podLabels", "app=web", "no app")]
+
+
+def test_clients_with_a_label_that_is_asked_for_and_without_it_miss_by_different_things() -> None:
+    both = {**TEAM_A, "podSelector": labels(app="web", tier="front")}
+    world = world_of([*CAST, WALL, admitting(both)])
+    assert of_new(world, "one", app="job", tier="back") == []
+    assert of_new(world, "two", app="web", tier="back") == [("data/allow", "podLabels", "tier=front", "tier=back")]
+    assert of_new(world, "three", app="job", tier="front") == [("data/allow", "podLabels", "app=web", "app=job")]
+    assert of_new(world, "four", app="job", tier="none") == []
+
+
+def test_the_nearest_of_several_peers_is_the_nearest_to_each_client() -> None:
+    peers = [{**TEAM_A, "podSelector": labels(app=app)} for app in ("a-b-c-d", "e-f-g-h", "i-j-k-l", "web-api")]
+    world = world_of([*CAST, WALL, admitting(*peers)])
+    assert of_new(world, "one", app="web-apis")[0][2] == "app=web-api"
+    assert of_new(world, "two", app="i-j-k-m")[0][2] == "app=i-j-k-l"
+
+
+def test_a_policy_about_a_client_that_is_only_proposed_is_near_to_nobody_else() -> None:
+    near = [("data/allow", "podLabels", "app=dbs", "app=db")]
+    elsewhere = admitting({"podSelector": {}}, podSelector=labels(app="dbs"))
+    world = world_of([*CAST, WALL, elsewhere])
+    assert of_new(world, "one", "data", app="job") == near
+    assert of_new(world, "two", "data", app="dbs") == []
+    assert of_new(world, "three", "data", app="job") == near
+
+
+def test_a_node_port_is_named_as_soon_as_a_service_has_it() -> None:
+    world = world_of([*CAST, WALL, admitting(WEBAPI, ports=[{"port": 30080}])])
+    assert "node port" not in of_new(world, "one", app="webapi")[0][2]
+    nodes = [{"port": 80, "targetPort": 5432, "nodePort": 30080}]
+    service_ = project(service("data/db-too", {"app": "db"}, nodes, type="NodePort"))
+    assert service_ is not None
+    world.apply([Put(service_)])
+    assert "node port of Service data/db-too" in of_new(world, "two", app="webapi")[0][2]

@@ -80,10 +80,14 @@ def workloads(draw: st.DrawFn) -> list[Workload]:
 
 
 def another(workload: Workload, number: int) -> Workload:
-    """Return a workload that nobody has seen, of a name and labels of its own, that declares the same."""
+    """Return a workload that nobody has seen, of a name and labels of its own, that declares the same.
+
+    Selectors ask for some of its labels: every other has a tier, and every third is one of the old.
+    """
     name = f"{workload.ref.name}-{number}"
     pod_class = workload.template.pod_class
-    labels = Labels({**pod_class.labels.as_dict(), "app": name, "rev": str(number)})
+    asked = {"tier": "back" if number % 2 else "none", "rev": str(number) if number % 3 else "old"}
+    labels = Labels({**pod_class.labels.as_dict(), "app": name, **asked})
     template = structs.replace(workload.template, pod_class=structs.replace(pod_class, labels=labels))
     ref = structs.replace(workload.ref, name=name)
     return structs.replace(workload, ref=ref, template=template, selector=Labels({"app": name}))

@@ -96,10 +96,18 @@ _HERE: Final = Memo[str, _Here](1_000)
 
 
 class Neighbours:
-    """Who else is in the namespaces that a fix is about. `beneath`: without the workloads on top."""
+    """Who else is in the namespaces that a fix is about, as one view has it. `beneath`: without workloads on top."""
 
     def __init__(self, view: View, *, beneath: bool = False) -> None:
-        self.view, self.beneath, self._below = view, beneath, view.beneath()
+        self.view, self.beneath, self.below = view, beneath, view.beneath()
+        self._running: dict[WorkloadRef, tuple[PodClass, ...]] = {}
+
+    def running(self, ref: WorkloadRef) -> tuple[PodClass, ...]:
+        """Return the different pods of a workload that run."""
+        found = self._running.get(ref)
+        if found is None:
+            found = self._running[ref] = tuple(dict.fromkeys([pod.pod_class for pod in self.view.pods.of(ref)]))
+        return found
 
     def _here(self, namespace: str) -> _Here:
         """Return what was found out about a namespace; policies are those of the memo."""
@@ -127,9 +135,9 @@ class Neighbours:
 
     def called(self, namespace: str, name: str) -> set[WorkloadRef]:
         """Return everybody of that name, whatever the kind."""
-        if self._below.view is not self.view:
+        if self.below.view is not self.view:
             found = self._beneath.called(namespace, name)
-            put = (one for one, _ in self._below.put if one.ref.name == name and one.ref.namespace == namespace)
+            put = (one for one, _ in self.below.put if one.ref.name == name and one.ref.namespace == namespace)
             return found.union(one.ref for one in put if one.owner is None)
         here = self._here(namespace)
         if here.names is None:
@@ -141,7 +149,7 @@ class Neighbours:
 
     @cached_property
     def _beneath(self) -> "Neighbours":
-        return Neighbours(self._below.view)
+        return Neighbours(self.below.view)
 
     def has_policy(self, namespace: str, name: str) -> bool:
         """Say whether a NetworkPolicy of that name is there."""
@@ -212,19 +220,19 @@ _OF_PROPOSED: Final = Memo[Hashable, tuple[Hashable, Chosen]](64)  # within one 
 
 
 def once(
-    view: View, workload: Workload, ref: WorkloadRef, how: Hashable, choose: Callable[[Neighbours], Chosen]
+    near: Neighbours, workload: Workload, ref: WorkloadRef, how: Hashable, choose: Callable[[Neighbours], Chosen]
 ) -> Chosen:
     """Return how one of a namespace is selected, chosen once for all views that differ by others on top of them.
 
     Whoever has not the labels that were tried first has not those that were chosen, and changes nothing. `how`: what
     is chosen for. Raises Unwritable.
     """
-    below = view.beneath()
+    view, below = near.view, near.below
     put = [pair for pair in below.put if pair[0].ref.namespace == ref.namespace]
     own = [(one, was) for one, was in put if one.ref == ref]
     known = ref == workload.ref or (not own and view.workloads.get(ref) is not None)
     if below.view is view or not known or any(was is not None or one is not workload for one, was in own):
-        return choose(Neighbours(view))
+        return choose(near)
     key = (ref, how, workload.template.pod_class, workload.selector) if own else (ref, how)
     answers, version = view.memo(_OF_PROPOSED if own else _CHOICES), below.view.version_of(ref.namespace)
     found = answers.get(key)
@@ -232,11 +240,12 @@ def once(
         try:
             found = answers[key] = version, choose(Neighbours(below.view, beneath=True))
         except Unwritable:
-            return choose(Neighbours(view))
+            return choose(near)
     start = found[1].start.pairs
-    others = (one.template.pod_class.labels for pair in put for one in pair if one is not None and one.ref != ref)
-    if any(all(labels.get(k) == v for k, v in start) for labels in others):
-        return choose(Neighbours(view))
+    for one in (one for pair in put for one in pair if one is not None and one.ref != ref):
+        value = one.template.pod_class.labels.get
+        if all(value(key) == wanted for key, wanted in start):
+            return choose(near)
     return found[1]
 
 

@@ -59,8 +59,8 @@ def _kept_open(
 ) -> tuple[Manifest, list[str]]:
     """Return a policy that also lets through what the tiers behind do, for pods that it is the first to isolate."""
     view = near.view
-    bare = [s for s in _pod_classes(view, workload, subject) if not s.host_network and not isolated(view, s, direction)]
-    bare = [pod_class for pod_class in bare if denied_behind(view, pod_class, direction)]
+    bare = [s for s in _pod_classes(near, workload, subject) if not s.host_network and not isolated(view, s, direction)]
+    bare = [pod_class for pod_class in bare if denied_behind(view, pod_class, direction)] if bare else bare
     if not bare:
         return _policy(near, workload, subject, direction, needs)
     try:
@@ -117,15 +117,15 @@ def _policy(
 
 def _subject(near: Neighbours, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
     """Choose whom to open, once."""
-    return once(near.view, workload, ref, direction, lambda some: _to_open(some, workload, ref, direction))
+    return once(near, workload, ref, direction, lambda some: _to_open(some, workload, ref, direction))
 
 
 def _to_open(near: Neighbours, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
     """Choose whom to open: only those that are isolated already, since whoever a policy selects is isolated by it."""
     view, here = near.view, workload.ref.namespace == ref.namespace and not near.beneath
-    pod_classes = _pod_classes(view, workload, ref)
+    pod_classes = _pod_classes(near, workload, ref)
     closed = [s for s in pod_classes if isolated(view, s, direction) or denied_behind(view, s, direction)]
-    more = [workload.template.pod_class] if here and not _running(view, workload.ref) else []
+    more = [workload.template.pod_class] if here and not near.running(workload.ref) else []
     avoid = near.exposed(ref.namespace, direction, more, workload.ref).less(closed)
     chosen = _or_unwritable(choose(near, ref, closed, _own_labels(view, workload, ref), avoid), ref)
     if chosen.reached:
@@ -155,17 +155,12 @@ def _own_labels(view: View, workload: Workload, ref: WorkloadRef) -> Labels | No
     return found.selector if found else None
 
 
-def _pod_classes(view: View, workload: Workload, ref: WorkloadRef) -> list[PodClass]:
+def _pod_classes(near: Neighbours, workload: Workload, ref: WorkloadRef) -> tuple[PodClass, ...]:
     """Return what was judged: the template of the workload under review, the pods of any other."""
-    running = _running(view, ref)
-    if running and ref != workload.ref:
+    if ref != workload.ref and (running := near.running(ref)):
         return running
-    found = _known(view, workload, ref)
-    return [found.template.pod_class] if found else running
-
-
-def _running(view: View, ref: WorkloadRef) -> list[PodClass]:
-    return list(dict.fromkeys(pod.pod_class for pod in view.pods.of(ref)))
+    found = _known(near.view, workload, ref)
+    return (found.template.pod_class,) if found else near.running(ref)
 
 
 def _or_unwritable(chosen: Chosen | None, ref: WorkloadRef) -> Chosen:
@@ -185,14 +180,14 @@ def _peers(
         if node is not None and view.dialect.blocks.nodes is Truth.NO:
             raise Unwritable(_NO_NODES.format(what=f"it is the address of node {node.name}") + _entities(view, needs))
         return [{"ipBlock": {"cidr": str(other)}}], []
-    pod_classes = _pod_classes(view, workload, other)
+    pod_classes = _pod_classes(near, workload, other)
     inside = [pod_class for pod_class in pod_classes if not pod_class.host_network]
     peers, notes = [], []
     if len(inside) < len(pod_classes):
         peers += _node_blocks(view, other, needs)
         notes.append(f"{other.short} is on the host network: its nodes' addresses are opened")
     if inside or not pod_classes:
-        chosen = once(view, workload, other, None, lambda some: _as_peer(some, workload, other, inside))
+        chosen = once(near, workload, other, None, lambda some: _as_peer(some, workload, other, inside))
         notes += _reached(other, chosen)
         space = {"namespaceSelector": {"matchLabels": {NAME_LABEL: other.namespace}}}
         labels = dict(needs[0].dialled) if needs[0].dialled else chosen.labels.as_dict()
