@@ -169,6 +169,18 @@ def test_what_is_remembered_changes_no_fix_and_no_near_miss(case: Case) -> None:
         event(f"{sum(bool(one.fix) for one in found[0])} fixed")
 
 
+@given(cases())
+def test_a_client_on_top_is_told_what_one_is_told_that_is_there(case: Case) -> None:
+    """Its name may be that of another kind, and its labels those of others."""
+    world = case.world()
+    for one in case.workloads:
+        same = structs.replace(one, ref=structs.replace(one.ref, kind="DaemonSet"))
+        for workload in (another(one, 1), same, structs.replace(another(one, 2), ref=same.ref)):
+            there = case.world()
+            there.apply([Put(workload)])
+            assert review_workload(Overlay(world, [workload]), workload) == review_workload(there, workload)
+
+
 @given(cases(), st.data())
 def test_what_is_remembered_holds_no_longer_than_what_it_rests_on(case: Case, data: st.DataObject) -> None:
     """Neighbours with the same labels, the same names and other ports come; pods and policies go, and come back."""

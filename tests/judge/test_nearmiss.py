@@ -398,3 +398,50 @@ def test_a_node_port_is_named_as_soon_as_a_service_has_it() -> None:
     assert service_ is not None
     world.apply([Put(service_)])
     assert "node port of Service data/db-too" in of_new(world, "two", app="webapi")[0][2]
+
+
+def test_each_client_that_a_policy_all_but_selects_has_its_own_label_said() -> None:
+    own = labels(app="web", tier="front")
+    world = world_of([*CAST, OUT, letting(DB, podSelector=own)])
+    for app in ("job", "cron"):
+        assert of_new(world, app, app=app, tier="front") == [("shop/let", "podLabels", "app=web", f"app={app}")]
+
+
+def test_each_server_has_its_own_ports_said() -> None:
+    admin = deployment("data/db-too", [port("pg", 5432), port("admin", 9)])
+    world = world_of([*CAST, admin, WALL, admitting(WEBAPI, ports=[{"port": "admin"}], podSelector={})])
+    client = world.workloads.get(WorkloadRef("Deployment", "shop", "webapi"))
+    assert client is not None
+    said = []
+    for name in ("db", "db-too"):
+        (flow,) = explain(world, client, f"deploy/{name}.data:5432").flows
+        said += [miss.want for miss in flow.ingress.near_misses]
+    assert said == ["admin/TCP (no container calls a port so)", "admin/TCP"]
+
+
+def test_each_pod_of_a_class_has_its_own_address_said() -> None:
+    pods = [pod(f"data/p{number}", number, {"app": "p"}, []) for number in (1, 2)]
+    world = world_of([*CAST, *pods, OUT, letting({"ipBlock": {"cidr": "10.9.0.0/16"}})])
+    client = world.workloads.get(WorkloadRef("Deployment", "shop", "webapi"))
+    assert client is not None
+    said = []
+    for number in (1, 2):
+        (flow,) = explain(world, client, f"pod/p{number}.data:5432").flows
+        said += [miss.have for miss in flow.egress.near_misses]
+    assert said == ["10.0.1.1", "10.0.2.2"]
+
+
+def test_a_policy_is_about_others_as_soon_as_they_are_there() -> None:
+    world = world_of([*CAST, WALL, admitting(WEBAPI, podSelector=labels(app="dbs"))])
+    assert of_new(world, "one", app="webapi") == [("data/allow", "podLabels", "app=dbs", "app=db")]
+    others = project(deployment("data/dbs", []))
+    assert others is not None
+    world.apply([Put(others)])
+    assert of_new(world, "two", app="webapi") == []
+
+
+def test_a_policy_in_the_wrong_namespace_is_found_by_whom_it_leaves_out_too() -> None:
+    but = {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["db"]}]}
+    world = world_of([*CAST, OUT, letting({"podSelector": {}}, name="data/let", podSelector=but)])
+    assert [one[1] for one in of_new(world, "one", app="job")] == ["namespace"]
+    assert of_new(world, "two", app="db") == []
