@@ -11,8 +11,9 @@ from webhook.dependencies import parse
 from webhook.evaluate.ends import INJECTED
 from webhook.families import project
 from webhook.judge import Judged, JudgedWorkload, judge_workload
+from webhook.judge.dns import judge_dns
 from webhook.judge.remembered import Remembered
-from webhook.judge.workload import judge_declared, judge_item
+from webhook.judge.workload import judge_declared, judge_item, judge_look_up
 from webhook.model.answers import Dependency
 from webhook.model.objects import Pod, Workload
 from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
@@ -204,9 +205,10 @@ def test_whose_policies_tell_clients_apart_is_not_forgotten_by_one_who_meets_few
     world, alone = (world_of(objects, complete=True) for _ in range(2))
     forgetful(alone)
     more: Raw = {"dnsConfig": {"nameservers": ["10.0.0.60"]}}
-    answered, asking, refused = (client(TO_S, labels=labels, **more) for labels in ({"d": "1"}, {"t": "1"}, {"t": "2"}))
-    for one in (*[answered] * 3, *[asking] * 3, *[answered] * 3, refused, refused, refused):
-        assert declared(world, one) == declared(alone, one)
+    several: tuple[Raw, ...] = {"d": "1"}, {"t": "1"}, {"d": "1", "t": "2"}, {"t": "2"}
+    answered, asking, another, refused = (client(TO_S, labels=labels, **more) for labels in several)
+    for one in (*[answered] * 3, *[asking] * 3, *[another] * 3, refused, refused, refused):
+        assert judge_look_up(Remembered(world, one)) == judge_dns(alone, one, near=False)
 
 
 def test_pods_that_are_assumed_tell_clients_apart_as_those_do_that_are_there() -> None:
