@@ -293,8 +293,8 @@ CHANGES: Final[dict[str, tuple[str, list[Raw], Raw]]] = {
     "a policy": (TO_S, [A_POD, S], SHUT),
     "a policy of the client": (TO_S, [A_POD, S], policy("x/out", policyTypes=["Egress"])),
     "a namespace": ("s.late:80", [A_POD], LATE),
-    "a Service of that name in a new namespace": ("lost:80", [], service("late/lost", {"app": "s"})),
-    "a Service of that name elsewhere": ("lost:80", [], service("y/lost", {"app": "s"})),
+    "a Service of that name in a new namespace": ("lost.y:80", [], service("late/lost", {"app": "s"})),
+    "a Service of that name elsewhere": ("lost.y:80", [], service("default/lost", {"app": "s"})),
     "a published Service": (
         "api.example.com:443",
         [A_POD, policy("x/out", policyTypes=["Egress"], egress=[{"to": [{"namespaceSelector": {}}]}])],
