@@ -26,14 +26,14 @@ from tests.support.denied_worlds import (
 )
 from webhook.fix import fix, fix_dependency
 from webhook.fix.needs import may_open
-from webhook.judge import judge_workload
+from webhook.judge import judge_declared, judge_workload
 from webhook.model.addresses import Block
 from webhook.model.answers import Manifest, Verdict
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
-from webhook.review.workload import review_workload
+from webhook.review.workload import draft_declared, review_workload
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, Put
 from webhook.world.changes import Change, Drop
@@ -167,6 +167,15 @@ def test_what_is_remembered_changes_no_fix_and_no_near_miss(case: Case) -> None:
         found = [review_workload(Overlay(world, [workload]), workload) for world in (remembering, forgetting)]
         assert found[0] == found[1]
         event(f"{sum(bool(one.fix) for one in found[0])} fixed")
+
+
+@given(cases())
+def test_a_finding_is_the_same_whether_it_is_written_at_once_or_when_it_is_shown(case: Case) -> None:
+    world = case.world()
+    for workload in case.workloads:
+        whole = [draft.whole() for draft in draft_declared(world, judge_declared(world, workload))]
+        every = review_workload(world, workload)
+        assert [one for one in whole if one not in every] == []
 
 
 @given(cases())

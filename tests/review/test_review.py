@@ -10,10 +10,11 @@ from tests.support.denied_worlds import HEAVY, Case, cases
 from tests.support.making import deployment, headless, service, workload
 from tests.support.worlds import namespace, pod, policy, port
 from webhook import config
+from webhook.judge import judge_declared
 from webhook.model.answers import DEFAULT_SEVERITY, MAY_REJECT, Finding, Severity, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, DEFAULTS, UNRECOGNISED, Settings
-from webhook.review.workload import review_workload
+from webhook.review.workload import draft_declared, review_workload
 from webhook.world import Overlay
 
 DB = deployment("data/db", [port("pg", 5432)])
@@ -332,3 +333,14 @@ def test_where_it_is_not_recognised_who_does_the_finding_says_so() -> None:
     (finding,) = told("deploy/db.data:5432", WALL, settings=Settings(enforcer=UNRECOGNISED))
     assert finding.id == "NP102"
     assert any("not recognised" in assumption for assumption in finding.assumptions)
+
+
+def test_near_misses_of_an_address_are_told_when_the_finding_is_shown() -> None:
+    near = policy("shop/near", podSelector={}, egress=[{"to": [{"ipBlock": {"cidr": "203.0.113.0/28"}}]}])
+    web = deployment("shop/web", annotations={CONNECTS_TO: "203.0.113.99:443"})
+    world = world_of([*CAST, near | {"spec": near["spec"] | {"policyTypes": ["Egress"]}}, web])
+    found = world.workloads.get(WorkloadRef("Deployment", "shop", "web"))
+    assert found is not None
+    (shown,) = [one.whole() for one in draft_declared(world, judge_declared(world, found)) if one.finding.id == "NP101"]
+    assert [(miss.want, miss.have) for miss in shown.near_misses] == [("203.0.113.0/28", "203.0.113.99")]
+    assert shown in review_workload(world, found)

@@ -20,7 +20,7 @@ from tests.support.values import (
     workloads,
 )
 from webhook.model.labels import Labels
-from webhook.model.objects import Pod, PodClass, Service, Workload
+from webhook.model.objects import Pod, PodClass, Service, Template, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.world import Overlay, Put, View, World
@@ -144,3 +144,12 @@ def test_a_workload_put_anew_has_no_pods_yet(below: list[Value], proposed: Workl
         assert overlay.pods.groups(namespace) == merged.pods.groups(namespace)
         for service in merged.services.within(namespace):
             assert overlay.pods.behind(service) == merged.pods.behind(service)
+
+
+def test_what_is_beneath_is_not_asked_where_a_template_on_top_takes_the_place_of_one() -> None:
+    old = Workload(WorkloadRef("Deployment", "a", "web"), Template(PodClass("a", Labels({"rev": "1"}), template=True)))
+    new = structs.replace(old, template=Template(PodClass("a", Labels({"rev": "2"}), template=True)))
+    other = structs.replace(new, ref=WorkloadRef("Deployment", "a", "db"))
+    overlay = Overlay(filled([old]), [new])
+    assert overlay.beneath().view is overlay
+    assert Overlay(filled([old]), [other]).beneath().proposed == (other.template.pod_class,)
