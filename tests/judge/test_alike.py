@@ -114,6 +114,7 @@ WIDE: Final[Raw] = {
     "metadata": {"name": "wide"},
     "spec": {"selector": "app == 'a'", "types": ["Egress"], "egress": []},
 }
+FROM_A: Final[Raw] = {"action": "Allow", "source": {"selector": "app == 'a'"}}
 TOLD_APART: Final[dict[str, tuple[list[Raw], Raw, Raw]]] = {
     "by what isolates them": (
         [policy("x/out", podSelector={"matchLabels": {"app": "a"}}, policyTypes=["Egress"])],
@@ -128,6 +129,16 @@ TOLD_APART: Final[dict[str, tuple[list[Raw], Raw, Raw]]] = {
     ),
     "by a key": ([let_in(matchExpressions=[{"key": "web", "operator": "Exists"}])], {"web": "1"}, {"wet": "1"}),
     "by a policy of the whole cluster": ([WIDE], {"app": "a"}, {"app": "b"}),
+    "by a selector that asks for more than values": (
+        [{**WIDE, "spec": {"selector": "app contains 'ea'", "types": ["Egress"], "egress": []}}],
+        {"app": "bread"},
+        {"app": "corn"},
+    ),
+    "by a rule of their own side": (
+        [{**WIDE, "spec": {"selector": "all()", "types": ["Egress"], "egress": [FROM_A]}}],
+        {"app": "a"},
+        {"app": "b"},
+    ),
     "by whom a policy of the whole cluster lets in": (
         [
             {

@@ -231,7 +231,7 @@ def labelled(key: str) -> Raw:
 
 
 def test_a_client_that_asks_on_is_told_apart_by_policies_that_came_meanwhile() -> None:
-    world = world_of([*SPACES, S, A_POD], complete=True)
+    world = world_of([*SPACES, S, A_POD, policy("y/db", podSelector={"matchLabels": {"app": "db"}})], complete=True)
     refused, one = client(TO_S, "x/refused", {"t": "2"}), client(TO_S, labels={"t": "1"})
     (item,) = parse(TO_S)
     assert isinstance(item, Dependency)
