@@ -7,7 +7,7 @@ together.
 from webhook.matrix.build import matrix
 from webhook.matrix.classes import Ranges
 from webhook.matrix.difference import Differences, differences
-from webhook.matrix.matrix import Alike, Connection, End, Layer, Matrix, Workloads, focused, fold
+from webhook.matrix.matrix import Alike, Connection, End, Layer, Matrix, Workloads, focused, fold, senders
 
 __all__ = [
     "Alike",
@@ -22,4 +22,5 @@ __all__ = [
     "focused",
     "fold",
     "matrix",
+    "senders",
 ]

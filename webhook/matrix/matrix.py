@@ -53,23 +53,31 @@ class Matrix(Struct, frozen=True):
 
     def rows(self, layer: Layer) -> Iterator[Row]:
         """Yield rows by source and target in the order of `workloads`; address ranges after them."""
-        for source, parts in enumerate(layer.pods):
-            hidden = 1 << source & ~self.own
-            targets = [(target, ports) for ports, bits in parts.items() for target in listed(bits & ~hidden)]
-            if len(parts) > 1:
-                targets.sort()
-            for target, ports in targets:
+        for source in range(len(layer.pods)):
+            for target, ports in self.reached(layer, source):
                 yield source, target, ports
             for ranges, ports in layer.out[source]:
                 yield source, ranges, ports
-        senders = [(ranges, target, ports) for target, some in enumerate(layer.into) for ranges, ports in some]
-        yield from sorted(senders)
+        yield from senders(layer)
+
+    def reached(self, layer: Layer, source: int) -> list[tuple[int, PortSet]]:
+        """Return whom one of `workloads` reaches, in their order."""
+        parts, hidden = layer.pods[source], 1 << source & ~self.own
+        targets = [(target, ports) for ports, bits in parts.items() for target in listed(bits & ~hidden)]
+        if len(parts) > 1:
+            targets.sort()
+        return targets
 
     def connections(self, layer: Layer) -> Iterator[Connection]:
         """Yield rows with their ends as values."""
         for source, target, ports in self.rows(layer):
             here, there = (self.workloads[end] if isinstance(end, int) else end for end in (source, target))
             yield Connection(here, there, ports)
+
+
+def senders(layer: Layer) -> list[tuple[Ranges, int, PortSet]]:
+    """Return the rows from addresses outside, sorted."""
+    return sorted((ranges, target, ports) for target, some in enumerate(layer.into) for ranges, ports in some)
 
 
 def focused(matrix: Matrix, number: int) -> Matrix:

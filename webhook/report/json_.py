@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from webhook.evaluate import portset
 from webhook.evaluate.portset import PortSet
-from webhook.matrix import Alike, Layer, Matrix, Ranges, Workloads
+from webhook.matrix import Alike, Layer, Matrix, Ranges, Workloads, senders
 from webhook.model.addresses import Block
 from webhook.model.answers import Destination, Finding, FlowVerdict, Host, Location, NearMiss, Side, TierResult, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -205,7 +206,7 @@ _COMPACT: Final = -1  # indentation: none, and no spaces
 
 def matrix(whole: Matrix, errors: Iterable[Failure] = (), skipped: int = 0) -> str:
     """Return matrix's object. `skipped`: documents that were none of ours."""
-    rows = ",\n  ".join(row for layer, verdict in layers(whole) for row in _rows(whole, layer, verdict))
+    rows = ",\n  ".join(chain.from_iterable(_rows(whole, layer, verdict) for layer, verdict in layers(whole)))
     some = f"\n  {rows}\n" if rows else ""
     failures = _encoded([failure(error) for error in errors])
     return f'{{"connections": [{some}],\n"errors": {failures},\n"skipped": {skipped}}}'
@@ -236,9 +237,11 @@ def _rows(whole: Matrix, layer: Layer, verdict: Verdict) -> Iterator[str]:
     def open_ports(some: PortSet) -> str:
         return f',"ports":{_encoded(ports(some))}{tail}'
 
-    for source, target, some in whole.rows(layer):
-        head = sources[source] if type(source) is int else f'{{"from":{beyond(source)},"to":'
-        yield head + (ends[target] if type(target) is int else beyond(target)) + open_ports(some)
+    for source, head in enumerate(sources):
+        yield from [head + ends[target] + open_ports(some) for target, some in whole.reached(layer, source)]
+        yield from [head + beyond(ranges) + open_ports(some) for ranges, some in layer.out[source]]
+    for ranges, target, some in senders(layer):
+        yield f'{{"from":{beyond(ranges)},"to":{ends[target]}{open_ports(some)}'
 
 
 def _encoded(value: Any) -> str:  # noqa: ANN401 - any JSON value
