@@ -6,7 +6,7 @@ behind what it asks for, or comes there by being put on top of a view.
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -31,8 +31,31 @@ class _Known(Struct, frozen=True):
 _ONCE: Final = _Known()
 _ANYBODYS: Final[tuple[str, ...]] = ("?",)  # whose they are is not known yet
 _TOO_MANY: Final[tuple[str, ...]] = ("*",)  # an answer rests on more look-ups than are worth to be noted
-_POLICED: Final = Memo[_Asked, tuple[str, ...]](20_000)  # namespaces by whose policies clients may be told apart
-_ANSWERS: Final = Memo[tuple[_Asked, PodClass], _Known](20_000)
+
+
+class Kept:
+    """Where answers of one size are kept, and by whose policies clients may be told apart."""
+
+    def __init__(self, most: int) -> None:
+        """`most`: how many are."""
+        self.policed = Memo[_Asked, tuple[str, ...]](most)  # namespaces
+        self.answers = Memo[tuple[_Asked, PodClass], _Known](most)
+
+
+ITEMS: Final = Kept(20_000)
+LISTS: Final = Kept(1_000)
+
+
+class Question(Struct, Generic[T]):
+    """What is asked: `answer` of a view and a client, remembered under `what`.
+
+    `parts`: what of an answer was judged, which is without near misses: these are about labels.
+    """
+
+    what: Hashable
+    answer: Callable[[View, Workload], T]
+    parts: Callable[[T], Iterable[Judged]]
+    kept: Kept = ITEMS
 
 
 class Remembered:
@@ -58,25 +81,19 @@ class Remembered:
         self._classes: dict[tuple[str, ...], PodClass] = {}
         self._classes_at = -1  # the change after which these were told apart
 
-    def ask(
-        self, what: Hashable, answer: Callable[[View, Workload], T], parts: Callable[[T], Iterable[Judged]]
-    ) -> T | None:
-        """Return what `answer` says of a view and any client that is alike, as it is remembered under `what`.
-
-        None: it is not, or the client's own is another one. `parts`: what of an answer was judged, which is without
-        near misses: these are about labels.
-        """
+    def ask(self, question: Question[T]) -> T | None:
+        """Return the answer for any client that is alike; None: there is none, or the client's own is another one."""
         if self._ground is None:
             return None
         ground, on_top = self._ground
         view = ground.base if isinstance(ground, Noting) else ground
-        asked: _Asked = self._common, what
-        known = self._kept(view, asked)
+        asked: _Asked = self._common, question.what
+        known = self._kept(view, asked, question.kept)
         if known is None:
             return None
         self.view.budget.spend()
         if known.rests is None or not known.rests.holds(view):
-            known = self._worked_out(view, asked, answer, parts)
+            known = self._worked_out(view, asked, question)
         rests = known.rests
         if rests is None or rests.is_about(self.workload) or any(map(rests.is_about, on_top)):
             return None
@@ -85,9 +102,9 @@ class Remembered:
         found: T = known.answer
         return found
 
-    def _kept(self, view: View, asked: _Asked) -> _Known | None:
+    def _kept(self, view: View, asked: _Asked, kept: Kept) -> _Known | None:
         """Return what is remembered for all who are alike; None: none of them has asked before, or it is never kept."""
-        places, answers = view.memo(_POLICED), view.memo(_ANSWERS)
+        places, answers = view.memo(kept.policed), view.memo(kept.answers)
         policed = places.get(asked)
         if policed is _TOO_MANY:
             return None
@@ -103,9 +120,7 @@ class Remembered:
             return _ONCE if self._often else None
         return known
 
-    def _worked_out(
-        self, view: View, asked: _Asked, answer: Callable[[View, Workload], T], parts: Callable[[T], Iterable[Judged]]
-    ) -> _Known:
+    def _worked_out(self, view: View, asked: _Asked, question: Question[T]) -> _Known:
         """Work an answer out for anybody who is alike, and remember it unless it rests on too much."""
         noting, template = Noting(view), self.workload.template
         of_class = Template(
@@ -115,17 +130,17 @@ class Remembered:
             aliases=template.aliases,
             nameservers=template.nameservers,
         )
-        found = answer(noting, Workload(WorkloadRef("Deployment", template.pod_class.namespace, ""), of_class))
+        found = question.answer(noting, Workload(WorkloadRef("Deployment", template.pod_class.namespace, ""), of_class))
         rests = noting.rests()
         if rests is None:
-            view.memo(_POLICED)[asked] = _TOO_MANY
+            view.memo(question.kept.policed)[asked] = _TOO_MANY
             return _ONCE
-        servers = (flow.to for part in parts(found) for flow in part.flows)
+        servers = (flow.to for part in question.parts(found) for flow in part.flows)
         spaces = {*rests.policed, *(to.namespace for to in servers if isinstance(to, WorkloadRef))}
-        before = view.memo(_POLICED).get(asked, _ANYBODYS)
-        policed = tuple(sorted(spaces if before is _ANYBODYS else spaces.union(before)))
-        view.memo(_POLICED)[asked] = policed
-        known = view.memo(_ANSWERS)[asked, self._class(view, policed)] = _Known(found, rests)
+        places, answers = view.memo(question.kept.policed), view.memo(question.kept.answers)
+        before = places.get(asked, _ANYBODYS)
+        policed = places[asked] = tuple(sorted(spaces if before is _ANYBODYS else spaces.union(before)))
+        known = answers[asked, self._class(view, policed)] = _Known(found, rests)
         return known
 
     def _class(self, view: View, policed: tuple[str, ...]) -> PodClass:

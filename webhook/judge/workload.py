@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from webhook.dependencies import Resolved, assumed_api_server, infer, parse, resolve, uncovered
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import judge_dns
-from webhook.judge.remembered import Remembered
+from webhook.judge.remembered import LISTS, Question, Remembered
 from webhook.model.addresses import Address, Block
 from webhook.model.answers import CLOSED, Declared, Dependency, Malformed, NameTarget, Verdict, WorkloadTarget
 from webhook.model.budget import Exhausted
@@ -64,6 +64,9 @@ def judge_workload(view: View, workload: Workload, *, near: bool = True) -> Judg
     return finished(judge_in_steps(view, workload, near=near))
 
 
+_SHORT: Final = 2_048  # characters of declarations that are remembered as a whole
+
+
 def judge_declared(view: View, workload: Workload) -> JudgedWorkload:
     """Judge what is declared, by the workload or for everybody, and the look-up that it needs, without near misses."""
     said = workload.connects_to
@@ -74,7 +77,8 @@ def judge_declared(view: View, workload: Workload) -> JudgedWorkload:
         )
 
     remembered = Remembered(view, workload)
-    found = remembered.ask(("declared", said), answer, lambda one: one.parts)
+    short = sum(len(note.text) for note in said) <= _SHORT
+    found = remembered.ask(Question(said, answer, lambda one: one.parts, LISTS)) if short else None
     if found is None:
         return finished(_of_declared(remembered, near=False))
     again = found.dns is not None and _is_closed(found.dns)
@@ -126,7 +130,7 @@ def judge_item(remembered: Remembered, item: Dependency, *, near: bool = False) 
     def answer(view: View, client: Workload) -> Judged:
         return judge(view, client, resolve(view, client, item), near=False)
 
-    found = remembered.ask(item, answer, lambda one: (one,))
+    found = remembered.ask(Question(item, answer, lambda one: (one,)))
     view, workload = remembered.view, remembered.workload
     if found is None:
         return judge(view, workload, resolve(view, workload, item), near=near)
@@ -141,7 +145,7 @@ def judge_look_up(remembered: Remembered, *, near: bool = False) -> Judged | Non
         found = judge_dns(view, client, near=False)
         return (found,) if found is not None else ()
 
-    found = remembered.ask("look-up", answer, lambda several: several)
+    found = remembered.ask(Question("look-up", answer, lambda several: several))
     if found is None or (near and any(map(_is_closed, found))):
         return judge_dns(remembered.view, remembered.workload, near=near)
     return found[0] if found else None
