@@ -129,16 +129,17 @@ def _like(
 
 def _shape(manifest: Manifest, own: Labels, unseen: Unseen | None) -> tuple[str, str, bytes]:
     """Return a policy for one direction without its name, and without the labels by which it selects a client."""
-    spec = dict(manifest["spec"])
+    spec = manifest["spec"]
     (direction,) = spec["policyTypes"]
     if direction == Direction.EGRESS.value:
-        spec["podSelector"] = _whom(spec["podSelector"], own, unseen)
+        said = _whom(spec["podSelector"], own, unseen), spec["egress"]
     else:
-        spec["ingress"] = [
+        rules = [
             {**rule, "from": [_of_client(peer, own, unseen) for peer in rule["from"]]} if "from" in rule else rule
             for rule in spec["ingress"]
         ]
-    return manifest["metadata"]["namespace"], direction, json.encode(spec)
+        said = spec["podSelector"], rules
+    return manifest["metadata"]["namespace"], direction, json.encode(said)
 
 
 def _of_client(peer: dict[str, Any], own: Labels, unseen: Unseen | None) -> dict[str, Any]:

@@ -104,8 +104,13 @@ def _term_miss(view: View, term: Requirement, pod_class: PodClass, wanted: str =
 def _label_miss(requirement: Requirement, labels: Labels, field: str) -> Miss:
     value = labels.get(requirement.key)
     have = f"{requirement.key}={value}" if value is not None else f"no {requirement.key}"
-    alike = value is not None and any(_similar(value, wanted) for wanted in requirement.values)
-    return Miss(0 if alike else 2, field, str(requirement), have)
+    return Miss(0 if resembles(requirement, labels) else 2, field, str(requirement), have)
+
+
+def resembles(requirement: Requirement, labels: Labels) -> bool:
+    """Say whether a label is there and has a value like one that is asked for."""
+    value = labels.get(requirement.key)
+    return value is not None and any(_similar(value, wanted) for wanted in requirement.values)
 
 
 @lru_cache(maxsize=4_096)  # in one namespace the same few names meet again and again

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.families.enforced import compile_direction
 from webhook.families.networkpolicy import isolates, policy_types
-from webhook.judge.near_miss_peers import Miss, of_labels
+from webhook.judge.near_miss_peers import Miss, of_labels, resembles
 from webhook.model.labels import AskedLabels, Labels, Operator, Selector
 from webhook.model.objects import PodClass
 from webhook.model.policy import BlockPeer, Direction, Policy
@@ -86,11 +86,10 @@ def _nearly(view: View, policy: Policy, pod_class: PodClass, direction: Directio
     if policy.unreadable is not None or policy.subject is None:
         return None
     lacking = [one for one in policy.subject.requirements if one.matches(pod_class.labels) is not Truth.YES]
-    if len(lacking) > 1:
-        return None
+    alone = len(policy.subject.requirements) == 1
+    if len(lacking) > 1 or (lacking and alone and not resembles(lacking[0], pod_class.labels)):
+        return None  # as `unrelated` says
     missed = list(of_labels(policy.subject, pod_class.labels, "podLabels")) if lacking else []
-    if unrelated(policy.subject, missed):
-        return None
     isolated = isolates(policy, direction)
     if not (isolated or policy.rules(direction)):
         return None

@@ -119,10 +119,10 @@ def _finding(
 ) -> Finding:
     stops = _stopping(judged)
     closed = [side for side in sides if side.verdict in stops]
-    near = sorted({miss: None for side in closed for miss in side.near_misses}, key=_first_seen(closed))
+    near = {miss: None for side in closed for miss in side.near_misses}
     return structs.replace(
         _base(name, workload, judged, _policies(closed), _facts(judged)),
-        near_misses=tuple(near[:MOST_NEAR_MISSES]),
+        near_misses=tuple(sorted(near, key=_first_seen(closed))[:MOST_NEAR_MISSES]) if near else (),
         flows=_closed_flows(judged),
         fix=fixed.policies if fixed else (),
         no_fix=fixed.reason if fixed else None,
