@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.support.arena import Raw, world_of
 from tests.support.worlds_populated import populated
 from webhook.cli.main import main
-from webhook.evaluate.portset import NOTHING, PortSet, difference, intersection, union
 from webhook.matrix import Connection, Differences, End, Matrix, differences, matrix
+from webhook.matrix.sets import NOTHING, PortSet, difference, intersection, union
 from webhook.model.addresses import Block, Family
 from webhook.model.refs import WorkloadRef
 

@@ -14,10 +14,9 @@ from msgspec import structs
 
 from tests.support.denied_worlds import CLOSED, HEAVY, Case, cases
 from webhook.cli.main import main
-from webhook.evaluate import portset
 from webhook.fix.lockdown import lockdown
 from webhook.judge import judge_workload
-from webhook.matrix import matrix
+from webhook.matrix import matrix, sets
 from webhook.model.answers import Manifest
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import DEFAULTS
@@ -120,14 +119,14 @@ def test_no_connection_is_opened_that_was_closed_and_nobody_declares(case: Case,
     }
     open_before = sure(world)
     for (source, target), ports in sure(after).items():
-        more = portset.difference(ports, open_before.get((source, target), portset.NOTHING))
-        for some in portset.ranges(more):
+        more = sets.difference(ports, open_before.get((source, target), sets.NOTHING))
+        for some in sets.ranges(more):
             assert some.first == some.last
             if not reaches_others(world, source, target):
                 assert (source, target, some.protocol, some.first) in declared
 
 
-def sure(view: View) -> dict[tuple[WorkloadRef, WorkloadRef], portset.PortSet]:
+def sure(view: View) -> dict[tuple[WorkloadRef, WorkloadRef], sets.PortSet]:
     whole = matrix(view)
     return {
         (row.source, row.target): row.ports

@@ -15,12 +15,12 @@ from tests.support.worlds import namespace, pod, policy
 from tests.support.worlds_whole import whole
 from webhook.enforcers import ENFORCERS
 from webhook.evaluate import Client, Flow, ends_of_pod, judge_connection, template_end
-from webhook.evaluate.portset import PortSet
 from webhook.families import project
 from webhook.families.own_kinds import FORMS, Family, in_family
 from webhook.fix.lockdown import Lockdown, lockdown
 from webhook.judge import judge_workload
 from webhook.matrix import End, matrix
+from webhook.matrix.sets import PortSet
 from webhook.model.addresses import Protocol
 from webhook.model.answers import CLOSED, Verdict
 from webhook.model.crd_policies import CrdPolicy

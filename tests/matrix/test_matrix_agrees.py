@@ -12,10 +12,9 @@ from tests.support.changed_worlds import renamed, reverse_lists, types_of
 from tests.support.matrix_judge import Table, boundaries, disagreements, everybody
 from tests.support.worlds import enumerated, policies_of, policy, replaced, worlds
 from tests.support.worlds_populated import populated
-from webhook.evaluate.portset import PortSet
 from webhook.judge import explain
 from webhook.matrix import Alike, End, focused, fold, matrix
-from webhook.matrix.sets import listed
+from webhook.matrix.sets import PortSet, listed
 from webhook.model.answers import Verdict
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Enforcer, Settings

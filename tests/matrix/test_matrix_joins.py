@@ -6,8 +6,20 @@ from typing import Final
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from webhook.evaluate.portset import EVERYTHING, NOTHING, PortSet, intersection, interval
-from webhook.matrix.sets import Behaviour, Bits, Parts, bits_of, by_source, granted, members
+from webhook.matrix.sets import (
+    EVERYTHING,
+    NOTHING,
+    Behaviour,
+    Bits,
+    Parts,
+    PortSet,
+    bits_of,
+    by_source,
+    granted,
+    intersection,
+    interval,
+    members,
+)
 
 PORTS: Final = (EVERYTHING, interval("TCP", 80, 90), interval("TCP", 85, 99), interval("UDP", 53, 53))
 

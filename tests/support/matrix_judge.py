@@ -9,9 +9,9 @@ from webhook.evaluate import Flow, PodEnd, ends_of_pod, judge_from_outside, judg
 from webhook.evaluate.coverage import edges_of
 from webhook.evaluate.ends import INJECTED
 from webhook.evaluate.flow import common_families
-from webhook.evaluate.portset import PortSet, holds
 from webhook.judge.dependency import judge_flow
 from webhook.matrix import End, Layer, Matrix, matrix
+from webhook.matrix.sets import PortSet, holds
 from webhook.model.addresses import (
     BITS,
     FAMILIES,

@@ -10,7 +10,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.evaluate import portset
 from webhook.families import project
 from webhook.families.own_kinds import Family, in_family
 from webhook.fix.fix import UNPROVED, Unfixable, in_the_way
@@ -18,7 +17,7 @@ from webhook.fix.lockdown_policies import Wanted, default_deny, documented, writ
 from webhook.fix.needs import needs
 from webhook.judge import Judged, judge, judge_dns, judge_workload
 from webhook.judge.inbound import judge_hooks, judge_inbound, remedy
-from webhook.matrix import matrix
+from webhook.matrix import matrix, sets
 from webhook.model.addresses import Block
 from webhook.model.answers import CLOSED, Host, Manifest, Verdict
 from webhook.model.crd_policies import CrdPolicy
@@ -30,7 +29,7 @@ from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, Put, View
 from webhook.world.proposed import Proposed
 
-_Declared = dict[tuple[WorkloadRef, WorkloadRef | Block], portset.PortSet]
+_Declared = dict[tuple[WorkloadRef, WorkloadRef | Block], sets.PortSet]
 _MOST_BESIDES: Final = 50  # connections that are asked about
 _MOST_BLOCKS: Final = 4  # of addresses, that a question names
 
@@ -150,9 +149,9 @@ class _Asked:
     def _note(self, client: WorkloadRef, part: Judged) -> None:
         for flow in part.flows:
             if not isinstance(flow.to, Host) and flow.port:
-                port = portset.interval(flow.protocol, flow.port, flow.port)
+                port = sets.interval(flow.protocol, flow.port, flow.port)
                 pair = (client, flow.to)
-                self.declared[pair] = portset.union(self.declared.get(pair, portset.NOTHING), port)
+                self.declared[pair] = sets.union(self.declared.get(pair, sets.NOTHING), port)
 
     def _unsure(self, client: Workload, part: Judged) -> None:
         names = [flow.to.name for flow in part.flows if isinstance(flow.to, Host)]
@@ -187,7 +186,7 @@ def _open_besides(after: View, locked: Collection[str], declared: _Declared) -> 
         for ref in whole.workloads
         if isinstance(ref, WorkloadRef) and ref.namespace in locked and not _on_host(after, ref)
     }
-    blocks: dict[WorkloadRef, list[tuple[Block, portset.PortSet]]] = {}
+    blocks: dict[WorkloadRef, list[tuple[Block, sets.PortSet]]] = {}
     for (client, to), ports in declared.items():
         if isinstance(to, Block):
             blocks.setdefault(client, []).append((to, ports))
@@ -195,7 +194,7 @@ def _open_besides(after: View, locked: Collection[str], declared: _Declared) -> 
     for row in whole.connections(whole.sure):
         match row.source, row.target:
             case WorkloadRef() as source, WorkloadRef() as target if source in inside or target in inside:
-                rest = portset.difference(row.ports, declared.get((source, target), portset.NOTHING))
+                rest = sets.difference(row.ports, declared.get((source, target), sets.NOTHING))
                 found += [_question(source, source.short, target.short, rest)] if rest else []
             case WorkloadRef() as source, tuple() as ranges if source in inside:
                 for ports, some in _undeclared(ranges, row.ports, blocks.get(source, ())).items():
@@ -209,14 +208,14 @@ def _open_besides(after: View, locked: Collection[str], declared: _Declared) -> 
 
 
 def _undeclared(
-    ranges: Sequence[Block], ports: portset.PortSet, declared: Sequence[tuple[Block, portset.PortSet]]
-) -> dict[portset.PortSet, list[Block]]:
+    ranges: Sequence[Block], ports: sets.PortSet, declared: Sequence[tuple[Block, sets.PortSet]]
+) -> dict[sets.PortSet, list[Block]]:
     """Return the blocks of a row by what is open to them and not declared."""
-    found: dict[portset.PortSet, list[Block]] = {}
+    found: dict[sets.PortSet, list[Block]] = {}
     for block in ranges:
         rest = ports
         for one, some in declared:
-            rest = portset.difference(rest, some) if one.covers(block) else rest
+            rest = sets.difference(rest, some) if one.covers(block) else rest
         if rest:
             found.setdefault(rest, []).append(block)
     return found
@@ -233,7 +232,7 @@ def _on_host(view: View, ref: WorkloadRef) -> bool:
     return any(pod_class.host_network for pod_class in pod_classes)
 
 
-def _question(about: WorkloadRef, source: str, target: str, ports: portset.PortSet) -> Question:
-    which = "all ports" if ports == portset.EVERYTHING else ", ".join(map(str, portset.ranges(ports)))
+def _question(about: WorkloadRef, source: str, target: str, ports: sets.PortSet) -> Question:
+    which = "all ports" if ports == sets.EVERYTHING else ", ".join(map(str, sets.ranges(ports)))
     why = "nobody declares it, and it passes all the same: by policies that are there already, or however enforced"
     return Question(about, f"{source} -> {target} on {which}", why)

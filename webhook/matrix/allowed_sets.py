@@ -6,11 +6,10 @@ from itertools import groupby, pairwise
 
 from msgspec import Struct
 
-from webhook.evaluate.portset import EVERYTHING, NOTHING, PortSet, union
 from webhook.matrix.classes import Classes
 from webhook.matrix.peers import Peers
 from webhook.matrix.rules import Kind, Row, Rows, Subject, Traits
-from webhook.matrix.sets import Bits, Grant, Parts, less, overlap, partition
+from webhook.matrix.sets import EVERYTHING, NOTHING, Bits, Grant, Parts, PortSet, less, overlap, partition, union
 from webhook.model.addresses import Family
 from webhook.model.tier import Action, CompiledPolicy, sort_key
 from webhook.model.truth import Truth

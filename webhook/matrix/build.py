@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Final
 
-from webhook.evaluate.portset import EVERYTHING
 from webhook.evaluate.rules import in_numbers
 from webhook.matrix.allowed_sets import Openings
 from webhook.matrix.classes import Classes
@@ -13,7 +12,7 @@ from webhook.matrix.nodes import UNKNOWN, Needed, Nodes, Relation
 from webhook.matrix.pairs import Opened, Sides, Tunnels, Workloads, no_common_family, reached
 from webhook.matrix.peers import Peers
 from webhook.matrix.rules import Traits, kinds_of
-from webhook.matrix.sets import Bits, Parts, added, bits_of, less, members, overlap, within
+from webhook.matrix.sets import EVERYTHING, Bits, Parts, added, bits_of, less, members, overlap, within
 from webhook.matrix.workloads import WorkloadPods, everybody_of
 from webhook.model.addresses import FAMILIES, Family
 from webhook.model.policy import Direction

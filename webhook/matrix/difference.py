@@ -6,9 +6,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.evaluate.portset import NOTHING, PortSet, difference, intersection, union
 from webhook.matrix.classes import Ranges, blocks_between
 from webhook.matrix.matrix import Beyond, Connection, Layer, Matrix
+from webhook.matrix.sets import NOTHING, PortSet, difference, intersection, union
 from webhook.model.addresses import FAMILIES, Block, Family, merged
 from webhook.model.refs import WorkloadRef
 

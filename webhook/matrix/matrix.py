@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from webhook.evaluate.portset import PortSet
 from webhook.matrix.classes import Ranges
-from webhook.matrix.sets import Bits, Parts, bits_of, listed, within
+from webhook.matrix.sets import Bits, Parts, PortSet, bits_of, listed, within
 from webhook.model.refs import WorkloadRef
 
 Beyond = tuple[tuple[Ranges, PortSet], ...]  # address ranges, each with what is open; sorted

@@ -5,12 +5,30 @@ from functools import reduce
 from typing import Final
 
 from webhook.evaluate.mesh import Membership, tunnel
-from webhook.evaluate.portset import EVERYTHING, NOTHING, PortSet, difference, holds, intersection, interval, union
 from webhook.matrix.allowed_sets import Opening
 from webhook.matrix.classes import Classes
 from webhook.matrix.nodes import Needed, Nodes
 from webhook.matrix.rules import Kind
-from webhook.matrix.sets import Behaviour, Bits, Parts, added, bits_of, by_source, granted, members, overlap, within
+from webhook.matrix.sets import (
+    EVERYTHING,
+    NOTHING,
+    Behaviour,
+    Bits,
+    Parts,
+    PortSet,
+    added,
+    bits_of,
+    by_source,
+    difference,
+    granted,
+    holds,
+    intersection,
+    interval,
+    members,
+    overlap,
+    union,
+    within,
+)
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, Family
 from webhook.model.policy import Direction
 from webhook.model.truth import Truth

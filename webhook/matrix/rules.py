@@ -7,11 +7,22 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.evaluate.match import ports_match
-from webhook.evaluate.portset import EVERYTHING, NOTHING, WIDTH, PortSet, difference, intersection, interval, union
 from webhook.matrix.classes import Classes
 from webhook.matrix.nodes import Port
 from webhook.matrix.peers import Pair, Peers
-from webhook.matrix.sets import Bits, bits_of, members
+from webhook.matrix.sets import (
+    EVERYTHING,
+    NOTHING,
+    WIDTH,
+    Bits,
+    PortSet,
+    bits_of,
+    difference,
+    intersection,
+    interval,
+    members,
+    union,
+)
 from webhook.matrix.workloads import is_near, services_of
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, PROTOCOLS, Family, NamedPort, PortMatch, PortRange
 from webhook.model.objects import PodClass

@@ -5,8 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.evaluate.portset import PortSet
 from webhook.matrix import Connection, Differences, Ranges
+from webhook.matrix.sets import PortSet
 from webhook.model.answers import Finding
 from webhook.model.refs import WorkloadRef
 from webhook.report import json_, matrix_text, safe

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from webhook.evaluate import portset
-from webhook.evaluate.portset import PortSet
-from webhook.matrix import Alike, Layer, Matrix, Ranges, Workloads, senders
+from webhook.matrix import Alike, Layer, Matrix, Ranges, Workloads, senders, sets
+from webhook.matrix.sets import PortSet
 from webhook.model.addresses import Block
 from webhook.model.answers import Destination, Finding, FlowVerdict, Host, Location, NearMiss, Side, TierResult, Verdict
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -221,7 +220,7 @@ def workloads(one: Workloads) -> Record:
 
 def ports(some: PortSet) -> list[Record]:
     """Return disjoint, sorted ranges."""
-    return [{"protocol": r.protocol, "first": r.first, "last": r.last} for r in portset.ranges(some)]
+    return [{"protocol": r.protocol, "first": r.first, "last": r.last} for r in sets.ranges(some)]
 
 
 def _rows(whole: Matrix, layer: Layer, verdict: Verdict) -> Iterator[str]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from webhook.evaluate.portset import EVERYTHING, PortSet, ranges
 from webhook.matrix import Alike, Layer, Matrix, Ranges, Workloads
+from webhook.matrix.sets import EVERYTHING, PortSet, ranges
 from webhook.model.addresses import Address, Block
 from webhook.model.answers import Verdict
 from webhook.model.refs import SHORT_KINDS, WorkloadRef
