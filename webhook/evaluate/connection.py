@@ -9,15 +9,14 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from webhook.evaluate.clusterip_egress import judge_cluster_ip
 from webhook.evaluate.coverage import Where, judge_coverage, may_be_a_pods
 from webhook.evaluate.ends import End, Flow, Outside, PodEnd, ends_of_pod, ends_on_nodes, template_end
 from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair, told_apart
 from webhook.evaluate.match import ports_match
-from webhook.evaluate.mesh import Member, carried, membership, running, tunnel
 from webhook.evaluate.node_and_service_peers import node_matters
 from webhook.evaluate.rules import rules_or_answer
 from webhook.evaluate.tiers import passes_everything
+from webhook.evaluate.translation import Member, carried, judge_cluster_ip, membership, running, tunnel
 from webhook.model.addresses import Block, Family, Protocol, is_loopback
 from webhook.model.answers import OPEN, Host, Side, Verdict, both
 from webhook.model.labels import NO_LABELS, AllOf

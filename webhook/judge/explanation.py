@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from webhook.dependencies import parse, resolve
 from webhook.evaluate import ends_of_pod, template_end
-from webhook.evaluate.mesh import Member, mesh_of
+from webhook.evaluate.translation import Member, mesh_of
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import judge_dns
 from webhook.judge.symptoms import symptoms

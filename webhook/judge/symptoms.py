@@ -9,8 +9,8 @@ from typing import Final
 
 from webhook.dependencies.services import through_service
 from webhook.evaluate import Flow, template_end
-from webhook.evaluate.clusterip_egress import lacking
 from webhook.evaluate.match import ports_match
+from webhook.evaluate.translation import lacking
 from webhook.families.networkpolicy import isolates
 from webhook.judge.dependency import Judged
 from webhook.judge.dns import NODE_LOCAL_ADDRESS, dns_service, node_local

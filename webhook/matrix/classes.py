@@ -14,7 +14,7 @@ from msgspec import Struct
 from webhook.evaluate.coverage import edges_of
 from webhook.evaluate.ends import PodEnd
 from webhook.evaluate.flow import families_of_nodes
-from webhook.evaluate.mesh import OUTSIDE, Member, Membership, membership
+from webhook.evaluate.translation import OUTSIDE, Member, Membership, membership
 from webhook.matrix.sets import Bits, bits_of
 from webhook.matrix.workloads import Asked, WorkloadPods
 from webhook.model.addresses import BITS, FAMILIES, IPV4, LINK_LOCAL, Address, Block, Family

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Final
 
-from webhook.evaluate.mesh import Membership, tunnel
+from webhook.evaluate.translation import Membership, tunnel
 from webhook.matrix.allowed_sets import Opening
 from webhook.matrix.classes import Classes
 from webhook.matrix.nodes import Needed, Nodes

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from webhook.evaluate.coverage import nodes_are_as_others
 from webhook.evaluate.ends import template_end
-from webhook.evaluate.mesh import Member, running
+from webhook.evaluate.translation import Member, running
 from webhook.model.addresses import Address, NamedPort
 from webhook.model.labels import AllOf, AnyOf, Labels, NoneOf, Predicate, Requirement, Selector, Space
 from webhook.model.objects import Pod, Service, Workload
