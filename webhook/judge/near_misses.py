@@ -19,14 +19,16 @@ from webhook.judge.near_miss_peers import (
     peer_misses,
     told,
 )
-from webhook.judge.near_miss_ports import Dialled, cut_short, port_misses
-from webhook.judge.near_miss_subjects import (
+from webhook.judge.near_miss_subjects_and_ports import (
+    Dialled,
     Near,
     Nearly,
     about_others,
     compiled_for,
+    cut_short,
     isolating,
     near,
+    port_misses,
     selects_one,
     unrelated,
 )
