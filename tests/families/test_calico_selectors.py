@@ -25,7 +25,7 @@ from webhook.model.labels import (
     requirements_of,
 )
 from webhook.model.labels import Operator as Asked
-from webhook.model.tier import EndpointPeer, PodMatch
+from webhook.model.peers import EndpointPeer, PodMatch
 from webhook.model.truth import Truth
 
 FILE: Final[dict[str, list[Any]]] = yaml.safe_load(

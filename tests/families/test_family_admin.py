@@ -16,9 +16,10 @@ from webhook.model.answers import Verdict
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import BlockReading, Dialect, PeerReading, TierOrder
 from webhook.model.labels import EVERYTHING
+from webhook.model.peers import PodMatch
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.settings import Enforcer
-from webhook.model.tier import Action, PodMatch
+from webhook.model.tier import Action
 from webhook.model.truth import Truth
 
 KINDS = ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy", NEW)

@@ -14,9 +14,10 @@ from webhook.model.answers import Verdict
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import Unseen, seen, visible
 from webhook.model.labels import ALWAYS, EVERYTHING, AllOf, Labels, Operator, Requirement, Selector, Space
+from webhook.model.peers import Place, PlacePeer, PodMatch
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.settings import Enforcer, Settings
-from webhook.model.tier import Action, Place, PlacePeer, PodMatch
+from webhook.model.tier import Action
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Malformed
 

@@ -22,7 +22,7 @@ STATEMENT: Final = Path(networkpolicy.__file__).read_text(encoding="utf-8")
 def test_the_statement_is_short_and_knows_neither_dialects_nor_enforcers() -> None:
     assert len(STATEMENT.splitlines()) < 150
     imported = {line.split()[1] for line in STATEMENT.splitlines() if line.startswith(("from ", "import "))}
-    assert imported == {"webhook.model.policy", "webhook.model.tier"}
+    assert imported == {"webhook.model.peers", "webhook.model.policy", "webhook.model.tier"}
 
 
 @pytest.mark.parametrize(

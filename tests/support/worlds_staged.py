@@ -26,14 +26,7 @@ from webhook.model.labels import (
     holds,
 )
 from webhook.model.objects import PodClass
-from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.refs import PolicyRef
-from webhook.model.tier import (
-    BASELINE,
-    NETWORK_POLICIES,
-    Action,
-    CompiledPolicy,
-    CompiledRule,
+from webhook.model.peers import (
     EndpointPeer,
     NodePeer,
     Peer,
@@ -43,6 +36,15 @@ from webhook.model.tier import (
     ServicePeer,
     ServicesPeer,
     ServiceWish,
+)
+from webhook.model.policy import BlockPeer, Direction, UnclearPeer
+from webhook.model.refs import PolicyRef
+from webhook.model.tier import (
+    BASELINE,
+    NETWORK_POLICIES,
+    Action,
+    CompiledPolicy,
+    CompiledRule,
     Tier,
     compiled_policy,
     sort_key,

@@ -15,8 +15,9 @@ from webhook.model.answers import DEFAULT_SEVERITY, Finding
 from webhook.model.crd_policies import CrdPolicy
 from webhook.model.labels import NO_KEYS, AllOf, Selector, Space, holds, in_words, requirements_of
 from webhook.model.objects import PodClass, Service, ServicePort
+from webhook.model.peers import PodMatch
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
-from webhook.model.tier import CompiledPolicy, PodMatch
+from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of

@@ -15,10 +15,11 @@ from webhook.model.crd_policies import CrdPolicy
 from webhook.model.dialect import NETWORK_POLICY, Support
 from webhook.model.labels import Space, Value, holds
 from webhook.model.objects import PodClass, Workload
+from webhook.model.peers import Place, PlacePeer
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.settings import DECLARE_LABEL, RequiredLabel
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Place, PlacePeer
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule
 from webhook.model.truth import Truth
 from webhook.wire.objects import UNSERVED
 from webhook.world import View

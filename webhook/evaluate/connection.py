@@ -21,8 +21,9 @@ from webhook.model.addresses import Block, Family, Protocol, is_loopback
 from webhook.model.answers import OPEN, Host, Side, Verdict, both
 from webhook.model.labels import NO_LABELS, AllOf
 from webhook.model.objects import PodClass, Service, Workload
+from webhook.model.peers import NodePeer, Peer, Place, PlacePeer, ServicePeer, ServicesPeer
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Action, CompiledRule, NodePeer, Peer, Place, PlacePeer, ServicePeer, ServicesPeer
+from webhook.model.tier import Action, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import Group, View
 

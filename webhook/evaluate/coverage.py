@@ -13,8 +13,9 @@ from webhook.evaluate.side import judge_side
 from webhook.model.addresses import BITS, LINK_LOCAL, Address, Block, Protocol, is_loopback, parse_block
 from webhook.model.answers import OPEN, Side, Verdict, together
 from webhook.model.labels import AllOf, AnyOf, NoneOf
+from webhook.model.peers import EndpointPeer, Peer, Place, PlacePeer, PodMatch
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import CompiledPolicy, EndpointPeer, Peer, Place, PlacePeer, PodMatch
+from webhook.model.tier import CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting

@@ -9,8 +9,8 @@ from webhook.model.addresses import Address, Block, Family, Protocol, parse_bloc
 from webhook.model.answers import Host
 from webhook.model.labels import NO_KEYS, AllOf, AskedLabels, LabelKeys
 from webhook.model.objects import Pod, PodClass, Service, Workload
+from webhook.model.peers import Peer, PodMatch
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Peer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world import Group, View
 from webhook.world.changes import Memo

@@ -18,17 +18,9 @@ from webhook.evaluate.node_and_service_peers import (
 from webhook.model.addresses import Block, Family, NamedPort, PortMatch, Protocol
 from webhook.model.labels import AllOf, AnyOf, NoneOf, holds
 from webhook.model.objects import PodClass
+from webhook.model.peers import EndpointPeer, NodePeer, Peer, PlacePeer, PodMatch, ServicePeer, ServicesPeer
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import (
-    CompiledRule,
-    EndpointPeer,
-    NodePeer,
-    Peer,
-    PlacePeer,
-    PodMatch,
-    ServicePeer,
-    ServicesPeer,
-)
+from webhook.model.tier import CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of

@@ -14,8 +14,8 @@ from webhook.model.answers import Side, Verdict
 from webhook.model.dialect import visible
 from webhook.model.labels import NO_KEYS, Labels, Selector
 from webhook.model.objects import Node, PodClass, Service, ServicePort
+from webhook.model.peers import EndpointPeer, Peer, Place, PlacePeer, PodMatch, ServicePeer, ServicesPeer, ServiceWish
 from webhook.model.policy import BlockPeer
-from webhook.model.tier import EndpointPeer, Peer, Place, PlacePeer, PodMatch, ServicePeer, ServicesPeer, ServiceWish
 from webhook.model.truth import Truth
 from webhook.world import View
 

@@ -14,9 +14,10 @@ from webhook.model.addresses import Block, NamedPort, PortMatch, PortRange
 from webhook.model.answers import OPEN, Side, Verdict
 from webhook.model.labels import NO_KEYS
 from webhook.model.objects import PodClass
+from webhook.model.peers import leaves, tells_pods_apart
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.refs import EXPECTED, PolicyRef
-from webhook.model.tier import NETWORK_POLICIES, CompiledPolicy, CompiledRule, leaves, tells_pods_apart
+from webhook.model.tier import NETWORK_POLICIES, CompiledPolicy, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.changes import Memo

@@ -1,8 +1,7 @@
 """What is dialled and what policy sees: a Service's own address before translation, and the tunnels of meshes.
 
-Of AWS the controller resolves rules to addresses, ClusterIPs among them (pkg/resolvers/endpoints.go,
-pkg/k8s/service_utils.go). Istio ambient tunnels to port 15008 of the other pod, Linkerd's proxies may dial 4143 of
-it (istio.io, linkerd.io); Istio's sidecars dial the port asked for.
+AWS' controller resolves rules to addresses, ClusterIPs among them (its pkg/resolvers/endpoints.go and
+pkg/k8s/service_utils.go). Istio ambient tunnels to port 15008, Linkerd's proxies may dial 4143, sidecars of Istio none.
 """
 
 from collections.abc import Iterator
@@ -29,8 +28,9 @@ from webhook.model.addresses import (
 from webhook.model.answers import Side, Verdict
 from webhook.model.labels import EVERYTHING, NO_LABELS, Labels
 from webhook.model.objects import Pod, PodClass, Service, ServicePort, Template
+from webhook.model.peers import Peer, PodMatch
 from webhook.model.policy import BlockPeer, Direction, UnclearPeer
-from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, PodMatch, with_rules
+from webhook.model.tier import CompiledPolicy, CompiledRule, with_rules
 from webhook.model.truth import Truth
 from webhook.world import View
 

@@ -9,18 +9,9 @@ from webhook.evaluate.match import Packet, peer_matches
 from webhook.evaluate.node_and_service_peers import may_be_own_node, node_of
 from webhook.model.labels import AllOf, Predicate, Space, holds, requirements_of
 from webhook.model.objects import UNKNOWN_ACCOUNT, PodClass
+from webhook.model.peers import EndpointPeer, NodePeer, Peer, PlacePeer, PodMatch, ServicesPeer
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import (
-    Action,
-    CompiledPolicy,
-    CompiledRule,
-    EndpointPeer,
-    NodePeer,
-    Peer,
-    PlacePeer,
-    PodMatch,
-    ServicesPeer,
-)
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of

@@ -14,8 +14,9 @@ from webhook.families.networkpolicy import compile_policy as as_the_api_says
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, NamedPort, PortMatch, PortRange
 from webhook.model.dialect import GENERIC, NETWORK_POLICY, Dialect, visible
 from webhook.model.labels import AllOf, Labels, Operator, Selector
+from webhook.model.peers import Peer, Place, PlacePeer, PodMatch
 from webhook.model.policy import BlockPeer, Direction, Policy, Rule, UnclearPeer
-from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, Place, PlacePeer, PodMatch, with_rules
+from webhook.model.tier import CompiledPolicy, CompiledRule, with_rules
 from webhook.model.truth import Truth
 
 EGRESS_NAMES: Final = "names a port, which this version of the enforcer looks up among all pods of the cluster"

@@ -9,8 +9,9 @@ back with it. What an enforcer changes of this is its dialect, which `families.e
 Source: the API types' comments (`k8s.io/api/networking/v1`).
 """
 
+from webhook.model.peers import Peer, PodMatch
 from webhook.model.policy import BlockPeer, Direction, NetworkPolicyPeer, Policy, UnclearPeer
-from webhook.model.tier import CompiledPolicy, CompiledRule, Peer, PodMatch, with_rules
+from webhook.model.tier import CompiledPolicy, CompiledRule, with_rules
 
 
 def policy_types(policy: Policy) -> frozenset[Direction]:

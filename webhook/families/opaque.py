@@ -6,8 +6,9 @@ from webhook.enforcers.ovn import EGRESS_FIREWALL
 from webhook.families import Compiled, Family
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.labels import NoneOf
+from webhook.model.peers import Peer, Place, PlacePeer
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledRule, Peer, Place, PlacePeer, Tier, compiled_policy
+from webhook.model.tier import Action, CompiledRule, Tier, compiled_policy
 from webhook.wire.shapes import fail
 
 _BEFORE_ALL: Final = Tier(float("-inf"), EGRESS_FIREWALL[1])

@@ -14,8 +14,9 @@ from msgspec import Struct
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, Block, Family, NamedPort, PortMatch
 from webhook.model.labels import ALWAYS, NAME_LABEL, AllOf, Operator, Selector
 from webhook.model.objects import PodClass
+from webhook.model.peers import EndpointPeer, Peer, Place, PlacePeer, PodMatch
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, EndpointPeer, Peer, Place, PlacePeer, PodMatch
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting

@@ -12,10 +12,11 @@ from webhook.evaluate.match import peers_match
 from webhook.model.addresses import FIRST_PORT, IPV4, LAST_PORT, ContainerPort, NamedPort, PortMatch
 from webhook.model.labels import NAME_LABEL, AllOf, Labels, Lookup, Space, Value, holds
 from webhook.model.objects import PodClass, Template, Workload
+from webhook.model.peers import EndpointPeer, Peer, PodMatch
 from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.model.settings import Dns
-from webhook.model.tier import Action, CompiledRule, EndpointPeer, Peer, PodMatch
+from webhook.model.tier import Action, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import View
 

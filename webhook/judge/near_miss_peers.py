@@ -26,8 +26,9 @@ from webhook.model.labels import (
     in_words,
 )
 from webhook.model.objects import PodClass
+from webhook.model.peers import EndpointPeer, Peer, PodMatch
 from webhook.model.policy import BlockPeer, Direction
-from webhook.model.tier import CompiledPolicy, CompiledRule, EndpointPeer, Peer, PodMatch
+from webhook.model.tier import CompiledPolicy, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of

@@ -12,9 +12,10 @@ from webhook.judge.near_miss_peers import Miss, of_labels, resembles
 from webhook.model.addresses import NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.labels import AllOf, AskedLabels, Labels, Operator, Selector
 from webhook.model.objects import PodClass, Service
+from webhook.model.peers import EndpointPeer, Peer, PodMatch, leaves
 from webhook.model.policy import BlockPeer, Direction, Policy
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import CompiledPolicy, CompiledRule, EndpointPeer, Peer, PodMatch, asks_of_pods, leaves
+from webhook.model.tier import CompiledPolicy, CompiledRule, asks_of_pods
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.changes import Memo

@@ -1,7 +1,7 @@
 """Answers for a client, remembered for all whom nobody tells from it who is asked for them.
 
 They are worked out in the view whose memory it is, for a client that has nothing of its own but what policies may see
-of it, and rest on what was looked up then (`world.noting`). So nobody shares them who is among those looked for: who is
+of it, and rest on what was looked up then (`world.rests`). So nobody shares them who is among those looked for: who is
 behind what it asks for, or comes there by being put on top of a view.
 """
 
@@ -16,7 +16,8 @@ from webhook.model.objects import PodClass, Template, Workload
 from webhook.model.refs import EXPECTED, WorkloadRef
 from webhook.world import View
 from webhook.world.changes import Memo
-from webhook.world.noting import Noting, Rests
+from webhook.world.noting import Noting
+from webhook.world.rests import Rests
 
 T = TypeVar("T")
 _SINGLE: Final = frozenset({EXPECTED, "Pod"})  # kinds of which each is a case of its own

@@ -9,9 +9,10 @@ from webhook.model.answers import CLOSED
 from webhook.model.dialect import seen
 from webhook.model.labels import NO_KEYS, AllOf, holds
 from webhook.model.objects import PodClass, Workload
+from webhook.model.peers import EndpointPeer, Peer, PodMatch
 from webhook.model.policy import Direction, PodPeer, Policy
 from webhook.model.refs import WorkloadRef
-from webhook.model.tier import Action, CompiledPolicy, EndpointPeer, Peer, PodMatch
+from webhook.model.tier import Action, CompiledPolicy
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.pod_labels import labels_of

@@ -17,8 +17,8 @@ from webhook.matrix.workloads import WorkloadPods
 from webhook.model.addresses import FIRST_PORT, IPV4, Family, Protocol
 from webhook.model.answers import Side, Verdict
 from webhook.model.objects import PodClass
+from webhook.model.peers import NodePeer, Peer, Place, PlacePeer
 from webhook.model.policy import Direction
-from webhook.model.tier import NodePeer, Peer, Place, PlacePeer
 from webhook.model.truth import Truth
 from webhook.world import View
 

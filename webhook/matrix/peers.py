@@ -24,8 +24,8 @@ from webhook.model.labels import (
     holds,
 )
 from webhook.model.objects import PodClass
+from webhook.model.peers import EndpointPeer, Peer, PodMatch
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import EndpointPeer, Peer, PodMatch
 from webhook.model.truth import Truth
 from webhook.world.pod_labels import labels_of
 

@@ -26,8 +26,9 @@ from webhook.matrix.sets import (
 from webhook.matrix.workloads import is_near, services_of
 from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, PROTOCOLS, Family, NamedPort, PortMatch, PortRange
 from webhook.model.objects import PodClass
+from webhook.model.peers import Peer, ServicePeer, leaves
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Peer, ServicePeer, leaves
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import View
 

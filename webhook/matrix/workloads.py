@@ -10,11 +10,7 @@ from webhook.evaluate.translation import Member, running
 from webhook.model.addresses import Address, NamedPort
 from webhook.model.labels import AllOf, AnyOf, Labels, NoneOf, Predicate, Requirement, Selector, Space
 from webhook.model.objects import Pod, Service, Workload
-from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.refs import WorkloadRef
-from webhook.model.tier import (
-    CompiledPolicy,
-    CompiledRule,
+from webhook.model.peers import (
     EndpointPeer,
     NodePeer,
     Peer,
@@ -26,6 +22,9 @@ from webhook.model.tier import (
     by_address,
     leaves,
 )
+from webhook.model.policy import BlockPeer, UnclearPeer
+from webhook.model.refs import WorkloadRef
+from webhook.model.tier import CompiledPolicy, CompiledRule
 from webhook.world import View
 from webhook.world.pods import DEEPEST, HASH_LABEL
 

@@ -10,9 +10,10 @@ from webhook.families.enforced import UNLABELLED, block_peer, pods_as_seen
 from webhook.model.addresses import parse_block
 from webhook.model.dialect import ANP, BANP, CNP, Dialect, visible
 from webhook.model.labels import EVERYTHING, AllOf, Predicate, Selector, Space
+from webhook.model.peers import NodePeer, Peer, PodMatch
 from webhook.model.policy import BlockPeer, UnclearPeer
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, NodePeer, Peer, PodMatch, Tier
+from webhook.model.tier import Action, Tier
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import KEYS, selector
 from webhook.wire.shapes import Malformed, Problem, Raw, fail, integer, mapping, mappings, shown, string, strings
@@ -100,8 +101,7 @@ class Terms(Struct, frozen=True):
 
 def terms_of(ref: PolicyRef, spec: Raw, dialect: Dialect) -> Terms:
     """Return how to read a policy. Raises Malformed where name, tier, priority or an action is none of the API's."""
-    kind = ref.kind
-    language = _LANGUAGES[kind]
+    kind, language = ref.kind, _LANGUAGES[ref.kind]
     problems = [*_actions(spec, language), *_peers(spec, dialect.peers.refused)]
     if kind == BANP[1] and ref.name != ONLY_BASELINE:
         problems.append(Problem("metadata.name", f"expected `{ONLY_BASELINE}`, not {shown(ref.name)}"))

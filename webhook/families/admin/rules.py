@@ -11,8 +11,9 @@ from msgspec import Struct
 from webhook.families.admin.peers import Lost, Peers, Terms, one_of, only, peers_of
 from webhook.model.addresses import FIRST_PORT, LAST_PORT, PROTOCOLS, NamedPort, PortMatch, PortRange, Protocol
 from webhook.model.labels import NoneOf
+from webhook.model.peers import Peer, Place, PlacePeer
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, CompiledRule, Peer, Place, PlacePeer
+from webhook.model.tier import Action, CompiledRule
 from webhook.wire.shapes import Malformed, Raw, fail, integer, mapping, mappings, protocol, shown, string
 
 _OF_WORD: Final[dict[str, Protocol]] = {spoken.lower(): spoken for spoken in PROTOCOLS}

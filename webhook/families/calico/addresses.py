@@ -15,8 +15,8 @@ from webhook.model.addresses import Block, has_host_bits, merged, parse_address,
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import AddressSet
 from webhook.model.labels import NAME_LABEL, AllOf, AnyOf, Labels, Operator, Predicate, Requirement, Space, Value, holds
+from webhook.model.peers import Peer
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Peer
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, shown, string, strings
 

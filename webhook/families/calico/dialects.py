@@ -29,8 +29,9 @@ from webhook.model.dialect import (
     TierOrder,
 )
 from webhook.model.labels import Predicate, holds
+from webhook.model.peers import Place, PlacePeer
 from webhook.model.policy import Direction
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Place, PlacePeer, Precedence, Tier, compiled_policy
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Precedence, Tier, compiled_policy
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, shown, string, strings
 

@@ -28,8 +28,8 @@ from webhook.model.addresses import (
 )
 from webhook.model.crd_policies import CompileContext
 from webhook.model.labels import ALWAYS, AllOf, AnyOf, NoneOf, Operator, Predicate, Requirement
+from webhook.model.peers import EndpointPeer, Peer, ServicePeer
 from webhook.model.policy import BlockPeer
-from webhook.model.tier import EndpointPeer, Peer, ServicePeer
 from webhook.wire.shapes import Raw, fail, mapping, sequence, shown, string, strings
 
 Protocols = tuple[Protocol, ...]

@@ -24,7 +24,7 @@ from webhook.model.labels import (
     Space,
     holds,
 )
-from webhook.model.tier import EndpointPeer, Peer, PodMatch
+from webhook.model.peers import EndpointPeer, Peer, PodMatch
 from webhook.wire.shapes import Raw, fail, string
 
 NAMESPACE: Final = "projectcalico.org/namespace"

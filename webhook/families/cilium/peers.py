@@ -23,8 +23,8 @@ from webhook.families.cilium.settings import Config, Context, checked, given, on
 from webhook.model.addresses import Block, parse_block
 from webhook.model.crd_policies import CrdPolicy
 from webhook.model.labels import AllOf, Selector
+from webhook.model.peers import Peer, Place, PlacePeer, ServicesPeer, ServiceWish
 from webhook.model.policy import BlockPeer, UnclearPeer
-from webhook.model.tier import Peer, Place, PlacePeer, ServicesPeer, ServiceWish
 from webhook.model.truth import Truth
 from webhook.wire.shapes import Raw, fail, mapping, mappings, sequence, shown, string, strings
 

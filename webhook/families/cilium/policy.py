@@ -42,9 +42,10 @@ from webhook.model.addresses import NamedPort
 from webhook.model.crd_policies import CompileContext, CrdPolicy
 from webhook.model.dialect import Dialect
 from webhook.model.labels import NEVER, AnyOf, Predicate, Selector
+from webhook.model.peers import NodePeer, Peer
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
-from webhook.model.tier import Action, CompiledPolicy, CompiledRule, NodePeer, Peer, compiled_policy, with_rules
+from webhook.model.tier import Action, CompiledPolicy, CompiledRule, compiled_policy, with_rules
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, mappings, sequence, shown, string
 
 _BY_NAME: Final = "names its peers, and which addresses these names stand for cannot be told"

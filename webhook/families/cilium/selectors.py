@@ -9,8 +9,8 @@ from typing import Final
 from webhook.families.cilium.settings import Config, Context
 from webhook.model.dialect import seen
 from webhook.model.labels import ALWAYS, NEVER, AllOf, NoneOf, Operator, Predicate, Requirement, Selector, Space
+from webhook.model.peers import EndpointPeer, NodePeer, Peer, Place, PlacePeer, PodMatch
 from webhook.model.policy import UnclearPeer
-from webhook.model.tier import EndpointPeer, NodePeer, Peer, Place, PlacePeer, PodMatch
 from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import selector
 from webhook.wire.shapes import Raw, fail, mapping
