@@ -107,7 +107,8 @@ class Revision:
 
     def __enter__(self) -> Self:
         with tarfile.open(fileobj=BytesIO(self._archive)) as archive:
-            archive.extractall(self._folder.name, filter="data")
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
+            archive.extractall(self._folder.name)  # noqa: S202 - git wrote it, and has no paths that lead out of it
         self._inside.__enter__()
         return self
 

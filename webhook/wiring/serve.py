@@ -243,7 +243,7 @@ async def _serve(source: Source, serving: Serving, files: TlsFiles, on_ready: Ca
             await server.serve(lambda host, port: background.add(group.create_task(announce(host, port))))
             for task in background:
                 task.cancel()
-    except* Exception as several:  # noqa: BLE001 - raised again, without the group around it
+    except ExceptionGroup as several:  # not `except*`, out of which Python before 3.11.4 raises another group
         raise _first(several) from None
 
 
