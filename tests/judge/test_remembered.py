@@ -15,8 +15,10 @@ from webhook.judge.dns import judge_dns
 from webhook.judge.remembered import Remembered
 from webhook.judge.workload import judge_declared, judge_item, judge_look_up
 from webhook.model.answers import Dependency
+from webhook.model.labels import Labels
 from webhook.model.objects import Pod, Workload
-from webhook.model.settings import CONNECTS_TO, Enforcer, Settings
+from webhook.model.refs import EXPECTED, WorkloadRef
+from webhook.model.settings import CONNECTS_TO, Enforcer, Expected, Settings
 from webhook.world import Change, Overlay, Put, View, World
 from webhook.world.changes import key_of
 
@@ -163,6 +165,19 @@ def test_clients_that_differ_by_what_an_answer_rests_on_do_not_share_it(by: str,
         assert found == declared(bare, each)
         if alone:
             assert [*told(found)] == alone[each.ref]
+    assert [*told(declared(world, one))] != [*told(declared(world, other))]
+
+
+def test_whose_pods_may_be_those_that_are_expected_is_told_that_nobody_else_is() -> None:
+    labels = Labels((("app", "db"), ("apps.kubernetes.io/pod-index", "0")))
+    expected = Expected(WorkloadRef(EXPECTED, "x", "db"), labels)
+    settings = Settings(expected=(expected,))
+    objects = [*SPACES, service("x/db", {"apps.kubernetes.io/pod-index": "0"})]
+    world, bare = (world_of(objects, settings=settings) for _ in range(2))
+    forgetful(bare)
+    other, one = client("db:80", "x/other"), client("db:80", "x/one", {"app": "db"})
+    for each in (other, other, other, one, one):
+        assert declared(world, each) == declared(bare, each)
     assert [*told(declared(world, one))] != [*told(declared(world, other))]
 
 
