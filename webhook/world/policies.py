@@ -18,7 +18,7 @@ from webhook.world.changes import Clock, Stamps, discard
 from webhook.world.pod_labels import labels_of
 from webhook.world.view import Selecting, View
 
-REMEMBERED: Final = 300_000  # labels of pod classes with what selects them; templates under review pass through, too
+REMEMBERED: Final = 100_000  # labels of pod classes with what selects them, 25 MiB: templates under review leave some
 _COMPILED, _UNREAD = 10, 16  # steps for each rule, peer and port, or for each value where those are not known yet
 EVERYWHERE = ""  # the namespace under which cluster-wide policies stand
 Pair = tuple[str, str]
