@@ -82,7 +82,7 @@ def holds(ports: PortSet, protocol: Protocol, port: int) -> bool:
 
 
 Bits = int
-_REMEMBERED_of_sets: Final = 4_096  # sets: a world's neighbourhoods repeat
+_SETS_REMEMBERED: Final = 4_096  # sets: a world's neighbourhoods repeat
 _DENSE: Final = 16  # with more than one member in so many numbers, all numbers are walked at once
 _TRUTH: Final = bytes(int(i == ord("1")) for i in range(256))  # "0" and "1" of bin() -> 0 and 1
 
@@ -109,7 +109,7 @@ def members(bits: Bits) -> tuple[int, ...]:
     return (bits.bit_length() - 1,) if bits.bit_count() == 1 else _remembered(bits)
 
 
-_remembered: Final = lru_cache(maxsize=_REMEMBERED_of_sets)(listed)
+_remembered: Final = lru_cache(maxsize=_SETS_REMEMBERED)(listed)
 
 
 def bits_of(numbers: Iterable[int]) -> Bits:

@@ -77,15 +77,15 @@ class Overlay(View):
     def beneath(self) -> Beneath:
         """Return what this is over, where the workloads on top are either new, or judged by the pods that they have."""
         if self._beneath is None:
-            new = [one for one in self._mine.values() if not self.base.pods.of(one.ref)]
-            more = any(_changes_owners(self.base, one) for one in self._mine.values())
-            more = more or any(self.base.workloads.get(one.ref) is not None for one in new)
+            mine = [(one, self.base.workloads.get(one.ref)) for one in self._mine.values()]
+            new = [pair for pair in mine if not self.base.pods.of(pair[0].ref)]
+            more = self.pods.reowned or any(was is not None for _, was in new)
             if more or self._anew or self.settings.expected or self.policies is not self.base.policies:
                 self._beneath = Beneath(self)
             else:
                 below = self.base.beneath()
-                proposed = (*below.proposed, *(one.template.pod_class for one in new))
-                put = (*below.put, *((one, self.base.workloads.get(one.ref)) for one in self._mine.values()))
+                proposed = (*below.proposed, *(one.template.pod_class for one, _ in new))
+                put = (*below.put, *mine)
                 self._beneath = Beneath(below.view, proposed, put)
         return self._beneath
 
