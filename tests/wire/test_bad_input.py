@@ -136,7 +136,7 @@ def test_every_place_of_a_review_takes_every_kind_of_json(value: object) -> None
 
 def read(body: bytes) -> object:
     try:
-        return admission_request(body)
+        return msgspec.structs.replace(admission_request(body), digest=b"")
     except Malformed as error:
         return str(error)
 
@@ -144,14 +144,18 @@ def read(body: bytes) -> object:
 @pytest.mark.parametrize(
     "value", [None, True, 0, "", "a", [], {}, [None], {"": None}, 10**300], ids=lambda v: repr(v)[:9]
 )
-@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
-def test_what_is_passed_over_makes_no_difference(kind: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kind", "old"), [("Deployment", False), ("StatefulSet", False), ("StatefulSet", True)])
+def test_what_is_passed_over_makes_no_difference(
+    kind: str, old: bool, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A review of a workload is read without what says nothing; the same as when all of it is looked at."""
     raw = review_of(FULL[kind], kind)
+    if old:
+        raw["request"] |= {"operation": "UPDATE", "object": FULL["ReplicaSet"], "oldObject": FULL[kind]}
     bodies = [json.dumps(replaced(raw, path, value)).encode() for path in places(raw)]
     monkeypatch.setattr(admission, "_READ", OrderedDict())
     quick = [read(body) for body in bodies]
-    monkeypatch.setattr(admission, "_workload", lambda _: None)
+    monkeypatch.setattr(admission, "typed", lambda _: None)
     monkeypatch.setattr(admission, "_READ", OrderedDict())
     assert quick == [read(body) for body in bodies]
 

@@ -14,7 +14,7 @@ from webhook.model.objects import Declaration, Owner, Workload
 from webhook.model.refs import WORKLOAD_KINDS, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.review.decide import decide
-from webhook.wire import admission, workloads
+from webhook.wire import admission, typed, workloads
 from webhook.wire.admission import LONGEST_UID, AdmissionRequest, admission_request
 from webhook.wire.shapes import Malformed
 
@@ -417,17 +417,18 @@ def test_nothing_is_passed_over_that_is_looked_for(kind: str) -> None:
     seen: dict[str, set[str]] = {name: set() for name in READ_AS}
     container = Looked({}, seen["container"])
     pod = Looked({"containers": [container], "initContainers": [container]}, seen["pod"])
-    template = Looked({"metadata": Looked({}, seen["metadata"]), "spec": pod}, seen["template"])
+    template = Looked({"metadata": Looked({}, seen["metadata of a template"]), "spec": pod}, seen["template"])
     spec = Looked({"template": template}, seen["spec"])
     workloads.workload(Looked({"metadata": Looked({}, seen["metadata"]), "spec": spec}, seen["object"]), kind, "x", "x")
     for name, keys in seen.items():
         assert keys
-        assert keys <= vars(admission)[READ_AS[name]].__annotations__.keys(), name
+        assert keys <= set(vars(typed)[READ_AS[name]].__struct_encode_fields__), name
 
 
 READ_AS = {
     "object": "_Object",
     "metadata": "_Metadata",
+    "metadata of a template": "_TemplateMetadata",
     "spec": "_Spec",
     "template": "_Template",
     "pod": "_PodSpec",
@@ -463,7 +464,7 @@ def test_what_containers_say_is_remembered_by_all_that_says_it(monkeypatch: pyte
         told(envFrom=[{"configMapRef": {"name": "more"}}]),
     ]
     quick = [workload_of(body).hints for body in several * 2]
-    monkeypatch.setattr(admission, "_workload", lambda _: None)
+    monkeypatch.setattr(admission, "typed", lambda _: None)
     monkeypatch.setattr(admission, "_READ", OrderedDict())
     assert quick == [workload_of(body).hints for body in several * 2]
     assert len(set(quick)) == len(several) - 1  # a command line is one, whoever's words these are

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from hashlib import blake2b
-from typing import Any, Final, TypedDict, cast
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -10,9 +10,9 @@ from msgspec import Struct
 from webhook.model.objects import Workload
 from webhook.wire import shapes, workloads
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, string
+from webhook.wire.typed import Typed, typed
 
 LONGEST_UID = 128
-_GENERATED = "(generated)"
 _REVIEW: Final = ("admission.k8s.io/v1", "AdmissionReview")
 _GROUPS: Final = ("", "apps", "batch", "extensions")  # of kinds that have a pod template
 
@@ -76,65 +76,6 @@ class _Envelope(Struct, rename="camel"):
 
 
 _ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
-
-
-# -- what is read of a workload: the rest, `managedFields` before all, is passed over ----------------------------------
-
-
-class _Metadata(TypedDict, total=False):
-    name: Any
-    generateName: Any
-    namespace: Any
-    uid: Any
-    labels: Any
-    annotations: Any
-    ownerReferences: Any
-
-
-class _Container(TypedDict, total=False):
-    env: msgspec.Raw  # these are hints, and most often as they were: by their bytes it is told whether they were read
-    envFrom: msgspec.Raw
-    command: msgspec.Raw
-    args: msgspec.Raw
-    volumeMounts: msgspec.Raw
-    ports: Any
-    restartPolicy: Any
-    readinessProbe: Any
-    livenessProbe: Any
-    startupProbe: Any
-
-
-class _PodSpec(TypedDict, total=False):
-    containers: list[_Container] | None
-    initContainers: list[_Container] | None
-    volumes: Any
-    dnsPolicy: Any
-    dnsConfig: Any
-    serviceAccountName: Any
-    automountServiceAccountToken: Any
-    hostNetwork: Any
-    hostAliases: Any
-    subdomain: Any
-
-
-class _Template(TypedDict, total=False):
-    metadata: _Metadata | None
-    spec: _PodSpec | None
-
-
-class _Spec(TypedDict, total=False):
-    replicas: Any
-    selector: Any
-    serviceName: Any
-    template: _Template | None
-
-
-class _Object(TypedDict, total=False):
-    metadata: _Metadata | None
-    spec: _Spec | None
-
-
-_OBJECTS: Final = msgspec.json.Decoder(_Object | None)
 _MOST: Final = 512  # requests that are remembered
 _LONGEST: Final = 32_768  # bytes of one of them
 _READ: Final[OrderedDict[bytes, AdmissionRequest]] = OrderedDict()
@@ -143,57 +84,61 @@ _READ: Final[OrderedDict[bytes, AdmissionRequest]] = OrderedDict()
 def admission_request(body: bytes) -> AdmissionRequest:
     """Read a review. Raises Malformed where it is none; a bad object inside a good review is a `problem`.
 
-    Tools ask the same again all day: with the objects byte for byte the same, nothing of them is read again.
+    Tools ask the same again all day: where all that is read of the objects is the same, it is not read again.
     """
-    try:
-        envelope = _ENVELOPES.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    asked = typed(body) or _asked(body)
+    if asked is None or not _is_uid(asked.uid):
         return _read(body)  # which says what is wrong
-    asked = envelope.request
-    if (envelope.api_version, envelope.kind) != _REVIEW or not _is_uid(asked.uid):
-        return _read(body)
-    digest = _digest(asked)
+    digest = asked.digest if isinstance(asked, Typed) else _digest(asked)
     known = _READ.get(digest)
     if known is not None:
         _READ.move_to_end(digest)
         return msgspec.structs.replace(known, uid=asked.uid, dry_run=bool(asked.dry_run))
-    found = _workload(asked) or _read(body)
-    if found.workload is None or len(body) > _LONGEST:
-        return found
-    found = msgspec.structs.replace(found, digest=digest)
-    _READ[digest] = found
-    if len(_READ) > _MOST:
-        _READ.popitem(last=False)
+    short = len(body) <= _LONGEST
+    found = _of_typed(asked, digest if short else b"") if isinstance(asked, Typed) else None
+    if found is None:
+        found = _read(body)
+        if found.workload is None or not short:
+            return found
+        found = msgspec.structs.replace(found, digest=digest)
+    if short:
+        _READ[digest] = found
+        if len(_READ) > _MOST:
+            _READ.popitem(last=False)
     return found
 
 
-def _workload(asked: _Asked) -> AdmissionRequest | None:
-    """Read a review of a workload; None: it is of something else, or `_read` says what is wrong."""
-    kind, group = asked.kind.kind or "", asked.kind.group or ""
-    usual = workloads.TEMPLATE_PATHS.get(kind) == workloads.USUAL_PATH and kind != "DaemonSet"
-    if not usual or group not in _GROUPS or asked.operation not in ("CREATE", "UPDATE") or asked.sub_resource:
-        return None
-    base = AdmissionRequest(
-        uid=asked.uid,
-        operation=asked.operation,
-        kind=kind,
-        group=group,
-        subresource="",
-        namespace=asked.namespace or "",
-        name=asked.name or "",
-        dry_run=bool(asked.dry_run),
-        user=(asked.user_info.username if asked.user_info else None) or "",
-    )
+def _asked(body: bytes) -> _Asked | None:
+    """Decode a review with its objects as they are written; None: it is none."""
     try:
-        objects = {
-            key: _OBJECTS.decode(raw)
-            for key, raw in (("object", asked.object), ("oldObject", asked.old_object))
-            if len(raw)
-        }
-        empty = any(one == {} for one in objects.values())  # or nothing is there that is read
-        return None if empty else _with_objects(base, cast("Raw", objects))
+        envelope = _ENVELOPES.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    return envelope.request if (envelope.api_version, envelope.kind) == _REVIEW else None
+
+
+def _of_typed(asked: Typed, digest: bytes) -> AdmissionRequest | None:
+    """Return what is asked; None: something of it is not as it should be."""
+    try:
+        (current, controller), (old, before) = asked.workload(), asked.old()
+    except (Malformed, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return AdmissionRequest(
+        uid=asked.uid,
+        operation=asked.operation,
+        kind=asked.kind,
+        group=asked.group,
+        subresource="",
+        namespace=asked.namespace,
+        name=asked.name,
+        dry_run=asked.dry_run,
+        workload=current,
+        old=old,
+        user=asked.user,
+        controller=controller,
+        old_controller=before,
+        digest=digest,
+    )
 
 
 def _digest(asked: _Asked) -> bytes:
@@ -287,7 +232,4 @@ def _old(request: Raw, base: AdmissionRequest) -> tuple[Workload | None, str]:
 def _name(raw: Raw, base: AdmissionRequest) -> str:
     metadata = mapping(raw, "metadata", "")
     generated = string(metadata, "generateName", "metadata")
-    found = string(metadata, "name", "metadata") or base.name or generated + _GENERATED
-    if len(found) > shapes.LONGEST_NAME + len(_GENERATED):
-        fail("metadata.name", f"expected at most {shapes.LONGEST_NAME} characters")
-    return found
+    return shapes.full_name(string(metadata, "name", "metadata") or base.name, generated)

@@ -4,13 +4,9 @@ What has not the shape that the API gives it says nothing: it is not for inferen
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import blake2b
 from itertools import chain, islice
 from typing import Final, cast
-
-import msgspec
 
 from webhook.model.hints import ConfigMap, ContainerHints, Hint, MapUse, Says, known_meaning
 from webhook.model.labels import NO_LABELS, Labels
@@ -47,50 +43,11 @@ _FILE_ENDINGS: Final = frozenset(
 )
 
 
-Read = tuple[tuple[ContainerHints, ...], bool]  # and whether in part only
-_PARTS: Final = ("env", "envFrom", "command", "args", "volumeMounts")  # of a container
-_MOST_KNOWN: Final = 256
-_LONGEST_KNOWN: Final = 32_768  # bytes of parts
-_KNOWN: Final[OrderedDict[bytes, Read]] = OrderedDict()
-
-
-def container_hints(spec: Raw, namespace: str) -> Read:
+def container_hints(spec: Raw, namespace: str) -> tuple[tuple[ContainerHints, ...], bool]:
     """Read the containers and init containers of a pod's spec, and say whether in part only.
 
-    Those that say nothing are left out. Where all `_PARTS` are bytes of JSON still, what they say is remembered by a
-    digest: they are as they were in most new versions. Raises DecodeError where they are none.
+    Those that say nothing are left out.
     """
-    every = [*_objects(spec, "containers"), *_objects(spec, "initContainers")]
-    parts = [part for one in every for key in _PARTS if isinstance(part := one.get(key, _NONE), msgspec.Raw)]
-    if len(parts) < len(every) * len(_PARTS):
-        return _read(spec, namespace)
-    lengths = list(map(len, parts))
-    seen = blake2b(msgspec.json.encode((namespace, spec.get("volumes"), lengths)), digest_size=32)
-    for part in parts:
-        seen.update(part)
-    digest = seen.digest()
-    known = _KNOWN.get(digest)
-    if known is not None:
-        _KNOWN.move_to_end(digest)
-        return known
-    known = _read({**spec, "containers": [*map(_decoded, every)], "initContainers": ()}, namespace)
-    if sum(lengths) <= _LONGEST_KNOWN:
-        _KNOWN[digest] = known
-        if len(_KNOWN) > _MOST_KNOWN:
-            _KNOWN.popitem(last=False)
-    return known
-
-
-_NONE: Final = msgspec.Raw(b"")  # in place of a part that is not there
-
-
-def _decoded(container: Raw) -> Raw:
-    return {
-        key: msgspec.json.decode(part) if isinstance(part, msgspec.Raw) else part for key, part in container.items()
-    }
-
-
-def _read(spec: Raw, namespace: str) -> Read:
     allowance = Allowance(MOST_TEXT)
     volumes = _volumes(spec)
     containers = chain(_objects(spec, "containers"), _objects(spec, "initContainers"))

@@ -151,6 +151,7 @@ def _join(path: str, key: str) -> str:
 
 INJECT = "linkerd.io/inject"
 _INJECT = {"enabled": True, "ingress": True, "disabled": False}
+_GENERATED = "(generated)"
 LONGEST_NAME = 253  # a DNS subdomain, the longest name that Kubernetes takes
 
 
@@ -163,6 +164,14 @@ def name(raw: Raw) -> str:
     if not found:
         fail("metadata.name", "expected a name")
     if len(found) > LONGEST_NAME:
+        fail("metadata.name", f"expected at most {LONGEST_NAME} characters")
+    return found
+
+
+def full_name(given: str, generated: str) -> str:
+    """Return the name that an object is given, or the beginning of one that it is to be given, marked as such."""
+    found = given or generated + _GENERATED
+    if len(found) > LONGEST_NAME + len(_GENERATED):
         fail("metadata.name", f"expected at most {LONGEST_NAME} characters")
     return found
 

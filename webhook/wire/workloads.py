@@ -61,26 +61,26 @@ def workload(
     hints, cut = container_hints(told, namespace) if owner is None else ((), False)
     return Workload(
         ref=WorkloadRef(kind, namespace, name if name is not None else shapes.name(raw)),
-        template=_read_template(template_raw, path, namespace),
+        template=read_template(template_raw, path, namespace),
         replicas=_replicas(raw, spec, kind),
         labels=shapes.labels(raw),
-        selector=_selector(spec, kind),
+        selector=selector(spec, kind),
         owner=owner,
-        connects_to=_declarations(top, inner, CONNECTS_TO),
-        exempt=_declarations(top, inner, EXEMPT),
+        connects_to=declarations(top, inner, CONNECTS_TO),
+        exempt=declarations(top, inner, EXEMPT),
         service_name=string(spec, "serviceName", "spec") if kind == "StatefulSet" else "",
         hints=hints,
         flags=daemon_set_flags(raw, told.get("containers")) if kind == "DaemonSet" else (),
-        cut=tuple(_cuts(top, inner, containers=cut)),
+        cut=cuts(top, inner, containers=cut),
         uid=shapes.uid(raw) if kind != "Pod" else "",  # no pod makes another object
     )
 
 
-def _cuts(top: Mapping[str, str], inner: Mapping[str, str], *, containers: bool) -> Iterator[Cut]:
-    if any(len(notes.get(key, "")) > LONGEST_NOTE for notes in (top, inner) for key in (CONNECTS_TO, EXEMPT)):
-        yield "annotation"
-    if containers:
-        yield "container"
+def cuts(top: Mapping[str, str], inner: Mapping[str, str], *, containers: bool) -> tuple[Cut, ...]:
+    """Return of what no more than a part was read. `containers`: of what these are given."""
+    notes = [text for some in (top, inner) for key in (CONNECTS_TO, EXEMPT) if (text := some.get(key))]
+    annotations: tuple[Cut, ...] = ("annotation",) if any(len(text) > LONGEST_NOTE for text in notes) else ()
+    return (*annotations, "container") if containers else annotations
 
 
 def pod(raw: Raw, namespace: str) -> Pod:
@@ -122,7 +122,8 @@ def _labels_and_notes(raw: Raw, template: Raw, path: str) -> tuple[Mapping[str, 
     return top, ({} if inner is top else inner)
 
 
-def _declarations(top: Mapping[str, str], inner: Mapping[str, str], key: str) -> tuple[Declaration, ...]:
+def declarations(top: Mapping[str, str], inner: Mapping[str, str], key: str) -> tuple[Declaration, ...]:
+    """Return what annotations of an object, and of its template, declare under a key."""
     places = (("metadata", top), ("template", inner))
     return tuple(Declaration(_read(notes[key], key), place) for place, notes in places if key in notes)
 
@@ -136,7 +137,8 @@ def _read(text: str, key: str) -> str:
     return text[: max(line, text.rfind(",", line, LONGEST_NOTE) + 1) if parted else line]
 
 
-def _selector(spec: Raw, kind: str) -> Labels | None:
+def selector(spec: Raw, kind: str) -> Labels | None:
+    """Read which pods a workload of a kind takes for its own."""
     if kind == "ReplicationController":
         return Labels(string_map(spec, "selector", "spec")) or None
     if kind in ("Job", "CronJob", "Pod"):
@@ -144,7 +146,8 @@ def _selector(spec: Raw, kind: str) -> Labels | None:
     return Labels(string_map(mapping(spec, "selector", "spec"), "matchLabels", "spec.selector")) or None
 
 
-def _read_template(raw: Raw, path: str, namespace: str) -> Template:
+def read_template(raw: Raw, path: str, namespace: str) -> Template:
+    """Read a pod template, which is at `path`."""
     spec_path = f"{path}.spec" if path else "spec"
     spec = mapping(raw, "spec", path)
     declared = tuple(_ports(spec, spec_path))
