@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.model.addresses import Address, Block, Family, Protocol, parse_block
 from webhook.model.answers import Host
-from webhook.model.labels import NO_KEYS, AllOf, AskedLabels, LabelKeys
+from webhook.model.labels import NO_KEYS, AllOf, AskedLabels, LabelKeys, Operator, Requirement
 from webhook.model.objects import Pod, PodClass, Service, Workload
 from webhook.model.peers import Peer, PodMatch
 from webhook.model.policy import BlockPeer, Direction
@@ -102,9 +102,9 @@ def template_end(view: View, workload: Workload) -> PodEnd:
 AMBIENT: Final = "istio.io/dataplane-mode"
 WAYPOINT: Final = "istio.io/use-waypoint"
 INJECTED: Final = "linkerd.io/control-plane-ns"  # a label that the injector adds to pods
-_MESHES: Final = frozenset({AMBIENT, WAYPOINT, INJECTED})
-_Class = tuple[tuple[str, ...], object, object, tuple[tuple[str, str | None], ...]]
-_ASKED: Final = Memo[tuple[str, ...], tuple[AskedLabels, ...]](10_000)  # by namespaces whose policies are asked
+_MESHES: Final = [Requirement(k, Operator.STARTS_WITH, frozenset({""})) for k in (AMBIENT, WAYPOINT, INJECTED)]
+_Class = tuple[tuple[str, ...], object, tuple[tuple[str, str | None], ...]]
+_ASKED: Final = Memo[tuple[str, ...], AskedLabels](10_000)  # by namespaces whose policies are asked
 _MET: Final = Memo[_Class, PodClass](50_000)
 
 
@@ -116,23 +116,27 @@ def alike(view: View, end: PodEnd, *others: str) -> PodEnd:
     these asks fare alike, and what is remembered of one is true of the other. What is said of a near miss or a fix
     names labels, and is asked of the pod itself.
     """
-    pod_class = end.pod_class
-    spaces, labels = (pod_class.namespace, *others), pod_class.labels
-    every = view.memo(_ASKED).get(spaces)
-    if every is None:
+    met = class_alike(view, end.pod_class, others)
+    return end if met is end.pod_class else PodEnd(met, end.addresses, end.node)
+
+
+def class_alike(view: View, pod_class: PodClass, others: tuple[str, ...]) -> PodClass:
+    """Return the class of pods of `alike`."""
+    spaces = pod_class.namespace, *others
+    asked = view.memo(_ASKED).get(spaces)
+    if asked is None:
         out, into = dict.fromkeys(("", pod_class.namespace)), dict.fromkeys(("", *others))
-        every = view.memo(_ASKED)[spaces] = (
+        every = (
             *(one for space in out for one in view.policies.asked(space, Direction.EGRESS)),
             *(one for space in into for one in view.policies.asked(space, Direction.INGRESS)),
         )
-    asked = tuple([pair for one in every for pair in one.of(labels)])
-    meshes = tuple([pair for pair in labels.pairs if pair[0] in _MESHES])
+        asked = view.memo(_ASKED)[spaces] = AskedLabels(_MESHES, every)
     rest = pod_class.ports, pod_class.host_network, pod_class.template, pod_class.account
-    key, answers = (spaces, rest, meshes, asked), view.memo(_MET)
+    key, answers = (spaces, rest, asked.of(pod_class.labels)), view.memo(_MET)
     met = answers.get(key)
     if met is None:
         met = answers[key] = pod_class
-    return end if met is pod_class else PodEnd(met, end.addresses, end.node)
+    return met
 
 
 ANY_KEY = LabelKeys(prefixes=("",))

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from webhook.evaluate.ends import PodEnd, alike
+from webhook.evaluate.ends import class_alike
 from webhook.judge.dependency import Judged
 from webhook.model.objects import PodClass, Template, Workload
 from webhook.model.refs import EXPECTED, WorkloadRef
@@ -96,7 +96,9 @@ class Remembered:
         if known.rests is None or not known.rests.holds(view):
             known = self._worked_out(view, asked, question)
         rests = known.rests
-        if rests is None or rests.is_about(self.workload) or any(map(rests.is_about, on_top)):
+        workload = self.workload
+        others = [one for one in on_top if one is not workload]
+        if rests is None or rests.is_about(workload) or any(map(rests.is_about, others)):
             return None
         if isinstance(ground, Noting):
             ground.take(rests)
@@ -150,6 +152,5 @@ class Remembered:
             self._classes, self._classes_at = {}, view.memos.now
         found = self._classes.get(policed)
         if found is None:
-            end = alike(view, PodEnd(self.workload.template.pod_class), *policed)
-            found = self._classes[policed] = end.pod_class
+            found = self._classes[policed] = class_alike(view, self.workload.template.pod_class, policed)
         return found

@@ -254,8 +254,10 @@ def holds(predicate: Predicate, lookup: Lookup) -> Truth:
 class AskedLabels:
     """The labels that requirements tell pods apart by: keys, and of each the values that make a difference."""
 
-    def __init__(self, requirements: Iterable[Requirement] = ()) -> None:
-        """Collect what `requirements` ask for."""
+    def __init__(
+        self, requirements: Iterable[Requirement] = (), joined: Iterable["AskedLabels"] = (), *, every: bool = False
+    ) -> None:
+        """Collect what `requirements` ask for, and what others that are `joined` do. `every`: any label."""
         values: dict[str, set[str] | None] = {}  # None: each value may make one
         for one in requirements:
             known = values.setdefault(one.key, set())
@@ -263,27 +265,29 @@ class AskedLabels:
                 values[one.key] = None
             elif known is not None:
                 known.update(one.values)
-        self._values = values
+        for other in joined:
+            every = every or other.every
+            for key, some in other.values.items():
+                known = values.get(key, set())
+                values[key] = None if known is None or some is None else known | some
+        self.values, self.every = values, every
 
     def of(self, labels: Labels) -> tuple[tuple[str, str | None], ...]:
         """Return what is the same for labels that no requirement tells apart; None: a value that nobody asks for."""
-        return tuple([(key, self._value(key, value)) for key, value in labels.pairs if key in self._values])
+        if self.every:
+            return labels.pairs
+        return tuple([(key, self._value(key, value)) for key, value in labels.pairs if key in self.values])
 
     def _value(self, key: str, value: str) -> str | None:
-        asked = self._values[key]
+        asked = self.values[key]
         return value if asked is None or value in asked else None
 
     def __bool__(self) -> bool:
         """Whether anything is asked for."""
-        return bool(self._values)
+        return bool(self.values)
 
 
-class _Every(AskedLabels):
-    def of(self, labels: Labels) -> tuple[tuple[str, str | None], ...]:
-        return labels.pairs
-
-
-EVERY_LABEL: Final[AskedLabels] = _Every()
+EVERY_LABEL: Final = AskedLabels(every=True)
 """Tells pods apart by any label."""
 
 

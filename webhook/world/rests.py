@@ -56,12 +56,10 @@ class Rests(Struct):
             return True
         if space not in self.spaces:
             return False
-        labels = workload.template.pod_class.labels.pairs
-        return (
-            ref in self.refs
-            or space in self.everybody
-            or any(where == space and set(some.pairs).issubset(labels) for where, some in self.selected)
-        )
+        if ref in self.refs or space in self.everybody:
+            return True
+        labels = set(workload.template.pod_class.labels.pairs)
+        return True in [labels.issuperset(some.pairs) for where, some in self.selected if where == space]
 
 
 def _again(view: View, call: Call) -> object:

@@ -1,6 +1,6 @@
 """Services with their listed endpoints; and the Ingresses, Gateways and routes that send traffic to them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from webhook.model.addresses import Address, Family, Served
 from webhook.model.inbound import (
@@ -42,6 +42,7 @@ class Services:
         self._by_label: dict[tuple[str, str, str], dict[str, Service]] = {}  # by the first label of the selector
         self._published: dict[Key, Service] = {}
         self._unselecting: dict[Key, Service] = {}
+        self._selecting: tuple[int, PodClass | None, tuple[Service, ...]] = (0, None, ())  # the last that was asked for
 
     def _change(self, namespace: str) -> None:
         self.stamps.change(namespace, empty=namespace not in self.by_namespace and namespace not in self._slices)
@@ -94,15 +95,15 @@ class Services:
         return self.by_namespace.get(namespace, {}).values()
 
     def selecting(self, pod_class: PodClass) -> tuple[Service, ...]:
-        """Return the Services that select pods of `pod_class`, by name."""
-        return tuple(sorted(self._selecting(pod_class), key=lambda service: service.name))
-
-    def _selecting(self, pod_class: PodClass) -> Iterator[Service]:
-        mine = set(pod_class.labels.pairs)
-        for pair in pod_class.labels.pairs:
-            for service in self._by_label.get((pod_class.namespace, *pair), {}).values():
-                if service.selector is not None and mine.issuperset(service.selector.pairs):
-                    yield service
+        """Return the Services that select pods of `pod_class`, by name: most who ask do so several times."""
+        changed, known, found = self._selecting
+        if known is not pod_class or changed != self.stamps.last:
+            pairs = pod_class.labels.pairs
+            every = [s for pair in pairs for s in self._by_label.get((pod_class.namespace, *pair), {}).values()]
+            some = [s for s in every if s.selector is not None and set(pairs).issuperset(s.selector.pairs)]
+            found = tuple(sorted(some, key=lambda service: service.name))
+            self._selecting = self.stamps.last, pod_class, found
+        return found
 
     def published(self) -> Iterable[Service]:
         """Return the Services that are to be reached from outside: of type LoadBalancer or NodePort, or by address."""
@@ -166,12 +167,8 @@ class Services:
     def endpoints(self, service: Service) -> tuple[tuple[Address, int | None, str], ...]:
         """Return (address, port or None, port name) for each endpoint that is listed, sorted."""
         pieces = self._slices_of.get((service.namespace, service.name), {}).values()
-        return tuple(
-            sorted(
-                {(a, p.number, p.name) for piece in pieces for a in piece.addresses for p in piece.ports},
-                key=lambda e: (e[0], e[1] or 0, e[2]),
-            )
-        )
+        every = {(a, p.number, p.name) for piece in pieces for a in piece.addresses for p in piece.ports}
+        return tuple(sorted(every, key=lambda e: (e[0], e[1] or 0, e[2])))
 
     def serving(self, service: Service) -> Mapping[Address, Served]:
         """Return on which ports each listed endpoint serves (None: every one), ready or not."""
