@@ -38,7 +38,7 @@ def known_api_server(view: View, workload: Workload) -> Resolved | None:
 
 def assumed_api_server(view: View, workload: Workload) -> Resolved | None:
     """Return where the API server may be, where a workload needs it: it is one of these, on one of these ports."""
-    if known_api_server(view, workload) is not None or (why := _why(view, workload)) is None:
+    if (why := _why(view, workload)) is None or known_api_server(view, workload) is not None:
         return None
     nodes = sorted(set(control_plane_nodes(view)))
     flows = [Flow(to, "TCP", port) for port in LISTENED for to in nodes or (Host(_NAME),)]

@@ -87,7 +87,7 @@ def judge_declared(view: View, workload: Workload) -> JudgedWorkload:
 
 def with_inferred(view: View, declared: JudgedWorkload, *, near: bool = True) -> JudgedWorkload:
     """Add what is inferred, and the look-up where only that needs it."""
-    return finished(_with_inferred(Remembered(view, declared.workload), declared, near=near))
+    return finished(_with_inferred(view, declared, near=near))
 
 
 Steps = Generator[None, None, T]
@@ -107,7 +107,7 @@ def judge_in_steps(view: View, workload: Workload, *, near: bool = True) -> Step
     """Do as `judge_workload` does, one dependency a step; between two the view may change."""
     remembered = Remembered(view, workload)
     declared = yield from _of_declared(remembered, near=near)
-    return (yield from _with_inferred(remembered, declared, near=near))
+    return (yield from _with_inferred(view, declared, near=near))
 
 
 def _of_declared(remembered: Remembered, *, near: bool, alone: bool = True) -> Steps[JudgedWorkload]:
@@ -156,11 +156,11 @@ def _is_closed(one: Judged) -> bool:
     return any(flow.egress.verdict in CLOSED or flow.ingress.verdict in CLOSED for flow in one.flows)
 
 
-def _with_inferred(remembered: Remembered, declared: JudgedWorkload, *, near: bool) -> Steps[JudgedWorkload]:
-    view, workload = remembered.view, remembered.workload
+def _with_inferred(view: View, declared: JudgedWorkload, *, near: bool) -> Steps[JudgedWorkload]:
+    workload = declared.workload
     if not view.settings.infer:
         return declared
-    said = tuple(one.resolved for one in declared.dependencies if one.resolved is not None)
+    said = [one.resolved for one in declared.dependencies if one.resolved is not None]
     inferred = []
     for one in uncovered(infer(view, workload), said):
         inferred.append(judge(view, workload, one, near=near))
@@ -169,11 +169,11 @@ def _with_inferred(remembered: Remembered, declared: JudgedWorkload, *, near: bo
     if not inferred:
         return declared
     answers = (*declared.dependencies, *inferred)
-    look_up = declared.dns or _look_up(remembered, answers, near=True)
+    look_up = declared.dns or _look_up(Remembered(view, workload), answers, near=True)
     return structs.replace(declared, dependencies=answers, dns=look_up)
 
 
-def _api_server(view: View, workload: Workload, said: tuple[Resolved, ...], *, near: bool) -> Iterator[Judged]:
+def _api_server(view: View, workload: Workload, said: list[Resolved], *, near: bool) -> Iterator[Judged]:
     """Yield that the API server is out of reach, wherever it may be; what is not sure is not told."""
     assumed = assumed_api_server(view, workload)
     for one in uncovered([assumed] if assumed else [], said):
@@ -227,11 +227,9 @@ def judge_dependants(view: View, server: Workload, without: Collection[WorkloadR
     `view` has the workload, without any pods. `without`: clients that are told of it themselves.
     """
     ref = server.ref
-    names = {
-        (ref.namespace, name)
-        for name in (ref.name, *(s.name for s in view.services.selecting(server.template.pod_class)))
-    }
-    others = (one for one in view.workloads.mentioning(names) if one != ref and one not in without)
+    services = view.services.selecting(server.template.pod_class)
+    names = {(ref.namespace, ref.name), *[(one.namespace, one.name) for one in services]}
+    others = [one for one in view.workloads.mentioning(names) if one != ref and one not in without]
     refs = sorted(others, key=lambda one: one.namespace != ref.namespace)  # its own first, whoever else claims it
     found: list[Dependant] = []
     for number, one in enumerate(refs[:MOST]):

@@ -38,6 +38,7 @@ from webhook.review.inbound import draft_server
 from webhook.review.workload import draft_declared, draft_inferred, order
 from webhook.wire.admission import AdmissionRequest
 from webhook.world import Overlay, View
+from webhook.world.changes import Memo
 from webhook.world.controllers import maker_of
 
 _CONTROLLERS: Final = (
@@ -170,11 +171,19 @@ def _shown(
         return [ready(without_cause(workload.ref, "its dependencies"))] if denied else []
 
 
+_MODES: Final = Memo[str, tuple[Mode, tuple[str, ...]]](10_000)
+
+
 def mode_of(view: View, namespace: str) -> tuple[Mode, tuple[str, ...]]:
     """Return the namespace's mode: its label's, else the configuration's. An unknown word is as good as none."""
-    if ignored(view.settings, namespace):
-        return Mode.OFF, ()
-    return labelled_mode(view, namespace, MODE_LABEL, mode_set(view.settings, namespace))
+    modes = view.memo(_MODES)
+    found = modes.get(namespace)
+    if found is None:
+        found = Mode.OFF, ()
+        if not ignored(view.settings, namespace):
+            found = labelled_mode(view, namespace, MODE_LABEL, mode_set(view.settings, namespace))
+        modes[namespace] = found
+    return found
 
 
 def heeded(view: View, mode: Mode) -> bool:
@@ -195,7 +204,7 @@ class _Told:
 
     def may_reject(self) -> list[Draft]:
         """Return what is declared, and how."""
-        bad = (ready(malformed(self._workload.ref, item, "exempt")) for item in self._bad)
+        bad = [ready(malformed(self._workload.ref, item, "exempt")) for item in self._bad]
         return [draft for one in (*draft_declared(self._overlay, self._declared), *bad) for draft in self._kept(one)]
 
     def inferred(self) -> Iterator[Draft]:

@@ -53,6 +53,8 @@ class Exemption(Struct, frozen=True):
 
 def exemptions(workload: Workload, today: date) -> tuple[tuple[Exemption, ...], tuple[Malformed, ...]]:
     """Read the annotation. A line without a reason, or whose day is past, exempts nothing and is malformed."""
+    if not workload.exempt:
+        return (), ()
     good: list[Exemption] = []
     bad: list[Malformed] = []
     lines = [line.strip() for note in workload.exempt for line in note.text.splitlines() if line.strip()]

@@ -137,8 +137,8 @@ class _Workloads:
 
     def mentioning(self, names: Iterable[tuple[str, str]]) -> tuple[WorkloadRef, ...]:
         wanted = set(names)
-        below = (ref for ref in self._base.mentioning(wanted) if ref not in self._mine)
-        mine = (w.ref for w in self._mine.values() if w.owner is None and mentions(w, wanted))
+        below = [ref for ref in self._base.mentioning(wanted) if ref not in self._mine]
+        mine = [w.ref for w in self._mine.values() if w.owner is None and mentions(w, wanted)]
         return tuple(sorted((*below, *mine)))
 
     def reaching(self, names: Collection[tuple[str, str]]) -> tuple[WorkloadRef, ...]:

@@ -262,13 +262,13 @@ class Declarations:
 
     def sending_to(self, namespace: str, service: str) -> list[Declaring]:
         """Return what has a Service as a backend, sorted."""
-        found = self._by_service.get((namespace, service), {})
-        return [found[key] for key in sorted(found)]
+        found = self._by_service.get((namespace, service))
+        return [found[key] for key in sorted(found)] if found else []
 
     def bindings_of(self, namespace: str, account: str) -> list[Binding]:
         """Return what binds a ServiceAccount to roles, sorted."""
-        found = self._bindings.get((namespace, account), {})
-        return [found[key] for key in sorted(found)]
+        found = self._bindings.get((namespace, account))
+        return [found[key] for key in sorted(found)] if found else []
 
     def istio_gateway(self, namespace: str, name: str) -> IstioGateway | None:
         """Return a Gateway of Istio's."""
