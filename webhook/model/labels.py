@@ -4,7 +4,7 @@ Label selectors are read as `k8s.io/apimachinery/pkg/labels` does. Other familie
 `not`, and ask for the labels of a pod's namespace and of its ServiceAccount, too.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final, Generic, Literal, TypeVar
 
@@ -255,10 +255,12 @@ class AskedLabels:
     """The labels that requirements tell pods apart by: keys, and of each the values that make a difference."""
 
     def __init__(
-        self, requirements: Iterable[Requirement] = (), joined: Iterable["AskedLabels"] = (), *, every: bool = False
+        self, requirements: Iterable[Requirement] = (), joined: Collection["AskedLabels"] = (), *, every: bool = False
     ) -> None:
         """Collect what `requirements` ask for, and what others that are `joined` do. `every`: any label."""
-        values: dict[str, set[str] | None] = {}  # None: each value may make one
+        self.every: bool = every or any(one.every for one in joined)
+        self.values: dict[str, set[str] | None] = {}  # None: each value may make one
+        values = self.values
         for one in requirements:
             known = values.setdefault(one.key, set())
             if one.operator in _AS_TEXT:
@@ -266,11 +268,9 @@ class AskedLabels:
             elif known is not None:
                 known.update(one.values)
         for other in joined:
-            every = every or other.every
             for key, some in other.values.items():
                 known = values.get(key, set())
                 values[key] = None if known is None or some is None else known | some
-        self.values, self.every = values, every
 
     def of(self, labels: Labels) -> tuple[tuple[str, str | None], ...]:
         """Return what is the same for labels that no requirement tells apart; None: a value that nobody asks for."""
