@@ -1,12 +1,11 @@
 """Rules that would let the packet through but for one thing: what a person most often got wrong."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import structs
 
 from webhook.evaluate.ends import End, PodEnd
-from webhook.evaluate.match import ports_match
 from webhook.judge.near_miss_peers import (
     FAR,
     Lack,
@@ -19,27 +18,23 @@ from webhook.judge.near_miss_peers import (
     peer_misses,
     told,
 )
-from webhook.judge.near_miss_subjects_and_ports import (
-    Dialled,
+from webhook.judge.near_miss_ports import beside_peers, cut_short, lets_through
+from webhook.judge.near_miss_subjects import (
     Near,
     Nearly,
     about_others,
     compiled_for,
-    cut_short,
     isolating,
     near,
-    port_misses,
     selects_one,
     unrelated,
 )
 from webhook.model.addresses import Family
 from webhook.model.answers import NearMiss, Side
 from webhook.model.labels import NO_LABELS
-from webhook.model.objects import PodClass
 from webhook.model.policy import Direction
 from webhook.model.refs import PolicyRef
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule, Tier
-from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.changes import Memo
 
@@ -126,7 +121,7 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
             continue
         compiled = compiled_for(view, policy, packet.direction)
         for rule in compiled.rules if compiled else ():
-            if compiled is not None and _of_rule(view, compiled, rule, packet) == ([], None):
+            if lets_through(view, rule, packet):
                 yield rule.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
 
 
@@ -170,9 +165,11 @@ def _of_near(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[Po
         known = view.memo(_ROWS).get(key)
         if known is None or known[:2] != (version, here):
             every = [*_rows_of(view, here, structs.replace(packet, later=True))]
-            open_ones = tuple([row for row in every if any(isinstance(one, Lack) for one in row[1])])
-            said = tuple([found for row in every if row not in open_ones for found in _nearest(row, packet)])
-            known = view.memo(_ROWS)[key] = version, here, open_ones, said
+            open_ones, closed = list[_Row](), list[_Row]()
+            for row in every:
+                (open_ones if any(isinstance(one, Lack) for one in row[1]) else closed).append(row)
+            said = tuple([found for row in closed for found in _nearest(row, packet)])
+            known = view.memo(_ROWS)[key] = version, here, tuple(open_ones), said
         yield from known[3]
         for row in known[2]:
             yield from _nearest(row, packet)
@@ -201,7 +198,7 @@ def _like(view: View, nearly: Near, packet: Packet) -> Hashable:
 
 def _rows_of(view: View, nearly: Iterable[Nearly], packet: Packet) -> Iterator[_Row]:
     for compiled, missed in nearly:
-        yield from _rows(view, compiled, list(compiled.rules), packet, list(missed))
+        yield from _rows(view, compiled, compiled.rules, packet, missed)
 
 
 def _nearest(row: _Row, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
@@ -214,48 +211,30 @@ def _nearest(row: _Row, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
 
 
 def _rows(
-    view: View, compiled: CompiledPolicy, rules: list[CompiledRule], packet: Packet, missed: list[Miss]
+    view: View, compiled: CompiledPolicy, rules: Iterable[CompiledRule], packet: Packet, missed: Sequence[Miss]
 ) -> Iterator[_Row]:
     """Yield the rules from which one thing keeps the packet, or one peer of several that may have been meant."""
     if len(missed) > 1:
         return
     for rule in rules:
         view.budget.spend(1 + len(rule.peers or ()) + len(rule.ports or ()))
-        dialled = Dialled(packet.protocol, packet.port, packet.service_port)
-        sure, peers = _of_rule(view, compiled, rule, packet)
-        misses = [*missed, *sure]
-        if peers is None:
-            misses = misses or [*cut_short(view, rule, dialled)]
-            if len(misses) == 1 and FAR not in misses:
-                yield rule.ref, tuple(misses)
-        elif not misses:
-            yield rule.ref, tuple(dict.fromkeys(peers))
+        found = _of_rule(view, compiled, rule, packet, missed)
+        if found:
+            yield rule.ref, found
 
 
 def _of_rule(
-    view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet
-) -> tuple[list[Miss], list[Miss | Lack] | None]:
-    """Return one miss for each part of a rule that does not match, and one for each peer that may have been meant.
+    view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet, missed: Sequence[Miss]
+) -> tuple[Miss | Lack, ...]:
+    """Return the one thing that keeps a packet from a rule, or of each peer that may have been meant what does.
 
-    No peers: one of them matches.
+    Empty: nothing does, or more than one thing, and then it is not asked for the rest. `missed`: what keeps the rule's
+    policy from selecting the subject.
     """
-    target: PodClass | None = packet.subject.pod_class
-    if packet.direction is Direction.EGRESS:
-        target = packet.other.pod_class if isinstance(packet.other, PodEnd) else None
-    closed = ports_match(rule.ports, packet.protocol, packet.port, target) is Truth.NO
-    if rule.unclear is not None or (rule.conditional is not None and not closed):
-        return [FAR], None
-    sure: list[Miss] = []
-    if closed:
-        dialled = Dialled(packet.protocol, packet.port, packet.service_port)
-        sure.append(min(port_misses(view, rule, dialled, target), default=FAR))
-    if rule.not_ports and ports_match(rule.not_ports, packet.protocol, packet.port, target) is not Truth.NO:
-        sure.append(Miss(3, "port", f"not {', '.join(map(str, rule.not_ports))}", f"{packet.port}/{packet.protocol}"))
-    families = families_of(view, packet)
-    if rule.subject_peers is not None and not matched(
-        view, CompiledRule(rule.ref, rule.subject_peers), packet.subject, families
-    ):
-        sure.append(FAR)
-    if matched(view, rule, packet.other, families):
-        return sure, None
-    return sure, [*peer_misses(view, compiled, rule, packet)] or [FAR]
+    sure = [*missed, *beside_peers(view, rule, packet)]
+    if len(sure) > 1 or FAR in sure:
+        return ()
+    if matched(view, rule, packet.other, families_of(view, packet)):
+        sure = sure or [*cut_short(view, rule, packet)]
+        return tuple(sure) if len(sure) == 1 else ()
+    return () if sure else tuple(dict.fromkeys(peer_misses(view, compiled, rule, packet)))
