@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 from webhook.api.concurrency_limits import Bounds, Member, Phase
 
 KNOWN: Final = "known"  # of a request's state: whether the client has shown a certificate with a name that we look for
+WHOLE: Final = "whole"  # of a request's state: whether all of its body has arrived
 _BAD_REQUEST: Final = 400
 _TIMEOUT: Final = 408
 _TOO_LARGE: Final = 413
@@ -103,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not getattr(self.cycle, "response_complete", True):  # None: nothing was ever asked
             raise _EarlyError
         super().on_message_begin()
-        self.scope["state"][KNOWN] = self._member.known
+        self.scope["state"] |= {KNOWN: self._member.known, WHOLE: False}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count headers; trailers have come too late to be heard."""
@@ -127,6 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Begin with the answer, or with the next request where it has been given already."""
         super().on_message_complete()
+        self.scope["state"][WHOLE] = True
         self._in_body = False
         self._idle_bytes = 0
         if self.cycle.response_complete:

@@ -26,7 +26,7 @@ from webhook.api.asgi import (
 )
 from webhook.api.backend import FIELDS, INTERNAL_ERROR, Answer, Backend, Metrics
 from webhook.api.concurrency_limits import ConcurrencyLimit, Limits, OverloadedError
-from webhook.api.protocol import KNOWN
+from webhook.api.protocol import KNOWN, WHOLE
 from webhook.model.budget import timeout_of
 
 _log: Final = logging.getLogger(__name__)
@@ -80,13 +80,14 @@ class Validate:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         started = perf_counter()
         limits = self._concurrency.limits
-        if self._only_known and not scope["state"].get(KNOWN):
+        state = scope["state"]
+        if self._only_known and not state.get(KNOWN):
             raise RefusedError(403, "client certificate: expected the API server's")
         check_headers(scope["headers"], limits.body_bytes)
         granted = timeout_of(scope["query_string"])
         address, _ = scope.get("client") or ("", 0)
         with Arrival(self._arrivals, address) as arrival:
-            body = await read_body(receive, arrival, limits)
+            body = await read_body(receive, arrival, limits, whole=state.get(WHOLE, False))
             with self._concurrency.pass_through(address):
                 return await self._reviewed(body, address, granted, started)
 
