@@ -17,6 +17,7 @@ _BAD_REQUEST: Final = 400
 _TIMEOUT: Final = 408
 _TOO_LARGE: Final = 413
 _HEAD_TOO_LARGE: Final = 431
+_TICK: Final = 0.001  # seconds: an event loop's clock knows no less
 _FAREWELL: Final = 0.2  # seconds for a refusal to leave: until it is closed, TLS goes on to read what nobody wants
 
 
@@ -46,6 +47,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bounds, self._member, self._leave, self._cut = bounds, member, leave, cut
         self._known = known
         self._timer: asyncio.TimerHandle | None = None
+        self._rings = self._deadline = 0.0  # when the timer does, and when it is `_late`: not before that
+        self._late: Callable[[], object] = lambda: None
         self._in_body = False
         self._deaf = False  # what follows is not read: the connection ends after the answer that is due
         self._idle_bytes = 0  # since the last byte of a body, or the end of a head
@@ -65,13 +68,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Make room for another."""
         self._leave(self._member)
-        self._stop_timer()
-        self._unset_keepalive_if_required()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse no more than what there is room for."""
-        self._unset_keepalive_if_required()
         view = memoryview(data)
         while view and not self._deaf and not self.transport.is_closing():
             if not self._in_body and self._member.phase in {Phase.SILENT, Phase.IDLE}:
@@ -139,16 +141,17 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- the answer
 
     def on_response_complete(self) -> None:
-        """Wait for the rest of the body, if any, or for the next request."""
-        super().on_response_complete()
+        """Wait for the rest of the body, if any, or for the next request.
+
+        In uvicorn's place: it would start the next of its queue, which has none, and a timer of its own.
+        """
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._close()
-        elif not self._in_body:
+            return
+        self.flow.resume_reading()
+        if not self._in_body:
             self._await_request(Phase.IDLE)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close what is idle."""
-        self._close()
 
     # -- the end of it
 
@@ -192,20 +195,28 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- time
 
     def _await_request(self, phase: Phase) -> None:
-        self._stop_timer()
-        self._member.phase = phase
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._enter(phase, self.timeout_keep_alive, self._close)
 
     def _enter(self, phase: Phase, seconds: float, late: Callable[[], object]) -> None:
-        self._stop_timer()
+        """Begin with a phase that may take so long. A timer that rings too early costs less than one for each phase."""
         self._member.phase = phase
-        self._timer = self.loop.call_later(seconds, late)
+        self._late, self._deadline = late, self.loop.time() + seconds
+        if self._timer is None or self._deadline < self._rings:
+            self._set_timer(seconds)
 
-    def _stop_timer(self) -> None:
+    def _set_timer(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._rings = self._deadline
+        self._timer = self.loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        left = self._deadline - self.loop.time()
+        if left > _TICK:
+            self._set_timer(left)
+        else:
+            self._late()
 
 
 def names_in(certificate: dict[str, Any] | None) -> frozenset[str]:
