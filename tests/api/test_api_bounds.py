@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -120,6 +121,21 @@ def test_a_second_head_has_no_more_time_than_the_first(tmp_path: Path, way: Way,
         connection.sendall(b"GET /livez")
         assert rest_of(connection).startswith(b"HTTP/1.1 408 ")
         eventually(lambda: cut(server, listener, "head-time") == 1)
+
+
+def test_a_body_may_take_longer_than_a_head(tmp_path: Path) -> None:
+    body = request_of("honest")
+    with serving(tmp_path, bounds=Bounds(head_seconds=0.1)) as server, tls(server) as connection:
+        for _ in range(2):
+            connection.sendall(BODY_BEGINS % len(body))
+            eventually(lambda: server.metric("admission_receiving") == 1)
+            time.sleep(0.3)  # past the time that the head had
+            connection.sendall(body[1:])
+            answer_of(connection, review_of("honest"))
+        time.sleep(0.3)
+        connection.sendall(b"GET /livez")  # the time that this head has is less than what was left to be idle
+        answer_of(connection, b"content-length: 0\r\nconnection: close\r\n\r\n")
+        assert cut(server, "webhook", "head-time") == 1
 
 
 @each_listener
