@@ -80,7 +80,7 @@ class Validate:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         started = perf_counter()
         limits = self._concurrency.limits
-        state = scope["state"]
+        state = scope.get("state", {})  # which a server need not have
         if self._only_known and not state.get(KNOWN):
             raise RefusedError(403, "client certificate: expected the API server's")
         check_headers(scope["headers"], limits.body_bytes)
