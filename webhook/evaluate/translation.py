@@ -185,7 +185,7 @@ SIDES: Final = (Direction.EGRESS, Direction.INGRESS)
 _ON: Final = frozenset({"enabled", "true"})
 
 
-class Member(Struct, frozen=True):
+class Member(Struct, frozen=True, gc=False):
     """A pod as meshes see it. `template`: it is one to come, of this template."""
 
     end: PodEnd

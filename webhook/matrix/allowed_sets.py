@@ -17,7 +17,7 @@ from webhook.model.truth import Truth
 Read = tuple[CompiledPolicy, Truth, Sequence[tuple[Action, Sequence[Row]]]]  # a piece, whether it selects, its rules
 
 
-class TierSets(Struct, frozen=True):
+class TierSets(Struct, frozen=True, gc=False):
     """What may become of packets in a tier: each of all ends, on each port, is in at least one."""
 
     allowed: Parts
@@ -80,7 +80,7 @@ class _Cell:
             for compiled, selects, rules in group:
                 through = self._policy(compiled, rules, left)
                 if selects is Truth.YES:
-                    decided |= left & ~through
+                    decided |= left ^ left & through
                     surely = surely or compiled.default_deny
                 elif compiled.default_deny:
                     perhaps |= through
@@ -120,14 +120,14 @@ class _Cell:
 Members = Sequence[tuple[CompiledPolicy, Truth]]
 
 
-class Opening(Struct, frozen=True):
+class Opening(Struct, frozen=True, gc=False):
     """Whom a kind lets through: surely, and possibly (which holds all that is sure)."""
 
     sure: Parts
     possible: Parts
 
 
-class Grants(Struct, frozen=True):
+class Grants(Struct, frozen=True, gc=False):
     """What the rules of one isolation grant: surely, and what more they may."""
 
     sure: tuple[Grant, ...]
@@ -235,7 +235,7 @@ class Openings:
         for row in (row for rule in compiled.rules for row in self._rows.of(rule, subject, family)):
             if row.sure and row.ports:
                 sure.append((row.sure, row.ports))
-            if (unsure := row.possible & ~row.sure) and row.ports:
+            if row.possible is not row.sure and (unsure := row.possible & ~row.sure) and row.ports:
                 possible.append((unsure, row.ports))
             if row.perhaps:
                 possible.append((row.possible, row.perhaps))

@@ -26,19 +26,23 @@ NOBODY: Final[Parts] = {}
 
 
 def outside(classes: Classes, direction: Direction, by_family: Mapping[Family, Opened], *, sure: bool) -> list[Parts]:
-    """Return by class which pieces of the addresses outside are open."""
+    """Return by class which pieces of the addresses outside are open, by their numbers."""
     by_class: list[Parts] = [NOBODY] * len(classes.all)
-    below = len(classes.all)
     for (kind, four), (_, six) in zip(*(by_family[family][direction] for family in FAMILIES), strict=True):
         each = [opening.sure if sure else opening.possible for opening in (four, six)]
         if each[0] is each[1]:
-            parts = within(each[0], classes.outside)
+            parts = _pieces(classes, each[0])
         else:
-            of_families = (classes.pieces.of(family) << below for family in FAMILIES)
-            parts = added(*(within(some, pieces) for some, pieces in zip(each, of_families, strict=True)))
+            of_families = map(classes.pieces.of, FAMILIES)
+            parts = added(*(within(_pieces(classes, o), some) for o, some in zip(each, of_families, strict=True)))
         for one in members(kind.classes):
             by_class[one] = parts
     return by_class
+
+
+def _pieces(classes: Classes, parts: Parts) -> Parts:
+    below = len(classes.all)
+    return {ports: some for ports, who in parts.items() if (some := who >> below)}
 
 
 def taken(workloads: Sequence[WorkloadPods]) -> Addresses:
@@ -65,7 +69,7 @@ class NodeAddresses:
         policed = classes.view.dialect.families
         for piece, (address, name) in classes.pieces.nodes.items():
             if address.family in policed:
-                self._pieces[name] = self._pieces.get(name, 0) | 1 << (len(classes.all) + piece)
+                self._pieces[name] = self._pieces.get(name, 0) | 1 << piece
 
     def matter(self, direction: Direction) -> bool:
         """Say whether it is another matter for some whether a packet is for, or from, a node."""
@@ -208,12 +212,11 @@ def _layer(classes: Classes, parts: Sequence[list[Parts]], addresses: Addresses)
 
 def _beyond(classes: Classes, by_workload: Iterable[Parts], addresses: Addresses) -> list[Beyond]:
     """Return pieces as ranges, once for all workloads that have the same."""
-    below = len(classes.all)
     shared: dict[int, Beyond] = {}
     found = []
     for parts in by_workload:
         if id(parts) not in shared:
-            each = ((classes.pieces.blocks(bits >> below, addresses), ports) for ports, bits in parts.items())
+            each = ((classes.pieces.blocks(bits, addresses), ports) for ports, bits in parts.items())
             shared[id(parts)] = tuple(sorted((ranges, ports) for ranges, ports in each if ranges))
         found.append(shared[id(parts)])
     return found

@@ -7,7 +7,9 @@ pieces into which the policies' address blocks cut the addresses outside the clu
 import ipaddress
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from functools import reduce
+from operator import or_
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
@@ -131,9 +133,11 @@ def blocks_between(family: Family, first: int, last: int) -> Ranges:
 
 K = TypeVar("K")
 Places = tuple[int | None, int | None]  # by family: between which edges of address blocks; None: no address of it
+_NOWHERE: Final[Places] = None, None
+_DIRECTIONS: Final = tuple(Direction)
 
 
-class Class(Struct, frozen=True):
+class Class(Struct, frozen=True, gc=False):
     """What policies see of some pods: `pod_class` has only the labels and port names that some policy asks for.
 
     Where no policy asks for addresses, `places` are not there, all count as assigned. `unevaluated`: the directions in
@@ -187,15 +191,17 @@ class Classes:
 
     def number(self, member: Member) -> int:
         """Return the number of the class of a pod; a new one where it is the first of its kind."""
-        end, pod_class = member.end, member.end.pod_class
-        labels = tuple(pair for pair in pod_class.labels.pairs if pair[0] in self.asked.keys)
-        ports = tuple(p for p in pod_class.ports if p.name in self.asked.names)
-        places = self._place(end)
+        end, pod_class, asked = member.end, member.end.pod_class, self.asked
+        keys, names = asked.keys, asked.names
+        labels = tuple([pair for pair in pod_class.labels.pairs if pair[0] in keys])
+        ports = tuple([p for p in pod_class.ports if p.name in names]) if names else ()
+        places = self._place(end) if end.addresses else _NOWHERE
         assigned = bool(end.addresses) or not self.by_address
-        unevaluated = tuple(d for d in Direction if self.view.policies.unevaluated(pod_class, d) is not None)
-        account = pod_class.account if self.asked.accounts else ""
-        node = end.node if self.asked.near or (self.asked.nodes and pod_class.host_network) else ""
-        served = tuple(a for a in end.addresses if a in self.asked.served) if self.asked.served else ()
+        doubt = self.view.policies.unevaluated
+        unevaluated = tuple([d for d in _DIRECTIONS if doubt(pod_class, d) is not None])
+        account = pod_class.account if asked.accounts else ""
+        node = end.node if asked.near or (asked.nodes and pod_class.host_network) else ""
+        served = tuple([a for a in end.addresses if a in asked.served]) if asked.served else ()
         seen = (pod_class.namespace, labels, ports, pod_class.host_network, pod_class.template, account)
         mesh = membership(self.view, member)
         key = (*seen, places, assigned, unevaluated, node, served, mesh)
@@ -207,36 +213,29 @@ class Classes:
         return found
 
     def _place(self, end: PodEnd) -> Places:
-        if not end.addresses or not self.by_address:
-            return None, None
+        if not self.by_address:
+            return _NOWHERE
         four, six = (end.address(family) for family in FAMILIES)
         return self._pieces.place(four) if four else None, self._pieces.place(six) if six else None
 
     def _index(self) -> None:
         """Look all classes up by what a selector, a block or a direction asks for."""
-        each = list(enumerate(self.all))
-        self.by_namespace = _grouped((one.pod_class.namespace, number) for number, one in each)
-        self.by_label = _grouped((pair, number) for number, one in each for pair in one.pod_class.labels.pairs)
-        self.by_key = _grouped((pair[0], number) for number, one in each for pair in one.pod_class.labels.pairs)
-        self.values: dict[str, list[str]] = {}
-        for key, value in self.by_label:
-            self.values.setdefault(key, []).append(value)
-        self.by_account = _grouped(((one.pod_class.namespace, one.pod_class.account), number) for number, one in each)
-        self.host_network = bits_of(number for number, one in each if one.pod_class.host_network)
-        self.meshes = _grouped((one.mesh, number) for number, one in each if one.mesh != OUTSIDE)
-        self.templates = bits_of(number for number, one in each if one.pod_class.template)
-        self.unassigned = _grouped((one.pod_class.host_network, number) for number, one in each if not one.assigned)
+        each = [(number, one, one.pod_class) for number, one in enumerate(self.all)]
+        self.by_namespace = _grouped((pods.namespace, number) for number, _, pods in each)
+        self.by_label = _grouped((pair, number) for number, _, pods in each for pair in pods.labels.pairs)
+        self.by_account = _grouped(((pods.namespace, pods.account), number) for number, _, pods in each)
+        self.host_network = bits_of([number for number, _, pods in each if pods.host_network])
+        self.meshes = _grouped((one.mesh, number) for number, one, _ in each if one.mesh is not OUTSIDE)
+        self.templates = bits_of([number for number, _, pods in each if pods.template])
+        self.unassigned = _grouped((pods.host_network, number) for number, one, pods in each if not one.assigned)
         self.placed: dict[Family, dict[int, Bits]] = {}
         self.on: dict[Family, Bits] = {}  # who has, or may get, an address of the family
+        placed = [(number, one.places) for number, one, _ in each if one.places is not _NOWHERE]
         for index, family in enumerate(FAMILIES):
-            places = ((one.places[index], number) for number, one in each)
-            self.placed[family] = _grouped((place, number) for place, number in places if place is not None)
-            self.on[family] = bits_of(
-                number
-                for number, one in each
-                if one.places[index] is not None
-                or (not one.assigned and family in self._to_come[one.pod_class.host_network])
-            )
+            places = ((places[index], number) for number, places in placed)
+            here = self.placed[family] = _grouped((place, number) for place, number in places if place is not None)
+            to_come = (bits for hosted, bits in self.unassigned.items() if family in self._to_come[hosted])
+            self.on[family] = reduce(or_, (*here.values(), *to_come), 0)
 
 
 def _nodes(view: View) -> dict[Address, str]:

@@ -1,7 +1,7 @@
 """Which class of pods reaches which, on every address family of both and through meshes; the same by workload."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Final
 
 from webhook.evaluate.translation import Membership, tunnel
@@ -180,9 +180,13 @@ class Sides:
         """Look at the classes one by one."""
         self._classes = classes
         self._no_common = no_common
-        self._of: dict[Family, dict[Direction, dict[int, tuple[Kind, Opening]]]] = {
+        self._by_family = by_family
+
+    @cached_property
+    def _of(self) -> dict[Family, dict[Direction, dict[int, tuple[Kind, Opening]]]]:
+        return {
             family: {d: {one: pair for pair in some for one in members(pair[0].classes)} for d, some in opened.items()}
-            for family, opened in by_family.items()
+            for family, opened in self._by_family.items()
         }
 
     def ports(self, one: int, other: int, needed: tuple[Needed, Needed], wanted: Truth) -> PortSet:
@@ -225,7 +229,7 @@ class Workloads:
             else:
                 self._mixed.append(number)
         self._apart = sorted({*self._mixed, *members(nodes.targets)})
-        self._same = all(bits == 1 << number for number, bits in enumerate(self._of_class))
+        self._same = len(classes.all) == len(classes.of) and all(of == (n,) for n, of in enumerate(classes.of))
         self._found: dict[Bits, Bits] = {}
 
     def reached(self, by_class: Sequence[Parts], *, sure: bool) -> list[Parts]:
@@ -246,12 +250,12 @@ class Workloads:
         return found
 
     def _pure(self, parts: Parts) -> Parts:
+        if self._same:
+            return parts
         return {ports: who for ports, bits in parts.items() if (who := self._who(bits))}
 
     def _who(self, bits: Bits) -> Bits:
         """Return the workloads that have pods of these classes only, of one class each."""
-        if self._same:
-            return bits
         found = self._found.get(bits)
         if found is None:
             found = 0

@@ -1,19 +1,23 @@
 """Which classes a condition holds for, a peer of a rule means, or a selector selects, for all classes at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 
-from webhook.evaluate.ends import End, Outside, namespace_matches
+from webhook.evaluate.ends import ANY_KEY, End, Outside
 from webhook.evaluate.match import block_matches
 from webhook.evaluate.node_and_service_peers import either_way
 from webhook.matrix.classes import Classes
 from webhook.matrix.nodes import Places, Port
 from webhook.matrix.sets import Bits, first
 from webhook.model.addresses import Family
+from webhook.model.dialect import Dialect
 from webhook.model.labels import (
     NO_KEYS,
     NO_LABELS,
     AllOf,
     AnyOf,
+    LabelKeys,
     Labels,
     NoneOf,
     Operator,
@@ -30,14 +34,68 @@ from webhook.model.truth import Truth
 from webhook.world.pod_labels import labels_of
 
 Pair = tuple[Bits, Bits]  # surely, possibly
+ByLabel = Mapping[tuple[str, str], Bits]
+
+
+class Labelled:
+    """Who has which labels, and whom a selector so selects. Equal questions are answered once."""
+
+    def __init__(self, everybody: Bits, by_label: ByLabel, to_come: Bits, pending: LabelKeys) -> None:
+        """Look up by label. `to_come`: those who may still be given labels `pending`."""
+        self._everybody, self._by_label = everybody, by_label
+        self._to_come, self._pending = to_come, pending
+        self._values: dict[str, list[str]] = {}
+        for key, value in by_label:
+            self._values.setdefault(key, []).append(value)
+        self._met: dict[Requirement, Pair] = {}
+        self._absent: dict[str, Pair] = {}
+
+    def select(self, selector: Selector, within: Bits) -> Pair:
+        """Return whom a selector selects among `within`: one object where all that is possible is sure."""
+        sure = possible = within
+        for requirement in selector.requirements:
+            yes, maybe = self.meeting(requirement)
+            if yes is maybe and sure is possible:
+                sure = possible = possible & maybe
+            else:
+                sure, possible = sure & yes, possible & maybe
+            if not possible:
+                break
+        return sure, possible
+
+    def meeting(self, requirement: Requirement) -> Pair:
+        """Return who meets a requirement."""
+        found = self._met.get(requirement)
+        if found is None:
+            found = self._met[requirement] = self._meets(requirement)
+        return found
+
+    def _meets(self, requirement: Requirement) -> Pair:
+        """Ask for each value of the label once, and for those without it."""
+        key = requirement.key
+        values = requirement.values if requirement.operator is Operator.IN else self._values.get(key, ())
+        asked = [(self._by_label.get((key, value), 0), Labels({key: value}), NO_KEYS) for value in values]
+        settled, to_come = self._without(key)
+        asked += [(settled, NO_LABELS, NO_KEYS), (to_come, NO_LABELS, self._pending)]
+        return _union((bits, requirement.matches(labels, keys)) for bits, labels, keys in asked if bits)
+
+    def _without(self, key: str) -> Pair:
+        """Return those that have no such label, and of them those that may still be given labels, apart."""
+        found = self._absent.get(key)
+        if found is None:
+            having = (self._by_label[key, value] for value in self._values.get(key, ()))
+            absent = self._everybody & ~reduce(or_, having, 0)
+            found = self._absent[key] = absent & ~self._to_come, absent & self._to_come
+        return found
 
 
 class Conditions:
     """Answers by class for what `model.labels.holds` answers by pod. Equal questions are answered once."""
 
-    def __init__(self, classes: Classes) -> None:
-        """Ask about `classes`."""
+    def __init__(self, classes: Classes, of_pods: Labelled) -> None:
+        """Ask about `classes`, of whose own labels `of_pods` knows."""
         self._classes = classes
+        self._of_pods = of_pods
         self._found: dict[Predicate, Pair] = {}
 
     def holding(self, expression: Predicate) -> Pair:
@@ -51,7 +109,8 @@ class Conditions:
         sure = possible = self._classes.pods
         match expression:
             case Requirement():
-                return self._own(expression) if expression.space is Space.POD else self._around(expression)
+                own = expression.space is Space.POD
+                return self._of_pods.meeting(expression) if own else self._around(expression)
             case AllOf(parts):
                 for yes, maybe in map(self.holding, parts):
                     sure &= yes
@@ -68,16 +127,6 @@ class Conditions:
                     sure &= ~maybe
                     possible &= ~yes
                 return sure, possible
-
-    def _own(self, term: Requirement) -> Pair:
-        """Ask the pods' own labels; one that is not there may still be added to a pod to come."""
-        classes = self._classes
-        absent = classes.pods & ~classes.by_key.get(term.key, 0)
-        unsure = classes.templates & absent if term.key in classes.view.settings.pending_labels else 0
-        sure = absent & ~unsure if _is_met(term, None) else 0
-        for value in classes.values.get(term.key, ()):
-            sure |= classes.by_label[term.key, value] if _is_met(term, value) else 0
-        return sure, sure | unsure
 
     def _around(self, term: Requirement) -> Pair:
         """Ask the labels of namespaces and accounts, which are the same for all pods of one."""
@@ -96,8 +145,16 @@ class Conditions:
         return sure, possible
 
 
-def _is_met(term: Requirement, value: str | None) -> bool:
-    return term.holds(value)
+def _of_namespaces(classes: Classes) -> Labelled:
+    """Return pods by the labels of their namespaces; of a namespace that nobody gave most are not known."""
+    found: dict[tuple[str, str], Bits] = {}
+    unknown = 0
+    for name, bits in classes.by_namespace.items():
+        namespace = classes.view.namespaces.get(name)
+        unknown |= bits if namespace.synthetic else 0
+        for pair in namespace.labels.pairs:
+            found[pair] = found.get(pair, 0) | bits
+    return Labelled(classes.pods, found, unknown, ANY_KEY)
 
 
 class Peers:
@@ -106,24 +163,30 @@ class Peers:
     def __init__(self, classes: Classes) -> None:
         """Ask about `classes`."""
         self._classes = classes
-        self._conditions = Conditions(classes)
         self._places = Places(classes)
         self._matched: dict[tuple[Peer, Family, str, Port | None], Pair] = {}
         self._namespaces: dict[Selector, Pair] = {}
-        self._met: dict[Requirement, Pair] = {}
+        pending = classes.view.settings.pending_labels
+        self._of_pods = Labelled(classes.pods, classes.by_label, classes.templates, pending)
+        self._conditions = Conditions(classes, self._of_pods)
+        self._around = _of_namespaces(classes)
+        self._links: Bits = classes.pieces.of_links << len(classes.all)
+        self._hosts_match = _hosts_match(classes.view.dialect)
 
     def any_of(self, matches: Sequence[Peer], family: Family, node: str = "", port: Port | None = None) -> Pair:
         """Return whom any of `matches` means: pods by their address of one family, as seen from a pod on `node`.
 
         `port`: what is dialled, where a match asks for it; None: it matters to none.
         """
+        if len(matches) == 1:
+            return self._one(matches[0], family, node, port)
         sure = possible = 0
         for peer in matches:
             yes, maybe = self._one(peer, family, node, port)
             sure |= yes
             possible |= maybe
-        if either_way(matches):
-            sure |= self._classes.pieces.of_links << len(self._classes.all)
+        if self._links and either_way(matches):
+            sure |= self._links
         return sure, possible
 
     def holding(self, scope: Predicate) -> Pair:
@@ -166,55 +229,26 @@ class Peers:
 
     def select(self, selector: Selector, within: Bits) -> Pair:
         """Return whom a selector selects among `within`."""
-        sure = possible = within
-        for requirement in selector.requirements:
-            yes, maybe = self._meeting(requirement)
-            sure &= yes
-            possible &= maybe
-            if not possible:
-                break
-        return sure, possible
-
-    def _meeting(self, requirement: Requirement) -> Pair:
-        found = self._met.get(requirement)
-        if found is None:
-            found = self._met[requirement] = self._meets(requirement)
-        return found
-
-    def _meets(self, requirement: Requirement) -> Pair:
-        """Return who meets a requirement: each value of its label is asked once, and those without it."""
-        classes = self._classes
-        key = requirement.key
-        values = requirement.values if requirement.operator is Operator.IN else classes.values.get(key, ())
-        asked = [(classes.by_label.get((key, value), 0), Labels({key: value}), NO_KEYS) for value in values]
-        absent = classes.pods & ~classes.by_key.get(key, 0)
-        asked.append((absent & ~classes.templates, NO_LABELS, NO_KEYS))
-        asked.append((absent & classes.templates, NO_LABELS, classes.view.settings.pending_labels))
-        return _union((bits, requirement.matches(labels, keys)) for bits, labels, keys in asked if bits)
+        return self._of_pods.select(selector, within)
 
     def _pods(self, peer: PodMatch) -> Pair:
         if peer.namespace is not None:
             sure = possible = self._classes.by_namespace.get(peer.namespace, 0)
         else:
             sure, possible = self._of_namespaces(peer.namespaces)
-        seen = ~self._classes.host_network  # others are seen as their node
-        surely, possibly = self.select(peer.pods, possible & seen)
-        of_hosts, maybe_of_hosts = self._hosts(peer)
-        return surely & sure | of_hosts, possibly | maybe_of_hosts
-
-    def _hosts(self, peer: PodMatch) -> Pair:
-        """Return the nodes and the pods on their network that a peer matches, under enforcers where it may."""
-        dialect = self._classes.view.dialect
-        if dialect.nodes.host_namespace is None and dialect.nodes.host_pods is Truth.NO:
-            return 0, 0
-        return self._places.hosts(peer)
+        among = possible ^ (possible & self._classes.host_network)  # others are seen as their node
+        surely, possibly = self.select(peer.pods, among)
+        if sure is not possible:
+            surely &= sure
+        if self._hosts_match:
+            of_hosts, maybe_of_hosts = self._places.hosts(peer)
+            return surely | of_hosts, possibly | maybe_of_hosts
+        return surely, possibly
 
     def _of_namespaces(self, selector: Selector) -> Pair:
         found = self._namespaces.get(selector)
         if found is None:
-            peer, view = PodMatch(None, selector), self._classes.view
-            each = self._classes.by_namespace.items()
-            found = self._namespaces[selector] = _union((bits, namespace_matches(view, peer, n)) for n, bits in each)
+            found = self._namespaces[selector] = self._around.select(selector, self._classes.pods)
         return found
 
     def _block(self, peer: BlockPeer, family: Family) -> Pair:
@@ -241,11 +275,17 @@ class Peers:
         return pods & self._classes.host_network, pods & ~self._classes.host_network
 
 
+def _hosts_match(dialect: Dialect) -> bool:
+    """Say whether a peer that selects pods may match nodes and the pods on their network."""
+    return dialect.nodes.host_namespace is not None or dialect.nodes.host_pods is not Truth.NO
+
+
 def _union(answers: Iterable[tuple[Bits, Truth]]) -> Pair:
+    """Add up who answered what; one object where all that is possible is sure, as it mostly is."""
     sure = possible = 0
     for bits, truth in answers:
         if truth is not Truth.NO:
             possible |= bits
         if truth is Truth.YES:
             sure |= bits
-    return sure, possible
+    return (possible, possible) if sure == possible else (sure, possible)

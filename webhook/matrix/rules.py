@@ -35,7 +35,7 @@ from webhook.world import View
 Chosen = tuple[tuple[int, ...], tuple[int, ...]]  # by number: isolations that surely select, and that may
 
 
-class Subject(Struct, frozen=True):
+class Subject(Struct, frozen=True, gc=False):
     """What rules may ask of the pods that they select: one class of them, and its node where one asks."""
 
     number: int
@@ -43,7 +43,7 @@ class Subject(Struct, frozen=True):
     node: str
 
 
-class Kind(Struct, frozen=True):
+class Kind(Struct, frozen=True, gc=False):
     """Classes that the same isolations select, and that answer alike what the rules of these ask of their subject.
 
     `sure` isolate every pod of it, `possible` may; nothing isolates pods on the host network. `lists`: these are allow
@@ -66,7 +66,7 @@ class Kind(Struct, frozen=True):
         return not self.subject.pod_class.host_network and bool(self.sure or self.possible)
 
 
-class Trait(Struct, frozen=True):
+class Trait(Struct, frozen=True, gc=False):
     """How a piece is to be worked with.
 
     `names`: its port names resolve on the subject. `own`: rules that ask what the subject is. `near`: one asks who is
@@ -119,6 +119,8 @@ def kinds_of(classes: Classes, peers: Peers, every: Traits, compiled_policies: S
     unordered = len({i.tier for i in compiled_policies}) <= 1 and all(trait.lists for trait in traits)
     asking = {number for number, trait in enumerate(traits) if not trait.plain}
     owns = {n: [peers.any_of(e.subject_peers or (), f) for e in traits[n].own for f in FAMILIES] for n in asking}
+    by_address = {number for number, one in enumerate(compiled_policies) if one.by_address}
+    pods_apart = {number for number, one in enumerate(compiled_policies) if one.pods_apart}
     found: dict[tuple[Chosen, object, bool, bool], list[int]] = {}
     for one, chosen in enumerate(_chosen(classes, peers, compiled_policies)):
         kind = classes.all[one]
@@ -129,10 +131,10 @@ def kinds_of(classes: Classes, peers: Peers, every: Traits, compiled_policies: S
         ).append(one)
     kinds = []
     for (numbers, _, host_network, unevaluated), some in found.items():
-        sure, possible = (tuple(compiled_policies[n] for n in each) for each in numbers)
+        sure, possible = (tuple([compiled_policies[n] for n in each]) for each in numbers)
         first = classes.all[some[0]]
-        policed = () if host_network else sure + possible
-        addresses = any(one.by_address for one in policed), any(one.pods_apart for one in policed)
+        policed = () if host_network else numbers[0] + numbers[1]
+        addresses = not by_address.isdisjoint(policed), not pods_apart.isdisjoint(policed)
         lists = unordered or _are_lists(sure + possible, [traits[n] for n in numbers[0] + numbers[1]])
         subject = Subject(some[0], first.pod_class, first.node)
         kinds.append(Kind(sure, possible, subject, bits_of(some), *addresses, lists, unevaluated))
@@ -155,7 +157,7 @@ def _answers(one: int, classes: Classes, asked: Sequence[tuple[Trait, Sequence[P
 def _chosen(classes: Classes, peers: Peers, compiled_policies: Sequence[CompiledPolicy]) -> list[Chosen]:
     """Return by class which pieces select it."""
     sure: list[list[int]] = [[] for _ in classes.all]
-    possible: list[list[int]] = [[] for _ in classes.all]
+    possible: dict[int, list[int]] = {}  # of hardly any
     for number, compiled in enumerate(compiled_policies):
         here = classes.by_namespace.get(compiled.namespace, 0) if compiled.namespace else classes.pods
         surely, possibly = (0, here) if compiled.subject is None else peers.select(compiled.subject, here)
@@ -166,9 +168,9 @@ def _chosen(classes: Classes, peers: Peers, compiled_policies: Sequence[Compiled
             surely = 0
         for one in members(surely):
             sure[one].append(number)
-        for one in members(possibly & ~surely):
-            possible[one].append(number)
-    return [(tuple(surely), tuple(perhaps)) for surely, perhaps in zip(sure, possible, strict=True)]
+        for one in members(possibly & ~surely) if surely is not possibly else ():
+            possible.setdefault(one, []).append(number)
+    return [(tuple(surely), tuple(possible.get(one, ()))) for one, surely in enumerate(sure)]
 
 
 _WHOLE: Final[tuple[tuple[Port | None, PortSet], ...]] = ((None, EVERYTHING),)
@@ -210,9 +212,9 @@ class Rows:
                 ports, perhaps = _ports(rule, target)
                 if port is not None:
                     ports, perhaps = intersection(ports, part), intersection(perhaps, part)
-                some = possible & among
-                if some and (ports or perhaps):
-                    rows.append(Row(0 if unsure else sure & among, some, ports, perhaps))
+                surely, possibly = (sure, possible) if among is None else (sure & among, possible & among)
+                if possibly and (ports or perhaps):
+                    rows.append(Row(0 if unsure else surely, possibly, ports, perhaps))
         return rows
 
     def own(self, rule: CompiledRule, number: int, family: Family) -> Truth:
@@ -235,11 +237,13 @@ class Rows:
         near = node if node and any(map(is_near, rule.peers)) else ""
         return self._peers.any_of(rule.peers, family, near, port)
 
-    def _targets(self, rule: CompiledRule, subject: Subject, possible: Bits) -> Iterator[tuple[Bits, PodClass | None]]:
-        """Yield ends by the pod that port names resolve on: the one that the packet goes to."""
+    def _targets(
+        self, rule: CompiledRule, subject: Subject, possible: Bits
+    ) -> Iterator[tuple[Bits | None, PodClass | None]]:
+        """Yield ends (None: all) by the pod that port names resolve on: the one that the packet goes to."""
         classes = self._classes
         if self._direction is Direction.INGRESS or not names_ports(rule):
-            yield classes.everybody, subject.pod_class if self._direction is Direction.INGRESS else None
+            yield None, subject.pod_class if self._direction is Direction.INGRESS else None
             return
         by_names: dict[object, list[int]] = {}
         for number in members(possible & classes.pods):

@@ -29,7 +29,7 @@ from webhook.world import View
 from webhook.world.pods import DEEPEST, HASH_LABEL
 
 
-class WorkloadPods(Struct, frozen=True):
+class WorkloadPods(Struct, frozen=True, gc=False):
     """A workload and its pods, running or to come; never without one. `several`: more than one, or there may be."""
 
     ref: WorkloadRef
