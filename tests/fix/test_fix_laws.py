@@ -29,6 +29,7 @@ from webhook.fix.needs import may_open
 from webhook.judge import judge_declared, judge_workload
 from webhook.model.addresses import Block
 from webhook.model.answers import Manifest, Verdict
+from webhook.model.labels import Labels
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import WorkloadRef
@@ -201,7 +202,8 @@ def test_what_is_remembered_holds_no_longer_than_what_it_rests_on(case: Case, da
     shut = [
         Drop("NetworkPolicy", one.ref.namespace or "", one.ref.name) for one in case.objects if isinstance(one, Policy)
     ]
-    news: list[Change] = [*map(Put, doubles), *gone, *shut, *map(Put, case.objects)]
+    told = [structs.replace(w, selector=Labels(w.template.pod_class.labels.pairs[:1])) for w in case.workloads]
+    news: list[Change] = [*map(Put, doubles), *map(Put, told), *gone, *shut, *map(Put, case.objects)]
     for number, change in enumerate((None, *data.draw(st.lists(st.sampled_from(news), min_size=1, max_size=4)))):
         changes += [change] if change else []
         world.apply([change] if change else [])
@@ -210,6 +212,8 @@ def test_what_is_remembered_holds_no_longer_than_what_it_rests_on(case: Case, da
         for workload in (another(one, number) for one in case.workloads):
             found = [review_workload(Overlay(some, [workload]), workload) for some in (world, forgetting)]
             assert found[0] == found[1]
+        for workload in filter(None, [world.workloads.get(one.ref) for one in case.workloads]):
+            assert review_workload(world, workload) == review_workload(forgetting, workload)
 
 
 @given(cases())

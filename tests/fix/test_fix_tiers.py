@@ -26,7 +26,7 @@ from tests.support.worlds_tiers import wide
 from webhook.families import project
 from webhook.fix import fix
 from webhook.fix.behind import _wholly
-from webhook.fix.selectors import lost as closed
+from webhook.fix.behind import lost as closed
 from webhook.model.addresses import parse_block
 from webhook.model.answers import Verdict
 from webhook.model.crd_policies import CrdPolicy

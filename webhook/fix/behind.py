@@ -6,22 +6,26 @@ this and that and deny all other pods; where they deny some, it is not.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, Block, Family, NamedPort, PortMatch
+from webhook.evaluate import PodEnd, ends_of_pod, judge_side, template_end
+from webhook.model.addresses import FAMILIES, FIRST_PORT, LAST_PORT, Block, ContainerPort, Family, NamedPort, PortMatch
+from webhook.model.answers import Verdict
 from webhook.model.labels import ALWAYS, NAME_LABEL, AllOf, Operator, Selector
 from webhook.model.objects import PodClass
 from webhook.model.peers import EndpointPeer, Peer, Place, PlacePeer, PodMatch
 from webhook.model.policy import BlockPeer, Direction
+from webhook.model.refs import WorkloadRef
 from webhook.model.tier import Action, CompiledPolicy, CompiledRule
 from webhook.model.truth import Truth
 from webhook.world import View
 from webhook.world.view import Selecting
 
 Rule = dict[str, Any]
+Ports = tuple[ContainerPort, ...]
 PEERS: Final = {Direction.EGRESS: "to", Direction.INGRESS: "from"}
 _ALL: Final[dict[Family, Block]] = {4: Block(4, 0, 0), 6: Block(6, 0, 0)}
 
@@ -63,6 +67,29 @@ def said_behind(view: View, pod_class: PodClass, direction: Direction) -> Rest:
     outside = [family for family in FAMILIES if family not in closed]
     rest = _outside_pods(view, outside, direction) if outside else Rest()
     return Rest((*(rule for rule in written if rule), *rest.rules), rest.note)
+
+
+def lost(view: View, after: View, ends: Iterable[tuple[PodClass, Ports]], direction: Direction) -> set[WorkloadRef]:
+    """Return with whom connections passed in `view` and do not in `after`, on the ports that anybody declares."""
+    found: set[WorkloadRef] = set()
+    for (pod_class, own), (ref, other, theirs) in product(ends, [*_everybody(view)]):
+        for port in own if direction is Direction.INGRESS else theirs:
+            for family in other.families or view.families():
+                asked = (direction, PodEnd(pod_class), other, family, port.protocol, port.number)
+                if judge_side(view, *asked).verdict is not Verdict.ALLOWED:
+                    continue
+                if judge_side(after, *asked).verdict is not Verdict.ALLOWED:
+                    found.add(ref)
+    return found
+
+
+def _everybody(view: View) -> Iterator[tuple[WorkloadRef, PodEnd, Ports]]:
+    for namespace in view.namespaces.names():
+        for group in view.pods.groups(namespace):
+            if group.template is not None:
+                yield group.ref, template_end(view, group.template), group.template.template.declares
+            for pod in {pod.pod_class: pod for pod in group.pods}.values():
+                yield group.ref, ends_of_pod(pod), pod.declares
 
 
 def _read(names: str, pieces: Iterable[CompiledPolicy]) -> tuple[list[CompiledRule], set[Family | str]]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from msgspec import Struct, json, structs
 
-from webhook.evaluate import Flow, template_end
+from webhook.evaluate import Client, Flow, judge_connection, template_end
 from webhook.evaluate.ends import alike, ends_on_nodes
 from webhook.fix.needs import clusterips_of, may_open, needs, openable
 from webhook.fix.selectors import Unwritable
@@ -80,6 +80,10 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
     if like is not None and view.memo(_PROVED).get(like[0]) == like[1]:
         return Fixed(tuple(manifests), notes=tuple(notes))
     after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in manifests])
+    if all(_is_allowed(after, workload, part) for part in parts):
+        if like is not None:
+            view.memo(_PROVED)[like[0]] = like[1]
+        return Fixed(tuple(manifests), notes=tuple(notes))
     proofs = [
         judge_dns(after, workload) if p.resolved is None else judge(after, workload, p.resolved, near=False)
         for p in parts
@@ -88,9 +92,16 @@ def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fix
     left = {_asked(flow) for part, some in both for flow in part.flows if flow not in some.flows}
     if not all(proof is not None and is_open(proof, left) for proof in proofs):
         return Fixed(reason=in_the_way([proof for proof in proofs if proof is not None]) or UNPROVED)
-    if like is not None and all(proof is not None and proof.verdict is Verdict.ALLOWED for proof in proofs):
-        view.memo(_PROVED)[like[0]] = like[1]
     return Fixed(tuple(manifests), notes=(*notes, *_unsure(parts, proofs)))
+
+
+def _is_allowed(after: View, workload: Workload, part: Judged) -> bool:
+    """Say whether all of a dependency is sure to pass now, as `judge` has it, without putting that into words."""
+    if part.resolved is None or part.resolved.found.unsure:
+        return False
+    client = Client(workload, template_end(after, workload))
+    flows = part.resolved.found.flows
+    return {answer.pair[0] for flow in flows for answer in judge_connection(after, client, flow)} == {Verdict.ALLOWED}
 
 
 # -- what was proved already -------------------------------------------------------------------------------------------

@@ -2,14 +2,10 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import product
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct, structs
 
-from webhook.evaluate import PodEnd, ends_of_pod, judge_side, template_end
-from webhook.model.addresses import ContainerPort
-from webhook.model.answers import Verdict
 from webhook.model.dialect import Unseen, seen
 from webhook.model.labels import NO_LABELS, LabelKeys, Labels
 from webhook.model.objects import Pod, PodClass, Workload
@@ -18,8 +14,6 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.truth import Truth
 from webhook.world import Group, View
 from webhook.world.changes import Memo
-
-Ports = tuple[ContainerPort, ...]
 
 
 class Unwritable(Exception):  # noqa: N818 - carries why no policy can be written; caught in this package
@@ -33,29 +27,6 @@ def isolated(view: View, pod_class: PodClass, direction: Direction) -> bool:
         truth is Truth.YES and piece.default_deny and piece.unclear is None and piece.tier == end
         for piece, truth in view.policies.selecting(pod_class, direction)
     )
-
-
-def lost(view: View, after: View, ends: Iterable[tuple[PodClass, Ports]], direction: Direction) -> set[WorkloadRef]:
-    """Return with whom connections passed in `view` and do not in `after`, on the ports that anybody declares."""
-    found: set[WorkloadRef] = set()
-    for (pod_class, own), (ref, other, theirs) in product(ends, [*_everybody(view)]):
-        for port in own if direction is Direction.INGRESS else theirs:
-            for family in other.families or view.families():
-                asked = (direction, PodEnd(pod_class), other, family, port.protocol, port.number)
-                if judge_side(view, *asked).verdict is not Verdict.ALLOWED:
-                    continue
-                if judge_side(after, *asked).verdict is not Verdict.ALLOWED:
-                    found.add(ref)
-    return found
-
-
-def _everybody(view: View) -> Iterator[tuple[WorkloadRef, PodEnd, Ports]]:
-    for namespace in view.namespaces.names():
-        for group in view.pods.groups(namespace):
-            if group.template is not None:
-                yield group.ref, template_end(view, group.template), group.template.template.declares
-            for pod in {pod.pod_class: pod for pod in group.pods}.values():
-                yield group.ref, ends_of_pod(pod), pod.declares
 
 
 T = TypeVar("T")
@@ -228,10 +199,12 @@ def once(
     is chosen for. Raises Unwritable.
     """
     view, below = near.view, near.below
+    if below.view is view:
+        return _once_here(near, workload, ref, how, choose)
     put = [pair for pair in below.put if pair[0].ref.namespace == ref.namespace]
     own = [(one, was) for one, was in put if one.ref == ref]
     known = ref == workload.ref or (not own and view.workloads.get(ref) is not None)
-    if below.view is view or not known or any(was is not None or one is not workload for one, was in own):
+    if not known or any(was is not None or one is not workload for one, was in own):
         return choose(near)
     key = (ref, how, workload.template.pod_class, workload.selector) if own else (ref, how)
     answers, version = view.memo(_OF_PROPOSED if own else _CHOICES), below.view.version_of(ref.namespace)
@@ -246,6 +219,22 @@ def once(
         value = one.template.pod_class.labels.get
         if all(value(key) == wanted for key, wanted in start):
             return choose(near)
+    return found[1]
+
+
+def _once_here(
+    near: Neighbours, workload: Workload, ref: WorkloadRef, how: Hashable, choose: Callable[[Neighbours], Chosen]
+) -> Chosen:
+    """Return the same in a view in which the client is there as well, so that it adds nobody."""
+    view = near.view
+    is_there = view.workloads.get(workload.ref) is workload and workload.owner is None and workload.ref.kind != "Pod"
+    if not is_there or view.workloads.get(ref) is None:
+        return choose(near)
+    key = ref, how, ref == workload.ref  # of the client the template is asked, of others the pods that run
+    answers, version = view.memo(_CHOICES), view.version_of(ref.namespace)
+    found = answers.get(key)
+    if found is None or found[0] != version:
+        found = answers[key] = version, choose(near)
     return found[1]
 
 

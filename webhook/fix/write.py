@@ -7,9 +7,9 @@ from msgspec import json
 
 from webhook.dependencies.services import supposed
 from webhook.evaluate.coverage import entities_of
-from webhook.fix.behind import Entangled, denied_behind, said_behind
+from webhook.fix.behind import Entangled, denied_behind, lost, said_behind
 from webhook.fix.needs import Need, OtherEnd, free_name, name
-from webhook.fix.selectors import Chosen, Neighbours, Unwritable, choose, isolated, lost, once
+from webhook.fix.selectors import Chosen, Neighbours, Unwritable, choose, isolated, once
 from webhook.judge.dns_assumed import assumed
 from webhook.model.addresses import Address, Block, ContainerPort
 from webhook.model.answers import Manifest

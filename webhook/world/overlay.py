@@ -71,7 +71,7 @@ class Overlay(View):
     def version_of(self, *namespaces: str) -> Hashable:
         """Return what differs as soon as a pod, a workload, a Service or an endpoint of these namespaces does."""
         mine = [one for ref, one in self._mine.items() if ref.namespace in namespaces]
-        seen = tuple((one.ref, one.owner, one.template.pod_class) for one in mine)
+        seen = tuple((one.ref, one.owner, one.template.pod_class, one.selector) for one in mine)
         return self.base.version_of(*namespaces), seen, self._anew
 
     def beneath(self) -> Beneath:

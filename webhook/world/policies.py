@@ -265,9 +265,11 @@ class Policies:
         for compiled in self.context.dialect.without_policy:
             if compiled.direction is direction:
                 yield compiled, Truth.YES
+        pairs = (None, *pod_class.labels.pairs)
         for namespace in (EVERYWHERE, pod_class.namespace):
+            if namespace not in self.by_namespace and namespace not in self.foreign_by_namespace:
+                continue
             of_namespace = self._of(namespace)
-            pairs = (None, *pod_class.labels.pairs)
             refs = {ref: None for pair in pairs for ref in of_namespace.by_label.get((direction, pair), ())}
             view.budget.spend(len(pairs))
             for compiled_policies in map(of_namespace.compiled_policies[direction].__getitem__, refs):
