@@ -1,28 +1,21 @@
 """Write, evaluate again, and only then show."""
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct, json, structs
 
-from webhook.evaluate import Client, Flow, judge_connection, template_end
-from webhook.evaluate.ends import alike, ends_on_nodes
+from webhook.evaluate import Client, judge_connection, template_end
 from webhook.fix.needs import clusterips_of, may_open, needs, openable
-from webhook.fix.selectors import Unwritable
-from webhook.fix.write import write
+from webhook.fix.remembered import Remembered
+from webhook.fix.selectors import Neighbours, Unwritable
+from webhook.fix.write import plan, written
 from webhook.judge import Judged, judge, judge_dns, judge_workload
-from webhook.judge.dependency import is_lasting
 from webhook.judge.dns import NODES_OWN
-from webhook.model.addresses import Family
 from webhook.model.answers import CLOSED, FlowVerdict, Host, Manifest, Verdict
-from webhook.model.dialect import Unseen, seen
-from webhook.model.labels import Labels
 from webhook.model.objects import Workload
-from webhook.model.policy import Direction
 from webhook.model.refs import WorkloadRef
 from webhook.wire.networkpolicies import network_policy
-from webhook.world import Group, Overlay, View
-from webhook.world.changes import Memo
+from webhook.world import Overlay, View
 
 UNPROVED = "the obvious rules do not open it: another policy, or something that cannot be told, is in the way"
 
@@ -55,44 +48,64 @@ class Fixes(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class Fixer:
+    """Writes fixes for one workload of a view that stays as it is."""
+
+    def __init__(self, view: View, workload: Workload) -> None:
+        """Nothing is looked up before something is to be fixed."""
+        self._view, self._workload = view, workload
+        self._near = Neighbours(view)
+        self._known = Remembered(self._near, workload)
+
+    def dependency(self, judged: Judged, dns: Judged | None = None) -> Fixed:
+        """Open one dependency completely: both sides, and the look-up before it where that is denied too."""
+        parts = [judged, *([dns] if dns is not None and judged.by_name and judged is not dns else [])]
+        together = self.together(parts)
+        return together if together.policies or len(parts) == 1 else self.together([judged])
+
+    def together(self, whole: Sequence[Judged]) -> Fixed:
+        """Open several dependencies by as few policies as there are subjects and directions."""
+        view, parts = self._view, [without_final(part) for part in whole]
+        known = self._known.find(parts)
+        if known is not None:
+            return Fixed(tuple(known))
+        if (why := in_the_way(whole, only_final=True)) is not None and in_the_way(parts, only_final=True) is not None:
+            return Fixed(reason=why)
+        if (other := otherwise(view, parts)) is not None:
+            return Fixed(reason=other)
+        wanted = list(needs(self._workload, parts, by_service=view.dialect.services.egress_before))
+        if not wanted:
+            return Fixed(reason=next((p.reason for p in parts if p.reason), "no policy is in the way"))
+        try:
+            pieces, notes = plan(self._near, self._workload, wanted)
+        except Unwritable as error:
+            return Fixed(reason=str(error))
+        fixed = Fixed(tuple(written(self._near, self._workload, pieces)), notes=tuple(notes))
+        if self._known.is_proved(parts, pieces):
+            return fixed
+        after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in fixed.policies])
+        if all(_is_allowed(after, self._workload, part) for part in parts):
+            self._known.keep(parts, pieces, noted=bool(notes))
+            return fixed
+        return self._unless_shut(fixed, after, whole, parts)
+
+    def _unless_shut(self, fixed: Fixed, after: View, whole: Sequence[Judged], parts: Sequence[Judged]) -> Fixed:
+        """Return a fix after which something is not known, or is left to others; else why it is none."""
+        client = self._workload
+        proofs = [
+            judge_dns(after, client) if part.resolved is None else judge(after, client, part.resolved, near=False)
+            for part in parts
+        ]
+        both = zip(whole, parts, strict=True)
+        left = {_asked(flow) for part, some in both for flow in part.flows if flow not in some.flows}
+        if not all(proof is not None and is_open(proof, left) for proof in proofs):
+            return Fixed(reason=in_the_way([proof for proof in proofs if proof is not None]) or UNPROVED)
+        return structs.replace(fixed, notes=(*fixed.notes, *_unsure(parts, proofs)))
+
+
 def fix_dependency(view: View, workload: Workload, judged: Judged, dns: Judged | None = None) -> Fixed:
     """Open one dependency completely: both sides, and the look-up before it where that is denied too."""
-    parts = [judged, *([dns] if dns is not None and judged.by_name and judged is not dns else [])]
-    together = fix_together(view, workload, parts)
-    return together if together.policies or len(parts) == 1 else fix_together(view, workload, [judged])
-
-
-def fix_together(view: View, workload: Workload, parts: Sequence[Judged]) -> Fixed:
-    """Open several dependencies of one workload by as few policies as there are subjects and directions."""
-    whole, parts = list(parts), [without_final(part) for part in parts]
-    if (why := in_the_way(whole, only_final=True)) is not None and in_the_way(parts, only_final=True) is not None:
-        return Fixed(reason=why)
-    if (other := otherwise(view, parts)) is not None:
-        return Fixed(reason=other)
-    wanted = list(needs(workload, parts, by_service=view.dialect.services.egress_before))
-    if not wanted:
-        return Fixed(reason=next((p.reason for p in parts if p.reason), "no policy is in the way"))
-    try:
-        manifests, notes = write(view, workload, wanted)
-    except Unwritable as error:
-        return Fixed(reason=str(error))
-    like = _like(view, workload, parts, manifests)
-    if like is not None and view.memo(_PROVED).get(like[0]) == like[1]:
-        return Fixed(tuple(manifests), notes=tuple(notes))
-    after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in manifests])
-    if all(_is_allowed(after, workload, part) for part in parts):
-        if like is not None:
-            view.memo(_PROVED)[like[0]] = like[1]
-        return Fixed(tuple(manifests), notes=tuple(notes))
-    proofs = [
-        judge_dns(after, workload) if p.resolved is None else judge(after, workload, p.resolved, near=False)
-        for p in parts
-    ]
-    both = zip(whole, parts, strict=True)
-    left = {_asked(flow) for part, some in both for flow in part.flows if flow not in some.flows}
-    if not all(proof is not None and is_open(proof, left) for proof in proofs):
-        return Fixed(reason=in_the_way([proof for proof in proofs if proof is not None]) or UNPROVED)
-    return Fixed(tuple(manifests), notes=(*notes, *_unsure(parts, proofs)))
+    return Fixer(view, workload).dependency(judged, dns)
 
 
 def _is_allowed(after: View, workload: Workload, part: Judged) -> bool:
@@ -102,66 +115,6 @@ def _is_allowed(after: View, workload: Workload, part: Judged) -> bool:
     client = Client(workload, template_end(after, workload))
     flows = part.resolved.found.flows
     return {answer.pair[0] for flow in flows for answer in judge_connection(after, client, flow)} == {Verdict.ALLOWED}
-
-
-# -- what was proved already -------------------------------------------------------------------------------------------
-
-_Asked = tuple[tuple[tuple[Flow, ...], ...], tuple[Family, ...], Hashable]
-_PROVED: Final = Memo[Hashable, _Asked](20_000)  # fixes by which everything was open for sure
-_SELF: Final = "@"  # in the place of labels by which a policy selects the client
-
-
-def _like(
-    view: View, workload: Workload, parts: Sequence[Judged], manifests: Sequence[Manifest]
-) -> tuple[Hashable, _Asked] | None:
-    """Return what is the same for every client for whom these policies open the same; None: there may be more to it.
-
-    That is: clients that no policy of the view tells apart, who ask for the same flows, and to whom the same policies
-    are given but for labels of their own by which each is selected. Only a client and who is dialled are asked about,
-    and of a client only by policies for egress, and by peers of those for ingress.
-    """
-    flows = tuple([p.resolved.found.flows if p.resolved is not None else () for p in parts])
-    every = [flow for some in flows for flow in some]
-    refs = [flow.to.ref if isinstance(flow.to, Group) else None for flow in every]
-    if not all(flows) or workload.ref in refs:
-        return None
-    client = alike(view, template_end(view, workload), *dict.fromkeys(ref.namespace for ref in refs if ref))
-    if not all(is_lasting(view, client, flow) for flow in every):
-        return None
-    own, unseen = workload.template.pod_class.labels, view.dialect.peers.unseen
-    shapes = sorted([_shape(manifest, own, unseen) for manifest in manifests])
-    if len({(m["metadata"]["namespace"], m["metadata"]["name"]) for m in manifests}) < len(shapes):
-        return None
-    asked = [(ref or flow.to, flow.protocol, flow.port) for ref, flow in zip(refs, every, strict=True)]
-    key = client, ends_on_nodes(view, workload, client), workload.template.injected, (*asked,), (*shapes,)
-    served = view.beneath().view.version_of("default") if None in refs else None  # there the API server's Service is
-    return key, (flows, view.families(), served)
-
-
-def _shape(manifest: Manifest, own: Labels, unseen: Unseen | None) -> tuple[str, str, bytes]:
-    """Return a policy for one direction without its name, and without the labels by which it selects a client."""
-    spec = manifest["spec"]
-    (direction,) = spec["policyTypes"]
-    if direction == Direction.EGRESS.value:
-        said = _whom(spec["podSelector"], own, unseen), spec["egress"]
-    else:
-        rules = [
-            {**rule, "from": [_of_client(peer, own, unseen) for peer in rule["from"]]} if "from" in rule else rule
-            for rule in spec["ingress"]
-        ]
-        said = spec["podSelector"], rules
-    return manifest["metadata"]["namespace"], direction, json.encode(said)
-
-
-def _of_client(peer: dict[str, Any], own: Labels, unseen: Unseen | None) -> dict[str, Any]:
-    return {**peer, "podSelector": _whom(peer["podSelector"], own, unseen)} if "podSelector" in peer else peer
-
-
-def _whom(selector: dict[str, Any], own: Labels, unseen: Unseen | None) -> object:
-    """Return a selector, or `_SELF` where it is sure to select pods with `own` labels."""
-    pairs = selector.get("matchLabels", {}).items()
-    is_own = selector.keys() == {"matchLabels"} and all(own.get(k) == v and seen(k, unseen) for k, v in pairs)
-    return _SELF if is_own else selector
 
 
 # -- what a fix is no answer to ----------------------------------------------------------------------------------------
@@ -177,8 +130,8 @@ def _unsure(parts: Iterable[Judged], proofs: Iterable[Judged | None]) -> Iterato
 
 def without_final(part: Judged) -> Judged:
     """Return an answer without what no NetworkPolicy can open, where there is more: one protocol of a look-up."""
-    left = tuple(flow for flow in part.flows if not (flow.egress.final or flow.ingress.final))
-    return structs.replace(part, flows=left) if any(map(openable, left)) or not part.flows else part
+    left = tuple([flow for flow in part.flows if not (flow.egress.final or flow.ingress.final)])
+    return structs.replace(part, flows=left) if len(left) < len(part.flows) and any(map(openable, left)) else part
 
 
 def otherwise(view: View, parts: Sequence[Judged]) -> str | None:
@@ -260,15 +213,15 @@ def distinct(policies: Iterable[Manifest]) -> tuple[Manifest, ...]:
 
 def _fix_workload(view: View, workload: Workload) -> Fixes:
     """Fix what can be fixed together; what cannot be is named and does not keep the rest from it."""
-    judged = judge_workload(view, workload, near=False)
+    judged, fixer = judge_workload(view, workload, near=False), Fixer(view, workload)
     parts = [p for p in (*judged.dependencies, judged.dns) if p is not None and may_open(p)]
-    together = fix_together(view, workload, parts)
+    together = fixer.together(parts)
     if not parts or together.policies:
         return Fixes(together.policies, notes=together.notes)
-    alone = {p.text: fix_together(view, workload, [p]) for p in parts}
+    alone = {p.text: fixer.together([p]) for p in parts}
     good = [p for p in parts if alone[p.text].policies]
     unfixable = tuple(
         Unfixable(workload.ref, text, found.reason or UNPROVED) for text, found in alone.items() if not found.policies
     )
-    both = fix_together(view, workload, good) if good else Fixed()
+    both = fixer.together(good) if good else Fixed()
     return Fixes(both.policies, unfixable, both.notes)

@@ -140,9 +140,11 @@ def free_name(near: Neighbours, namespace: str, wanted: str) -> str:
 
 def _ambiguous(near: Neighbours, ref: WorkloadRef) -> bool:
     """Say whether the name alone may stand for something else too."""
-    if _AMBIGUOUS.search(ref.name) or _AMBIGUOUS.search(ref.namespace):
-        return True
-    return bool(near.called(ref.namespace, ref.name) - {ref})
+    found = near.ambiguous.get(ref)
+    if found is None:
+        strange = _AMBIGUOUS.search(ref.name) or _AMBIGUOUS.search(ref.namespace)
+        found = near.ambiguous[ref] = bool(strange or near.called(ref.namespace, ref.name) - {ref})
+    return found
 
 
 def _protocols(needs: Sequence[Need]) -> str:

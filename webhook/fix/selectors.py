@@ -67,10 +67,16 @@ _HERE: Final = Memo[str, _Here](1_000)
 
 
 class Neighbours:
-    """Who else is in the namespaces that a fix is about, as one view has it. `beneath`: without workloads on top."""
+    """Who else is in the namespaces that fixes of one workload are about, as a view has it that stays as it is.
+
+    `beneath`: without workloads on top. `chosen`: how somebody is selected, by what for. `ambiguous`: whose names may
+    stand for others.
+    """
 
     def __init__(self, view: View, *, beneath: bool = False) -> None:
         self.view, self.beneath, self.below = view, beneath, view.beneath()
+        self.chosen: dict[tuple[WorkloadRef, Hashable], Chosen] = {}
+        self.ambiguous: dict[WorkloadRef, bool] = {}
         self._running: dict[WorkloadRef, tuple[PodClass, ...]] = {}
 
     def running(self, ref: WorkloadRef) -> tuple[PodClass, ...]:
@@ -198,9 +204,18 @@ def once(
     Whoever has not the labels that were tried first has not those that were chosen, and changes nothing. `how`: what
     is chosen for. Raises Unwritable.
     """
+    found = near.chosen.get((ref, how))
+    if found is None:
+        of_view = _once_here if near.below.view is near.view else _once_beneath
+        found = near.chosen[ref, how] = of_view(near, workload, ref, how, choose)
+    return found
+
+
+def _once_beneath(
+    near: Neighbours, workload: Workload, ref: WorkloadRef, how: Hashable, choose: Callable[[Neighbours], Chosen]
+) -> Chosen:
+    """Return the same in a view over another."""
     view, below = near.view, near.below
-    if below.view is view:
-        return _once_here(near, workload, ref, how, choose)
     put = [pair for pair in below.put if pair[0].ref.namespace == ref.namespace]
     own = [(one, was) for one, was in put if one.ref == ref]
     known = ref == workload.ref or (not own and view.workloads.get(ref) is not None)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from msgspec import json
+from msgspec import Struct, json, structs
 
 from webhook.dependencies.services import supposed
 from webhook.evaluate.coverage import entities_of
@@ -21,22 +21,64 @@ from webhook.model.truth import Truth
 from webhook.wire.networkpolicies import network_policy
 from webhook.world import Overlay, View
 
+Rule = dict[str, Any]
 _MOST_NAMED: Final = 3
 _KEYS: Final = {Direction.EGRESS: ("egress", "to"), Direction.INGRESS: ("ingress", "from")}
 
 
+class Piece(Struct, frozen=True):
+    """A policy for one subject and direction, but for its name and for labels of the workload under review.
+
+    `labels`: of the subject; None: those of the workload under review, and so are a rule's peers (`rules`, with ports).
+    `rest`: rules for what is to stay open; None: it is not the first to isolate anybody, so that nothing closes.
+    """
+
+    needs: tuple[Need, ...]
+    labels: dict[str, str] | None
+    rules: tuple[tuple[list[Rule] | None, list[Rule]], ...]
+    rest: tuple[Rule, ...] | None = None
+
+
 def write(view: View, workload: Workload, needs: Iterable[Need]) -> tuple[list[Manifest], list[str]]:
     """Return one policy for each subject and direction, and notes on whom else they reach. Raises Unwritable."""
+    near = Neighbours(view)
+    pieces, notes = plan(near, workload, needs)
+    return written(near, workload, pieces), notes
+
+
+def plan(near: Neighbours, workload: Workload, needs: Iterable[Need]) -> tuple[list[Piece], list[str]]:
+    """Return the same before it has names. `near`: of this workload alone."""
     grouped: dict[tuple[WorkloadRef, Direction], list[Need]] = {}
     for need in sorted(set(needs), key=_order):
         grouped.setdefault((need.subject, need.direction), []).append(need)
-    near = Neighbours(view)
-    manifests, notes = [], []
-    for (subject, direction), some in grouped.items():
-        manifest, said = _kept_open(near, workload, subject, direction, some)
-        manifests.append(manifest)
+    pieces, notes = [], []
+    for some in grouped.values():
+        piece, said = _kept_open(near, workload, some)
+        pieces.append(piece)
         notes += said
-    return sorted(manifests, key=_identity), list(dict.fromkeys(notes))
+    return pieces, list(dict.fromkeys(notes))
+
+
+def written(near: Neighbours, workload: Workload, pieces: Iterable[Piece]) -> list[Manifest]:
+    """Return policies with their names, sorted by them."""
+    return sorted([_named(near, workload, piece) for piece in pieces], key=_identity)
+
+
+def _named(near: Neighbours, workload: Workload, piece: Piece) -> Manifest:
+    subject, direction = piece.needs[0].subject, piece.needs[0].direction
+    key, peers_key = _KEYS[direction]
+    labels = own_labels(near, workload, direction).labels.as_dict() if piece.labels is None else piece.labels
+    rules = [
+        {peers_key: _of_pods(own_labels(near, workload).labels.as_dict(), workload.ref, subject), "ports": ports}
+        if peers is None
+        else {peers_key: peers, "ports": ports}
+        for peers, ports in piece.rules
+    ]
+    rest = piece.rest or ()
+    spec = {"podSelector": {"matchLabels": labels}, "policyTypes": [direction.value], key: [*rules, *rest]}
+    wanted = name(near, piece.needs, rest)
+    metadata = {"name": free_name(near, subject.namespace, wanted), "namespace": subject.namespace}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
 def _order(need: Need) -> tuple[str, ...]:
@@ -54,29 +96,28 @@ def _identity(manifest: Manifest) -> tuple[str, str]:
     return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
 
 
-def _kept_open(
-    near: Neighbours, workload: Workload, subject: WorkloadRef, direction: Direction, needs: list[Need]
-) -> tuple[Manifest, list[str]]:
+def _kept_open(near: Neighbours, workload: Workload, needs: list[Need]) -> tuple[Piece, list[str]]:
     """Return a policy that also lets through what the tiers behind do, for pods that it is the first to isolate."""
-    view = near.view
+    view, subject, direction = near.view, needs[0].subject, needs[0].direction
     bare = [s for s in _pod_classes(near, workload, subject) if not s.host_network and not isolated(view, s, direction)]
     bare = [pod_class for pod_class in bare if denied_behind(view, pod_class, direction)] if bare else bare
     if not bare:
-        return _policy(near, workload, subject, direction, needs)
+        return _policy(near, workload, needs)
     try:
         every = [said_behind(view, pod_class, direction) for pod_class in bare]
     except Entangled as error:
         raise Unwritable(str(error)) from error
-    rules = list({json.encode(rule, order="deterministic"): rule for one in every for rule in one.rules}.values())
-    manifest, said = _policy(near, workload, subject, direction, needs, rules)
-    after = Overlay(view, [network_policy(manifest, subject.namespace)])
+    rules = tuple({json.encode(rule, order="deterministic"): rule for one in every for rule in one.rules}.values())
+    piece, said = _policy(near, workload, needs)
+    piece = structs.replace(piece, rest=rules)
+    after = Overlay(view, [network_policy(_named(near, workload, piece), subject.namespace)])
     ends = [(pod_class, _declared(view, workload, subject)) for pod_class in bare]
     if closed := lost(view, after, ends, direction):
         names = ", ".join(sorted({ref.short for ref in closed})[:_MOST_NAMED])
         more = f" and {len(closed) - _MOST_NAMED} more" if len(closed) > _MOST_NAMED else ""
         message = f"a policy that opens it isolates {subject.short}, and so would close {names}{more}"
         raise Unwritable(message)
-    return manifest, [*said, *sorted({f"{subject.short}: {one.note}" for one in every if one.note})]
+    return piece, [*said, *sorted({f"{subject.short}: {one.note}" for one in every if one.note})]
 
 
 def _declared(view: View, workload: Workload, ref: WorkloadRef) -> tuple[ContainerPort, ...]:
@@ -85,34 +126,28 @@ def _declared(view: View, workload: Workload, ref: WorkloadRef) -> tuple[Contain
     return tuple(dict.fromkeys((*own, *(port for pod in view.pods.of(ref) for port in pod.declares))))
 
 
-def _policy(
-    near: Neighbours,
-    workload: Workload,
-    subject: WorkloadRef,
-    direction: Direction,
-    needs: list[Need],
-    rest: Sequence[dict[str, Any]] = (),
-) -> tuple[Manifest, list[str]]:
-    """Write a policy for `needs`; `rest` are rules for what is to stay open."""
-    chosen = _subject(near, workload, subject, direction)
-    notes = _reached(subject, chosen)
-    key, peers_key = _KEYS[direction]
-    rules = []
+def _policy(near: Neighbours, workload: Workload, needs: list[Need]) -> tuple[Piece, list[str]]:
+    """Write a policy for `needs`, and say whom else it reaches."""
+    subject = needs[0].subject
+    chosen = _subject(near, workload, subject, needs[0].direction)
+    notes, rules = _reached(subject, chosen), []
     by_other: dict[OtherEnd, list[Need]] = {}
     for need in needs:
         by_other.setdefault(need.other, []).append(need)
     for some in by_other.values():
         peers, said = _peers(near, workload, subject, some)
         notes += said
-        rules.append({peers_key: peers, "ports": [_port(need) for need in some]})
-    rules += rest
-    spec: dict[str, Any] = {
-        "podSelector": {"matchLabels": chosen.labels.as_dict()},
-        "policyTypes": [direction.value],
-        key: rules,
-    }
-    metadata = {"name": free_name(near, subject.namespace, name(near, needs, rest)), "namespace": subject.namespace}
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}, notes
+        rules.append((peers, [_port(need) for need in some]))
+    labels = None if subject == workload.ref else chosen.labels.as_dict()
+    return Piece(tuple(needs), labels, tuple(rules)), notes
+
+
+def own_labels(near: Neighbours, workload: Workload, direction: Direction | None = None) -> Chosen:
+    """Return how who is reviewed is selected: to be opened in a direction, or as a peer. Raises Unwritable."""
+    if direction is not None:
+        return _subject(near, workload, workload.ref, direction)
+    pod_classes = (workload.template.pod_class,)
+    return once(near, workload, workload.ref, None, lambda some: _as_peer(some, workload, workload.ref, pod_classes))
 
 
 def _subject(near: Neighbours, workload: Workload, ref: WorkloadRef, direction: Direction) -> Chosen:
@@ -172,8 +207,8 @@ def _or_unwritable(chosen: Chosen | None, ref: WorkloadRef) -> Chosen:
 
 def _peers(
     near: Neighbours, workload: Workload, subject: WorkloadRef, needs: Sequence[Need]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the peers for the one other end of `needs`, and whom else they reach."""
+) -> tuple[list[Rule] | None, list[str]]:
+    """Return the peers for the one other end of `needs`, and whom else they reach; None: pods of who is reviewed."""
     view, other = near.view, needs[0].other
     if isinstance(other, Block):
         node = view.nodes.at(Address(other.family, other.first)) if other.size == 1 else None
@@ -189,11 +224,18 @@ def _peers(
     if inside or not pod_classes:
         chosen = once(near, workload, other, None, lambda some: _as_peer(some, workload, other, inside))
         notes += _reached(other, chosen)
-        space = {"namespaceSelector": {"matchLabels": {NAME_LABEL: other.namespace}}}
+        if other == workload.ref and not needs[0].dialled:
+            return None, notes
         labels = dict(needs[0].dialled) if needs[0].dialled else chosen.labels.as_dict()
-        pods = {"podSelector": {"matchLabels": labels}}
-        peers.append(pods if other.namespace == subject.namespace else {**space, **pods})
+        peers += _of_pods(labels, other, subject)
     return peers, notes
+
+
+def _of_pods(labels: dict[str, str], other: WorkloadRef, subject: WorkloadRef) -> list[Rule]:
+    pods = {"podSelector": {"matchLabels": labels}}
+    if other.namespace == subject.namespace:
+        return [pods]
+    return [{"namespaceSelector": {"matchLabels": {NAME_LABEL: other.namespace}}, **pods}]
 
 
 def _as_peer(near: Neighbours, workload: Workload, ref: WorkloadRef, pod_classes: Sequence[PodClass]) -> Chosen:

@@ -6,7 +6,7 @@ from functools import cache, partial
 from msgspec import structs
 
 from webhook.checklist.workloads import check_declarations, check_labels, check_undeclared
-from webhook.fix import Fixed, fix_dependency
+from webhook.fix import Fixed, Fixer
 from webhook.fix.needs import may_open
 from webhook.judge import Judged, JudgedWorkload, enforcer_notes, judge_workload, with_inferred
 from webhook.judge.dependency import with_near_misses
@@ -205,8 +205,12 @@ def review_workload(view: View, workload: Workload) -> tuple[Finding, ...]:
 def review_judged(view: View, judged: JudgedWorkload) -> tuple[Finding, ...]:
     """Return the findings of a workload that was judged in `view`."""
     found = [*check_labels(view, judged.workload), *_without_packets(view, judged)]
+    fixer = Fixer(view, judged.workload)
     for part in judged.parts:
-        found += _whole(view, judged, part) if view.enforcer.enforces else not_enforced(judged.workload.ref, part)
+        if view.enforcer.enforces:
+            found += _whole(view, judged, part, _fixed(fixer, judged, part))
+        else:
+            found += not_enforced(judged.workload.ref, part)
     return tuple(sorted(found, key=order))
 
 
@@ -229,11 +233,12 @@ def draft_inferred(view: View, declared: JudgedWorkload) -> Iterator[Draft]:
 def _drafts(view: View, judged: JudgedWorkload, about: JudgedWorkload) -> Iterator[Draft]:
     """Yield the findings about some of what was judged."""
     yield from map(ready, _without_packets(view, about))
+    fixer = Fixer(view, judged.workload)
     for part in about.parts:
         if part.verdict is Verdict.ALLOWED:
             continue
         if view.enforcer.enforces:
-            yield from _of_packets(view, judged, part)
+            yield from _of_packets(view, judged, part, fixer)
         else:
             yield from map(ready, not_enforced(judged.workload.ref, part))
 
@@ -243,17 +248,17 @@ def _without_packets(view: View, judged: JudgedWorkload) -> Iterator[Finding]:
     yield from check_undeclared(view, judged)
 
 
-def _whole(view: View, judged: JudgedWorkload, part: Judged) -> list[Finding]:
+def _whole(view: View, judged: JudgedWorkload, part: Judged, fixed: Fixed | None) -> list[Finding]:
     """Return the findings of one dependency, or of the look-up."""
-    told = packet_findings(judged.workload.ref, part, _fixed(view, judged, part), enforcer_notes(view))
+    told = packet_findings(judged.workload.ref, part, fixed, enforcer_notes(view))
     notes = symptoms(view, judged.workload, part)
     return [structs.replace(one, assumptions=(*one.assumptions, *notes)) for one in told]
 
 
-def _of_packets(view: View, judged: JudgedWorkload, part: Judged) -> Iterator[Draft]:
+def _of_packets(view: View, judged: JudgedWorkload, part: Judged, fixer: Fixer) -> Iterator[Draft]:
     @cache
     def whole() -> list[Finding]:
-        return _whole(view, judged, _again(view, judged, part))
+        return _whole(view, judged, _again(view, judged, part), _fixed(fixer, judged, part))
 
     for number, finding in enumerate(packet_findings(judged.workload.ref, part, None, enforcer_notes(view))):
         yield Draft(finding, partial(_nth, whole, number))
@@ -273,8 +278,8 @@ def order(finding: Finding) -> tuple[int, str, str, str]:
     return (-finding.severity, str(finding.workload or ""), finding.id, finding.dependency or "")
 
 
-def _fixed(view: View, judged: JudgedWorkload, part: Judged) -> Fixed | None:
+def _fixed(fixer: Fixer, judged: JudgedWorkload, part: Judged) -> Fixed | None:
     if not may_open(part):
         return None
     dns = judged.dns if judged.dns is not None and may_open(judged.dns) else None
-    return fix_dependency(view, judged.workload, part, dns)
+    return fixer.dependency(part, dns)

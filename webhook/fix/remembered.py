@@ -1,0 +1,193 @@
+"""Fixes that were proved, remembered for all clients that no policy tells apart: their names and labels are filled in.
+
+A fix is the same for them but for names, and for labels of its own by which each is selected. Only a client and whom it
+dials are asked about when it is proved, and of a client only by policies for egress, and by peers of those for ingress.
+How those whom it dials are selected rests on who is in their namespaces.
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
+from functools import cached_property
+from typing import Final
+
+from msgspec import Struct, structs
+
+from webhook.evaluate import Flow, PodEnd, template_end
+from webhook.evaluate.ends import alike
+from webhook.fix.needs import Need
+from webhook.fix.selectors import Neighbours, Unwritable
+from webhook.fix.write import Piece, own_labels, written
+from webhook.judge import Judged
+from webhook.judge.dependency import is_lasting
+from webhook.model.addresses import Family
+from webhook.model.answers import FlowVerdict, Manifest
+from webhook.model.labels import Labels
+from webhook.model.objects import Workload
+from webhook.model.policy import Direction
+from webhook.model.refs import EXPECTED, WorkloadRef
+from webhook.world import Group
+from webhook.world.changes import Memo
+
+Servers = tuple[tuple[WorkloadRef, Labels], ...]
+
+
+class _Proved(Struct, frozen=True):
+    """Policies that open `parts` for sure, with `_SELF` in the place of the client.
+
+    `around`: what that rests on beside the parts. `own`: what labels of its own select the client for. `servers`: whom
+    it dials, each with the labels without which nobody is selected with it; as of `version`. None: there is more to say
+    of one client than of another.
+    """
+
+    parts: tuple[Judged, ...]
+    around: tuple[tuple[Family, ...], Hashable]
+    pieces: tuple[Piece, ...]
+    own: tuple[Direction | None, ...]
+    servers: Servers | None = None
+    version: Hashable = None
+
+
+_PROVED: Final = Memo[Hashable, _Proved](10_000)
+_SELF: Final = WorkloadRef("", "", "")
+_SINGLE: Final = frozenset({EXPECTED, "Pod"})  # kinds of which each is a case of its own
+
+
+class Remembered:
+    """What is remembered for one client of a view that stays as it is."""
+
+    def __init__(self, near: Neighbours, workload: Workload) -> None:
+        """`near`: of that client."""
+        self._near, self._view, self._workload = near, near.view, workload
+        self._ends: dict[tuple[str, ...], PodEnd] = {}
+
+    def find(self, parts: Sequence[Judged]) -> list[Manifest] | None:
+        """Return the policies that open `parts`; None: they have to be written."""
+        known = self._known(parts)
+        if known is None or known.servers is None or not self._adds_nobody or self._is_met(known.servers):
+            return None
+        if known.version != self._version(known.servers) or not self._is_alone(known.own):
+            return None
+        self._view.budget.spend(len(known.pieces))
+        return written(self._near, self._workload, _with(known.pieces, _SELF, self._workload.ref))
+
+    def is_proved(self, parts: Sequence[Judged], pieces: Sequence[Piece]) -> bool:
+        """Say whether these policies are sure to open `parts`."""
+        known = self._known(parts)
+        return known is not None and known.pieces == self._of_anybody(pieces)
+
+    def keep(self, parts: Sequence[Judged], pieces: Sequence[Piece], *, noted: bool) -> None:
+        """Remember that these policies are sure to open `parts`. `noted`: there is something to be said of them."""
+        key, end = self._key(parts)
+        if key is None or not all(is_lasting(self._view, end, flow) for flow in _flows(parts)):
+            return
+        own = _of_own(pieces)
+        found = _Proved(tuple(parts), self._around(parts), self._of_anybody(pieces), own)
+        plain = not noted and self._adds_nobody and all(piece.rest is None for piece in pieces)
+        if plain and self._is_alone(own):
+            servers = self._servers(pieces)
+            if not self._is_met(servers):
+                found = structs.replace(found, servers=servers, version=self._version(servers))
+        self._view.memo(_PROVED)[key] = found
+
+    # -- of which clients ----------------------------------------------------------------------------------------------
+
+    def _known(self, parts: Sequence[Judged]) -> _Proved | None:
+        key, _ = self._key(parts)
+        known = self._view.memo(_PROVED).get(key) if key is not None else None
+        if known is None or known.around != self._around(parts):
+            return None
+        return known if all(map(_is_same, known.parts, parts)) else None
+
+    def _key(self, parts: Sequence[Judged]) -> tuple[Hashable, PodEnd]:
+        """Return what is the same for whoever no policy tells from the client; None: it may be a case of its own."""
+        workload, pod_class = self._workload, self._workload.template.pod_class
+        refs = [flow.to.ref for flow in _flows(parts) if isinstance(flow.to, Group)]
+        spaces = tuple(dict.fromkeys([ref.namespace for ref in refs]))
+        end = self._ends.get(spaces)
+        if end is None:
+            end = self._ends[spaces] = alike(self._view, template_end(self._view, workload), *spaces)
+        resolved = all(part.resolved is not None and part.resolved.found.flows for part in parts)
+        if not resolved or pod_class.host_network or workload.ref.kind in _SINGLE or workload.ref in refs:
+            return None, end
+        return (end, workload.template.injected, tuple([part.text for part in parts])), end
+
+    def _around(self, parts: Sequence[Judged]) -> tuple[tuple[Family, ...], Hashable]:
+        """Return what a proof rests on: of an address also on the API server's Service, which is in `default`."""
+        outside = any(not isinstance(flow.to, Group) for flow in _flows(parts))
+        return self._view.families(), self._view.beneath().view.version_of("default") if outside else None
+
+    # -- who is selected -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _adds_nobody(self) -> bool:
+        """Whether the view has the same workloads without it, but for itself: it is new, or is there as it is."""
+        below = self._near.below
+        if below.view is self._view:
+            return self._view.workloads.get(self._workload.ref) is self._workload and self._workload.owner is None
+        return len(below.put) == 1 and below.put[0][0] is self._workload and below.put[0][1] is None
+
+    def _is_met(self, servers: Servers) -> bool:
+        """Say whether the client has the labels, or the name, of one whom it dials."""
+        ref, value = self._workload.ref, self._workload.template.pod_class.labels.get
+        return any(
+            ref.namespace == server.namespace
+            and (ref.name == server.name or all(value(key) == wanted for key, wanted in start.pairs))
+            for server, start in servers
+        )
+
+    def _is_alone(self, own: Iterable[Direction | None]) -> bool:
+        """Say whether labels of its own select the client and nobody else."""
+        try:
+            return not any(own_labels(self._near, self._workload, how).others for how in own)
+        except Unwritable:
+            return False
+
+    def _servers(self, pieces: Sequence[Piece]) -> Servers:
+        """Return whom the client dials, as they were selected in these policies."""
+        refs = {ref for piece in pieces for need in piece.needs for ref in (need.subject, need.other)}
+        chosen = self._near.chosen.items()
+        return tuple([(ref, one.start) for (ref, _), one in chosen if ref in refs and ref != self._workload.ref])
+
+    def _version(self, servers: Servers) -> Hashable:
+        return self._near.below.view.version_of(*dict.fromkeys([ref.namespace for ref, _ in servers]))
+
+    def _of_anybody(self, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+        return tuple(sorted(_with(pieces, self._workload.ref, _SELF), key=_order))
+
+
+def _of_own(pieces: Sequence[Piece]) -> tuple[Direction | None, ...]:
+    """Return what labels of its own select the client for: to be opened in a direction, or (None) as a peer."""
+    opened = [piece.needs[0].direction for piece in pieces if piece.labels is None]
+    peers = [None for piece in pieces for peers, _ in piece.rules if peers is None]
+    return tuple(dict.fromkeys([*opened, *peers]))
+
+
+def _order(piece: Piece) -> tuple[str, str, str]:
+    need = piece.needs[0]
+    return need.direction, need.subject.namespace, str(need.subject)
+
+
+def _with(pieces: Sequence[Piece], old: WorkloadRef, new: WorkloadRef) -> list[Piece]:
+    """Return policies for another client."""
+    return [structs.replace(one, needs=tuple([_for(need, old, new) for need in one.needs])) for one in pieces]
+
+
+def _for(need: Need, old: WorkloadRef, new: WorkloadRef) -> Need:
+    return structs.replace(need, subject=new) if need.subject == old else structs.replace(need, other=new)
+
+
+def _flows(parts: Sequence[Judged]) -> list[Flow]:
+    return [flow for part in parts if part.resolved is not None for flow in part.resolved.found.flows]
+
+
+def _is_same(one: Judged, other: Judged) -> bool:
+    """Say whether two answers are the same to a fix, which looks at no near misses."""
+    if one is other:
+        return True
+    return (one.resolved, one.missing, one.reason) == (other.resolved, other.missing, other.reason) and (
+        [*map(_plain, one.flows)] == [*map(_plain, other.flows)]
+    )
+
+
+def _plain(flow: FlowVerdict) -> FlowVerdict:
+    egress, ingress = (structs.replace(side, near_misses=()) for side in (flow.egress, flow.ingress))
+    return structs.replace(flow, egress=egress, ingress=ingress)
