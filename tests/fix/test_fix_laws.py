@@ -24,15 +24,16 @@ from tests.support.denied_worlds import (
     one_denied,
     passing,
 )
+from tests.support.making import isolating
 from webhook.fix import fix, fix_dependency
 from webhook.fix.needs import may_open
 from webhook.judge import judge_declared, judge_workload
 from webhook.model.addresses import Block
 from webhook.model.answers import Manifest, Verdict
-from webhook.model.labels import Labels
+from webhook.model.labels import EVERYTHING, Labels
 from webhook.model.objects import Pod
 from webhook.model.policy import Direction, Policy
-from webhook.model.refs import WorkloadRef
+from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.model.truth import Truth
 from webhook.review.workload import draft_declared, review_workload
 from webhook.wire.networkpolicies import network_policy
@@ -214,6 +215,38 @@ def test_what_is_remembered_holds_no_longer_than_what_it_rests_on(case: Case, da
             assert found[0] == found[1]
         for workload in filter(None, [world.workloads.get(one.ref) for one in case.workloads]):
             assert review_workload(world, workload) == review_workload(forgetting, workload)
+
+
+@hypothesis_settings(max_examples=HEAVY)
+@given(cases(), st.data())
+def test_what_is_remembered_of_one_client_is_not_said_of_one_that_is_taken_for_others(
+    case: Case, data: st.DataObject
+) -> None:
+    """It has the labels, or the name, of a neighbour or of whom it dials; and names of policies are taken."""
+    world, changes, taken = case.world(), list[Change](), set[tuple[str, str]]()
+    for number in range(3):
+        world.apply(changes[len(changes) - 1 :] if number else [])
+        forgetting = forgetful(case.world())
+        forgetting.apply(changes)
+        for one in case.workloads:
+            client, other = another(one, number), data.draw(st.sampled_from(case.workloads), "taken for")
+            pod_class, labels = client.template.pod_class, other.template.pod_class.labels
+            twin = structs.replace(client.template, pod_class=structs.replace(pod_class, labels=labels))
+            named = structs.replace(client.ref, kind="DaemonSet", name=other.ref.name)
+            strange = (
+                client,
+                structs.replace(client, template=twin, selector=labels),
+                structs.replace(client, ref=named),
+            )
+            for workload in (client, strange[data.draw(st.integers(0, 2), "how")]):
+                found = [review_workload(Overlay(some, [workload]), workload) for some in (world, forgetting)]
+                assert found[0] == found[1]
+                fixes = [manifest["metadata"] for finding in found[0] for manifest in finding.fix]
+                taken |= {(meta["namespace"], meta["name"]) for meta in fixes if one.ref.name in meta["name"]}
+        if not taken:
+            return
+        ref = PolicyRef(*data.draw(st.sampled_from(sorted(taken)), "taken"))
+        changes.append(Put(isolating(ref, EVERYTHING, ingress=())))
 
 
 @given(cases())

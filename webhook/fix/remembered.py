@@ -126,11 +126,10 @@ class Remembered:
         return len(below.put) == 1 and below.put[0][0] is self._workload and below.put[0][1] is None
 
     def _is_met(self, servers: Servers) -> bool:
-        """Say whether the client has the labels, or the name, of one whom it dials."""
-        ref, value = self._workload.ref, self._workload.template.pod_class.labels.get
+        """Say whether the client has the labels of one whom it dials, so that both may be selected."""
+        space, value = self._workload.ref.namespace, self._workload.template.pod_class.labels.get
         return any(
-            ref.namespace == server.namespace
-            and (ref.name == server.name or all(value(key) == wanted for key, wanted in start.pairs))
+            space == server.namespace and all(value(key) == wanted for key, wanted in start.pairs)
             for server, start in servers
         )
 
