@@ -139,7 +139,7 @@ def emit(objects: Iterable[Mapping[str, object]]) -> str:
     """
     every = list(objects)
     try:
-        return "---\n".join(["".join(_block(one, "")) for one in every])
+        return "---\n".join([_plainly(one) for one in every])
     except NotPlainError:
         return emit_any(every)
 
@@ -151,49 +151,66 @@ class NotPlainError(Exception):
 _PLAIN_TEXT: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/:-]{0,98}[A-Za-z0-9])?")
 
 
-def _block(value: Mapping[str, object], indent: str) -> list[str]:
-    """Return the lines of a mapping, each with its end, as the emitter writes them. Raises NotPlainError."""
+def _plainly(value: Mapping[str, object]) -> str:
+    lines: list[str] = []
+    _block(value, "", "", lines)
+    return "".join(lines)
+
+
+def _block(value: Mapping[str, Any], first: str, indent: str, lines: list[str]) -> None:
+    """Add a mapping, each line with its end, as the emitter writes it; `first` is before its first line.
+
+    Raises NotPlainError.
+    """
     if not value:
         raise NotPlainError
-    lines: list[str] = []
+    before = first
     for key, item in value.items():
-        if isinstance(item, dict):
-            lines.append(f"{indent}{_word(key)}:\n")
-            lines += _block(item, f"{indent}  ")
-        elif isinstance(item, list):
-            lines.append(f"{indent}{_word(key)}:\n")
-            lines += _items(item, indent)
+        kind = type(item)
+        if kind is str:
+            lines.append(f"{before}{_WRITTEN[key]}: {_WRITTEN[item]}\n")
+        elif kind is dict:
+            lines.append(f"{before}{_WRITTEN[key]}:\n")
+            deeper = indent + "  "
+            _block(item, deeper, deeper, lines)
+        elif kind is list:
+            lines.append(f"{before}{_WRITTEN[key]}:\n")
+            _items(item, indent, lines)
         else:
-            lines.append(f"{indent}{_word(key)}: {_word(item)}\n")
-    return lines
+            lines.append(f"{before}{_WRITTEN[key]}: {_number_of(item)}\n")
+        before = indent
 
 
-def _items(values: list[object], indent: str) -> list[str]:
+def _items(values: list[Any], indent: str, lines: list[str]) -> None:
     if not values:
         raise NotPlainError
-    lines: list[str] = []
+    first = indent + "- "
     for one in values:
-        if isinstance(one, dict):
-            first, *rest = _block(one, f"{indent}  ")
-            lines.append(f"{indent}- {first[len(indent) + 2 :]}")
-            lines += rest
+        if type(one) is dict:
+            _block(one, first, indent + "  ", lines)
         else:
-            lines.append(f"{indent}- {_word(one)}\n")
-    return lines
+            lines.append(f"{first}{_WRITTEN[one] if type(one) is str else _number_of(one)}\n")
 
 
-def _word(value: object) -> str:
-    if type(value) is str and len(value) <= _SHORT and _plain_word(value):
-        return value
+def _number_of(value: object) -> str:
     if type(value) is int:
         return str(value)
     raise NotPlainError
 
 
-@lru_cache(_REMEMBERED)
-def _plain_word(value: str) -> bool:
-    """Say whether a text is written without quotes, wherever it stands."""
-    return _PLAIN_TEXT.fullmatch(value) is not None and _is_bare(value)
+class _Written(dict[str, str]):
+    """Texts that are written without quotes, wherever they stand. Raises NotPlainError for others, each time."""
+
+    def __missing__(self, text: object) -> str:
+        if type(text) is not str or not _PLAIN_TEXT.fullmatch(text) or not _is_bare(text):
+            raise NotPlainError
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[text] = text
+        return text
+
+
+_WRITTEN: Final = _Written()
 
 
 def emit_any(objects: Iterable[Mapping[str, object]]) -> str:

@@ -107,4 +107,4 @@ class PolicyRef(Struct, frozen=True, gc=False):
 
     def at(self, rule: int | None) -> "PolicyRef":
         """Return the same policy, pointing at one of its rules."""
-        return PolicyRef(self.namespace, self.name, self.kind, rule, self.group)
+        return self if rule == self.rule else PolicyRef(self.namespace, self.name, self.kind, rule, self.group)

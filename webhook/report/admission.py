@@ -157,14 +157,16 @@ def denial(rejected: Iterable[Finding], dump_yaml: DumpYaml) -> str:
     findings = order(rejected)
     stopped = _STOPPED.format(fate(flow for one in findings for flow in one.flows))
     text = f"{PRODUCT}: {_MISSING if all(one.id in RAISED for one in findings) else stopped}\n\n"
-    told = 0
+    size, parts = _size(text), [text]
     for finding in findings[:_MOST_REJECTED]:
-        more = "".join(f"{clip(line, _LONGEST_LINE)}\n" for line in _lines(finding))
-        if _size(text) + _size(more) > _LONGEST_FINDINGS:
+        more = "".join([f"{clip(line, _LONGEST_LINE)}\n" for line in _lines(finding)])
+        size += _size(more)
+        if size > _LONGEST_FINDINGS:
             break
-        text, told = text + more, told + 1
-    if told < len(findings):
-        text += f"and {len(findings) - told} more\n"
+        parts.append(more)
+    if (told := len(parts) - 1) < len(findings):
+        parts.append(f"and {len(findings) - told} more\n")
+    text = "".join(parts)
     return text + _fixes(findings, dump_yaml, _LONGEST_DENIAL - _size(text))
 
 
@@ -202,7 +204,7 @@ def _fixes(findings: Iterable[Finding], dump_yaml: DumpYaml, room: int) -> str:
 
 
 def _size(text: str) -> int:
-    return len(text.encode())
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def combined(findings: Iterable[Finding]) -> list[Manifest]:

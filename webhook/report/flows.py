@@ -1,6 +1,6 @@
 """A finding's flows and near misses in words: the ends, the port that policy sees, who decides, what is missing."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from webhook.model.addresses import Block
@@ -23,12 +23,18 @@ def side_of(flow: FlowVerdict, direction: Direction) -> Side:
 
 def fate(flows: Iterable[FlowVerdict]) -> str:
     """Return what becomes of packets that are stopped: `time out`, or `be refused` where a refusal answers them."""
-    return "be refused" if any(side_of(flow, d).refused for flow in flows for d in Direction) else "time out"
+    return "be refused" if any(flow.egress.refused or flow.ingress.refused for flow in flows) else "time out"
 
 
-def closed(finding: Finding, direction: Direction) -> tuple[FlowVerdict, ...]:
-    """Return the flows that `direction` does not let pass in full."""
-    return tuple(flow for flow in finding.flows if side_of(flow, direction).verdict in CLOSED)
+def stopped(finding: Finding, direction: Direction) -> tuple[tuple[FlowVerdict, ...], tuple[Side, ...]]:
+    """Return the flows that `direction` does not let pass in full, and its answers.
+
+    Those alone that a NetworkPolicy can open, where there are any; all flows where none is stopped.
+    """
+    every = [(flow, side_of(flow, direction)) for flow in finding.flows]
+    shut = [one for one in every if one[1].verdict in CLOSED]
+    told = [one for one in shut if not one[1].final] or shut or every
+    return tuple([flow for flow, _ in told]), tuple([side for _, side in told])
 
 
 def destination(to: Destination, cut: Cut) -> str:
@@ -51,8 +57,10 @@ def some(words: Iterable[str], most: int) -> str:
     return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
-def ports(flows: Iterable[FlowVerdict]) -> str:
+def ports(flows: Sequence[FlowVerdict]) -> str:
     """Return the ports on which packets arrive: `5432/TCP`, `53/UDP,TCP`, `80,443/TCP`."""
+    if len(flows) == 1:  # as for nearly all
+        return f"{flows[0].port}/{flows[0].protocol}"
     by_protocol: dict[str, list[int]] = {}
     for flow in flows:
         numbers = by_protocol.setdefault(flow.protocol, [])
@@ -88,7 +96,7 @@ def _bracketed(where: str) -> str:
 def policy(ref: PolicyRef, cut: Cut) -> str:
     """Return `namespace/name`, with the kind before it where it is not a NetworkPolicy."""
     name = f"{cut(ref.namespace)}/{cut(ref.name)}" if ref.namespace else cut(ref.name)
-    return f"{cut(ref.kind_word)} {name}".lstrip()
+    return f"{cut(kind)} {name}".lstrip() if (kind := ref.kind_word) else name.lstrip()
 
 
 def place(ref: PolicyRef, direction: Direction, position: str = "") -> str:
@@ -108,17 +116,20 @@ def deciders(sides: Iterable[Side], direction: Direction, cut: Cut, otherwise: I
 
     `otherwise`: those that isolate, where the sides name none.
     """
-    every = list(sides)
-    rules = dict.fromkeys(
-        f"denied by {rule(one.denied_by, direction, one.position, cut)}" for one in every if one.denied_by is not None
-    )
-    ends = dict.fromkeys(_at_the_end(one, cut) for one in every if _ends_a_tier(one))
-    rest = [one for one in every if one.denied_by is None and not _ends_a_tier(one)]
-    refs = dict.fromkeys(ref.at(None) for one in rest for ref in one.policies)
+    rules: dict[str, None] = {}
+    ends: dict[str, None] = {}
+    refs: dict[PolicyRef, None] = {}
+    for one in sides:
+        if one.denied_by is not None:
+            rules[f"denied by {rule(one.denied_by, direction, one.position, cut)}"] = None
+        elif _ends_a_tier(one):
+            ends[_at_the_end(one, cut)] = None
+        else:
+            refs |= dict.fromkeys([ref.at(None) for ref in one.policies])
     if not refs and not rules and not ends:
         refs = dict.fromkeys(ref.at(None) for ref in otherwise)
-    by = some((policy(ref, cut) for ref in refs), _MOST_POLICIES)
-    return " and ".join((*rules, *ends, *([f"isolated by {by}"] if by else [])))
+    by = some([policy(ref, cut) for ref in refs], _MOST_POLICIES)
+    return " and ".join([*rules, *ends, *([f"isolated by {by}"] if by else [])])
 
 
 def isolates(sides: Iterable[Side]) -> bool:
@@ -165,8 +176,7 @@ def near_misses(finding: Finding, cut: Cut) -> tuple[str, ...]:
 def _of_finding(finding: Finding, miss: NearMiss, cut: Cut) -> str:
     ends = _ENDS.get(finding.id, _AS_CLIENT)
     for flow in finding.flows:
-        for direction in Direction:
-            side = side_of(flow, direction)
+        for direction, side in ((Direction.EGRESS, flow.egress), (Direction.INGRESS, flow.ingress)):
             if miss in side.near_misses:
                 return sentence(miss, direction, side, flow, cut, ends)
     direction = Direction.EGRESS if finding.id == "NP101" else Direction.INGRESS

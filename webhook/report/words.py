@@ -22,7 +22,7 @@ FIX: Final = f"run `{PRODUCT} fix`"
 
 def cut_at(limit: int | None) -> Cut:
     """Return what makes a name printable and at most `limit` characters long."""
-    return lambda text: clip(clean(text), limit)
+    return clean if limit is None else lambda text: clip(clean(text), limit)
 
 
 WHOLE: Final = cut_at(None)
@@ -83,9 +83,7 @@ def details(finding: Finding) -> tuple[str, ...]:
 
 
 def _isolated(finding: Finding, _: Facts, cut: Cut, direction: Direction) -> str:
-    shut = flows.closed(finding, direction)
-    stopped = tuple(f for f in shut if not flows.side_of(f, direction).final) or shut or finding.flows
-    sides = [flows.side_of(flow, direction) for flow in stopped]
+    stopped, sides = flows.stopped(finding, direction)
     by = flows.deciders(sides, direction, cut, finding.policies)
     return (
         f"{who(finding, cut)} -> {flows.end(finding, stopped, cut)} will {flows.fate(stopped)}: "
