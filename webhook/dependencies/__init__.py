@@ -2,8 +2,18 @@
 
 from webhook.dependencies.apiserver import assumed_api_server
 from webhook.dependencies.grammar import parse
-from webhook.dependencies.infer import infer, uncovered
+from webhook.dependencies.infer import asks_nobody, infer, uncovered
 from webhook.dependencies.resolve import Resolved, is_localhost, resolve
 from webhook.dependencies.services import Missing
 
-__all__ = ["Missing", "Resolved", "assumed_api_server", "infer", "is_localhost", "parse", "resolve", "uncovered"]
+__all__ = [
+    "Missing",
+    "Resolved",
+    "asks_nobody",
+    "assumed_api_server",
+    "infer",
+    "is_localhost",
+    "parse",
+    "resolve",
+    "uncovered",
+]

@@ -28,7 +28,7 @@ _ANYWHERE: Final = "the API server's address is not given, and nobody outside is
 def known_api_server(view: View, workload: Workload) -> Resolved | None:
     """Return the API server at its endpoints, where a workload needs it and they are here."""
     service = view.services.get("default", "kubernetes")
-    if service is None or (why := _why(view, workload)) is None:
+    if service is None or (why := needs_api_server(view, workload)) is None:
         return None
     found = through_service(view, service, PORT, "TCP", workload.ref)
     if not found.flows:
@@ -38,7 +38,7 @@ def known_api_server(view: View, workload: Workload) -> Resolved | None:
 
 def assumed_api_server(view: View, workload: Workload) -> Resolved | None:
     """Return where the API server may be, where a workload needs it: it is one of these, on one of these ports."""
-    if (why := _why(view, workload)) is None or known_api_server(view, workload) is not None:
+    if (why := needs_api_server(view, workload)) is None or known_api_server(view, workload) is not None:
         return None
     nodes = sorted(set(control_plane_nodes(view)))
     flows = [Flow(to, "TCP", port) for port in LISTENED for to in nodes or (Host(_NAME),)]
@@ -58,7 +58,7 @@ def _resolved(found: Found) -> Resolved:
     return Resolved(f"{found.name}:{found.port}", "inferred", found, by_name=False)
 
 
-def _why(view: View, workload: Workload) -> str | None:
+def needs_api_server(view: View, workload: Workload) -> str | None:
     """Say what tells that a workload asks the API server; None: nothing does."""
     template, namespace = workload.template, workload.ref.namespace
     if template.token:

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.dependencies.apiserver import known_api_server
+from webhook.dependencies.apiserver import known_api_server, needs_api_server
 from webhook.dependencies.resolve import Resolved, resolve
 from webhook.dependencies.services import Found
 from webhook.model.addresses import SCHEMES, Address, Protocol, parse_address
@@ -135,6 +135,14 @@ _SPOKEN: Final = {  # words in names -> the port of what they stand for
 }
 
 
+def asks_nobody(view: View, workload: Workload) -> bool:
+    """Say whether nothing is inferred of a workload, as of most: no setting names anybody, and it has no peers.
+
+    Nor is anything known by which it needs the API server.
+    """
+    return not workload.hints and not workload.service_name and needs_api_server(view, workload) is None
+
+
 def infer(view: View, workload: Workload) -> tuple[Resolved, ...]:
     """Return what variables, arguments and ConfigMaps speak of, a StatefulSet's peers, and the API server."""
     found: dict[str, Resolved] = {}
@@ -169,7 +177,7 @@ def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str, str]]
     seen: set[tuple[Mention, tuple[str, ...], str]] = set()
     left = MOST_GIVEN
     for container in workload.hints:
-        if not _says(container):
+        if not container.telling:
             left -= min(left, len(container.given))
             continue
         variables = Variables(view, workload.ref.namespace, container, left)
@@ -180,11 +188,6 @@ def _asked(view: View, workload: Workload) -> Iterator[tuple[Mention, str, str]]
             if key not in seen:
                 seen.add(key)
                 yield mention, name, config_map
-
-
-def _says(container: ContainerHints) -> bool:
-    """Say whether what a container is given may name anything."""
-    return bool(container.said) or any(isinstance(one, MapUse) or one.mentions for one in container.given)
 
 
 def _peers(view: View, workload: Workload) -> Iterator[Resolved]:

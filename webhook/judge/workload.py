@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct, structs
 
-from webhook.dependencies import Resolved, assumed_api_server, infer, parse, resolve, uncovered
+from webhook.dependencies import Resolved, asks_nobody, assumed_api_server, infer, parse, resolve, uncovered
 from webhook.judge.dependency import Judged, judge
 from webhook.judge.dns import judge_dns
 from webhook.judge.remembered import LISTS, Question, Remembered
@@ -23,12 +23,16 @@ T = TypeVar("T")
 
 
 class JudgedWorkload(Struct, frozen=True):
-    """The answers for one workload. `dns` None: no look-up is needed, or nobody is known to answer."""
+    """The answers for one workload. `dns` None: no look-up is needed, or nobody is known to answer.
+
+    `clean`: every one of them is that it is allowed, and nothing is malformed or missing.
+    """
 
     workload: Workload
     dependencies: tuple[Judged, ...] = ()
     malformed: tuple[Malformed, ...] = ()
     dns: Judged | None = None
+    clean: bool = False
 
     @property
     def parts(self) -> tuple[Judged, ...]:
@@ -72,17 +76,17 @@ def judge_declared(view: View, workload: Workload) -> JudgedWorkload:
     said = workload.connects_to
 
     def answer(view: View, client: Workload) -> JudgedWorkload:
-        return finished(
-            _of_declared(Remembered(view, structs.replace(client, connects_to=said)), near=False, alone=False)
-        )
+        remembered = Remembered(view, structs.replace(client, connects_to=said))
+        return finished(_of_declared(remembered, near=False, alone=False))
 
     remembered = Remembered(view, workload)
     short = sum(len(note.text) for note in said) <= _SHORT
     found = remembered.ask(Question(said, answer, lambda one: one.parts, LISTS)) if short else None
     if found is None:
         return finished(_of_declared(remembered, near=False))
-    again = found.dns is not None and _is_closed(found.dns)
-    return structs.replace(found, workload=workload, dns=judge_dns(view, workload) if again else found.dns)
+    if found.clean or found.dns is None or not _is_closed(found.dns):
+        return structs.replace(found, workload=workload)
+    return structs.replace(found, workload=workload, dns=judge_dns(view, workload))
 
 
 def with_inferred(view: View, declared: JudgedWorkload, *, near: bool = True) -> JudgedWorkload:
@@ -121,7 +125,11 @@ def _of_declared(remembered: Remembered, *, near: bool, alone: bool = True) -> S
         yield
     answers = tuple(found.values())
     bad = tuple(item for item in items if isinstance(item, Malformed))
-    return JudgedWorkload(workload, answers, bad, _look_up(remembered, answers, near=alone))
+    dns = _look_up(remembered, answers, near=alone)
+    parts = answers if dns is None else (*answers, dns)
+    allowed = all(one.verdict is Verdict.ALLOWED and not one.missing for one in parts)
+    opened = dns is None or not _is_closed(dns)
+    return JudgedWorkload(workload, answers, bad, dns, clean=allowed and opened and not bad)
 
 
 def judge_item(remembered: Remembered, item: Dependency, *, near: bool = False) -> Judged:
@@ -158,7 +166,7 @@ def _is_closed(one: Judged) -> bool:
 
 def _with_inferred(view: View, declared: JudgedWorkload, *, near: bool) -> Steps[JudgedWorkload]:
     workload = declared.workload
-    if not view.settings.infer:
+    if not view.settings.infer or asks_nobody(view, workload):
         return declared
     said = [one.resolved for one in declared.dependencies if one.resolved is not None]
     inferred = []
@@ -170,7 +178,7 @@ def _with_inferred(view: View, declared: JudgedWorkload, *, near: bool) -> Steps
         return declared
     answers = (*declared.dependencies, *inferred)
     look_up = declared.dns or _look_up(Remembered(view, workload), answers, near=True)
-    return structs.replace(declared, dependencies=answers, dns=look_up)
+    return structs.replace(declared, dependencies=answers, dns=look_up, clean=False)
 
 
 def _api_server(view: View, workload: Workload, said: list[Resolved], *, near: bool) -> Iterator[Judged]:

@@ -60,6 +60,11 @@ class ContainerHints(Struct, frozen=True, gc=False):
     given: tuple[Hint | MapUse, ...] = ()
     said: tuple[Mention, ...] = ()
 
+    @property
+    def telling(self) -> bool:
+        """Whether it may name anybody: most settings do not."""
+        return bool(self.said) or any(isinstance(one, MapUse) or one.mentions for one in self.given)
+
 
 class ConfigMap(Struct, frozen=True, gc=False):
     """A ConfigMap's hints, one for each key that has any. `settings`: where it is an agent's, those about policy."""

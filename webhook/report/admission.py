@@ -5,6 +5,7 @@ all webhooks of one request share 4,096 (`k8s.io/apiserver/pkg/endpoints/filters
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -112,7 +113,8 @@ def encode(decision: Decision, dump_yaml: DumpYaml) -> bytes:
         response["status"] = {**_FORBIDDEN, "message": denial(_said(decision, decision.rejected), dump_yaml)}
     else:
         said = _said(decision, decision.findings) if decision.mode in _SAYS_SO else ()
-        response["warnings"] = warnings(said, decision.notes, partly=OTHERS in decision.left_out)
+        partly = OTHERS in decision.left_out
+        response["warnings"] = warnings(said, decision.notes, partly=partly) if said or decision.notes else []
     return _review(response, decision.audit)
 
 
@@ -226,8 +228,15 @@ def _merged(first: Manifest, second: Manifest) -> Manifest:
     return {**first, "spec": spec}
 
 
-def _review(response: dict[str, Any], audit: Iterable[tuple[str, str]]) -> bytes:
-    response["auditAnnotations"] = {_key(k): clip(clean(v), _LONGEST_ANNOTATION) for k, v in audit}
+@lru_cache(maxsize=64)
+def _annotations(audit: tuple[tuple[str, str], ...]) -> msgspec.Raw:
+    """Return what the audit log gets to see, which mostly is the same."""
+    every = {_key(k): clip(clean(v), _LONGEST_ANNOTATION) for k, v in audit}
+    return msgspec.Raw(msgspec.json.encode(every))
+
+
+def _review(response: dict[str, Any], audit: tuple[tuple[str, str], ...]) -> bytes:
+    response["auditAnnotations"] = _annotations(audit)
     return msgspec.json.encode({"apiVersion": _API_VERSION, "kind": "AdmissionReview", "response": response})
 
 

@@ -129,11 +129,13 @@ def _decided(
     denied = [] if stale else _rejected(view, request, mode, own, today)
     more, left_out = told.cannot_reject()
     drafts = sorted((*own, *more), key=lambda draft: order(draft.finding))
-    with view.budget.up_to(_WRITTEN):
-        shown = _shown(view, workload, today, mode, drafts, denied) if view.settings.disclose == "own" else None
-        read = (denied or drafts) if shown is None else shown
-        written = of_denial(read) if denied else of_warnings(read if mode in HEARD else ())
-        whole = {id(draft): finding for draft, finding in written}
+    shown, whole = None, dict[int, Finding]()
+    if drafts or view.settings.disclose == "own":
+        with view.budget.up_to(_WRITTEN):
+            shown = _shown(view, workload, today, mode, drafts, denied) if view.settings.disclose == "own" else None
+            read = (denied or drafts) if shown is None else shown
+            written = of_denial(read) if denied else of_warnings(read if mode in HEARD else ())
+            whole = {id(draft): finding for draft, finding in written}
     if any(finding.no_fix == UNWRITTEN for finding in whole.values()):
         left_out = (*left_out, FIXES)
     findings = tuple(whole.get(id(draft), draft.finding) for draft in drafts)

@@ -217,7 +217,8 @@ def review_judged(view: View, judged: JudgedWorkload) -> tuple[Finding, ...]:
 def draft_declared(view: View, declared: JudgedWorkload) -> Iterator[Draft]:
     """Yield the same of what is declared, in no order, as drafts. It was judged without near misses."""
     yield from map(ready, check_labels(view, declared.workload))
-    yield from _drafts(view, declared, declared)
+    if not declared.clean:
+        yield from _drafts(view, declared, declared)
 
 
 def draft_inferred(view: View, declared: JudgedWorkload) -> Iterator[Draft]:

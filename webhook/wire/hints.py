@@ -46,13 +46,13 @@ _FILE_ENDINGS: Final = frozenset(
 def container_hints(spec: Raw, namespace: str) -> tuple[tuple[ContainerHints, ...], bool]:
     """Read the containers and init containers of a pod's spec, and say whether in part only.
 
-    Those that say nothing are left out.
+    Those that name nobody are left out.
     """
     allowance = Allowance(MOST_TEXT)
     volumes = _volumes(spec)
     containers = chain(_objects(spec, "containers"), _objects(spec, "initContainers"))
-    every = (_container(one, volumes, namespace, allowance) for one in containers)
-    return tuple(dict.fromkeys(one for one in every if one.given or one.said)), allowance.cut
+    every = [_container(one, volumes, namespace, allowance) for one in containers]
+    return tuple(dict.fromkeys(one for one in every if one.telling)), allowance.cut
 
 
 def config_map(raw: Raw, namespace: str) -> ConfigMap:

@@ -153,16 +153,18 @@ class Typed:
         top, notes = metadata.annotations or {}, inner.annotations or {}
         name = metadata.name or self.name
         template, hints, cut = _pod(namespace, spec, digest)
-        pod_class = structs.replace(template.pod_class, labels=Labels(inner.labels or ()))
+        template = structs.replace(
+            template, pod_class=structs.replace(template.pod_class, labels=Labels(inner.labels or ()))
+        )
+        if notes:
+            template = structs.replace(template, scrape=scrape(notes), injected=shapes.injected(notes))
         owner, controller = None, ""
         if metadata.owner_references is not None:
             raw = {"metadata": {"ownerReferences": metadata.owner_references}}
             owner, controller = shapes.maker(raw, self.kind), shapes.controller_uid(raw)
         return Workload(
             ref=WorkloadRef(self.kind, namespace, shapes.full_name(name, metadata.generate_name or "")),
-            template=structs.replace(
-                template, pod_class=pod_class, scrape=scrape(notes), injected=shapes.injected(notes)
-            ),
+            template=template,
             replicas=one.spec.replicas,
             labels=Labels(metadata.labels or ()),
             selector=workloads.selector({"selector": one.spec.selector}, self.kind),

@@ -124,6 +124,8 @@ def _labels_and_notes(raw: Raw, template: Raw, path: str) -> tuple[Mapping[str, 
 
 def declarations(top: Mapping[str, str], inner: Mapping[str, str], key: str) -> tuple[Declaration, ...]:
     """Return what annotations of an object, and of its template, declare under a key."""
+    if key not in top and key not in inner:
+        return ()
     places = (("metadata", top), ("template", inner))
     return tuple(Declaration(_read(notes[key], key), place) for place, notes in places if key in notes)
 

@@ -33,23 +33,22 @@ class Overlay(View):
         self.base = base
         self.settings, self.complete, self.purse = base.settings, base.complete, base.purse
         self.accounts, self.nodes, self.services, self.inbound = base.accounts, base.nodes, base.services, base.inbound
-        self._mine: dict[WorkloadRef, Workload] = {}
+        mine = self._mine = dict[WorkloadRef, Workload]()
         self._anew = anew
         self._beneath: Beneath | None = None
         policies: list[Policy] = []
         for value in puts:
-            match value:
-                case Workload():
-                    self._mine[value.ref] = value
-                case Policy():
-                    policies.append(value)
-        self.workloads = _Workloads(base.workloads, self._mine)
-        self.pods = Pods(self, base, self._mine, anew=anew)
-        self.namespaces = Spaces(
-            base.namespaces, {*(one.namespace for one in policies), *(ref.namespace for ref in self._mine)}
-        )
+            if isinstance(value, Workload):
+                mine[value.ref] = value
+            else:
+                policies.append(value)
+        self.workloads = _Workloads(base.workloads, mine)
+        self.pods = Pods(self, base, mine, anew=anew)
+        filled = {ref.namespace for ref in mine}
+        self.namespaces = Spaces(base.namespaces, filled)
         self.policies, self.memos = base.policies, base.memos
         if policies:
+            filled.update([one.namespace for one in policies])
             own = Policies(self, Clock(), Fixed(base.compile_context))
             for one in policies:
                 own.put(one)
@@ -65,7 +64,7 @@ class Overlay(View):
         if below is None or self.pods.reowned or (self._mine and self.settings.expected):
             return None
         mine = tuple(self._mine.values())
-        here = all(one.ref.namespace in self.base.namespaces for one in mine)
+        here = False not in [one.ref.namespace in self.base.namespaces for one in mine]
         return (below[0], (*below[1], *mine)) if here else None
 
     def version_of(self, *namespaces: str) -> Hashable:
@@ -158,7 +157,7 @@ class Pods:
 
     def __init__(self, view: View, base: View, mine: Mine, *, anew: bool) -> None:
         self._view, self._base, self._mine, self._anew = view, base.pods, mine, anew
-        self.reowned = any(_changes_owners(base, workload) for workload in mine.values())
+        self.reowned = True in [_changes_owners(base, workload) for workload in mine.values()]
 
     def at(self, address: Address) -> Pod | None:
         """Return the pod that has an address of its own."""
