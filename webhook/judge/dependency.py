@@ -73,14 +73,18 @@ def with_near_misses(view: View, workload: Workload, judged: Judged, resolved: R
     source, flows = template_end(view, workload), list[FlowVerdict]()
     client = Client(workload, source)
     for flow in resolved.found.flows:
-        asked = flow.to, flow.protocol, flow.port or 0, flow.service_port
-        told = [one for one in judged.flows if (one.to, one.protocol, one.port, one.service_port) == asked]
+        told = _told_of(judged, flow) if isinstance(flow.to, Block) else []
         if isinstance(flow.to, Block) and len(told) == 1:
             egress = _with_near_misses(view, Direction.EGRESS, told[0].egress, client, Outside(flow.to), flow)
             flows.append(structs.replace(told[0], egress=egress))
         else:
             flows += judge_flow(view, workload, source, flow)
     return structs.replace(judged, flows=tuple(flows))
+
+
+def _told_of(judged: Judged, flow: Flow) -> list[FlowVerdict]:
+    asked = flow.to, flow.protocol, flow.port or 0, flow.service_port
+    return [one for one in judged.flows if (one.to, one.protocol, one.port, one.service_port) == asked]
 
 
 def _shared(resolved: Resolved) -> tuple[str, ...]:
@@ -120,7 +124,7 @@ def judge_flow(
     else:
         known = _judged(view, client, flow, purpose)
     if near and any(side.verdict in CLOSED for one in known.told for side in (one.egress, one.ingress)):
-        yield from _told(view, flow, known.found, purpose, Client(workload, source))
+        yield from _near(view, flow, known, purpose, Client(workload, source))
     else:
         yield from known.told
 
@@ -211,15 +215,25 @@ def _told(
         yield structs.replace(key, pods=count)
 
 
+def _near(view: View, flow: Flow, known: _Known, purpose: str, client: Client) -> Iterator[FlowVerdict]:
+    """Yield answers as they are told, with near misses, which may differ where the rest is the same."""
+    if len(known.told) != len(known.found):
+        yield from _told(view, flow, known.found, purpose, client)
+        return
+    for told, answer in zip(known.told, known.found, strict=True):
+        egress = _with_near_misses(view, Direction.EGRESS, told.egress, client, answer.end, flow)
+        ingress = _with_near_misses(view, Direction.INGRESS, told.ingress, client, answer.end, flow)
+        yield structs.replace(told, egress=egress, ingress=ingress)
+
+
 def _with_near_misses(
     view: View, direction: Direction, side: Side, client: Client, target: End | Host, flow: Flow
 ) -> Side:
     source = client.end
-    dialled = view.dialect.services.egress_before and flow.through is not None
     shut = CLOSED if source.pod_class.host_network else (Verdict.DENIED,)
     if side.verdict not in shut or isinstance(target, Host):
         return side
-    if dialled and direction is Direction.EGRESS:
+    if direction is Direction.EGRESS and view.dialect.services.egress_before and flow.through is not None:
         return side
     if direction is Direction.EGRESS:
         subject, other = source, target

@@ -50,14 +50,15 @@ FAR: Final = Miss(99, "", "", "")  # more than one thing away
 
 
 class Lack(Struct, frozen=True):
-    """A requirement on labels of a pod that it does not meet: a miss, as soon as it is said which value it has."""
+    """A requirement on labels of a pod, in words, that it does not meet: a miss, as soon as it is said what it has."""
 
     requirement: Requirement
+    want: str
 
 
 def told(miss: "Miss | Lack", labels: Labels) -> Miss:
     """Return what a pod with `labels` misses by."""
-    return miss if isinstance(miss, Miss) else _label_miss(miss.requirement, labels, _FIELDS[Space.POD])
+    return miss if isinstance(miss, Miss) else _label_miss(miss.requirement, labels, _FIELDS[Space.POD], miss.want)
 
 
 def of_labels(selector: Selector, labels: Labels, field: str, *, synthetic: bool = False) -> Iterator[Miss]:
@@ -67,7 +68,7 @@ def of_labels(selector: Selector, labels: Labels, field: str, *, synthetic: bool
     if len(missed) > 1:
         yield from (FAR,) * len(missed)  # no near miss, whatever they are: their words are not needed
     else:
-        yield from (_label_miss(requirement, labels, field) for requirement in missed)
+        yield from (_label_miss(requirement, labels, field, str(requirement)) for requirement in missed)
 
 
 def of_expression(view: View, test: Predicate, pod_class: PodClass) -> Iterator[Miss]:
@@ -102,16 +103,20 @@ def _term_miss(view: View, term: Requirement, pod_class: PodClass, wanted: str =
     return Miss(0 if alike else 2, _FIELDS[term.space], wanted or in_words(term), have)
 
 
-def _label_miss(requirement: Requirement, labels: Labels, field: str) -> Miss:
+def _label_miss(requirement: Requirement, labels: Labels, field: str, want: str) -> Miss:
     value = labels.get(requirement.key)
     have = f"{requirement.key}={value}" if value is not None else f"no {requirement.key}"
-    return Miss(0 if resembles(requirement, labels) else 2, field, str(requirement), have)
+    return Miss(0 if resembles(requirement, labels) else 2, field, want, have)
 
 
 def resembles(requirement: Requirement, labels: Labels) -> bool:
     """Say whether a label is there and has a value like one that is asked for."""
     value = labels.get(requirement.key)
-    return value is not None and any(_similar(value, wanted) for wanted in requirement.values)
+    if value is not None:
+        for wanted in requirement.values:
+            if _similar(value, wanted):
+                return True
+    return False
 
 
 @lru_cache(maxsize=4_096)  # in one namespace the same few names meet again and again
@@ -203,7 +208,8 @@ def _global(view: View, peer: PodMatch, other: Outside) -> Miss:
 
 def _pod_miss(view: View, peer: PodMatch, pod_class: PodClass, packet: Packet) -> Iterator[Miss | Lack]:
     if packet.later:
-        yield from (Lack(one) for one in peer.pods.requirements if one.matches(pod_class.labels) is not Truth.YES)
+        lacks = (one for one in peer.pods.requirements if one.matches(pod_class.labels) is not Truth.YES)
+        yield from (Lack(one, str(one)) for one in lacks)
     else:
         yield from of_labels(peer.pods, pod_class.labels, "podLabels")
     if peer.namespace is not None:

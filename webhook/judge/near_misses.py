@@ -205,9 +205,11 @@ def _nearest(row: _Row, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
     """Yield the nearest of what keeps a packet from a rule, where it is one thing, or one of several peers."""
     ref, misses = row
     labels = packet.other.pod_class.labels if isinstance(packet.other, PodEnd) else NO_LABELS
-    nearest = sorted({told(one, labels) for one in misses})[:MOST]
+    nearest = [told(one, labels) for one in misses]
+    if len(nearest) > 1:
+        nearest = sorted(set(nearest))[:MOST]
     if FAR not in nearest and (len(nearest) == 1 or all(miss.field in PEERS for miss in nearest)):
-        yield from ((ref, miss) for miss in nearest)
+        yield from [(ref, miss) for miss in nearest]
 
 
 def _rows(

@@ -18,11 +18,13 @@ from webhook.judge.dns_assumed import PORT as DNS_PORT
 from webhook.judge.symptoms_peers import in_another_namespace, unseen_labels
 from webhook.model.addresses import Address, Block, NamedPort, parse_block
 from webhook.model.answers import CLOSED, FlowVerdict, Side, Verdict
+from webhook.model.labels import Selector
 from webhook.model.objects import PodClass, Service, Workload
-from webhook.model.policy import BlockPeer, Direction, Policy, Rule
+from webhook.model.policy import BlockPeer, Direction, Rule
 from webhook.model.refs import WorkloadRef
 from webhook.model.truth import Truth
 from webhook.world import Group, View
+from webhook.world.changes import Memo
 
 Look = Callable[[View, Workload, Judged], Iterator[str]]
 MOST: Final = 3  # endpoints, or numbers, that one note names
@@ -53,13 +55,28 @@ def symptoms(view: View, workload: Workload, judged: Judged) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for look in _LOOKS for note in look(view, workload, judged)))
 
 
-def _rules(view: View, pod_class: PodClass, direction: Direction) -> Iterator[tuple[Policy, Rule]]:
-    """Yield the rules of NetworkPolicies that select a pod."""
-    for policy in view.policies.named(pod_class.namespace).values():
-        if not isolates(policy, direction) or policy.subject is None:
-            continue
-        if policy.subject.matches(pod_class.labels) is not Truth.NO:
-            yield from ((policy, rule) for rule in policy.rules(direction))
+_OF_BLOCKS_AND_NAMES: Final = Memo[tuple[str, Direction], tuple[tuple[Selector, tuple[Rule, ...]], ...]](5_000)
+
+
+def _rules(view: View, pod_class: PodClass, direction: Direction) -> Iterator[Rule]:
+    """Yield the rules of NetworkPolicies that select a pod, as far as they have blocks, or names of ports."""
+    key, answers = (pod_class.namespace, direction), view.memo(_OF_BLOCKS_AND_NAMES)
+    found = answers.get(key)
+    if found is None:
+        policies = view.policies.named(pod_class.namespace).values()
+        view.budget.spend(len(policies))
+        every = ((one.subject, one.rules(direction)) for one in policies if isolates(one, direction))
+        some = [(subject, tuple(filter(_is_of_these, rules))) for subject, rules in every if subject is not None]
+        found = answers[key] = tuple([pair for pair in some if pair[1]])
+    view.budget.spend(len(found))
+    for subject, rules in found:
+        if subject.matches(pod_class.labels) is not Truth.NO:
+            yield from rules
+
+
+def _is_of_these(rule: Rule) -> bool:
+    blocks = any(isinstance(peer, BlockPeer) for peer in rule.peers or ())
+    return blocks or any(isinstance(port, NamedPort) for port in rule.ports or ())
 
 
 def _blocks(
@@ -67,7 +84,7 @@ def _blocks(
 ) -> Iterator[Block]:
     """Yield the blocks of rules that open the port that a flow arrives on, or the Service's in its place."""
     ports = [port for port in (flow.port, flow.service_port) if port is not None]
-    for _, rule in _rules(view, pod_class, direction):
+    for rule in _rules(view, pod_class, direction):
         if any(ports_match(rule.ports, flow.protocol, port, target) is not Truth.NO for port in ports):
             yield from (peer.block for peer in rule.peers or () if isinstance(peer, BlockPeer))
 
@@ -105,17 +122,19 @@ def _services_in_blocks(view: View, workload: Workload, judged: Judged) -> Itera
     """S2: a block that holds a Service's address, and not what is behind it."""
     if view.dialect.services.egress_before:
         return
+    rules = [*_rules(view, workload.template.pod_class, Direction.EGRESS)]
+    blocks = [peer.block for rule in rules for peer in rule.peers or () if isinstance(peer, BlockPeer)]
+    if not blocks:
+        return
     closed = {(flow.to, flow.port) for flow in _shut_out(judged, Direction.EGRESS)}
-    pod_class = workload.template.pod_class
     for flow in judged.resolved.found.flows if judged.resolved else _look_ups(view, workload):
         to = flow.to.ref if isinstance(flow.to, Group) else flow.to
         if flow.through is None or (to, flow.port) not in closed:
             continue
-        for _, rule in _rules(view, pod_class, Direction.EGRESS):
-            for peer in rule.peers or ():
-                if isinstance(peer, BlockPeer) and _holds_front(peer.block, flow.through, flow):
-                    name = f"{flow.through.namespace}/{flow.through.name}"
-                    yield _SERVICE.format(block=peer.block, service=name, ends=_ends(flow))
+        for block in blocks:
+            if _holds_front(block, flow.through, flow):
+                name = f"{flow.through.namespace}/{flow.through.name}"
+                yield _SERVICE.format(block=block, service=name, ends=_ends(flow))
 
 
 def _look_ups(view: View, workload: Workload) -> tuple[Flow, ...]:
@@ -197,7 +216,7 @@ def _port_names(view: View, workload: Workload, judged: Judged) -> Iterator[str]
         pod_class = _pod_class(view, workload, flow.to) if isinstance(flow.to, WorkloadRef) else None
         ends += [(pod_class, Direction.INGRESS)] if pod_class and view.dialect.ports.names_refused else []
     for pod_class, direction in ends:
-        for _, rule in _rules(view, pod_class, direction):
+        for rule in _rules(view, pod_class, direction):
             for port in rule.ports or ():
                 if isinstance(port, NamedPort):
                     numbers = " and ".join(map(str, sorted(_numbers(view, port))[:MOST]))

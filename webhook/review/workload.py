@@ -1,7 +1,8 @@
 """One workload against a view: every finding about what it declares, NP101 to NP106 from its verdicts."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Final
 
 from msgspec import structs
 
@@ -15,7 +16,6 @@ from webhook.model.answers import (
     CLOSED,
     DEFAULT_SEVERITY,
     Finding,
-    FlowVerdict,
     NearMiss,
     Severity,
     Side,
@@ -23,11 +23,12 @@ from webhook.model.answers import (
     Verdict,
 )
 from webhook.model.objects import Workload
-from webhook.model.refs import PolicyRef, WorkloadRef
+from webhook.model.refs import EXPECTED, PolicyRef, WorkloadRef
 from webhook.review.drafts import Draft, ready
 from webhook.world import View
 
 MOST_NEAR_MISSES = 3
+_NO_FIX: Final = Fixed()
 
 
 def not_enforced(workload: WorkloadRef, judged: Judged) -> Iterator[Finding]:
@@ -45,20 +46,13 @@ def packet_findings(
 
     Both sides closed: one finding each, with the same complete fix.
     """
-    is_dns = judged.resolved is None
     match judged.verdict:
         case Verdict.DENIED:
-            stops = _stopping(judged)
-            every = (side for flow in judged.flows for side in (flow.egress, flow.ingress))
-            final = [side for side in every if side.verdict in stops and side.final]
-            if final:
-                yield structs.replace(_finding("NP104", workload, judged, fixed, notes, final), fix=())
-            for name, sides in _sides(judged, dns=is_dns):
-                rest = [side for side in sides if not side.final]
-                if any(side.verdict in stops for side in rest):
-                    yield _finding(name, workload, judged, fixed, notes, rest)
-        case Verdict.PARTIAL if (closed := _closed_ports(judged)) is not None:
-            yield from packet_findings(workload, closed, fixed, notes)
+            for name, closed in _stopped(judged):
+                found = _finding(name, workload, judged, fixed, notes, closed)
+                yield structs.replace(found, fix=()) if name == "NP104" and found.fix else found
+        case Verdict.PARTIAL if (closed_ports := _closed_ports(judged)) is not None:
+            yield from packet_findings(workload, closed_ports, fixed, notes)
         case Verdict.PARTIAL:
             yield closed_finding("NP105", workload, judged, fixed, notes)
         case Verdict.UNKNOWN if judged.flows or not judged.missing:
@@ -79,20 +73,38 @@ def _closed_ports(judged: Judged) -> Judged | None:
     return structs.replace(judged, verdict=Verdict.DENIED, flows=flows)
 
 
-def _sides(judged: Judged, *, dns: bool) -> Iterator[tuple[str, list[Side]]]:
-    """Yield the finding for what a NetworkPolicy can open, and the sides that it is about."""
-    egress, ingress = [f.egress for f in judged.flows], [f.ingress for f in judged.flows]
-    if dns:
-        yield "NP103", [*egress, *ingress]
-    else:
-        yield from (("NP101", egress), ("NP102", ingress))
+def _stopped(judged: Judged) -> Iterator[tuple[str, list[Side]]]:
+    """Yield the findings of a denial, each with its sides: what no NetworkPolicy can open, and the rest."""
+    egress, ingress = _stopping(judged)
+    final = [side for side in (*egress, *ingress) if side.final]
+    if final:
+        yield "NP104", final
+    both = (("NP103", [*egress, *ingress]),) if judged.resolved is None else (("NP101", egress), ("NP102", ingress))
+    for name, closed in both:
+        rest = [side for side in closed if not side.final] if final else closed
+        if rest:
+            yield name, rest
+
+
+def _stopping(judged: Judged) -> tuple[list[Side], list[Side]]:
+    """Return the sides that stop something, egress and ingress.
+
+    Where IPv4 is stopped on one side and IPv6 on the other, neither is sure to: both then.
+    """
+    egress, ingress = [flow.egress for flow in judged.flows], [flow.ingress for flow in judged.flows]
+    sure = [side for side in egress if side.verdict in CLOSED], [side for side in ingress if side.verdict in CLOSED]
+    if any(sure):
+        return sure
+    stops = (*CLOSED, Verdict.UNKNOWN)
+    return [side for side in egress if side.verdict in stops], [side for side in ingress if side.verdict in stops]
 
 
 def closed_finding(
     name: str, workload: WorkloadRef, judged: Judged, fixed: Fixed | None, notes: tuple[str, ...] = ()
 ) -> Finding:
     """Return a finding about everything that stops the flows of an answer, on both sides."""
-    return _finding(name, workload, judged, fixed, notes, [s for f in judged.flows for s in (f.egress, f.ingress)])
+    egress, ingress = _stopping(judged)
+    return _finding(name, workload, judged, fixed, notes, [*egress, *ingress])
 
 
 def with_fix(finding: Finding, fixed: Fixed | None) -> Finding:
@@ -115,46 +127,34 @@ def _finding(
     judged: Judged,
     fixed: Fixed | None,
     notes: tuple[str, ...],
-    sides: list[Side],
+    closed: list[Side],
 ) -> Finding:
-    stops = _stopping(judged)
-    closed = [side for side in sides if side.verdict in stops]
-    near = {miss: None for side in closed for miss in side.near_misses}
-    return structs.replace(
-        _base(name, workload, judged, _policies(closed), _facts(judged)),
-        near_misses=tuple(sorted(near, key=_first_seen(closed))[:MOST_NEAR_MISSES]) if near else (),
-        flows=_closed_flows(judged),
-        fix=fixed.policies if fixed else (),
-        no_fix=fixed.reason if fixed else None,
-        assumptions=(*judged.assumptions, *notes, *(fixed.notes if fixed else ())),
+    fixed = fixed or _NO_FIX
+    return Finding(
+        name,
+        _severity(name, judged),
+        workload,
+        judged.text,
+        judged.source,
+        judged.verdict,
+        _policies(closed),
+        _nearest(closed),
+        tuple([flow for flow in judged.flows if flow.verdict in CLOSED]),
+        _facts(judged),
+        fixed.policies,
+        fixed.reason,
+        (*judged.assumptions, *notes, *fixed.notes),
     )
 
 
-def _stopping(judged: Judged) -> tuple[Verdict, ...]:
-    """Return the verdicts of the sides that stop something.
-
-    Where IPv4 is stopped on one side and IPv6 on the other, neither is sure to: both then.
-    """
-    sides = (side for flow in judged.flows for side in (flow.egress, flow.ingress))
-    return CLOSED if any(side.verdict in CLOSED for side in sides) else (*CLOSED, Verdict.UNKNOWN)
-
-
-def _first_seen(closed: list[Side]) -> "_Rank":
+def _nearest(closed: list[Side]) -> tuple[NearMiss, ...]:
+    """Return the near misses of several sides, nearest first, then by policy, so that the order never changes."""
     order: dict[NearMiss, int] = {}
     for side in closed:
         for place, miss in enumerate(side.near_misses):
             order[miss] = min(place, order.get(miss, place))
-    return _Rank(order)
-
-
-class _Rank:
-    """Sort key: nearest first, then by policy, so that the order never changes."""
-
-    def __init__(self, order: dict[NearMiss, int]) -> None:
-        self._order = order
-
-    def __call__(self, miss: NearMiss) -> tuple[int, NearMiss]:
-        return self._order[miss], miss
+    found = sorted(order, key=lambda miss: (order[miss], miss)) if len(order) > 1 else order
+    return tuple(found)[:MOST_NEAR_MISSES]
 
 
 def _base(
@@ -164,9 +164,9 @@ def _base(
     policies: tuple[PolicyRef, ...],
     facts: tuple[tuple[str, str], ...],
 ) -> Finding:
-    found = Finding(
+    return Finding(
         name,
-        severity(name, judged.source, unsure=judged.unsure),
+        _severity(name, judged),
         workload,
         dependency=judged.text,
         source=judged.source,
@@ -176,7 +176,13 @@ def _base(
         facts=facts,
         assumptions=judged.assumptions,
     )
-    return structs.replace(found, severity=min(found.severity, Severity.WARNING)) if found.supposed else found
+
+
+def _severity(name: str, judged: Judged) -> Severity:
+    """Return the severity of a finding about an answer: of pods that are only expected, a warning at most."""
+    found = severity(name, judged.source, unsure=judged.unsure)
+    expected = any(isinstance(flow.to, WorkloadRef) and flow.to.kind == EXPECTED for flow in judged.flows)
+    return min(found, Severity.WARNING) if expected else found
 
 
 def severity(name: str, source: Source, *, unsure: bool = False) -> Severity:
@@ -186,11 +192,8 @@ def severity(name: str, source: Source, *, unsure: bool = False) -> Severity:
 
 
 def _policies(sides: Iterable[Side]) -> tuple[PolicyRef, ...]:
-    return tuple(sorted({ref.at(None) for side in sides for ref in side.policies}))
-
-
-def _closed_flows(judged: Judged) -> tuple[FlowVerdict, ...]:
-    return tuple(f for f in judged.flows if f.verdict in CLOSED)
+    found = {ref if ref.rule is None else ref.at(None) for side in sides for ref in side.policies}
+    return tuple(sorted(found) if len(found) > 1 else found)
 
 
 def _facts(judged: Judged) -> tuple[tuple[str, str], ...]:
@@ -253,20 +256,18 @@ def _whole(view: View, judged: JudgedWorkload, part: Judged, fixed: Fixed | None
     """Return the findings of one dependency, or of the look-up."""
     told = packet_findings(judged.workload.ref, part, fixed, enforcer_notes(view))
     notes = symptoms(view, judged.workload, part)
-    return [structs.replace(one, assumptions=(*one.assumptions, *notes)) for one in told]
+    return [structs.replace(one, assumptions=(*one.assumptions, *notes)) if notes else one for one in told]
 
 
 def _of_packets(view: View, judged: JudgedWorkload, part: Judged, fixer: Fixer) -> Iterator[Draft]:
-    @cache
-    def whole() -> list[Finding]:
-        return _whole(view, judged, _again(view, judged, part), _fixed(fixer, judged, part))
+    whole: list[Finding] = []
+
+    def nth(number: int) -> Finding:
+        whole[:] = whole or _whole(view, judged, _again(view, judged, part), _fixed(fixer, judged, part))
+        return whole[number]
 
     for number, finding in enumerate(packet_findings(judged.workload.ref, part, None, enforcer_notes(view))):
-        yield Draft(finding, partial(_nth, whole, number))
-
-
-def _nth(found: Callable[[], list[Finding]], number: int) -> Finding:
-    return found()[number]
+        yield Draft(finding, partial(nth, number))
 
 
 def _again(view: View, judged: JudgedWorkload, part: Judged) -> Judged:
