@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None, clock: Callable[[], datetime] =
     parsed = parser().parse_args(words)
     parsed.clock = clock
     if parsed.command != "serve":
-        gc.set_threshold(100_000, 20, 20)  # what is read and answered is there to the end: little of it is garbage
+        gc.set_threshold(500_000, 20, 20)  # what is read and answered is there to the end: little of it is garbage
     try:
         code: int = import_module(f"webhook.cli.{parsed.command}").run(parsed)
     except UsageError as error:

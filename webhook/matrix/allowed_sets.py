@@ -155,17 +155,17 @@ class Openings:
             return Opening(self._open, self._open)
         if family not in self._policed:
             return Opening({}, self._open)
-        members = (*((i, Truth.YES) for i in kind.sure), *((i, Truth.MAYBE) for i in kind.possible))
         if kind.lists:
-            return self._of_lists(members, kind.subject, family)
+            each = ([self._of_isolation(i, kind.subject, family) for i in some] for some in (kind.sure, kind.possible))
+            return self._of_lists(*each)
+        members = (*((i, Truth.YES) for i in kind.sure), *((i, Truth.MAYBE) for i in kind.possible))
         return self._of_tiers(sorted(members, key=lambda pair: sort_key(pair[0])), kind.subject, family)
 
-    def _of_lists(self, members: Members, subject: Subject, family: Family) -> Opening:
-        sure, possible = self._granted(members, subject, family)
+    def _of_lists(self, sure: Sequence[Grants], possible: Sequence[Grants]) -> Opening:
         if not sure:
             each = (partition(grants.sure) for grants in possible)
             return Opening(reduce(overlap, each, self._open), self._open)
-        surely = partition(grant for grants in sure for grant in grants.sure)
+        surely = partition([grant for grants in sure for grant in grants.sure])
         if not possible and not any(grants.possible for grants in sure):
             return Opening(surely, surely)
         return Opening(surely, _possibly(sure, possible))
@@ -196,8 +196,9 @@ class Openings:
 
     def _tier_of_lists(self, members: Members, subject: Subject, family: Family) -> TierSets:
         """Whoever is surely isolated is denied what is not surely granted; another may be denied it, and may pass."""
-        sure, possible = self._granted(members, subject, family)
-        opening = self._of_lists(members, subject, family)
+        sure = [self._of_isolation(i, subject, family) for i, truth in members if truth is Truth.YES]
+        possible = [self._of_isolation(i, subject, family) for i, truth in members if truth is not Truth.YES]
+        opening = self._of_lists(sure, possible)
         return TierSets(_possibly(sure, possible), less(self._open, opening.sure), {} if sure else self._open)
 
     def _tier_in_order(self, members: Members, subject: Subject, family: Family) -> TierSets:
@@ -206,11 +207,6 @@ class Openings:
             return compiled, truth, [(e.action, self._rows.of(e, subject, family)) for e in rules]
 
         return walked([read(*member) for member in members], self._everybody)
-
-    def _granted(self, members: Members, subject: Subject, family: Family) -> tuple[list[Grants], list[Grants]]:
-        """Return what pieces grant that surely select, and those that may."""
-        sure = [self._of_isolation(i, subject, family) for i, truth in members if truth is Truth.YES]
-        return sure, [self._of_isolation(i, subject, family) for i, truth in members if truth is not Truth.YES]
 
     def _of_isolation(self, compiled: CompiledPolicy, subject: Subject, family: Family) -> Grants:
         key = (id(compiled), family, self._asked(compiled, subject, family))
@@ -223,7 +219,7 @@ class Openings:
         """Return what the rules of a piece ask of the subject: for equal answers they do the same."""
         traits = self._traits.of(compiled)
         if traits.plain:
-            return ()
+            return None
         owns = tuple(self._rows.own(rule, subject.number, family) for rule in traits.own)
         return subject.pod_class.ports if traits.names else (), owns, subject.node if traits.near else ""
 

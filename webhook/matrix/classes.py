@@ -20,7 +20,7 @@ from webhook.evaluate.translation import OUTSIDE, Member, Membership, membership
 from webhook.matrix.sets import Bits, bits_of
 from webhook.matrix.workloads import Asked, WorkloadPods
 from webhook.model.addresses import BITS, FAMILIES, IPV4, LINK_LOCAL, Address, Block, Family
-from webhook.model.labels import Labels
+from webhook.model.labels import NO_LABELS
 from webhook.model.objects import PodClass
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import CompiledPolicy
@@ -138,14 +138,15 @@ _DIRECTIONS: Final = tuple(Direction)
 
 
 class Class(Struct, frozen=True, gc=False):
-    """What policies see of some pods: `pod_class` has only the labels and port names that some policy asks for.
+    """What policies see of some pods: `labels` and `pod_class.ports` are those that some policy asks for.
 
-    Where no policy asks for addresses, `places` are not there, all count as assigned. `unevaluated`: the directions in
-    which something may decide that is not evaluated. `node` is there only where a policy asks for it. `end`: one of the
-    pods.
+    `pod_class` has no labels. Where no policy asks for addresses, `places` are not there, all count as assigned.
+    `unevaluated`: the directions in which something may decide that is not evaluated. `node` is there only where a
+    policy asks for it. `end`: one of the pods.
     """
 
     pod_class: PodClass
+    labels: tuple[tuple[str, str], ...]
     places: Places
     assigned: bool
     unevaluated: tuple[Direction, ...]
@@ -202,14 +203,13 @@ class Classes:
         account = pod_class.account if asked.accounts else ""
         node = end.node if asked.near or (asked.nodes and pod_class.host_network) else ""
         served = tuple([a for a in end.addresses if a in asked.served]) if asked.served else ()
-        seen = (pod_class.namespace, labels, ports, pod_class.host_network, pod_class.template, account)
         mesh = membership(self.view, member)
-        key = (*seen, places, assigned, unevaluated, node, served, mesh)
+        kept = PodClass(pod_class.namespace, NO_LABELS, ports, pod_class.host_network, pod_class.template, account)
+        key = (kept, labels, places, assigned, unevaluated, node, served, mesh)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.all)
-            kept = PodClass(pod_class.namespace, Labels(labels), *seen[2:])
-            self.all.append(Class(kept, places, assigned, unevaluated, node, mesh, end))
+            self.all.append(Class(kept, labels, places, assigned, unevaluated, node, mesh, end))
         return found
 
     def _place(self, end: PodEnd) -> Places:
@@ -222,7 +222,7 @@ class Classes:
         """Look all classes up by what a selector, a block or a direction asks for."""
         each = [(number, one, one.pod_class) for number, one in enumerate(self.all)]
         self.by_namespace = _grouped((pods.namespace, number) for number, _, pods in each)
-        self.by_label = _grouped((pair, number) for number, _, pods in each for pair in pods.labels.pairs)
+        self.by_label = _grouped((pair, number) for number, one, _ in each for pair in one.labels)
         self.by_account = _grouped(((pods.namespace, pods.account), number) for number, _, pods in each)
         self.host_network = bits_of([number for number, _, pods in each if pods.host_network])
         self.meshes = _grouped((one.mesh, number) for number, one, _ in each if one.mesh is not OUTSIDE)

@@ -178,13 +178,15 @@ class Peers:
 
         `port`: what is dialled, where a match asks for it; None: it matters to none.
         """
-        if len(matches) == 1:
-            return self._one(matches[0], family, node, port)
-        sure = possible = 0
-        for peer in matches:
+        if not matches:
+            return 0, 0
+        sure, possible = self._one(matches[0], family, node, port)
+        for peer in matches[1:]:
             yes, maybe = self._one(peer, family, node, port)
-            sure |= yes
-            possible |= maybe
+            if yes is maybe and sure is possible:
+                sure = possible = possible | maybe
+            else:
+                sure, possible = sure | yes, possible | maybe
         if self._links and either_way(matches):
             sure |= self._links
         return sure, possible
@@ -236,8 +238,8 @@ class Peers:
             sure = possible = self._classes.by_namespace.get(peer.namespace, 0)
         else:
             sure, possible = self._of_namespaces(peer.namespaces)
-        among = possible ^ (possible & self._classes.host_network)  # others are seen as their node
-        surely, possibly = self.select(peer.pods, among)
+        hosts = possible & self._classes.host_network  # are seen as their node
+        surely, possibly = self.select(peer.pods, possible ^ hosts if hosts else possible)
         if sure is not possible:
             surely &= sure
         if self._hosts_match:

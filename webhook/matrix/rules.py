@@ -105,12 +105,16 @@ class Traits:
             near = near or (compiled.by_address and any(map(is_near, rule.peers or ())))
             if rule.subject_peers is not None:
                 own.append(rule)
-        return Trait(names, tuple(own), near, lists, plain=not (names or near or own))
+        plain = not (names or near or own)
+        return _USUAL if lists and plain else Trait(names, tuple(own), near, lists, plain)
+
+
+_USUAL: Final = Trait(names=False, own=(), near=False, lists=True, plain=True)
 
 
 def names_ports(rule: CompiledRule) -> bool:
     """Say whether a rule gives a port by its name."""
-    return any(isinstance(port, NamedPort) for port in (*(rule.ports or ()), *rule.not_ports))
+    return any([isinstance(port, NamedPort) for port in (*(rule.ports or ()), *rule.not_ports)])  # noqa: C419 - faster
 
 
 def kinds_of(classes: Classes, peers: Peers, every: Traits, compiled_policies: Sequence[CompiledPolicy]) -> list[Kind]:
@@ -288,11 +292,7 @@ def rule_ports(ports: Iterable[PortMatch] | None, target: PodClass | None) -> tu
             continue
         for number in {p.number for p in target.ports if p.name == port.name} if target else ():
             one = interval(port.protocol, number, number)
-            match ports_match((port,), port.protocol, number, target):
-                case Truth.YES:
-                    sure = union(sure, one)
-                case Truth.MAYBE:
-                    maybe = union(maybe, one)
-                case Truth.NO:
-                    pass
+            truth = ports_match((port,), port.protocol, number, target)
+            sure = union(sure, one) if truth is Truth.YES else sure
+            maybe = union(maybe, one) if truth is Truth.MAYBE else maybe
     return sure, maybe

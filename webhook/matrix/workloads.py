@@ -178,9 +178,12 @@ class _Asking:
     def _rule_of(self, rule: CompiledRule) -> None:
         for peer in rule.peers or ():
             self._peer(peer)
-            self.hosts = self.hosts or not nodes_are_as_others(peer)
+            if not self.hosts:
+                self.hosts = not nodes_are_as_others(peer)
         for ports in (rule.ports, rule.not_ports):
-            self.names |= {port.name for port in ports or () if isinstance(port, NamedPort)}
+            for port in ports or ():
+                if isinstance(port, NamedPort):
+                    self.names.add(port.name)
         for peer in rule.subject_peers or ():
             self._peer(peer)
             self.own_address = self.own_address or by_address(peer)
