@@ -10,17 +10,17 @@ from webhook.cli.check import exit_code
 from webhook.cli.gather import gather, observed
 from webhook.cli.outputs import deliver, fails_from, machine, parts, sifted
 from webhook.cli.terminal import progress, tabulate
+from webhook.facade.judging import Answered, judged
 from webhook.facade.sources import CLUSTER, Gathered
 from webhook.facade.world import policy_findings
 from webhook.manifests import dump
-from webhook.model.answers import Finding, Location, Severity
+from webhook.model.answers import Finding, Severity
 from webhook.model.objects import Workload
-from webhook.model.refs import WorkloadRef
 from webhook.report import audit as report
 from webhook.report import json_
 from webhook.report.observed import text as seen_text
 from webhook.report.text import Paint, Run, Summary, accepted
-from webhook.review.audit import Audited, audit_workload, review_namespaces
+from webhook.review.audit import review_namespaces
 from webhook.review.evidence import Evidence
 
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.files or arguments.kustomize or arguments.helm or arguments.against):
         arguments.against = [CLUSTER]
     gathered = gather(arguments, judging=False)
-    whole = audit(gathered, arguments.clock().date(), observed(arguments, gathered))
+    whole = audit(gathered, arguments.clock().date(), observed(arguments, gathered), arguments.jobs)
     run = sifted(arguments, as_run("audit", whole, gathered, fails_from(arguments.fail_on)))
     found = structs.replace(whole, findings=run.findings, summary=run.summary)
     deliver(
@@ -68,24 +68,24 @@ def as_run(command: str, found: report.Audit, gathered: Gathered, fails: Severit
     )
 
 
-def audit(gathered: Gathered, today: date, evidence: Evidence | None = None) -> report.Audit:
-    """Judge everything that is there. `evidence`: what a flow log tells of it."""
+def audit(gathered: Gathered, today: date, evidence: Evidence | None = None, jobs: int | None = 1) -> report.Audit:
+    """Judge everything that is there. `evidence`: what a flow log tells of it; `jobs`: by how many processes."""
     world = gathered.world
-    every = list(_audited(gathered, today))
-    places = {subject.workload.ref: subject.location for subject in gathered.subjects}
-    namespaces = dict.fromkeys(one.workload.ref.namespace for one in every)
-    policies = [policy for name in world.namespaces.names() for _, policy in sorted(world.policies.named(name).items())]
-    spaces = ("", *world.namespaces.names())
-    crd_policies = [policy for name in spaces for _, policy in sorted(world.policies.crd_policies(name).items())]
+    # what no controller made: it made the others, and they are reviewed by it
+    workloads = sorted((w for w in world.workloads.every() if w.owner is None), key=_order)
+    with judged(gathered, workloads, today, {workload.ref for workload in workloads}, jobs) as answers:
+        of_policies = _of_policies(gathered, today)  # while other processes judge workloads
+        every = list(_counted(answers, len(workloads)))
+    namespaces = dict.fromkeys(workload.ref.namespace for workload in workloads)
     findings = (
-        *(_placed(finding, places) for one in every for finding in one.findings),
-        *policy_findings(gathered, policies, crd_policies, today),
+        *(finding for one in every for finding in one.findings),
+        *of_policies,
         *review_namespaces(world, namespaces, today),
     )
     return report.Audit(
         gathered.origin,
         world.enforcer.name,
-        tuple(report.rows(every)),
+        tuple(row for one in every for row in one.rows),
         findings,
         gathered.failures,
         Summary.of(findings, checked=len(every), skipped=gathered.skipped),
@@ -94,22 +94,21 @@ def audit(gathered: Gathered, today: date, evidence: Evidence | None = None) -> 
     )
 
 
-def _audited(gathered: Gathered, today: date) -> Iterator[Audited]:
-    """Yield the answers for what no controller made: it made the others, and they are reviewed by it."""
-    workloads = sorted((w for w in gathered.world.workloads.every() if w.owner is None), key=_order)
-    reviewed = {workload.ref for workload in workloads}
-    given = {subject.workload.ref for subject in gathered.subjects}
+def _of_policies(gathered: Gathered, today: date) -> list[Finding]:
+    world = gathered.world
+    policies = [policy for name in world.namespaces.names() for _, policy in sorted(world.policies.named(name).items())]
+    spaces = ("", *world.namespaces.names())
+    crd_policies = [policy for name in spaces for _, policy in sorted(world.policies.crd_policies(name).items())]
+    return policy_findings(gathered, policies, crd_policies, today)
+
+
+def _counted(answers: Iterable[Answered], number: int) -> Iterator[Answered]:
     with progress("judging workloads") as told:
-        for number, workload in enumerate(workloads, 1):
-            yield audit_workload(gathered.world, workload, today, reviewed, asked=workload.ref in given)
-            told(number, len(workloads))
+        for done, one in enumerate(answers, 1):
+            yield one
+            told(done, number)
 
 
 def _order(workload: Workload) -> tuple[str, str, str]:
     ref = workload.ref
     return ref.namespace, ref.kind, ref.name
-
-
-def _placed(finding: Finding, places: dict[WorkloadRef, Location]) -> Finding:
-    place = places.get(finding.workload) if finding.workload else None
-    return structs.replace(finding, location=place) if place else finding

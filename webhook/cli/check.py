@@ -8,7 +8,7 @@ from webhook.cli.outputs import deliver, fails_from, machine, sifted
 from webhook.cli.terminal import progress
 from webhook.facade.world import audited, review
 from webhook.model.answers import Finding
-from webhook.report import audit, json_, text
+from webhook.report import json_, text
 from webhook.report.text import Failure, Run, Summary
 
 
@@ -16,15 +16,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Print findings; 1 where one is at or above `--fail-on`, 2 where something could not be read."""
     gathered = gather(arguments)
     today = arguments.clock().date()
-    with progress("judging", counted=False):
-        every = audited(gathered, today)
+    with audited(gathered, today, arguments.jobs) as answers, progress("judging", counted=False):
+        every = list(answers)
         findings = review(gathered, today, every)
     whole = Run(
         command="check",
         findings=tuple(findings),
         failures=gathered.failures,
         summary=Summary.of(findings, checked=len(gathered.subjects), skipped=gathered.skipped),
-        rows=tuple(audit.rows(every)),
+        rows=tuple(row for one in every for row in one.rows),
         places={subject.workload.ref: subject.location for subject in gathered.subjects},
         fails_from=fails_from(arguments.fail_on),
     )

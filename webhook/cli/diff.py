@@ -82,7 +82,7 @@ def _side(arguments: argparse.Namespace, paths: list[str]) -> tuple[Gathered, Au
         asked.against, asked.files = [*against, *known], [name for name in names if name not in known]
         gathered = gather(asked, judging=False)
         today = arguments.clock().date()
-        audited = audit(gathered, today)
+        audited = audit(gathered, today, jobs=arguments.jobs)
         with progress("finding connections", counted=False):
             return gathered, audited, matrix(gathered.world, unknown=True)
 

@@ -11,6 +11,7 @@ from webhook.model.budget import duration
 _DAY: Final = 86_400.0
 _OLDEST: Final = 3_650 * _DAY
 _LAST_PORT: Final = 65_535
+_MOST_JOBS: Final = 256
 _LONGEST_DRAIN: Final = 3_600.0
 _SHORTEST_LIFE: Final = timedelta(seconds=5)
 _LONGEST_LIFE: Final = timedelta(days=100 * 365)
@@ -49,6 +50,13 @@ def dns_label(text: str) -> str:
     if not _LABEL.fullmatch(text):
         raise argparse.ArgumentTypeError(f"`{text}` is no name of a namespace")
     return text
+
+
+def jobs(text: str) -> int:
+    """Read a number of processes."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number of processes: expected 1 to {_MOST_JOBS}")
+    return int(text)
 
 
 def glob(text: str) -> str:

@@ -4,7 +4,7 @@ import argparse
 from functools import partial
 from typing import Final
 
-from webhook.cli.flag_values import age, audit, certificate, dns, dns_label, glob, output, port, server
+from webhook.cli.flag_values import age, audit, certificate, dns, dns_label, glob, jobs, output, port, server
 
 FORMATS: Final = ("text", "json")
 CI_FORMATS: Final = (*FORMATS, "markdown", "github", "gitlab", "junit", "sarif")
@@ -82,6 +82,14 @@ def _admit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--admit", action="append", default=[], type=dns_label, metavar="NAMESPACE",
         help="let in clients and scrapers of this namespace where a server is fixed, not only its own; repeatable",
+    )  # fmt: skip
+
+
+def _jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-j", "--jobs", type=jobs, metavar="N",
+        help="judge workloads by so many processes (default: on Linux one per usable core, at most one per 100 "
+        "workloads; elsewhere 1)",
     )  # fmt: skip
 
 
@@ -205,6 +213,7 @@ def _diff(parser: argparse.ArgumentParser) -> None:
         help="what is there before and after, below both; repeatable",
     )  # fmt: skip
     _exclude(group)
+    _jobs(parser)
     parser.set_defaults(kustomize=(), helm=())
     _settings(group)
     _kubeconfig(group)
@@ -252,6 +261,7 @@ def _deleted(parser: argparse.ArgumentParser) -> None:
 
 _FLAGS_OF: Final = (  # what more than one command may have, and what each has of its own
     (("check", "fix", "audit", "lockdown"), _admit),
+    (("check", "audit"), _jobs),
     (("audit", "lockdown"), _observed),
     (("check",), _deleted),
     (("explain",), _explain),

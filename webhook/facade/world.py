@@ -1,13 +1,15 @@
 """The door for other programs: `from webhook import World`. Its answers are the JSON that the commands print."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from typing import Any, Self, TypedDict, Unpack
 
 import msgspec
 
 from webhook.facade import UsageError
+from webhook.facade.judging import Answered, judged
 from webhook.facade.sources import Gathered, Sources, asked, find, read_sources
 from webhook.fix import Fixes, Unfixable, fix, fix_all
 from webhook.judge import explain
@@ -20,31 +22,26 @@ from webhook.model.refs import PolicyRef, WorkloadRef
 from webhook.report import json_
 from webhook.report.json_ import Record
 from webhook.report.text import Summary
-from webhook.review.audit import Audited, audit_workload, review_crd_policies, review_policies, told_once
+from webhook.review.audit import review_crd_policies, review_policies, told_once
 from webhook.review.blast_radius import blast_radius
 from webhook.review.changes import deleted_by
 from webhook.review.touched import changed
 from webhook.world import View
 
 
-def audited(gathered: Gathered, today: date) -> list[Audited]:
-    """Return what each subject depends on, as judged, and what is found about it, where it is."""
-    reviewed = {subject.workload.ref for subject in gathered.subjects}
-    found = []
-    for subject in gathered.subjects:
-        one = audit_workload(gathered.world, subject.workload, today, reviewed)
-        placed = tuple(msgspec.structs.replace(finding, location=subject.location) for finding in one.findings)
-        found.append(msgspec.structs.replace(one, findings=placed))
-    return found
+def audited(gathered: Gathered, today: date, jobs: int | None = 1) -> AbstractContextManager[Iterator[Answered]]:
+    """Give what each subject depends on, as judged, and what is found about it. `jobs`: as `judged` has it."""
+    workloads = [subject.workload for subject in gathered.subjects]
+    return judged(gathered, workloads, today, {workload.ref for workload in workloads}, jobs)
 
 
-def review(gathered: Gathered, today: date, every: Iterable[Audited] | None = None) -> list[Finding]:
+def review(gathered: Gathered, today: date, every: Iterable[Answered]) -> list[Finding]:
     """Return the findings of every subject, where it is; without those that an annotation exempts.
 
     What is one slip of a policy or a server is one finding, however many workloads it hits. `every`: what `audited`
-    returned, where that was asked for already.
+    gives.
     """
-    workloads = [finding for one in (audited(gathered, today) if every is None else every) for finding in one.findings]
+    workloads = [finding for one in every for finding in one.findings]
     own, crd_policies = [policy for policy, _ in gathered.policies], [policy for policy, _ in gathered.crd_policies]
     places: dict[PolicyRef | WorkloadRef, Location] = {policy.ref: place for policy, place in gathered.policies}
     places |= {policy.ref: place for policy, place in gathered.crd_policies}
@@ -158,7 +155,9 @@ class World:
 
     def check(self) -> Record:
         """Return the findings of what is judged, with what would fix each: `check --format json`."""
-        findings, gathered = review(self._gathered, self._today), self._gathered
+        gathered = self._gathered
+        with audited(gathered, self._today) as answers:
+            findings = review(gathered, self._today, answers)
         summary = Summary.of(findings, checked=len(gathered.subjects), skipped=gathered.skipped)
         return json_.checked(findings, gathered.failures, summary)
 
