@@ -80,7 +80,7 @@ def judge_declared(view: View, workload: Workload) -> JudgedWorkload:
         return finished(_of_declared(remembered, near=False, alone=False))
 
     remembered = Remembered(view, workload)
-    short = sum(len(note.text) for note in said) <= _SHORT
+    short = sum([len(note.text) for note in said]) <= _SHORT
     found = remembered.ask(Question(said, answer, lambda one: one.parts, LISTS)) if short else None
     if found is None:
         return finished(_of_declared(remembered, near=False))

@@ -1,10 +1,9 @@
 """What one review may cost, in steps, one for each thing that a loop looks at; and the deadline, `?timeout=3s`."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, Self
 from urllib.parse import parse_qsl
 
 TOO_MUCH: Final = "too much to judge in time"  # why a review that ran out of it is none
@@ -23,7 +22,7 @@ class Budget:
     `late`: whether a share of the time is over, asked every few steps of a caller who has a clock.
     """
 
-    __slots__ = ("_late", "_look", "_most", "_share", "spent")
+    __slots__ = ("_late", "_look", "_most", "_share", "_shares", "spent")
 
     def __init__(self, most: int, late: Callable[[float], bool] = lambda _: False) -> None:
         """Start with nothing spent."""
@@ -32,6 +31,7 @@ class Budget:
         self._late = late
         self._look = 0
         self._share = 1.0
+        self._shares: list[float] = []  # before those of `up_to`
 
     def spend(self, steps: int = 1) -> None:
         """Take steps. Raises Exhausted where they are too many, or the time is over: then they are not taken."""
@@ -60,14 +60,18 @@ class Budget:
                 left += one
         self.spend(each * (seen % _AT_ONCE))
 
-    @contextmanager
-    def up_to(self, share: float) -> Iterator[None]:
-        """Let steps and time be taken up to a share of the whole, what was taken before included: some is left."""
-        before, self._share, self._look = self._share, min(share, self._share), 0
-        try:
-            yield
-        finally:
-            self._share, self._look = before, 0
+    def up_to(self, share: float) -> Self:
+        """Let steps and time be taken up to a share of the whole until this is left again, what was taken included."""
+        self._shares.append(self._share)
+        self._share, self._look = min(share, self._share), 0
+        return self
+
+    def __enter__(self) -> None:
+        """Begin what `up_to` is for."""
+
+    def __exit__(self, *_: object) -> None:
+        """Let as much be taken again as before."""
+        self._share, self._look = self._shares.pop(), 0
 
 
 class _Unlimited(Budget):
@@ -81,6 +85,28 @@ class _Unlimited(Budget):
 
 
 UNLIMITED: Final = _Unlimited(0)  # of commands: who asks waits for the answer
+
+
+class Purse:
+    """What may be spent: one for a world and for all views over it."""
+
+    def __init__(self) -> None:
+        """Start without a limit."""
+        self.budget: Budget = UNLIMITED
+        self._before: list[Budget] = []
+
+    def within(self, budget: Budget) -> Self:
+        """Let that be spent until this is left again."""
+        self._before.append(self.budget)
+        self.budget = budget
+        return self
+
+    def __enter__(self) -> None:
+        """Begin what `within` is for."""
+
+    def __exit__(self, *_: object) -> None:
+        """Let be spent what there was before."""
+        self.budget = self._before.pop()
 
 
 # https://pkg.go.dev/time#ParseDuration; both of Unicode's signs for micro count

@@ -136,10 +136,10 @@ def _decided(
             read = (denied or drafts) if shown is None else shown
             written = of_denial(read) if denied else of_warnings(read if mode in HEARD else ())
             whole = {id(draft): finding for draft, finding in written}
-    if any(finding.no_fix == UNWRITTEN for finding in whole.values()):
+    if UNWRITTEN in [finding.no_fix for finding in whole.values()]:
         left_out = (*left_out, FIXES)
-    findings = tuple(whole.get(id(draft), draft.finding) for draft in drafts)
-    rejected = tuple(whole.get(id(draft), draft.finding) for draft in denied)
+    findings = tuple([whole.get(id(draft), draft.finding) for draft in drafts])
+    rejected = tuple([whole.get(id(draft), draft.finding) for draft in denied])
     if stale:
         findings = tuple(structs.replace(f, assumptions=(*f.assumptions, f"{STALE}: {stale}")) for f in findings)
     return Decision(
@@ -265,6 +265,8 @@ def _may_reject(found: Finding) -> bool:
 
 
 def _audit(mode: Mode, findings: tuple[Finding, ...], rejected: tuple[Finding, ...], exempt: int) -> Audit:
+    if not findings and not exempt:
+        return ("mode", mode.value), ("verdict", "clean")
     worst = max((f.severity for f in findings), default=None)
     told = ",".join(sorted({f.id for f in findings}))
     verdict = "denied" if rejected else worst.word if worst else "clean"

@@ -10,7 +10,7 @@ from webhook.fix import Fixed
 from webhook.fix.fix import distinct
 from webhook.fix.inbound import fix_dependants, fix_way, shuts_out
 from webhook.judge import Judged, enforcer_notes, judge
-from webhook.judge.inbound import Way, judge_balanced, judge_hooks, judge_inbound, remedy
+from webhook.judge.inbound import PORTS, Way, judge_balanced, judge_hooks, judge_inbound, remedy
 from webhook.judge.workload import Dependant, Dependants, judge_dependants
 from webhook.model.answers import CLOSED, Finding, FlowVerdict, Verdict
 from webhook.model.budget import Exhausted
@@ -38,7 +38,7 @@ def draft_server(
     `new`: it was not there before, so that nobody was told of its clients' egress. `without`: clients that are
     reviewed too, and so told themselves. Raises Exhausted after what was found in time.
     """
-    if not view.enforcer.enforces:
+    if not view.enforcer.enforces or _nobody_asks(view, workload):
         return
     off = {name for name, severity in view.settings.severities if not severity}
     anew = Overlay(view, [workload], anew=True)
@@ -48,6 +48,18 @@ def draft_server(
         yield from map(ready, _of_balancers(anew, workload))
     if "NP109" not in off:
         yield from _of_dependants(anew, workload, judge_dependants(anew, workload, without), today, new=new)
+
+
+def _nobody_asks(view: View, workload: Workload) -> bool:
+    """Say whether nothing that is known may lead to a workload, as is so of most that are new."""
+    ref, template = workload.ref, workload.template
+    return not (
+        view.services.selecting(template.pod_class)
+        or template.scrape is not None
+        or view.inbound.monitors()
+        or any(port.name in PORTS for port in template.declares)
+        or view.workloads.mentioning([(ref.namespace, ref.name)])
+    )
 
 
 # -- NP108 -------------------------------------------------------------------------------------------------------------

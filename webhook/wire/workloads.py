@@ -78,8 +78,8 @@ def workload(
 
 def cuts(top: Mapping[str, str], inner: Mapping[str, str], *, containers: bool) -> tuple[Cut, ...]:
     """Return of what no more than a part was read. `containers`: of what these are given."""
-    notes = [text for some in (top, inner) for key in (CONNECTS_TO, EXEMPT) if (text := some.get(key))]
-    annotations: tuple[Cut, ...] = ("annotation",) if any(len(text) > LONGEST_NOTE for text in notes) else ()
+    notes = top.get(CONNECTS_TO, ""), top.get(EXEMPT, ""), inner.get(CONNECTS_TO, ""), inner.get(EXEMPT, "")
+    annotations: tuple[Cut, ...] = ("annotation",) if max(map(len, notes)) > LONGEST_NOTE else ()
     return (*annotations, "container") if containers else annotations
 
 
@@ -127,7 +127,7 @@ def declarations(top: Mapping[str, str], inner: Mapping[str, str], key: str) -> 
     if key not in top and key not in inner:
         return ()
     places = (("metadata", top), ("template", inner))
-    return tuple(Declaration(_read(notes[key], key), place) for place, notes in places if key in notes)
+    return tuple([Declaration(_read(notes[key], key), place) for place, notes in places if key in notes])
 
 
 def _read(text: str, key: str) -> str:

@@ -4,14 +4,13 @@ It is made of listers, each of some kinds, so that a view over another (`overlay
 those that differ.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
 from webhook.model.addresses import FAMILIES, Address, Block, Family, Served, merged
-from webhook.model.budget import UNLIMITED, Budget
+from webhook.model.budget import Budget, Purse
 from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
 from webhook.model.dialect import Dialect
 from webhook.model.hints import ConfigMap
@@ -197,14 +196,6 @@ class PolicyLister(Protocol):
         """Return what is wrong with policies of other families: parts that are not in force, or not understood."""
 
 
-class Purse:
-    """What may be spent: one for a world and for all views over it."""
-
-    def __init__(self) -> None:
-        """Start without a limit."""
-        self.budget: Budget = UNLIMITED
-
-
 class View:
     """What `evaluate` and everything above it may ask.
 
@@ -229,17 +220,12 @@ class View:
         """What may be spent: the budget of the innermost `within`, or no limit. Loops over what is here spend it."""
         return self.purse.budget
 
-    @contextmanager
-    def within(self, budget: Budget) -> Iterator[None]:
+    def within(self, budget: Budget) -> Purse:
         """Answer within a budget: `Exhausted` comes out of any look-up or judgement that takes more.
 
         One review runs to its end before the next begins.
         """
-        before, self.purse.budget = self.purse.budget, budget
-        try:
-            yield
-        finally:
-            self.purse.budget = before
+        return self.purse.within(budget)
 
     def memo(self, memo: Memo[K, V]) -> Answers[K, V]:
         """Return the answers that are remembered, as long as nothing that policy sees but pods and Services changes.

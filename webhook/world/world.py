@@ -5,6 +5,7 @@ from typing import Final
 
 from webhook.families import REFERENCES
 from webhook.model.addresses import Family
+from webhook.model.budget import Purse
 from webhook.model.crd_policies import CrdPolicy, UnlistedKind
 from webhook.model.hints import ConfigMap
 from webhook.model.inbound import Inbound
@@ -20,7 +21,7 @@ from webhook.world.pod_labels import ACCOUNT, Accounts, Namespaces
 from webhook.world.pods import Nodes, PodIndex
 from webhook.world.policies import Policies
 from webhook.world.services import Declarations, Services
-from webhook.world.view import Purse, View
+from webhook.world.view import View
 from webhook.world.workloads import Workloads
 
 _MOST_VERSIONS: Final = 4_096  # of combinations of namespaces
