@@ -42,7 +42,7 @@ class Services:
         self._by_label: dict[tuple[str, str, str], dict[str, Service]] = {}  # by the first label of the selector
         self._published: dict[Key, Service] = {}
         self._unselecting: dict[Key, Service] = {}
-        self._selecting: tuple[int, PodClass | None, tuple[Service, ...]] = (0, None, ())  # the last that was asked for
+        self._selected: tuple[int, PodClass | None, tuple[Service, ...]] = (0, None, ())  # the last that was asked for
 
     def _change(self, namespace: str) -> None:
         self.stamps.change(namespace, empty=namespace not in self.by_namespace and namespace not in self._slices)
@@ -96,13 +96,13 @@ class Services:
 
     def selecting(self, pod_class: PodClass) -> tuple[Service, ...]:
         """Return the Services that select pods of `pod_class`, by name: most who ask do so several times."""
-        changed, known, found = self._selecting
+        changed, known, found = self._selected
         if known is not pod_class or changed != self.stamps.last:
             pairs = pod_class.labels.pairs
             every = [s for pair in pairs for s in self._by_label.get((pod_class.namespace, *pair), {}).values()]
             some = [s for s in every if s.selector is not None and set(pairs).issuperset(s.selector.pairs)]
             found = tuple(sorted(some, key=lambda service: service.name))
-            self._selecting = self.stamps.last, pod_class, found
+            self._selected = self.stamps.last, pod_class, found
         return found
 
     def published(self) -> Iterable[Service]:
