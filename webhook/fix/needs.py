@@ -113,16 +113,14 @@ _AMBIGUOUS: Final = re.compile(r"-(?:to|from|egress|ingress)(?:-|$)|\.|[^a-z0-9.
 
 def name(near: Neighbours, needs: Sequence[Need], rest: Sequence[object] = ()) -> str:
     """Return the name for a policy that opens `needs`, which have one subject and one direction, and keeps `rest`."""
-    subject, direction = needs[0].subject, needs[0].direction
-    others = {need.other for need in needs}
-    (other,) = others if len(others) == 1 else (None,)
-    if not isinstance(other, WorkloadRef):
+    subject, direction, other = needs[0].subject, needs[0].direction, needs[0].other
+    if not isinstance(other, WorkloadRef) or len({need.other for need in needs}) > 1:
         return _cut(f"allow-{subject.name}-{direction.lower()}", _hashed(needs, rest))
     where = "" if other.namespace == subject.namespace else f".{other.namespace}"
-    numbers = dict.fromkeys(need.port for need in needs)
+    numbers = dict.fromkeys([need.port for need in needs])
     ports = "-".join(map(str, numbers)) + _protocols(needs)
     text = f"allow-{subject.name}-{_WORDS[direction]}-{other.name}{where}-{ports}"
-    clear = len(numbers) == 1 and not rest and not any(_ambiguous(near, ref) for ref in (subject, other))
+    clear = len(numbers) == 1 and not rest and not _ambiguous(near, subject) and not _ambiguous(near, other)
     return text if clear and len(text) <= LONGEST else _cut(text, _hashed(needs, rest))
 
 
@@ -149,8 +147,8 @@ def _ambiguous(near: Neighbours, ref: WorkloadRef) -> bool:
 
 def _protocols(needs: Sequence[Need]) -> str:
     """Return nothing for TCP, which goes without saying."""
-    spoken = sorted({need.protocol.lower() for need in needs})
-    return "" if spoken == ["tcp"] else "-" + "-".join(spoken)
+    spoken = {need.protocol for need in needs}
+    return "" if spoken == {"TCP"} else "-" + "-".join(sorted([protocol.lower() for protocol in spoken]))
 
 
 def _cut(text: str, tail: str) -> str:

@@ -7,6 +7,7 @@ How those whom it dials are selected rests on who is in their namespaces.
 
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
+from operator import is_
 from typing import Final
 
 from msgspec import Struct, structs
@@ -95,7 +96,11 @@ class Remembered:
         known = self._view.memo(_PROVED).get(key) if key is not None else None
         if known is None or known.around != self._around(parts):
             return None
-        return known if all(map(_is_same, known.parts, parts)) else None
+        if not all(map(is_, known.parts, parts)):
+            if not all(map(_is_same, known.parts, parts)):
+                return None
+            known = self._view.memo(_PROVED)[key] = structs.replace(known, parts=tuple(parts))
+        return known
 
     def _key(self, parts: Sequence[Judged]) -> tuple[Hashable, PodEnd]:
         """Return what is the same for whoever no policy tells from the client; None: it may be a case of its own."""
@@ -180,8 +185,6 @@ def _flows(parts: Sequence[Judged]) -> list[Flow]:
 
 def _is_same(one: Judged, other: Judged) -> bool:
     """Say whether two answers are the same to a fix, which looks at no near misses."""
-    if one is other:
-        return True
     return (one.resolved, one.missing, one.reason) == (other.resolved, other.missing, other.reason) and (
         [*map(_plain, one.flows)] == [*map(_plain, other.flows)]
     )
