@@ -1,11 +1,12 @@
 """A proposed change, read through to a view that stays as it is."""
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
+from webhook.families import compile_policy
 from webhook.model.addresses import Address, Block, Family
-from webhook.model.crd_policies import CompileContext, CrdPolicy, Unevaluated
+from webhook.model.crd_policies import CrdPolicy, Unevaluated
 from webhook.model.hints import ConfigMap
-from webhook.model.labels import EVERY_LABEL, NO_LABELS, AskedLabels
+from webhook.model.labels import EVERY_LABEL, NO_KEYS, NO_LABELS, AskedLabels
 from webhook.model.objects import Namespace, Pod, PodClass, Service, Workload
 from webhook.model.policy import Direction, Policy
 from webhook.model.refs import PolicyRef, WorkloadRef
@@ -13,7 +14,7 @@ from webhook.model.tier import CompiledPolicy, Precedence, Tier, sort_key
 from webhook.model.truth import Truth
 from webhook.world.changes import Clock, Memos
 from webhook.world.controllers import backends, controllers, groups, or_expected, with_expected
-from webhook.world.policies import Fixed, Policies
+from webhook.world.policies import selects
 from webhook.world.view import Beneath, Group, NamespaceLister, PolicyLister, Selecting, View, WorkloadLister
 from webhook.world.workloads import mentions, reaches, scrapes, tells
 
@@ -49,10 +50,7 @@ class Overlay(View):
         self.policies, self.memos = base.policies, base.memos
         if policies:
             filled.update([one.namespace for one in policies])
-            own = Policies(self, Clock(), Fixed(base.compile_context))
-            for one in policies:
-                own.put(one)
-            self.policies = _Policies(base.policies, own)
+            self.policies = _Policies(self, base.policies, policies)
         if policies or (anew and not base.complete):
             self.memos = Memos(Clock(), lambda: 0)
 
@@ -219,40 +217,58 @@ class Pods:
 
 
 class _Policies:
-    """Policies, with NetworkPolicies on top."""
+    """Policies, with NetworkPolicies on top: a few, which are looked through one by one."""
 
-    def __init__(self, base: PolicyLister, own: Policies) -> None:
-        self._base, self._own = base, own
+    def __init__(self, view: View, base: PolicyLister, own: Iterable[Policy]) -> None:
+        self._view, self._base, self.context = view, base, base.context
+        self._own: dict[str, dict[PolicyRef, Policy]] = {}
+        for one in own:
+            self._own.setdefault(one.namespace, {})[one.ref] = one
+        self._compiled: dict[str, tuple[CompiledPolicy, ...]] = {}
         self._selected: dict[tuple[PodClass, Direction], Selecting] = {}
 
-    @property
-    def context(self) -> CompileContext:
-        return self._base.context
+    def _of(self, namespace: str) -> tuple[CompiledPolicy, ...]:
+        found = self._compiled.get(namespace)
+        if found is None:
+            every = self._own.get(namespace, {}).values()
+            found = tuple([compiled for one in every for compiled in compile_policy(one, self.context.dialect)])
+            self._compiled[namespace] = found
+        return found
 
     def selecting(self, pod_class: PodClass, direction: Direction) -> Selecting:
-        mine = self._own.named(pod_class.namespace)
+        mine = self._own.get(pod_class.namespace)
         if not mine:
             return self._base.selecting(pod_class, direction)
         found = self._selected.get((pod_class, direction))
         if found is None:
             kept = [pair for pair in self._base.selecting(pod_class, direction) if pair[0].ref not in mine]
-            found = tuple(sorted([*kept, *self._own.selecting(pod_class, direction)], key=_place))
+            found = tuple(sorted([*kept, *self._matching(pod_class, direction)], key=_place))
             self._selected[pod_class, direction] = found
         return found
+
+    def _matching(self, pod_class: PodClass, direction: Direction) -> Iterator[tuple[CompiledPolicy, Truth]]:
+        keys = self._view.settings.pending_labels if pod_class.template else NO_KEYS
+        every = self._of(pod_class.namespace)
+        self._view.budget.spend(len(every))
+        for compiled in every:
+            if compiled.direction is direction:
+                truth = selects(self._view, compiled, pod_class, keys)
+                if truth is not Truth.NO:
+                    yield compiled, truth
 
     def unevaluated(self, pod_class: PodClass, direction: Direction) -> Unevaluated | None:
         return self._base.unevaluated(pod_class, direction)
 
     def compiled_policies(self, namespace: str, direction: Direction) -> Iterable[CompiledPolicy]:
-        mine = self._own.named(namespace)
+        mine = self._own.get(namespace, {})
         kept = [i for i in self._base.compiled_policies(namespace, direction) if i.ref not in mine]
-        return sorted([*kept, *self._own.compiled_policies(namespace, direction)], key=sort_key)
+        return sorted([*kept, *(i for i in self._of(namespace) if i.direction is direction)], key=sort_key)
 
     def asked(self, namespace: str, direction: Direction) -> tuple[AskedLabels, ...]:  # noqa: ARG002 - what is tried out is judged once
         return (EVERY_LABEL,)
 
     def named(self, namespace: str) -> Mapping[PolicyRef, Policy]:
-        return {**self._base.named(namespace), **self._own.named(namespace)}
+        return {**self._base.named(namespace), **self._own.get(namespace, {})}
 
     def crd_policies(self, namespace: str) -> Mapping[PolicyRef, CrdPolicy]:
         return self._base.crd_policies(namespace)
