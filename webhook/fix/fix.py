@@ -66,7 +66,8 @@ class Fixer:
     def together(self, whole: Sequence[Judged]) -> Fixed:
         """Open several dependencies by as few policies as there are subjects and directions."""
         view, parts = self._view, [without_final(part) for part in whole]
-        known = self._known.find(parts)
+        asked = self._known.ask(parts)
+        known = self._known.find(asked)
         if known is not None:
             return Fixed(tuple(known))
         if (why := in_the_way(whole, only_final=True)) is not None and in_the_way(parts, only_final=True) is not None:
@@ -81,11 +82,11 @@ class Fixer:
         except Unwritable as error:
             return Fixed(reason=str(error))
         fixed = Fixed(tuple(written(self._near, self._workload, pieces)), notes=tuple(notes))
-        if self._known.is_proved(parts, pieces):
+        if self._known.is_proved(asked, pieces):
             return fixed
         after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in fixed.policies])
         if all(_is_allowed(after, self._workload, part) for part in parts):
-            self._known.keep(parts, pieces, noted=bool(notes))
+            self._known.keep(asked, pieces, noted=bool(notes))
             return fixed
         return self._unless_shut(fixed, after, whole, parts)
 

@@ -47,7 +47,21 @@ class _Proved(Struct, frozen=True):
     version: Hashable = None
 
 
-_PROVED: Final = Memo[Hashable, _Proved](10_000)
+class Asked(Struct, frozen=True):
+    """Answers of which something is to be opened. `end`: the first client that nobody told from this one.
+
+    `key`: what is the same for all of them; None: this one may be a case of its own. `known`: what is remembered.
+    """
+
+    parts: Sequence[Judged]
+    flows: Sequence[Flow]
+    end: PodEnd
+    around: tuple[tuple[Family, ...], Hashable]
+    key: Hashable = None
+    known: _Proved | None = None
+
+
+_PROVED: Final = Memo[Hashable, _Proved | None](10_000)  # None: it was asked for once
 _SELF: Final = WorkloadRef("", "", "")
 _SINGLE: Final = frozenset({EXPECTED, "Pod"})  # kinds of which each is a case of its own
 
@@ -60,41 +74,32 @@ class Remembered:
         self._near, self._view, self._workload = near, near.view, workload
         self._ends: dict[tuple[str, ...], PodEnd] = {}
 
-    def find(self, parts: Sequence[Judged]) -> list[Manifest] | None:
-        """Return the policies that open `parts`; None: they have to be written."""
-        known = self._known(parts)
-        if known is None or known.servers is None or not self._adds_nobody or self._is_met(known.servers):
-            return None
-        if known.version != self._version(known.servers) or not self._is_alone(known.own):
-            return None
-        self._view.budget.spend(len(known.pieces))
-        return written(self._near, self._workload, _with(known.pieces, _SELF, self._workload.ref))
+    def ask(self, parts: Sequence[Judged]) -> Asked:
+        """Return what is asked where `parts` are to be opened."""
+        view, workload = self._view, self._workload
+        flows = [flow for part in parts if part.resolved is not None for flow in part.resolved.found.flows]
+        refs = [flow.to.ref for flow in flows if isinstance(flow.to, Group)]
+        spaces = tuple(dict.fromkeys([ref.namespace for ref in refs]))
+        end = self._ends.get(spaces)
+        if end is None:
+            end = self._ends[spaces] = alike(view, template_end(view, workload), *spaces)
+        outside = len(refs) < len(flows)  # of an address a proof rests on the API server's Service, which is there
+        around = view.families(), view.beneath().view.version_of("default") if outside else None
+        resolved = all(part.resolved is not None and part.resolved.found.flows for part in parts)
+        if (
+            not resolved
+            or workload.template.pod_class.host_network
+            or workload.ref.kind in _SINGLE
+            or workload.ref in refs
+        ):
+            return Asked(parts, flows, end, around)
+        key = end, workload.template.injected, tuple([part.text for part in parts])
+        return Asked(parts, flows, end, around, key, self._same(key, parts, around))
 
-    def is_proved(self, parts: Sequence[Judged], pieces: Sequence[Piece]) -> bool:
-        """Say whether these policies are sure to open `parts`."""
-        known = self._known(parts)
-        return known is not None and known.pieces == self._of_anybody(pieces)
-
-    def keep(self, parts: Sequence[Judged], pieces: Sequence[Piece], *, noted: bool) -> None:
-        """Remember that these policies are sure to open `parts`. `noted`: there is something to be said of them."""
-        key, end = self._key(parts)
-        if key is None or not all(is_lasting(self._view, end, flow) for flow in _flows(parts)):
-            return
-        own = _of_own(pieces)
-        found = _Proved(tuple(parts), self._around(parts), self._of_anybody(pieces), own)
-        plain = not noted and self._adds_nobody and all(piece.rest is None for piece in pieces)
-        if plain and self._is_alone(own):
-            servers = self._servers(pieces)
-            if not self._is_met(servers):
-                found = structs.replace(found, servers=servers, version=self._version(servers))
-        self._view.memo(_PROVED)[key] = found
-
-    # -- of which clients ----------------------------------------------------------------------------------------------
-
-    def _known(self, parts: Sequence[Judged]) -> _Proved | None:
-        key, _ = self._key(parts)
-        known = self._view.memo(_PROVED).get(key) if key is not None else None
-        if known is None or known.around != self._around(parts):
+    def _same(self, key: Hashable, parts: Sequence[Judged], around: Hashable) -> _Proved | None:
+        """Return what is remembered of these very answers."""
+        known = self._view.memo(_PROVED).get(key)
+        if known is None or known.around != around:
             return None
         if not all(map(is_, known.parts, parts)):
             if not all(map(_is_same, known.parts, parts)):
@@ -102,23 +107,41 @@ class Remembered:
             known = self._view.memo(_PROVED)[key] = structs.replace(known, parts=tuple(parts))
         return known
 
-    def _key(self, parts: Sequence[Judged]) -> tuple[Hashable, PodEnd]:
-        """Return what is the same for whoever no policy tells from the client; None: it may be a case of its own."""
-        workload, pod_class = self._workload, self._workload.template.pod_class
-        refs = [flow.to.ref for flow in _flows(parts) if isinstance(flow.to, Group)]
-        spaces = tuple(dict.fromkeys([ref.namespace for ref in refs]))
-        end = self._ends.get(spaces)
-        if end is None:
-            end = self._ends[spaces] = alike(self._view, template_end(self._view, workload), *spaces)
-        resolved = all(part.resolved is not None and part.resolved.found.flows for part in parts)
-        if not resolved or pod_class.host_network or workload.ref.kind in _SINGLE or workload.ref in refs:
-            return None, end
-        return (end, workload.template.injected, tuple([part.text for part in parts])), end
+    def find(self, asked: Asked) -> list[Manifest] | None:
+        """Return the policies that open what is asked for; None: they have to be written."""
+        known = asked.known
+        if known is None or known.servers is None or not self._adds_nobody or self._is_met(known.servers):
+            return None
+        if known.version != self._version(known.servers) or not self._is_alone(known.own):
+            return None
+        self._view.budget.spend(len(known.pieces))
+        return written(self._near, self._workload, _with(known.pieces, _SELF, self._workload.ref))
 
-    def _around(self, parts: Sequence[Judged]) -> tuple[tuple[Family, ...], Hashable]:
-        """Return what a proof rests on: of an address also on the API server's Service, which is in `default`."""
-        outside = any(not isinstance(flow.to, Group) for flow in _flows(parts))
-        return self._view.families(), self._view.beneath().view.version_of("default") if outside else None
+    def is_proved(self, asked: Asked, pieces: Sequence[Piece]) -> bool:
+        """Say whether these policies are sure to open what is asked for."""
+        return asked.known is not None and asked.known.pieces == self._of_anybody(pieces)
+
+    def keep(self, asked: Asked, pieces: Sequence[Piece], *, noted: bool) -> None:
+        """Remember that these policies are sure to open it, from the second time that somebody asks.
+
+        `noted`: there is something to be said of them.
+        """
+        answers = self._view.memo(_PROVED)
+        if asked.key is None:
+            return
+        if asked.key not in answers:
+            answers[asked.key] = None
+            return
+        if not all(is_lasting(self._view, asked.end, flow) for flow in asked.flows):
+            return
+        own = _of_own(pieces)
+        found = _Proved(tuple(asked.parts), asked.around, self._of_anybody(pieces), own)
+        plain = not noted and self._adds_nobody and all(piece.rest is None for piece in pieces)
+        if plain and self._is_alone(own):
+            servers = self._servers(pieces)
+            if not self._is_met(servers):
+                found = structs.replace(found, servers=servers, version=self._version(servers))
+        answers[asked.key] = found
 
     # -- who is selected -----------------------------------------------------------------------------------------------
 
@@ -177,10 +200,6 @@ def _with(pieces: Sequence[Piece], old: WorkloadRef, new: WorkloadRef) -> list[P
 
 def _for(need: Need, old: WorkloadRef, new: WorkloadRef) -> Need:
     return structs.replace(need, subject=new) if need.subject == old else structs.replace(need, other=new)
-
-
-def _flows(parts: Sequence[Judged]) -> list[Flow]:
-    return [flow for part in parts if part.resolved is not None for flow in part.resolved.found.flows]
 
 
 def _is_same(one: Judged, other: Judged) -> bool:
