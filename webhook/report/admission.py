@@ -214,7 +214,9 @@ def combined(findings: Iterable[Finding]) -> list[Manifest]:
     every: dict[tuple[str, str], Manifest] = {}
     for manifest in (manifest for finding in findings for manifest in finding.fix):
         key = (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
-        every[key] = _merged(every[key], manifest) if key in every else manifest
+        known = every.setdefault(key, manifest)
+        if known is not manifest:  # the findings about the two ends of a connection share theirs
+            every[key] = _merged(known, manifest)
     return list(every.values())
 
 
