@@ -91,6 +91,8 @@ def judge_declared(view: View, workload: Workload) -> JudgedWorkload:
 
 def with_inferred(view: View, declared: JudgedWorkload, *, near: bool = True) -> JudgedWorkload:
     """Add what is inferred, and the look-up where only that needs it."""
+    if not view.settings.infer or asks_nobody(view, declared.workload):
+        return declared
     return finished(_with_inferred(view, declared, near=near))
 
 
@@ -166,7 +168,7 @@ def _is_closed(one: Judged) -> bool:
 
 def _with_inferred(view: View, declared: JudgedWorkload, *, near: bool) -> Steps[JudgedWorkload]:
     workload = declared.workload
-    if not view.settings.infer or asks_nobody(view, workload):
+    if not view.settings.infer:
         return declared
     said = [one.resolved for one in declared.dependencies if one.resolved is not None]
     inferred = []

@@ -276,11 +276,8 @@ class AskedLabels:
         """Return what is the same for labels that no requirement tells apart; None: a value that nobody asks for."""
         if self.every:
             return labels.pairs
-        return tuple([(key, self._value(key, value)) for key, value in labels.pairs if key in self.values])
-
-    def _value(self, key: str, value: str) -> str | None:
-        asked = self.values[key]
-        return value if asked is None or value in asked else None
+        every = [(key, value, self.values[key]) for key, value in labels.pairs if key in self.values]
+        return tuple([(key, value if asked is None or value in asked else None) for key, value, asked in every])
 
     def __bool__(self) -> bool:
         """Whether anything is asked for."""

@@ -248,9 +248,9 @@ class _Told:
 
 def _rejected(view: View, request: AdmissionRequest, mode: Mode, drafts: list[Draft], today: date) -> list[Draft]:
     """Return what rejects: nothing that is unsure or inferred, and on an update nothing that was so before."""
-    if mode is not Mode.ENFORCE or not view.enforcer.decisive:
+    grave = [draft for draft in drafts if _may_reject(draft.finding)] if mode is Mode.ENFORCE else []
+    if grave and not view.enforcer.decisive:
         return []
-    grave = [draft for draft in drafts if _may_reject(draft.finding)]
     if not grave or request.operation != "UPDATE" or taken_from_its_maker(request):
         return grave
     if request.old is None:
@@ -266,7 +266,7 @@ def _may_reject(found: Finding) -> bool:
 
 def _audit(mode: Mode, findings: tuple[Finding, ...], rejected: tuple[Finding, ...], exempt: int) -> Audit:
     if not findings and not exempt:
-        return ("mode", mode.value), ("verdict", "clean")
+        return ("mode", str(mode)), ("verdict", "clean")
     worst = max((f.severity for f in findings), default=None)
     told = ",".join(sorted({f.id for f in findings}))
     verdict = "denied" if rejected else worst.word if worst else "clean"

@@ -38,7 +38,7 @@ def draft_server(
     `new`: it was not there before, so that nobody was told of its clients' egress. `without`: clients that are
     reviewed too, and so told themselves. Raises Exhausted after what was found in time.
     """
-    if not view.enforcer.enforces or _nobody_asks(view, workload):
+    if _nobody_asks(view, workload) or not view.enforcer.enforces:
         return
     off = {name for name, severity in view.settings.severities if not severity}
     anew = Overlay(view, [workload], anew=True)
@@ -57,7 +57,7 @@ def _nobody_asks(view: View, workload: Workload) -> bool:
         view.services.selecting(template.pod_class)
         or template.scrape is not None
         or view.inbound.monitors()
-        or any(port.name in PORTS for port in template.declares)
+        or not PORTS.isdisjoint([port.name for port in template.declares])
         or view.workloads.mentioning([(ref.namespace, ref.name)])
     )
 

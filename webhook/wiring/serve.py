@@ -123,7 +123,7 @@ def _answer(request: AdmissionRequest, decision: Decision) -> Answer:
     told = ",".join(sorted({finding.id for finding in decision.findings}))
     about = (*_about(request), *((("findings", told),) if told else ()))
     outcome = admission.outcome(decision)
-    return Answer(200, body, outcome, decision.mode.value, request.dry_run, about, left_out=decision.left_out)
+    return Answer(200, body, outcome, str(decision.mode), request.dry_run, about, left_out=decision.left_out)
 
 
 def _late(seconds: float, timeout: float | None) -> Callable[[float], bool]:

@@ -258,7 +258,7 @@ class Declarations:
 
     def monitors(self) -> list[Monitor]:
         """Return who asks that something is scraped, sorted."""
-        return [self._monitors[key] for key in sorted(self._monitors)]
+        return [self._monitors[key] for key in sorted(self._monitors)] if self._monitors else []
 
     def sending_to(self, namespace: str, service: str) -> list[Declaring]:
         """Return what has a Service as a backend, sorted."""
