@@ -1,6 +1,6 @@
 """Who a policy selects, or would but for one thing."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -166,7 +166,7 @@ def _lacking(policy: Policy, labels: Labels) -> tuple[Miss, ...] | None:
     return tuple(of_labels(subject, labels, "podLabels"))
 
 
-def unrelated(subject: Selector, missed: list[Miss]) -> bool:
+def unrelated(subject: Selector, missed: Sequence[Miss]) -> bool:
     """Say whether nothing ties a policy to the pod: the one label that it asks for is absent, or nothing like it."""
     return bool(missed and missed[0].rank) and len(subject.requirements) == 1
 

@@ -1,6 +1,6 @@
 """Rules that would let the packet through but for one thing: what a person most often got wrong."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final
 
 from msgspec import structs
@@ -18,7 +18,7 @@ from webhook.judge.near_miss_peers import (
     peer_misses,
     told,
 )
-from webhook.judge.near_miss_ports import beside_peers, cut_short, lets_through
+from webhook.judge.near_miss_ports import NearRule, cut_short, dialled_by, near_by_port, near_rules
 from webhook.judge.near_miss_subjects import (
     Near,
     Nearly,
@@ -120,8 +120,11 @@ def _misplaced(view: View, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
         if about_others(view, policy):
             continue
         compiled = compiled_for(view, policy, packet.direction)
-        for rule in compiled.rules if compiled else ():
-            if lets_through(view, rule, packet):
+        near_ones = near_rules(view, compiled, dialled_by(view, packet)) if compiled is not None else ()
+        for rule, missed in near_ones:
+            if missed or not _is_about(view, rule, packet):
+                continue
+            if matched(view, rule, packet.other, families_of(view, packet)):
                 yield rule.ref, Miss(0, "namespace", f"{there}{MISPLACED}{here}", here)
 
 
@@ -138,13 +141,15 @@ def _of_compiled(view: View, compiled: CompiledPolicy, packet: Packet) -> Iterat
     if not rules or compiled.subject is None:
         return
     pod_class = packet.subject.pod_class
-    missed = [*of_labels(compiled.subject, pod_class.labels, "podLabels")]
+    missed = tuple(of_labels(compiled.subject, pod_class.labels, "podLabels"))
     if unrelated(compiled.subject, missed):
         return
     if compiled.scope is not None:
-        missed += of_expression(view, compiled.scope, pod_class)
-    for row in _rows(view, compiled, rules, packet, missed):
-        yield from _nearest(row, packet)
+        missed += tuple(of_expression(view, compiled.scope, pod_class))
+    if len(missed) <= 1 and FAR not in missed:
+        dialled = dialled_by(view, packet)
+        for row in _rows(view, compiled, near_by_port(view, rules, dialled), packet, missed):
+            yield from _nearest(row, packet)
 
 
 def _of_near(view: View, packet: Packet, end: Place | None) -> Iterator[tuple[PolicyRef, Miss]]:
@@ -197,8 +202,10 @@ def _like(view: View, nearly: Near, packet: Packet) -> Hashable:
 
 
 def _rows_of(view: View, nearly: Iterable[Nearly], packet: Packet) -> Iterator[_Row]:
+    dialled = dialled_by(view, packet)
     for compiled, missed in nearly:
-        yield from _rows(view, compiled, compiled.rules, packet, missed)
+        if compiled.rules and len(missed) <= 1:
+            yield from _rows(view, compiled, near_rules(view, compiled, dialled), packet, missed)
 
 
 def _nearest(row: _Row, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
@@ -213,30 +220,26 @@ def _nearest(row: _Row, packet: Packet) -> Iterator[tuple[PolicyRef, Miss]]:
 
 
 def _rows(
-    view: View, compiled: CompiledPolicy, rules: Iterable[CompiledRule], packet: Packet, missed: Sequence[Miss]
+    view: View, compiled: CompiledPolicy, near_ones: Iterable[NearRule], packet: Packet, missed: tuple[Miss, ...]
 ) -> Iterator[_Row]:
-    """Yield the rules from which one thing keeps the packet, or one peer of several that may have been meant."""
-    if len(missed) > 1:
-        return
-    for rule in rules:
-        view.budget.spend(1 + len(rule.peers or ()) + len(rule.ports or ()))
-        found = _of_rule(view, compiled, rule, packet, missed)
-        if found:
-            yield rule.ref, found
+    """Yield the rules from which one thing keeps the packet, or one peer of several that may have been meant.
 
-
-def _of_rule(
-    view: View, compiled: CompiledPolicy, rule: CompiledRule, packet: Packet, missed: Sequence[Miss]
-) -> tuple[Miss | Lack, ...]:
-    """Return the one thing that keeps a packet from a rule, or of each peer that may have been meant what does.
-
-    Empty: nothing does, or more than one thing, and then it is not asked for the rest. `missed`: what keeps the rule's
-    policy from selecting the subject.
+    `missed`: what keeps the rules' policy from selecting the subject, one thing at most.
     """
-    sure = [*missed, *beside_peers(view, rule, packet)]
-    if len(sure) > 1 or FAR in sure:
-        return ()
-    if matched(view, rule, packet.other, families_of(view, packet)):
-        sure = sure or [*cut_short(view, rule, packet)]
-        return tuple(sure) if len(sure) == 1 else ()
-    return () if sure else tuple(dict.fromkeys(peer_misses(view, compiled, rule, packet)))
+    for rule, of_ports in near_ones:
+        view.budget.spend(1 + len(rule.peers or ()))
+        sure = missed + of_ports
+        if len(sure) > 1 or not _is_about(view, rule, packet):
+            continue
+        if matched(view, rule, packet.other, families_of(view, packet)):
+            found: tuple[Miss | Lack, ...] = sure or tuple(cut_short(view, rule, packet))
+            if len(found) == 1:
+                yield rule.ref, found
+        elif not sure and (peers := tuple(dict.fromkeys(peer_misses(view, compiled, rule, packet)))):
+            yield rule.ref, peers
+
+
+def _is_about(view: View, rule: CompiledRule, packet: Packet) -> bool:
+    """Say whether the subject is, or may be, what else a rule asks of the pod that its policy selects."""
+    own = rule.subject_peers
+    return own is None or matched(view, CompiledRule(rule.ref, own), packet.subject, families_of(view, packet))
