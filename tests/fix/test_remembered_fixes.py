@@ -19,7 +19,9 @@ from webhook.world import Drop, Overlay, Put, World
 from webhook.world.changes import Change
 
 SHUT: Final = policy("data/shut", podSelector={}, policyTypes=["Ingress", "Egress"])
-CAST: Final = (namespace("data"), deployment("data/db", [port("pg", 5432)]), SHUT)
+STRANGE: Final = deployment("data/a-to-b", [port("http", 80)])  # a name that may be taken for another policy's
+CAST: Final = (namespace("data"), deployment("data/db", [port("pg", 5432)]), STRANGE, SHUT)
+TO: Final = "deploy/db.data:5432, deploy/a-to-b.data:80, 192.0.2.7:443"
 
 
 def labelled(raw: Raw, **labels: str) -> Raw:
@@ -30,7 +32,7 @@ def labelled(raw: Raw, **labels: str) -> Raw:
 
 
 def client(name: str, **labels: str) -> Workload:
-    return read(labelled(deployment(name, annotations={CONNECTS_TO: "deploy/db.data:5432, 192.0.2.7:443"}), **labels))
+    return read(labelled(deployment(name, annotations={CONNECTS_TO: TO}), **labels))
 
 
 def read(raw: Raw) -> Workload:
@@ -63,6 +65,7 @@ CASES: Final[dict[str, tuple[list[Change], tuple[Workload, ...], str]]] = {
     "so has one that comes": ([Put(TWIN)], (NEXT,), "its labels also select data/other"),
     "one on top has its name": ([], (NEXT, NAMESAKE), "allow-db-from-web-2-5432-"),
     "one that comes has its name": ([Put(NAMESAKE)], (NEXT,), "allow-db-from-web-2-5432-"),
+    "its name reads as another's": ([], (client("data/web-to-db"),), "allow-db-from-web-to-db-5432-"),
     "one that comes has its labels": (
         [put(labelled(deployment("data/other"), own="web-2"))],
         (NEXT,),

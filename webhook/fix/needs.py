@@ -113,15 +113,27 @@ _AMBIGUOUS: Final = re.compile(r"-(?:to|from|egress|ingress)(?:-|$)|\.|[^a-z0-9.
 
 def name(near: Neighbours, needs: Sequence[Need], rest: Sequence[object] = ()) -> str:
     """Return the name for a policy that opens `needs`, which have one subject and one direction, and keeps `rest`."""
+    text = said(needs)
+    if text is None:
+        return _cut(f"allow-{needs[0].subject.name}-{needs[0].direction.lower()}", _hashed(needs, rest))
+    return text if len(text) <= LONGEST and is_clear(near, needs, rest) else _cut(text, _hashed(needs, rest))
+
+
+def said(needs: Sequence[Need]) -> str | None:
+    """Return a name that says what a policy opens; None: it opens addresses, or several other ends."""
     subject, direction, other = needs[0].subject, needs[0].direction, needs[0].other
     if not isinstance(other, WorkloadRef) or len({need.other for need in needs}) > 1:
-        return _cut(f"allow-{subject.name}-{direction.lower()}", _hashed(needs, rest))
+        return None
     where = "" if other.namespace == subject.namespace else f".{other.namespace}"
-    numbers = dict.fromkeys([need.port for need in needs])
-    ports = "-".join(map(str, numbers)) + _protocols(needs)
-    text = f"allow-{subject.name}-{_WORDS[direction]}-{other.name}{where}-{ports}"
-    clear = len(numbers) == 1 and not rest and not _ambiguous(near, subject) and not _ambiguous(near, other)
-    return text if clear and len(text) <= LONGEST else _cut(text, _hashed(needs, rest))
+    ports = "-".join(map(str, dict.fromkeys([need.port for need in needs]))) + _protocols(needs)
+    return f"allow-{subject.name}-{_WORDS[direction]}-{other.name}{where}-{ports}"
+
+
+def is_clear(near: Neighbours, needs: Sequence[Need], rest: Sequence[object] = ()) -> bool:
+    """Say whether what is `said` of a policy stands for nothing else."""
+    ends = (needs[0].subject, needs[0].other)
+    numbers = {need.port for need in needs}
+    return len(numbers) == 1 and not rest and not any(isinstance(e, WorkloadRef) and ambiguous(near, e) for e in ends)
 
 
 def _hashed(needs: Sequence[Need], rest: Sequence[object]) -> str:
@@ -136,7 +148,7 @@ def free_name(near: Neighbours, namespace: str, wanted: str) -> str:
     return found
 
 
-def _ambiguous(near: Neighbours, ref: WorkloadRef) -> bool:
+def ambiguous(near: Neighbours, ref: WorkloadRef) -> bool:
     """Say whether the name alone may stand for something else too."""
     found = near.ambiguous.get(ref)
     if found is None:

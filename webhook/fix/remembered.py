@@ -14,9 +14,9 @@ from msgspec import Struct, structs
 
 from webhook.evaluate import Flow, PodEnd, template_end
 from webhook.evaluate.ends import alike
-from webhook.fix.needs import Need
+from webhook.fix.needs import LONGEST, Need, ambiguous, is_clear, said
 from webhook.fix.selectors import Neighbours, Unwritable
-from webhook.fix.write import Piece, own_labels, written
+from webhook.fix.write import Piece, in_order, named, own_labels
 from webhook.judge import Judged
 from webhook.judge.dependency import is_lasting
 from webhook.model.addresses import Family
@@ -32,16 +32,17 @@ Servers = tuple[tuple[WorkloadRef, Labels], ...]
 
 
 class _Proved(Struct, frozen=True):
-    """Policies that open `parts` for sure, with `_SELF` in the place of the client.
+    """Policies that open `parts` for sure, with `_SELF` as the name of the client.
 
-    `around`: what that rests on beside the parts. `own`: what labels of its own select the client for. `servers`: whom
-    it dials, each with the labels without which nobody is selected with it; as of `version`. None: there is more to say
-    of one client than of another.
+    `around`: what that rests on beside the parts. `names`: those that say all that a policy opens; None: it has another
+    one. `own`: what labels of its own select the client for. `servers`: whom it dials, each with the labels without
+    which nobody is selected with it; as of `version`. None: there is more to say of one client than of another.
     """
 
     parts: tuple[Judged, ...]
     around: tuple[tuple[Family, ...], Hashable]
     pieces: tuple[Piece, ...]
+    names: tuple[str | None, ...]
     own: tuple[Direction | None, ...]
     servers: Servers | None = None
     version: Hashable = None
@@ -62,7 +63,7 @@ class Asked(Struct, frozen=True):
 
 
 _PROVED: Final = Memo[Hashable, _Proved | None](10_000)  # None: it was asked for once
-_SELF: Final = WorkloadRef("", "", "")
+_SELF: Final = "@"  # nobody's name
 _SINGLE: Final = frozenset({EXPECTED, "Pod"})  # kinds of which each is a case of its own
 
 
@@ -115,7 +116,15 @@ class Remembered:
         if known.version != self._version(known.servers) or not self._is_alone(known.own):
             return None
         self._view.budget.spend(len(known.pieces))
-        return written(self._near, self._workload, _with(known.pieces, _SELF, self._workload.ref))
+        return in_order([self._filled(piece, text) for piece, text in zip(known.pieces, known.names, strict=True)])
+
+    def _filled(self, piece: Piece, text: str | None) -> Manifest:
+        """Return a policy for this client. Where somebody else has its name, that does not say all."""
+        near, ref = self._near, self._workload.ref
+        wanted = None if text is None or ambiguous(near, ref) else text.replace(_SELF, ref.name)
+        if wanted is None or len(wanted) > LONGEST:
+            return named(near, self._workload, _with(piece, self._anybody, ref))
+        return named(near, self._workload, piece, wanted)
 
     def is_proved(self, asked: Asked, pieces: Sequence[Piece]) -> bool:
         """Say whether these policies are sure to open what is asked for."""
@@ -135,7 +144,9 @@ class Remembered:
         if not all(is_lasting(self._view, asked.end, flow) for flow in asked.flows):
             return
         own = _of_own(pieces)
-        found = _Proved(tuple(asked.parts), asked.around, self._of_anybody(pieces), own)
+        every = self._of_anybody(pieces)
+        names = tuple([self._name(piece) for piece in every])
+        found = _Proved(tuple(asked.parts), asked.around, every, names, own)
         plain = not noted and self._adds_nobody and all(piece.rest is None for piece in pieces)
         if plain and self._is_alone(own):
             servers = self._servers(pieces)
@@ -177,8 +188,17 @@ class Remembered:
     def _version(self, servers: Servers) -> Hashable:
         return self._near.below.view.version_of(*dict.fromkeys([ref.namespace for ref, _ in servers]))
 
-    def _of_anybody(self, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
-        return tuple(sorted(_with(pieces, self._workload.ref, _SELF), key=_order))
+    def _of_anybody(self, pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+        return tuple(sorted([_with(piece, self._workload.ref, self._anybody) for piece in pieces], key=_order))
+
+    def _name(self, piece: Piece) -> str | None:
+        """Return the name of a policy where it says all that the policy opens."""
+        whose = _with(piece, self._anybody, self._workload.ref)
+        return said(piece.needs) if is_clear(self._near, whose.needs, whose.rest or ()) else None
+
+    @cached_property
+    def _anybody(self) -> WorkloadRef:
+        return structs.replace(self._workload.ref, kind="", name=_SELF)
 
 
 def _of_own(pieces: Sequence[Piece]) -> tuple[Direction | None, ...]:
@@ -193,9 +213,9 @@ def _order(piece: Piece) -> tuple[str, str, str]:
     return need.direction, need.subject.namespace, str(need.subject)
 
 
-def _with(pieces: Sequence[Piece], old: WorkloadRef, new: WorkloadRef) -> list[Piece]:
-    """Return policies for another client."""
-    return [structs.replace(one, needs=tuple([_for(need, old, new) for need in one.needs])) for one in pieces]
+def _with(piece: Piece, old: WorkloadRef, new: WorkloadRef) -> Piece:
+    """Return a policy for another client."""
+    return structs.replace(piece, needs=tuple([_for(need, old, new) for need in piece.needs]))
 
 
 def _for(need: Need, old: WorkloadRef, new: WorkloadRef) -> Need:

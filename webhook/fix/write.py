@@ -61,10 +61,16 @@ def plan(near: Neighbours, workload: Workload, needs: Iterable[Need]) -> tuple[l
 
 def written(near: Neighbours, workload: Workload, pieces: Iterable[Piece]) -> list[Manifest]:
     """Return policies with their names, sorted by them."""
-    return sorted([_named(near, workload, piece) for piece in pieces], key=_identity)
+    return in_order([named(near, workload, piece) for piece in pieces])
 
 
-def _named(near: Neighbours, workload: Workload, piece: Piece) -> Manifest:
+def in_order(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """Return policies by namespace and name."""
+    return sorted(manifests, key=_identity)
+
+
+def named(near: Neighbours, workload: Workload, piece: Piece, wanted: str | None = None) -> Manifest:
+    """Return a policy with the name that is `wanted`, or that says what it is for, unless that is taken."""
     subject, direction = piece.needs[0].subject, piece.needs[0].direction
     key, peers_key = _KEYS[direction]
     labels = own_labels(near, workload, direction).labels.as_dict() if piece.labels is None else piece.labels
@@ -76,8 +82,8 @@ def _named(near: Neighbours, workload: Workload, piece: Piece) -> Manifest:
     ]
     rest = piece.rest or ()
     spec = {"podSelector": {"matchLabels": labels}, "policyTypes": [direction.value], key: [*rules, *rest]}
-    wanted = name(near, piece.needs, rest)
-    metadata = {"name": free_name(near, subject.namespace, wanted), "namespace": subject.namespace}
+    free = free_name(near, subject.namespace, wanted or name(near, piece.needs, rest))
+    metadata = {"name": free, "namespace": subject.namespace}
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
@@ -110,7 +116,7 @@ def _kept_open(near: Neighbours, workload: Workload, needs: list[Need]) -> tuple
     rules = tuple({json.encode(rule, order="deterministic"): rule for one in every for rule in one.rules}.values())
     piece, said = _policy(near, workload, needs)
     piece = structs.replace(piece, rest=rules)
-    after = Overlay(view, [network_policy(_named(near, workload, piece), subject.namespace)])
+    after = Overlay(view, [network_policy(named(near, workload, piece), subject.namespace)])
     ends = [(pod_class, _declared(view, workload, subject)) for pod_class in bare]
     if closed := lost(view, after, ends, direction):
         names = ", ".join(sorted({ref.short for ref in closed})[:_MOST_NAMED])
