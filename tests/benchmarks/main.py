@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import changes, commands, hotspots, latency, matrix, reviews, soak, sync, whole
+from tests.benchmarks import audited, changes, commands, hotspots, latency, matrix, reviews, soak, sync, whole
 from tests.benchmarks.results import Result
 from tests.benchmarks.synthetic import Sizes
 
@@ -23,6 +23,7 @@ BENCHMARKS: Final = {
     "help": "`--help`, the whole process",
     "matrix": f"`matrix` of {matrix.SMALL} to {matrix.LARGE} workloads, whole processes",
     "whole": "one verdict with its evidence, and `audit` of a cluster, the whole process",
+    "audited": "reviews beside the audit in the cluster, and without it, in one process",
     "changes": f"reviews of a policy among {changes.DEPENDENCIES:,} dependencies, without HTTP",
     "latency": "reviews without HTTP, events, the world's time and memory",
     "sync": f"memory and first sync of `serve`, also at {sync.LARGE:,} pods, and what {sync.RATE:,} events/s cost",
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         default = getattr(Sizes(), name)
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"default: {default}")
     parser.add_argument(
-        "--rounds", type=int, default=5, metavar="N", help="rounds of `reviews` and `sync` (default: 5)"
+        "--rounds", type=int, default=5, metavar="N", help="rounds of `reviews`, `audited` and `sync` (default: 5)"
     )
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S", help="one run of `reviews` (default: 2)")
     parser.add_argument("--connections", type=int, default=8, metavar="N", help="of `reviews` (default: 8)")
@@ -92,6 +93,9 @@ def _results(names: list[str], sizes: Sizes, arguments: argparse.Namespace) -> l
     if "whole" in names:
         _say("whole")
         rows += whole.measure(sizes, max(1, arguments.times // 3))
+    if "audited" in names:
+        _say("audited")
+        rows += audited.measure(sizes, arguments.rounds)
     if "sync" in names:
         rows += sync.measure(sizes, arguments.rounds, _say)
     if "soak" in names:

@@ -36,8 +36,8 @@ from webhook.wiring.source import Source
 from webhook.world import World
 
 _log: Final = logging.getLogger(__name__)
-PIECE: Final = 0.005  # seconds that reviews wait, at most, but for one dependency that takes longer
-_REST: Final = 3.0  # times as long as a piece took, nothing is done after it
+PIECE: Final = 0.002  # seconds that reviews wait, at most, but for one dependency that takes longer
+REST: Final = 3.0  # times as long as a piece took, nothing is done after it
 _TURN: Final = 1.0  # seconds of pieces and rests, after which changes are heard and what is complete is written
 _PAUSE: Final = 0.5  # seconds between turns with nothing to do: changes that come together are judged together
 _AFTER_ERROR: Final = 30.0  # seconds until it is begun anew
@@ -126,7 +126,7 @@ class Auditor:
                     break
             took = perf_counter() - began
             self._observe(took)
-            await asyncio.sleep(took * _REST)
+            await asyncio.sleep(took * REST)
 
     async def _write(self, judging: Judging, settings: Settings) -> None:
         """Write of namespaces and workloads of which all is said; the rest comes with a later turn."""
