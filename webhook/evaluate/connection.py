@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from webhook.evaluate.coverage import Where, judge_coverage, may_be_a_pods
 from webhook.evaluate.ends import End, Flow, Outside, PodEnd, ends_of_pod, ends_on_nodes, template_end
-from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair, told_apart
+from webhook.evaluate.flow import Pair, by_address, judge_outside, judge_pair, kind_of, told_by
 from webhook.evaluate.match import ports_match
 from webhook.evaluate.node_and_service_peers import node_matters
 from webhook.evaluate.rules import rules_or_answer
@@ -20,7 +20,7 @@ from webhook.evaluate.translation import Member, carried, judge_cluster_ip, memb
 from webhook.model.addresses import Block, Family, Protocol, is_loopback
 from webhook.model.answers import OPEN, Host, Side, Verdict, both
 from webhook.model.labels import NO_LABELS, AllOf
-from webhook.model.objects import PodClass, Service, Workload
+from webhook.model.objects import Pod, PodClass, Service, Workload
 from webhook.model.peers import NodePeer, Peer, Place, PlacePeer, ServicePeer, ServicesPeer
 from webhook.model.policy import BlockPeer, Direction
 from webhook.model.tier import Action, CompiledRule
@@ -143,23 +143,24 @@ def _to_group(view: View, client: Client, flow: Flow, group: Group) -> Iterator[
     if group.template is not None:
         target = Member(template_end(view, group.template), group.template.template)
         yield Answer(target.end, 0, *_to_pod(view, client, flow, group, target))
-    pod_classes: dict[PodClass, list[Member]] = {}
+    pod_classes: dict[PodClass, list[Pod]] = {}
     view.budget.spend(len(group.pods))
     for pod in group.pods:
-        pod_classes.setdefault(pod.pod_class, []).append(running(pod))
-    for members in pod_classes.values():
-        yield from _to_pods(view, client, flow, group, members)
+        pod_classes.setdefault(pod.pod_class, []).append(pod)
+    for pods in pod_classes.values():
+        yield from _to_pods(view, client, flow, group, pods)
 
 
-def _to_pods(view: View, client: Client, flow: Flow, group: Group, members: list[Member]) -> Iterator[Answer]:
+def _to_pods(view: View, client: Client, flow: Flow, group: Group, pods: list[Pod]) -> Iterator[Answer]:
     """Judge pods of one class: one for all, unless a rule looks at addresses, or the node that they are on matters."""
-    first = members[0]
+    first = running(pods[0])
     if not by_address(view, client.end, first.end) and not node_matters(view, client.end, first.end):
-        yield Answer(first.end, len(members), *_to_pod(view, client, flow, group, first))
+        yield Answer(first.end, len(pods), *_to_pod(view, client, flow, group, first))
         return
     kinds: dict[object, list[Member]] = {}
-    for member in members:
-        kinds.setdefault((member.template, told_apart(view, client.end, member.end)), []).append(member)
+    blocks = told_by(view, client.end, first.end)
+    for member in map(running, pods):
+        kinds.setdefault((member.template, kind_of(member.end, blocks)), []).append(member)
     seen: dict[tuple[Pair, int | None], list[Member]] = {}
     for some in kinds.values():
         seen.setdefault(_to_pod(view, client, flow, group, some[0]), []).extend(some)

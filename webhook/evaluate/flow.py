@@ -145,9 +145,18 @@ def by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
 
 def told_apart(view: View, source: PodEnd, target: PodEnd) -> Hashable:
     """Return what is the same for pods of one class that fare alike with `source`, wherever they are."""
+    return kind_of(target, told_by(view, source, target))
+
+
+def told_by(view: View, source: PodEnd, target: PodEnd) -> tuple[Block, ...] | None:
+    """Return the blocks by which alone pods of one class are told apart; None: each is a case of its own."""
     if target.pod_class.host_network or node_matters(view, source, target):
-        return target
-    blocks = blocks_apart(view, source.pod_class, target.pod_class)
+        return None
+    return blocks_apart(view, source.pod_class, target.pod_class)
+
+
+def kind_of(target: PodEnd, blocks: tuple[Block, ...] | None) -> Hashable:
+    """Return what is the same for pods that these blocks do not tell apart."""
     if blocks is None:
         return target
     return tuple([(a.family, tuple([block.holds(a) for block in blocks])) for a in target.addresses])

@@ -210,6 +210,8 @@ def review_judged(view: View, judged: JudgedWorkload) -> tuple[Finding, ...]:
     found = [*check_labels(view, judged.workload), *_without_packets(view, judged)]
     fixer = Fixer(view, judged.workload)
     for part in judged.parts:
+        if part.verdict is Verdict.ALLOWED:
+            continue
         if view.enforcer.enforces:
             found += _whole(view, judged, part, _fixed(fixer, judged, part))
         else:
