@@ -3,8 +3,8 @@
 Nothing here is timed; what once cost seconds is kept as an example, and would hang the suite.
 """
 
+import contextlib
 import json
-from collections import OrderedDict
 from copy import deepcopy
 from datetime import date
 from typing import Final
@@ -37,7 +37,7 @@ from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode
 from webhook.report.admission import encode
 from webhook.review.decide import decide
 from webhook.wire import admission
-from webhook.wire.admission import admission_request
+from webhook.wire.admission import AdmissionRequest, admission_request
 from webhook.wire.objects import flatten
 from webhook.wire.shapes import Malformed
 from webhook.world import World
@@ -153,11 +153,25 @@ def test_what_is_passed_over_makes_no_difference(
     if old:
         raw["request"] |= {"operation": "UPDATE", "object": FULL["ReplicaSet"], "oldObject": FULL[kind]}
     bodies = [json.dumps(replaced(raw, path, value)).encode() for path in places(raw)]
-    monkeypatch.setattr(admission, "_READ", OrderedDict())
     quick = [read(body) for body in bodies]
     monkeypatch.setattr(admission, "typed", lambda _: None)
-    monkeypatch.setattr(admission, "_READ", OrderedDict())
     assert quick == [read(body) for body in bodies]
+
+
+CHANGED: Final[tuple[object, ...]] = (None, "a", 7, [])
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "CronJob"])
+def test_reviews_of_one_digest_ask_the_same(kind: str) -> None:
+    raw = review_of(FULL[kind], kind)
+    found: dict[bytes, AdmissionRequest] = {}
+    for path in places(raw):
+        for value in CHANGED:
+            with contextlib.suppress(Malformed):
+                one = admission_request(json.dumps(replaced(raw, path, value)).encode())
+                asked = msgspec.structs.replace(one, uid="", dry_run=False)
+                assert not one.digest or found.setdefault(one.digest, asked) == asked
+    assert len(found) > 20
 
 
 # -- any JSON in any place of an object --------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """AdmissionReview v1 on the wire: what is read of a request, and which requests are about a workload."""
 
 import json
-from collections import OrderedDict
 from datetime import date
 from typing import Any
 
@@ -15,7 +14,7 @@ from webhook.model.refs import WORKLOAD_KINDS, WorkloadRef
 from webhook.model.settings import CONNECTS_TO, Mode, Settings
 from webhook.review.decide import decide
 from webhook.wire import admission, typed, workloads
-from webhook.wire.admission import LONGEST_UID, AdmissionRequest, admission_request
+from webhook.wire.admission import LONGEST_UID, AdmissionRequest, admission_request, decoded
 from webhook.wire.shapes import Malformed
 
 TODAY = date(2026, 11, 20)
@@ -465,9 +464,20 @@ def test_what_containers_say_is_remembered_by_all_that_says_it(monkeypatch: pyte
     ]
     quick = [workload_of(body).hints for body in several * 2]
     monkeypatch.setattr(admission, "typed", lambda _: None)
-    monkeypatch.setattr(admission, "_READ", OrderedDict())
     assert quick == [workload_of(body).hints for body in several * 2]
     assert len(set(quick)) == len(several) - 1  # a command line is one, whoever's words these are
+
+
+def test_a_review_is_the_same_once_more_where_all_that_is_read_of_it_is() -> None:
+    def digest(image: str = "web:1", user: str = "jane", uid: str = "u", **labels: str) -> bytes:
+        raw = workload("Deployment", "shop/web", containers=[{**TOLD, "image": image}])
+        raw["spec"]["template"]["metadata"]["labels"] |= labels
+        found = decoded(json.dumps(review(obj=raw, uid=uid, userInfo={"username": user})).encode())
+        assert found is not None
+        return found.digest
+
+    assert digest() == digest(image="web:2", uid="v")
+    assert len({digest(), digest(user="joe"), digest(version="2")}) == 3
 
 
 def workload_of(body: bytes) -> Workload:

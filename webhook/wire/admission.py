@@ -1,6 +1,5 @@
 """AdmissionReview v1 bytes -> AdmissionRequest (`k8s.io/api/admission/v1`)."""
 
-from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
@@ -76,45 +75,48 @@ class _Envelope(Struct, rename="camel"):
 
 
 _ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
-_MOST: Final = 512  # requests that are remembered
-_LONGEST: Final = 32_768  # bytes of one of them
-_READ: Final[OrderedDict[bytes, AdmissionRequest]] = OrderedDict()
+_LONGEST: Final = 32_768  # bytes of a review that may be compared
 
 
-def admission_request(body: bytes) -> AdmissionRequest:
-    """Read a review. Raises Malformed where it is none; a bad object inside a good review is a `problem`.
+class Untyped:
+    """A review of anything, its objects as they are written. `digest`: of all that is asked but uid and dryRun."""
 
-    Tools ask the same again all day: where all that is read of the objects is the same, it is not read again.
+    __slots__ = ("digest", "dry_run", "uid")
+
+    def __init__(self, asked: _Asked) -> None:
+        """Take a digest of it."""
+        self.uid, self.dry_run, self.digest = asked.uid, bool(asked.dry_run), _digest(asked)
+
+
+def decoded(body: bytes) -> Typed | Untyped | None:
+    """Decode a review as far as it takes to tell whether it is the same as another; None: it is none.
+
+    Tools ask the same again all day: for an answer that is known nothing more has to be read.
     """
-    asked = typed(body) or _asked(body)
-    if asked is None or not _is_uid(asked.uid):
-        return _read(body)  # which says what is wrong
-    digest = asked.digest if isinstance(asked, Typed) else _digest(asked)
-    known = _READ.get(digest)
-    if known is not None:
-        _READ.move_to_end(digest)
-        return msgspec.structs.replace(known, uid=asked.uid, dry_run=bool(asked.dry_run))
-    short = len(body) <= _LONGEST
-    found = _of_typed(asked, digest if short else b"") if isinstance(asked, Typed) else None
-    if found is None:
-        found = _read(body)
-        if found.workload is None or not short:
-            return found
-        found = msgspec.structs.replace(found, digest=digest)
-    if short:
-        _READ[digest] = found
-        if len(_READ) > _MOST:
-            _READ.popitem(last=False)
-    return found
+    found = typed(body) or _untyped(body)
+    return found if found is not None and _is_uid(found.uid) else None
 
 
-def _asked(body: bytes) -> _Asked | None:
-    """Decode a review with its objects as they are written; None: it is none."""
+def _untyped(body: bytes) -> Untyped | None:
     try:
         envelope = _ENVELOPES.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return envelope.request if (envelope.api_version, envelope.kind) == _REVIEW else None
+    return Untyped(envelope.request) if (envelope.api_version, envelope.kind) == _REVIEW else None
+
+
+def admission_request(body: bytes, known: Typed | Untyped | None = None) -> AdmissionRequest:
+    """Read a review. Raises Malformed where it is none; a bad object inside a good review is a `problem`.
+
+    `known`: what `decoded` made of it.
+    """
+    asked = known or decoded(body)
+    digest = asked.digest if asked is not None and len(body) <= _LONGEST else b""
+    found = _of_typed(asked, digest) if isinstance(asked, Typed) else None
+    if found is not None:
+        return found
+    found = _read(body)  # which says what is wrong
+    return found if found.workload is None else msgspec.structs.replace(found, digest=digest)
 
 
 def _of_typed(asked: Typed, digest: bytes) -> AdmissionRequest | None:
