@@ -1,5 +1,9 @@
 """A change on top of a world answers as the world with that change in it, and leaves the world alone."""
 
+import gc
+from weakref import ref
+
+import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -81,7 +85,8 @@ def test_a_bare_pod_on_top_is_a_template_until_it_runs(below: list[Value], pod_c
     assert (proposed.ref in {g.ref for g in overlay.pods.behind(service)}) == (pod_class.labels.get("app") == "a")
     running = Pod("a", "new", pod_class, declares=pod_class.ports, bare=proposed)
     world.apply([Put(running)])
-    assert [g.pods for g in Overlay(world, [proposed]).pods.groups("a") if g.ref == proposed.ref] == [(running,)]
+    overlay = Overlay(world, [proposed])
+    assert [g.pods for g in overlay.pods.groups("a") if g.ref == proposed.ref] == [(running,)]
 
 
 @given(bases, st.lists(workloads(), min_size=1, max_size=3, unique_by=lambda one: one.ref), st.booleans())
@@ -136,7 +141,8 @@ def test_a_workload_put_into_a_new_namespace_makes_it_known() -> None:
 def test_a_workload_put_anew_has_no_pods_yet(below: list[Value], proposed: Workload) -> None:
     """As if it had been rolled out: its template stands where its pods stood, and everybody else stays."""
     base = filled(below)
-    gone = {(pod.namespace, pod.name) for pod in Overlay(base, [proposed]).pods.of(proposed.ref)}
+    overlay = Overlay(base, [proposed])
+    gone = {(pod.namespace, pod.name) for pod in overlay.pods.of(proposed.ref)}
     without = [v for v in below if not (isinstance(v, Pod) and (v.namespace, v.name) in gone)]
     overlay, merged = Overlay(base, [proposed], anew=True), filled([*without, proposed])
     assert overlay.pods.of(proposed.ref) == ()
@@ -153,3 +159,18 @@ def test_what_is_beneath_is_not_asked_where_a_template_on_top_takes_the_place_of
     overlay = Overlay(filled([old]), [new])
     assert overlay.beneath().view is overlay
     assert Overlay(filled([old]), [other]).beneath().proposed == (other.template.pod_class,)
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_it_goes_with_its_last_user_and_is_nothing_for_the_garbage_collector(*, anew: bool) -> None:
+    proposed = bare(PodClass("a"), "p")
+    overlay = Overlay(filled([]), [proposed, CLOSED], anew=anew)
+    overlay.beneath()
+    overlay.policies.selecting(proposed.template.pod_class, Direction.INGRESS)
+    seen = ref(overlay)
+    gc.disable()
+    try:
+        del overlay
+        assert seen() is None
+    finally:
+        gc.enable()

@@ -1,6 +1,8 @@
 """A proposed change, read through to a view that stays as it is."""
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from typing import Literal
+from weakref import proxy
 
 from webhook.families import compile_policy
 from webhook.model.addresses import Address, Block, Family
@@ -22,7 +24,10 @@ Mine = Mapping[WorkloadRef, Workload]
 
 
 class Overlay(View):
-    """`base` with some workloads and policies put on top. The base must not change while this is in use."""
+    """`base` with some workloads and policies put on top. The base must not change while this is in use.
+
+    Its pods and policies do not outlive it.
+    """
 
     pods: "Pods"
 
@@ -36,7 +41,7 @@ class Overlay(View):
         self.accounts, self.nodes, self.services, self.inbound = base.accounts, base.nodes, base.services, base.inbound
         mine = self._mine = dict[WorkloadRef, Workload]()
         self._anew = anew
-        self._beneath: Beneath | None = None
+        self._beneath: Beneath | Literal[False] | None = None
         policies: list[Policy] = []
         for value in puts:
             if isinstance(value, Workload):
@@ -44,13 +49,14 @@ class Overlay(View):
             else:
                 policies.append(value)
         self.workloads = _Workloads(base.workloads, mine)
-        self.pods = Pods(self, base, mine, anew=anew)
+        me: View = proxy(self)  # what closes no circle goes with its review, and waits for no garbage collector
+        self.pods = Pods(me, base, mine, anew=anew)
         filled = {ref.namespace for ref in mine}
         self.namespaces = Spaces(base.namespaces, filled)
         self.policies, self.memos = base.policies, base.memos
         if policies:
             filled.update([one.namespace for one in policies])
-            self.policies = _Policies(self, base.policies, policies)
+            self.policies = _Policies(me, base.policies, policies)
         if policies or (anew and not base.complete):
             self.memos = Memos(Clock(), lambda: 0)
 
@@ -78,13 +84,13 @@ class Overlay(View):
             new = [pair for pair in mine if not self.base.pods.of(pair[0].ref)]
             more = self.pods.reowned or any(was is not None for _, was in new)
             if more or self._anew or self.settings.expected or self.policies is not self.base.policies:
-                self._beneath = Beneath(self)
+                self._beneath = False
             else:
                 below = self.base.beneath()
                 proposed = (*below.proposed, *(one.template.pod_class for one, _ in new))
                 put = (*below.put, *mine)
                 self._beneath = Beneath(below.view, proposed, put)
-        return self._beneath
+        return self._beneath or Beneath(self)  # which is not kept: it would close a circle
 
     def families(self) -> tuple[Family, ...]:
         """Return the address families that pods have, or get; what is on top has no addresses."""
