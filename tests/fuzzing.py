@@ -36,7 +36,7 @@ from webhook.manifests import Document, read
 from webhook.model.settings import CONNECTS_TO, EXEMPT, Mode, Settings
 from webhook.wiring import cluster_snapshot, snapshot
 from webhook.wiring.informer_cache import InformerCache
-from webhook.wiring.serve import Reviewer
+from webhook.wiring.reviewer import Reviewer
 from webhook.world import World
 
 Raw = dict[str, Any]

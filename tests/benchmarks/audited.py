@@ -19,7 +19,8 @@ from webhook.families import project
 from webhook.model.settings import AuditSettings, Mode, Settings
 from webhook.wiring.audit_judging import Judging
 from webhook.wiring.background_audit import PIECE, REST
-from webhook.wiring.serve import Reviewer, tune_gc
+from webhook.wiring.reviewer import Reviewer
+from webhook.wiring.serve import tune_gc
 from webhook.world import Put, World
 
 CLIENTS: Final = 4

@@ -15,7 +15,7 @@ from tests.benchmarks.results import Result, timed
 from tests.benchmarks.server import Fixed
 from tests.benchmarks.synthetic import Raw
 from webhook.families import project
-from webhook.wiring.serve import Reviewer
+from webhook.wiring.reviewer import Reviewer
 from webhook.world import Put, World
 
 SPACES: Final = 200

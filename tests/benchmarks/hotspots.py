@@ -10,7 +10,7 @@ from tests.benchmarks.requests import CASES, bodies
 from tests.benchmarks.server import Fixed
 from tests.benchmarks.synthetic import Sizes
 from tests.benchmarks.world import build, encoded
-from webhook.wiring.serve import Reviewer
+from webhook.wiring.reviewer import Reviewer
 
 LINES: Final = 30
 COUNT: Final = 64

@@ -17,7 +17,7 @@ from webhook.families import project
 from webhook.model.objects import Workload
 from webhook.review.workload import review_workload
 from webhook.wire.admission import admission_request
-from webhook.wiring.serve import Reviewer
+from webhook.wiring.reviewer import Reviewer
 from webhook.world import Overlay, Put
 
 SECONDS: Final = 2.0  # of each measure

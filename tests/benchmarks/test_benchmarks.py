@@ -13,7 +13,7 @@ from tests.benchmarks.server import Fixed
 from tests.benchmarks.synthetic import Sizes, objects
 from tests.benchmarks.world import build, encoded
 from webhook.wire.admission import admission_request
-from webhook.wiring.serve import Reviewer
+from webhook.wiring.reviewer import Reviewer
 
 SMALL = Sizes(pods=700, policies=200, services=400)
 

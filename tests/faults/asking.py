@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults.following import Follower
 from tests.testbed.control_plane import ControlPlane
-from webhook.wiring.serve import Reviewer
+from webhook.wiring.reviewer import Reviewer
 
 
 def policy(name: str, namespace: str) -> dict[str, Any]:

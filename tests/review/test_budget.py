@@ -37,7 +37,7 @@ from webhook.report.words import message
 from webhook.review.decide import decide
 from webhook.review.drafts import UNWRITTEN, Decision
 from webhook.wire.admission import AdmissionRequest, admission_request
-from webhook.wiring.serve import STEPS, Reviewer
+from webhook.wiring.reviewer import STEPS, Reviewer
 from webhook.world import View
 
 TODAY = date(2026, 11, 20)

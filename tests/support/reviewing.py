@@ -12,7 +12,7 @@ import webhook
 from webhook.api.backend import Check
 from webhook.model.settings import DEFAULTS, Settings
 from webhook.wiring.inputs import read_inputs
-from webhook.wiring.serve import Reviewer
+from webhook.wiring.reviewer import Reviewer
 from webhook.world import Put, View, World
 
 STORY = Path(webhook.__file__).parent / "story"
