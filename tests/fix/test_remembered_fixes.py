@@ -65,6 +65,11 @@ CASES: Final[dict[str, tuple[list[Change], tuple[Workload, ...], str]]] = {
     "so has one that comes": ([Put(TWIN)], (NEXT,), "its labels also select data/other"),
     "one on top has its name": ([], (NEXT, NAMESAKE), "allow-db-from-web-2-5432-"),
     "one that comes has its name": ([Put(NAMESAKE)], (NEXT,), "allow-db-from-web-2-5432-"),
+    "one that comes has the name of whom it dials": (
+        [Put(read(labelled(workload("StatefulSet", "data/db"))))],
+        (NEXT,),
+        "allow-db-from-web-2-5432-",
+    ),
     "its name reads as another's": ([], (client("data/web-to-db"),), "allow-db-from-web-to-db-5432-"),
     "one that comes has its labels": (
         [put(labelled(deployment("data/other"), own="web-2"))],
@@ -102,6 +107,28 @@ def test_the_next_client_is_told_what_a_world_tells_it_that_remembers_nothing(
         each.apply(changes)
     assert told(world, *on_top) == (wanted := told(forgetting, *on_top))
     assert says in f"{wanted}"
+    for number in range(3, 6):
+        after = client(f"data/web-{number}")
+        assert told(world, after) == told(forgetting, after)
+
+
+@pytest.mark.parametrize(
+    ("changes", "on_top"), [([Put(TWIN)], NEXT), ([], client("data/web-2", app="db"))], ids=["one comes", "a client is"]
+)
+def test_labels_tell_whom_they_dial_from_others_only_while_these_are_there(
+    changes: list[Change], on_top: Workload
+) -> None:
+    db = deployment("data/db", [port("pg", 5432)])
+    db["spec"]["template"]["metadata"]["labels"] = {"app": "db", "tier": "back"}
+    world, forgetting = world_of([*CAST, db]), forgetful(world_of([*CAST, db]))
+    for number in range(2):
+        assert "'tier': 'back'" not in f"{told(world, client(f'data/web-{number}'))}"
+    for each in (world, forgetting):
+        each.apply(changes)
+    assert "'tier': 'back'" in f"{told(world, on_top)}"
+    for number in range(3, 6):
+        after = client(f"data/web-{number}")
+        assert told(world, after) == told(forgetting, after)
 
 
 def test_whom_else_a_fix_reaches_is_said_of_each_client() -> None:
@@ -124,3 +151,16 @@ def test_the_fix_of_the_next_client_is_neither_written_nor_proved() -> None:
             assert (found is not None) == (number > 1)
             written = Fixer(view, one).dependency(part).policies
             assert written == tuple(found or written)
+
+
+def test_a_fix_is_filled_in_again_after_a_change_that_it_does_not_rest_on() -> None:
+    world = world_of(CAST)
+    for number in range(2):
+        told(world, client(f"data/web-{number}"))
+    world.apply([put(deployment("data/bystander"))])
+    for number in range(2, 4):
+        view = Overlay(world, [one := client(f"data/web-{number}")])
+        parts, known = judge_workload(view, one, near=False).dependencies, Remembered(Neighbours(view), one)
+        filled = [known.find(known.ask([part])) is not None for part in parts]
+        assert filled == [number > 2, number > 2, True]  # an address has no neighbours
+        told(world, one)

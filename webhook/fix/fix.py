@@ -82,7 +82,7 @@ class Fixer:
         except Unwritable as error:
             return Fixed(reason=str(error))
         fixed = Fixed(tuple(written(self._near, self._workload, pieces)), notes=tuple(notes))
-        if self._known.is_proved(asked, pieces):
+        if self._known.is_proved(asked, pieces, noted=bool(notes)):
             return fixed
         after = Overlay(view, [network_policy(m, m["metadata"]["namespace"]) for m in fixed.policies])
         if all(_is_allowed(after, self._workload, part) for part in parts):

@@ -126,33 +126,35 @@ class Remembered:
             return named(near, self._workload, _with(piece, self._anybody, ref))
         return named(near, self._workload, piece, wanted)
 
-    def is_proved(self, asked: Asked, pieces: Sequence[Piece]) -> bool:
-        """Say whether these policies are sure to open what is asked for."""
-        return asked.known is not None and asked.known.pieces == self._of_anybody(pieces)
-
-    def keep(self, asked: Asked, pieces: Sequence[Piece], *, noted: bool) -> None:
-        """Remember that these policies are sure to open it, from the second time that somebody asks.
+    def is_proved(self, asked: Asked, pieces: Sequence[Piece], *, noted: bool) -> bool:
+        """Say whether these policies are sure to open what is asked for, and that they are what opens it now.
 
         `noted`: there is something to be said of them.
         """
+        known = asked.known
+        if known is None or known.pieces != self._of_anybody(pieces):
+            return False
+        if (servers := self._dialled(pieces, known.own, noted=noted)) is not None:
+            again = structs.replace(
+                known, names=self._names(known.pieces), servers=servers, version=self._version(servers)
+            )
+            self._view.memo(_PROVED)[asked.key] = again
+        return True
+
+    def keep(self, asked: Asked, pieces: Sequence[Piece], *, noted: bool) -> None:
+        """Remember that these policies are sure to open it, from the second time that somebody asks."""
         answers = self._view.memo(_PROVED)
         if asked.key is None:
             return
         if asked.key not in answers:
             answers[asked.key] = None
             return
-        if not all(is_lasting(self._view, asked.end, flow) for flow in asked.flows):
-            return
-        own = _of_own(pieces)
-        every = self._of_anybody(pieces)
-        names = tuple([self._name(piece) for piece in every])
-        found = _Proved(tuple(asked.parts), asked.around, every, names, own)
-        plain = not noted and self._adds_nobody and all(piece.rest is None for piece in pieces)
-        if plain and self._is_alone(own):
-            servers = self._servers(pieces)
-            if not self._is_met(servers):
-                found = structs.replace(found, servers=servers, version=self._version(servers))
-        answers[asked.key] = found
+        if all(is_lasting(self._view, asked.end, flow) for flow in asked.flows):
+            every, own = self._of_anybody(pieces), _of_own(pieces)
+            servers = self._dialled(pieces, own, noted=noted)
+            version = self._version(servers) if servers is not None else None
+            parts, names = tuple(asked.parts), self._names(every)
+            answers[asked.key] = _Proved(parts, asked.around, every, names, own, servers, version)
 
     # -- who is selected -----------------------------------------------------------------------------------------------
 
@@ -179,11 +181,14 @@ class Remembered:
         except Unwritable:
             return False
 
-    def _servers(self, pieces: Sequence[Piece]) -> Servers:
-        """Return whom the client dials, as they were selected in these policies."""
+    def _dialled(self, pieces: Sequence[Piece], own: Iterable[Direction | None], *, noted: bool) -> Servers | None:
+        """Return whom the client dials, as they were selected; None: what was written is not for anybody like it."""
+        if noted or not self._adds_nobody or any(piece.rest is not None for piece in pieces) or not self._is_alone(own):
+            return None
         refs = {ref for piece in pieces for need in piece.needs for ref in (need.subject, need.other)}
         chosen = self._near.chosen.items()
-        return tuple([(ref, one.start) for (ref, _), one in chosen if ref in refs and ref != self._workload.ref])
+        servers = tuple([(ref, one.start) for (ref, _), one in chosen if ref in refs and ref != self._workload.ref])
+        return None if self._is_met(servers) else servers
 
     def _version(self, servers: Servers) -> Hashable:
         return self._near.below.view.version_of(*dict.fromkeys([ref.namespace for ref, _ in servers]))
@@ -191,10 +196,10 @@ class Remembered:
     def _of_anybody(self, pieces: Iterable[Piece]) -> tuple[Piece, ...]:
         return tuple(sorted([_with(piece, self._workload.ref, self._anybody) for piece in pieces], key=_order))
 
-    def _name(self, piece: Piece) -> str | None:
-        """Return the name of a policy where it says all that the policy opens."""
-        whose = _with(piece, self._anybody, self._workload.ref)
-        return said(piece.needs) if is_clear(self._near, whose.needs, whose.rest or ()) else None
+    def _names(self, pieces: Iterable[Piece]) -> tuple[str | None, ...]:
+        """Return the names of policies where they say all that the policies open."""
+        whose = [(piece, _with(piece, self._anybody, self._workload.ref)) for piece in pieces]
+        return tuple([said(piece.needs) if is_clear(self._near, own.needs) else None for piece, own in whose])
 
     @cached_property
     def _anybody(self) -> WorkloadRef:
