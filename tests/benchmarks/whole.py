@@ -23,7 +23,7 @@ from webhook.world import Put, World
 WORKLOADS: Final = 800
 PAIRS: Final = 20_000  # of pods, each with a port, that are asked about
 TARGETS: Final = {"fresh": 20.0, "remembered": 3.0}  # microseconds
-SECONDS: Final = 5.0  # of processor time, for an audit
+SECONDS: Final = 5.0  # that whoever asks for an audit waits, on two cores
 _FOUND: Final = 1  # what `audit` ends with where it has something to say
 _ASKED: Final = ("NetworkPolicy.networking.k8s.io", "Pod", "Deployment.apps", "Service")
 
@@ -62,7 +62,7 @@ def _audit(sizes: Sizes, rounds: int) -> Result:
         row = row_of(
             f"audit: {sizes.pods} pods, {declared} dependencies", [run(command, {_FOUND}) for _ in range(rounds)]
         )
-    row.target, row.met = f"<= {SECONDS:g} s of CPU", isinstance(row.cpu_ms, float) and row.cpu_ms <= SECONDS * 1e3
+    row.target, row.met = f"<= {SECONDS:g} s", row.p50 <= SECONDS * 1e3
     return row
 
 

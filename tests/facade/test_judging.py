@@ -89,6 +89,35 @@ def test_nothing_is_forked_beside_a_thread(small: Path) -> None:
         beside.join()
 
 
+WITHOUT_PROCESSES = """
+import os, resource, sys
+import concurrent.futures.process
+from datetime import UTC, datetime
+from pathlib import Path
+from webhook.facade.judging import judged
+from webhook.facade.sources import Sources, read_sources
+
+gathered = read_sources(Sources(against=[sys.argv[1]]), datetime.now(UTC))
+workloads = [*gathered.world.workloads.every()]
+
+def answers(jobs):
+    with judged(gathered, workloads, datetime.now(UTC).date(), (), jobs) as told:
+        return [*map(repr, told)]
+
+expected = answers(1)
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + int(sys.argv[2]), 4096))
+raise SystemExit(answers(3) != expected)
+"""
+
+
+@pytest.mark.parametrize("files", [2, 10])  # not even the pool's own pipes; not those of each process
+def test_where_no_processes_can_be_had_this_one_judges(files: int, small: Path) -> None:
+    done = subprocess.run(
+        [PROGRAM[0], "-c", WITHOUT_PROCESSES, small, str(files)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_cores_are_those_that_this_process_may_use() -> None:
     assert 1 <= cores() <= len(os.sched_getaffinity(0))
     lone = (

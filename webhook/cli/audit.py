@@ -7,7 +7,7 @@ from datetime import date
 from msgspec import structs
 
 from webhook.cli.check import exit_code
-from webhook.cli.gather import gather, observed
+from webhook.cli.gather import gather, observed, uncollected
 from webhook.cli.outputs import deliver, fails_from, machine, parts, sifted
 from webhook.cli.terminal import progress, tabulate
 from webhook.facade.judging import Answered, judged
@@ -32,16 +32,17 @@ def run(arguments: argparse.Namespace) -> int:
     whole = audit(gathered, arguments.clock().date(), observed(arguments, gathered), arguments.jobs)
     run = sifted(arguments, as_run("audit", whole, gathered, fails_from(arguments.fail_on)))
     found = structs.replace(whole, findings=run.findings, summary=run.summary)
-    deliver(
-        arguments,
-        {
-            **machine(run),
-            "text": lambda shown: report.text(found, tabulate, shown, _seen(found, shown), accepted(run)),
-            "json": lambda _: report.record(found, json_.compared(run)),
-            "markdown": lambda _: report.markdown(found, dump),
-            "html": lambda _: _page(found),
-        },
-    )
+    with uncollected():
+        deliver(
+            arguments,
+            {
+                **machine(run),
+                "text": lambda shown: report.text(found, tabulate, shown, _seen(found, shown), accepted(run)),
+                "json": lambda _: report.record(found, json_.compared(run)),
+                "markdown": lambda _: report.markdown(found, dump),
+                "html": lambda _: _page(found),
+            },
+        )
     return exit_code(found.findings, gathered.failures, arguments.fail_on)
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -67,7 +67,7 @@ def judged(
     parts = _parts([one.ref.namespace for one in workloads], processes)
     if min(processes, len(parts)) > 1:
         with _forked(several, parts, min(processes, len(parts))) as answers:
-            yield answers
+            yield map(answer, workloads) if answers is None else answers
     else:
         yield map(answer, workloads)
 
@@ -126,30 +126,41 @@ def _parts(namespaces: Sequence[str], processes: int) -> list[tuple[int, int]]:
 # -- the processes -----------------------------------------------------------------------------------------------------
 
 _JUDGE: Final[list[Judge]] = []  # in a process that was forked: what it judges by
+_YOUNG: Final = 600_000  # objects that it makes before the collector looks at them all: of garbage 100 MiB at most
 
 
 @contextmanager
-def _forked(judge: Judge, parts: Sequence[tuple[int, int]], processes: int) -> Generator[Iterator[Answered]]:
-    """Fork processes; give their answers, part after part. None of them is left afterwards, whatever happens."""
+def _forked(judge: Judge, parts: Sequence[tuple[int, int]], processes: int) -> Generator[Iterator[Answered] | None]:
+    """Fork processes; give their answers, part after part, or None where the system lets nobody have processes.
+
+    None of them is left afterwards, whatever happens.
+    """
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import active_children, get_context
 
     others = active_children()
     gc.freeze()  # what the collector leaves alone stays in memory that all have in common
-    pool = ProcessPoolExecutor(processes, get_context("fork"), _enter, (judge,))
+    gc.disable()  # what comes back is told, every object of it
+    pool: ProcessPoolExecutor | None = None
+    answers: Iterator[Answered] | None = None
+    done = False
     try:
-        futures = [pool.submit(_part, *part) for part in parts]  # the first forks, before the pool has threads
-        yield (one for future in futures for one in future.result())
-    except BaseException as error:
-        for process in active_children():
+        with suppress(OSError, ImportError, NotImplementedError):  # no semaphores, or one process too many
+            pool = ProcessPoolExecutor(processes, get_context("fork"), _enter, (judge,))
+            futures = [pool.submit(_part, *part) for part in parts]  # the first forks, before the pool has threads
+            answers = (one for future in futures for one in future.result())
+        yield answers
+        done = answers is not None
+    except BrokenProcessPool as error:
+        raise UsageError(_KILLED) from error
+    finally:
+        gc.enable()
+        for process in () if done else active_children():
             if process not in others:
                 process.terminate()  # nobody waits for what it does
-        if isinstance(error, BrokenProcessPool):
-            raise UsageError(_KILLED) from error
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
 
 
 _KILLED: Final = "a process that judges workloads was killed, perhaps for want of memory: `--jobs 1` takes the least"
@@ -158,6 +169,8 @@ _KILLED: Final = "a process that judges workloads was killed, perhaps for want o
 def _enter(judge: Judge) -> None:
     """Begin as a process that was forked: an interrupt is for its parent, and it ends when that does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(_YOUNG, 20, 20)
+    gc.enable()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _JUDGE.append(judge)
 

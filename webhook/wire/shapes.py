@@ -15,6 +15,7 @@ from webhook.model.refs import makes
 
 Raw = Mapping[str, object]
 NOTHING: Raw = {}
+_NO_STRINGS: Mapping[str, str] = {}
 SHOWN = 60  # characters of a hostile value that an error repeats
 _LARGEST = 128  # bits of a number that an error repeats
 LONGEST_KEY = 317  # a DNS subdomain, `/` and 63 characters (`IsQualifiedName` of k8s.io/apimachinery)
@@ -84,6 +85,8 @@ def sequence(raw: Raw, key: str, path: str) -> Sequence[object]:
 
 def mappings(raw: Raw, key: str, path: str) -> Sequence[Raw]:
     """Return the list of objects at `key`, empty when absent."""
+    if raw.get(key) is None:  # mostly: so many of these are asked for that a cluster is read sooner by it
+        return ()
     value = sequence(raw, key, path)
     for index, item in enumerate(value):
         if not isinstance(item, dict):
@@ -132,6 +135,8 @@ def flag(raw: Raw, key: str, path: str) -> bool:
 
 def string_map(raw: Raw, key: str, path: str) -> Mapping[str, str]:
     """Return the map of strings at `key`, empty when absent."""
+    if raw.get(key) is None:
+        return _NO_STRINGS
     value = mapping(raw, key, path)
     for name, item in value.items():
         if not isinstance(item, str):

@@ -186,14 +186,27 @@ def unpack(file: IO[bytes]) -> Snapshot:
     """Read a snapshot out of an open file. Raises NotASnapshot."""
     data = _unzipped(file)
     try:
-        head = msgspec.json.decode(data, type=_Head)
-        if head.format != FORMAT:
-            _refuse(f"its format is `{shown(head.format)}`: expected `{FORMAT}`")
-        return msgspec.json.decode(data, type=Snapshot)
+        return _decoded(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotASnapshot(shown(str(error)[:1].lower() + str(error)[1:])) from error
     except RecursionError as error:
         raise NotASnapshot("it is nested too deep") from error
+
+
+def _decoded(data: bytes) -> Snapshot:
+    """Return what the file holds; of one that does not fit, its format is told first: another has other fields."""
+    try:
+        found = msgspec.json.decode(data, type=Snapshot)
+    except msgspec.ValidationError:
+        _known(msgspec.json.decode(data, type=_Head).format)
+        raise
+    _known(found.format)
+    return found
+
+
+def _known(name: str) -> None:
+    if name != FORMAT:
+        _refuse(f"its format is `{shown(name)}`: expected `{FORMAT}`")
 
 
 def _unzipped(file: IO[bytes]) -> bytes:

@@ -220,7 +220,7 @@ class Memos:
                 self.clear()
         found: Answers[K, V] | None = self._every.get(memo)
         if found is None:
-            found = self._every[memo] = Answers[K, V](memo.most)
+            found = self._every[memo] = Answers(memo.most)
         return found
 
     def clear(self) -> None:
