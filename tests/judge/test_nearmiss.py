@@ -17,6 +17,7 @@ from webhook.judge.near_miss_peers import Packet
 from webhook.judge.near_misses import MOST, near_misses
 from webhook.model.addresses import PortRange, Protocol, parse_address
 from webhook.model.answers import Verdict
+from webhook.model.budget import Budget
 from webhook.model.labels import Labels, Selector
 from webhook.model.objects import PodClass, Workload
 from webhook.model.policy import Direction, PodPeer, Policy, Rule
@@ -445,3 +446,18 @@ def test_a_policy_in_the_wrong_namespace_is_found_by_whom_it_leaves_out_too() ->
     world = world_of([*CAST, OUT, letting({"podSelector": {}}, name="data/let", podSelector=but)])
     assert [one[1] for one in of_new(world, "one", app="job")] == ["namespace"]
     assert of_new(world, "two", app="db") == []
+
+
+def test_a_client_pays_for_no_policy_about_others_of_its_namespace() -> None:
+    def steps(count: int) -> int:
+        apps = [f"app-{number:02}" for number in range(count)]
+        others = [deployment(f"shop/{app}") for app in apps]
+        theirs = [letting(DB, name=f"shop/{app}", podSelector=labels(app=app)) for app in apps]
+        world = world_of([*CAST, OUT, *others, *theirs])
+        assert of_new(world, "one", app="app-x1") == []
+        budget = Budget(1_000_000)
+        with world.within(budget):
+            assert of_new(world, "two", app="app-x2") == []
+        return budget.spent
+
+    assert steps(10) == steps(40)
