@@ -125,12 +125,13 @@ def backends(view: View, namespace: str, labels: Labels, selected: Callable[[], 
     later: list[Workload] = []
     for workload in view.workloads.every(namespace):
         view.budget.spend()
-        if workload.ref not in found:
-            selects = selector.matches(workload.template.pod_class.labels, view.settings.pending_labels)
-            if selects is Truth.YES:
-                found.update(_template(view, workload))
-            elif selects is Truth.MAYBE and _gives(workload, labels):
-                later.append(workload)
+        if workload.owner is not None or workload.ref in found:  # what has an owner stands for no group
+            continue
+        selects = selector.matches(workload.template.pod_class.labels, view.settings.pending_labels)
+        if selects is Truth.YES:
+            found.update(_template(view, workload))
+        elif selects is Truth.MAYBE and _gives(workload, labels):
+            later.append(workload)
     if not found:  # whoever will have the labels, where nobody has them yet
         for workload in later:
             found.update(_template(view, workload))
