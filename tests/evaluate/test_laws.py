@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
@@ -29,6 +29,7 @@ from webhook.families import project
 from webhook.fix import Fixes, fix
 from webhook.judge import explain
 from webhook.model.answers import Verdict, together
+from webhook.model.labels import EVERY_LABEL, AskedLabels, Labels, Operator, Requirement
 from webhook.model.objects import Declaration
 from webhook.model.policy import Policy
 from webhook.model.settings import CONNECTS_TO
@@ -363,3 +364,19 @@ def fix_of(arena: Arena, question: Question) -> Fixes:
     declaring["metadata"]["annotations"] = {CONNECTS_TO: dialled(arena.pods, question)}
     world = world_of(replaced(arena.objects, source, declaring))
     return fix(world, [value_of(declaring).bare])
+
+
+KEYS: Final = st.sampled_from("ab")
+ASKS: Final = st.builds(
+    Requirement, KEYS, st.sampled_from(list(Operator)), st.frozensets(st.sampled_from("12"), min_size=1)
+)
+LABELLED: Final = st.builds(Labels, st.dictionaries(KEYS, st.sampled_from("123")))
+
+
+@given(st.lists(st.builds(AskedLabels, st.lists(ASKS, max_size=3)), max_size=3), LABELLED, LABELLED, st.booleans())
+def test_what_several_ask_for_tells_those_apart_whom_one_of_them_does(
+    every: list[AskedLabels], one: Labels, other: Labels, whole: bool
+) -> None:
+    some = [*every, EVERY_LABEL] if whole else every
+    joined = AskedLabels(joined=some)
+    assert (joined.of(one) == joined.of(other)) == all(asked.of(one) == asked.of(other) for asked in some)
