@@ -9,7 +9,7 @@ from tests.support.making import deployment, workload
 from tests.support.worlds import namespace, policy, port
 from webhook.families import project
 from webhook.fix import Fixer
-from webhook.fix.remembered import Remembered
+from webhook.fix.remembered import RememberedFixes
 from webhook.fix.selectors import Neighbours
 from webhook.judge import judge_workload
 from webhook.model.answers import Manifest
@@ -145,7 +145,7 @@ def test_the_fix_of_the_next_client_is_neither_written_nor_proved() -> None:
     world = world_of(CAST)
     for number in range(4):
         view = Overlay(world, [one := client(f"data/web-{number}")])
-        parts, known = judge_workload(view, one, near=False).dependencies, Remembered(Neighbours(view), one)
+        parts, known = judge_workload(view, one, near=False).dependencies, RememberedFixes(Neighbours(view), one)
         for part in parts:
             found = known.find(known.ask([part]))
             assert (found is not None) == (number > 1)
@@ -160,7 +160,7 @@ def test_a_fix_is_filled_in_again_after_a_change_that_it_does_not_rest_on() -> N
     world.apply([put(deployment("data/bystander"))])
     for number in range(2, 4):
         view = Overlay(world, [one := client(f"data/web-{number}")])
-        parts, known = judge_workload(view, one, near=False).dependencies, Remembered(Neighbours(view), one)
+        parts, known = judge_workload(view, one, near=False).dependencies, RememberedFixes(Neighbours(view), one)
         filled = [known.find(known.ask([part])) is not None for part in parts]
         assert filled == [number > 2, number > 2, True]  # an address has no neighbours
         told(world, one)

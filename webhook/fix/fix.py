@@ -6,7 +6,7 @@ from msgspec import Struct, json, structs
 
 from webhook.evaluate import Client, judge_connection, template_end
 from webhook.fix.needs import clusterips_of, may_open, needs, openable
-from webhook.fix.remembered import Remembered
+from webhook.fix.remembered import RememberedFixes
 from webhook.fix.selectors import Neighbours, Unwritable
 from webhook.fix.write import plan, written
 from webhook.judge import Judged, judge, judge_dns, judge_workload
@@ -55,7 +55,7 @@ class Fixer:
         """Nothing is looked up before something is to be fixed."""
         self._view, self._workload = view, workload
         self._near = Neighbours(view)
-        self._known = Remembered(self._near, workload)
+        self._known = RememberedFixes(self._near, workload)
 
     def dependency(self, judged: Judged, dns: Judged | None = None) -> Fixed:
         """Open one dependency completely: both sides, and the look-up before it where that is denied too."""

@@ -67,7 +67,7 @@ _SELF: Final = "@"  # nobody's name
 _SINGLE: Final = frozenset({EXPECTED, "Pod"})  # kinds of which each is a case of its own
 
 
-class Remembered:
+class RememberedFixes:
     """What is remembered for one client of a view that stays as it is."""
 
     def __init__(self, near: Neighbours, workload: Workload) -> None:

@@ -9,11 +9,9 @@ from msgspec import Struct
 from webhook.model.objects import Workload
 from webhook.wire import shapes, workloads
 from webhook.wire.shapes import Malformed, Raw, fail, flag, mapping, string
-from webhook.wire.typed import Typed, typed
+from webhook.wire.typed import GROUPS, REVIEW, Kind, Typed, User, typed
 
 LONGEST_UID = 128
-_REVIEW: Final = ("admission.k8s.io/v1", "AdmissionReview")
-_GROUPS: Final = ("", "apps", "batch", "extensions")  # of kinds that have a pod template
 
 
 class AdmissionRequest(Struct, frozen=True):
@@ -46,24 +44,15 @@ class AdmissionRequest(Struct, frozen=True):
 # -- the same once more ------------------------------------------------------------------------------------------------
 
 
-class _Kind(Struct):
-    group: str | None = None
-    kind: str | None = None
-
-
-class _User(Struct):
-    username: str | None = None
-
-
 class _Asked(Struct, rename="camel"):
     uid: str
-    kind: _Kind
+    kind: Kind
     operation: str
     namespace: str | None = None
     name: str | None = None
     sub_resource: str | None = None
     dry_run: bool | None = None
-    user_info: _User | None = None
+    user_info: User | None = None
     object: msgspec.Raw = msgspec.Raw(b"")
     old_object: msgspec.Raw = msgspec.Raw(b"")
 
@@ -102,7 +91,7 @@ def _untyped(body: bytes) -> Untyped | None:
         envelope = _ENVELOPES.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return Untyped(envelope.request) if (envelope.api_version, envelope.kind) == _REVIEW else None
+    return Untyped(envelope.request) if (envelope.api_version, envelope.kind) == REVIEW else None
 
 
 def admission_request(body: bytes, known: Typed | Untyped | None = None) -> AdmissionRequest:
@@ -164,7 +153,7 @@ def _read(body: bytes) -> AdmissionRequest:
         fail("body", f"expected an AdmissionReview as JSON: {message}")
     if not isinstance(review, dict):
         fail("body", "expected an AdmissionReview object")
-    if (review.get("apiVersion"), review.get("kind")) != _REVIEW:
+    if (review.get("apiVersion"), review.get("kind")) != REVIEW:
         fail("apiVersion, kind", "expected admission.k8s.io/v1 AdmissionReview")
     request = mapping(review, "request", "")
     uid = string(request, "uid", "request")
@@ -189,7 +178,7 @@ def _request(request: Raw, uid: str) -> AdmissionRequest:
     )
     if base.subresource or base.operation not in ("CREATE", "UPDATE", "DELETE"):
         return base
-    if word not in workloads.TEMPLATE_PATHS or group not in _GROUPS:
+    if word not in workloads.TEMPLATE_PATHS or group not in GROUPS:
         return _with_raw(base, request)
     return base if base.operation == "DELETE" else _with_objects(base, request)
 

@@ -20,8 +20,8 @@ from webhook.wire import shapes, workloads
 from webhook.wire.hints import container_hints
 from webhook.wire.inbound import scrape
 
-_REVIEW: Final = ("admission.k8s.io/v1", "AdmissionReview")
-_GROUPS: Final = ("apps", "batch", "", "extensions")  # of kinds that have a pod template
+REVIEW: Final = ("admission.k8s.io/v1", "AdmissionReview")
+GROUPS: Final = ("", "apps", "batch", "extensions")  # of kinds that have a pod template
 _OPERATIONS: Final = ("CREATE", "UPDATE")
 _KINDS: Final = frozenset(
     kind for kind, path in workloads.TEMPLATE_PATHS.items() if path == workloads.USUAL_PATH and kind != "DaemonSet"
@@ -30,12 +30,16 @@ _PATH: Final = ".".join(workloads.USUAL_PATH)
 _ABSENT: Final = msgspec.Raw(b"")
 
 
-class _Kind(Struct, frozen=True, gc=False):
+class Kind(Struct, frozen=True, gc=False):
+    """`metav1.GroupVersionKind`, as far as it is read."""
+
     group: str | None = None
     kind: str | None = None
 
 
-class _User(Struct, frozen=True, gc=False):
+class User(Struct, frozen=True, gc=False):
+    """`authenticationv1.UserInfo`, as far as it is read."""
+
     username: str | None = None
 
 
@@ -98,7 +102,7 @@ class _Object(Struct, frozen=True):
 
 class _Asked(Struct, frozen=True, rename="camel"):
     uid: str
-    kind: _Kind
+    kind: Kind
     operation: str
     object: _Object
     old_object: _Object | None = None
@@ -106,7 +110,7 @@ class _Asked(Struct, frozen=True, rename="camel"):
     name: str | None = None
     sub_resource: str | None = None
     dry_run: bool | None = None
-    user_info: _User | None = None
+    user_info: User | None = None
 
 
 class _Envelope(Struct, frozen=True, rename="camel"):
@@ -185,8 +189,8 @@ def typed(body: bytes) -> Typed | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     asked = envelope.request
-    usual = asked.kind.kind in _KINDS and (asked.kind.group or "") in _GROUPS and asked.operation in _OPERATIONS
-    if not usual or asked.sub_resource or (envelope.api_version, envelope.kind) != _REVIEW:
+    usual = asked.kind.kind in _KINDS and (asked.kind.group or "") in GROUPS and asked.operation in _OPERATIONS
+    if not usual or asked.sub_resource or (envelope.api_version, envelope.kind) != REVIEW:
         return None
     return Typed(asked)
 
