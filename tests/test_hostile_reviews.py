@@ -87,8 +87,8 @@ def test_an_honest_review_beside_a_hostile_one_is_denied(
     honest = deployment("honest/api", annotations={CONNECTS_TO: "203.0.113.5:443"})
     with serving(tmp_path) as server, ThreadPoolExecutor(5) as threads:
         monkeypatch.setattr(server.backend, "review", reviewer(Fixed(world)).review)
-        attack = [threads.submit(server.post, review(hostile), None, "?timeout=10s") for _ in range(4)]
-        answer = json.loads(server.post(review(honest), None, "?timeout=10s").body)["response"]
+        attack = [threads.submit(server.post, review(hostile), None, "?timeout=30s") for _ in range(4)]
+        answer = json.loads(server.post(review(honest), None, "?timeout=30s").body)["response"]
         assert answer["status"]["code"] == 403
         for one in attack:
             found = json.loads(one.result().body)["response"]
