@@ -40,6 +40,20 @@ def test_check_against_a_cluster_finds_the_story_and_after_the_fix_nothing(
     assert check(control_plane, story).code == 0
 
 
+def test_several_processes_audit_a_cluster_as_one_does(
+    control_plane: ControlPlane, story: Path, namespace: str
+) -> None:
+    control_plane.apply((story / "production.yaml").read_text())
+    for number in range(6):
+        control_plane.apply((story / "web-api.yaml").read_text().replace("web-api", f"web-api-{number}"))
+    flags = ("--against", "cluster", "--kubeconfig", control_plane.kubeconfig(), "--format", "json")
+    one, several = (spawn("audit", *flags, "--jobs", jobs) for jobs in (1, 3))
+    assert (one.code, one.err) == (several.code, several.err) == (1, "")
+    ours = [[row for row in done.json["dependencies"] if namespace in str(row["workload"])] for done in (one, several)]
+    assert len(ours[0]) >= 6
+    assert ours[0] == ours[1]
+
+
 def test_a_cluster_that_cannot_be_reached_is_bad_usage(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text(
