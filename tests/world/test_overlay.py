@@ -1,6 +1,7 @@
 """A change on top of a world answers as the world with that change in it, and leaves the world alone."""
 
 import gc
+import sys
 from weakref import ref
 
 import pytest
@@ -174,3 +175,16 @@ def test_it_goes_with_its_last_user_and_is_nothing_for_the_garbage_collector(*, 
         assert seen() is None
     finally:
         gc.enable()
+
+
+def test_who_is_only_asked_about_leaves_nothing_behind() -> None:
+    there = Workload(WorkloadRef("Deployment", "a", "there"), Template(PodClass("a")))
+    asked = Workload(WorkloadRef("Deployment", "a", "asked"), Template(PodClass("a")))
+    world = filled([there])
+    before = sys.getrefcount(asked.ref)
+    for one in (there.ref, asked.ref):
+        found = world.pods.of(one)
+        assert found == ()
+    del one
+    after = sys.getrefcount(asked.ref)
+    assert after == before

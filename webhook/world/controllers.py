@@ -65,7 +65,9 @@ class Pods:
         here = self._remembered(ref.namespace).of
         found = here.get(ref)
         if found is None:
-            found = here[ref] = self.owners.pods_of(ref)
+            found = self.owners.pods_of(ref)
+            if found or self._view.workloads.get(ref) is not None:  # names that are only asked about have no end
+                here[ref] = found
         return found
 
     def top(self, pod: Pod) -> WorkloadRef:
