@@ -12,7 +12,7 @@ from tests.support.worlds_whole import whole
 from webhook.enforcers import ENFORCERS
 from webhook.evaluate import PodEnd, judge_pair
 from webhook.evaluate.coverage import edges_of
-from webhook.evaluate.flow import told_apart
+from webhook.evaluate.flow import kind_of, told_by
 from webhook.families import project
 from webhook.model.addresses import Address, Family, Protocol, parse_address
 from webhook.model.answers import Verdict
@@ -54,7 +54,7 @@ def test_pods_of_a_shape_that_no_rule_tells_apart_fare_alike(
     for source, target, protocol, number in questions(view, random):
         some = [(a, b) for a in addresses[4] for b in addresses[6]]
         twin = PodEnd(target.pod_class, random.choice(some), random.choice((target.node, "elsewhere")))
-        if told_apart(view, source, twin) == told_apart(view, source, target):
+        if kind_of(twin, told_by(view, source, twin)) == kind_of(target, told_by(view, source, target)):
             event(f"alike, {'' if target.addresses == twin.addresses else 'other addresses'}")
             assert judge_pair(view, source, twin, protocol, number) == judge_pair(
                 view, source, target, protocol, number

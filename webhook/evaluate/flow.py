@@ -143,11 +143,6 @@ def by_address(view: View, source: PodEnd, target: PodEnd) -> bool:
     return egress or (into.by_address if source.pod_class.host_network else into.pods_apart)
 
 
-def told_apart(view: View, source: PodEnd, target: PodEnd) -> Hashable:
-    """Return what is the same for pods of one class that fare alike with `source`, wherever they are."""
-    return kind_of(target, told_by(view, source, target))
-
-
 def told_by(view: View, source: PodEnd, target: PodEnd) -> tuple[Block, ...] | None:
     """Return the blocks by which alone pods of one class are told apart; None: each is a case of its own."""
     if target.pod_class.host_network or node_matters(view, source, target):

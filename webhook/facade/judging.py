@@ -65,8 +65,9 @@ def judged(
 
     processes = _processes(jobs, len(workloads))
     parts = _parts([one.ref.namespace for one in workloads], processes)
-    if min(processes, len(parts)) > 1:
-        with _forked(several, parts, min(processes, len(parts))) as answers:
+    processes = min(processes, len(parts))
+    if processes > 1:
+        with _forked(several, parts, processes) as answers:
             yield map(answer, workloads) if answers is None else answers
     else:
         yield map(answer, workloads)

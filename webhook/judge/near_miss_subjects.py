@@ -1,7 +1,7 @@
 """Who a policy selects, or would but for one thing."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +20,8 @@ from webhook.world.changes import Memo
 
 Nearly = tuple[CompiledPolicy, tuple[Miss, ...]]
 _Label = tuple[str, str]
+T = TypeVar("T")
+_ByLabel = dict[_Label | None, list[tuple[Selector, T]]]  # by a label that whoever they select is sure to have
 _ABOUT_OTHERS: Final = Memo[PolicyRef, tuple[Hashable, bool]](50_000)
 _POD_CLASSES: Final = Memo[str, tuple[Hashable, dict[_Label | None, list[PodClass]]]](1_000)
 _COMPILED: Final = Memo[tuple[PolicyRef, Direction], CompiledPolicy | None](50_000)
@@ -55,7 +57,7 @@ class _Candidates(Struct, frozen=True):
     They are found by a label that these are sure to have, None: there is no such label. `left`: all others.
     """
 
-    about: dict[_Label | None, list[_Candidate]]
+    about: _ByLabel[_Candidate]
     left: list[_Candidate]
 
 
@@ -80,7 +82,7 @@ def near(view: View, pod_class: PodClass, direction: Direction) -> Near:
 def _near(view: View, below: View, pod_class: PodClass, direction: Direction) -> Near:
     candidates, labels = _candidates(view, below, pod_class.namespace, direction), pod_class.labels
     found, lacking = list[Nearly](), dict[PolicyRef, Policy]()
-    chosen = [*_about(view, candidates.about, labels)]
+    chosen = [*_selecting(view, candidates.about, labels)]
     found += [one.nearly for one in chosen]
     view.budget.spend(len(candidates.left))
     for one in candidates.left:
@@ -111,19 +113,19 @@ def _candidates(view: View, below: View, namespace: str, direction: Direction) -
         found = _Candidates({}, [])
         for one in every:
             if one.policy.subject is not None and _is_about(below, one.policy):
-                found.about.setdefault(_label_of(one.policy.subject), []).append(one)
+                found.about.setdefault(_label_of(one.policy.subject), []).append((one.policy.subject, one))
             else:
                 found.left.append(one)
         known = answers[namespace, direction] = version, found
     return known[1]
 
 
-def _about(view: View, about: dict[_Label | None, list[_Candidate]], labels: Labels) -> Iterator[_Candidate]:
-    """Yield those that select pods with these labels."""
+def _selecting(view: View, by_label: _ByLabel[T], labels: Labels) -> Iterator[T]:
+    """Yield those that are sure to select pods with these labels."""
     for pair in (None, *labels.pairs):
-        for one in about.get(pair, ()):
+        for subject, one in by_label.get(pair, ()):
             view.budget.spend()
-            if one.policy.subject is not None and one.policy.subject.matches(labels) is Truth.YES:
+            if subject.matches(labels) is Truth.YES:
                 yield one
 
 
@@ -171,7 +173,7 @@ def unrelated(subject: Selector, missed: Sequence[Miss]) -> bool:
     return bool(missed and missed[0].rank) and len(subject.requirements) == 1
 
 
-_BY_LABEL: Final = Memo[tuple[str, Direction], dict[_Label | None, list[Policy]]](5_000)
+_BY_LABEL: Final = Memo[tuple[str, Direction], _ByLabel[Policy]](5_000)
 
 
 def isolating(view: View, namespace: str, direction: Direction, labels: Labels) -> Iterator[Policy]:
@@ -185,12 +187,8 @@ def isolating(view: View, namespace: str, direction: Direction, labels: Labels) 
         for policy in policies:
             subject = policy.subject
             if subject and subject.requirements and policy.unreadable is None and isolates(policy, direction):
-                known.setdefault(_label_of(subject), []).append(policy)
-    for pair in (None, *labels.pairs):
-        for policy in known.get(pair, ()):
-            view.budget.spend()
-            if policy.subject and policy.subject.matches(labels) is Truth.YES:
-                yield policy
+                known.setdefault(_label_of(subject), []).append((subject, policy))
+    yield from _selecting(view, known, labels)
 
 
 def _label_of(subject: Selector) -> _Label | None:
